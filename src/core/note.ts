@@ -1,0 +1,119 @@
+// C2SP signed-note.
+
+import { ed25519 } from '@noble/curves/ed25519.js';
+import { sha256 } from '#sha256';
+import { compareBytes, concat, equalBytes, excerpt, fromBase64, fromHex, toBase64, toHex, utf8 } from './bytes.ts';
+import { FormatError } from './errors.ts';
+
+const ED25519 = 0x01;
+const MAX_NOTE = 65_536;
+const MAX_SIGNATURES = 32;
+
+export interface NoteSignature {
+  readonly name: string;
+  /** 4 bytes. */
+  readonly keyId: Uint8Array;
+  /** What stands behind the key id; 64 bytes for plain Ed25519. */
+  readonly signature: Uint8Array;
+}
+
+export interface Note {
+  /** The signed text, each of its lines ending in a newline. */
+  readonly text: string;
+  readonly signatures: readonly NoteSignature[];
+}
+
+/** A public key a note can be checked with. */
+export interface Verifier {
+  readonly name: string;
+  /** 4 bytes. */
+  readonly keyId: Uint8Array;
+  /** 32 bytes, Ed25519. */
+  readonly publicKey: Uint8Array;
+}
+
+/** keyID = SHA-256(name ‖ 0x0A ‖ 0x01 ‖ public key)[0..4]. */
+export function noteKeyId(name: string, publicKey: Uint8Array): Uint8Array {
+  return sha256(concat(utf8(name), new Uint8Array([0x0a, ED25519]), publicKey)).slice(0, 4);
+}
+
+/** `name+hex8(keyID)+base64(0x01 ‖ public key)`. */
+export function formatVerifierKey(name: string, publicKey: Uint8Array): string {
+  return `${name}+${toHex(noteKeyId(name, publicKey))}+${toBase64(concat(new Uint8Array([ED25519]), publicKey))}`;
+}
+
+/** @throws FormatError `verifier-key` */
+export function parseVerifierKey(text: string): Verifier {
+  const match = /^([^+\s]{1,400})\+([0-9a-f]{8})\+([A-Za-z0-9+/=]{1,100})$/.exec(text);
+  if (match === null) {
+    throw new FormatError('verifier-key', `not a verifier key (name+8 hex digits+base64): ${excerpt(text)}`);
+  }
+  const [, name = '', id = '', key = ''] = match;
+  const bytes = fromBase64(key);
+  if (bytes.length !== 33 || bytes[0] !== ED25519) {
+    throw new FormatError('verifier-key', 'the verifier key is not an Ed25519 key (0x01 and 32 bytes)');
+  }
+  const publicKey = bytes.slice(1);
+  const keyId = fromHex(id);
+  if (!equalBytes(keyId, noteKeyId(name, publicKey))) {
+    throw new FormatError('verifier-key', `the key id ${id} is not that of this name and key`);
+  }
+  return { name, keyId, publicKey };
+}
+
+/** One signature line, newline included. */
+export function formatSignature(signature: NoteSignature): string {
+  return `— ${signature.name} ${toBase64(concat(signature.keyId, signature.signature))}\n`;
+}
+
+/** Text, blank line, signature lines. */
+export function formatNote(note: Note): string {
+  return `${note.text}\n${note.signatures.map(formatSignature).join('')}`;
+}
+
+/**
+ * Takes a signed note apart; says nothing about whether its signatures hold.
+ * @throws FormatError `note-invalid`
+ */
+export function parseNote(note: string): Note {
+  if (note.length > MAX_NOTE) throw invalid(`longer than ${MAX_NOTE} characters`);
+  for (let i = 0; i < note.length; i++) {
+    const unit = note.charCodeAt(i);
+    if ((unit < 0x20 && unit !== 0x0a) || unit === 0x7f) throw invalid('a control character');
+  }
+  const blank = note.lastIndexOf('\n\n');
+  if (blank < 0) throw invalid('no blank line before the signatures');
+  const text = note.slice(0, blank + 1);
+  const block = note.slice(blank + 2);
+  if (!block.endsWith('\n')) throw invalid('the last line has no newline');
+  const lines = block.slice(0, -1).split('\n');
+  if (lines.length > MAX_SIGNATURES) throw invalid(`more than ${MAX_SIGNATURES} signatures`);
+  return { text, signatures: lines.map(parseSignature) };
+}
+
+function parseSignature(line: string): NoteSignature {
+  const match = /^— ([^+\s]{1,400}) ([A-Za-z0-9+/=]{8,8192})$/.exec(line);
+  if (match === null) throw invalid(`not a signature line: ${excerpt(line)}`);
+  const [, name = '', encoded = ''] = match;
+  const bytes = fromBase64(encoded);
+  if (bytes.length < 5) throw invalid('a signature is too short');
+  return { name, keyId: bytes.slice(0, 4), signature: bytes.slice(4) };
+}
+
+function invalid(what: string): FormatError {
+  return new FormatError('note-invalid', `not a signed note: ${what}`);
+}
+
+/**
+ * What a key says of a note: `verified`, `refuted` (a signature under its name and id does not hold) or `absent`
+ * (none is there). Ed25519 of RFC 8032, without the leniency of ZIP 215.
+ */
+export function checkNote(note: Note, key: Verifier): 'verified' | 'refuted' | 'absent' {
+  const own = note.signatures.filter((s) => s.name === key.name && compareBytes(s.keyId, key.keyId) === 0);
+  if (own.length === 0) return 'absent';
+  const message = utf8(note.text);
+  const holds = own.every(
+    (s) => s.signature.length === 64 && ed25519.verify(s.signature, message, key.publicKey, { zip215: false }),
+  );
+  return holds ? 'verified' : 'refuted';
+}

@@ -1,0 +1,108 @@
+import { sha256 } from '#sha256';
+import { concat, excerpt, readU64, u64, utf8 } from './bytes.ts';
+import { FormatError } from './errors.ts';
+
+const LINK = 0x80;
+const CHECKPOINT = 0x81;
+const DIGEST = 0x82;
+export const MAX_BEACONS = 3;
+const CAIP2 = /^[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}$/;
+
+/** The newest final block of a chain when a round closed: the round cannot be older. */
+export interface Beacon {
+  /** CAIP-2, such as `eip155:1`. */
+  readonly chain: string;
+  readonly height: number;
+  /** 32 bytes; Bitcoin's in RPC order. */
+  readonly hash: Uint8Array;
+}
+
+/** Leaf 0 of every round: ties it to the round before and to the time before which it was not. */
+export interface Link {
+  /** From 1. */
+  readonly number: number;
+  /** Milliseconds since the Unix epoch. */
+  readonly closedAt: number;
+  /** 32 bytes. */
+  readonly previousRoot: Uint8Array;
+  readonly beacons: readonly Beacon[];
+}
+
+/** The head of a log that grew since the round before. */
+export interface CheckpointLeaf {
+  /** 32 bytes. */
+  readonly logId: Uint8Array;
+  readonly size: number;
+  /** 32 bytes. */
+  readonly root: Uint8Array;
+}
+
+/** previousRoot of round 1: SHA-256("antequem rounds\n" ‖ service origin). */
+export function firstPreviousRoot(serviceOrigin: string): Uint8Array {
+  return sha256(utf8(`antequem rounds\n${serviceOrigin}`));
+}
+
+/** @throws FormatError `chain-id` unless CAIP-2 */
+export function checkChainId(chain: string): void {
+  if (!CAIP2.test(chain)) throw new FormatError('chain-id', `not a CAIP-2 chain id: ${excerpt(chain)}`);
+}
+
+/** 0x80 ‖ number ‖ closedAt ‖ previousRoot ‖ beacons. @throws FormatError `round-link`, `chain-id` */
+export function encodeLink(link: Link): Uint8Array {
+  if (link.number < 1) throw new FormatError('round-link', `rounds are numbered from 1, not ${link.number}`);
+  if (link.beacons.length > MAX_BEACONS) throw new FormatError('round-link', `more than ${MAX_BEACONS} beacons`);
+  const beacons = link.beacons.map((beacon) => {
+    checkChainId(beacon.chain);
+    const chain = utf8(beacon.chain);
+    return concat(new Uint8Array([chain.length]), chain, u64(beacon.height), hash32(beacon.hash));
+  });
+  return concat(new Uint8Array([LINK]), u64(link.number), u64(link.closedAt), hash32(link.previousRoot), ...beacons);
+}
+
+/** @throws FormatError `round-link`, `chain-id`, `integer-range` */
+export function parseLink(bytes: Uint8Array): Link {
+  if (bytes[0] !== LINK || bytes.length < 49) throw new FormatError('round-link', 'not a link leaf');
+  const beacons: Beacon[] = [];
+  let offset = 49;
+  while (offset < bytes.length) {
+    const length = bytes[offset] ?? 0;
+    const end = offset + 1 + length + 40;
+    if (end > bytes.length || beacons.length === MAX_BEACONS) throw new FormatError('round-link', 'beacons cut short');
+    const chain = new TextDecoder().decode(bytes.subarray(offset + 1, offset + 1 + length));
+    checkChainId(chain);
+    beacons.push({ chain, height: readU64(bytes, end - 40), hash: bytes.slice(end - 32, end) });
+    offset = end;
+  }
+  const number = readU64(bytes, 1);
+  if (number < 1) throw new FormatError('round-link', 'rounds are numbered from 1');
+  return { number, closedAt: readU64(bytes, 9), previousRoot: bytes.slice(17, 49), beacons };
+}
+
+/** All of a checkpoint leaf but the root, which the path from an entry brings: 0x81 ‖ log id ‖ size. */
+export function checkpointLeafPrefix(leaf: Omit<CheckpointLeaf, 'root'>): Uint8Array {
+  return concat(new Uint8Array([CHECKPOINT]), hash32(leaf.logId), u64(leaf.size));
+}
+
+/** 0x81 ‖ log id ‖ size ‖ root. */
+export function encodeCheckpointLeaf(leaf: CheckpointLeaf): Uint8Array {
+  return concat(checkpointLeafPrefix(leaf), hash32(leaf.root));
+}
+
+/** @throws FormatError `round-leaf`, `integer-range` */
+export function parseCheckpointLeaf(bytes: Uint8Array): CheckpointLeaf {
+  if (bytes.length !== 73 || bytes[0] !== CHECKPOINT) throw new FormatError('round-leaf', 'not a checkpoint leaf');
+  return { logId: bytes.slice(1, 33), size: readU64(bytes, 33), root: bytes.slice(41, 73) };
+}
+
+/** 0x82 ‖ SHA-256(digest ‖ nonce), of a digest of 1–64 bytes taken in as a calendar. @throws FormatError `digest-length` */
+export function encodeDigestLeaf(digest: Uint8Array, nonce: Uint8Array): Uint8Array {
+  if (digest.length < 1 || digest.length > 64) {
+    throw new FormatError('digest-length', `a calendar takes digests of 1 to 64 bytes, not ${digest.length}`);
+  }
+  return concat(new Uint8Array([DIGEST]), sha256(concat(digest, nonce)));
+}
+
+function hash32(hash: Uint8Array): Uint8Array {
+  if (hash.length !== 32) throw new FormatError('hash-length', `a hash has 32 bytes, not ${hash.length}`);
+  return hash;
+}
