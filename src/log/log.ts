@@ -1,0 +1,62 @@
+/** A log as its row describes it. */
+export interface Log {
+  readonly id: number;
+  readonly name: string;
+  readonly origin: string;
+  /** 32 bytes: SHA-256(origin). */
+  readonly logId: Uint8Array;
+  /** Whether its entries bear nonces. */
+  readonly blinded: boolean;
+  /** Milliseconds since the Unix epoch. */
+  readonly createdAt: number;
+}
+
+/** So many entries, this root. */
+export interface Head {
+  readonly size: number;
+  readonly root: Uint8Array;
+}
+
+/** One entry before it has a place. */
+export interface Draft {
+  /** 32 bytes: SHA-256 of the payload. */
+  readonly digest: Uint8Array;
+  /** Null where the client keeps it. */
+  readonly payload: Uint8Array | null;
+}
+
+/** What makes the second sending of a request the first one's echo. */
+export interface Idempotency {
+  /** Whose key it is: the id of the API key, or empty. */
+  readonly owner: string;
+  readonly key: string;
+  /** 32 bytes over what was asked. */
+  readonly requestHash: Uint8Array;
+}
+
+/** What one request asks to have appended: all of it, or nothing. */
+export interface Submission {
+  readonly drafts: readonly Draft[];
+  readonly idempotency: Idempotency | null;
+}
+
+/** Where a submission stands, once that is durable. */
+export interface Appended {
+  /** Of the first entry. */
+  readonly index: number;
+  readonly count: number;
+  /** Milliseconds since the Unix epoch. */
+  readonly receivedAt: number;
+  /** Of the last entry. */
+  readonly digest: Uint8Array;
+  /** Of the last entry. */
+  readonly leafHash: Uint8Array;
+}
+
+/** The outside the log depends on. */
+export interface Effects {
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
+  /** So many unpredictable bytes. */
+  readonly random: (length: number) => Uint8Array;
+}

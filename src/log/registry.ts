@@ -1,0 +1,187 @@
+import { toHex } from '../core/bytes.ts';
+import { AntequemError } from '../core/errors.ts';
+import { EMPTY_ROOT } from '../core/merkle.ts';
+import { checkLogName, logId, logOrigin, SYSTEM_LOG } from '../core/origin.ts';
+import { type Database, type Queryable, transaction } from '../store/database.ts';
+import type { Head, Log } from './log.ts';
+import type { LogSeed, LogSigner } from './seed.ts';
+import type { Sequencing } from './sequence.ts';
+import { recordedTransaction } from './system.ts';
+
+interface LogRow {
+  id: number;
+  name: string;
+  origin: string;
+  log_id: Uint8Array;
+  blinded: boolean;
+  created_at: number;
+}
+
+const COLUMNS = 'id, name, origin, log_id, blinded, created_at';
+
+/** The logs of one service: makes them, finds them, holds their keys. */
+export class Registry {
+  readonly serviceOrigin: string;
+  /** The log of the service's own acts. */
+  readonly system: Log;
+  readonly #database: Database;
+  readonly #seed: LogSeed;
+  readonly #sequencing: Sequencing;
+  readonly #known = new Map<string, Log>();
+  readonly #signers = new Map<number, LogSigner>();
+
+  private constructor(database: Database, serviceOrigin: string, seed: LogSeed, sequencing: Sequencing, system: Log) {
+    this.#database = database;
+    this.serviceOrigin = serviceOrigin;
+    this.#seed = seed;
+    this.#sequencing = sequencing;
+    this.system = system;
+  }
+
+  /**
+   * Opens the registry and makes `_system` in a new database.
+   * @throws AntequemError `origin-changed`, `seed-changed` where the database belongs to another origin or seed
+   */
+  static async open(
+    database: Database,
+    serviceOrigin: string,
+    seed: LogSeed,
+    sequencing: Sequencing,
+  ): Promise<Registry> {
+    const origin = logOrigin(serviceOrigin, SYSTEM_LOG);
+    const signer = seed.signer(origin);
+    const system = await transaction(database, async (tx) => {
+      await tx.query('SELECT pg_advisory_xact_lock(0x737973)');
+      const found = await findLog(tx, SYSTEM_LOG);
+      // Unblinded: the service's acts are public, and whoever knows them checks their commitments.
+      return found ?? insertLog(tx, SYSTEM_LOG, origin, false, signer.publicKey, sequencing.effects.now());
+    });
+    if (system.origin !== origin) {
+      throw new AntequemError(
+        'origin-changed',
+        `this database belongs to ${system.origin}, not to ${origin}: set ORIGIN back, origins are fixed for ever`,
+      );
+    }
+    const registry = new Registry(database, serviceOrigin, seed, sequencing, system);
+    await registry.signer(system);
+    return registry;
+  }
+
+  /** The log of that name, null where there is none. */
+  async find(name: string): Promise<Log | null> {
+    const known = this.#known.get(name);
+    if (known !== undefined) return known;
+    checkLogName(name);
+    const log = await findLog(this.#database, name);
+    if (log !== null) this.#remember(log);
+    return log;
+  }
+
+  /**
+   * Makes a log, or finds the one of that name: making it twice changes nothing.
+   * @throws AntequemError `log-name-invalid`; `log-exists` when it is there with other properties
+   */
+  async create(name: string, options: { blinded: boolean }): Promise<{ log: Log; created: boolean }> {
+    checkLogName(name);
+    if (name === SYSTEM_LOG) throw new AntequemError('log-reserved', '_system is the log of the service itself');
+    const origin = logOrigin(this.serviceOrigin, name);
+    const { publicKey } = this.#seed.signer(origin);
+    const { now } = this.#sequencing.effects;
+    const result = await recordedTransaction(this.#database, this.system, this.#sequencing, async (tx) => {
+      await tx.query('SELECT pg_advisory_xact_lock(0x6c6f67, hashtext($1))', [name]);
+      const found = await findLog(tx, name);
+      if (found !== null) return { result: { log: found, created: false }, acts: [] };
+      const log = await insertLog(tx, name, origin, options.blinded, publicKey, now());
+      const act = { act: 'log-created', log: origin, blinded: options.blinded, publicKey: toHex(publicKey) } as const;
+      return { result: { log, created: true }, acts: [act] };
+    });
+    if (result.log.blinded !== options.blinded) {
+      throw new AntequemError(
+        'log-exists',
+        `the log ${name} exists with blinded=${result.log.blinded}, which is fixed`,
+      );
+    }
+    this.#remember(result.log);
+    return result;
+  }
+
+  /** Logs by name, `_system` first, at most `limit` after `after`. */
+  async list(after: string, limit: number): Promise<(Log & Head)[]> {
+    const { rows } = await this.#database.query<LogRow & { size: number; root: Uint8Array }>(
+      `SELECT ${COLUMNS}, size, root FROM logs WHERE name COLLATE "C" > $1 ORDER BY name COLLATE "C" LIMIT $2`,
+      [after, limit],
+    );
+    return rows.map((row) => ({ ...logOf(row), size: row.size, root: new Uint8Array(row.root) }));
+  }
+
+  /** What is durable of a log now. */
+  async head(log: Log): Promise<Head> {
+    const { rows } = await this.#database.query<{ size: number; root: Uint8Array }>({
+      name: 'read-head',
+      text: 'SELECT size, root FROM logs WHERE id = $1',
+      values: [log.id],
+    });
+    const row = rows[0];
+    if (row === undefined) throw new AntequemError('log-damaged', `log ${log.name} has no row any more`);
+    return { size: row.size, root: new Uint8Array(row.root) };
+  }
+
+  /** The key that signs for a log. @throws AntequemError `seed-changed` */
+  async signer(log: Log): Promise<LogSigner> {
+    const known = this.#signers.get(log.id);
+    if (known !== undefined) return known;
+    const { rows } = await this.#database.query<{ number: number; public_key: Uint8Array }>(
+      'SELECT number, public_key FROM log_keys WHERE log = $1 AND revoked_at IS NULL ORDER BY number DESC LIMIT 1',
+      [log.id],
+    );
+    const row = rows[0];
+    const signer = this.#seed.signer(log.origin, row?.number);
+    if (row === undefined || Buffer.compare(signer.publicKey, row.public_key) !== 0) {
+      throw new AntequemError(
+        'seed-changed',
+        `the log seed is not the one ${log.origin} was made with: put the right LOG_SEED_FILE back`,
+      );
+    }
+    if (this.#signers.size >= 20_000) this.#signers.clear();
+    this.#signers.set(log.id, signer);
+    return signer;
+  }
+
+  #remember(log: Log): void {
+    if (this.#known.size >= 20_000) this.#known.clear();
+    this.#known.set(log.name, log);
+  }
+}
+
+function logOf(row: LogRow): Log {
+  const { id, name, origin, blinded } = row;
+  return { id, name, origin, logId: new Uint8Array(row.log_id), blinded, createdAt: row.created_at };
+}
+
+async function findLog(db: Queryable, name: string): Promise<Log | null> {
+  const { rows } = await db.query<LogRow>(`SELECT ${COLUMNS} FROM logs WHERE name = $1`, [name]);
+  return rows[0] === undefined ? null : logOf(rows[0]);
+}
+
+async function insertLog(
+  tx: Queryable,
+  name: string,
+  origin: string,
+  blinded: boolean,
+  publicKey: Uint8Array,
+  now: number,
+): Promise<Log> {
+  const { rows } = await tx.query<LogRow>(
+    `INSERT INTO logs (name, origin, log_id, blinded, created_at, size, root, last_leaf, last_received_at)
+     VALUES ($1, $2, $3, $4, $5, 0, $6, $3, $5) RETURNING ${COLUMNS}`,
+    [name, origin, Buffer.from(logId(origin)), blinded, now, Buffer.from(EMPTY_ROOT)],
+  );
+  const row = rows[0];
+  if (row === undefined) throw new AntequemError('internal', 'the new log has no row');
+  await tx.query('INSERT INTO log_keys (log, number, public_key, created_at) VALUES ($1, 1, $2, $3)', [
+    row.id,
+    Buffer.from(publicKey),
+    now,
+  ]);
+  return logOf(row);
+}

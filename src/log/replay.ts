@@ -1,0 +1,126 @@
+import { equalBytes } from '../core/bytes.ts';
+import { AntequemError } from '../core/errors.ts';
+import type { Queryable, Transaction } from '../store/database.ts';
+import type { Appended, Log, Submission } from './log.ts';
+import type { Stretches } from './stretch.ts';
+
+/** How long the answer to an Idempotency-Key is kept. */
+export const IDEMPOTENCY_TTL = 7 * 24 * 3_600_000;
+
+/** What became of one submission of a group. */
+export type Outcome = { readonly appended: Appended } | { readonly refused: AntequemError };
+
+interface Record {
+  owner: string;
+  key: string;
+  request_hash: Uint8Array;
+  first_index: number;
+  count: number;
+  created_at: number;
+}
+
+/**
+ * Which submissions were answered before: the same answer again, or a refusal where the key came with another request.
+ * Undefined for those yet to be appended. Runs under the log's lock, so nobody answers the same key meanwhile.
+ */
+export async function findReplays(
+  tx: Transaction,
+  log: Log,
+  submissions: readonly Submission[],
+  now: number,
+  stretches: Stretches,
+): Promise<(Outcome | undefined)[]> {
+  const keyed = submissions.flatMap(({ idempotency }) => (idempotency === null ? [] : [idempotency]));
+  if (keyed.length === 0) return submissions.map(() => undefined);
+  const { rows } = await tx.query<Record>(
+    `SELECT owner, key, request_hash, first_index, count, created_at FROM idempotency
+     WHERE log = $1 AND (owner, key) IN (SELECT * FROM unnest($2::text[], $3::text[])) AND created_at > $4`,
+    [log.id, keyed.map(({ owner }) => owner), keyed.map(({ key }) => key), now - IDEMPOTENCY_TTL],
+  );
+  const records = new Map(rows.map((row) => [`${row.owner}\n${row.key}`, row]));
+  const claimed = new Set<string>();
+  return Promise.all(
+    submissions.map(async ({ idempotency }): Promise<Outcome | undefined> => {
+      if (idempotency === null) return undefined;
+      const id = `${idempotency.owner}\n${idempotency.key}`;
+      const record = records.get(id);
+      if (record !== undefined) {
+        if (!equalBytes(record.request_hash, idempotency.requestHash)) return { refused: reused(idempotency.key) };
+        return { appended: await readAppended(tx, log, record, stretches) };
+      }
+      if (claimed.has(id)) return { refused: inFlight(idempotency.key) };
+      claimed.add(id);
+      return undefined;
+    }),
+  );
+}
+
+/** Keeps what the keys of these submissions were answered with. */
+export async function recordKeys(
+  tx: Transaction,
+  log: Log,
+  submissions: readonly Submission[],
+  placed: readonly Appended[],
+  now: number,
+): Promise<void> {
+  const records = submissions.flatMap(({ idempotency }, i) => {
+    const place = placed[i];
+    return idempotency === null || place === undefined ? [] : [{ ...idempotency, ...place }];
+  });
+  if (records.length === 0) return;
+  await tx.query(
+    // What is there already is past its seven days, or it would have been found.
+    `INSERT INTO idempotency (log, owner, key, request_hash, first_index, count, created_at)
+     SELECT $1, owner, key, hash, first, count, $2
+     FROM unnest($3::text[], $4::text[], $5::bytea[], $6::bigint[], $7::int[]) AS r (owner, key, hash, first, count)
+     ON CONFLICT (log, owner, key) DO UPDATE SET request_hash = excluded.request_hash, first_index = excluded.first_index,
+       count = excluded.count, created_at = excluded.created_at`,
+    [
+      log.id,
+      now,
+      records.map(({ owner }) => owner),
+      records.map(({ key }) => key),
+      records.map(({ requestHash }) => Buffer.from(requestHash)),
+      records.map(({ index }) => index),
+      records.map(({ count }) => count),
+    ],
+  );
+}
+
+/** Removes what is past its time. Returns how many. */
+export async function purgeKeys(db: Queryable, now: number): Promise<number> {
+  const { rowCount } = await db.query('DELETE FROM idempotency WHERE created_at <= $1', [now - IDEMPOTENCY_TTL]);
+  return rowCount ?? 0;
+}
+
+async function readAppended(tx: Transaction, log: Log, record: Record, stretches: Stretches): Promise<Appended> {
+  const last = record.first_index + record.count - 1;
+  const { segment } = await stretches.locate(tx, log.id, last);
+  const { rows } = await tx.query<{ received_at: number; digest: Uint8Array | null; leaf_hash: Uint8Array }>(
+    'SELECT received_at, digest, leaf_hash FROM entries WHERE segment = $1 AND log = $2 AND index = $3',
+    [segment, log.id, last],
+  );
+  const row = rows[0];
+  if (row?.digest == null) throw new AntequemError('log-damaged', `entry ${last} of ${log.name} is gone: run an audit`);
+  return {
+    index: record.first_index,
+    count: record.count,
+    receivedAt: row.received_at,
+    digest: new Uint8Array(row.digest),
+    leafHash: new Uint8Array(row.leaf_hash),
+  };
+}
+
+function reused(key: string): AntequemError {
+  return new AntequemError(
+    'idempotency-key-reused',
+    `the Idempotency-Key ${JSON.stringify(key)} was used for another request: use a new key for a new request`,
+  );
+}
+
+function inFlight(key: string): AntequemError {
+  return new AntequemError(
+    'idempotency-key-in-flight',
+    `a request with the Idempotency-Key ${JSON.stringify(key)} is under way: ask again in a moment`,
+  );
+}

@@ -1,0 +1,57 @@
+import { sha256 } from '#sha256';
+import { utf8 } from '../core/bytes.ts';
+import { AntequemError } from '../core/errors.ts';
+import { formatTime } from '../core/time.ts';
+import type { Database, Transaction } from '../store/database.ts';
+import { transaction } from '../store/database.ts';
+import type { Log, Submission } from './log.ts';
+import { type Sequencing, sequence } from './sequence.ts';
+import { openSegment, SegmentFull } from './stretch.ts';
+
+/** An act of the service that its own log, `_system`, records. Hashes and keys are hex, times as everywhere in JSON. */
+export type SystemAct =
+  | { readonly act: 'log-created'; readonly log: string; readonly blinded: boolean; readonly publicKey: string }
+  | {
+      readonly act: 'key-created';
+      readonly key: string;
+      readonly name: string;
+      readonly scopes: readonly string[];
+      readonly logs: readonly string[] | null;
+    }
+  | { readonly act: 'key-revoked'; readonly key: string }
+  | { readonly act: 'sender-declared'; readonly chain: string; readonly address: string }
+  | { readonly act: 'round-closed'; readonly number: number; readonly root: string };
+
+/** A transaction that ends with entries of `_system`: what it records and what it does become durable together. */
+export async function recordedTransaction<T>(
+  database: Database,
+  system: Log,
+  sequencing: Sequencing,
+  work: (tx: Transaction) => Promise<{ result: T; acts: readonly SystemAct[] }>,
+): Promise<T> {
+  for (;;) {
+    try {
+      const { result, settle } = await transaction(database, async (tx) => {
+        const { result, acts } = await work(tx);
+        if (acts.length === 0) return { result, settle: () => {} };
+        const { outcomes, settle } = await sequence(tx, system, [submissionOf(acts, sequencing)], sequencing);
+        const [outcome] = outcomes;
+        if (outcome === undefined || 'refused' in outcome) throw new AntequemError('internal', '_system took no entry');
+        return { result, settle };
+      });
+      settle();
+      return result;
+    } catch (error) {
+      if (!(error instanceof SegmentFull)) throw error;
+      await openSegment(database);
+    }
+  }
+}
+
+function submissionOf(acts: readonly SystemAct[], { effects }: Sequencing): Submission {
+  const drafts = acts.map((act) => {
+    const payload = utf8(JSON.stringify({ at: formatTime(effects.now()), ...act }));
+    return { digest: sha256(payload), payload };
+  });
+  return { drafts, idempotency: null };
+}
