@@ -1,0 +1,92 @@
+import { readFile } from 'node:fs/promises';
+import { Command, InvalidArgumentError } from 'commander';
+import { FetchRequest, JsonRpcProvider, Wallet } from 'ethers';
+import { AntequemError } from '../../core/errors.ts';
+import { deployAnchor, formatDeployResult } from '../../evm/deploy.ts';
+import { reason } from '../../evm/rejection.ts';
+
+const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+interface DeployFlags {
+  readonly rpc: string;
+  readonly keyFile?: string;
+  readonly dryRun?: true;
+  readonly roundInterval: number;
+  readonly json?: true;
+}
+
+/** `antequem deploy`: put the contract on a chain, or count what anchoring there costs. */
+export function deployCommand(): Command {
+  return new Command('deploy')
+    .description('deploy the contract to a chain at its one address; does nothing where it stands already')
+    .requiredOption('--rpc <url>', 'JSON-RPC endpoint of the chain')
+    .option('--key-file <file>', 'file with the private key that pays (0x and 64 hex digits)')
+    .option('--dry-run', 'send nothing, print what the deployment and the rounds cost')
+    .option('--round-interval <time>', 'time between rounds, for the cost of a month', parseInterval, 60_000)
+    .option('--json', 'print the result as JSON, amounts in wei')
+    .action(async (flags: DeployFlags) => {
+      const key = flags.keyFile === undefined ? undefined : await readKey(flags.keyFile);
+      const provider = await connect(flags.rpc);
+      try {
+        const signer = key === undefined ? {} : { signer: new Wallet(key, provider) };
+        const dryRun = flags.dryRun === true;
+        const result = await deployAnchor({ provider, ...signer, dryRun, roundIntervalMs: flags.roundInterval });
+        process.stdout.write(
+          flags.json
+            ? `${JSON.stringify(result, (_, value) => (typeof value === 'bigint' ? value.toString() : value))}\n`
+            : `${formatDeployResult(result)}\n`,
+        );
+      } finally {
+        provider.destroy();
+      }
+    });
+}
+
+/** Milliseconds of `500ms`, `60s`, `5m`, `1h` or `1d`. */
+function parseInterval(text: string): number {
+  const match = /^([1-9]\d{0,8})(ms|s|m|h|d)$/.exec(text);
+  const unit = UNITS[match?.[2] ?? ''];
+  if (match === null || unit === undefined) {
+    throw new InvalidArgumentError('write a whole number and a unit: 500ms, 60s, 5m, 1h or 1d');
+  }
+  return Number(match[1]) * unit;
+}
+
+/** The key is never put into a message. */
+async function readKey(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new AntequemError('key-file-unreadable', `cannot read the key file ${file}: check the path and its rights`, {
+      cause,
+    });
+  });
+  const key = text.trim();
+  try {
+    if (/^0x[0-9a-fA-F]{64}$/.test(key)) return new Wallet(key).privateKey;
+  } catch {
+    // Zero or beyond the curve's order: falls through to the one message.
+  }
+  throw new AntequemError('key-invalid', `${file} does not hold a private key: 0x and 64 hex digits, nothing else`);
+}
+
+/** Asks for the chain id first: without it ethers would knock at a dead endpoint for ever. */
+async function connect(url: string): Promise<JsonRpcProvider> {
+  let chainId: number;
+  try {
+    const request = new FetchRequest(url);
+    request.timeout = 10_000;
+    request.body = { jsonrpc: '2.0', id: 1, method: 'eth_chainId', params: [] };
+    const response = await request.send();
+    response.assertOk();
+    chainId = Number(response.bodyJson.result);
+    if (!Number.isSafeInteger(chainId) || chainId <= 0) throw new Error('its answer to eth_chainId is not a number');
+  } catch (cause) {
+    // Without the cause: ethers puts the whole URL into it.
+    throw new AntequemError('rpc-unreachable', `no chain answers at ${redact(url)} (${reason(cause)}): check --rpc`);
+  }
+  return new JsonRpcProvider(url, chainId, { staticNetwork: true, cacheTimeout: -1, pollingInterval: 500 });
+}
+
+/** Endpoints carry their access keys in path, query or user: only the host is for others to see. */
+function redact(url: string): string {
+  return URL.canParse(url) ? new URL(url).origin : 'an endpoint that is not a URL';
+}

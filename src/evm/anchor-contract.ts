@@ -1,0 +1,69 @@
+// Typed access to contracts/Anchor.sol (design section 5). The artifact is generated: node scripts/artifact.ts
+
+import { dataSlice, getAddress, getBytes, Interface } from 'ethers';
+import { FormatError } from '../core/errors.ts';
+import artifact from './anchor-artifact.json' with { type: 'json' };
+
+/** Address of the contract on every chain where it is deployed through the deterministic deployment proxy. */
+export const ANCHOR_ADDRESS: string = artifact.address;
+
+/** Code that creates the contract, 0x-hex. */
+export const ANCHOR_INIT_CODE: string = artifact.initCode;
+
+/** Keccak-256 of the code that stands at the address once deployed, 0x-hex. */
+export const ANCHOR_RUNTIME_CODE_HASH: string = artifact.runtimeCodeHash;
+
+/** CREATE2 salt of the deployment, 0x-hex. */
+export const ANCHOR_SALT: string = artifact.salt;
+
+export const ANCHOR_INTERFACE: Interface = new Interface(artifact.abi);
+
+/** Topic 0 of `Anchored(address indexed sender, bytes32 indexed root)`, 0x-hex. */
+export const ANCHORED_TOPIC: string = '0xee1610244dfc4b116b1433dd4459fd7b1d3d2bf737a05fc3f6d8f173005d7147';
+
+export interface AnchoredEvent {
+  /** Direct caller of the contract, with its checksum. */
+  readonly sender: string;
+  /** 32 bytes. */
+  readonly root: Uint8Array;
+}
+
+/** Calldata that stores the root's first moment and emits `Anchored`. @throws FormatError `hash-length` */
+export function encodeAnchor(root: Uint8Array): string {
+  return ANCHOR_INTERFACE.encodeFunctionData('anchor', [hash32(root)]);
+}
+
+/** Calldata that emits `Anchored` and stores nothing. @throws FormatError `hash-length` */
+export function encodeAnnounce(root: Uint8Array): string {
+  return ANCHOR_INTERFACE.encodeFunctionData('announce', [hash32(root)]);
+}
+
+/** Calldata that asks when a root was first anchored. @throws FormatError `hash-length` */
+export function encodeAnchoredAt(root: Uint8Array): string {
+  return ANCHOR_INTERFACE.encodeFunctionData('anchoredAt', [hash32(root)]);
+}
+
+/** Calldata that asks the contract to walk a packed path (`packPath`). @throws FormatError `hash-length` */
+export function encodeExistedBefore(digest: Uint8Array, packedPath: Uint8Array): string {
+  return ANCHOR_INTERFACE.encodeFunctionData('existedBefore', [hash32(digest), packedPath]);
+}
+
+/**
+ * The event a log entry bears, or null if it is not an `Anchored` in its one exact encoding.
+ * Does not look at the log's address: whether the contract is the one expected is the caller's to check.
+ */
+export function decodeAnchoredLog(log: {
+  readonly topics: readonly string[];
+  readonly data: string;
+}): AnchoredEvent | null {
+  const [topic, sender, root] = log.topics;
+  if (topic?.toLowerCase() !== ANCHORED_TOPIC || log.data !== '0x' || log.topics.length !== 3) return null;
+  if (sender === undefined || !/^0x0{24}[0-9a-f]{40}$/i.test(sender)) return null;
+  if (root === undefined || !/^0x[0-9a-f]{64}$/i.test(root)) return null;
+  return { sender: getAddress(dataSlice(sender, 12)), root: getBytes(root) };
+}
+
+function hash32(bytes: Uint8Array): Uint8Array {
+  if (bytes.length !== 32) throw new FormatError('hash-length', `a hash of ${bytes.length} bytes instead of 32`);
+  return bytes;
+}

@@ -1,0 +1,225 @@
+// Deterministic deployment of the contract (design section 5): idempotent, and a dry run that counts the cost.
+
+import { concat, formatEther, keccak256, type Provider, type Signer, type TransactionReceipt } from 'ethers';
+import { AntequemError } from '../core/errors.ts';
+import {
+  ANCHOR_ADDRESS,
+  ANCHOR_INIT_CODE,
+  ANCHOR_RUNTIME_CODE_HASH,
+  ANCHOR_SALT,
+  encodeAnchor,
+  encodeAnnounce,
+} from './anchor-contract.ts';
+import {
+  createFactory,
+  FACTORY_ADDRESS,
+  FACTORY_CODE_HASH,
+  FACTORY_DEPLOYER_NEEDS,
+  type SentTransaction,
+} from './factory.ts';
+import { reason } from './rejection.ts';
+
+/** Whole-transaction gas under Osaka rules, worst case of the root's bytes; held by the gas snapshot. */
+export const MEASURED_GAS = { deployment: 264_396n, anchor: 45_534n, announce: 23_238n } as const;
+
+const MONTH_MS = 30 * 24 * 3_600_000;
+
+export interface DeployOptions {
+  readonly provider: Provider;
+  /** Who pays. Not needed for a dry run or where the contract stands already. */
+  readonly signer?: Signer;
+  /** Sends nothing. */
+  readonly dryRun: boolean;
+  /** Milliseconds between rounds, for the cost of a month. Default one minute. */
+  readonly roundIntervalMs?: number;
+}
+
+/** Gas and its price in wei, at the fees of the moment. A rollup's fee for its data layer comes on top. */
+export interface Cost {
+  readonly gas: bigint;
+  readonly wei: bigint;
+}
+
+export interface RoundCost extends Cost {
+  /** If every round of 30 days has something to anchor. */
+  readonly weiPerMonth: bigint;
+}
+
+export interface DeployResult {
+  /** CAIP-2. */
+  readonly chain: string;
+  readonly address: string;
+  readonly status: 'already-deployed' | 'deployed' | 'would-deploy';
+  /** The deterministic deployment proxy, as it was found. */
+  readonly factory: 'present' | 'missing';
+  /** What was sent, in that order; all of it is mined. */
+  readonly transactions: readonly SentTransaction[];
+  readonly account: { readonly address: string; readonly wei: bigint } | null;
+  /** Wei per gas. */
+  readonly gasPrice: bigint;
+  /** `chain`: what the node estimates; `measured`: the figures of the snapshot, where it cannot. */
+  readonly gasFrom: 'chain' | 'measured';
+  readonly roundIntervalMs: number;
+  /** What it cost if this run deployed it, else what it would. */
+  readonly deployment: Cost;
+  /** What creating the proxy takes besides: zero where it was found. */
+  readonly factoryWei: bigint;
+  readonly anchor: RoundCost;
+  readonly announce: RoundCost;
+}
+
+/**
+ * Makes sure that the contract stands at its one address, or says what that would cost.
+ * @throws AntequemError `deploy-key-missing`, `deploy-funds`, `deploy-failed`, `deploy-code-differs`,
+ * `deploy-factory-differs`, and those of `createFactory`
+ */
+export async function deployAnchor(options: DeployOptions): Promise<DeployResult> {
+  const { provider, signer, dryRun } = options;
+  const present = await isDeployed(provider);
+  const factory = await isFactoryPresent(provider);
+  const before = await costs(options, present, factory);
+  const found = {
+    ...before,
+    factory: factory ? 'present' : 'missing',
+    factoryWei: factory ? 0n : FACTORY_DEPLOYER_NEEDS,
+  } as const;
+  if (present) return { ...found, status: 'already-deployed', transactions: [] };
+  if (dryRun) return { ...found, status: 'would-deploy', transactions: [] };
+  if (signer === undefined) {
+    throw new AntequemError(
+      'deploy-key-missing',
+      `the contract is not on ${before.chain} yet and no key was given to pay for it: give --key-file, or --dry-run for the cost`,
+    );
+  }
+  const transactions = factory ? [] : await createFactory(provider, signer);
+  const created = await createContract(provider, signer);
+  if (created !== null) transactions.push({ purpose: 'create-contract', hash: created.hash });
+  if (!(await isDeployed(provider))) {
+    throw new AntequemError(
+      'deploy-failed',
+      `no code at ${ANCHOR_ADDRESS} after the deployment: look at ${created?.hash}`,
+    );
+  }
+  // Once the contract stands the node can estimate what a round costs.
+  const after = await costs(options, true, true);
+  const paid = created === null ? before.deployment : { gas: created.gasUsed, wei: created.fee };
+  return { ...found, ...after, deployment: paid, status: 'deployed', transactions };
+}
+
+/** Whether the contract stands on that chain. @throws AntequemError `deploy-code-differs` */
+export async function isDeployed(provider: Provider): Promise<boolean> {
+  const code = await provider.getCode(ANCHOR_ADDRESS);
+  if (code === '0x') return false;
+  const hash = keccak256(code);
+  if (hash !== ANCHOR_RUNTIME_CODE_HASH) {
+    throw new AntequemError(
+      'deploy-code-differs',
+      `the code at ${ANCHOR_ADDRESS} has hash ${hash}, not ${ANCHOR_RUNTIME_CODE_HASH}: this is not our contract; do not anchor on this chain with it`,
+    );
+  }
+  return true;
+}
+
+async function isFactoryPresent(provider: Provider): Promise<boolean> {
+  const code = await provider.getCode(FACTORY_ADDRESS);
+  if (code === '0x') return false;
+  const hash = keccak256(code);
+  if (hash !== FACTORY_CODE_HASH) {
+    throw new AntequemError(
+      'deploy-factory-differs',
+      `the code at ${FACTORY_ADDRESS} has hash ${hash}: this chain has something else where the deployment proxy belongs`,
+    );
+  }
+  return true;
+}
+
+/** What created it, or null if somebody else was faster. */
+async function createContract(provider: Provider, signer: Signer): Promise<TransactionReceipt | null> {
+  try {
+    const sent = await signer.sendTransaction(deployment());
+    return await sent.wait();
+  } catch (cause) {
+    if (await isDeployed(provider)) return null;
+    const why = reason(cause);
+    if (/insufficient funds|enough funds/i.test(why)) {
+      throw new AntequemError(
+        'deploy-funds',
+        `the account ${await signer.getAddress()} cannot pay for the deployment (${why}): fund it, then run this again`,
+        { cause },
+      );
+    }
+    throw new AntequemError(
+      'deploy-failed',
+      `the deployment failed: ${why}; at most its gas is lost, and to run it again is safe`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+function deployment(): { to: string; data: string } {
+  return { to: FACTORY_ADDRESS, data: concat([ANCHOR_SALT, ANCHOR_INIT_CODE]) };
+}
+
+async function costs(options: DeployOptions, present: boolean, factory: boolean) {
+  const { provider, signer, roundIntervalMs = 60_000 } = options;
+  const [network, fees] = await Promise.all([provider.getNetwork(), provider.getFeeData()]);
+  const gasPrice = fees.gasPrice ?? fees.maxFeePerGas ?? 0n;
+  const from = await signer?.getAddress();
+  const account = from === undefined ? null : { address: from, wei: await provider.getBalance(from) };
+  const estimate = async (tx: { to: string; data: string }): Promise<bigint | null> =>
+    provider.estimateGas(from === undefined ? tx : { ...tx, from }).catch(() => null);
+
+  // No zero byte: the dearest calldata a root can have.
+  const root = new Uint8Array(32).fill(0xff);
+  const to = ANCHOR_ADDRESS;
+  const anchor = present ? await estimate({ to, data: encodeAnchor(root) }) : null;
+  const announce = present ? await estimate({ to, data: encodeAnnounce(root) }) : null;
+  const create = factory && !present ? await estimate(deployment()) : null;
+
+  const cost = (gas: bigint): Cost => ({ gas, wei: gas * gasPrice });
+  const roundCost = (gas: bigint): RoundCost => ({
+    ...cost(gas),
+    weiPerMonth: (gas * gasPrice * BigInt(MONTH_MS)) / BigInt(roundIntervalMs),
+  });
+  return {
+    chain: `eip155:${network.chainId}`,
+    address: ANCHOR_ADDRESS,
+    account,
+    gasPrice,
+    gasFrom: anchor !== null && announce !== null ? ('chain' as const) : ('measured' as const),
+    roundIntervalMs,
+    deployment: cost(create ?? MEASURED_GAS.deployment),
+    anchor: roundCost(anchor ?? MEASURED_GAS.anchor),
+    announce: roundCost(announce ?? MEASURED_GAS.announce),
+  };
+}
+
+/** The result as a person reads it: some lines, amounts in the chain's coin. */
+export function formatDeployResult(result: DeployResult): string {
+  const { deployment, anchor, announce } = result;
+  const says = {
+    'already-deployed': 'stands already; nothing was sent',
+    deployed: 'deployed',
+    'would-deploy': 'not deployed yet; nothing was sent',
+  }[result.status];
+  const missing = result.factory === 'missing' && result.status === 'would-deploy';
+  const seconds = result.roundIntervalMs / 1_000;
+  return [
+    `contract    ${result.address} on ${result.chain}: ${says}`,
+    ...result.transactions.map(({ purpose, hash }) => `sent        ${hash} (${purpose.replaceAll('-', ' ')})`),
+    ...(missing
+      ? [`factory     missing: creating it takes ${formatEther(result.factoryWei)} coins and a presigned transaction`]
+      : []),
+    ...(result.account ? [`account     ${result.account.address}: ${formatEther(result.account.wei)} coins`] : []),
+    `gas price   ${result.gasPrice} wei`,
+    `deployment  ${deployment.gas} gas, ${formatEther(deployment.wei)} coins, once`,
+    `anchor      ${anchor.gas} gas a round, ${formatEther(anchor.wei)} coins; ${formatEther(anchor.weiPerMonth)} a month`,
+    `announce    ${announce.gas} gas a round, ${formatEther(announce.wei)} coins; ${formatEther(announce.weiPerMonth)} a month`,
+    ...(result.gasFrom === 'measured'
+      ? ['Gas as measured under Ethereum rules: the node cannot estimate it yet.']
+      : []),
+    `A month: 30 days with a round every ${seconds} s, at most. A rollup adds its fee for data.`,
+  ].join('\n');
+}
