@@ -60,6 +60,7 @@ export class Publisher {
    * @throws AntequemError `checkpoint-conflict` where another root of that size was signed before
    */
   async publish(db: Queryable, heads: readonly { log: Log; head: Head }[]): Promise<Published[]> {
+    await this.#registry.prepareSigners(heads.map(({ log }) => log));
     const published: Published[] = [];
     for (const { log, head } of heads) {
       const checkpoint = { origin: log.origin, size: head.size, root: head.root };

@@ -1,4 +1,4 @@
-import { toHex } from '../core/bytes.ts';
+import { equalBytes, toHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import { EMPTY_ROOT } from '../core/merkle.ts';
 import { checkLogName, logId, logOrigin, SYSTEM_LOG } from '../core/origin.ts';
@@ -8,7 +8,7 @@ import type { LogSeed, LogSigner } from './seed.ts';
 import type { Sequencing } from './sequence.ts';
 import { recordedTransaction } from './system.ts';
 
-interface LogRow {
+export interface LogRow {
   id: number;
   name: string;
   origin: string;
@@ -17,7 +17,7 @@ interface LogRow {
   created_at: number;
 }
 
-const COLUMNS = 'id, name, origin, log_id, blinded, created_at';
+export const LOG_COLUMNS = 'id, name, origin, log_id, blinded, created_at';
 
 /** The logs of one service: makes them, finds them, holds their keys. */
 export class Registry {
@@ -108,7 +108,7 @@ export class Registry {
   /** Logs by name, `_system` first, at most `limit` after `after`. */
   async list(after: string, limit: number): Promise<(Log & Head)[]> {
     const { rows } = await this.#database.query<LogRow & { size: number; root: Uint8Array }>(
-      `SELECT ${COLUMNS}, size, root FROM logs WHERE name COLLATE "C" > $1 ORDER BY name COLLATE "C" LIMIT $2`,
+      `SELECT ${LOG_COLUMNS}, size, root FROM logs WHERE name COLLATE "C" > $1 ORDER BY name COLLATE "C" LIMIT $2`,
       [after, limit],
     );
     return rows.map((row) => ({ ...logOf(row), size: row.size, root: new Uint8Array(row.root) }));
@@ -128,23 +128,34 @@ export class Registry {
 
   /** The key that signs for a log. @throws AntequemError `seed-changed` */
   async signer(log: Log): Promise<LogSigner> {
-    const known = this.#signers.get(log.id);
-    if (known !== undefined) return known;
-    const { rows } = await this.#database.query<{ number: number; public_key: Uint8Array }>(
-      'SELECT number, public_key FROM log_keys WHERE log = $1 AND revoked_at IS NULL ORDER BY number DESC LIMIT 1',
-      [log.id],
-    );
-    const row = rows[0];
-    const signer = this.#seed.signer(log.origin, row?.number);
-    if (row === undefined || Buffer.compare(signer.publicKey, row.public_key) !== 0) {
-      throw new AntequemError(
-        'seed-changed',
-        `the log seed is not the one ${log.origin} was made with: put the right LOG_SEED_FILE back`,
-      );
-    }
-    if (this.#signers.size >= 20_000) this.#signers.clear();
-    this.#signers.set(log.id, signer);
+    await this.prepareSigners([log]);
+    const signer = this.#signers.get(log.id);
+    if (signer === undefined) throw new AntequemError('internal', `no key for ${log.name}`);
     return signer;
+  }
+
+  /** Makes the keys of many logs ready with one query. @throws AntequemError `seed-changed` */
+  async prepareSigners(logs: readonly Log[]): Promise<void> {
+    const missing = logs.filter((log) => !this.#signers.has(log.id));
+    if (missing.length === 0) return;
+    const { rows } = await this.#database.query<{ log: number; number: number; public_key: Uint8Array }>(
+      `SELECT DISTINCT ON (log) log, number, public_key FROM log_keys
+       WHERE log = ANY($1) AND revoked_at IS NULL ORDER BY log, number DESC`,
+      [missing.map((log) => log.id)],
+    );
+    const keys = new Map(rows.map((row) => [row.log, row]));
+    // Some hundred bytes each: a service of a million logs holds them all.
+    for (const log of missing) {
+      const key = keys.get(log.id);
+      const signer = this.#seed.signer(log.origin, key?.number);
+      if (key === undefined || !equalBytes(signer.publicKey, key.public_key)) {
+        throw new AntequemError(
+          'seed-changed',
+          `the log seed is not the one ${log.origin} was made with: put the right LOG_SEED_FILE back`,
+        );
+      }
+      this.#signers.set(log.id, signer);
+    }
   }
 
   #remember(log: Log): void {
@@ -153,13 +164,13 @@ export class Registry {
   }
 }
 
-function logOf(row: LogRow): Log {
+export function logOf(row: LogRow): Log {
   const { id, name, origin, blinded } = row;
   return { id, name, origin, logId: new Uint8Array(row.log_id), blinded, createdAt: row.created_at };
 }
 
 async function findLog(db: Queryable, name: string): Promise<Log | null> {
-  const { rows } = await db.query<LogRow>(`SELECT ${COLUMNS} FROM logs WHERE name = $1`, [name]);
+  const { rows } = await db.query<LogRow>(`SELECT ${LOG_COLUMNS} FROM logs WHERE name = $1`, [name]);
   return rows[0] === undefined ? null : logOf(rows[0]);
 }
 
@@ -173,7 +184,7 @@ async function insertLog(
 ): Promise<Log> {
   const { rows } = await tx.query<LogRow>(
     `INSERT INTO logs (name, origin, log_id, blinded, created_at, size, root, last_leaf, last_received_at)
-     VALUES ($1, $2, $3, $4, $5, 0, $6, $3, $5) RETURNING ${COLUMNS}`,
+     VALUES ($1, $2, $3, $4, $5, 0, $6, $3, $5) RETURNING ${LOG_COLUMNS}`,
     [name, origin, Buffer.from(logId(origin)), blinded, now, Buffer.from(EMPTY_ROOT)],
   );
   const row = rows[0];

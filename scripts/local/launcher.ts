@@ -1,0 +1,173 @@
+import { mkdirSync } from 'node:fs';
+import { basename } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AntequemError } from '../../src/core/errors.ts';
+import { watchAncestors } from './ancestors.ts';
+import { removeEndpoints, writeEndpoints } from './endpoints.ts';
+import { holdData } from './holder.ts';
+import { listenPort } from './ports.ts';
+import { startPostgres } from './postgres.ts';
+
+/** What the service stands on in local mode. */
+export interface Ground {
+  readonly dataDir: string;
+  readonly databaseUrl: string;
+  readonly evmRpcUrl: string;
+  readonly chainId: number;
+  /** Free when looked at. */
+  readonly port: number;
+}
+
+export interface Service {
+  readonly url: string;
+  /** Address of the contract it anchors with. */
+  readonly contract: string | null;
+  /** Finishes what is under way. After 2.5 s it is not waited for any longer. */
+  stop(): Promise<void>;
+}
+
+export interface Chain {
+  readonly url: string;
+  /** Settles when it has ended by itself or by `stop`. */
+  readonly ended: Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface LocalMode {
+  /** Absolute; made if missing. */
+  readonly dataDir: string;
+  /** A PostgreSQL that is there already; without it one is started. */
+  readonly databaseUrl?: string | undefined;
+  readonly port: number;
+  readonly chainPort: number;
+  readonly chainId: number;
+  startChain(options: { port: number; chainId: number }): Promise<Chain>;
+  startService(ground: Ground): Promise<Service>;
+  print(line: string): void;
+}
+
+interface End {
+  readonly says: string;
+  readonly code: number;
+}
+
+/** Stopping takes less than 10 s in all, whatever hangs. */
+const SERVICE_PATIENCE = 2_500;
+const CHAIN_PATIENCE = 1_000;
+const TOTAL_PATIENCE = 9_500;
+
+// npm and npx pass on a signal that the terminal has sent to us as well: that is one, not two.
+const SAME_SIGNAL_MS = 1_000;
+
+function explain(error: unknown): string {
+  if (error instanceof AntequemError) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+/** Settles once when anything calls for the end of this process: a signal, a lost ancestor, an error nobody caught. */
+function whenToEnd(print: (line: string) => void): { ended: Promise<End>; end: (reason: End) => void } {
+  const { promise: ended, resolve } = Promise.withResolvers<End>();
+  let signalled: number | null = null;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (signalled !== null && performance.now() - signalled > SAME_SIGNAL_MS) {
+      print('Stopping at once.');
+      process.exit(1);
+    }
+    signalled ??= performance.now();
+    resolve({ says: `${signal}: stopping.`, code: 0 });
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
+  const onError = (error: unknown): void => {
+    print(`Unexpected error: ${explain(error)}`);
+    resolve({ says: 'Stopping.', code: 1 });
+  };
+  process.on('uncaughtException', onError);
+  process.on('unhandledRejection', onError);
+  // A terminal that was closed takes no more lines; nothing depends on them.
+  process.stdout.on('error', () => {});
+  process.stderr.on('error', () => {});
+  watchAncestors((gone) => resolve({ says: `${basename(gone.command[0] ?? '')} has ended: stopping.`, code: 0 }));
+  return { ended, end: resolve };
+}
+
+/**
+ * Runs local mode until something ends it, then stops what was started in reverse order and ends this process:
+ * the database, on which all else depends, last.
+ */
+export async function launch(mode: LocalMode): Promise<never> {
+  const { ended, end } = whenToEnd(mode.print);
+  const abort = new AbortController();
+  const aborted = ended.then((): never => {
+    abort.abort();
+    throw new AntequemError('stopped', 'stopped while starting');
+  });
+  aborted.catch(() => {});
+  const stops: (() => unknown)[] = [];
+
+  /** What is still starting when the end comes is stopped as well, once it has started. */
+  function keep<T>(starting: Promise<T>, stop: (started: T) => unknown, patience: number): Promise<T> {
+    const settled = starting.then(
+      (started) => () => stop(started),
+      () => () => {},
+    );
+    stops.push(() => Promise.race([settled.then((run) => run()), sleep(patience)]));
+    return Promise.race([starting, aborted]);
+  }
+
+  async function start(): Promise<void> {
+    const startedAt = new Date().toISOString();
+    mkdirSync(mode.dataDir, { recursive: true, mode: 0o700 });
+    const holder = await keep(
+      holdData(mode.dataDir, () => new Date()),
+      (held) => held.release(),
+      TOTAL_PATIENCE,
+    );
+    const postgres =
+      mode.databaseUrl === undefined
+        ? keep(
+            startPostgres({ dataDir: mode.dataDir, signal: abort.signal }),
+            (server) => server.stop(),
+            TOTAL_PATIENCE,
+          )
+        : null;
+    const startingChain = listenPort(mode.chainPort).then((port) => mode.startChain({ port, chainId: mode.chainId }));
+    const chain = keep(startingChain, (started) => started.stop(), CHAIN_PATIENCE);
+    const [server, { url: evmRpcUrl, ended: chainEnded }] = await Promise.all([postgres, chain]);
+    server?.ended.then(() => end({ says: 'PostgreSQL has ended unexpectedly: stopping.', code: 1 }));
+    chainEnded.then(() => end({ says: 'The local chain has ended unexpectedly: stopping.', code: 1 }));
+    const databaseUrl = server?.url ?? mode.databaseUrl ?? '';
+    const port = await listenPort(mode.port);
+    const ground = { dataDir: mode.dataDir, databaseUrl, evmRpcUrl, chainId: mode.chainId, port };
+    const service = await keep(mode.startService(ground), (started) => started.stop(), SERVICE_PATIENCE);
+
+    const { url, contract } = service;
+    holder.announce(url);
+    stops.push(() => removeEndpoints(mode.dataDir));
+    const endpoints = { pid: process.pid, startedAt, url, evmRpcUrl, chainId: mode.chainId, contract, databaseUrl };
+    writeEndpoints(mode.dataDir, endpoints);
+    mode.print(`API         ${url}${port === mode.port || mode.port === 0 ? '' : ` (port ${mode.port} is in use)`}`);
+    mode.print(`EVM chain   ${evmRpcUrl} (chain ${mode.chainId}, local and new at each start)`);
+    mode.print(`PostgreSQL  ${databaseUrl}`);
+    mode.print(`Ctrl-C stops it. Data is kept in ${mode.dataDir}`);
+  }
+
+  try {
+    await start();
+  } catch (error) {
+    if (!abort.signal.aborted) {
+      mode.print(explain(error));
+      end({ says: 'Not started.', code: 1 });
+    }
+  }
+  const { says, code } = await ended;
+  mode.print(says);
+  setTimeout(() => process.exit(1), TOTAL_PATIENCE);
+  for (const stop of stops.reverse()) {
+    try {
+      await stop();
+    } catch (error) {
+      mode.print(explain(error));
+    }
+  }
+  process.exit(code);
+}

@@ -1,0 +1,22 @@
+import { createServer } from 'node:net';
+
+function tryListen(port: number, host: string): Promise<number | null> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE' || error.code === 'EACCES') resolve(null);
+      else reject(error);
+    });
+    server.listen({ port, host, exclusive: true }, () => {
+      const address = server.address();
+      server.close(() => resolve(address !== null && typeof address === 'object' ? address.port : null));
+    });
+  });
+}
+
+/** A TCP port of `host` that nobody listens on now: the preferred one if it is free, else one the system picks. */
+export async function listenPort(preferred: number, host = '127.0.0.1'): Promise<number> {
+  const port = (await tryListen(preferred, host)) ?? (await tryListen(0, host));
+  if (port === null) throw new Error(`no free port on ${host}`);
+  return port;
+}

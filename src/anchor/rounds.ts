@@ -1,0 +1,198 @@
+import { concat, fromHex, toHex } from '../core/bytes.ts';
+import { AntequemError } from '../core/errors.ts';
+import { hashLeaf, MerkleTree } from '../core/merkle.ts';
+import { type Beacon, encodeCheckpointLeaf, encodeLink, firstPreviousRoot, MAX_BEACONS } from '../core/round.ts';
+import type { Effects, Log } from '../log/log.ts';
+import type { Publisher } from '../log/publish.ts';
+import { LOG_COLUMNS, type LogRow, logOf, type Registry } from '../log/registry.ts';
+import type { Sequencing } from '../log/sequence.ts';
+import { recordedTransaction } from '../log/system.ts';
+import type { Database, Transaction } from '../store/database.ts';
+
+/** A round as its row describes it. */
+export interface Round {
+  readonly number: number;
+  /** Milliseconds since the Unix epoch. */
+  readonly closedAt: number;
+  readonly previousRoot: Uint8Array;
+  readonly root: Uint8Array;
+  /** Leaves, the link included. */
+  readonly size: number;
+  readonly beacons: readonly Beacon[];
+}
+
+export interface RoundClosing {
+  readonly database: Database;
+  readonly registry: Registry;
+  readonly publisher: Publisher;
+  readonly sequencing: Sequencing;
+  /** The newest final block of each chain that answers in time; at most three are used. */
+  readonly beacons: () => Promise<readonly Beacon[]>;
+  /** Milliseconds after which a round is closed with nothing new in it; null: never. */
+  readonly heartbeat: number | null;
+}
+
+interface GrownRow extends LogRow {
+  size: number;
+  root: Uint8Array;
+  last_received_at: number;
+}
+
+// A log grew where its head is past its newest round. `_system` alone causes no round: each round grows it by one.
+const GROWN = `FROM logs l LEFT JOIN round_heads r ON r.log = l.id WHERE l.size > coalesce(r.size, 0)`;
+
+/**
+ * Closes a round over every log that grew: signs their checkpoints, links it to the round before and records its root in
+ * `_system`, in one transaction. Null where there is nothing new, or where another process is closing one.
+ */
+export async function closeRound(closing: RoundClosing): Promise<Round | null> {
+  const { database, registry, publisher, sequencing } = closing;
+  if (!(await isDue(closing))) return null;
+  // Before the root is formed, so that they bound it from below.
+  const beacons = (await closing.beacons()).slice(0, MAX_BEACONS);
+  return recordedTransaction(database, registry.system, sequencing, async (tx) => {
+    const locked = await tx.query<{ locked: boolean }>('SELECT pg_try_advisory_xact_lock(0x726e64) AS locked');
+    if (locked.rows[0]?.locked !== true) return { result: null, acts: [] };
+    const last = await newestRound(tx);
+    const grown = await tx.query<GrownRow>(
+      `SELECT ${LOG_COLUMNS}, l.size, l.root, l.last_received_at ${GROWN} ORDER BY l.log_id`,
+    );
+    if (!causesRound(grown.rows, registry.system, last, closing)) return { result: null, acts: [] };
+
+    const closedAt = Math.max(
+      sequencing.effects.now(),
+      last?.closedAt ?? 0,
+      ...maxima(grown.rows.map((row) => row.last_received_at)),
+    );
+    const previousRoot = last?.root ?? firstPreviousRoot(registry.serviceOrigin);
+    const number = (last?.number ?? 0) + 1;
+    const leaves = [
+      encodeLink({ number, closedAt, previousRoot, beacons }),
+      ...grown.rows.map((row) => encodeCheckpointLeaf({ logId: row.log_id, size: row.size, root: row.root })),
+    ];
+    const root = new MerkleTree(concat(...leaves.map(hashLeaf))).root();
+    const round: Round = { number, closedAt, previousRoot, root, size: leaves.length, beacons };
+    await insertRound(tx, round, leaves, grown.rows);
+    await publisher.publish(
+      tx,
+      grown.rows.map((row) => ({ log: logOf(row), head: { size: row.size, root: new Uint8Array(row.root) } })),
+    );
+    return { result: round, acts: [{ act: 'round-closed', number, root: toHex(root) }] };
+  });
+}
+
+/** A cheap look before chains are asked for beacons. */
+async function isDue({ database, registry, heartbeat, sequencing }: RoundClosing): Promise<boolean> {
+  const { rows } = await database.query<{ grown: boolean; closed_at: number | null }>(
+    `SELECT EXISTS (SELECT ${GROWN} AND l.id <> $1) AS grown, (SELECT closed_at FROM rounds ORDER BY number DESC LIMIT 1)`,
+    [registry.system.id],
+  );
+  const row = rows[0];
+  return row !== undefined && (row.grown || heartbeatDue(row.closed_at, heartbeat, sequencing.effects));
+}
+
+function causesRound(
+  grown: readonly GrownRow[],
+  system: Log,
+  last: Round | null,
+  { heartbeat, sequencing }: RoundClosing,
+): boolean {
+  return (
+    grown.some((row) => row.id !== system.id) || heartbeatDue(last?.closedAt ?? null, heartbeat, sequencing.effects)
+  );
+}
+
+function heartbeatDue(closedAt: number | null, heartbeat: number | null, effects: Effects): boolean {
+  return heartbeat !== null && effects.now() - (closedAt ?? 0) >= heartbeat;
+}
+
+/** The largest, as a list of one or none: spreading ten thousand arguments into Math.max would not scale. */
+function maxima(values: readonly number[]): number[] {
+  return values.length === 0 ? [] : [values.reduce((a, b) => Math.max(a, b))];
+}
+
+async function insertRound(
+  tx: Transaction,
+  round: Round,
+  leaves: readonly Uint8Array[],
+  grown: readonly GrownRow[],
+): Promise<void> {
+  const beacons = round.beacons.map((beacon) => ({ ...beacon, hash: toHex(beacon.hash) }));
+  await tx.query(
+    'INSERT INTO rounds (number, closed_at, previous_root, root, size, beacons) VALUES ($1, $2, $3, $4, $5, $6)',
+    [round.number, round.closedAt, round.previousRoot, round.root, round.size, JSON.stringify(beacons)],
+  );
+  await tx.query(
+    `INSERT INTO round_leaves (round, index, leaf, log, size)
+     SELECT $1, n - 1, leaf, log, size FROM unnest($2::bytea[], $3::int[], $4::bigint[]) WITH ORDINALITY AS l (leaf, log, size, n)`,
+    [
+      round.number,
+      leaves.map((leaf) => Buffer.from(leaf)),
+      [null, ...grown.map((row) => row.id)],
+      [null, ...grown.map((row) => row.size)],
+    ],
+  );
+  await tx.query(
+    `INSERT INTO round_heads (log, size) SELECT * FROM unnest($1::int[], $2::bigint[])
+     ON CONFLICT (log) DO UPDATE SET size = excluded.size`,
+    [grown.map((row) => row.id), grown.map((row) => row.size)],
+  );
+}
+
+interface RoundRow {
+  number: number;
+  closed_at: number;
+  previous_root: Uint8Array;
+  root: Uint8Array;
+  size: number;
+  beacons: { chain: string; height: number; hash: string }[];
+}
+
+const ROUND_COLUMNS = 'number, closed_at, previous_root, root, size, beacons';
+
+function roundOf(row: RoundRow): Round {
+  return {
+    number: row.number,
+    closedAt: row.closed_at,
+    previousRoot: new Uint8Array(row.previous_root),
+    root: new Uint8Array(row.root),
+    size: row.size,
+    beacons: row.beacons.map((beacon) => ({ ...beacon, hash: fromHex(beacon.hash) })),
+  };
+}
+
+/** The round closed last, null before the first. */
+export async function newestRound(db: Pick<Database, 'query'>): Promise<Round | null> {
+  const { rows } = await db.query<RoundRow>(`SELECT ${ROUND_COLUMNS} FROM rounds ORDER BY number DESC LIMIT 1`);
+  return rows[0] === undefined ? null : roundOf(rows[0]);
+}
+
+/** Round `number`, null where there is none. */
+export async function readRound(db: Pick<Database, 'query'>, number: number): Promise<Round | null> {
+  const { rows } = await db.query<RoundRow>(`SELECT ${ROUND_COLUMNS} FROM rounds WHERE number = $1`, [number]);
+  return rows[0] === undefined ? null : roundOf(rows[0]);
+}
+
+/** Rounds below `before`, newest first. */
+export async function listRounds(db: Pick<Database, 'query'>, before: number, limit: number): Promise<Round[]> {
+  const { rows } = await db.query<RoundRow>(
+    `SELECT ${ROUND_COLUMNS} FROM rounds WHERE number < $1 ORDER BY number DESC LIMIT $2`,
+    [before, limit],
+  );
+  return rows.map(roundOf);
+}
+
+/** Every leaf of a round, in order. */
+export async function readLeaves(db: Pick<Database, 'query'>, round: Round): Promise<Uint8Array[]> {
+  const { rows } = await db.query<{ leaf: Uint8Array }>(
+    'SELECT leaf FROM round_leaves WHERE round = $1 ORDER BY index',
+    [round.number],
+  );
+  if (rows.length !== round.size) {
+    throw new AntequemError(
+      'round-damaged',
+      `round ${round.number} has ${rows.length} of ${round.size} leaves: run an audit`,
+    );
+  }
+  return rows.map((row) => new Uint8Array(row.leaf));
+}

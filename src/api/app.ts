@@ -1,0 +1,42 @@
+import express, { type Express } from 'express';
+import helmet from 'helmet';
+import type { EvmSource } from '../core/evm-source.ts';
+import { Gate, ownSiteOnly } from './access.ts';
+import { appendRoutes } from './append.ts';
+import { entryRoutes } from './entries.ts';
+import { healthRoutes } from './health.ts';
+import { logRoutes } from './logs.ts';
+import { Problem, problemHandler } from './problem.ts';
+import { proofRoutes } from './proofs.ts';
+import { receiptRoutes } from './receipts.ts';
+import { roundRoutes } from './rounds.ts';
+import type { Service } from './service.ts';
+import { publicRead, tileRoutes } from './tiles.ts';
+import { verifyRoutes } from './verify.ts';
+
+/** The HTTP API over a service. */
+export function createApp(service: Service, sources: readonly EvmSource[]): Express {
+  const gate = new Gate(service.keys, service.open);
+  const app = express();
+  app.disable('x-powered-by').disable('etag').set('query parser', 'simple').enable('case sensitive routing');
+  app.use(['/logs', '/healthz', '/readyz', '/v1/verify'], publicRead);
+  if (service.open) app.use('/v1', ownSiteOnly);
+  // The one route that must be fast comes before what it does not need.
+  app.use(appendRoutes(service, gate));
+  app.use(helmet());
+  app.use(
+    logRoutes(service, gate),
+    entryRoutes(service, gate),
+    receiptRoutes(service, gate),
+    proofRoutes(service),
+    roundRoutes(service, gate),
+    tileRoutes(service),
+    verifyRoutes(sources),
+    healthRoutes(service),
+  );
+  app.use((request) => {
+    throw new Problem(404, 'not-found', `there is nothing at ${request.method} ${request.path}`);
+  });
+  app.use(problemHandler(service.logger));
+  return app;
+}

@@ -1,0 +1,60 @@
+import type { Request } from 'express';
+import { z } from 'zod';
+import { fromHex } from '../core/bytes.ts';
+import { FormatError } from '../core/errors.ts';
+import { checkLogName } from '../core/origin.ts';
+import type { Log } from '../log/log.ts';
+import type { Registry } from '../log/registry.ts';
+import { Problem } from './problem.ts';
+
+/** A whole number below 2^53 in its one spelling, as paths and queries have it. */
+export const indexText = z
+  .string()
+  .regex(/^(0|[1-9]\d{0,15})$/, 'not a whole number')
+  .transform(Number)
+  .refine(Number.isSafeInteger, 'not below 2^53');
+
+/** A page size of at most `most`. */
+export const limitText = (most: number) =>
+  indexText.refine((limit) => limit >= 1 && limit <= most, `not from 1 to ${most}`).default(Math.min(100, most));
+
+/** The query of a request, every parameter known and well-formed. @throws FormatError `query-invalid` */
+export function query<T extends z.ZodObject>(request: Request, schema: T): z.output<T> {
+  const parsed = z.strictObject(schema.shape).safeParse(request.query);
+  if (parsed.success) return schema.parse(request.query);
+  const [issue] = parsed.error.issues;
+  const place = issue?.code === 'unrecognized_keys' ? issue.keys[0] : issue?.path[0];
+  throw new FormatError('query-invalid', `the query parameter ${String(place)} is wrong: ${issue?.message}`);
+}
+
+/** A number out of the path. @throws FormatError `path-invalid` */
+export function pathIndex(request: Request, name: string): number {
+  const parsed = indexText.safeParse(request.params[name]);
+  if (!parsed.success)
+    throw new FormatError('path-invalid', `the ${name} in the path must be a whole number below 2^53`);
+  return parsed.data;
+}
+
+/** The name of a log out of the path. @throws FormatError `log-name-invalid` */
+export function pathLogName(request: Request): string {
+  const name = String(request.params.log);
+  checkLogName(name);
+  return name;
+}
+
+/** The log that the path names. @throws Problem 404 `log-not-found` */
+export async function pathLog(request: Request, registry: Registry): Promise<Log> {
+  const name = pathLogName(request);
+  const log = await registry.find(name);
+  if (log === null) {
+    throw new Problem(404, 'log-not-found', `there is no log ${name}: create it with PUT /v1/logs/${name}`);
+  }
+  return log;
+}
+
+/** A SHA-256 digest in hex. @throws FormatError `digest-invalid` */
+export function parseDigest(text: string): Uint8Array {
+  if (!/^[0-9a-f]{64}$/.test(text))
+    throw new FormatError('digest-invalid', 'a digest is 64 lower-case hex digits (SHA-256)');
+  return fromHex(text);
+}

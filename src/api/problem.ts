@@ -1,0 +1,125 @@
+import type { ErrorRequestHandler, Response } from 'express';
+import type { Logger } from 'pino';
+import { AntequemError, FormatError } from '../core/errors.ts';
+
+/** An error with the HTTP status it is answered with. */
+export class Problem extends AntequemError {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(status: number, code: string, detail: string, headers: Readonly<Record<string, string>> = {}) {
+    super(code, detail);
+    this.name = 'Problem';
+    this.status = status;
+    this.headers = headers;
+  }
+}
+
+// What the parts below the API report, by stable code. Codes that are not here and not faults of the input are ours.
+const STATUS: Readonly<Record<string, number>> = {
+  'log-not-found': 404,
+  'log-exists': 409,
+  'log-reserved': 403,
+  'entry-not-found': 404,
+  'entry-erased': 410,
+  'proof-range': 400,
+  'receipt-pending': 409,
+  'idempotency-key-reused': 422,
+  'idempotency-key-in-flight': 409,
+  overloaded: 503,
+  'clock-skew': 503,
+  'checkpoint-conflict': 503,
+};
+
+// SQLSTATE classes that pass by themselves: connection, resources, operator intervention, transaction rollback.
+const PASSING = /^(08|53|57|40)/;
+const NETWORK = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'ETIMEDOUT', 'EPIPE', 'EHOSTUNREACH', 'ENOTFOUND']);
+
+/** Makes of whatever was thrown the answer that the client gets. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof FormatError) return new Problem(400, error.code, error.message);
+  if (error instanceof AntequemError) {
+    const status = STATUS[error.code];
+    if (status === undefined) return internal();
+    return new Problem(status, error.code, error.message, status === 503 ? { 'Retry-After': '1' } : {});
+  }
+  const { code, status, type, message } = fieldsOf(error);
+  if (status === 413 || type === 'entity.too.large') {
+    return new Problem(413, 'body-too-large', 'the body is too large: send smaller batches or entries');
+  }
+  if (status === 415)
+    return new Problem(
+      415,
+      'encoding-unsupported',
+      'the content encoding is not supported: send gzip, deflate, br or none',
+    );
+  if (status !== undefined && status >= 400 && status < 500)
+    return new Problem(status, 'request-invalid', 'the request is malformed');
+  if (code !== undefined && (PASSING.test(code) || NETWORK.has(code))) return unavailable();
+  // node-postgres has no code for these two.
+  if (
+    /Connection terminated|timeout exceeded when trying to connect|client has encountered a connection error/i.test(
+      message,
+    )
+  )
+    return unavailable();
+  return internal();
+}
+
+function unavailable(): Problem {
+  return new Problem(
+    503,
+    'database-unavailable',
+    'the database cannot be reached: try again with the same Idempotency-Key',
+    {
+      'Retry-After': '1',
+    },
+  );
+}
+
+function internal(): Problem {
+  return new Problem(500, 'internal', 'the service failed; its log says why');
+}
+
+function fieldsOf(error: unknown): { code?: string; status?: number; type?: string; message: string } {
+  if (typeof error !== 'object' || error === null) return { message: '' };
+  const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+  const code = 'code' in error ? text(error.code) : undefined;
+  const type = 'type' in error ? text(error.type) : undefined;
+  const status = 'status' in error && typeof error.status === 'number' ? error.status : undefined;
+  return {
+    message: error instanceof Error ? error.message : '',
+    ...(code === undefined ? {} : { code }),
+    ...(type === undefined ? {} : { type }),
+    ...(status === undefined ? {} : { status }),
+  };
+}
+
+/** Sends a problem as RFC 9457 has it, with a stable `code` beside. */
+export function sendProblem(response: Response, problem: Problem): void {
+  response
+    .status(problem.status)
+    .set(problem.headers)
+    .type('application/problem+json')
+    .send(
+      JSON.stringify({
+        type: `urn:antequem:problem:${problem.code}`,
+        title: problem.code.replaceAll('-', ' '),
+        status: problem.status,
+        code: problem.code,
+        detail: problem.message,
+      }),
+    );
+}
+
+/** The last handler: every error becomes a problem; those that are ours are logged. */
+export function problemHandler(logger: Logger): ErrorRequestHandler {
+  return (error: unknown, request, response, next) => {
+    const problem = problemOf(error);
+    if (problem.status >= 500)
+      logger.error({ err: error, method: request.method, path: request.path }, 'request failed');
+    if (response.headersSent) next(error);
+    else sendProblem(response, problem);
+  };
+}

@@ -1,0 +1,21 @@
+import { Router } from 'express';
+import { z } from 'zod';
+import { toHex } from '../core/bytes.ts';
+import { consistencyRanges } from '../core/merkle.ts';
+import { indexText, pathLog, query } from './parameters.ts';
+import { Problem } from './problem.ts';
+import type { Service } from './service.ts';
+
+const consistencyQuery = z.object({ from: indexText, to: indexText });
+
+/** Consistency proofs. They tell hashes alone, so they are public as the tiles are. */
+export function proofRoutes({ registry, tiles }: Service): Router {
+  return Router().get('/v1/logs/:log/proofs/consistency', async (request, response) => {
+    const log = await pathLog(request, registry);
+    const { from, to } = query(request, consistencyQuery);
+    const { size } = await registry.head(log);
+    if (to > size) throw new Problem(404, 'size-not-reached', `the log ${log.name} has ${size} entries, not ${to}`);
+    const path = from === 0 ? [] : await tiles.ranges(log, consistencyRanges(from, to), to);
+    response.json({ log: log.origin, from, to, path: path.map(toHex) });
+  });
+}

@@ -1,0 +1,110 @@
+import { type Request, Router } from 'express';
+import { z } from 'zod';
+import { toHex } from '../core/bytes.ts';
+import { packPath } from '../core/path.ts';
+import { type Receipt, receiptPath } from '../core/receipt.ts';
+import { formatTime, parseTime } from '../core/time.ts';
+import { ANCHOR_ADDRESS, encodeExistedBefore } from '../evm/anchor-contract.ts';
+import type { Log } from '../log/log.ts';
+import type { Gate } from './access.ts';
+import { indexText, pathIndex, pathLog, pathLogName, query } from './parameters.ts';
+import { Problem } from './problem.ts';
+import type { Service } from './service.ts';
+
+const STAGES = ['round', 'included', 'finalized', 'bitcoin'] as const;
+type Stage = (typeof STAGES)[number];
+
+const MAX_WAIT = 60;
+/** Requests that may wait at once; each costs a look whenever something moves. */
+const MAX_WAITING = 1_000;
+const receiptQuery = z.object({
+  wait: indexText.refine((seconds) => seconds <= MAX_WAIT, `not at most ${MAX_WAIT} seconds`).default(0),
+  until: z.enum(STAGES, `not one of ${STAGES.join(', ')}`).default('finalized'),
+});
+
+/** Receipts, and the path in one for the contract. */
+export function receiptRoutes(service: Service, gate: Gate): Router {
+  const { registry, receipts } = service;
+
+  const find = async (request: Request): Promise<{ log: Log; index: number }> => {
+    await gate.admit(request, 'read', pathLogName(request));
+    return { log: await pathLog(request, registry), index: pathIndex(request, 'index') };
+  };
+
+  /** The receipt once it has reached the stage, or as it is when the time is over or the client is gone. */
+  const awaitStage = async (
+    log: Log,
+    index: number,
+    stage: Stage,
+    deadline: number,
+    gone: AbortSignal,
+  ): Promise<Receipt> => {
+    for (;;) {
+      // Registered before the look, so that nothing happens between the two.
+      const patience = new AbortController();
+      const news = service.progress.next(
+        Math.min(1_000, Math.max(0, deadline - service.now())),
+        AbortSignal.any([gone, patience.signal]),
+      );
+      try {
+        const receipt = await receipts.compose(log, index);
+        if (hasReached(receipt, stage) || service.now() >= deadline || gone.aborted) return receipt;
+        await news;
+      } finally {
+        patience.abort();
+      }
+    }
+  };
+
+  return Router()
+    .get('/v1/logs/:log/entries/:index/receipt', async (request, response) => {
+      const { log, index } = await find(request);
+      const { wait, until } = query(request, receiptQuery);
+      if (wait > 0 && service.progress.waiting >= MAX_WAITING) {
+        throw new Problem(503, 'overloaded', 'too many requests wait already: ask without `wait`', {
+          'Retry-After': '5',
+        });
+      }
+      const gone = new AbortController();
+      response.on('close', () => gone.abort());
+      const receipt = await awaitStage(log, index, until, service.now() + wait * 1_000, gone.signal);
+      response.set('Cache-Control', 'no-store').json(withExpectation(receipt, service));
+    })
+    .get('/v1/logs/:log/entries/:index/receipt.path', async (request, response) => {
+      const { log, index } = await find(request);
+      const { digest, steps, root } = receiptPath(await receipts.compose(log, index));
+      const path = packPath(steps);
+      response.json({
+        digest: toHex(digest),
+        path: `0x${toHex(path)}`,
+        root: toHex(root),
+        contract: ANCHOR_ADDRESS,
+        calldata: encodeExistedBefore(digest, path),
+      });
+    });
+}
+
+/** Whether a receipt proves the stage, or a later one. */
+export function hasReached(receipt: Receipt, stage: Stage): boolean {
+  if (!('round' in receipt)) return false;
+  const confirmed = receipt.anchors.some((anchor) => anchor.type === 'opentimestamps' && anchor.status === 'confirmed');
+  const evm = receipt.anchors.flatMap((anchor) => (anchor.type === 'evm' ? [anchor.status] : []));
+  switch (stage) {
+    case 'round':
+      return true;
+    case 'included':
+      return confirmed || evm.some((status) => status !== 'submitted');
+    case 'finalized':
+      return confirmed || evm.includes('finalized');
+    case 'bitcoin':
+      return confirmed;
+  }
+}
+
+/** While something is pending: when the next stage is expected. */
+function withExpectation(receipt: Receipt, service: Service): Receipt {
+  if (hasReached(receipt, 'finalized')) return receipt;
+  const { roundInterval, finalityDelay, now } = service;
+  const closes = 'round' in receipt ? parseTime(receipt.round.closedAt) : now() + roundInterval;
+  return { ...receipt, expectedBy: formatTime(Math.max(closes + finalityDelay, now())) };
+}

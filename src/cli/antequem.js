@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+// Plain JavaScript that old Nodes parse, so that they can say what is wrong.
+
+var major = Number(process.versions.node.split('.')[0]);
+
+if (major < 24) {
+  process.stderr.write(
+    `error: Antequem needs Node 24 or newer, this is ${process.versions.node}; ` +
+      `run: npx -y -p node@24 antequem ${process.argv.slice(2).join(' ')}\n`,
+  );
+  process.exitCode = 1;
+} else {
+  // A checkout has the sources beside this file. The package has what was emitted from them, for Node does not strip
+  // types below node_modules.
+  import('node:fs')
+    .then((fs) =>
+      fs.existsSync(new URL('./main.ts', import.meta.url)) ? import('./main.ts') : import('../../dist/cli/main.js'),
+    )
+    .then((cli) => cli.main(process.argv))
+    .catch((error) => {
+      process.stderr.write(`error: ${error.stack}\n`);
+      process.exitCode = 1;
+    });
+}

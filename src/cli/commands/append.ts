@@ -1,0 +1,130 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { Command } from 'commander';
+import { AntequemError } from '../../core/errors.ts';
+import { deliver, retryPolicy } from '../delivery.ts';
+import { followCommandLine } from '../follow/run.ts';
+import { lineBatches, MAX_BATCH_BYTES, MAX_BATCH_LINES } from '../lines.ts';
+import { logName, wholeNumber } from '../options.ts';
+import { counted, note, print, printJson, quoted } from '../output.ts';
+import { Progress } from '../progress.ts';
+import { openSession, reason, type Session } from '../session.ts';
+
+const LINGER = 200;
+
+interface AppendFlags {
+  readonly follow?: true;
+  readonly batch: number;
+  readonly batchBytes: number;
+  readonly state?: string;
+  readonly retry?: number;
+  readonly skipMissing?: true;
+}
+
+/** `antequem append`: every line is an entry, byte for byte without its newline. */
+export function appendCommand(): Command {
+  return new Command('append')
+    .description('append the lines of a file, or of standard input, to a log; each line that is not blank is an entry')
+    .argument('<log>', 'name of the log; it is created where there is none', logName)
+    .argument('[file]', 'the file; standard input when left out or -')
+    .option('-f, --follow', 'go on as the file grows, over rotation and restarts, each line exactly once')
+    .option('--batch <lines>', 'lines of a request at most', wholeNumber(1, MAX_BATCH_LINES), 5000)
+    .option(
+      '--batch-bytes <bytes>',
+      'bytes of a request at most',
+      wholeNumber((1 << 20) + 2, MAX_BATCH_BYTES),
+      MAX_BATCH_BYTES / 2,
+    )
+    .option('--retry <seconds>', 'unbroken failure to bear (default: 60; with --follow for ever)', wholeNumber(0, 1e9))
+    .option('--state <file>', 'with --follow: where to keep what was sent (default: by file, log and service)')
+    .option('--skip-missing', 'with --follow: go on where the rest of a rotated file is nowhere to be found')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ antequem append demo /var/log/dpkg.log
+  $ journalctl -o json -f | antequem append journal
+  $ antequem append app /var/log/app.log --follow
+
+Without --follow a command that was interrupted and is run again appends its lines again. With --follow the place
+reached is kept under .antequem/follow, or in $XDG_STATE_HOME/antequem, and it goes on from there; a service that
+cannot be reached is waited for.`,
+    )
+    .action(async (log: string, file: string | undefined, flags: AppendFlags, command: Command) => {
+      const session = openSession(command);
+      if (flags.follow === true) return followCommandLine(session, log, file, flags);
+      if (flags.state !== undefined || flags.skipMissing === true) {
+        throw new AntequemError('options-conflict', '--state and --skip-missing belong to --follow; add it');
+      }
+      await appendAll(session, log, file === '-' ? undefined : file, flags);
+    });
+}
+
+async function appendAll(session: Session, log: string, file: string | undefined, flags: AppendFlags): Promise<void> {
+  const total = file === undefined ? null : await sizeOf(file);
+  const source = file === undefined ? process.stdin : createReadStream(file, { highWaterMark: 1 << 18 });
+  const progress = new Progress(total);
+  const policy = retryPolicy(flags.retry ?? 60, undefined, () => progress.clear());
+  let first: number | null = null;
+  let last: number | null = null;
+  let count = 0;
+  let bytes = 0;
+  try {
+    for await (const batch of lineBatches(source, { lines: flags.batch, bytes: flags.batchBytes }, LINGER)) {
+      bytes += batch.body.length;
+      if (batch.entries === 0) continue;
+      const appended = await deliver(
+        session.client,
+        log,
+        (options) => session.client.appendLines(log, batch.body, options),
+        policy,
+      );
+      first ??= appended.index;
+      last = appended.index + appended.count - 1;
+      count += appended.count;
+      progress.update(bytes, count);
+    }
+  } catch (error) {
+    progress.clear();
+    if (count > 0) {
+      note(`appended ${counted(count, 'entry', 'entries')} of ${log} before this, the last at index ${last}`);
+    }
+    throw error;
+  } finally {
+    source.destroy();
+  }
+  progress.clear();
+  report(session, { log, first, last, count, bytes });
+}
+
+interface Summary {
+  readonly log: string;
+  readonly first: number | null;
+  readonly last: number | null;
+  readonly count: number;
+  readonly bytes: number;
+}
+
+/** Between `first` and `last` others may have appended too, so their distance is not the count. */
+function report(session: Session, summary: Summary): void {
+  if (session.json) {
+    printJson(summary);
+  } else if (summary.first === null) {
+    print('no entries: every line was blank, or there was none');
+  } else {
+    print(
+      `appended ${counted(summary.count, 'entry', 'entries')} to ${summary.log}: ` +
+        `first index ${summary.first}, last index ${summary.last}`,
+    );
+    const file = quoted(`${summary.log}-${summary.first}.receipt.json`);
+    note(`next: antequem receipt ${summary.log} ${summary.first} --until finalized -o ${file}${session.urlOption}`);
+  }
+}
+
+async function sizeOf(file: string): Promise<number | null> {
+  const found = await stat(file).catch((cause: unknown) => {
+    throw new AntequemError('file-unreadable', `cannot read ${file}: ${reason(cause)}`, { cause });
+  });
+  if (found.isDirectory()) throw new AntequemError('file-unreadable', `${file} is a folder; name a file in it`);
+  return found.isFile() ? found.size : null;
+}

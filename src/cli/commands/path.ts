@@ -1,0 +1,35 @@
+import { Command } from 'commander';
+import { toHex } from '../../core/bytes.ts';
+import { packPath } from '../../core/path.ts';
+import { receiptPath } from '../../core/receipt.ts';
+import { print, printJson } from '../output.ts';
+import { readReceipt } from '../receipt-file.ts';
+import type { GlobalOptions } from '../session.ts';
+
+/** `antequem path`: what the contract's `existedBefore` takes. Asks nobody. */
+export function pathCommand(): Command {
+  return new Command('path')
+    .description("print the way from a receipt's digest to its round's root, as the contract takes it; works offline")
+    .argument('<receipt>', 'file of the receipt; - is standard input')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ antequem path r.json
+  $ cast call $CONTRACT "$(antequem path r.json --json | jq -r .calldata)"`,
+    )
+    .action(async (file: string, _flags: object, command: Command) => {
+      // Loaded here alone: the binding brings the whole of ethers, which no other command should wait for.
+      const { encodeExistedBefore } = await import('../../evm/anchor-contract.ts');
+      const { digest, steps, root } = receiptPath(await readReceipt(file));
+      const packed = packPath(steps);
+      const answer = {
+        digest: toHex(digest),
+        path: `0x${toHex(packed)}`,
+        root: toHex(root),
+        calldata: encodeExistedBefore(digest, packed),
+      };
+      if (command.optsWithGlobals<GlobalOptions>().json === true) return printJson(answer);
+      for (const [name, value] of Object.entries(answer)) print(`${name.padEnd(9)} ${value}`);
+    });
+}

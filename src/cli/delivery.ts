@@ -1,0 +1,55 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Appended } from '../client/answers.ts';
+import type { AppendOptions, Client } from '../client/client.ts';
+import { ServiceError } from '../client/failure.ts';
+import { type RetryPolicy, retrying } from '../client/retry.ts';
+import { counted, note } from './output.ts';
+
+/**
+ * Sends one append until it is stored, and creates the log where there is none. However often it was sent, it is
+ * stored once: all attempts bear one Idempotency-Key.
+ */
+export async function deliver(
+  client: Client,
+  log: string,
+  send: (options: AppendOptions) => Promise<Appended>,
+  policy: RetryPolicy,
+  idempotencyKey: string = randomUUID(),
+): Promise<Appended> {
+  const options = { idempotencyKey, ...(policy.signal === undefined ? {} : { signal: policy.signal }) };
+  return retrying(async () => {
+    try {
+      return await send(options);
+    } catch (error) {
+      if (!(error instanceof ServiceError && error.code === 'log-not-found')) throw error;
+      await client.createLog(log, policy.signal);
+      note(`created the log ${log}`);
+      return send(options);
+    }
+  }, policy);
+}
+
+/**
+ * Retries for `seconds` of unbroken failure. Tells of an outage when it begins and then every so often.
+ * @param clear readies the terminal for a line
+ */
+export function retryPolicy(seconds: number, signal?: AbortSignal, clear: () => void = () => {}): RetryPolicy {
+  let told = Number.NEGATIVE_INFINITY;
+  return {
+    giveUpAfter: seconds * 1000,
+    sleep: async (ms, aborted) => {
+      await sleep(ms, undefined, aborted === undefined ? {} : { signal: aborted });
+    },
+    random: Math.random,
+    now: Date.now,
+    onRetry: (error, waits) => {
+      if (Date.now() - told < 10_000) return;
+      told = Date.now();
+      clear();
+      const what = error instanceof Error ? error.message : String(error);
+      note(`${what}; trying again in ${counted(Math.ceil(waits / 1000), 'second', 'seconds')}`);
+    },
+    ...(signal === undefined ? {} : { signal }),
+  };
+}

@@ -1,0 +1,20 @@
+import { ServiceError, UnreachableError } from '../client/failure.ts';
+import { AntequemError } from '../core/errors.ts';
+
+/** What went wrong and what to do about it, in one line. A failure nobody foresaw bears its stack. */
+export function failureLine(error: unknown): string {
+  if (error instanceof UnreachableError) return `${error.message}; is the service running? see --url`;
+  if (error instanceof ServiceError) {
+    const hint = error.status === 401 || error.status === 403 ? '; see --api-key-file' : '';
+    return oneLine(`${error.message} (${error.code})${hint}`);
+  }
+  if (error instanceof AntequemError) return oneLine(error.message);
+  if (error instanceof Error && 'syscall' in error) return oneLine(error.message);
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+/** Text from outside must not move the cursor or fake a second line. */
+function oneLine(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ');
+}

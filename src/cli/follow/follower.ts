@@ -1,0 +1,260 @@
+// Reads a growing file over its rotations and has every line stored exactly once. Before a batch is sent its bytes and
+// its Idempotency-Key are saved; after it is stored, the place reached is. Whatever ends the process, the next one sends
+// the same bytes under the same key, and the service stores them once.
+
+import { randomUUID } from 'node:crypto';
+import { sha256 } from '#sha256';
+import type { Appended } from '../../client/answers.ts';
+import { toHex } from '../../core/bytes.ts';
+import { AntequemError } from '../../core/errors.ts';
+import { type BatchLimits, LineBuffer } from '../lines.ts';
+import { type FoundFile, findFile, lookAround } from './rotation.ts';
+import { isFinished, Source } from './source.ts';
+import type { FollowState } from './state.ts';
+
+export interface FollowerOptions {
+  readonly path: string;
+  readonly limits: BatchLimits;
+  /** Milliseconds between two looks at a file that does not grow. */
+  readonly poll: number;
+  /** Milliseconds that a rotated file must have been quiet, for writers that are slow to open the new one. */
+  readonly grace: number;
+  /** Goes on without the rest of a batch whose file is gone. */
+  readonly skipMissing: boolean;
+  readonly signal: AbortSignal;
+  readonly now: () => number;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Durable once it returns. */
+  readonly save: (state: FollowState) => Promise<void>;
+  /** Stores the lines under the key, however long that takes. */
+  readonly send: (body: Uint8Array<ArrayBuffer>, key: string) => Promise<Appended>;
+  readonly onSent: (appended: Appended, from: { file: string; start: number; end: number }) => void;
+  readonly warn: (text: string) => void;
+}
+
+export class Follower {
+  readonly #options: FollowerOptions;
+  readonly #state: FollowState;
+  readonly #lines: LineBuffer;
+  #source: Source | null = null;
+  /** Since when the file is known to be rotated away. */
+  #rotatedSince: number | null = null;
+  /** The file is rotated and quiet: what is there now is all of it. */
+  #finishing = false;
+
+  constructor(state: FollowState, options: FollowerOptions) {
+    this.#state = state;
+    this.#options = options;
+    this.#lines = new LineBuffer(options.limits, { offset: 0, line: null });
+  }
+
+  /** Goes on until the signal. @throws whatever keeps it from going on */
+  async run(): Promise<void> {
+    const { signal, poll, sleep } = this.#options;
+    try {
+      await this.#resume();
+      while (!signal.aborted) {
+        if (!(await this.#step())) await sleep(poll, signal);
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      await this.#source?.close();
+    }
+  }
+
+  /** Finds the file again that the last process was reading, and settles the batch it may have sent. */
+  async #resume(): Promise<void> {
+    const { file, intent, offset } = this.#state;
+    if (file === null) return;
+    this.#source = await this.#findAgain();
+    if (this.#source === null) {
+      if (intent !== null && !this.#options.skipMissing) {
+        throw new AntequemError(
+          'follow-file-missing',
+          `bytes ${intent.start} to ${intent.end} of a file that was ${this.#options.path} were being sent when the last ` +
+            'follower ended, and the file is nowhere in its folder; put it back there, or go on without with --skip-missing',
+        );
+      }
+      this.#warnMissing(offset);
+      this.#state.file = null;
+      this.#state.intent = null;
+      return;
+    }
+    if (intent === null) return;
+    const body = await this.#source.slice(intent.end);
+    if (body !== null) await this.#deliver(this.#source, body, intent.key);
+  }
+
+  /** Sends the next batch, or moves to the next file. False: nothing to do for now. */
+  async #step(): Promise<boolean> {
+    const source = this.#source;
+    if (source === null) return this.#openNext();
+    const ended = await this.#fill(source);
+    if (!(await source.unchanged())) {
+      await this.#onTruncated(source);
+      return true;
+    }
+    if (ended instanceof Error) throw ended;
+    const batch = this.#lines.take(ended && this.#finishing);
+    if (batch === null) return this.#onEnd(source);
+    if (batch.entries === 0) {
+      source.advance(batch.body);
+      await this.#savePlace(source);
+    } else {
+      await this.#submit(source, batch.body);
+    }
+    return true;
+  }
+
+  /** Reads until a batch is full or the file ends (true). An error waits until it is known whose bytes these are. */
+  async #fill(source: Source): Promise<boolean | AntequemError> {
+    this.#lines.reset({ offset: source.offset, line: null });
+    let at = source.offset;
+    try {
+      while (!this.#lines.full) {
+        const read = await source.read(this.#lines.space, at);
+        if (read === 0) return true;
+        this.#lines.wrote(read);
+        at += read;
+      }
+    } catch (error) {
+      if (error instanceof AntequemError) return error;
+      throw error;
+    }
+    return false;
+  }
+
+  async #submit(source: Source, body: Uint8Array<ArrayBuffer>): Promise<void> {
+    const key = randomUUID();
+    const start = source.offset;
+    this.#state.intent = {
+      start,
+      end: start + body.length,
+      sha256: toHex(sha256(body)),
+      key,
+      at: this.#options.now(),
+    };
+    await this.#options.save(this.#state);
+    await this.#deliver(source, body, key);
+  }
+
+  async #deliver(source: Source, body: Uint8Array<ArrayBuffer>, key: string): Promise<void> {
+    const start = source.offset;
+    const appended = await this.#options.send(body, key);
+    source.advance(body);
+    await this.#savePlace(source);
+    this.#options.onSent(appended, { file: source.found.path, start, end: source.offset });
+  }
+
+  async #savePlace(source: Source): Promise<void> {
+    const { dev, ino } = source.found;
+    const { offset, head, tail } = source.trace();
+    this.#state.file = { dev, ino, head, tail };
+    this.#state.offset = offset;
+    this.#state.intent = null;
+    await this.#options.save(this.#state);
+  }
+
+  /** Nothing whole is left to read: wait for more, or go to the next file where this one was rotated away. */
+  async #onEnd(source: Source): Promise<boolean> {
+    const { path, grace, now } = this.#options;
+    const live = await findFile(path);
+    if (live !== null && isSameFile(live, source.found)) {
+      this.#rotatedSince = null;
+      this.#finishing = false;
+      return false;
+    }
+    if (this.#finishing) return this.#openNext();
+    this.#rotatedSince ??= now();
+    // While nobody writes to a younger file, the writer may still have this one open.
+    if ((await this.#pending()) === null) return false;
+    const written = Number((await source.handle.stat()).mtimeMs);
+    if (now() - written < grace && now() - this.#rotatedSince < grace) return false;
+    this.#finishing = true;
+    return true;
+  }
+
+  /** The content is gone from under its inode. Where it was copied before, the copy has the rest. */
+  async #onTruncated(source: Source): Promise<void> {
+    const copy = await this.#findAgain();
+    await source.close();
+    this.#source = copy;
+    this.#finishing = false;
+    this.#rotatedSince = null;
+    if (copy === null) {
+      this.#warnMissing(source.offset);
+      this.#state.file = null;
+      this.#state.offset = 0;
+      await this.#options.save(this.#state);
+      return;
+    }
+    await this.#savePlace(copy);
+  }
+
+  /** Opens the oldest file that is still to be read. False: there is none yet. */
+  async #openNext(): Promise<boolean> {
+    const found = await this.#pending();
+    const next = found === null ? null : await Source.open(found.path, 0);
+    if (next === null) return false;
+    // Renamed since the look: look again.
+    if (found === null || !isSameFile(next.found, found)) {
+      await next.close();
+      return true;
+    }
+    if (this.#source !== null) {
+      this.#state.done.push(this.#source.finished());
+      await this.#source.close();
+    }
+    this.#source = next;
+    this.#finishing = false;
+    this.#rotatedSince = null;
+    await this.#savePlace(next);
+    return true;
+  }
+
+  async #pending(): Promise<FoundFile | null> {
+    const { live, rotated } = await lookAround(this.#options.path);
+    const files = live === null ? rotated : [...rotated, live];
+    const { done } = this.#state;
+    this.#state.done = done.filter(({ dev, ino }) => files.some((file) => file.dev === dev && file.ino === ino));
+    for (const file of files) {
+      if (file.size === 0 || (this.#source !== null && isSameFile(file, this.#source.found))) continue;
+      if (!(await isFinished(file, done))) return file;
+    }
+    return null;
+  }
+
+  /** The file in the folder whose content is the one that was being read, under whatever name and inode. */
+  async #findAgain(): Promise<Source | null> {
+    const { file, offset, intent } = this.#state;
+    if (file === null) return null;
+    const { live, rotated, others } = await lookAround(this.#options.path);
+    const siblings = [...(live === null ? [] : [live]), ...rotated.toReversed()];
+    const itself = [...siblings, ...others].filter((found) => isSameFile(found, file));
+    // A copy is known by its content alone, so there must be some.
+    const copies = file.head.length === 0 ? [] : siblings.filter((found) => !isSameFile(found, file));
+    for (const { path, size } of [...itself, ...copies]) {
+      if (size < Math.max(offset, intent?.end ?? 0)) continue;
+      const source = await Source.open(path, offset);
+      if (source === null) continue;
+      if (source.bears({ offset, head: file.head, tail: file.tail })) {
+        const body = intent === null ? null : await source.slice(intent.end);
+        if (intent === null || (body !== null && toHex(sha256(body)) === intent.sha256)) return source;
+      }
+      await source.close();
+    }
+    return null;
+  }
+
+  #warnMissing(offset: number): void {
+    this.#options.warn(
+      `what came after byte ${offset} of a file that was ${this.#options.path} is nowhere in its folder: ` +
+        'truncated, removed or compressed before it was read; going on with the next file',
+    );
+  }
+}
+
+function isSameFile(a: { dev: string; ino: string }, b: { dev: string; ino: string }): boolean {
+  return a.dev === b.dev && a.ino === b.ino;
+}

@@ -1,0 +1,106 @@
+// One follower per state. A lock outlives a killed process, so it names its owner and shows that it lives.
+
+import { randomUUID } from 'node:crypto';
+import { link, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import * as z from 'zod';
+import { AntequemError } from '../../core/errors.ts';
+
+const BEAT = 5_000;
+/** Where the owner's process cannot be looked up (another container or machine), silence of so long means it is gone. */
+const SILENCE = 30_000;
+const ATTEMPTS = 10;
+
+const owner = z.object({ id: z.string(), pid: z.int(), host: z.string(), started: z.nullable(z.string()) });
+type Owner = z.infer<typeof owner>;
+
+export interface Lock {
+  release(): Promise<void>;
+}
+
+/** @throws AntequemError `follow-locked` while another process holds it */
+export async function acquireLock(file: string): Promise<Lock> {
+  const own: Owner = { id: randomUUID(), pid: process.pid, host: hostname(), started: await startOf(process.pid) };
+  const draft = `${file}.${own.id}`;
+  await writeFile(draft, JSON.stringify(own));
+  try {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      // A link appears with its content, and fails where one is: a lock is never seen half written.
+      const taken = await link(draft, file).then(
+        () => true,
+        () => false,
+      );
+      if (taken) return keep(file, own);
+      await clearIfStale(file);
+    }
+  } finally {
+    await rm(draft, { force: true });
+  }
+  throw new AntequemError('follow-locked', `cannot take the lock ${file}; is its folder writable?`);
+}
+
+function keep(file: string, own: Owner): Lock {
+  const beat = setInterval(() => {
+    const now = new Date();
+    utimes(file, now, now).catch(() => {});
+  }, BEAT).unref();
+  return {
+    release: async () => {
+      clearInterval(beat);
+      if ((await read(file))?.id === own.id) await rm(file, { force: true });
+    },
+  };
+}
+
+async function clearIfStale(file: string): Promise<void> {
+  const found = await read(file);
+  if (found === null) return;
+  if (await lives(found, file)) {
+    throw new AntequemError(
+      'follow-locked',
+      `process ${found.pid} on ${found.host} follows with the same state already (${file}); stop it first`,
+    );
+  }
+  // Two processes may find one stale lock. Whoever moves away another than the one it judged puts it back.
+  const aside = `${file}.${randomUUID()}`;
+  const moved = await rename(file, aside).then(
+    () => true,
+    () => false,
+  );
+  if (!moved) return;
+  if ((await read(aside))?.id !== found.id) await link(aside, file).catch(() => {});
+  await rm(aside, { force: true });
+}
+
+async function read(file: string): Promise<Owner | null> {
+  try {
+    return owner.parse(JSON.parse(await readFile(file, 'utf8')));
+  } catch {
+    return null;
+  }
+}
+
+async function lives(found: Owner, file: string): Promise<boolean> {
+  if (found.host !== hostname()) {
+    const { mtimeMs } = await stat(file);
+    return Date.now() - mtimeMs < SILENCE;
+  }
+  try {
+    process.kill(found.pid, 0);
+  } catch (error) {
+    // EPERM: it is there, and another user's.
+    if (!(error instanceof Error && 'code' in error && error.code === 'EPERM')) return false;
+  }
+  return (await startOf(found.pid)) === found.started;
+}
+
+/** When a process began, in ticks since boot, since its id may be used again; null where there is no /proc. */
+async function startOf(pid: number): Promise<string | null> {
+  try {
+    const text = await readFile(`/proc/${pid}/stat`, 'utf8');
+    // The second field is the command in parentheses and may hold anything; the start is the 22nd.
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,114 @@
+// Which files of a folder are rotated forms of a log file, and in which order they were written.
+
+import type { BigIntStats } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface FoundFile {
+  readonly path: string;
+  readonly dev: string;
+  readonly ino: string;
+  readonly size: number;
+  /** Nanoseconds. */
+  readonly mtime: bigint;
+}
+
+export interface Folder {
+  /** The file under the name that is followed; null while there is none. */
+  readonly live: FoundFile | null;
+  /** Its rotated forms, the oldest first. */
+  readonly rotated: readonly FoundFile[];
+  /** Every other regular file: a rotation may give any name. */
+  readonly others: readonly FoundFile[];
+}
+
+const SETTLES = 20;
+const BETWEEN = 10;
+
+/** What is in the folder of `path`. A look during a rotation could miss a file: two in a row must agree. */
+export async function lookAround(path: string): Promise<Folder> {
+  let before = sorted(path, await list(path));
+  for (let attempt = 0; attempt < SETTLES; attempt++) {
+    await sleep(BETWEEN);
+    const now = sorted(path, await list(path));
+    if (names(before) === names(now)) return now;
+    before = now;
+  }
+  return before;
+}
+
+/** The file of this name, or null where there is none or it is no regular file. */
+export async function findFile(path: string): Promise<FoundFile | null> {
+  try {
+    const found = await stat(path, { bigint: true });
+    return found.isFile() ? foundFile(path, found) : null;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+export function foundFile(path: string, found: BigIntStats): FoundFile {
+  const { dev, ino, size, mtimeNs } = found;
+  return { path, dev: String(dev), ino: String(ino), size: Number(size), mtime: mtimeNs };
+}
+
+/**
+ * The part of a name that a rotation of `base` has put in (`1`, `20260131`, `2026-01-31T00:00`), or null for a file
+ * that is none. Compressed forms are none.
+ */
+export function rotationMark(base: string, name: string): string | null {
+  const mark = String.raw`[._-](\d[\d.:_TZ-]*)`;
+  const extension = extname(base);
+  const stem = base.slice(0, base.length - extension.length);
+  const forms = [`^${escaped(base)}${mark}$`, `^${escaped(stem)}${mark}${escaped(extension)}$`];
+  for (const form of forms) {
+    const found = new RegExp(form).exec(name);
+    if (found?.[1] !== undefined) return found[1];
+  }
+  return null;
+}
+
+async function list(path: string): Promise<FoundFile[]> {
+  const folder = dirname(path);
+  const entries = await readdir(folder, { withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile() || entry.isSymbolicLink());
+  const found = await Promise.all(files.map(({ name }) => findFile(join(folder, name)).catch(() => null)));
+  return found.filter((file) => file !== null);
+}
+
+function names({ live, rotated }: Folder): string {
+  const files = live === null ? rotated : [...rotated, live];
+  return files
+    .map(({ path, dev, ino }) => `${dev} ${ino} ${path}`)
+    .sort()
+    .join('\n');
+}
+
+function sorted(path: string, files: readonly FoundFile[]): Folder {
+  const base = basename(path);
+  const rotated: { file: FoundFile; mark: string }[] = [];
+  const others: FoundFile[] = [];
+  let live: FoundFile | null = null;
+  for (const file of files) {
+    const name = basename(file.path);
+    const mark = rotationMark(base, name);
+    if (name === base) live = file;
+    else if (mark !== null) rotated.push({ file, mark });
+    else others.push(file);
+  }
+  // FILE.1 is younger than FILE.2. Where the marks are not such numbers the time of the last write decides.
+  const numbered = rotated.every(({ mark }) => /^\d{1,5}$/.test(mark));
+  rotated.sort((a, b) => (numbered ? Number(b.mark) - Number(a.mark) : byTime(a.file, b.file)));
+  return { live, rotated: rotated.map(({ file }) => file), others };
+}
+
+function byTime(a: FoundFile, b: FoundFile): number {
+  if (a.mtime !== b.mtime) return a.mtime < b.mtime ? -1 : 1;
+  return a.path < b.path ? -1 : 1;
+}
+
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\-]/g, '\\$&');
+}

@@ -1,0 +1,121 @@
+// `antequem append --follow`: where the state lies, one follower at a time, signals, and what is told.
+
+import { createHash } from 'node:crypto';
+import { realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AntequemError } from '../../core/errors.ts';
+import { deliver, retryPolicy } from '../delivery.ts';
+import { counted, note, printJsonLine } from '../output.ts';
+import { reason, type Session } from '../session.ts';
+import { Follower } from './follower.ts';
+import { acquireLock } from './lock.ts';
+import { lookAround } from './rotation.ts';
+import { Source } from './source.ts';
+import { type FinishedFile, type FollowState, loadState, makeStateFolder, newState, saveState } from './state.ts';
+
+const POLL = 200;
+const GRACE = 1_000;
+
+export interface FollowFlags {
+  readonly batch: number;
+  readonly batchBytes: number;
+  readonly state?: string;
+  readonly retry?: number;
+  readonly skipMissing?: true;
+}
+
+export async function followCommandLine(
+  session: Session,
+  log: string,
+  file: string | undefined,
+  flags: FollowFlags,
+): Promise<void> {
+  if (file === undefined || file === '-') {
+    throw new AntequemError('options-conflict', '--follow needs a file; a pipe is read to its end without it');
+  }
+  const path = await canonical(file);
+  const of = { url: session.client.url, log, path };
+  const stateFile = flags.state ?? defaultStateFile(of);
+  await makeStateFolder(stateFile);
+  const lock = await acquireLock(`${stateFile}.lock`);
+  try {
+    const state = (await loadState(stateFile, of)) ?? newState(of, await olderFiles(path));
+    await saveState(stateFile, state);
+    await follow(session, state, stateFile, flags);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function follow(session: Session, state: FollowState, stateFile: string, flags: FollowFlags): Promise<void> {
+  const { log, path } = state;
+  const stop = new AbortController();
+  const onSignal = (): void => stop.abort();
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.once(signal, onSignal);
+  note(`following ${path} into ${log}, from byte ${state.offset} on; state in ${stateFile}`);
+  let count = 0;
+  const policy = retryPolicy(flags.retry ?? Number.POSITIVE_INFINITY, stop.signal);
+  const follower = new Follower(state, {
+    path,
+    limits: { lines: flags.batch, bytes: flags.batchBytes },
+    poll: POLL,
+    grace: GRACE,
+    skipMissing: flags.skipMissing === true,
+    signal: stop.signal,
+    now: Date.now,
+    sleep: async (ms, signal) => {
+      await sleep(ms, undefined, { signal });
+    },
+    save: (saved) => saveState(stateFile, saved),
+    send: (body, key) =>
+      deliver(session.client, log, (options) => session.client.appendLines(log, body, options), policy, key),
+    onSent: (appended, from) => {
+      count += appended.count;
+      if (session.json) printJsonLine({ log, index: appended.index, count: appended.count, ...from });
+    },
+    warn: (text) => note(`warning: ${text}`),
+  });
+  try {
+    await follower.run();
+  } finally {
+    for (const signal of signals) process.off(signal, onSignal);
+  }
+  note(`stopped after ${counted(count, 'entry', 'entries')}; the same command goes on from here`);
+}
+
+/** Rotated files that were there before the first start are not part of what is followed. */
+async function olderFiles(path: string): Promise<FinishedFile[]> {
+  const { rotated } = await lookAround(path);
+  const older: FinishedFile[] = [];
+  for (const { path: file, size } of rotated) {
+    const source = size === 0 ? null : await Source.open(file, size);
+    if (source === null) continue;
+    older.push(source.finished());
+    await source.close();
+  }
+  return older;
+}
+
+/** The path without symbolic links in its folders. Its last part may be one, or not be there yet. */
+async function canonical(file: string): Promise<string> {
+  const full = resolve(file);
+  try {
+    const found = await stat(full).catch(() => null);
+    if (found !== null && !found.isFile()) throw new Error('it is not a regular file');
+    return join(await realpath(dirname(full)), basename(full));
+  } catch (cause) {
+    throw new AntequemError('file-unreadable', `cannot follow ${file}: ${reason(cause)}`, { cause });
+  }
+}
+
+function defaultStateFile(of: { url: string; log: string; path: string }): string {
+  const { XDG_STATE_HOME } = process.env;
+  const folder =
+    XDG_STATE_HOME === undefined || XDG_STATE_HOME === ''
+      ? join(process.cwd(), '.antequem', 'follow')
+      : join(XDG_STATE_HOME, 'antequem');
+  const name = createHash('sha256').update(`${of.path}\n${of.log}\n${of.url}`).digest('hex').slice(0, 32);
+  return join(folder, `${name}.json`);
+}

@@ -1,0 +1,141 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { sha256 } from '#sha256';
+import { concat, equalBytes, toHex } from '../../core/bytes.ts';
+import { type FoundFile, foundFile } from './rotation.ts';
+import type { Fingerprint, FinishedFile } from './state.ts';
+
+/** So many bytes tell one log file from another: their first lines bear times. */
+const PRINTED = 1024;
+const NONE = new Uint8Array(0);
+
+/** What is known of a file's content: its first bytes, and those before a place. */
+export interface Trace {
+  readonly offset: number;
+  readonly head: Fingerprint;
+  readonly tail: Fingerprint;
+}
+
+/**
+ * An open file that is read from a place on, and known again by its content: a file truncated after being copied keeps
+ * its inode, its copy has another, and a deleted file's inode is used again.
+ */
+export class Source {
+  readonly handle: FileHandle;
+  readonly found: FoundFile;
+  #offset: number;
+  #head: Uint8Array;
+  #tail: Uint8Array;
+
+  private constructor(handle: FileHandle, found: FoundFile, offset: number, head: Uint8Array, tail: Uint8Array) {
+    this.handle = handle;
+    this.found = found;
+    this.#offset = offset;
+    this.#head = head;
+    this.#tail = tail;
+  }
+
+  /** Opens a file to be read from `offset`; null where it is gone or shorter than that. */
+  static async open(path: string, offset: number): Promise<Source | null> {
+    const handle = await open(path, 'r').catch((error: unknown) => {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+      throw error;
+    });
+    if (handle === null) return null;
+    const found = foundFile(path, await handle.stat({ bigint: true }));
+    const head = await readAt(handle, 0, PRINTED);
+    const tail = await readAt(handle, Math.max(0, offset - PRINTED), Math.min(offset, PRINTED));
+    if (found.size >= offset && tail.length === Math.min(offset, PRINTED)) {
+      return new Source(handle, found, offset, head, tail);
+    }
+    await handle.close();
+    return null;
+  }
+
+  get offset(): number {
+    return this.#offset;
+  }
+
+  trace(): Trace {
+    return { offset: this.#offset, head: print(this.#head), tail: print(this.#tail) };
+  }
+
+  /** Whether this is the content that left a trace. A head seen earlier may be the beginning of the one seen now. */
+  bears({ offset, head, tail }: Trace): boolean {
+    if (this.#offset !== offset || head.length > this.#head.length) return false;
+    return same(print(this.#head.subarray(0, head.length)), head) && same(print(this.#tail), tail);
+  }
+
+  /** Whether what was read is still there. Truncation is for good, so a read before a true answer was of this content. */
+  async unchanged(): Promise<boolean> {
+    const head = await readAt(this.handle, 0, this.#head.length);
+    const tail = await readAt(this.handle, this.#offset - this.#tail.length, this.#tail.length);
+    return equalBytes(head, this.#head) && equalBytes(tail, this.#tail);
+  }
+
+  /** Moves on over `body`, which was read here. */
+  advance(body: Uint8Array): void {
+    if (this.#head.length < PRINTED && this.#offset + body.length > this.#head.length) {
+      this.#head = concat(this.#head.subarray(0, this.#offset), body).slice(0, PRINTED);
+    }
+    this.#tail = concat(this.#tail, body.subarray(-PRINTED)).slice(-PRINTED);
+    this.#offset += body.length;
+  }
+
+  /** How a file read to its end is known again, under whatever name. */
+  finished(): FinishedFile {
+    const { dev, ino } = this.found;
+    const { head, tail, offset } = this.trace();
+    return { dev, ino, size: offset, head, tail };
+  }
+
+  async read(into: Uint8Array, at: number): Promise<number> {
+    const { bytesRead } = await this.handle.read(into, 0, into.length, at);
+    return bytesRead;
+  }
+
+  /** The bytes from the offset to `end`, or null where there are not so many. */
+  async slice(end: number): Promise<Uint8Array<ArrayBuffer> | null> {
+    const bytes = await readAt(this.handle, this.#offset, end - this.#offset);
+    return this.#offset + bytes.length === end ? bytes : null;
+  }
+
+  async close(): Promise<void> {
+    await this.handle.close();
+  }
+}
+
+/** Whether a file was finished before: the same one, or a copy of it. */
+export async function isFinished(file: FoundFile, done: readonly FinishedFile[]): Promise<boolean> {
+  for (const finished of done) {
+    const inode = file.dev === finished.dev && file.ino === finished.ino;
+    if (!inode && file.size !== finished.size) continue;
+    const source = await Source.open(file.path, inode ? 0 : finished.size);
+    if (source === null) continue;
+    const { head } = finished;
+    const known = inode
+      ? source.bears({ offset: 0, head, tail: print(NONE) })
+      : source.bears({ ...finished, offset: finished.size });
+    await source.close();
+    if (known) return true;
+  }
+  return false;
+}
+
+function print(bytes: Uint8Array): Fingerprint {
+  return { length: bytes.length, sha256: toHex(sha256(bytes)) };
+}
+
+function same(a: Fingerprint, b: Fingerprint): boolean {
+  return a.length === b.length && a.sha256 === b.sha256;
+}
+
+async function readAt(handle: FileHandle, position: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+  const out = new Uint8Array(length);
+  let filled = 0;
+  while (filled < length) {
+    const { bytesRead } = await handle.read(out, filled, length - filled, position + filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return out.slice(0, filled);
+}

@@ -1,0 +1,112 @@
+// What a follower must know after a crash, in one file that is always whole.
+
+import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import * as z from 'zod';
+import { AntequemError } from '../../core/errors.ts';
+import { reason } from '../session.ts';
+
+const FORMAT = 'antequem-follow/v1';
+
+const size = z.int().nonnegative();
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** A hash of bytes in place of them, for what is in a log need not lie about elsewhere. */
+const fingerprint = z.strictObject({ length: size, sha256 });
+const inode = z.strictObject({ dev: z.string(), ino: z.string() });
+
+const followState = z.strictObject({
+  format: z.literal(FORMAT),
+  url: z.string(),
+  log: z.string(),
+  path: z.string(),
+  /** The file being read; null between two of them. `head` are its first bytes, `tail` those before `offset`. */
+  file: z.nullable(z.strictObject({ ...inode.shape, head: fingerprint, tail: fingerprint })),
+  /** Everything before it is stored by the service. */
+  offset: size,
+  /** A batch that may or may not be stored: the bytes from start to end under this key. */
+  intent: z.nullable(z.strictObject({ start: size, end: size, sha256, key: z.string(), at: size })),
+  /** Rotated files in the folder that are read to their end, or were there before the first start. */
+  done: z.array(z.strictObject({ ...inode.shape, size, head: fingerprint, tail: fingerprint })),
+});
+
+export type FollowState = z.infer<typeof followState>;
+export type Fingerprint = z.infer<typeof fingerprint>;
+export type FinishedFile = FollowState['done'][number];
+
+export function newState(of: Pick<FollowState, 'url' | 'log' | 'path'>, done: FinishedFile[]): FollowState {
+  return { format: FORMAT, ...of, file: null, offset: 0, intent: null, done };
+}
+
+/**
+ * The saved state, or null where there is none.
+ * @throws AntequemError `follow-state-invalid` where it is damaged, `follow-state-other` where it is of another file,
+ * log or service
+ */
+export async function loadState(
+  file: string,
+  of: Pick<FollowState, 'url' | 'log' | 'path'>,
+): Promise<FollowState | null> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
+  const state = parse(text, file);
+  for (const key of ['url', 'log', 'path'] as const) {
+    if (state[key] !== of[key]) {
+      throw new AntequemError(
+        'follow-state-other',
+        `${file} is the state of following ${state.path} into ${state.log} at ${state.url}; name another with --state`,
+      );
+    }
+  }
+  return state;
+}
+
+function parse(text: string, file: string): FollowState {
+  try {
+    return followState.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new AntequemError(
+      'follow-state-invalid',
+      `${file} is not the state of a follower; see what the log holds, then remove it to begin at the file's first line`,
+      { cause },
+    );
+  }
+}
+
+/** Durable once it returns: after a crash the file holds this state or the one before. */
+export async function saveState(file: string, state: FollowState): Promise<void> {
+  const draft = `${file}.tmp`;
+  try {
+    const handle = await open(draft, 'w', 0o600);
+    try {
+      await handle.writeFile(JSON.stringify(state));
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(draft, file);
+    await syncFolder(dirname(file));
+  } catch (cause) {
+    throw new AntequemError('follow-state-unwritable', `cannot save the state ${file}: ${reason(cause)}`, { cause });
+  }
+}
+
+export async function makeStateFolder(file: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  // Windows cannot open folders, and its renames are journalled.
+  if (process.platform === 'win32') return;
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,51 @@
+// Arguments of the command line as values, with a message that says what was expected.
+
+import { InvalidArgumentError } from 'commander';
+import { fromHex } from '../core/bytes.ts';
+import { AntequemError } from '../core/errors.ts';
+import { checkLogName } from '../core/origin.ts';
+
+/** A parser of whole numbers from `min` to `max`. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value >= min && value <= max)) {
+      throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`);
+    }
+    return value;
+  };
+}
+
+export function logName(text: string): string {
+  try {
+    checkLogName(text);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof AntequemError ? error.message : String(error));
+  }
+  return text;
+}
+
+/** 32 bytes of hex. */
+export function digest(text: string): Uint8Array {
+  if (!/^[0-9a-f]{64}$/.test(text)) throw new InvalidArgumentError('Expected 64 digits of lower-case hex.');
+  return fromHex(text);
+}
+
+/** A block hash as EVM nodes write it. */
+export function blockHash(text: string): string {
+  if (!/^0x[0-9a-f]{64}$/i.test(text)) throw new InvalidArgumentError('Expected 0x and 64 hex digits.');
+  return text.toLowerCase();
+}
+
+export function httpUrl(text: string): string {
+  const parsed = URL.parse(text);
+  if (parsed === null || !['http:', 'https:'].includes(parsed.protocol)) {
+    throw new InvalidArgumentError('Expected a URL that begins with http:// or https://.');
+  }
+  return text;
+}
+
+/** An option that may be given more than once. */
+export function repeated<T>(parse: (text: string) => T): (text: string, before?: T[]) => T[] {
+  return (text, before = []) => [...before, parse(text)];
+}

@@ -1,0 +1,60 @@
+import { counted } from './output.ts';
+
+const REDRAW = 100;
+const BAR = 24;
+
+/** How far an append has come, on one line of a terminal that is drawn over. Silent elsewhere. */
+export class Progress {
+  readonly #total: number | null;
+  readonly #out: NodeJS.WriteStream;
+  readonly #now: () => number;
+  readonly #began: number;
+  #drawn = Number.NEGATIVE_INFINITY;
+
+  /** @param total bytes to come, null where nobody knows */
+  constructor(total: number | null, out: NodeJS.WriteStream = process.stderr, now: () => number = Date.now) {
+    this.#total = total;
+    this.#out = out;
+    this.#now = now;
+    this.#began = now();
+  }
+
+  update(bytes: number, entries: number): void {
+    const now = this.#now();
+    if (!this.#out.isTTY || now - this.#drawn < REDRAW) return;
+    this.#drawn = now;
+    const line = progressLine({ bytes, entries, total: this.#total, elapsed: now - this.#began });
+    this.#out.write(`\r\x1b[K${line.slice(0, Math.max(10, this.#out.columns - 1))}`);
+  }
+
+  /** Leaves the line empty for what comes next. */
+  clear(): void {
+    if (this.#out.isTTY && this.#drawn !== Number.NEGATIVE_INFINITY) this.#out.write('\r\x1b[K');
+    this.#drawn = Number.NEGATIVE_INFINITY;
+  }
+}
+
+/** Bytes, entries, rate and time left; `elapsed` in milliseconds. */
+export function progressLine(at: { bytes: number; entries: number; total: number | null; elapsed: number }): string {
+  const seconds = Math.max(at.elapsed, 1) / 1000;
+  const rate = `${counted(Math.round(at.entries / seconds), 'entry', 'entries')}/s`;
+  const done = `${size(at.bytes)}  ${counted(at.entries, 'entry', 'entries')}  ${rate}`;
+  if (at.total === null || at.total === 0) return done;
+  const share = Math.min(1, at.bytes / at.total);
+  const filled = Math.round(share * BAR);
+  const bar = `[${'#'.repeat(filled)}${'-'.repeat(BAR - filled)}] ${String(Math.floor(share * 100)).padStart(3)} %`;
+  const left = at.bytes === 0 ? '' : `  ${duration((seconds * (at.total - at.bytes)) / at.bytes)} left`;
+  return `${bar}  ${done}${share < 1 ? left : ''}`;
+}
+
+function size(bytes: number): string {
+  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} kB`;
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
+}
+
+function duration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const minutes = Math.floor(whole / 60);
+  if (minutes === 0) return `${whole} s`;
+  return minutes < 60 ? `${minutes} min ${whole % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}

@@ -1,0 +1,88 @@
+// What every command that talks to the service needs: where it is, and with which key.
+
+import { readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { Client } from '../client/client.ts';
+import { AntequemError } from '../core/errors.ts';
+
+export const DEFAULT_URL = 'http://127.0.0.1:3963';
+
+/** The options that every command knows. */
+export interface GlobalOptions {
+  readonly json?: boolean;
+  readonly url?: string;
+  readonly apiKeyFile?: string;
+}
+
+export interface Session {
+  readonly json: boolean;
+  readonly client: Client;
+  /** `--url …` as the user gave it, for the command that is proposed next; empty otherwise. */
+  readonly urlOption: string;
+}
+
+/** @throws AntequemError `url-invalid`, `api-key-unreadable`, `endpoints-invalid` */
+export function openSession(command: Command, env: NodeJS.ProcessEnv = process.env, cwd = process.cwd()): Session {
+  const options = command.optsWithGlobals<GlobalOptions>();
+  const url = options.url ?? env.ANTEQUEM_URL ?? endpointsUrl(cwd) ?? DEFAULT_URL;
+  checkUrl(url);
+  const apiKey = options.apiKeyFile === undefined ? env.ANTEQUEM_API_KEY : readKey(options.apiKeyFile);
+  return {
+    json: options.json === true,
+    client: new Client(apiKey === undefined || apiKey === '' ? { url } : { url, apiKey }),
+    urlOption: options.url === undefined ? '' : ` --url ${options.url}`,
+  };
+}
+
+function checkUrl(url: string): void {
+  const parsed = URL.parse(url);
+  if (parsed === null || !['http:', 'https:'].includes(parsed.protocol) || parsed.search !== '' || parsed.hash !== '') {
+    throw new AntequemError(
+      'url-invalid',
+      `not the URL of a service: ${JSON.stringify(url)}; write it as ${DEFAULT_URL}`,
+    );
+  }
+}
+
+function readKey(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (cause) {
+    throw new AntequemError('api-key-unreadable', `cannot read the API key file ${file}: ${reason(cause)}`, { cause });
+  }
+}
+
+/** What local mode wrote on starting (`.antequem/endpoints.json`), from here upwards. */
+function endpointsUrl(cwd: string): string | undefined {
+  for (let folder = resolve(cwd); ; folder = dirname(folder)) {
+    const file = join(folder, '.antequem', 'endpoints.json');
+    const text = readIfThere(file);
+    if (text !== null) return urlIn(text, file);
+    if (dirname(folder) === folder) return undefined;
+  }
+}
+
+function urlIn(text: string, file: string): string {
+  try {
+    const endpoints: unknown = JSON.parse(text);
+    if (typeof endpoints === 'object' && endpoints !== null && 'url' in endpoints) {
+      if (typeof endpoints.url === 'string') return endpoints.url;
+    }
+  } catch {
+    // The message below says what to do about it.
+  }
+  throw new AntequemError('endpoints-invalid', `no "url" in ${file}; start local mode again, or pass --url`);
+}
+
+function readIfThere(file: string): string | null {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return null;
+  }
+}
+
+export function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

@@ -1,0 +1,57 @@
+import type { Client, Stage } from '../client/client.ts';
+import { retrying } from '../client/retry.ts';
+import { parseReceipt, type Receipt } from '../core/receipt.ts';
+import { retryPolicy } from './delivery.ts';
+
+export const STAGES = ['round', 'included', 'finalized', 'bitcoin'] as const;
+
+/** Seconds that the service holds a request at most. */
+const LONGEST_HOLD = 60;
+
+/** Whether a receipt says of itself that it has come this far. What it proves is for `verify` to say. */
+export function hasReached(receipt: Receipt, stage: Stage): boolean {
+  if (!('round' in receipt)) return false;
+  switch (stage) {
+    case 'round':
+      return true;
+    case 'included':
+      return receipt.anchors.some(({ status }) => status === 'included' || status === 'finalized');
+    case 'finalized':
+      return receipt.anchors.some(({ status }) => status === 'finalized');
+    case 'bitcoin':
+      return receipt.anchors.some(({ status }) => status === 'confirmed');
+  }
+}
+
+/** The furthest stage a receipt says it has reached, in words. */
+export function stageInWords(receipt: Receipt): string {
+  if (!('round' in receipt)) return 'logged, its round has not closed yet';
+  const { number } = receipt.round;
+  if (hasReached(receipt, 'bitcoin')) return `in round ${number}, anchored to Bitcoin`;
+  if (hasReached(receipt, 'finalized')) return `in round ${number}, anchored and final`;
+  if (hasReached(receipt, 'included')) return `in round ${number}, anchored in a block that is not final yet`;
+  return `in round ${number}, not anchored yet`;
+}
+
+/**
+ * The receipt of an entry once it has reached `until`, or what there is after `wait` seconds.
+ * @throws FormatError `receipt-invalid` where the service's answer is none
+ */
+export async function fetchReceipt(
+  client: Client,
+  log: string,
+  index: number,
+  hold: { wait: number; until: Stage },
+): Promise<Receipt> {
+  const end = Date.now() + hold.wait * 1000;
+  const policy = retryPolicy(Math.max(hold.wait, 5));
+  for (;;) {
+    const left = Math.max(0, Math.ceil((end - Date.now()) / 1000));
+    const wait = Math.min(left, LONGEST_HOLD);
+    const asked = Date.now();
+    const receipt = parseReceipt(await retrying(() => client.receipt(log, index, { wait, until: hold.until }), policy));
+    if (left === 0 || hasReached(receipt, hold.until)) return receipt;
+    // A service that answers early must not be asked in a tight loop.
+    await policy.sleep(Math.max(0, Math.min(1000 - (Date.now() - asked), end - Date.now())));
+  }
+}

@@ -1,0 +1,54 @@
+import type { Claim, Verdict } from '../core/verdict.ts';
+import { toned } from './output.ts';
+
+const MARKS = {
+  verified: { mark: '✓', tone: 'good' },
+  refuted: { mark: '✗', tone: 'bad' },
+  unverified: { mark: '·', tone: 'open' },
+} as const;
+
+/** A verdict for people: the result in words, then what each claim rests on. */
+export function verdictText(verdict: Verdict): string {
+  return [headline(verdict), '', ...verdict.claims.map(claimLine)].join('\n');
+}
+
+/** The result in one line. */
+export function headline(verdict: Verdict): string {
+  const { result, existedBefore } = verdict;
+  switch (result) {
+    case 'proven': {
+      const { time, chain, block } = existedBefore ?? {
+        time: 'an unknown time',
+        chain: 'an unknown chain',
+        block: null,
+      };
+      const where = block === null ? chain : `${chain} block ${block.number}`;
+      return toned('good', `proven: existed before ${time} on ${where}`);
+    }
+    case 'refuted':
+      return toned('bad', `refuted: ${decisive(verdict)?.says ?? 'the receipt does not hold'}`);
+    case 'unproven':
+      return toned('open', 'unproven: nothing contradicts the receipt, but no trusted source confirms it');
+  }
+}
+
+/** What a person who got this verdict can do to get a better one; null where nothing is left. */
+export function advice(verdict: Verdict): string | null {
+  if (verdict.result === 'refuted') return null;
+  if (verdict.result === 'unproven') {
+    return 'to prove it, name a source you trust: --rpc URL of a node, or --block-hash 0x… of the block';
+  }
+  const unnamed = verdict.claims.some(({ claim, grounds }) => claim === 'checkpoint' && grounds === 'none');
+  return unnamed ? "whose log this is stays open: give the log's verifier key with --key" : null;
+}
+
+function decisive(verdict: Verdict): Claim | undefined {
+  const refuted = verdict.claims.filter(({ status }) => status === 'refuted');
+  return refuted.find(({ claim }) => claim !== 'anchor') ?? refuted[0];
+}
+
+function claimLine(claim: Claim): string {
+  const { mark, tone } = MARKS[claim.status];
+  const grounds = claim.grounds === 'none' ? '' : ` [${claim.grounds}]`;
+  return `  ${toned(tone, mark)} ${claim.claim.padEnd(11)} ${claim.says}${grounds}`;
+}

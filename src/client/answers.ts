@@ -1,0 +1,28 @@
+// What the service's answers must hold for the client to use them. Fields beyond these are let through unread:
+// a newer service may say more.
+
+import * as z from 'zod';
+
+const size = z.int().nonnegative();
+
+/** 201 of `POST …/entries` and `…/digests`: for a batch `index` is the first, `digest` and `leafHash` the last. */
+export const appended = z.object({
+  log: z.string(),
+  index: size,
+  count: z.int().positive(),
+  digest: z.string(),
+  leafHash: z.string(),
+  receivedAt: z.string(),
+  receipt: z.string(),
+});
+export type Appended = z.infer<typeof appended>;
+
+/** `PUT` and `GET /v1/logs/{log}`. */
+export const logDescription = z.object({
+  origin: z.string(),
+  logId: z.string(),
+  verifierKey: z.string(),
+  size: size.optional(),
+  root: z.string().optional(),
+});
+export type LogDescription = z.infer<typeof logDescription>;

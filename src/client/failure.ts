@@ -1,0 +1,59 @@
+import { AntequemError } from '../core/errors.ts';
+
+/** The service answered, with a problem (RFC 9457). `code` is the problem's own. */
+export class ServiceError extends AntequemError {
+  readonly status: number;
+  /** What `Retry-After` asked for, in milliseconds; null without one. */
+  readonly retryAfter: number | null;
+
+  constructor(code: string, message: string, status: number, retryAfter: number | null) {
+    super(code, message);
+    this.name = 'ServiceError';
+    this.status = status;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** No answer came, so whether the request took effect is unknown: `service-unreachable` or `service-timeout`. */
+export class UnreachableError extends AntequemError {
+  constructor(code: string, message: string, options?: { cause?: unknown }) {
+    super(code, message, options);
+    this.name = 'UnreachableError';
+  }
+}
+
+/** Whether the same request may succeed later without anyone changing it. */
+export function isTransient(error: unknown): boolean {
+  if (error instanceof UnreachableError) return true;
+  if (!(error instanceof ServiceError)) return false;
+  // The same request is still under way: its answer will be there in a moment.
+  if (error.code === 'idempotency-key-in-flight') return true;
+  return error.status === 408 || error.status === 429 || (error.status >= 500 && error.status !== 501);
+}
+
+/** The failure in an answer that is no success. Reads at most `limit` characters of its body into the message. */
+export async function failureOf(response: Response, now: number, limit = 2000): Promise<ServiceError> {
+  let code = `http-${response.status}`;
+  let detail = `the service answered ${response.status} ${response.statusText}`.trim();
+  let text = '';
+  try {
+    text = (await response.text()).slice(0, limit);
+    const problem: unknown = JSON.parse(text);
+    if (typeof problem === 'object' && problem !== null) {
+      if ('code' in problem && typeof problem.code === 'string') code = problem.code;
+      if ('detail' in problem && typeof problem.detail === 'string') detail = problem.detail;
+      else if ('title' in problem && typeof problem.title === 'string') detail = problem.title;
+    }
+  } catch {
+    // A proxy's page in place of a problem, or a body cut off: the status stands for it.
+  }
+  return new ServiceError(code, detail, response.status, retryAfter(response.headers.get('retry-after'), now));
+}
+
+/** RFC 9110 section 10.2.3: seconds, or a date. */
+function retryAfter(header: string | null, now: number): number | null {
+  if (header === null) return null;
+  if (/^\d{1,7}$/.test(header)) return Number(header) * 1000;
+  const at = Date.parse(header);
+  return Number.isNaN(at) ? null : Math.max(0, at - now);
+}

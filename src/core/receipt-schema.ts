@@ -1,0 +1,193 @@
+// The form of `antequem-receipt/v1`: every field bounded, unknown keys refused.
+
+import * as z from 'zod/mini';
+import { parseTime } from './time.ts';
+
+export const RECEIPT_FORMAT = 'antequem-receipt/v1';
+
+/** Characters a receipt's JSON text may have. Proofs of a block are its largest part, some tens of thousands. */
+export const MAX_RECEIPT_TEXT = 1_048_576;
+
+const isTime = (text: string): boolean => {
+  try {
+    parseTime(text);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** `YYYY-MM-DDTHH:MM:SS.sssZ`, a day that exists. */
+export const timeSchema = z
+  .string()
+  .check(
+    z.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/, 'not a time of the form YYYY-MM-DDTHH:MM:SS.sssZ'),
+    z.refine(isTime, 'not a time that exists'),
+  );
+
+/** CAIP-2. */
+export const chainSchema = z
+  .string()
+  .check(z.regex(/^[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}$/, 'not a CAIP-2 chain id, such as eip155:1'));
+
+/** A block hash: of EVM chains with 0x, of others (Bitcoin: in RPC order) without. */
+export const blockHashSchema = z
+  .string()
+  .check(z.regex(/^(?:0x)?[0-9a-f]{64}$/, 'not a block hash of 32 bytes in lower-case hex'));
+
+/** A whole number from `least` on, below 2^53. */
+export const countSchema = (least: number) =>
+  z.int('not a whole number').check(z.minimum(least, `not a whole number from ${least} on`));
+
+const hash = z.string().check(z.regex(/^[0-9a-f]{64}$/, 'not 32 bytes in lower-case hex without 0x'));
+const evmHash = z.string().check(z.regex(/^0x[0-9a-f]{64}$/, 'not 32 bytes in lower-case hex after 0x'));
+const evmChain = z
+  .string()
+  .check(z.regex(/^eip155:(?:0|[1-9][0-9]{0,31})$/, 'not the CAIP-2 id of an EVM chain, such as eip155:1'));
+const bitcoinChain = z
+  .string()
+  .check(z.regex(/^bip122:[0-9a-f]{32}$/, 'not the CAIP-2 id of a Bitcoin chain: bip122: and 32 hex digits'));
+const contract = z
+  .string()
+  .check(z.regex(/^0x[0-9a-f]{40}$/, 'not a contract address: 0x and 40 lower-case hex digits'));
+
+/** A tree below 2^53 leaves is 53 levels high at most. */
+const path = z.array(hash).check(z.maxLength(53, 'more than 53 hashes'));
+
+/** RLP: a header has some 600 bytes; a trie node 532, or a transaction or receipt of ours. */
+const rlp = z
+  .string()
+  .check(
+    z.maxLength(2 + 2 * 16_384, 'more than 16,384 bytes'),
+    z.regex(/^0x(?:[0-9a-f]{2})+$/, 'not lower-case hex of whole bytes after 0x'),
+  );
+const trieProof = z.array(rlp).check(z.minLength(1, 'no trie nodes'), z.maxLength(32, 'more than 32 trie nodes'));
+
+const entry = z.strictObject({
+  log: z
+    .string()
+    .check(
+      z.maxLength(400, 'more than 400 characters'),
+      z.regex(
+        /^[a-z0-9][a-z0-9.:/~_-]*\/logs\/(?:_system|[a-z0-9][a-z0-9._-]{0,62})$/,
+        'not the origin of a log, such as log.example.org/logs/payments',
+      ),
+    ),
+  index: countSchema(0),
+  receivedAt: timeSchema,
+  digest: hash,
+  nonce: z.string().check(z.regex(/^(?:[0-9a-f]{32})?$/, 'not 16 bytes in lower-case hex, nor empty')),
+  previous: hash,
+});
+
+const inclusion = z.strictObject({ treeSize: countSchema(1), path });
+
+/** A signed note, which a checkpoint's text, the log's signature and those of its witnesses fit into. */
+const checkpoint = z.string().check(z.minLength(1, 'empty'), z.maxLength(65_536, 'more than 65,536 characters'));
+
+const beacon = z.strictObject({ chain: chainSchema, height: countSchema(0), hash: blockHashSchema });
+
+const round = z.strictObject({
+  number: countSchema(1),
+  closedAt: timeSchema,
+  root: hash,
+  // Leaf 0 is the link, so a round that holds an entry has two leaves at least.
+  size: countSchema(2),
+  index: countSchema(1),
+  path,
+  link: z.strictObject({
+    previousRoot: hash,
+    beacons: z.array(beacon).check(z.maxLength(3, 'more than 3 beacons')),
+    path,
+  }),
+});
+
+const evmIdentity = { type: z.literal('evm'), chain: evmChain, contract, transaction: evmHash };
+
+const evmBlock = z.strictObject({ number: countSchema(0), hash: evmHash, time: timeSchema });
+
+const evmProof = z.strictObject({
+  header: rlp,
+  index: countSchema(0),
+  transaction: trieProof,
+  receipt: trieProof,
+  logIndex: countSchema(0),
+});
+
+const submittedEvmAnchor = z.strictObject({ ...evmIdentity, status: z.literal('submitted') });
+
+const includedEvmAnchor = z.strictObject({
+  ...evmIdentity,
+  status: z.enum(['included', 'finalized'], 'none of submitted, included, finalized'),
+  block: evmBlock,
+  proof: z.exactOptional(evmProof),
+});
+
+/** Up to 65,536 bytes: one calendar's answer has 10,000 at most. */
+const timestamp = z
+  .string()
+  .check(
+    z.minLength(4, 'empty'),
+    z.maxLength(87_384, 'more than 65,536 bytes'),
+    z.regex(/^[A-Za-z0-9+/]+={0,2}$/, 'not base64'),
+  );
+
+const bitcoinBlock = z.strictObject({
+  chain: bitcoinChain,
+  height: countSchema(0),
+  header: z.string().check(z.regex(/^[0-9a-f]{160}$/, 'not 80 bytes in lower-case hex')),
+  time: timeSchema,
+});
+
+const pendingOtsAnchor = z.strictObject({
+  type: z.literal('opentimestamps'),
+  status: z.literal('pending'),
+  timestamp,
+  blocks: z.exactOptional(z.array(bitcoinBlock).check(z.maxLength(0, 'a pending timestamp has no blocks'))),
+});
+
+const confirmedOtsAnchor = z.strictObject({
+  type: z.literal('opentimestamps'),
+  status: z.literal('confirmed'),
+  timestamp,
+  blocks: z
+    .array(bitcoinBlock)
+    .check(z.minLength(1, 'a confirmed timestamp has a block'), z.maxLength(16, 'more than 16 blocks')),
+});
+
+const anchor = z.discriminatedUnion('type', [
+  z.discriminatedUnion('status', [submittedEvmAnchor, includedEvmAnchor]),
+  z.discriminatedUnion('status', [pendingOtsAnchor, confirmedOtsAnchor]),
+]);
+
+const upToCheckpoint = {
+  format: z.literal(RECEIPT_FORMAT),
+  entry,
+  inclusion,
+  checkpoint,
+  expectedBy: z.exactOptional(timeSchema),
+};
+
+/** A receipt before its round has closed: it ends after the checkpoint. */
+export const pendingReceiptSchema = z.strictObject(upToCheckpoint);
+
+/** A receipt from the close of its round on. */
+export const roundReceiptSchema = z.strictObject({
+  ...upToCheckpoint,
+  round,
+  anchors: z.array(anchor).check(z.maxLength(16, 'more than 16 anchors')),
+});
+
+/** All of `antequem-receipt/v1`; for the published JSON Schema. */
+export const receiptSchema = z.union([pendingReceiptSchema, roundReceiptSchema]);
+
+export type PendingReceipt = z.infer<typeof pendingReceiptSchema>;
+export type RoundReceipt = z.infer<typeof roundReceiptSchema>;
+/** Hashes, times and notes as the JSON has them; `'round' in receipt` tells the two apart. */
+export type Receipt = PendingReceipt | RoundReceipt;
+export type ReceiptBeacon = z.infer<typeof beacon>;
+export type Anchor = z.infer<typeof anchor>;
+export type EvmAnchor = z.infer<typeof submittedEvmAnchor> | z.infer<typeof includedEvmAnchor>;
+export type IncludedEvmAnchor = z.infer<typeof includedEvmAnchor>;
+export type EvmProof = z.infer<typeof evmProof>;
+export type OpenTimestampsAnchor = z.infer<typeof pendingOtsAnchor> | z.infer<typeof confirmedOtsAnchor>;

@@ -1,0 +1,66 @@
+import { sha256 } from '#sha256';
+import { FormatError } from '../core/errors.ts';
+import type { Draft } from './log.ts';
+
+export const MAX_ENTRY_BYTES = 1 << 20;
+export const MAX_BATCH_BYTES = 8 << 20;
+export const MAX_BATCH_ENTRIES = 10_000;
+
+const NEWLINE = 0x0a;
+const BLANK = new Set([0x20, 0x09, 0x0d]);
+
+/** The whole body as one entry. @throws FormatError `entry-too-large` */
+export function acceptPayload(payload: Uint8Array): Draft[] {
+  return [draftOf(payload, 1)];
+}
+
+/**
+ * Each line of the body as an entry, its bytes as they are without the newline; lines of nothing but spaces, tabs and
+ * carriage returns are skipped.
+ * @throws FormatError `batch-empty`, `batch-too-large`, `entry-too-large`
+ */
+export function acceptLines(body: Uint8Array): Draft[] {
+  const drafts: Draft[] = [];
+  let line = 0;
+  for (let begin = 0; begin < body.length; ) {
+    const newline = body.indexOf(NEWLINE, begin);
+    const end = newline < 0 ? body.length : newline;
+    line++;
+    if (!isBlank(body, begin, end)) {
+      if (drafts.length === MAX_BATCH_ENTRIES) {
+        throw new FormatError('batch-too-large', `a batch has ${MAX_BATCH_ENTRIES} entries at most: send several`);
+      }
+      drafts.push(draftOf(body.subarray(begin, end), line));
+    }
+    begin = end + 1;
+  }
+  if (drafts.length === 0) throw new FormatError('batch-empty', 'the body holds no entry: every line is blank');
+  return drafts;
+}
+
+/** Digests whose payloads stay with the client. @throws FormatError `batch-empty`, `batch-too-large` */
+export function acceptDigests(digests: readonly Uint8Array[]): Draft[] {
+  if (digests.length === 0) throw new FormatError('batch-empty', 'the body holds no digest');
+  if (digests.length > MAX_BATCH_ENTRIES) {
+    throw new FormatError('batch-too-large', `a batch has ${MAX_BATCH_ENTRIES} digests at most: send several`);
+  }
+  return digests.map((digest) => {
+    if (digest.length !== 32) throw new FormatError('digest-invalid', 'a digest has 32 bytes (SHA-256)');
+    return { digest, payload: null };
+  });
+}
+
+function draftOf(payload: Uint8Array, line: number): Draft {
+  if (payload.length > MAX_ENTRY_BYTES) {
+    throw new FormatError(
+      'entry-too-large',
+      `the entry on line ${line} has ${payload.length} bytes; ${MAX_ENTRY_BYTES} are the most: log its digest instead`,
+    );
+  }
+  return { digest: sha256(payload), payload };
+}
+
+function isBlank(body: Uint8Array, begin: number, end: number): boolean {
+  for (let i = begin; i < end; i++) if (!BLANK.has(body[i] ?? 0)) return false;
+  return true;
+}

@@ -1,0 +1,56 @@
+// One claim for each anchor of a receipt.
+
+import type { EvmSource } from '../core/evm-source.ts';
+import type { EvmAnchor, RoundReceipt } from '../core/receipt.ts';
+import type { Claim } from '../core/verdict.ts';
+import { type Code, claimOf } from './codes.ts';
+import { type AnchorAnswer, askSource } from './evm-anchor.ts';
+import { checkByBlockHash } from './evm-block-hash.ts';
+import type { EvmSources } from './evm-chains.ts';
+import type { Trust } from './trust.ts';
+
+/** What the anchors of a round are checked against. */
+export interface AnchorContext {
+  readonly sources: EvmSources;
+  readonly sameInstance: ReadonlySet<EvmSource>;
+  readonly trust: Trust;
+}
+
+/** Answers in the receipt's order; a single unverified one where it has no anchor yet. */
+export function checkAnchors(receipt: RoundReceipt, context: AnchorContext): Promise<AnchorAnswer[]> {
+  if (receipt.anchors.length === 0) {
+    const says = 'The receipt names no block of any chain yet that the round was anchored in.';
+    return Promise.resolve([unproven(claimOf('no-anchor', { claim: 'anchor', grounds: 'none', says }))]);
+  }
+  return Promise.all(
+    receipt.anchors.map((anchor) => {
+      if (anchor.type === 'evm') return checkEvmAnchor(anchor, receipt.round.root, context);
+      const says = 'No source for Bitcoin was asked about the OpenTimestamps proof in the receipt.';
+      return unproven(claimOf('bitcoin-source-missing', { claim: 'anchor', grounds: 'none', says }));
+    }),
+  );
+}
+
+async function checkEvmAnchor(anchor: EvmAnchor, root: string, context: AnchorContext): Promise<AnchorAnswer> {
+  const { byChain, failures } = context.sources;
+  const answers = await Promise.all(
+    (byChain.get(anchor.chain) ?? []).map((source) =>
+      askSource({ anchor, root, sameInstance: context.sameInstance.has(source) }, source),
+    ),
+  );
+  const settled =
+    answers.find(({ claim }) => claim.status === 'refuted') ?? answers.find(({ claim }) => claim.status === 'verified');
+  if (settled !== undefined) return settled;
+  const byHash = checkByBlockHash(anchor, context.trust.blockHashes ?? []);
+  if (byHash !== null && byHash.status !== 'unverified') return unproven(byHash);
+  if (answers[0] !== undefined) return answers[0];
+  if (byHash !== null) return unproven(byHash);
+  const { chain } = anchor;
+  const say = (code: Code, says: string): AnchorAnswer =>
+    unproven(claimOf(code, { claim: 'anchor', chain, grounds: 'none', says }));
+  return failures[0] === undefined
+    ? say('no-source', `No trusted source for ${chain} was asked, so nothing confirms the anchor there.`)
+    : say('source-failed', `${failures[0]}, so nothing confirms the anchor on ${chain}.`);
+}
+
+const unproven = (claim: Claim): AnchorAnswer => ({ claim, moment: null });

@@ -1,0 +1,102 @@
+// The claim `not-before`: the round was formed after the blocks whose hashes its link names.
+
+import type { EvmSource } from '../core/evm-source.ts';
+import { formatBlockHash, parseBlockHash, type RoundReceipt } from '../core/receipt.ts';
+import type { ReceiptBeacon } from '../core/receipt-schema.ts';
+import { formatTime } from '../core/time.ts';
+import type { Claim, Moment } from '../core/verdict.ts';
+import { type Code, claimOf } from './codes.ts';
+import { type EvmSources, failure, isDevelopmentChain, nameBlock } from './evm-chains.ts';
+
+export interface NotBefore {
+  readonly claims: readonly Claim[];
+  /** The latest confirmed beacon. */
+  readonly moment: Moment | null;
+  /** Sources that know a beacon: they serve the very instance of the chain that the round was made on. */
+  readonly sameInstance: ReadonlySet<EvmSource>;
+}
+
+/** Asks the sources for the beacons of a round whose link holds. */
+export async function checkNotBefore(receipt: RoundReceipt, sources: EvmSources): Promise<NotBefore> {
+  const { beacons } = receipt.round.link;
+  if (beacons.length === 0) {
+    const says = 'The round names no block of a chain, so nothing says when it was formed at the earliest.';
+    const claims = [claimOf('no-beacon', { claim: 'not-before', grounds: 'none', says })];
+    return { claims, moment: null, sameInstance: new Set() };
+  }
+  const claims: Claim[] = [];
+  const sameInstance = new Set<EvmSource>();
+  let moment: Moment | null = null;
+  for (const beacon of beacons) {
+    const answers = await askAll(beacon, sources);
+    const settled =
+      answers.find(({ claim }) => claim.status === 'refuted') ??
+      answers.find(({ claim }) => claim.status === 'verified');
+    const answer = settled ?? answers[0] ?? { claim: unasked(beacon, sources) };
+    claims.push(answer.claim);
+    // Block 0 can be the same on every instance.
+    for (const { claim, source } of answers) {
+      if (claim.status === 'verified' && beacon.height > 0) sameInstance.add(source);
+    }
+    const { status, time } = answer.claim;
+    if (status === 'verified' && time !== undefined && (moment === null || time > moment.time)) {
+      const hash = formatBlockHash(beacon.chain, parseBlockHash(beacon.hash));
+      moment = { time, chain: beacon.chain, block: { number: beacon.height, hash } };
+    }
+  }
+  return { claims, moment, sameInstance };
+}
+
+interface Answer {
+  readonly claim: Claim;
+  readonly source: EvmSource;
+}
+
+function askAll(beacon: ReceiptBeacon, sources: EvmSources): Promise<Answer[]> {
+  const asked = sources.byChain.get(beacon.chain) ?? [];
+  return Promise.all(asked.map(async (source) => ({ claim: await ask(beacon, source), source })));
+}
+
+async function ask(beacon: ReceiptBeacon, source: EvmSource): Promise<Claim> {
+  const { chain } = beacon;
+  const named = nameBlock(chain, { number: beacon.height });
+  const say = (code: Code, says: string, time?: string): Claim =>
+    claimOf(code, {
+      claim: 'not-before',
+      chain,
+      ...(time === undefined ? {} : { time }),
+      grounds: code === 'source-failed' ? 'none' : 'rpc',
+      says,
+    });
+  try {
+    if ((await source.finalized()) < beacon.height) {
+      return isDevelopmentChain(chain)
+        ? say('other-chain-instance', `${source.describe()} has no ${named} yet: it may be a chain started anew.`)
+        : say('beacon-not-final', `${source.describe()} does not hold ${named} for final yet.`);
+    }
+    const block = await source.block(beacon.height);
+    if (block === null) return say('source-failed', `${source.describe()} has lost ${named}.`);
+    if (block.hash !== formatBlockHash(chain, parseBlockHash(beacon.hash))) {
+      return isDevelopmentChain(chain)
+        ? say('other-chain-instance', `${source.describe()} has another ${named}: it may be a chain started anew.`)
+        : say('beacon-differs', `The round names a ${named} that ${source.describe()} says is not on that chain.`);
+    }
+    const time = formatTime(block.time);
+    return say('beacon-confirmed', `The round was formed after ${named} of ${time}, whose hash it names.`, time);
+  } catch (error) {
+    return say('source-failed', `${failure(source, error)}.`);
+  }
+}
+
+function unasked(beacon: ReceiptBeacon, sources: EvmSources): Claim {
+  const { chain } = beacon;
+  const unverified = (code: Code, says: string): Claim =>
+    claimOf(code, { claim: 'not-before', chain, grounds: 'none', says });
+  if (!chain.startsWith('eip155:')) {
+    return unverified('bitcoin-source-missing', `No source for ${chain} was asked about the block the round names.`);
+  }
+  const [reason] = sources.failures;
+  return reason === undefined
+    ? unverified('no-source', `No node of ${chain} was asked about the block the round names.`)
+    : unverified('source-failed', `${reason}, so nothing confirms the block of ${chain} that the round names.`);
+}

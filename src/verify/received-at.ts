@@ -1,0 +1,42 @@
+import type { Receipt } from '../core/receipt.ts';
+import { parseTime } from '../core/time.ts';
+import type { Claim } from '../core/verdict.ts';
+import { type Code, claimOf } from './codes.ts';
+
+/**
+ * How far a block's time may lie before the moment its transactions were sent: proof-of-stake Ethereum stamps a block
+ * with the start of its slot of 12 s, in whole seconds, and a builder takes transactions until well into the slot; the
+ * rest is for clocks that differ. Also granted to the verifier's own clock.
+ */
+export const CLOCK_TOLERANCE_MS = 15_000;
+
+export interface Bounds {
+  /** Time of the round's close, null while it is not shown. */
+  readonly closedAt: string | null;
+  /** Time of the earliest verified anchor. */
+  readonly anchoredAt: string | null;
+  /** Milliseconds since the Unix epoch, by the verifier's clock. */
+  readonly now: number | undefined;
+}
+
+/** The time of receipt is the operator's word: it can be refuted, never verified. */
+export function checkReceivedAt(receipt: Receipt, bounds: Bounds): Claim {
+  const { receivedAt } = receipt.entry;
+  const ms = parseTime(receivedAt);
+  const say = (code: Code, grounds: Claim['grounds'], says: string): Claim =>
+    claimOf(code, { claim: 'received-at', time: receivedAt, grounds, says });
+  const { closedAt, anchoredAt, now } = bounds;
+  if (closedAt !== null && ms > parseTime(closedAt)) {
+    const says = `The entry cannot have been received at ${receivedAt}: its round closed before that, at ${closedAt}.`;
+    return say('received-after-close', 'bytes', says);
+  }
+  if (anchoredAt !== null && ms > parseTime(anchoredAt) + CLOCK_TOLERANCE_MS) {
+    const says = `The entry cannot have been received at ${receivedAt}: it was anchored before that, at ${anchoredAt}.`;
+    return say('received-after-anchor', 'rpc', says);
+  }
+  if (now !== undefined && ms > now + CLOCK_TOLERANCE_MS) {
+    const says = `The entry cannot have been received at ${receivedAt}: by the clock here that lies in the future.`;
+    return say('received-in-future', 'none', says);
+  }
+  return say('operators-word', 'none', `That the entry was received at ${receivedAt} is the operator's word alone.`);
+}

@@ -1,0 +1,31 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { startPostgres } from '../../scripts/local/postgres.ts';
+import { migrate } from '../../src/store/migrate.ts';
+import { createDatabase, dropDatabase } from './postgres.ts';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** A server on which a test may make databases, and one of them that is migrated, to make others from. */
+    postgres: { url: string; template: string };
+  }
+}
+
+/** One server for the whole run, durable as in production; TEST_DATABASE_URL names another to be used instead. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const given = process.env.TEST_DATABASE_URL;
+  const server = given
+    ? null
+    : await startPostgres({ dataDir: mkdtempSync(join(tmpdir(), 'antequem-test-')), disposable: true });
+  const url = server?.url ?? given ?? '';
+  const template = `antequem_template_${randomBytes(4).toString('hex')}`;
+  await migrate(await createDatabase(url, template));
+  project.provide('postgres', { url, template });
+  return async () => {
+    if (server === null) await dropDatabase(url, template);
+    else await server.stop();
+  };
+}

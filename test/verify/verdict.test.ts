@@ -1,0 +1,417 @@
+// What each circumstance makes of a receipt, code by code.
+
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { sha256 } from '#sha256';
+import { toBase64, toHex } from '../../src/core/bytes.ts';
+import { parseReceipt } from '../../src/core/receipt.ts';
+import type { RoundReceipt } from '../../src/core/receipt-schema.ts';
+import { formatTime } from '../../src/core/time.ts';
+import { type Claim, verdictSchema } from '../../src/core/verdict.ts';
+import { CODES } from '../../src/verify/codes.ts';
+import { type EvmSource, exitCode, type Trust, type Verdict, verifyReceipt } from '../../src/verify/verify.ts';
+import { EPOCH, MemoryChain, MemoryLog, MemoryRound, provenReceipt, seeded } from '../support/receipts.ts';
+
+const seen = new Map<string, Claim['status']>();
+
+/** Verifies, and holds the verdict to its published form and to what every verdict must fulfil. */
+async function verify(receipt: unknown, trust: Trust = {}, content: object = {}): Promise<Verdict> {
+  const verdict = verdictSchema.parse(await verifyReceipt({ receipt, ...content }, trust));
+  for (const { code, status } of verdict.claims) seen.set(code, status);
+  expect(verdict.existedBefore !== null).toBe(verdict.result === 'proven');
+  expect(exitCode(verdict)).toBe({ proven: 0, refuted: 1, unproven: 2 }[verdict.result]);
+  for (const { status, grounds } of verdict.claims) if (status === 'verified') expect(grounds).not.toBe('none');
+  return verdict;
+}
+
+const codes = (verdict: Verdict, claim: Claim['claim']): string[] =>
+  verdict.claims.filter((each) => each.claim === claim).map(({ code }) => code);
+
+const edited = (receipt: RoundReceipt, edit: (copy: RoundReceipt) => void): RoundReceipt => {
+  const copy = structuredClone(receipt);
+  edit(copy);
+  return copy;
+};
+
+const failing = (chain: string | null): EvmSource => {
+  const fail = async (): Promise<never> => Promise.reject(new Error('the wire is cut'));
+  return {
+    grounds: 'rpc',
+    describe: () => 'the broken node',
+    chainId: chain === null ? fail : async () => chain,
+    transaction: fail,
+    block: fail,
+    finalized: fail,
+  };
+};
+
+test('all there is, all trusted: proven, each claim on its own grounds', async () => {
+  const { receipt, payload, log, local, main, anchor } = provenReceipt();
+  const verdict = await verify(receipt, { key: log.verifierKey, evm: [local, main] }, { payload });
+  expect(verdict.result).toBe('proven');
+  expect(verdict.existedBefore).toEqual({
+    time: anchor.block.time,
+    chain: 'eip155:31337',
+    block: { number: anchor.block.number, hash: anchor.block.hash },
+  });
+  expect(verdict.notBefore?.block.number).toBe(4);
+  expect(verdict.claims.map(({ claim, status, grounds, code }) => [claim, status, grounds, code])).toEqual([
+    ['content', 'verified', 'bytes', 'content-matches'],
+    ['position', 'verified', 'key', 'position-by-key'],
+    ['checkpoint', 'verified', 'key', 'signature-holds'],
+    ['round', 'verified', 'bytes', 'round-holds'],
+    ['not-before', 'verified', 'rpc', 'beacon-confirmed'],
+    ['not-before', 'verified', 'rpc', 'beacon-confirmed'],
+    ['received-at', 'unverified', 'none', 'operators-word'],
+    ['anchor', 'verified', 'rpc', 'anchor-final'],
+  ]);
+});
+
+test('nothing trusted: consistent, and not proven', async () => {
+  const { receipt, payload } = provenReceipt();
+  const verdict = await verify(receipt, {}, { payload });
+  expect(verdict.result).toBe('unproven');
+  expect(verdict.notBefore).toBeNull();
+  expect(verdict.claims.map(({ code }) => code)).toEqual([
+    'content-matches',
+    'position-by-bytes',
+    'key-not-given',
+    'round-holds',
+    'no-source',
+    'no-source',
+    'operators-word',
+    'no-source',
+  ]);
+});
+
+test('no content given: the verdict is about the digest', async () => {
+  const { receipt, local } = provenReceipt();
+  const verdict = await verify(receipt, { evm: [local] });
+  expect(verdict.result).toBe('proven');
+  expect(codes(verdict, 'content')).toEqual(['content-not-given']);
+});
+
+describe('content and standing', () => {
+  test('both payload and digest must match', async () => {
+    const { receipt, payload, local } = provenReceipt();
+    const right = await verify(receipt, { evm: [local] }, { payload, digest: sha256(payload) });
+    expect(right.result).toBe('proven');
+    const wrong = await verify(receipt, { evm: [local] }, { payload, digest: seeded('another') });
+    expect(wrong).toMatchObject({ result: 'refuted', existedBefore: null, notBefore: null });
+    expect(codes(wrong, 'content')).toEqual(['content-differs']);
+  });
+
+  test('a key of another log; a key the log did not sign with; a key that is none', async () => {
+    const { receipt, local } = provenReceipt();
+    const other = await verify(receipt, { key: new MemoryLog('other').verifierKey, evm: [local] });
+    expect([other.result, codes(other, 'checkpoint')]).toEqual(['refuted', ['key-of-another-log']]);
+    const later = new MemoryLog('payments', { secret: seeded('another key') });
+    const absent = await verify(receipt, { key: later.verifierKey, evm: [local] });
+    expect([absent.result, codes(absent, 'checkpoint')]).toEqual(['refuted', ['signature-absent']]);
+    expect(codes(absent, 'position')).toEqual(['position-by-bytes']);
+    await expect(verify(receipt, { key: 'payments+00+x' })).rejects.toMatchObject({ code: 'verifier-key' });
+  });
+
+  test('a signature over another tree', async () => {
+    const { receipt, log } = provenReceipt();
+    const broken = edited(receipt, (copy) => {
+      copy.checkpoint = copy.checkpoint.replace(/ \S+\n$/, ` ${log.sign(3).split(' ').at(-1)}`);
+    });
+    const verdict = await verify(broken, { key: log.verifierKey });
+    expect([verdict.result, codes(verdict, 'checkpoint')]).toEqual(['refuted', ['signature-broken']]);
+  });
+
+  test('a checkpoint that is none, or of another size', async () => {
+    const { receipt, log } = provenReceipt();
+    const none = await verify(edited(receipt, (copy) => void Object.assign(copy, { checkpoint: 'a\nb\n' })));
+    expect([none.result, codes(none, 'position')]).toEqual(['refuted', ['checkpoint-unreadable']]);
+    expect(codes(none, 'anchor')).toEqual(['round-not-shown']);
+    const smaller = await verify(edited(receipt, (copy) => void Object.assign(copy, { checkpoint: log.sign(12) })));
+    expect([smaller.result, codes(smaller, 'position')]).toEqual(['refuted', ['checkpoint-differs']]);
+  });
+
+  test('a log that does not chain its entries', async () => {
+    const log = new MemoryLog('unchained');
+    log.append('first', { previous: seeded('nowhere') });
+    log.append('second', { previous: seeded('nowhere') });
+    for (const index of [0, 1]) {
+      const verdict = await verify(log.receipt(index), { key: log.verifierKey });
+      expect([verdict.result, codes(verdict, 'position')]).toEqual(['refuted', ['previous-differs']]);
+    }
+  });
+
+  test('another entry, another round, another link', async () => {
+    const { receipt } = provenReceipt();
+    const entry = await verify(edited(receipt, (copy) => void Object.assign(copy.entry, { index: 7 })));
+    expect([entry.result, codes(entry, 'position')]).toEqual(['refuted', ['position-broken']]);
+    const round = await verify(edited(receipt, (copy) => void Object.assign(copy.round, { root: toHex(seeded('r')) })));
+    expect([round.result, codes(round, 'round')]).toEqual(['refuted', ['round-broken']]);
+    const link = await verify(edited(receipt, (copy) => void Object.assign(copy.round, { number: 8 })));
+    expect([link.result, codes(link, 'round')]).toEqual(['refuted', ['link-broken']]);
+  });
+
+  test('an unblinded entry', async () => {
+    const log = new MemoryLog('open');
+    log.append('line', { nonce: new Uint8Array(0) });
+    const chain = new MemoryChain();
+    const round = new MemoryRound([log]);
+    const verdict = await verify(round.receipt(log, 0, [chain.anchor(round.root)]), { evm: [chain] });
+    expect(verdict.result).toBe('proven');
+    expect(codes(verdict, 'not-before')).toEqual(['no-beacon']);
+  });
+
+  test('a size of the round that leaves its paths their shape is no claim of the verdict', async () => {
+    const logs = ['a', 'b', 'c', 'd', 'e'].map((name) => new MemoryLog(name));
+    for (const log of logs) log.append('line');
+    const round = new MemoryRound(logs);
+    const [receipt] = logs.map((log) => round.receipt(log, 0)).filter((each) => each.round.index === 1);
+    if (receipt === undefined) throw new Error('no log stands at index 1');
+    const { claims } = await verify(receipt);
+    for (const [size, same] of [
+      [4, false],
+      [5, true],
+      [8, true],
+      [9, false],
+    ] as const) {
+      const resized = await verify(edited(receipt, (copy) => void Object.assign(copy.round, { size })));
+      if (same) expect(resized.claims).toEqual(claims);
+      else expect(resized.result).toBe('refuted');
+    }
+  });
+});
+
+describe('before the end', () => {
+  test('a receipt that ends after its checkpoint', async () => {
+    const { log, local } = provenReceipt();
+    const verdict = await verify(log.receipt(3), { key: log.verifierKey, evm: [local] });
+    expect([verdict.result, codes(verdict, 'round')]).toEqual(['unproven', ['round-pending']]);
+    expect(codes(verdict, 'position')).toEqual(['position-by-key']);
+  });
+
+  test('a round without an anchor', async () => {
+    const { log, round, local } = provenReceipt();
+    const verdict = await verify(round.receipt(log, 3), { evm: [local] });
+    expect([verdict.result, codes(verdict, 'anchor')]).toEqual(['unproven', ['no-anchor']]);
+  });
+
+  test('a transaction sent: what the node says counts, not the status', async () => {
+    const { receipt, anchor, local } = provenReceipt();
+    const { block: _, proof: __, ...sent } = anchor;
+    const submitted = edited(receipt, (copy) => {
+      copy.anchors = [{ ...sent, status: 'submitted' }];
+    });
+    expect((await verify(submitted, { evm: [local] })).result).toBe('proven');
+    local.findsTransactions = false;
+    const unknown = await verify(submitted, { evm: [local] });
+    expect([unknown.result, codes(unknown, 'anchor')]).toEqual(['unproven', ['anchor-not-included']]);
+  });
+
+  test('a block that is not final yet, whatever the receipt says', async () => {
+    const { receipt, local } = provenReceipt();
+    local.finalityDepth = 2;
+    const verdict = await verify(receipt, { evm: [local] });
+    expect([verdict.result, codes(verdict, 'anchor')]).toEqual(['unproven', ['anchor-not-final']]);
+    local.finalityDepth = 1;
+    expect((await verify(receipt, { evm: [local] })).result).toBe('proven');
+  });
+});
+
+describe('anchors that are not so', () => {
+  const onAnchor = (receipt: RoundReceipt, change: object): RoundReceipt =>
+    edited(receipt, (copy) => void Object.assign(copy.anchors[0] ?? {}, change));
+
+  test('another time of the block, another contract, another root, a failed transaction', async () => {
+    const { receipt, anchor, local, log, round } = provenReceipt();
+    const time = formatTime(Date.parse(anchor.block.time) + 1_000);
+    const late = await verify(onAnchor(receipt, { block: { ...anchor.block, time } }), { evm: [local] });
+    expect([late.result, codes(late, 'anchor')]).toEqual(['refuted', ['anchor-block-differs']]);
+    const contract = `0x${'00'.repeat(20)}`;
+    const foreign = await verify(onAnchor(receipt, { contract }), { evm: [local] });
+    expect([foreign.result, codes(foreign, 'anchor')]).toEqual(['refuted', ['anchor-event-missing']]);
+    const root = await verify(round.receipt(log, 5, [local.anchor(seeded('another root'))]), { evm: [local] });
+    expect([root.result, codes(root, 'anchor')]).toEqual(['refuted', ['anchor-event-missing']]);
+    const failed = await verify(round.receipt(log, 5, [local.anchor(round.root, { status: 0 })]), { evm: [local] });
+    expect([failed.result, codes(failed, 'anchor')]).toEqual(['refuted', ['anchor-transaction-failed']]);
+  });
+
+  test('a transaction that its block does not hold, or that the node no longer indexes', async () => {
+    const { receipt, local } = provenReceipt();
+    const invented = onAnchor(receipt, { transaction: `0x${toHex(seeded('no transaction'))}` });
+    const missing = await verify(invented, { evm: [local] });
+    expect([missing.result, codes(missing, 'anchor')]).toEqual(['refuted', ['anchor-transaction-missing']]);
+    local.findsTransactions = false;
+    const pruned = await verify(receipt, { evm: [local] });
+    expect([pruned.result, codes(pruned, 'anchor')]).toEqual(['unproven', ['source-without-index']]);
+    local.tellsTransactions = false;
+    expect((await verify(receipt, { evm: [local] })).result).toBe('refuted');
+  });
+
+  test('a block reorganised away: refuted alone, proven by another anchor', async () => {
+    const { log, round, local } = provenReceipt();
+    const before = new MemoryChain('eip155:10', 'before the reorg');
+    const after = new MemoryChain('eip155:10', 'after the reorg');
+    const lost = before.anchor(round.root);
+    after.mine();
+    const alone = await verify(round.receipt(log, 5, [lost]), { evm: [after] });
+    expect([alone.result, codes(alone, 'anchor')]).toEqual(['refuted', ['anchor-reorganised']]);
+    const both = await verify(round.receipt(log, 5, [lost, local.anchor(round.root)]), { evm: [after, local] });
+    expect([both.result, codes(both, 'anchor')]).toEqual(['proven', ['anchor-reorganised', 'anchor-final']]);
+  });
+
+  test('a node that has not come so far', async () => {
+    const { log, round } = provenReceipt();
+    const ahead = new MemoryChain('eip155:10');
+    for (let n = 0; n < 5; n++) ahead.mine();
+    const behind = new MemoryChain('eip155:10');
+    const beaconed = new MemoryRound([log], { beacons: [ahead.beacon()] });
+    const verdict = await verify(round.receipt(log, 5, [ahead.anchor(round.root)]), { evm: [behind] });
+    expect([verdict.result, codes(verdict, 'anchor')]).toEqual(['unproven', ['source-behind']]);
+    const early = await verify(beaconed.receipt(log, 5), { evm: [behind] });
+    expect([early.result, codes(early, 'not-before')]).toEqual(['unproven', ['beacon-not-final']]);
+  });
+
+  test('two nodes that contradict each other', async () => {
+    const { log, round } = provenReceipt();
+    const honest = new MemoryChain('eip155:10', 'one');
+    const receipt = round.receipt(log, 5, [honest.anchor(round.root)]);
+    const other = new MemoryChain('eip155:10', 'two');
+    other.mine();
+    for (const evm of [
+      [honest, other],
+      [other, honest],
+    ]) {
+      expect((await verify(receipt, { evm })).result).toBe('refuted');
+    }
+  });
+
+  test('the earliest of several proves', async () => {
+    const { log, round, local, main } = provenReceipt();
+    const anchors = [main.anchor(round.root), local.anchor(round.root)];
+    const times = anchors.map(({ block }) => block.time).sort();
+    const verdict = await verify(round.receipt(log, 5, anchors), { evm: [local, main] });
+    expect(verdict.existedBefore?.time).toBe(times[0]);
+    expect(new Set(times).size).toBe(2);
+  });
+});
+
+describe('a development chain', () => {
+  test('started anew: unverified', async () => {
+    const { receipt } = provenReceipt();
+    const anew = new MemoryChain('eip155:31337', 'second');
+    const empty = await verify(receipt, { evm: [anew] });
+    expect([empty.result, codes(empty, 'anchor')]).toEqual(['unproven', ['other-chain-instance']]);
+    for (let n = 0; n < 10; n++) anew.mine();
+    const grown = await verify(receipt, { evm: [anew] });
+    expect([grown.result, codes(grown, 'anchor')]).toEqual(['unproven', ['other-chain-instance']]);
+    expect(codes(grown, 'not-before')).toEqual(['no-source', 'other-chain-instance']);
+  });
+
+  test('shown by a beacon to be the same: a block that is gone refutes', async () => {
+    const { receipt, local } = provenReceipt();
+    local.blocks.splice(5);
+    local.mine();
+    const verdict = await verify(receipt, { evm: [local] });
+    expect([verdict.result, codes(verdict, 'anchor')]).toEqual(['refuted', ['anchor-reorganised']]);
+  });
+});
+
+describe('sources', () => {
+  test('that fail never refute', async () => {
+    const { receipt, local } = provenReceipt();
+    for (const chain of ['eip155:31337', null]) {
+      const verdict = await verify(receipt, { evm: [failing(chain)] });
+      expect([verdict.result, codes(verdict, 'anchor')]).toEqual(['unproven', ['source-failed']]);
+      expect(verdict.claims.at(-1)?.says).toContain('the wire is cut');
+      expect((await verify(receipt, { evm: [failing(chain), local] })).result).toBe('proven');
+    }
+  });
+
+  test('of another chain are not asked', async () => {
+    const { receipt, log, round } = provenReceipt();
+    const other = new MemoryChain('eip155:10');
+    other.anchor(round.root);
+    const verdict = await verify(receipt, { key: log.verifierKey, evm: [other] });
+    expect([verdict.result, codes(verdict, 'anchor')]).toEqual(['unproven', ['no-source']]);
+  });
+
+  test('a block hash alone proves nothing without the proof that leads from it', async () => {
+    const { receipt, anchor } = provenReceipt();
+    const trust = { blockHashes: [anchor.block.hash] };
+    expect(codes(await verify(receipt, trust), 'anchor')).toEqual(['proof-missing']);
+    const proof = { header: '0xc0', index: 0, transaction: ['0xc0'], receipt: ['0xc0'], logIndex: 0 };
+    const withProof = edited(receipt, (copy) => {
+      copy.anchors = [{ ...anchor, proof }];
+    });
+    expect(codes(await verify(withProof, trust), 'anchor')).toEqual(['proof-not-read']);
+    expect(codes(await verify(receipt, { blockHashes: [`0x${'00'.repeat(32)}`] }), 'anchor')).toEqual(['no-source']);
+  });
+
+  test('a beacon that its chain does not know: reported, and not decisive', async () => {
+    const { log, local } = provenReceipt();
+    const real = new MemoryChain('eip155:10', 'real');
+    const invented = new MemoryChain('eip155:10', 'invented');
+    invented.mine();
+    for (let n = 0; n < 3; n++) real.mine();
+    const bitcoin = { chain: `bip122:${'0'.repeat(32)}`, height: 9, hash: seeded('bitcoin') };
+    const round = new MemoryRound([log], { beacons: [invented.beacon(), bitcoin] });
+    const verdict = await verify(round.receipt(log, 5, [local.anchor(round.root)]), { evm: [real, local] });
+    expect(codes(verdict, 'not-before')).toEqual(['beacon-differs', 'bitcoin-source-missing']);
+    expect(verdict).toMatchObject({ result: 'proven', notBefore: null });
+  });
+
+  test('OpenTimestamps without a source for Bitcoin', async () => {
+    const { log, round } = provenReceipt();
+    const anchor = { type: 'opentimestamps', status: 'pending', timestamp: toBase64(seeded('ots')) } as const;
+    const verdict = await verify(round.receipt(log, 5, [anchor]));
+    expect([verdict.result, codes(verdict, 'anchor')]).toEqual(['unproven', ['bitcoin-source-missing']]);
+  });
+});
+
+describe('the time of receipt', () => {
+  const roundAt = (receivedAt: number, closedAt: number): { receipt: RoundReceipt; chain: MemoryChain } => {
+    const log = new MemoryLog('clock');
+    log.append('line', { receivedAt });
+    const chain = new MemoryChain();
+    const round = new MemoryRound([log], { closedAt });
+    return { receipt: round.receipt(log, 0, [chain.anchor(round.root)]), chain };
+  };
+  // The block of the anchor is of EPOCH + 3 s.
+  test.each([
+    ['before all', EPOCH, EPOCH + 1, 'operators-word'],
+    ['as the round closes', EPOCH, EPOCH, 'operators-word'],
+    ['after the close', EPOCH + 2, EPOCH + 1, 'received-after-close'],
+    ['a slot after the block', EPOCH + 18_000, EPOCH + 60_000, 'operators-word'],
+    ['more than a slot after the block', EPOCH + 18_001, EPOCH + 60_000, 'received-after-anchor'],
+  ])('%s', async (_, receivedAt, closedAt, code) => {
+    const { receipt, chain } = roundAt(receivedAt, closedAt);
+    const verdict = await verify(receipt, { evm: [chain], now: EPOCH + 60_000 });
+    // A wrong time of receipt is reported; that the digest existed before the block stands.
+    expect([verdict.result, codes(verdict, 'received-at')]).toEqual(['proven', [code]]);
+  });
+
+  test('in the future of whoever verifies', async () => {
+    const { receipt } = roundAt(EPOCH, EPOCH);
+    expect(codes(await verify(receipt, { now: EPOCH - 15_001 }), 'received-at')).toEqual(['received-in-future']);
+    expect(codes(await verify(receipt, { now: EPOCH - 15_000 }), 'received-at')).toEqual(['operators-word']);
+  });
+});
+
+describe('input that is no receipt', () => {
+  test('of the format by its own word, and against it: refuted', async () => {
+    const { receipt, local } = provenReceipt();
+    const verdict = await verify({ ...receipt, note: 'extra' }, { evm: [local] });
+    expect([verdict.result, codes(verdict, 'position')]).toEqual(['refuted', ['receipt-invalid']]);
+    expect(() => parseReceipt({ ...receipt, note: 'extra' })).toThrow('"note"');
+  });
+
+  test.each([[null], ['text'], [{}], [{ format: 'antequem-receipt/v2' }]])('%j is an error', async (input) => {
+    await expect(verifyReceipt({ receipt: input }, {})).rejects.toMatchObject({ code: 'receipt-invalid' });
+  });
+});
+
+test('every code has shown itself above with the status it stands for, and its page explains each', () => {
+  expect([...seen].sort()).toEqual(Object.entries(CODES).sort());
+  const page = readFileSync(new URL('../../docs/verdict-codes.md', import.meta.url), 'utf8');
+  const rows = [...page.matchAll(/^\| `([a-z-]+)` \| (\w+) \|/gm)].map(([, code, status]) => [code, status]);
+  expect(rows.sort()).toEqual(Object.entries(CODES).sort());
+});
