@@ -54,7 +54,7 @@ test('nothing to append is no failure', async () => {
 });
 
 test('whatever goes wrong with a request, no line is lost or stored twice', async () => {
-  const faults: Fault[] = ['refuse', 'store-refuse', 'cut', 'store-cut', 'store-cut', null];
+  const faults: Fault[] = ['refuse', null, 'store-refuse', null, 'cut', 'store-cut', null, 'store-cut', null];
   let next = 0;
   service.fault = () => faults[next++ % faults.length] ?? null;
   const lines = Array.from({ length: 35 }, (_, i) => `line ${i}`);

@@ -22,7 +22,7 @@ let blockNumber: number;
 
 beforeAll(async () => {
   chain = await testChain();
-  const { address } = await deployAnchor({ provider: chain.provider, signer: chain.wallet });
+  const { address } = await deployAnchor({ provider: chain.provider, signer: chain.wallet, dryRun: false });
   const sent = await chain.wallet.sendTransaction({ to: address, data: encodeAnchor(round.root) });
   const mined = await sent.wait();
   const block = await mined?.getBlock();

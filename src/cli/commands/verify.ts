@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { utf8 } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { exitCode } from '../../core/verdict.ts';
-import { digestOf } from '../digest.ts';
+import { readContent } from '../digest.ts';
 import { blockHash, digest, httpUrl, repeated } from '../options.ts';
 import { note, print, printJson } from '../output.ts';
 import { readReceiptText } from '../receipt-file.ts';
@@ -80,8 +80,8 @@ async function content(
 ): Promise<{ payload: Uint8Array } | { digest: Uint8Array }> {
   if (flags.line !== undefined) return { payload: utf8(flags.line) };
   if (flags.digest !== undefined) return { digest: flags.digest };
-  // By digest, so that a file of any size can be checked.
-  return { digest: await digestOf(file ?? '-') };
+  const { payload, digest: hash } = await readContent(file ?? '-');
+  return payload === null ? { digest: hash } : { payload };
 }
 
 function json(text: string, file: string): unknown {

@@ -8,7 +8,7 @@ import type { Appended } from '../../client/answers.ts';
 import { toHex } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { type BatchLimits, LineBuffer } from '../lines.ts';
-import { type FoundFile, findFile, lookAround } from './rotation.ts';
+import { type Folder, type FoundFile, findFile, isSameFile, lookAround, siblingNames } from './rotation.ts';
 import { isFinished, Source } from './source.ts';
 import type { FollowState } from './state.ts';
 
@@ -195,10 +195,11 @@ export class Follower {
   /** Opens the oldest file that is still to be read. False: there is none yet. */
   async #openNext(): Promise<boolean> {
     const found = await this.#pending();
-    const next = found === null ? null : await Source.open(found.path, 0);
-    if (next === null) return false;
-    // Renamed since the look: look again.
-    if (found === null || !isSameFile(next.found, found)) {
+    const next = found === null ? null : await Source.openFile(found, 0);
+    if (next === null) return found !== null;
+    // A rotation since that look may have put an older file before this one, or other content under its inode.
+    const still = await this.#pending();
+    if (still === null || !isSameFile(still, next.found) || next.isEmpty || !(await next.unchanged())) {
       await next.close();
       return true;
     }
@@ -217,7 +218,7 @@ export class Follower {
     const { live, rotated } = await lookAround(this.#options.path);
     const files = live === null ? rotated : [...rotated, live];
     const { done } = this.#state;
-    this.#state.done = done.filter(({ dev, ino }) => files.some((file) => file.dev === dev && file.ino === ino));
+    this.#state.done = done.filter((finished) => files.some((file) => isSameFile(file, finished)));
     for (const file of files) {
       if (file.size === 0 || (this.#source !== null && isSameFile(file, this.#source.found))) continue;
       if (!(await isFinished(file, done))) return file;
@@ -227,16 +228,26 @@ export class Follower {
 
   /** The file in the folder whose content is the one that was being read, under whatever name and inode. */
   async #findAgain(): Promise<Source | null> {
+    let before = await lookAround(this.#options.path);
+    for (;;) {
+      const source = await this.#findIn(before);
+      if (source !== null) return source;
+      // Renamed while it was looked for, it would have been missed.
+      const now = await lookAround(this.#options.path);
+      if (siblingNames(before) === siblingNames(now)) return null;
+      before = now;
+    }
+  }
+
+  async #findIn({ live, rotated, others }: Folder): Promise<Source | null> {
     const { file, offset, intent } = this.#state;
     if (file === null) return null;
-    const { live, rotated, others } = await lookAround(this.#options.path);
     const siblings = [...(live === null ? [] : [live]), ...rotated.toReversed()];
     const itself = [...siblings, ...others].filter((found) => isSameFile(found, file));
     // A copy is known by its content alone, so there must be some.
     const copies = file.head.length === 0 ? [] : siblings.filter((found) => !isSameFile(found, file));
-    for (const { path, size } of [...itself, ...copies]) {
-      if (size < Math.max(offset, intent?.end ?? 0)) continue;
-      const source = await Source.open(path, offset);
+    for (const found of [...itself, ...copies]) {
+      const source = await Source.openFile(found, offset);
       if (source === null) continue;
       if (source.bears({ offset, head: file.head, tail: file.tail })) {
         const body = intent === null ? null : await source.slice(intent.end);
@@ -253,8 +264,4 @@ export class Follower {
         'truncated, removed or compressed before it was read; going on with the next file',
     );
   }
-}
-
-function isSameFile(a: { dev: string; ino: string }, b: { dev: string; ino: string }): boolean {
-  return a.dev === b.dev && a.ino === b.ino;
 }

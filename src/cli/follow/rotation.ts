@@ -26,13 +26,17 @@ export interface Folder {
 const SETTLES = 20;
 const BETWEEN = 10;
 
+export function isSameFile(a: Pick<FoundFile, 'dev' | 'ino'>, b: Pick<FoundFile, 'dev' | 'ino'>): boolean {
+  return a.dev === b.dev && a.ino === b.ino;
+}
+
 /** What is in the folder of `path`. A look during a rotation could miss a file: two in a row must agree. */
 export async function lookAround(path: string): Promise<Folder> {
   let before = sorted(path, await list(path));
   for (let attempt = 0; attempt < SETTLES; attempt++) {
     await sleep(BETWEEN);
     const now = sorted(path, await list(path));
-    if (names(before) === names(now)) return now;
+    if (siblingNames(before) === siblingNames(now)) return now;
     before = now;
   }
   return before;
@@ -78,7 +82,8 @@ async function list(path: string): Promise<FoundFile[]> {
   return found.filter((file) => file !== null);
 }
 
-function names({ live, rotated }: Folder): string {
+/** Two looks with equal names saw no rotation between them. */
+export function siblingNames({ live, rotated }: Folder): string {
   const files = live === null ? rotated : [...rotated, live];
   return files
     .map(({ path, dev, ino }) => `${dev} ${ino} ${path}`)

@@ -89,8 +89,8 @@ async function follow(session: Session, state: FollowState, stateFile: string, f
 async function olderFiles(path: string): Promise<FinishedFile[]> {
   const { rotated } = await lookAround(path);
   const older: FinishedFile[] = [];
-  for (const { path: file, size } of rotated) {
-    const source = size === 0 ? null : await Source.open(file, size);
+  for (const file of rotated) {
+    const source = file.size === 0 ? null : await Source.openFile(file, file.size);
     if (source === null) continue;
     older.push(source.finished());
     await source.close();

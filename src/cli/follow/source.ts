@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { sha256 } from '#sha256';
 import { concat, equalBytes, toHex } from '../../core/bytes.ts';
-import { type FoundFile, foundFile } from './rotation.ts';
+import { type FoundFile, foundFile, isSameFile } from './rotation.ts';
 import type { Fingerprint, FinishedFile } from './state.ts';
 
 /** So many bytes tell one log file from another: their first lines bear times. */
@@ -34,21 +34,25 @@ export class Source {
     this.#tail = tail;
   }
 
-  /** Opens a file to be read from `offset`; null where it is gone or shorter than that. */
-  static async open(path: string, offset: number): Promise<Source | null> {
-    const handle = await open(path, 'r').catch((error: unknown) => {
+  /** Opens a file to be read from `offset`; null where it is shorter than that, or no longer under its name. */
+  static async openFile(file: FoundFile, offset: number): Promise<Source | null> {
+    const handle = await open(file.path, 'r').catch((error: unknown) => {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
       throw error;
     });
     if (handle === null) return null;
-    const found = foundFile(path, await handle.stat({ bigint: true }));
+    const found = foundFile(file.path, await handle.stat({ bigint: true }));
     const head = await readAt(handle, 0, PRINTED);
     const tail = await readAt(handle, Math.max(0, offset - PRINTED), Math.min(offset, PRINTED));
-    if (found.size >= offset && tail.length === Math.min(offset, PRINTED)) {
+    if (isSameFile(found, file) && tail.length === Math.min(offset, PRINTED)) {
       return new Source(handle, found, offset, head, tail);
     }
     await handle.close();
     return null;
+  }
+
+  get isEmpty(): boolean {
+    return this.#head.length === 0;
   }
 
   get offset(): number {
@@ -107,14 +111,12 @@ export class Source {
 /** Whether a file was finished before: the same one, or a copy of it. */
 export async function isFinished(file: FoundFile, done: readonly FinishedFile[]): Promise<boolean> {
   for (const finished of done) {
-    const inode = file.dev === finished.dev && file.ino === finished.ino;
-    if (!inode && file.size !== finished.size) continue;
-    const source = await Source.open(file.path, inode ? 0 : finished.size);
+    const itself = isSameFile(file, finished);
+    if (!itself && file.size !== finished.size) continue;
+    const offset = itself ? 0 : finished.size;
+    const source = await Source.openFile(file, offset);
     if (source === null) continue;
-    const { head } = finished;
-    const known = inode
-      ? source.bears({ offset: 0, head, tail: print(NONE) })
-      : source.bears({ ...finished, offset: finished.size });
+    const known = source.bears({ offset, head: finished.head, tail: itself ? print(NONE) : finished.tail });
     await source.close();
     if (known) return true;
   }

@@ -1,0 +1,87 @@
+import { connect, type Socket } from 'node:net';
+
+/** What came of a load: latencies in milliseconds. */
+export interface LoadResult {
+  readonly requests: number;
+  readonly failures: number;
+  readonly seconds: number;
+  readonly p50: number;
+  readonly p99: number;
+}
+
+export interface Load {
+  readonly url: string;
+  readonly connections: number;
+  /** How many requests in all. */
+  readonly requests: number;
+  readonly method: string;
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The body of request number i. */
+  readonly body?: (i: number) => Uint8Array;
+  readonly expect: number;
+  readonly onAnswer?: (done: number) => void;
+}
+
+/**
+ * Sends requests over keep-alive connections, one at a time on each, as fast as answers come. Raw sockets: on a machine
+ * of two cores the one that asks must not cost more than the one that answers.
+ */
+export async function runLoad(load: Load): Promise<LoadResult> {
+  const { hostname, port } = new URL(load.url);
+  const latencies = new Float64Array(load.requests);
+  let next = 0;
+  let done = 0;
+  let failures = 0;
+  const start = performance.now();
+
+  const connection = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const socket: Socket = connect(Number(port), hostname);
+      socket.setNoDelay(true);
+      let sent = 0;
+      let index = 0;
+      let buffered = Buffer.alloc(0);
+      const send = (): void => {
+        if (next >= load.requests) {
+          socket.end();
+          resolve();
+          return;
+        }
+        index = next++;
+        const body = load.body?.(index) ?? new Uint8Array(0);
+        const headers = { host: `${hostname}:${port}`, 'content-length': String(body.length), ...load.headers };
+        const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+        sent = performance.now();
+        socket.cork();
+        socket.write(`${load.method} ${load.path} HTTP/1.1\r\n${head.join('')}\r\n`);
+        if (body.length > 0) socket.write(body);
+        socket.uncork();
+      };
+      socket.on('connect', send);
+      socket.on('error', reject);
+      socket.on('data', (chunk: Buffer) => {
+        buffered = buffered.length === 0 ? chunk : Buffer.concat([buffered, chunk]);
+        const end = buffered.indexOf('\r\n\r\n');
+        if (end < 0) return;
+        const head = buffered.latin1Slice(0, end);
+        const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0);
+        if (buffered.length < end + 4 + length) return;
+        if (Number(head.slice(9, 12)) !== load.expect) {
+          failures++;
+          if (failures === 1) console.error(buffered.toString());
+        }
+        buffered = Buffer.alloc(0);
+        latencies[index] = performance.now() - sent;
+        done++;
+        load.onAnswer?.(done);
+        send();
+      });
+    });
+
+  await Promise.all(Array.from({ length: load.connections }, connection));
+  const seconds = (performance.now() - start) / 1_000;
+  latencies.sort();
+  const quantile = (q: number): number => latencies[Math.min(load.requests - 1, Math.floor(q * load.requests))] ?? 0;
+  return { requests: load.requests, failures, seconds, p50: quantile(0.5), p99: quantile(0.99) };
+}

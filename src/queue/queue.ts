@@ -1,0 +1,179 @@
+// Wake-ups: what the service has yet to do stands in the database, and a job of the queue only says "look now". So
+// whatever becomes of the queue, nothing is lost but time; those who wake are never held up by it.
+//
+//   lane       jobs of one kind, done by workers of their own: a lane that is held up holds up no other
+//   wake-up    a job with an id that says what is to be looked at; while one waits, a second is the same one
+
+import type { Logger } from 'pino';
+import { AntequemError } from '../core/errors.ts';
+import { type Broker, type LaneConsumer, type LaneProducer, postgresBroker, redisBroker } from './broker.ts';
+
+export type WakeData = Readonly<Record<string, string | number | boolean | null>>;
+
+export interface Wakeup {
+  /** Letters, digits and `-`. */
+  readonly lane: string;
+  /** Letters, digits and `-`, not a number; unique within the lane. */
+  readonly id: string;
+  readonly data: WakeData;
+  /** Milliseconds from now. Default 0. */
+  readonly delay?: number;
+}
+
+/** Milliseconds until the same wake-up comes again; undefined: it is done with. */
+export type Again = { readonly again: number } | undefined;
+
+/** Must bear being called twice, at once or one after the other. What it throws is logged, and the wake-up is gone. */
+export type WakeHandler = (data: unknown) => Promise<Again>;
+
+export interface Queue {
+  /**
+   * Adds wake-ups; one that waits or is being handled already stays as it is. Never throws.
+   * @returns whether the queue took them within two seconds; if not, a reconciler has to bring them again
+   */
+  wake(wakeups: readonly Wakeup[]): Promise<boolean>;
+  /** One such wake-up per period for all processes together. Restored if the queue lost it. */
+  every(wakeup: Wakeup, periodMs: number): void;
+  /** Handles the wake-ups of a lane, so many at once. Handling begins once the queue can be reached. */
+  work(lane: string, handler: WakeHandler, options: { readonly concurrency: number }): void;
+  /** Waits for the handlers under way, at most ten seconds. */
+  close(): Promise<void>;
+}
+
+export interface QueueOptions {
+  readonly databaseUrl: string;
+  /** redis:// or rediss://. Without it the queue lives on the database, in a schema of its own. */
+  readonly redisUrl?: string;
+  readonly logger: Logger;
+}
+
+const WAKE_LIMIT_MS = 2_000;
+const CLOSE_LIMIT_MS = 10_000;
+const NAME = /^[a-z][a-z0-9-]{0,99}$/;
+
+/** Opens the queue. On PostgreSQL its tables are made if need be; Redis may be away and come later. */
+export async function openQueue({ databaseUrl, redisUrl, logger }: QueueOptions): Promise<Queue> {
+  const onError = (error: Error): void => {
+    logger.warn({ err: error.message }, 'the queue complains; its work goes on once it is back');
+  };
+  return redisUrl === undefined
+    ? new BrokeredQueue(await postgresBroker(databaseUrl, onError), logger)
+    : new BrokeredQueue(redisBroker(redisUrl, onError), logger);
+}
+
+class BrokeredQueue implements Queue {
+  readonly #broker: Broker;
+  readonly #logger: Logger;
+  readonly #producers = new Map<string, LaneProducer>();
+  readonly #consumers: LaneConsumer[] = [];
+  readonly #guards: NodeJS.Timeout[] = [];
+  /** Wake-ups handed to the broker and not yet taken: with the broker away, asking again must not pile up. */
+  readonly #underWay = new Set<string>();
+  #closing: Promise<void> | null = null;
+
+  constructor(broker: Broker, logger: Logger) {
+    this.#broker = broker;
+    this.#logger = logger;
+  }
+
+  async wake(wakeups: readonly Wakeup[]): Promise<boolean> {
+    if (this.#closing !== null) return false;
+    const lanes = Map.groupBy(wakeups, (wakeup) => wakeup.lane);
+    const taken = await Promise.all([...lanes].map(([lane, group]) => this.#add(lane, group)));
+    return taken.every((yes) => yes);
+  }
+
+  async #add(lane: string, wakeups: readonly Wakeup[]): Promise<boolean> {
+    const keyed = wakeups.map((wakeup) => ({ wakeup, key: `${lane} ${checkName(wakeup.id)}` }));
+    const fresh = keyed.filter(({ key }) => !this.#underWay.has(key));
+    if (fresh.length === 0) return false;
+    for (const { key } of fresh) this.#underWay.add(key);
+    const adding = this.#producer(lane)
+      .add(fresh.map(({ wakeup }) => wakeup))
+      .then(
+        () => true,
+        (error: unknown) => {
+          this.#logger.warn({ lane, err: messageOf(error) }, 'wake-ups were not taken by the queue');
+          return false;
+        },
+      )
+      .finally(() => {
+        for (const { key } of fresh) this.#underWay.delete(key);
+      });
+    return (await within(adding, WAKE_LIMIT_MS)) ?? false;
+  }
+
+  every(wakeup: Wakeup, periodMs: number): void {
+    checkName(wakeup.id);
+    let busy = false;
+    const assert = async (): Promise<void> => {
+      if (busy || this.#closing !== null) return;
+      busy = true;
+      try {
+        await this.#producer(wakeup.lane).assertSchedule(wakeup, periodMs);
+      } catch (error) {
+        this.#logger.warn({ lane: wakeup.lane, err: messageOf(error) }, 'a schedule could not be set; trying again');
+      } finally {
+        busy = false;
+      }
+    };
+    void assert();
+    this.#guards.push(setInterval(assert, Math.min(Math.max(periodMs, 1_000), 5_000)).unref());
+  }
+
+  work(lane: string, handler: WakeHandler, { concurrency }: { readonly concurrency: number }): void {
+    const logged: WakeHandler = async (data) => {
+      try {
+        return await handler(data);
+      } catch (error) {
+        this.#logger.error({ lane, data, err: error }, 'a wake-up failed; what it was for will be looked at again');
+        throw error;
+      }
+    };
+    this.#consumers.push(this.#broker.consume(checkName(lane), logged, concurrency));
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    for (const guard of this.#guards) clearInterval(guard);
+    const graceful = Promise.allSettled(this.#consumers.map((consumer) => consumer.close()));
+    if ((await within(graceful, CLOSE_LIMIT_MS)) === null) {
+      this.#logger.warn('the queue did not come to rest in time; what was under way will be looked at again');
+    }
+    await within(Promise.allSettled([...this.#producers.values()].map((producer) => producer.close())), 2_000);
+    await within(this.#broker.close(), 2_000);
+  }
+
+  #producer(lane: string): LaneProducer {
+    const known = this.#producers.get(lane);
+    if (known !== undefined) return known;
+    const producer = this.#broker.produce(checkName(lane));
+    this.#producers.set(lane, producer);
+    return producer;
+  }
+}
+
+/** The brokers refuse `:` in names, and take ids that are numbers for their own. */
+function checkName(name: string): string {
+  if (NAME.test(name)) return name;
+  throw new AntequemError('queue-name', `not a name for a lane or wake-up: ${name}; lower-case letters, digits and -`);
+}
+
+/** What a promise comes to within so many milliseconds, else null; it goes on by itself. */
+async function within<T>(promise: Promise<T>, ms: number): Promise<T | null> {
+  const { promise: late, resolve } = Promise.withResolvers<null>();
+  const timer = setTimeout(() => resolve(null), ms);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
