@@ -9,7 +9,7 @@ import {
   Worker,
   type WorkerOptions,
 } from 'bullmq';
-import type { Again, WakeData, WakeHandler, Wakeup } from './queue.ts';
+import type { Again, WakeData, WakeHandler, Wakeup } from './wakeup.ts';
 
 export interface LaneProducer {
   add(wakeups: readonly Wakeup[]): Promise<void>;
@@ -40,7 +40,6 @@ const PREFIX = 'antequem';
 const NAME = 'wake';
 
 type OnError = (error: Error) => void;
-type Base = Pick<QueueOptions, 'connection'>;
 
 /** Makes the schema if need be. @throws what PostgreSQL says where it cannot be reached or does not allow that */
 export async function postgresBroker(url: string, onError: OnError): Promise<Broker> {

@@ -1,30 +1,7 @@
-// Wake-ups: what the service has yet to do stands in the database, and a job of the queue only says "look now". So
-// whatever becomes of the queue, nothing is lost but time; those who wake are never held up by it.
-//
-//   lane       jobs of one kind, done by workers of their own: a lane that is held up holds up no other
-//   wake-up    a job with an id that says what is to be looked at; while one waits, a second is the same one
-
 import type { Logger } from 'pino';
 import { AntequemError } from '../core/errors.ts';
 import { type Broker, type LaneConsumer, type LaneProducer, postgresBroker, redisBroker } from './broker.ts';
-
-export type WakeData = Readonly<Record<string, string | number | boolean | null>>;
-
-export interface Wakeup {
-  /** Letters, digits and `-`. */
-  readonly lane: string;
-  /** Letters, digits and `-`, not a number; unique within the lane. */
-  readonly id: string;
-  readonly data: WakeData;
-  /** Milliseconds from now. Default 0. */
-  readonly delay?: number;
-}
-
-/** Milliseconds until the same wake-up comes again; undefined: it is done with. */
-export type Again = { readonly again: number } | undefined;
-
-/** Must bear being called twice, at once or one after the other. What it throws is logged, and the wake-up is gone. */
-export type WakeHandler = (data: unknown) => Promise<Again>;
+import type { WakeHandler, Wakeup } from './wakeup.ts';
 
 export interface Queue {
   /**

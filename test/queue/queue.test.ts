@@ -1,0 +1,203 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openQueue, type Queue } from '../../src/queue/queue.ts';
+import { QUEUE_GROUNDS, type QueueGround } from '../support/queues.ts';
+import { redisMissing, testRedis } from '../support/redis.ts';
+import { testDatabase } from '../support/postgres.ts';
+
+const logger = pino({ level: 'silent' });
+
+async function until(condition: () => boolean, ms = 10_000): Promise<void> {
+  for (let waited = 0; !condition() && waited < ms; waited += 10) await pause(10);
+}
+
+describe.each(QUEUE_GROUNDS)('wake-ups on $name', ({ open }) => {
+  let ground: QueueGround;
+  beforeAll(async () => {
+    ground = await open();
+  });
+  afterAll(() => ground.stop());
+
+  async function withQueue(work: (queue: Queue) => Promise<void>): Promise<void> {
+    const queue = await openQueue({ ...ground, logger });
+    try {
+      await work(queue);
+    } finally {
+      await queue.close();
+    }
+  }
+
+  test('a wake-up is handled once while it waits, and again when it is made again later', async () => {
+    await withQueue(async (queue) => {
+      const seen: unknown[] = [];
+      const wakeup = { lane: 'once', id: 'round-1', data: { round: 1 } };
+      expect(await queue.wake([wakeup])).toBe(true);
+      expect(await queue.wake([wakeup])).toBe(true);
+      queue.work('once', async (data) => void seen.push(data), { concurrency: 4 });
+      await until(() => seen.length === 1);
+      await pause(100);
+      expect(seen).toEqual([{ round: 1 }]);
+      await queue.wake([wakeup]);
+      await until(() => seen.length === 2);
+      expect(seen).toHaveLength(2);
+    });
+  });
+
+  test('a delayed wake-up waits; a handler may ask for the same one again', async () => {
+    await withQueue(async (queue) => {
+      const times: number[] = [];
+      const start = performance.now();
+      queue.work(
+        'again',
+        async () => {
+          times.push(performance.now() - start);
+          return times.length < 3 ? { again: 200 } : undefined;
+        },
+        { concurrency: 1 },
+      );
+      await queue.wake([{ lane: 'again', id: 'later', data: {}, delay: 300 }]);
+      await until(() => times.length === 3);
+      await pause(300);
+      const [first = 0, second = 0, third = 0] = times;
+      expect(times).toHaveLength(3);
+      expect(first).toBeGreaterThanOrEqual(290);
+      expect(second - first).toBeGreaterThanOrEqual(190);
+      expect(third - second).toBeGreaterThanOrEqual(190);
+    });
+  });
+
+  test('a wake-up that failed can be made again', async () => {
+    await withQueue(async (queue) => {
+      let calls = 0;
+      queue.work(
+        'fails',
+        async () => {
+          calls += 1;
+          throw new Error('on purpose');
+        },
+        { concurrency: 1 },
+      );
+      await queue.wake([{ lane: 'fails', id: 'it', data: {} }]);
+      await until(() => calls === 1);
+      await pause(200);
+      await queue.wake([{ lane: 'fails', id: 'it', data: {} }]);
+      await until(() => calls === 2);
+      expect(calls).toBe(2);
+    });
+  });
+
+  test('many at once: as many as the lane allows', async () => {
+    await withQueue(async (queue) => {
+      let running = 0;
+      let most = 0;
+      let done = 0;
+      const wakeups = Array.from({ length: 500 }, (_, i) => ({ lane: 'many', id: `job-${i}`, data: { i } }));
+      const start = performance.now();
+      await queue.wake(wakeups);
+      queue.work(
+        'many',
+        async () => {
+          most = Math.max(most, ++running);
+          await pause(1);
+          running -= 1;
+          done += 1;
+        },
+        { concurrency: 32 },
+      );
+      await until(() => done === 500, 20_000);
+      console.log(`500 wake-ups in ${Math.round(performance.now() - start)} ms`);
+      expect(done).toBe(500);
+      expect(most).toBeGreaterThan(1);
+      expect(most).toBeLessThanOrEqual(32);
+    });
+  });
+
+  test('one wake-up a period for two processes together, and still one after the queue lost everything', async () => {
+    await withQueue(async (one) => {
+      await withQueue(async (two) => {
+        let calls = 0;
+        for (const queue of [one, two]) {
+          queue.work('clock', async () => void calls++, { concurrency: 1 });
+          queue.every({ lane: 'clock', id: 'tick', data: {} }, 500);
+        }
+        await until(() => calls > 0);
+        const before = calls;
+        await pause(2_000);
+        expect(calls - before).toBeGreaterThanOrEqual(3);
+        expect(calls - before).toBeLessThanOrEqual(5);
+        await ground.flush();
+        await pause(2_500);
+        const flushed = calls;
+        await until(() => calls > flushed, 5_000);
+        const restored = calls;
+        await pause(2_000);
+        expect(calls - restored).toBeGreaterThanOrEqual(3);
+        expect(calls - restored).toBeLessThanOrEqual(5);
+      });
+    });
+  });
+
+  test('closing waits for the handler under way', async () => {
+    let finished = false;
+    await withQueue(async (queue) => {
+      let begun = false;
+      queue.work(
+        'slow',
+        async () => {
+          begun = true;
+          await pause(500);
+          finished = true;
+        },
+        { concurrency: 1 },
+      );
+      await queue.wake([{ lane: 'slow', id: 'it', data: {} }]);
+      await until(() => begun);
+      expect(begun).toBe(true);
+    });
+    expect(finished).toBe(true);
+  });
+
+  test('an id that a broker would take for something else is refused', async () => {
+    await withQueue(async (queue) => {
+      for (const id of ['1', 'a:b', '', 'A']) {
+        await expect(queue.wake([{ lane: 'names', id, data: {} }])).rejects.toMatchObject({ code: 'queue-name' });
+      }
+    });
+  });
+});
+
+test.skipIf(redisMissing !== null)('a Redis that is away holds nobody up, and work goes on when it is back', async () => {
+  const [database, redis] = await Promise.all([testDatabase(), testRedis()]);
+  await redis.down();
+  const queue = await openQueue({ databaseUrl: database.url, redisUrl: redis.url, logger });
+  try {
+    let calls = 0;
+    queue.work('tick', async () => void calls++, { concurrency: 1 });
+    queue.every({ lane: 'tick', id: 'tick', data: {} }, 300);
+    const start = performance.now();
+    expect(await queue.wake([{ lane: 'tick', id: 'lost', data: {} }])).toBe(false);
+    expect(performance.now() - start).toBeLessThan(3_000);
+    await redis.up();
+    await until(() => calls > 2, 15_000);
+    expect(calls).toBeGreaterThan(2);
+    await redis.down();
+    const later = performance.now();
+    expect(await queue.wake([{ lane: 'tick', id: 'lost', data: {} }])).toBe(false);
+    expect(performance.now() - later).toBeLessThan(3_000);
+    const before = calls;
+    await redis.up();
+    await until(() => calls > before, 15_000);
+    expect(calls).toBeGreaterThan(before);
+  } finally {
+    await queue.close();
+    await redis.stop();
+    await database.drop();
+  }
+});
+
+test('a database that does not answer is told at the start', async () => {
+  const database = await testDatabase();
+  await database.drop();
+  await expect(openQueue({ databaseUrl: database.url, logger })).rejects.toThrow(/does not exist/);
+});
