@@ -41,7 +41,7 @@ export async function runLoad(load: Load): Promise<LoadResult> {
       socket.setNoDelay(true);
       let sent = 0;
       let index = 0;
-      let buffered = Buffer.alloc(0);
+      let buffered: Buffer = Buffer.alloc(0);
       const send = (): void => {
         if (next >= load.requests) {
           socket.end();
@@ -64,7 +64,7 @@ export async function runLoad(load: Load): Promise<LoadResult> {
         buffered = buffered.length === 0 ? chunk : Buffer.concat([buffered, chunk]);
         const end = buffered.indexOf('\r\n\r\n');
         if (end < 0) return;
-        const head = buffered.latin1Slice(0, end);
+        const head = buffered.toString('latin1', 0, end);
         const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0);
         if (buffered.length < end + 4 + length) return;
         if (Number(head.slice(9, 12)) !== load.expect) {

@@ -9,7 +9,7 @@ const { DATA_DIR, DATABASE_URL, PORT } = process.env;
 await launch({
   dataDir: DATA_DIR ? resolve(DATA_DIR) : join(project, '.antequem'),
   databaseUrl: DATABASE_URL || undefined,
-  port: Number(PORT || 8080),
+  port: Number(PORT || 3963),
   chainPort: 8545,
   chainId: 31337,
   startChain,

@@ -4,6 +4,7 @@ import type { Appended } from '../client/answers.ts';
 import type { AppendOptions, Client } from '../client/client.ts';
 import { ServiceError } from '../client/failure.ts';
 import { type RetryPolicy, retrying } from '../client/retry.ts';
+import { AntequemError } from '../core/errors.ts';
 import { counted, note } from './output.ts';
 
 /**
@@ -23,11 +24,24 @@ export async function deliver(
       return await send(options);
     } catch (error) {
       if (!(error instanceof ServiceError && error.code === 'log-not-found')) throw error;
-      await client.createLog(log, policy.signal);
-      note(`created the log ${log}`);
+      await createLog(client, log, policy.signal);
       return send(options);
     }
   }, policy);
+}
+
+async function createLog(client: Client, log: string, signal?: AbortSignal): Promise<void> {
+  try {
+    await client.createLog(log, signal);
+  } catch (error) {
+    if (!(error instanceof ServiceError && error.status === 403)) throw error;
+    throw new AntequemError(
+      'log-not-found',
+      `there is no log ${log}, and this key may not create one; use an admin key once, or have it created`,
+      { cause: error },
+    );
+  }
+  note(`created the log ${log}`);
 }
 
 /**

@@ -9,7 +9,7 @@ export const MAX_BATCH_BYTES = 8 << 20;
 export const MAX_BATCH_LINES = 10_000;
 
 const NEWLINE = 0x0a;
-const RETURN = 0x0d;
+const BLANK = new Set([0x20, 0x09, 0x0d]);
 
 /** Whole lines, newlines and blank lines included. */
 export interface LineBatch {
@@ -151,8 +151,10 @@ export class LineBuffer {
   }
 }
 
+/** As the service has it: nothing but spaces, tabs and carriage returns. */
 function isBlank(buffer: Buffer, start: number, end: number): boolean {
-  return end === start || (end === start + 1 && buffer[start] === RETURN);
+  for (let i = start; i < end; i++) if (!BLANK.has(buffer[i] ?? 0)) return false;
+  return true;
 }
 
 /**

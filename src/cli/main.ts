@@ -3,8 +3,11 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { appendCommand } from './commands/append.ts';
+import { deployCommand } from './commands/deploy.ts';
+import { keysCommand } from './commands/keys.ts';
 import { pathCommand } from './commands/path.ts';
 import { receiptCommand } from './commands/receipt.ts';
+import { serveCommand } from './commands/serve.ts';
 import { stampCommand } from './commands/stamp.ts';
 import { upgradeCommand } from './commands/upgrade.ts';
 import { verifyCommand } from './commands/verify.ts';
@@ -12,7 +15,17 @@ import { failureLine } from './failure.ts';
 import { endQuietlyOnClosedPipe, note } from './output.ts';
 import { DEFAULT_URL } from './session.ts';
 
-const COMMANDS = [appendCommand, stampCommand, receiptCommand, upgradeCommand, pathCommand, verifyCommand];
+const COMMANDS = [
+  serveCommand,
+  appendCommand,
+  stampCommand,
+  receiptCommand,
+  upgradeCommand,
+  pathCommand,
+  verifyCommand,
+  keysCommand,
+  deployCommand,
+];
 
 /** Commands whose codes 0 to 2 are answers: that they could not run is told apart from them. */
 const ANSWERING = new Set(['verify', 'audit']);

@@ -8,18 +8,19 @@ export const STAGES = ['round', 'included', 'finalized', 'bitcoin'] as const;
 /** Seconds that the service holds a request at most. */
 const LONGEST_HOLD = 60;
 
-/** Whether a receipt says of itself that it has come this far. What it proves is for `verify` to say. */
+/** Whether a receipt says of itself that it has come this far, or further. What it proves is for `verify` to say. */
 export function hasReached(receipt: Receipt, stage: Stage): boolean {
   if (!('round' in receipt)) return false;
+  const confirmed = receipt.anchors.some(({ status }) => status === 'confirmed');
   switch (stage) {
     case 'round':
       return true;
     case 'included':
-      return receipt.anchors.some(({ status }) => status === 'included' || status === 'finalized');
+      return confirmed || receipt.anchors.some(({ status }) => status === 'included' || status === 'finalized');
     case 'finalized':
-      return receipt.anchors.some(({ status }) => status === 'finalized');
+      return confirmed || receipt.anchors.some(({ status }) => status === 'finalized');
     case 'bitcoin':
-      return receipt.anchors.some(({ status }) => status === 'confirmed');
+      return confirmed;
   }
 }
 

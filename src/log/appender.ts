@@ -2,14 +2,14 @@ import { AntequemError } from '../core/errors.ts';
 import { type Database, transaction } from '../store/database.ts';
 import type { Appended, Effects, Log, Submission } from './log.ts';
 import type { Outcome } from './replay.ts';
-import { Edges, type Sequencing, sequence } from './sequence.ts';
+import { Edges, type Prepared, prepare, type Sequencing, sequence } from './sequence.ts';
 import { openSegment, SegmentFull, Stretches } from './stretch.ts';
 
 const GROUP_ENTRIES = 20_000;
 const GROUP_BYTES = 16 << 20;
 
 interface Waiting {
-  readonly submission: Submission;
+  readonly prepared: Prepared;
   readonly bytes: number;
   readonly resolve: (appended: Appended) => void;
   readonly reject: (error: unknown) => void;
@@ -45,7 +45,7 @@ export class Appender {
     }
     this.#queuedBytes += bytes;
     return new Promise((resolve, reject) => {
-      const waiting = { submission, bytes, resolve, reject };
+      const waiting = { prepared: prepare(log, submission, this.sequencing.effects), bytes, resolve, reject };
       const queue = this.#queues.get(log.id);
       if (queue !== undefined) {
         queue.push(waiting);
@@ -64,7 +64,7 @@ export class Appender {
       try {
         const outcomes = await this.#commit(
           log,
-          group.map((waiting) => waiting.submission),
+          group.map((waiting) => waiting.prepared),
         );
         for (const [i, waiting] of group.entries()) settle(waiting, outcomes[i]);
       } catch (error) {
@@ -75,7 +75,7 @@ export class Appender {
     this.#queues.delete(log.id);
   }
 
-  async #commit(log: Log, submissions: Submission[]): Promise<Outcome[]> {
+  async #commit(log: Log, submissions: Prepared[]): Promise<Outcome[]> {
     for (;;) {
       try {
         const { outcomes, settle } = await transaction(this.#database, (tx) =>
@@ -96,7 +96,7 @@ function takeGroup(queue: Waiting[]): Waiting[] {
   let bytes = 0;
   let length = 0;
   for (const waiting of queue) {
-    entries += waiting.submission.drafts.length;
+    entries += waiting.prepared.submission.drafts.length;
     bytes += waiting.bytes;
     if (length > 0 && (entries > GROUP_ENTRIES || bytes > GROUP_BYTES)) break;
     length++;

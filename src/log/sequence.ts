@@ -52,7 +52,7 @@ interface HeadRow {
 export async function sequence(
   tx: Transaction,
   log: Log,
-  submissions: readonly Submission[],
+  submissions: readonly Prepared[],
   { effects, stretches, edges }: Sequencing,
 ): Promise<{ outcomes: Outcome[]; settle: () => void }> {
   const locked = await tx.query<HeadRow>({
@@ -71,18 +71,24 @@ export async function sequence(
     );
   }
 
-  const outcomes = await findReplays(tx, log, submissions, now, stretches);
+  const outcomes = await findReplays(
+    tx,
+    log,
+    submissions.map(({ submission }) => submission),
+    now,
+    stretches,
+  );
   const fresh = submissions.filter((_, i) => outcomes[i] === undefined);
-  const count = fresh.reduce((sum, submission) => sum + submission.drafts.length, 0);
+  const count = fresh.reduce((sum, { submission }) => sum + submission.drafts.length, 0);
   if (count === 0) return { outcomes: outcomes.map(decided), settle: () => {} };
 
   const receivedAt = Math.max(now, head.last_received_at);
   const edge = await edges.take(tx, stretches, log.id, head.size);
-  const batch = chain(log, fresh, count, { size: head.size, lastLeaf: head.last_leaf, receivedAt, edge }, effects);
+  const batch = chain(log, fresh, count, { lastLeaf: head.last_leaf, receivedAt, edge });
   const segments = await takeSegments(tx, stretches, log.id, head.size, count);
 
   let next = head.size;
-  const placed = fresh.map((submission): Appended => {
+  const placed = fresh.map(({ submission }): Appended => {
     const index = next;
     next += submission.drafts.length;
     const last = batch.record(next - 1 - head.size);
@@ -91,11 +97,17 @@ export async function sequence(
   await inOrder([
     insertEntries(tx, log, head.size, receivedAt, segments, batch),
     insertTiles(tx, log.id, batch.tiles),
-    recordKeys(tx, log, fresh, placed, now),
+    recordKeys(
+      tx,
+      log,
+      fresh.map(({ submission }) => submission),
+      placed,
+      now,
+    ),
     tx.query({
       name: 'move-head',
       text: 'UPDATE logs SET size = $2, root = $3, last_leaf = $4, last_received_at = $5 WHERE id = $1',
-      values: [log.id, next, edge.root(), batch.lastLeaf, receivedAt],
+      values: [log.id, next, edge.root(), batch.record(count - 1).leafHash, receivedAt],
     }),
   ]);
 
@@ -114,54 +126,78 @@ function missing(): never {
   throw new AntequemError('internal', 'a submission was given no place');
 }
 
+/** One submission made ready while others are being committed: all of it that does not depend on its place. */
+export interface Prepared {
+  readonly submission: Submission;
+  /** For each entry digest 32 ‖ nonce 0 or 16 ‖ commitment 32 ‖ room for the leaf hash 32. */
+  readonly records: Buffer;
+}
+
+/** Draws nonces and forms commitments. */
+export function prepare(log: Log, submission: Submission, { random }: Effects): Prepared {
+  const nonceSize = nonceSizeOf(log);
+  const stride = strideOf(nonceSize);
+  const { drafts } = submission;
+  const nonces = random(nonceSize * drafts.length);
+  const records = Buffer.alloc(stride * drafts.length);
+  for (const [i, { digest }] of drafts.entries()) {
+    const at = i * stride;
+    const end = at + 32 + nonceSize;
+    records.set(digest, at);
+    records.set(nonces.subarray(i * nonceSize, (i + 1) * nonceSize), at + 32);
+    sha256Into(records.subarray(at, end), records, end);
+  }
+  return { submission, records };
+}
+
+const nonceSizeOf = (log: Log): number => (log.blinded ? NONCE_SIZE : 0);
+const strideOf = (nonceSize: number): number => 96 + nonceSize;
+
 interface Batch {
-  /** For each entry digest 32 ‖ nonce 0 or 16 ‖ commitment 32 ‖ leaf hash 32. */
-  readonly records: Uint8Array;
   readonly nonceSize: number;
+  /** As of {@link Prepared}, leaf hashes filled in. */
+  readonly records: Buffer;
   /** All payloads, one after the other. */
   readonly payloads: Uint8Array;
+  /** Where in them the payload of each entry begins. */
   readonly offsets: Int32Array;
-  /** −1: none. */
+  /** Bytes of each payload; −1: none. */
   readonly lengths: Int32Array;
-  readonly tiles: CompleteTile[];
-  readonly lastLeaf: Uint8Array;
+  readonly tiles: readonly CompleteTile[];
+  /** Digest and leaf hash of entry i. */
   record(i: number): { digest: Uint8Array; leafHash: Uint8Array };
 }
 
-/** The pure part: nonces, commitments, the chain of leaf hashes, the tree. */
+/** The part of the work that depends on the place: the chain of leaf hashes and the tree. */
 function chain(
   log: Log,
-  submissions: readonly Submission[],
+  fresh: readonly Prepared[],
   count: number,
-  head: { size: number; lastLeaf: Uint8Array; receivedAt: number; edge: TreeEdge },
-  effects: Effects,
+  head: { lastLeaf: Uint8Array; receivedAt: number; edge: TreeEdge },
 ): Batch {
-  const nonceSize = log.blinded ? NONCE_SIZE : 0;
-  const stride = 96 + nonceSize;
-  const nonces = effects.random(nonceSize * count);
-  const records = Buffer.alloc(stride * count);
-  const offsets = new Int32Array(count);
-  const lengths = new Int32Array(count);
-  const payloads: Uint8Array[] = [];
-  const tiles: CompleteTile[] = [];
+  const nonceSize = nonceSizeOf(log);
+  const stride = strideOf(nonceSize);
+  const records = Buffer.concat(fresh.map((prepared) => prepared.records));
   const leaf = Buffer.alloc(1 + ENTRY_SIZE);
   leaf[1] = 0x01;
   writeU64(leaf, 2, head.receivedAt);
   leaf.set(head.lastLeaf, 10);
+  const tiles: CompleteTile[] = [];
+  for (let end = stride; end <= records.length; end += stride) {
+    const at = end - 32;
+    records.copy(leaf, 42, at - 32, at);
+    sha256Into(leaf, records, at);
+    records.copy(leaf, 10, at, end);
+    head.edge.append(new Uint8Array(records.subarray(at, end)), (tile) => tiles.push(tile));
+  }
 
+  const offsets = new Int32Array(count);
+  const lengths = new Int32Array(count);
+  const payloads: Uint8Array[] = [];
   let i = 0;
   let offset = 0;
-  for (const { drafts } of submissions) {
-    for (const { digest, payload } of drafts) {
-      const at = i * stride;
-      records.set(digest, at);
-      records.set(nonces.subarray(i * nonceSize, (i + 1) * nonceSize), at + 32);
-      sha256Into(records.subarray(at, at + 32 + nonceSize), records, at + 32 + nonceSize);
-      leaf.set(records.subarray(at + 32 + nonceSize, at + 64 + nonceSize), 42);
-      sha256Into(leaf, records, at + 64 + nonceSize);
-      const leafHash = records.subarray(at + 64 + nonceSize, at + stride);
-      leaf.set(leafHash, 10);
-      head.edge.append(new Uint8Array(leafHash), (tile) => tiles.push(tile));
+  for (const { submission } of fresh) {
+    for (const { payload } of submission.drafts) {
       offsets[i] = offset;
       lengths[i] = payload?.length ?? -1;
       if (payload !== null) {
@@ -171,19 +207,17 @@ function chain(
       i++;
     }
   }
-  const record = (n: number): { digest: Uint8Array; leafHash: Uint8Array } => ({
-    digest: new Uint8Array(records.subarray(n * stride, n * stride + 32)),
-    leafHash: new Uint8Array(records.subarray((n + 1) * stride - 32, (n + 1) * stride)),
-  });
   return {
-    records,
     nonceSize,
-    payloads: payloads.length === 1 ? (payloads[0] ?? records) : Buffer.concat(payloads, offset),
+    records,
+    payloads: Buffer.concat(payloads, offset),
     offsets,
     lengths,
     tiles,
-    lastLeaf: record(count - 1).leafHash,
-    record,
+    record: (n) => ({
+      digest: new Uint8Array(records.subarray(n * stride, n * stride + 32)),
+      leafHash: new Uint8Array(records.subarray((n + 1) * stride - 32, (n + 1) * stride)),
+    }),
   };
 }
 

@@ -5,7 +5,7 @@ import { formatTime } from '../core/time.ts';
 import type { Database, Transaction } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
 import type { Log, Submission } from './log.ts';
-import { type Sequencing, sequence } from './sequence.ts';
+import { prepare, type Sequencing, sequence } from './sequence.ts';
 import { openSegment, SegmentFull } from './stretch.ts';
 
 /** An act of the service that its own log, `_system`, records. Hashes and keys are hex, times as everywhere in JSON. */
@@ -34,7 +34,12 @@ export async function recordedTransaction<T>(
       const { result, settle } = await transaction(database, async (tx) => {
         const { result, acts } = await work(tx);
         if (acts.length === 0) return { result, settle: () => {} };
-        const { outcomes, settle } = await sequence(tx, system, [submissionOf(acts, sequencing)], sequencing);
+        const { outcomes, settle } = await sequence(
+          tx,
+          system,
+          [prepare(system, submissionOf(acts, sequencing), sequencing.effects)],
+          sequencing,
+        );
         const [outcome] = outcomes;
         if (outcome === undefined || 'refused' in outcome) throw new AntequemError('internal', '_system took no entry');
         return { result, settle };

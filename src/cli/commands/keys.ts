@@ -1,0 +1,100 @@
+import { Command, Option } from 'commander';
+import { type ApiKey, type ApiKeys, SCOPES, type Scope } from '../../access/keys.ts';
+import { AntequemError } from '../../core/errors.ts';
+import { formatTime } from '../../core/time.ts';
+import { logName, repeated } from '../options.ts';
+import { note, print, printJson } from '../output.ts';
+import type { GlobalOptions } from '../session.ts';
+
+/** `antequem keys`: API keys, by way of the database: the first one cannot be asked of the API. */
+export function keysCommand(): Command {
+  return new Command('keys')
+    .description('make, list and revoke API keys; works on the database (DATABASE_URL, ORIGIN, LOG_SEED_FILE)')
+    .addCommand(createCommand())
+    .addCommand(listCommand())
+    .addCommand(revokeCommand())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ antequem keys create --name ops --scope admin
+  $ antequem keys create --name web --scope append --log payments --log logins
+  $ antequem keys list
+  $ antequem keys revoke 0123456789abcdef`,
+    );
+}
+
+interface CreateOptions {
+  readonly name: string;
+  readonly scope: Scope[];
+  readonly log?: string[];
+}
+
+function createCommand(): Command {
+  return new Command('create')
+    .description('make a key; its token is printed once and kept nowhere')
+    .requiredOption('--name <name>', 'what it is for')
+    .addOption(
+      new Option('--scope <scope...>', 'what it permits; admin permits all').choices(SCOPES).makeOptionMandatory(),
+    )
+    .option('--log <name>', 'a log it is for; more than once for several (default: all logs)', repeated(logName))
+    .action(async (options: CreateOptions, command: Command) => {
+      const { key, token } = await withKeys((keys) => keys.create(options.name, options.scope, options.log ?? null));
+      if (isJson(command)) return printJson({ ...view(key), token });
+      note(`key ${key.id} (${key.name}): ${key.scopes.join(', ')} on ${key.logs?.join(', ') ?? 'all logs'}`);
+      note('This is its token. It cannot be shown again:');
+      print(token);
+    });
+}
+
+function listCommand(): Command {
+  return new Command('list').description('all keys, revoked ones too').action(async (_: object, command: Command) => {
+    const list = await withKeys((keys) => keys.list());
+    if (isJson(command)) return printJson(list.map(view));
+    for (const key of list) {
+      const state = key.revokedAt === null ? 'active' : `revoked ${formatTime(key.revokedAt)}`;
+      print(`${key.id}  ${key.scopes.join(',').padEnd(17)}  ${key.logs?.join(',') ?? '*'}  ${key.name}  ${state}`);
+    }
+  });
+}
+
+function revokeCommand(): Command {
+  return new Command('revoke')
+    .description('end a key; services notice within five seconds')
+    .argument('<id>', 'the id that `keys list` shows')
+    .action(async (id: string, _: object, command: Command) => {
+      if (!(await withKeys((keys) => keys.revoke(id)))) {
+        throw new AntequemError(
+          'key-not-found',
+          `there is no active key ${JSON.stringify(id)}: see antequem keys list`,
+        );
+      }
+      if (isJson(command)) printJson({ id, revoked: true });
+      else print(`revoked ${id}`);
+    });
+}
+
+async function withKeys<T>(work: (keys: ApiKeys) => Promise<T>): Promise<T> {
+  const [{ readConfig }, { openFoundation, realEffects }] = await Promise.all([
+    import('../../config.ts'),
+    import('../../main.ts'),
+  ]);
+  const { database, keys } = await openFoundation(readConfig(process.env), realEffects);
+  try {
+    return await work(keys);
+  } finally {
+    await database.end();
+  }
+}
+
+function view(key: ApiKey): object {
+  return {
+    ...key,
+    createdAt: formatTime(key.createdAt),
+    revokedAt: key.revokedAt === null ? null : formatTime(key.revokedAt),
+  };
+}
+
+function isJson(command: Command): boolean {
+  return command.optsWithGlobals<GlobalOptions>().json === true;
+}

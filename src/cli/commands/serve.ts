@@ -1,0 +1,37 @@
+import { Command } from 'commander';
+
+/** `antequem serve`: the API, the worker, or both, configured by the environment. */
+export function serveCommand(): Command {
+  return new Command('serve')
+    .description('run the service as the environment configures it')
+    .option('--roles <roles>', 'api, worker, or both with a comma between (default: $ROLES, else both)')
+    .addHelpText(
+      'after',
+      `
+Needs at least DATABASE_URL, ORIGIN and LOG_SEED_FILE; all settings are in the README. Beyond loopback it asks for an
+API key first: see antequem keys --help.
+
+Examples:
+  $ antequem serve
+  $ HOST=0.0.0.0 antequem serve --roles api`,
+    )
+    .action(async (options: { roles?: string }) => {
+      // Loaded here alone: no other command needs the service.
+      const [{ pino }, { readConfig }, { serve }] = await Promise.all([
+        import('pino'),
+        import('../../config.ts'),
+        import('../../main.ts'),
+      ]);
+      const config = readConfig({ ...process.env, ...(options.roles === undefined ? {} : { ROLES: options.roles }) });
+      const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+      const running = await serve(config, logger);
+      logger.info({ url: running.url, roles: config.roles }, 'started');
+      const signal = await new Promise<string>((resolve) => {
+        process.once('SIGINT', resolve);
+        process.once('SIGTERM', resolve);
+      });
+      logger.info({ signal }, 'draining');
+      await running.stop();
+      logger.info('stopped');
+    });
+}

