@@ -26,11 +26,19 @@ export class Gate {
     return caller;
   }
 
+  /** The logs that the caller may do this to: null for all of them, and for those yet to be made. */
+  async admitSome(request: Request, scope: Scope): Promise<readonly string[] | null> {
+    const caller = await this.caller(request);
+    const logs = caller === 'anyone' ? null : caller.logs;
+    await this.admit(request, scope, logs?.[0] ?? null);
+    return logs;
+  }
+
   /** Who asks. @throws Problem 401 */
   async caller(request: Request): Promise<Caller> {
     if (this.#open) return 'anyone';
-    const [scheme, token] = (request.get('authorization') ?? '').split(' ', 2);
-    const key = scheme?.toLowerCase() === 'bearer' && token !== undefined ? await this.#keys.authenticate(token) : null;
+    const [, token] = /^bearer +([\x21-\x7e]+)$/i.exec(request.get('authorization') ?? '') ?? [];
+    const key = token === undefined ? null : await this.#keys.authenticate(token);
     if (key === null) {
       throw new Problem(401, 'unauthorized', 'an API key is needed: send it as `Authorization: Bearer aq_…`', {
         'WWW-Authenticate': 'Bearer',
@@ -45,21 +53,25 @@ export function ownerOf(caller: Caller): string {
   return caller === 'anyone' ? '' : caller.id;
 }
 
+const OWN_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/;
+
 /**
  * Keeps web pages of other sites away from a service that asks for no key: a browser tells where a request comes from,
  * and a name that merely resolves to loopback is not ours.
  */
 export const ownSiteOnly: RequestHandler = (request, _response, next) => {
-  const host = (request.get('host') ?? '').replace(/:\d+$/, '');
+  const host = (request.get('host') ?? '').toLowerCase();
   const site = request.get('sec-fetch-site');
-  if (!['localhost', '127.0.0.1', '[::1]'].includes(host)) {
+  const origin = request.get('origin');
+  if (!OWN_HOST.test(host)) {
     throw new Problem(
       403,
       'host-forbidden',
       'in local mode the service answers to localhost, 127.0.0.1 and [::1] alone',
     );
   }
-  if (site !== undefined && site !== 'same-origin' && site !== 'none') {
+  // Browsers of before 2023 tell the origin alone.
+  if ((site !== undefined && site !== 'same-origin' && site !== 'none') || (origin ?? `http://${host}`) !== `http://${host}`) {
     throw new Problem(403, 'site-forbidden', 'in local mode the service does not answer pages of other sites');
   }
   next();

@@ -10,6 +10,7 @@ import { Problem, problemHandler } from './problem.ts';
 import { proofRoutes } from './proofs.ts';
 import { receiptRoutes } from './receipts.ts';
 import { roundRoutes } from './rounds.ts';
+import { otherMethods } from './routing.ts';
 import type { Service } from './service.ts';
 import { publicRead, tileRoutes } from './tiles.ts';
 import { verifyRoutes } from './verify.ts';
@@ -19,21 +20,28 @@ export function createApp(service: Service, sources: readonly EvmSource[]): Expr
   const gate = new Gate(service.keys, service.open);
   const app = express();
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple').enable('case sensitive routing');
-  app.use(['/logs', '/healthz', '/readyz', '/v1/verify'], publicRead);
+  app.use(['/logs', '/healthz', '/readyz'], publicRead);
   if (service.open) app.use('/v1', ownSiteOnly);
   // The one route that must be fast comes before what it does not need.
-  app.use(appendRoutes(service, gate));
+  const append = appendRoutes(service, gate);
+  app.use(append);
   app.use(helmet());
-  app.use(
+  app.use((_request, response, next) => {
+    response.setHeader('Cache-Control', 'no-store');
+    next();
+  });
+  const routers = [
     logRoutes(service, gate),
     entryRoutes(service, gate),
     receiptRoutes(service, gate),
     proofRoutes(service),
     roundRoutes(service, gate),
     tileRoutes(service),
-    verifyRoutes(sources),
+    verifyRoutes(gate, sources),
     healthRoutes(service),
-  );
+  ];
+  app.use(routers);
+  app.use(otherMethods([append, ...routers]));
   app.use((request) => {
     throw new Problem(404, 'not-found', `there is nothing at ${request.method} ${request.path}`);
   });

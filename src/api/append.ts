@@ -1,4 +1,4 @@
-import { type Request, type Response, Router } from 'express';
+import type { Request, Response, Router } from 'express';
 import { z } from 'zod';
 import { sha256 } from '#sha256';
 import { concat, toHex, utf8 } from '../core/bytes.ts';
@@ -7,13 +7,16 @@ import { formatTime } from '../core/time.ts';
 import { acceptDigests, acceptLines, acceptPayload, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from '../log/accept.ts';
 import type { Draft, Idempotency } from '../log/log.ts';
 import { type Gate, ownerOf } from './access.ts';
-import { parseJson, readBody } from './body.ts';
+import { bodyReader, parseJson } from './body.ts';
 import { parseDigest, pathLog, pathLogName, query } from './parameters.ts';
 import { Problem } from './problem.ts';
+import { exactRouter } from './routing.ts';
 import type { Service } from './service.ts';
 
-const entriesQuery = z.object({ split: z.literal('lines').optional() });
+const entriesQuery = z.strictObject({ split: z.literal('lines').optional() });
 const digestsBody = z.strictObject({ digests: z.array(z.string()).min(1).max(MAX_BATCH_ENTRIES) });
+
+const readBody = bodyReader(MAX_BATCH_BYTES);
 
 /** Taking in entries and digests. */
 export function appendRoutes(service: Service, gate: Gate): Router {
@@ -30,7 +33,7 @@ export function appendRoutes(service: Service, gate: Gate): Router {
     if (log.id === service.registry.system.id) {
       throw new Problem(403, 'log-reserved', '_system is the log of the service itself: nobody else appends to it');
     }
-    const body = await readBody(request, response, MAX_BATCH_BYTES);
+    const body = await readBody(request, response);
     const idempotency = idempotencyOf(request, ownerOf(caller), kind, body);
     const appended = await service.appender.append(log, { drafts: accept(body), idempotency });
     const entry = `/v1/logs/${name}/entries/${appended.index + appended.count - 1}`;
@@ -49,7 +52,7 @@ export function appendRoutes(service: Service, gate: Gate): Router {
     );
   };
 
-  return Router()
+  return exactRouter()
     .post('/v1/logs/:log/entries', async (request, response) => {
       const { split } = query(request, entriesQuery);
       const lines = split === 'lines' || mediaType(request) === 'application/x-ndjson';

@@ -1,15 +1,19 @@
 import express, { type Request, type Response } from 'express';
 import { FormatError } from '../core/errors.ts';
 
-/** All bytes of the body, decompressed; none where there is no body. @throws 413 beyond `limit` bytes, 415 */
-export async function readBody(request: Request, response: Response, limit: number): Promise<Uint8Array> {
-  await new Promise<void>((resolve, reject) => {
-    express.raw({ type: () => true, limit })(request, response, (error?: unknown) =>
-      error === undefined ? resolve() : reject(error),
-    );
-  });
-  const body: unknown = request.body;
-  return body instanceof Uint8Array ? body : new Uint8Array(0);
+/**
+ * Reads bodies of at most `limit` bytes, counted decompressed: all of their bytes, none where there is no body.
+ * What it rejects with, `problemOf` makes a 413, a 415 or a 400 of.
+ */
+export function bodyReader(limit: number): (request: Request, response: Response) => Promise<Uint8Array> {
+  const read = express.raw({ type: () => true, limit });
+  return async (request, response) => {
+    await new Promise<void>((resolve, reject) => {
+      read(request, response, (error?: unknown) => (error === undefined ? resolve() : reject(error)));
+    });
+    const body: unknown = request.body;
+    return body instanceof Uint8Array ? body : new Uint8Array(0);
+  };
 }
 
 /** @throws FormatError `json-invalid` */

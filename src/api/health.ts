@@ -1,14 +1,23 @@
-import { Router } from 'express';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Router } from 'express';
+import { AntequemError } from '../core/errors.ts';
 import { Problem, sendProblem } from './problem.ts';
+import { exactRouter } from './routing.ts';
 import type { Service } from './service.ts';
+
+const PATIENCE_MS = 3_000;
 
 /** Whether the process lives, and whether it can do its work. */
 export function healthRoutes({ database, notices, logger }: Service): Router {
-  return Router()
+  return exactRouter()
     .get('/healthz', (_request, response) => void response.json({ status: 'ok' }))
     .get('/readyz', async (_request, response) => {
       try {
-        await database.query('SELECT 1');
+        // A database that hangs is as good as none.
+        const patience = sleep(PATIENCE_MS, undefined, { ref: false }).then(() => {
+          throw new AntequemError('database-silent', `the database has not answered for ${PATIENCE_MS} ms`);
+        });
+        await Promise.race([database.query('SELECT 1'), patience]);
         response.json({ status: 'ready', notices });
       } catch (error) {
         logger.warn({ err: error }, 'not ready');

@@ -1,6 +1,6 @@
 import type { Request } from 'express';
 import { z } from 'zod';
-import { fromHex } from '../core/bytes.ts';
+import { excerpt, fromHex } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
 import { checkLogName } from '../core/origin.ts';
 import type { Log } from '../log/log.ts';
@@ -19,12 +19,18 @@ export const limitText = (most: number) =>
   indexText.refine((limit) => limit >= 1 && limit <= most, `not from 1 to ${most}`).default(Math.min(100, most));
 
 /** The query of a request, every parameter known and well-formed. @throws FormatError `query-invalid` */
-export function query<T extends z.ZodObject>(request: Request, schema: T): z.output<T> {
-  const parsed = z.strictObject(schema.shape).safeParse(request.query);
-  if (parsed.success) return schema.parse(request.query);
+export function query<T extends z.ZodObject<z.ZodRawShape, z.core.$strict>>(request: Request, schema: T): z.output<T> {
+  const parsed = schema.safeParse(request.query);
+  if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  const place = issue?.code === 'unrecognized_keys' ? issue.keys[0] : issue?.path[0];
-  throw new FormatError('query-invalid', `the query parameter ${String(place)} is wrong: ${issue?.message}`);
+  if (issue?.code === 'unrecognized_keys') {
+    const known = Object.keys(schema.shape).join(', ');
+    throw new FormatError('query-invalid', `no such query parameter here: ${excerpt(issue.keys[0] ?? '')}; there is ${known}`);
+  }
+  const name = String(issue?.path[0]);
+  const given: unknown = request.query[name];
+  const fault = given === undefined ? 'it must be given' : typeof given === 'string' ? issue?.message : 'given twice';
+  throw new FormatError('query-invalid', `the query parameter ${name} is wrong: ${fault}`);
 }
 
 /** A number out of the path. @throws FormatError `path-invalid` */

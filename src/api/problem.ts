@@ -100,7 +100,7 @@ function fieldsOf(error: unknown): { code?: string; status?: number; type?: stri
 export function sendProblem(response: Response, problem: Problem): void {
   response
     .status(problem.status)
-    .set(problem.headers)
+    .set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff', ...problem.headers })
     .type('application/problem+json')
     .send(
       JSON.stringify({

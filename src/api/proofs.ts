@@ -1,16 +1,18 @@
-import { Router } from 'express';
+import type { Router } from 'express';
 import { z } from 'zod';
 import { toHex } from '../core/bytes.ts';
 import { consistencyRanges } from '../core/merkle.ts';
 import { indexText, pathLog, query } from './parameters.ts';
 import { Problem } from './problem.ts';
+import { exactRouter } from './routing.ts';
 import type { Service } from './service.ts';
+import { publicRead } from './tiles.ts';
 
-const consistencyQuery = z.object({ from: indexText, to: indexText });
+const consistencyQuery = z.strictObject({ from: indexText, to: indexText });
 
 /** Consistency proofs. They tell hashes alone, so they are public as the tiles are. */
 export function proofRoutes({ registry, tiles }: Service): Router {
-  return Router().get('/v1/logs/:log/proofs/consistency', async (request, response) => {
+  return exactRouter().get('/v1/logs/:log/proofs/consistency', publicRead, async (request, response) => {
     const log = await pathLog(request, registry);
     const { from, to } = query(request, consistencyQuery);
     const { size } = await registry.head(log);

@@ -1,4 +1,4 @@
-import { type Request, Router } from 'express';
+import type { Request, Router } from 'express';
 import { z } from 'zod';
 import { toHex } from '../core/bytes.ts';
 import { packPath } from '../core/path.ts';
@@ -9,6 +9,7 @@ import type { Log } from '../log/log.ts';
 import type { Gate } from './access.ts';
 import { indexText, pathIndex, pathLog, pathLogName, query } from './parameters.ts';
 import { Problem } from './problem.ts';
+import { exactRouter } from './routing.ts';
 import type { Service } from './service.ts';
 
 const STAGES = ['round', 'included', 'finalized', 'bitcoin'] as const;
@@ -17,7 +18,7 @@ type Stage = (typeof STAGES)[number];
 const MAX_WAIT = 60;
 /** Requests that may wait at once; each costs a look whenever something moves. */
 const MAX_WAITING = 1_000;
-const receiptQuery = z.object({
+const receiptQuery = z.strictObject({
   wait: indexText.refine((seconds) => seconds <= MAX_WAIT, `not at most ${MAX_WAIT} seconds`).default(0),
   until: z.enum(STAGES, `not one of ${STAGES.join(', ')}`).default('finalized'),
 });
@@ -31,24 +32,24 @@ export function receiptRoutes(service: Service, gate: Gate): Router {
     return { log: await pathLog(request, registry), index: pathIndex(request, 'index') };
   };
 
-  /** The receipt once it has reached the stage, or as it is when the time is over or the client is gone. */
+  /** The receipt once it has reached the stage, or as it is when the time is over or enough was waited. */
   const awaitStage = async (
     log: Log,
     index: number,
     stage: Stage,
     deadline: number,
-    gone: AbortSignal,
+    enough: AbortSignal,
   ): Promise<Receipt> => {
     for (;;) {
       // Registered before the look, so that nothing happens between the two.
       const patience = new AbortController();
       const news = service.progress.next(
         Math.min(1_000, Math.max(0, deadline - service.now())),
-        AbortSignal.any([gone, patience.signal]),
+        AbortSignal.any([enough, patience.signal]),
       );
       try {
         const receipt = await receipts.compose(log, index);
-        if (hasReached(receipt, stage) || service.now() >= deadline || gone.aborted) return receipt;
+        if (hasReached(receipt, stage) || service.now() >= deadline || enough.aborted) return receipt;
         await news;
       } finally {
         patience.abort();
@@ -56,7 +57,7 @@ export function receiptRoutes(service: Service, gate: Gate): Router {
     }
   };
 
-  return Router()
+  return exactRouter()
     .get('/v1/logs/:log/entries/:index/receipt', async (request, response) => {
       const { log, index } = await find(request);
       const { wait, until } = query(request, receiptQuery);
@@ -67,8 +68,9 @@ export function receiptRoutes(service: Service, gate: Gate): Router {
       }
       const gone = new AbortController();
       response.on('close', () => gone.abort());
-      const receipt = await awaitStage(log, index, until, service.now() + wait * 1_000, gone.signal);
-      response.set('Cache-Control', 'no-store').json(withExpectation(receipt, service));
+      const enough = AbortSignal.any([gone.signal, service.stopping]);
+      const receipt = await awaitStage(log, index, until, service.now() + wait * 1_000, enough);
+      response.json(withExpectation(receipt, service));
     })
     .get('/v1/logs/:log/entries/:index/receipt.path', async (request, response) => {
       const { log, index } = await find(request);

@@ -1,4 +1,4 @@
-import { Router } from 'express';
+import type { Router } from 'express';
 import { z } from 'zod';
 import { beaconsOf } from '../anchor/receipts.ts';
 import { listRounds, type Round, readLeaves, readRound } from '../anchor/rounds.ts';
@@ -7,9 +7,10 @@ import { formatTime } from '../core/time.ts';
 import type { Gate } from './access.ts';
 import { indexText, limitText, pathIndex, query } from './parameters.ts';
 import { Problem } from './problem.ts';
+import { exactRouter } from './routing.ts';
 import type { Service } from './service.ts';
 
-const listQuery = z.object({ before: indexText.default(Number.MAX_SAFE_INTEGER), limit: limitText(1_000) });
+const listQuery = z.strictObject({ before: indexText.default(Number.MAX_SAFE_INTEGER), limit: limitText(1_000) });
 
 /** Rounds, their leaves and their anchors. */
 export function roundRoutes({ database, anchorStates }: Service, gate: Gate): Router {
@@ -23,7 +24,7 @@ export function roundRoutes({ database, anchorStates }: Service, gate: Gate): Ro
     anchors: await anchorStates(round.number),
   });
 
-  return Router()
+  return exactRouter()
     .get('/v1/rounds', async (request, response) => {
       await gate.admit(request, 'read', null);
       const { before, limit } = query(request, listQuery);

@@ -36,5 +36,7 @@ export interface Service {
   readonly finalityDelay: number;
   /** What an operator should know although all is ready. */
   readonly notices: readonly string[];
+  /** Fires when the service is about to stop: what merely waits ends then. */
+  readonly stopping: AbortSignal;
   readonly logger: Logger;
 }

@@ -1,14 +1,16 @@
-import { Router } from 'express';
+import type { Router } from 'express';
 import { z } from 'zod';
 import { fromBase64 } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
 import type { EvmSource } from '../core/evm-source.ts';
 import { MAX_RECEIPT_TEXT } from '../core/receipt.ts';
 import { verifyReceipt } from '../verify/verify.ts';
-import { parseJson, readBody } from './body.ts';
+import type { Gate } from './access.ts';
+import { bodyReader, parseJson } from './body.ts';
 import { parseDigest } from './parameters.ts';
+import { exactRouter } from './routing.ts';
 
-const MAX_BODY = MAX_RECEIPT_TEXT + (2 << 20);
+const readBody = bodyReader(MAX_RECEIPT_TEXT + (2 << 20));
 const request = z.strictObject({
   receipt: z.unknown(),
   payload: z
@@ -20,9 +22,11 @@ const request = z.strictObject({
 });
 
 /** A verdict on a receipt, by the service's own nodes: a convenience, since nobody needs it. */
-export function verifyRoutes(sources: readonly EvmSource[]): Router {
-  return Router().post('/v1/verify', async (httpRequest, response) => {
-    const parsed = request.safeParse(parseJson(await readBody(httpRequest, response, MAX_BODY)));
+export function verifyRoutes(gate: Gate, sources: readonly EvmSource[]): Router {
+  return exactRouter().post('/v1/verify', async (httpRequest, response) => {
+    // Any key will do, but some: it costs the operator calls to nodes.
+    await gate.caller(httpRequest);
+    const parsed = request.safeParse(parseJson(await readBody(httpRequest, response)));
     if (!parsed.success) {
       throw new FormatError(
         'verify-invalid',

@@ -6,7 +6,7 @@ var major = Number(process.versions.node.split('.')[0]);
 if (major < 24) {
   process.stderr.write(
     `error: Antequem needs Node 24 or newer, this is ${process.versions.node}; ` +
-      `run: npx -y -p node@24 antequem ${process.argv.slice(2).join(' ')}\n`,
+      `run: npx -y -p node@24 antequem ${process.argv.slice(2).map(quoted).join(' ')}\n`,
   );
   process.exitCode = 1;
 } else {
@@ -21,4 +21,8 @@ if (major < 24) {
       process.stderr.write(`error: ${error.stack}\n`);
       process.exitCode = 1;
     });
+}
+
+function quoted(argument) {
+  return /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replace(/'/g, "'\\''")}'`;
 }

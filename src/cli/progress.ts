@@ -24,7 +24,7 @@ export class Progress {
     if (!this.#out.isTTY || now - this.#drawn < REDRAW) return;
     this.#drawn = now;
     const line = progressLine({ bytes, entries, total: this.#total, elapsed: now - this.#began });
-    this.#out.write(`\r\x1b[K${line.slice(0, Math.max(10, this.#out.columns - 1))}`);
+    this.#out.write(`\r\x1b[K${line.slice(0, Math.max(10, (this.#out.columns || 80) - 1))}`);
   }
 
   /** Leaves the line empty for what comes next. */

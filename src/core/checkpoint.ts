@@ -16,7 +16,7 @@ export function formatCheckpoint(checkpoint: Checkpoint): string {
   return `${checkpoint.origin}\n${checkpoint.size}\n${toBase64(checkpoint.root)}\n`;
 }
 
-/** @throws FormatError `checkpoint-invalid` */
+/** @throws FormatError `checkpoint-invalid`, `base64-invalid` */
 export function parseCheckpoint(text: string): Checkpoint {
   const match = /^([^\s+]{1,400})\n(0|[1-9]\d{0,15})\n([A-Za-z0-9+/]{43}=)\n$/.exec(text);
   const size = Number(match?.[2]);

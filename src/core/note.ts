@@ -42,7 +42,7 @@ export function formatVerifierKey(name: string, publicKey: Uint8Array): string {
   return `${name}+${toHex(noteKeyId(name, publicKey))}+${toBase64(concat(new Uint8Array([ED25519]), publicKey))}`;
 }
 
-/** @throws FormatError `verifier-key` */
+/** @throws FormatError `verifier-key`, `base64-invalid` */
 export function parseVerifierKey(text: string): Verifier {
   const match = /^([^+\s]{1,400})\+([0-9a-f]{8})\+([A-Za-z0-9+/=]{1,100})$/.exec(text);
   if (match === null) {
@@ -73,10 +73,12 @@ export function formatNote(note: Note): string {
 
 /**
  * Takes a signed note apart; says nothing about whether its signatures hold.
- * @throws FormatError `note-invalid`
+ * @throws FormatError `note-invalid`, `base64-invalid`
  */
 export function parseNote(note: string): Note {
   if (note.length > MAX_NOTE) throw invalid(`longer than ${MAX_NOTE} characters`);
+  // Encoded, half a pair would become U+FFFD: two texts under one signature.
+  if (!note.isWellFormed()) throw invalid('half a surrogate pair');
   for (let i = 0; i < note.length; i++) {
     const unit = note.charCodeAt(i);
     if ((unit < 0x20 && unit !== 0x0a) || unit === 0x7f) throw invalid('a control character');

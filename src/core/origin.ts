@@ -6,7 +6,11 @@ import { FormatError } from './errors.ts';
 export const SYSTEM_LOG = '_system';
 
 const LOG_NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
-const SERVICE_ORIGIN = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[1-9][0-9]{0,4})?(?:\/[a-z0-9._~-]{1,64}){0,4}$/;
+/** With `/logs/` and a log's name behind it stays below the 400 characters that notes and verifier keys take. */
+const MAX_SERVICE_ORIGIN = 255;
+// A segment `.` or `..` would be resolved away by whoever fetches the URL.
+const SERVICE_ORIGIN =
+  /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[1-9][0-9]{0,4})?(?:\/(?!\.{1,2}(?:\/|$))[a-z0-9._~-]{1,64}){0,4}$/;
 
 /** @throws FormatError `log-name-invalid` unless `[a-z0-9][a-z0-9._-]{0,62}` or `_system` */
 export function checkLogName(name: string): void {
@@ -20,7 +24,7 @@ export function checkLogName(name: string): void {
 
 /** @throws FormatError `origin-invalid` unless a schema-less URL prefix in lower case, such as `log.example.org` */
 export function checkServiceOrigin(origin: string): void {
-  if (!SERVICE_ORIGIN.test(origin)) {
+  if (origin.length > MAX_SERVICE_ORIGIN || !SERVICE_ORIGIN.test(origin)) {
     throw new FormatError(
       'origin-invalid',
       `not a service origin: ${excerpt(origin)}; use a host name in lower case without a scheme, such as log.example.org`,

@@ -6,6 +6,8 @@ const LINK = 0x80;
 const CHECKPOINT = 0x81;
 const DIGEST = 0x82;
 export const MAX_BEACONS = 3;
+// With `ignoreBOM` a byte order mark stays in the text, where the form of a chain id refuses it.
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const CAIP2 = /^[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}$/;
 
 /** The newest final block of a chain when a round closed: the round cannot be older. */
@@ -68,7 +70,7 @@ export function parseLink(bytes: Uint8Array): Link {
     const length = bytes[offset] ?? 0;
     const end = offset + 1 + length + 40;
     if (end > bytes.length || beacons.length === MAX_BEACONS) throw new FormatError('round-link', 'beacons cut short');
-    const chain = new TextDecoder().decode(bytes.subarray(offset + 1, offset + 1 + length));
+    const chain = decoder.decode(bytes.subarray(offset + 1, offset + 1 + length));
     checkChainId(chain);
     beacons.push({ chain, height: readU64(bytes, end - 40), hash: bytes.slice(end - 32, end) });
     offset = end;

@@ -78,8 +78,8 @@ export class Appender {
   async #commit(log: Log, submissions: Prepared[]): Promise<Outcome[]> {
     for (;;) {
       try {
-        const { outcomes, settle } = await transaction(this.#database, (tx) =>
-          sequence(tx, log, submissions, this.sequencing),
+        const { outcomes, settle } = await transaction(this.#database, (tx, defer) =>
+          sequence(tx, defer, log, submissions, this.sequencing),
         );
         settle();
         return outcomes;

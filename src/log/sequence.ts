@@ -3,7 +3,7 @@ import { writeU64 } from '../core/bytes.ts';
 import type { CompleteTile, TreeEdge } from '../core/edge.ts';
 import { ENTRY_SIZE, NONCE_SIZE } from '../core/entry.ts';
 import { AntequemError } from '../core/errors.ts';
-import { inOrder, type Queryable, type Transaction } from '../store/database.ts';
+import type { Defer, Queryable, Transaction } from '../store/database.ts';
 import { readEdge } from './head.ts';
 import type { Appended, Effects, Log, Submission } from './log.ts';
 import { findReplays, type Outcome, recordKeys } from './replay.ts';
@@ -46,11 +46,13 @@ interface HeadRow {
 /**
  * Gives submissions their indices, within a transaction that holds the lock of the log's row until it ends: chains,
  * hashes, stores entries and tiles, moves the head. One outcome a submission: an idempotency key used for another
- * request spoils its own submission only. Call `settle` of what is returned once the commit took place.
+ * request spoils its own submission only. What it writes is deferred to the commit; call `settle` of what is returned
+ * once that took place.
  * @throws AntequemError `clock-skew`, `log-damaged`; SegmentFull
  */
 export async function sequence(
   tx: Transaction,
+  defer: Defer,
   log: Log,
   submissions: readonly Prepared[],
   { effects, stretches, edges }: Sequencing,
@@ -94,7 +96,7 @@ export async function sequence(
     const last = batch.record(next - 1 - head.size);
     return { index, count: submission.drafts.length, receivedAt, digest: last.digest, leafHash: last.leafHash };
   });
-  await inOrder([
+  for (const statement of [
     insertEntries(tx, log, head.size, receivedAt, segments, batch),
     insertTiles(tx, log.id, batch.tiles),
     recordKeys(
@@ -109,7 +111,9 @@ export async function sequence(
       text: 'UPDATE logs SET size = $2, root = $3, last_leaf = $4, last_received_at = $5 WHERE id = $1',
       values: [log.id, next, edge.root(), batch.record(count - 1).leafHash, receivedAt],
     }),
-  ]);
+  ]) {
+    defer(statement);
+  }
 
   const appended = placed.values();
   return {

@@ -31,11 +31,12 @@ export async function recordedTransaction<T>(
 ): Promise<T> {
   for (;;) {
     try {
-      const { result, settle } = await transaction(database, async (tx) => {
+      const { result, settle } = await transaction(database, async (tx, defer) => {
         const { result, acts } = await work(tx);
         if (acts.length === 0) return { result, settle: () => {} };
         const { outcomes, settle } = await sequence(
           tx,
+          defer,
           system,
           [prepare(system, submissionOf(acts, sequencing), sequencing.effects)],
           sequencing,

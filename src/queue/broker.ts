@@ -1,10 +1,10 @@
 // BullMQ, on PostgreSQL or on Redis: the only file that knows it.
 
 import {
+  Queue as BullQueue,
   createPostgresBackend,
   DelayedError,
   type Job,
-  Queue as BullQueue,
   type QueueOptions,
   Worker,
   type WorkerOptions,
@@ -84,7 +84,11 @@ export function redisBroker(url: string, onError: OnError): Broker {
     produce: (lane) =>
       producer(
         // Commands for a Redis that is away fail at once: kept, they would fill the memory.
-        new BullQueue(lane, { connection: { ...options, enableOfflineQueue: false }, prefix: PREFIX, ...queueOptions() }),
+        new BullQueue(lane, {
+          connection: { ...options, enableOfflineQueue: false },
+          prefix: PREFIX,
+          ...queueOptions(),
+        }),
         onError,
       ),
     consume: (lane, handler, concurrency) =>

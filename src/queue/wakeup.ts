@@ -21,4 +21,3 @@ export type Again = { readonly again: number } | undefined;
 
 /** Must bear being called twice, at once or one after the other. What it throws is logged, and the wake-up is gone. */
 export type WakeHandler = (data: unknown) => Promise<Again>;
-

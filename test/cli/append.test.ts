@@ -39,6 +39,13 @@ test('each line of a file is an entry, byte for byte, in order; the log is creat
   expect(service.logs.get('demo')).toEqual([...lines, 'carriage\r', 'last']);
 });
 
+test('a log is created though its first batch is as large as can be', async () => {
+  const lines = Array.from({ length: 9000 }, (_, i) => `${i} ${'x'.repeat(900)}`);
+  const { code } = await append(await fileOf(lines.join('\n')), '--batch', '10000', '--batch-bytes', String(8 << 20));
+  expect(code).toBe(0);
+  expect(service.logs.get('demo')).toEqual(lines);
+});
+
 test('standard input, and one JSON document', async () => {
   const { code, stdout } = await run(['append', 'demo', '--json', '--url', service.url], { input: 'a\nb\n\nc' });
   expect(JSON.parse(stdout)).toEqual({ log: 'demo', first: 0, last: 2, count: 3, bytes: 6 });

@@ -31,7 +31,7 @@ test('however a stream is cut into chunks, the batches are its bytes, each of wh
 });
 
 test('blank lines are counted as lines and not as entries, a last line needs no newline', async () => {
-  const batches = lineBatches(chunksOf('a\n\n\r\nb'), { ...LIMITS, lines: 100 }, 1000);
+  const batches = lineBatches(chunksOf('a\n\n \t\r\nb'), { ...LIMITS, lines: 100 }, 1000);
   expect((await batches.next()).value).toMatchObject({ entries: 2, lines: 4 });
 });
 

@@ -2,9 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openQueue, type Queue } from '../../src/queue/queue.ts';
+import { testDatabase } from '../support/postgres.ts';
 import { QUEUE_GROUNDS, type QueueGround } from '../support/queues.ts';
 import { redisMissing, testRedis } from '../support/redis.ts';
-import { testDatabase } from '../support/postgres.ts';
 
 const logger = pino({ level: 'silent' });
 
@@ -167,34 +167,37 @@ describe.each(QUEUE_GROUNDS)('wake-ups on $name', ({ open }) => {
   });
 });
 
-test.skipIf(redisMissing !== null)('a Redis that is away holds nobody up, and work goes on when it is back', async () => {
-  const [database, redis] = await Promise.all([testDatabase(), testRedis()]);
-  await redis.down();
-  const queue = await openQueue({ databaseUrl: database.url, redisUrl: redis.url, logger });
-  try {
-    let calls = 0;
-    queue.work('tick', async () => void calls++, { concurrency: 1 });
-    queue.every({ lane: 'tick', id: 'tick', data: {} }, 300);
-    const start = performance.now();
-    expect(await queue.wake([{ lane: 'tick', id: 'lost', data: {} }])).toBe(false);
-    expect(performance.now() - start).toBeLessThan(3_000);
-    await redis.up();
-    await until(() => calls > 2, 15_000);
-    expect(calls).toBeGreaterThan(2);
+test.skipIf(redisMissing !== null)(
+  'a Redis that is away holds nobody up, and work goes on when it is back',
+  async () => {
+    const [database, redis] = await Promise.all([testDatabase(), testRedis()]);
     await redis.down();
-    const later = performance.now();
-    expect(await queue.wake([{ lane: 'tick', id: 'lost', data: {} }])).toBe(false);
-    expect(performance.now() - later).toBeLessThan(3_000);
-    const before = calls;
-    await redis.up();
-    await until(() => calls > before, 15_000);
-    expect(calls).toBeGreaterThan(before);
-  } finally {
-    await queue.close();
-    await redis.stop();
-    await database.drop();
-  }
-});
+    const queue = await openQueue({ databaseUrl: database.url, redisUrl: redis.url, logger });
+    try {
+      let calls = 0;
+      queue.work('tick', async () => void calls++, { concurrency: 1 });
+      queue.every({ lane: 'tick', id: 'tick', data: {} }, 300);
+      const start = performance.now();
+      expect(await queue.wake([{ lane: 'tick', id: 'lost', data: {} }])).toBe(false);
+      expect(performance.now() - start).toBeLessThan(3_000);
+      await redis.up();
+      await until(() => calls > 2, 15_000);
+      expect(calls).toBeGreaterThan(2);
+      await redis.down();
+      const later = performance.now();
+      expect(await queue.wake([{ lane: 'tick', id: 'lost', data: {} }])).toBe(false);
+      expect(performance.now() - later).toBeLessThan(3_000);
+      const before = calls;
+      await redis.up();
+      await until(() => calls > before, 15_000);
+      expect(calls).toBeGreaterThan(before);
+    } finally {
+      await queue.close();
+      await redis.stop();
+      await database.drop();
+    }
+  },
+);
 
 test('a database that does not answer is told at the start', async () => {
   const database = await testDatabase();

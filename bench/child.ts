@@ -1,0 +1,35 @@
+import { fork } from 'node:child_process';
+import { z } from 'zod';
+
+const started = z.object({ url: z.string() });
+const memory = z.object({ maxRss: z.number() });
+
+export interface BenchChild extends AsyncDisposable {
+  readonly url: string;
+  /** The most memory the process has had so far, in bytes. */
+  maxRss(): Promise<number>;
+}
+
+/** Starts a process of bench/ that tells its URL. */
+export async function startChild(file: string, ...args: string[]): Promise<BenchChild> {
+  const child = fork(new URL(file, import.meta.url), args);
+  const message = (): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      child.once('message', resolve);
+      child.once('exit', () => reject(new Error(`${file} ended`)));
+    });
+  const { url } = started.parse(await message());
+  return {
+    url,
+    maxRss: async () => {
+      const answer = message();
+      child.send('memory');
+      return memory.parse(await answer).maxRss;
+    },
+    [Symbol.asyncDispose]: async () => {
+      const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+      child.send('stop');
+      await ended;
+    },
+  };
+}

@@ -1,0 +1,36 @@
+// What is to be done follows from the database; this finds it there, whatever the queue has lost.
+
+import type { Queue } from '../queue/queue.ts';
+import type { Database } from '../store/database.ts';
+import { anchoring } from './jobs.ts';
+
+/** Wake-ups for one target at a time; what lies beyond is found again once these are done. */
+const MOST = 10_000;
+const AT_ONCE = 500;
+
+/**
+ * Gives every round that a target is to anchor its row. Rounds are numbered without a gap and in the order they became
+ * visible, so the newest row tells where to go on.
+ */
+export async function addMissingAnchors(database: Database, target: string, now: number): Promise<void> {
+  await database.query(
+    `INSERT INTO anchors (target, round, created_at, updated_at)
+     SELECT t.name, r.number, $2, $2 FROM targets t JOIN rounds r
+       ON r.number >= greatest(t.first_round, 1 + (SELECT coalesce(max(round), 0) FROM anchors WHERE target = t.name))
+     WHERE t.name = $1
+     ON CONFLICT DO NOTHING`,
+    [target, now],
+  );
+}
+
+/** Wakes whatever of a target is not final. What is awake already is left as it is. */
+export async function wakeUnfinished(database: Database, queue: Queue, target: string): Promise<void> {
+  const { rows } = await database.query<{ round: number }>(
+    `SELECT round FROM anchors WHERE target = $1 AND status <> 'finalized' ORDER BY round LIMIT ${MOST}`,
+    [target],
+  );
+  for (let i = 0; i < rows.length; i += AT_ONCE) {
+    const taken = await queue.wake(rows.slice(i, i + AT_ONCE).map(({ round }) => anchoring(target, round)));
+    if (!taken) return;
+  }
+}

@@ -1,0 +1,87 @@
+import type { Logger } from 'pino';
+import type { Queue } from '../queue/queue.ts';
+import type { Database } from '../store/database.ts';
+import { RoundBatch } from './batch.ts';
+import { CLOSE, inspection, RECONCILE, ROUNDS_LANE, roundsTask, targetLane, targetTask } from './jobs.ts';
+import { addMissingAnchors, wakeUnfinished } from './reconciler.ts';
+import type { AnchorTarget } from './target.ts';
+
+export interface WorkerOptions {
+  readonly database: Database;
+  readonly queue: Queue;
+  readonly targets: readonly AnchorTarget[];
+  /** Closes a round if one is due: what it was, or null. Called by several processes at once only one closes. */
+  readonly closeRound: () => Promise<unknown>;
+  /** Milliseconds between looks whether a round is due. */
+  readonly roundInterval: number;
+  /** Milliseconds between looks for what was forgotten, and at the chains. Default 30,000. */
+  readonly reconcileInterval?: number;
+  readonly now: () => number;
+  readonly logger: Logger;
+}
+
+export interface AnchorWorker {
+  /** Comes to rest by the queue's closing; this ends what the targets hold. */
+  stop(): Promise<void>;
+}
+
+/** Rounds of a target in one batch. */
+const CONCURRENCY = 100;
+
+/**
+ * Closes rounds and brings them to their targets, from wake-ups of the queue. Any number of processes may do so.
+ * @throws AntequemError where a target contradicts what the database knows of it
+ */
+export async function startWorker(options: WorkerOptions): Promise<AnchorWorker> {
+  const { database, queue, targets, closeRound, roundInterval, reconcileInterval = 30_000, now } = options;
+  for (const target of targets) await target.register();
+
+  const newRounds = async (): Promise<void> => {
+    for (const { name } of targets) {
+      await addMissingAnchors(database, name, now());
+      await wakeUnfinished(database, queue, name);
+    }
+  };
+  const inspectAll = async (): Promise<void> => {
+    await queue.wake(targets.map(({ name }) => inspection(name)));
+  };
+
+  queue.work(
+    ROUNDS_LANE,
+    async (data) => {
+      const { task } = roundsTask.parse(data);
+      if (task === 'reconcile') {
+        await newRounds();
+        await inspectAll();
+      } else if ((await closeRound()) !== null) {
+        await newRounds();
+      }
+      return undefined;
+    },
+    { concurrency: 2 },
+  );
+  for (const target of targets) {
+    const batch = new RoundBatch(target);
+    queue.work(
+      targetLane(target.name),
+      async (data) => {
+        const task = targetTask.parse(data);
+        if ('round' in task) {
+          const again = await batch.advance(task.round);
+          return again === null ? undefined : { again };
+        }
+        await target.inspect();
+        await wakeUnfinished(database, queue, target.name);
+        return undefined;
+      },
+      { concurrency: CONCURRENCY },
+    );
+  }
+  queue.every(CLOSE, roundInterval);
+  queue.every(RECONCILE, reconcileInterval);
+  return {
+    stop: async () => {
+      for (const target of targets) target.close();
+    },
+  };
+}

@@ -1,0 +1,33 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { fromHex } from '../core/bytes.ts';
+import type { Beacon } from '../core/round.ts';
+import type { Endpoints } from './endpoints.ts';
+import { type Finality, finalHeight } from './finality.ts';
+
+const LIMIT_MS = 2_000;
+
+/** The newest final block, as a round may name it; null where the chain does not tell within two seconds. */
+export async function newestFinalBlock(
+  endpoints: Endpoints,
+  chain: string,
+  finality: Finality,
+): Promise<Beacon | null> {
+  const late = new AbortController();
+  try {
+    return await Promise.race([
+      readFinalBlock(endpoints, chain, finality),
+      pause(LIMIT_MS, null, { signal: late.signal }),
+    ]);
+  } catch {
+    return null;
+  } finally {
+    late.abort();
+  }
+}
+
+async function readFinalBlock(endpoints: Endpoints, chain: string, finality: Finality): Promise<Beacon | null> {
+  const node = await endpoints.use();
+  const height = await finalHeight(node, finality);
+  const block = height === null ? null : await node.block(height);
+  return block === null ? null : { chain, height: block.number, hash: fromHex(block.hash.slice(2)) };
+}

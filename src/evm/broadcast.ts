@@ -1,0 +1,72 @@
+// Sending: only what is stored, as it is stored, in the order of the nonces, as often as it takes.
+
+import { AntequemError } from '../core/errors.ts';
+import type { Database } from '../store/database.ts';
+import type { Account } from './account.ts';
+import type { EvmNode } from './node.ts';
+
+export interface Broadcast {
+  readonly account: Account;
+  /** Mined transactions of the account: what has a lower nonce needs no sending. */
+  readonly mined: number;
+  /** Milliseconds after which what is not mined is handed over once more. */
+  readonly resendAfter: number;
+  readonly now: () => number;
+}
+
+interface UnminedRow {
+  id: number;
+  hash: Uint8Array;
+  raw: Uint8Array;
+}
+
+/** At once; the rest is for the next time. */
+const MOST = 500;
+
+/**
+ * Hands every stored transaction of the account to the node that was not handed over lately and is not mined.
+ * @throws AntequemError of the first one that the node did not take: those behind it would only wait for it
+ */
+export async function broadcast(database: Database, node: EvmNode, request: Broadcast): Promise<void> {
+  const { account, mined, resendAfter, now } = request;
+  const { rows } = await database.query<UnminedRow>(
+    `SELECT id, hash, raw FROM evm_transactions
+     WHERE chain = $1 AND sender = $2 AND nonce >= $3
+       AND (status = 'signed' OR (status = 'broadcast' AND sent_at <= $4))
+     ORDER BY nonce LIMIT ${MOST}`,
+    [account.chain, account.address, mined, now() - resendAfter],
+  );
+  const sent: number[] = [];
+  try {
+    for (const row of rows) {
+      await deliver(node, row);
+      sent.push(row.id);
+    }
+  } finally {
+    if (sent.length > 0) await recordSent(database, sent, now());
+  }
+}
+
+async function deliver(node: EvmNode, { hash, raw }: UnminedRow): Promise<void> {
+  try {
+    await node.send(new Uint8Array(raw));
+  } catch (error) {
+    // "already known", "nonce too low", or an answer that got lost: what nodes say differs, what they have does not.
+    if (await node.knows(`0x${Buffer.from(hash).toString('hex')}`).catch(() => false)) return;
+    const says = error instanceof Error ? error.message : String(error);
+    throw new AntequemError('broadcast-failed', `not taken: ${says}`, { cause: error });
+  }
+}
+
+async function recordSent(database: Database, ids: readonly number[], now: number): Promise<void> {
+  await database.query(
+    `WITH sent AS (
+       UPDATE evm_transactions SET status = 'broadcast', sent_at = $2
+       WHERE id = ANY ($1::bigint[]) AND status IN ('signed', 'broadcast')
+       RETURNING target, round, hash)
+     UPDATE anchors a SET status = 'submitted', transaction = sent.hash, problem = NULL,
+            submitted_at = coalesce(submitted_at, $2), updated_at = $2
+     FROM sent WHERE a.target = sent.target AND a.round = sent.round AND a.status = 'pending'`,
+    [ids, now],
+  );
+}

@@ -1,0 +1,115 @@
+// The row of a target: what it is, on which instance of its chain, and whether something stopped it.
+
+import { AntequemError } from '../core/errors.ts';
+import type { Database } from '../store/database.ts';
+import { transaction } from '../store/database.ts';
+import { registerAccount } from './account.ts';
+
+export interface TargetIdentity {
+  readonly name: string;
+  /** CAIP-2. */
+  readonly chain: string;
+  /** 0x and 40 lower-case hex digits. */
+  readonly contract: string;
+  readonly mode: 'anchor' | 'announce';
+  readonly ephemeral: boolean;
+}
+
+export interface TargetState extends TargetIdentity {
+  /** How often its chain was started, from 1. */
+  readonly instance: number;
+  /** Hash of block 0; null until first looked at. */
+  readonly genesis: Uint8Array | null;
+  readonly stopped: { readonly code: string; readonly reason: string } | null;
+}
+
+interface TargetRow {
+  name: string;
+  chain: string;
+  contract: string;
+  mode: 'anchor' | 'announce';
+  ephemeral: boolean;
+  instance: number;
+  genesis: Uint8Array | null;
+  stop_code: string | null;
+  stop_reason: string | null;
+}
+
+const COLUMNS = 'name, chain, contract, mode, ephemeral, instance, genesis, stop_code, stop_reason';
+
+/**
+ * Makes a target and the account that pays for it known. Its chain, contract and mode are part of what its anchors mean:
+ * they never change. @throws AntequemError `target-differs`, `account-taken`
+ */
+export async function registerTarget(
+  database: Database,
+  identity: TargetIdentity,
+  options: { readonly sender: string; readonly firstRound: number | null; readonly now: number },
+): Promise<void> {
+  const { name, chain, contract, mode, ephemeral } = identity;
+  await transaction(database, async (tx) => {
+    await tx.query(
+      `INSERT INTO targets (name, chain, contract, mode, ephemeral, first_round, created_at)
+       VALUES ($1, $2, $3, $4, $5, coalesce($6, (SELECT coalesce(max(number), 0) + 1 FROM rounds)), $7)
+       ON CONFLICT (name) DO NOTHING`,
+      [name, chain, contract, mode, ephemeral, options.firstRound, options.now],
+    );
+    const { rows } = await tx.query<TargetRow>(`SELECT ${COLUMNS} FROM targets WHERE name = $1`, [name]);
+    const row = rows[0];
+    const known = row === undefined ? '' : describe(row);
+    if (known !== describe(identity)) {
+      throw new AntequemError(
+        'target-differs',
+        `the target ${name} is ${known} in the database and ${describe(identity)} now: give what changed a new name`,
+      );
+    }
+    await registerAccount(tx, { chain, address: options.sender }, name, options.now);
+  });
+}
+
+function describe({ chain, contract, mode, ephemeral }: Omit<TargetIdentity, 'name'>): string {
+  return `${mode} at ${contract} on ${chain}${ephemeral ? ', which may be started anew' : ''}`;
+}
+
+/** @throws AntequemError `target-unknown` */
+export async function readTarget(database: Database, name: string): Promise<TargetState> {
+  const { rows } = await database.query<TargetRow>(`SELECT ${COLUMNS} FROM targets WHERE name = $1`, [name]);
+  const row = rows[0];
+  if (row === undefined) throw new AntequemError('target-unknown', `the database has no target ${name}`);
+  const { genesis, stop_code, stop_reason, ...rest } = row;
+  return {
+    ...rest,
+    genesis: genesis === null ? null : new Uint8Array(genesis),
+    stopped: stop_code === null || stop_reason === null ? null : { code: stop_code, reason: stop_reason },
+  };
+}
+
+export async function setGenesis(database: Database, { name }: TargetState, genesis: Uint8Array): Promise<void> {
+  await database.query('UPDATE targets SET genesis = $2 WHERE name = $1 AND genesis IS NULL', [
+    name,
+    Buffer.from(genesis),
+  ]);
+}
+
+/** Nothing is signed or sent any more until the operator says so. */
+export async function stopTarget(database: Database, name: string, error: AntequemError, now: number): Promise<void> {
+  await database.query(
+    'UPDATE targets SET stopped_at = $2, stop_code = $3, stop_reason = $4 WHERE name = $1 AND stopped_at IS NULL',
+    [name, now, error.code, error.message],
+  );
+}
+
+/** Notes what stands in the way of rounds, for those who wonder why nothing moves; null: nothing does. */
+export async function noteProblem(
+  database: Database,
+  target: string,
+  rounds: readonly number[],
+  problem: string | null,
+  now: number,
+): Promise<void> {
+  await database.query(
+    `UPDATE anchors SET problem = $3, updated_at = $4
+     WHERE target = $1 AND round = ANY ($2::bigint[]) AND status <> 'finalized' AND problem IS DISTINCT FROM $3`,
+    [target, rounds, problem, now],
+  );
+}

@@ -1,0 +1,148 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Interface } from 'ethers';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { fromHex, toHex } from '../../src/core/bytes.ts';
+import { unpackPath, walkPath } from '../../src/core/path.ts';
+import { MemoryLog, MemoryRound, provenReceipt } from '../support/receipts.ts';
+import { run } from './command.ts';
+import { TestService } from './service.ts';
+
+const { receipt, log, anchor, round } = provenReceipt();
+const index = receipt.entry.index;
+let service: TestService;
+let folder: string;
+
+beforeEach(async () => {
+  service = new TestService();
+  await service.start();
+  service.logs.set('payments', []);
+  folder = await mkdtemp(join(tmpdir(), 'receipt-'));
+});
+
+afterEach(async () => {
+  await service.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const at = (...args: string[]) => run([...args, '--url', service.url], { cwd: folder });
+const saved = async (file: string): Promise<unknown> => JSON.parse(await readFile(join(folder, file), 'utf8'));
+const save = (file: string, json: unknown): Promise<void> => writeFile(join(folder, file), JSON.stringify(json));
+
+test('receipt prints what the service has, or writes it to a file', async () => {
+  service.receipt = () => receipt;
+  const printed = await at('receipt', 'payments', String(index));
+  expect(JSON.parse(printed.stdout)).toEqual(receipt);
+  expect(printed.stderr).toContain('anchored and final');
+  const written = await at('receipt', 'payments', String(index), '-o', 'r.json');
+  expect(written).toMatchObject({ code: 0, stdout: '' });
+  expect(await saved('r.json')).toEqual(receipt);
+  expect(await readdir(folder)).toEqual(['r.json']);
+});
+
+test('receipt waits for the stage asked for, over several requests', async () => {
+  let asked = 0;
+  service.receipt = () => (asked++ < 2 ? log.receipt(index) : receipt);
+  const { code, stdout } = await at('receipt', 'payments', String(index), '--until', 'finalized', '--wait', '30');
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toEqual(receipt);
+  expect(asked).toBe(3);
+  expect(service.requests[0]?.url).toMatch(/\/receipt\?wait=30&until=finalized$/);
+});
+
+test('a stage not reached in time: exit 2, with what there is', async () => {
+  service.receipt = () => ({ ...log.receipt(index), expectedBy: '2026-07-01T00:00:05.000Z' });
+  const { code, stdout, stderr } = await at('receipt', 'payments', String(index), '--until', 'round', '--wait', '1');
+  expect(code).toBe(2);
+  expect(JSON.parse(stdout)).toMatchObject({ entry: receipt.entry });
+  expect(stderr).toContain('its round has not closed yet; expected by 2026-07-01T00:00:05.000Z');
+});
+
+test('an answer that is no receipt is refused', async () => {
+  service.receipt = () => ({ ...receipt, entry: { ...receipt.entry, index: -1 } });
+  const { code, stdout, stderr } = await at('receipt', 'payments', '5');
+  expect(code).toBe(1);
+  expect(stdout).toBe('');
+  expect(stderr).toMatch(/^error: not a receipt .*entry\.index/);
+});
+
+test('path: the packed path leads from the digest to the root, and the calldata is what the contract takes', async () => {
+  await save('r.json', receipt);
+  const { code, stdout } = await run(['path', join(folder, 'r.json'), '--json']);
+  expect(code).toBe(0);
+  const answer = JSON.parse(stdout);
+  const path = answer.path.slice(2);
+  expect(answer.digest).toBe(receipt.entry.digest);
+  expect(toHex(walkPath(fromHex(answer.digest), unpackPath(fromHex(path))))).toBe(receipt.round.root);
+  expect(answer.root).toBe(receipt.round.root);
+  const contract = new Interface(['function existedBefore(bytes32 digest, bytes path) view returns (uint64, uint64)']);
+  expect(answer.calldata).toBe(contract.encodeFunctionData('existedBefore', [`0x${answer.digest}`, answer.path]));
+
+  await save('pending.json', log.receipt(index));
+  const pending = await run(['path', join(folder, 'pending.json')]);
+  expect(pending.code).toBe(1);
+  expect(pending.stderr).toContain('has not closed yet');
+});
+
+test('stamp sends digests alone and writes a receipt beside each file, once', async () => {
+  const stamps = new MemoryLog('stamps');
+  const files = ['a.bin', 'b.bin'];
+  for (const file of files) {
+    await writeFile(join(folder, file), `content of ${file}`);
+    stamps.append(`content of ${file}`);
+  }
+  service.receipt = (_, i) => new MemoryRound([stamps]).receipt(stamps, i, [anchor]);
+  const { code, stdout } = await at('stamp', ...files);
+  expect(code).toBe(0);
+  expect(stdout).toContain('a.bin.receipt.json: entry 0 of stamps is in round 1, anchored and final');
+  const digests = files.map((file) => createHash('sha256').update(`content of ${file}`).digest('hex'));
+  expect(service.logs.get('stamps')).toEqual(digests);
+  for (const [i, file] of files.entries()) {
+    expect(await saved(`${file}.receipt.json`)).toMatchObject({ entry: { index: i, digest: digests[i] } });
+  }
+
+  const again = await at('stamp', 'a.bin');
+  expect(again.code).toBe(1);
+  expect(again.stderr).toMatch(/^error: a\.bin\.receipt\.json exists already;.*--force/);
+  expect(service.logs.get('stamps')).toHaveLength(2);
+  stamps.append('content of a.bin');
+  const forced = await at('stamp', 'a.bin', '--force', '--json');
+  expect(JSON.parse(forced.stdout)).toEqual({
+    log: 'stamps',
+    stamps: [{ file: 'a.bin', digest: digests[0], index: 2, receipt: 'a.bin.receipt.json', finalized: true }],
+  });
+});
+
+test('stamp does not take a receipt of something else', async () => {
+  await writeFile(join(folder, 'a.bin'), 'a');
+  service.receipt = () => receipt;
+  const { code, stderr } = await at('stamp', 'a.bin');
+  expect(code).toBe(1);
+  expect(stderr).toContain('bears another digest than a.bin has');
+  expect(await readdir(folder)).toEqual(['a.bin']);
+});
+
+test('upgrade: a receipt gains its round and anchors where a consistency proof ties it to the old one', async () => {
+  await save('r.json', log.receipt(index, 8));
+  service.receipt = () => receipt;
+  service.consistency = (from, to) => ({ path: log.tree.consistencyPath(from, to).map(toHex) });
+  const { code, stdout } = await at('upgrade', 'r.json');
+  expect(stdout).toContain('r.json: upgraded, entry 5 of payments is in round 7, anchored and final');
+  expect(code).toBe(0);
+  expect(await saved('r.json')).toEqual(receipt);
+  expect((await at('upgrade', 'r.json')).stdout).toContain('nothing new');
+});
+
+test('upgrade: without such a proof both receipts are kept, and said to contradict each other', async () => {
+  const old = log.receipt(index, 8);
+  await save('r.json', old);
+  service.receipt = () => receipt;
+  service.consistency = () => ({ path: [] });
+  const { code, stderr } = await at('upgrade', 'r.json');
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^error: .*showed trees of 8 and 13 entries/);
+  expect(await saved('r.json')).toEqual(old);
+  expect(await saved('r.json.conflict.json')).toEqual(round.receipt(log, index, [anchor]));
+});

@@ -1,0 +1,106 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { sha256 } from '#sha256';
+import { toHex } from '../../src/core/bytes.ts';
+import { provenReceipt } from '../support/receipts.ts';
+import { run } from './command.ts';
+import { serveChain } from './node.ts';
+
+const { receipt, payload, log, local, anchor } = provenReceipt();
+let folder: string;
+let file: string;
+let receiptFile: string;
+let node: Awaited<ReturnType<typeof serveChain>>;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'verify-'));
+  file = join(folder, 'line');
+  receiptFile = join(folder, 'r.json');
+  await writeFile(file, payload);
+  await writeFile(receiptFile, JSON.stringify(receipt));
+  node = await serveChain(local);
+});
+
+afterEach(async () => {
+  await node.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const verify = (...args: string[]) => run(['verify', ...args]);
+
+test('proven: exit 0, and the first line says what is', async () => {
+  const { code, stdout, stderr } = await verify(file, receiptFile, '--key', log.verifierKey, '--rpc', node.url);
+  const lines = stdout.split('\n');
+  expect(lines[0]).toBe(`proven: existed before ${anchor.block.time} on eip155:31337 block ${anchor.block.number}`);
+  expect(lines.filter((line) => line.startsWith('  ✓')).map((line) => line.trim().split(/\s+/)[1])).toEqual(
+    expect.arrayContaining(['content', 'position', 'checkpoint', 'round', 'anchor']),
+  );
+  expect(stdout).toMatch(/✓ anchor .* \[rpc\]/);
+  expect(stdout).toMatch(/✓ checkpoint .* \[key\]/);
+  expect(stderr).toBe('');
+  expect(code).toBe(0);
+});
+
+test('the payload as text, as a digest and on standard input are as good as the file', async () => {
+  const rpc = ['--rpc', node.url];
+  const text = Buffer.from(payload).toString();
+  expect((await verify(receiptFile, '--line', text, ...rpc)).code).toBe(0);
+  expect((await verify(receiptFile, '--digest', toHex(sha256(payload)), ...rpc)).code).toBe(0);
+  expect((await run(['verify', '-', receiptFile, ...rpc], { input: text })).code).toBe(0);
+  expect((await run(['verify', file, '-', ...rpc], { input: JSON.stringify(receipt) })).code).toBe(0);
+});
+
+test('unproven: exit 2, and what would prove it', async () => {
+  const { code, stdout, stderr } = await verify(file, receiptFile);
+  expect(stdout).toMatch(/^unproven: nothing contradicts the receipt/);
+  expect(stderr).toContain('--rpc URL');
+  expect(code).toBe(2);
+});
+
+test('refuted: exit 1, and by what', async () => {
+  const { code, stdout } = await verify(receiptFile, '--line', 'another', '--rpc', node.url);
+  expect(stdout).toMatch(/^refuted: .*about something else/);
+  expect(code).toBe(1);
+});
+
+test('the verdict as one JSON document, with the same code', async () => {
+  for (const [args, result, exit] of [
+    [['--line', Buffer.from(payload).toString(), '--rpc', node.url], 'proven', 0],
+    [['--line', 'another'], 'refuted', 1],
+    [['--line', Buffer.from(payload).toString()], 'unproven', 2],
+  ] as const) {
+    const { code, stdout } = await verify(receiptFile, ...args, '--json');
+    expect(JSON.parse(stdout)).toMatchObject({ format: 'antequem-verdict/v1', result });
+    expect(code).toBe(exit);
+  }
+});
+
+test('what could not run is told apart from every verdict: exit 3', async () => {
+  await writeFile(join(folder, 'other.json'), '{"format":"something else"}');
+  await writeFile(join(folder, 'broken.json'), '{');
+  for (const args of [
+    [join(folder, 'none'), receiptFile],
+    [file, join(folder, 'none')],
+    [file, join(folder, 'other.json')],
+    [file, join(folder, 'broken.json')],
+    [file, receiptFile, '--key', 'no key'],
+    [file, receiptFile, '--rpc', 'not a url'],
+    [file, receiptFile, '--unknown'],
+    [file, receiptFile, '--line', 'both'],
+    [file],
+    [],
+  ]) {
+    const { code, stdout, stderr } = await verify(...args);
+    expect(stderr, args.join(' ')).toMatch(/^error: [^\n]+\n/);
+    expect(stdout).toBe('');
+    expect(code, args.join(' ')).toBe(3);
+  }
+});
+
+test('a node that does not answer proves nothing', async () => {
+  const { code, stdout } = await verify(file, receiptFile, '--rpc', 'http://127.0.0.1:1');
+  expect(stdout).toMatch(/^unproven/);
+  expect(code).toBe(2);
+});
