@@ -2,19 +2,31 @@ import { z } from 'zod';
 import { AntequemError } from './core/errors.ts';
 import { checkServiceOrigin } from './core/origin.ts';
 
-/** A duration such as `500ms`, `30s`, `10m`, `24h`, as milliseconds. */
-const duration = z.string().transform((text, context): number => {
-  const match = /^(\d{1,9})(ms|s|m|h)$/.exec(text);
-  const unit = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[match?.[2] ?? ''];
-  if (match === null || unit === undefined) {
-    context.addIssue({ code: 'custom', message: 'not a duration: write 500ms, 30s, 10m or 24h' });
-    return z.NEVER;
-  }
-  return Number(match[1]) * unit;
-});
+/** What a timer can wait for. */
+const MAX_DURATION = 2 ** 31 - 1;
+const UNITS = new Map([
+  ['ms', 1],
+  ['s', 1_000],
+  ['m', 60_000],
+  ['h', 3_600_000],
+]);
 
-const port = z.coerce.number('not a port').int('not a port').min(0, 'not a port').max(65_535, 'not a port');
-const count = z.coerce.number('not a number').int('not a whole number').min(1, 'must be at least 1');
+/** A duration such as `500ms`, `30s`, `10m`, `24h`, as milliseconds. */
+const duration = z
+  .string()
+  .regex(/^\d{1,10}(ms|s|m|h)$/, { error: 'not a duration: write 500ms, 30s, 10m or 24h', abort: true })
+  .transform((text) => Number.parseInt(text, 10) * (UNITS.get(text.replace(/^\d+/, '')) ?? 0))
+  .refine((ms) => ms >= 1 && ms <= MAX_DURATION, 'not from 1ms to 596h');
+
+/** Digits and nothing else: what JavaScript makes of white space or 0x10 is nobody's port. */
+const wholeNumber = (least: number, most: number, what: string) =>
+  z
+    .string()
+    .regex(/^\d{1,16}$/, { error: what, abort: true })
+    .transform(Number)
+    .refine((value) => value >= least && value <= most, what);
+const port = wholeNumber(0, 65_535, 'not a port: 0 to 65535, 0 for any free one');
+const count = wholeNumber(1, Number.MAX_SAFE_INTEGER, 'not a whole number from 1 on');
 const url = (...schemes: string[]) =>
   z
     .string()
@@ -36,13 +48,17 @@ const origin = z.string().refine((text) => {
   }
 }, 'not a service origin: a host name in lower case without a scheme, such as log.example.org');
 
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+
 /** Every setting, by the name of its environment variable. */
 const environment = z.object({
   ROLES: z
     .string()
     .default('api,worker')
     .transform(list)
-    .pipe(z.array(z.enum(['api', 'worker'], 'not a role: api, worker')).min(1)),
+    .pipe(
+      z.array(z.enum(['api', 'worker'], 'not a list of roles: api, worker')).min(1, 'not a list of roles: api, worker'),
+    ),
   HOST: z.string().default('127.0.0.1'),
   PORT: port.default(3963),
   ORIGIN: origin,
@@ -57,22 +73,23 @@ const environment = z.object({
   EVM_RPC_URLS: z
     .string()
     .transform(list)
-    .pipe(z.array(url('http', 'https')).min(1))
+    .pipe(z.array(url('http', 'https')).min(1, 'not a list of URLs with http:// or https://'))
     .optional(),
-  EVM_CHAIN_ID: z
-    .string()
-    .regex(/^[1-9]\d{0,15}$/, 'not a chain id')
-    .transform(Number)
-    .optional(),
+  EVM_CHAIN_ID: wholeNumber(1, Number.MAX_SAFE_INTEGER, 'not a chain id: a whole number from 1 on').optional(),
   EVM_CONTRACT: z
     .string()
-    .regex(/^0x[0-9a-fA-F]{40}$/, 'not an address')
+    .regex(/^0x[0-9a-fA-F]{40}$/, 'not an address: 0x and 40 hex digits')
     .optional(),
-  EVM_MODE: z.enum(['anchor', 'announce']).default('anchor'),
+  EVM_MODE: z.enum(['anchor', 'announce'], 'not a mode: anchor or announce').default('anchor'),
   EVM_PRIVATE_KEY_FILE: z.string().min(1).optional(),
   EVM_CONFIRMATIONS: count.optional(),
-  EVM_MAX_FEE_GWEI: z.coerce.number('not a number').positive('must be positive').default(100),
-  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  EVM_MAX_FEE_GWEI: z
+    .string()
+    .regex(/^\d{1,9}(\.\d{1,9})?$/, { error: 'not a fee in gwei, such as 30 or 0.05', abort: true })
+    .transform(Number)
+    .refine((fee) => fee > 0, 'must be above 0')
+    .default(100),
+  LOG_LEVEL: z.enum(LOG_LEVELS, `not a level: ${LOG_LEVELS.join(', ')}`).default('info'),
 });
 
 type Environment = z.output<typeof environment>;
@@ -121,16 +138,19 @@ export interface Config {
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
   const parsed = environment.safeParse(set);
-  const faults = parsed.success
-    ? evmFaults(parsed.data)
-    : parsed.error.issues.map((issue) => {
-        const name = String(issue.path[0]);
-        return `${name}: ${set[name] === undefined ? 'must be set' : issue.message}`;
-      });
-  if (!parsed.success || faults.length > 0) {
+  const issues = parsed.error?.issues ?? [];
+  const faults = new Set([
+    ...issues.map((issue) => {
+      const name = String(issue.path[0]);
+      // The value stays out of it: some are secrets.
+      return `${name}: ${set[name] === undefined ? 'must be set' : issue.message}`;
+    }),
+    ...evmFaults(set),
+  ]);
+  if (!parsed.success || faults.size > 0) {
     throw new AntequemError(
       'config-invalid',
-      `the configuration has ${faults.length} fault(s):\n  ${faults.join('\n  ')}`,
+      `the configuration has ${faults.size} fault(s):\n  ${[...faults].join('\n  ')}`,
     );
   }
   const { data } = parsed;
@@ -152,12 +172,19 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   };
 }
 
-function evmFaults(data: Environment): string[] {
-  if (data.EVM_RPC_URLS === undefined) return [];
+/** Settings that only make sense together. */
+function evmFaults(set: Readonly<Record<string, string | undefined>>): string[] {
   const faults: string[] = [];
-  if (data.EVM_CHAIN_ID === undefined)
+  if (set.EVM_RPC_URLS === undefined) {
+    // Half a target would be none, and nobody would notice that nothing is anchored.
+    const lone = ['EVM_CHAIN_ID', 'EVM_CONTRACT', 'EVM_PRIVATE_KEY_FILE'].filter((name) => set[name] !== undefined);
+    if (lone.length > 0) faults.push(`EVM_RPC_URLS: must be set beside ${lone.join(', ')}`);
+    return faults;
+  }
+  if (set.EVM_CHAIN_ID === undefined) {
     faults.push('EVM_CHAIN_ID: must be set beside EVM_RPC_URLS; no other chain is ever used');
-  if (data.EVM_PRIVATE_KEY_FILE === undefined && data.ROLES.includes('worker')) {
+  }
+  if (set.EVM_PRIVATE_KEY_FILE === undefined && (set.ROLES === undefined || list(set.ROLES).includes('worker'))) {
     faults.push('EVM_PRIVATE_KEY_FILE: must be set beside EVM_RPC_URLS where a worker runs');
   }
   return faults;

@@ -1,20 +1,35 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { parseUnits } from 'ethers';
 import type { Logger } from 'pino';
 import { ApiKeys } from './access/keys.ts';
+import { anchorStates, readAnchors } from './anchor/anchors.ts';
+import { requestRound } from './anchor/jobs.ts';
 import { Receipts } from './anchor/receipts.ts';
+import { closeRound, type RoundClosing } from './anchor/rounds.ts';
 import { RoundTrees } from './anchor/roundtrees.ts';
+import { startWorker } from './anchor/worker.ts';
 import { createApp } from './api/app.ts';
-import { type Config, isLoopback } from './config.ts';
+import { listen } from './api/server.ts';
+import type { Service } from './api/service.ts';
+import { type Config, type EvmConfig, isLoopback } from './config.ts';
 import { AntequemError } from './core/errors.ts';
+import type { Anchor } from './core/receipt.ts';
+import { claimDeclaration } from './evm/account.ts';
+import { ANCHOR_ADDRESS } from './evm/anchor-contract.ts';
+import { rpcSource } from './evm/rpc-source.ts';
+import { keySigner } from './evm/signer.ts';
+import { EvmTarget } from './evm/target.ts';
 import { Appender } from './log/appender.ts';
 import { EntryReader } from './log/entries.ts';
 import type { Effects } from './log/log.ts';
 import { Publisher } from './log/publish.ts';
 import { Registry } from './log/registry.ts';
+import { purgeKeys } from './log/replay.ts';
 import { LogSeed } from './log/seed.ts';
+import { recordedTransaction } from './log/system.ts';
 import { TileStore } from './log/tilestore.ts';
+import { openQueue, type Queue } from './queue/queue.ts';
 import { type Database, openDatabase } from './store/database.ts';
 import { migrate } from './store/migrate.ts';
 import { Progress } from './store/progress.ts';
@@ -36,7 +51,13 @@ export async function openFoundation(
   config: Pick<Config, 'databaseUrl' | 'origin' | 'logSeedFile'>,
   effects: Effects,
 ): Promise<Foundation> {
-  const seed = await readSeed(config.logSeedFile);
+  const seed = LogSeed.parse(
+    await readSecret(
+      config.logSeedFile,
+      'LOG_SEED_FILE',
+      'a file with 64 hex digits: `openssl rand -hex 32` makes them',
+    ),
+  );
   await migrate(config.databaseUrl);
   const database = openDatabase(config.databaseUrl);
   try {
@@ -51,18 +72,12 @@ export async function openFoundation(
   }
 }
 
-async function readSeed(file: string): Promise<LogSeed> {
+/** A secret out of a file, white space around it aside. */
+async function readSecret(file: string, setting: string, how: string): Promise<string> {
   try {
-    return LogSeed.parse(await readFile(file, 'utf8'));
+    return (await readFile(file, 'utf8')).trim();
   } catch (cause) {
-    if (cause instanceof AntequemError) throw cause;
-    throw new AntequemError(
-      'seed-missing',
-      `LOG_SEED_FILE ${file} cannot be read: make one with \`openssl rand -hex 32\``,
-      {
-        cause,
-      },
-    );
+    throw new AntequemError('secret-missing', `${setting} ${file} cannot be read; it must name ${how}`, { cause });
   }
 }
 
@@ -74,58 +89,166 @@ export interface Running {
   stop(): Promise<void>;
 }
 
+export interface ServeOptions {
+  readonly effects?: Effects;
+  /** Puts the contract on a development chain that lacks it. */
+  readonly ensureContract?: () => Promise<void>;
+}
+
 /**
  * Runs the roles of the configuration in this process.
  * @throws AntequemError `keys-missing` beyond loopback without an API key, and what its parts throw
  */
-export async function serve(config: Config, logger: Logger, effects: Effects = realEffects): Promise<Running> {
+export async function serve(config: Config, logger: Logger, options: ServeOptions = {}): Promise<Running> {
+  const effects = options.effects ?? realEffects;
   const foundation = await openFoundation(config, effects);
-  const { database, registry, appender, publisher, keys } = foundation;
-  const stops: (() => Promise<void>)[] = [() => database.end()];
+  const stops: (() => Promise<void>)[] = [() => foundation.database.end()];
+  const stopping = new AbortController();
   const stop = async (): Promise<void> => {
+    stopping.abort();
     for (let next = stops.pop(); next !== undefined; next = stops.pop()) await next();
   };
   try {
-    if (config.roles.includes('api')) await demandKeys(config, keys);
+    if (config.roles.includes('api')) await demandKeys(config, foundation.keys);
+    const queue = await openQueue({
+      databaseUrl: config.databaseUrl,
+      ...(config.redisUrl === null ? {} : { redisUrl: config.redisUrl }),
+      logger,
+    });
+    stops.push(() => queue.close());
+    if (config.roles.includes('worker')) stops.push(await startAnchoring(config, foundation, queue, logger, options));
+    if (!config.roles.includes('api')) return { url: null, stop };
+
+    closeRoundsByCount(foundation.appender, queue, config.roundEntries);
     const progress = Progress.listen(config.databaseUrl);
     stops.push(() => progress.close());
-    const trees = new RoundTrees(database);
-    const entries = new EntryReader(database, appender.sequencing.stretches);
-    const tiles = new TileStore(database, appender.sequencing.stretches);
-    const anchors = async (): Promise<[]> => [];
-    const receipts = new Receipts({ database, entries, tiles, publisher, trees, anchors });
-    if (!config.roles.includes('api')) return { url: null, stop };
-    const app = createApp(
-      {
-        database,
-        registry,
-        appender,
-        entries,
-        tiles,
-        publisher,
-        receipts,
-        trees,
-        keys,
-        progress,
-        anchors,
-        anchorStates: anchors,
-        now: effects.now,
-        open: config.open,
-        roundInterval: config.roundInterval,
-        finalityDelay: 0,
-        notices: [],
-        logger,
-      },
-      [],
-    );
-    const server = createServer(app);
-    const url = await listen(server, config);
-    stops.push(() => closeServer(server));
-    return { url, stop };
+    const service = composeApi(config, foundation, { progress, stopping: stopping.signal, logger, effects });
+    const server = await listen(createApp(service, (config.evm?.rpcUrls ?? []).map(rpcSource)), config);
+    stops.push(() => server.close());
+    return { url: server.url, stop };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+function composeApi(
+  config: Config,
+  foundation: Foundation,
+  outside: { progress: Progress; stopping: AbortSignal; logger: Logger; effects: Effects },
+): Service {
+  const { database, appender } = foundation;
+  const { effects, ...rest } = outside;
+  const entries = new EntryReader(database, appender.sequencing.stretches);
+  const tiles = new TileStore(database, appender.sequencing.stretches);
+  const trees = new RoundTrees(database);
+  const anchors = (round: number): Promise<Anchor[]> => readAnchors(database, round);
+  return {
+    ...foundation,
+    ...rest,
+    entries,
+    tiles,
+    trees,
+    receipts: new Receipts({ database, entries, tiles, publisher: foundation.publisher, trees, anchors }),
+    anchors,
+    anchorStates: (round) => anchorStates(database, round),
+    now: effects.now,
+    open: config.open,
+    roundInterval: config.roundInterval,
+    finalityDelay: finalityDelay(config.evm),
+    notices: config.evm === null ? ['no chain is configured: rounds are closed and not anchored'] : [],
+  };
+}
+
+/** Milliseconds from the close of a round to its anchor being final, as people may expect it. */
+function finalityDelay(evm: EvmConfig | null): number {
+  if (evm === null) return 0;
+  if (evm.ephemeral) return 2_000;
+  // Ethereum makes final in two epochs of 6.4 minutes; blocks of other chains come faster than every 12 s.
+  return evm.confirmations === null ? 15 * 60_000 : evm.confirmations * 12_000;
+}
+
+/** Asks for a round ahead of its time whenever so many entries were appended. */
+function closeRoundsByCount(appender: Appender, queue: Queue, entries: number): void {
+  let since = 0;
+  appender.onCommitted = (count) => {
+    since += count;
+    if (since < entries) return;
+    since = 0;
+    void requestRound(queue);
+  };
+}
+
+/** Closes rounds and anchors them. Returns how to stop that. */
+async function startAnchoring(
+  config: Config,
+  foundation: Foundation,
+  queue: Queue,
+  logger: Logger,
+  options: ServeOptions,
+): Promise<() => Promise<void>> {
+  const { database, registry, appender, publisher } = foundation;
+  const { now } = options.effects ?? realEffects;
+  const targets = config.evm === null ? [] : [await openTarget(config.evm, foundation, logger, options)];
+  const closing: RoundClosing = {
+    database,
+    registry,
+    publisher,
+    sequencing: appender.sequencing,
+    beacons: async () => {
+      const blocks = await Promise.all(targets.map((target) => target.newestFinalBlock()));
+      return blocks.filter((block) => block !== null);
+    },
+    heartbeat: config.roundHeartbeat,
+  };
+  const { roundInterval, reconcileInterval } = config;
+  const worker = await startWorker({
+    database,
+    queue,
+    targets,
+    closeRound: () => closeRound(closing),
+    roundInterval,
+    reconcileInterval,
+    now,
+    logger,
+  });
+  const purging = setInterval(() => {
+    purgeKeys(database, now()).catch((error: unknown) => logger.warn({ err: error }, 'old idempotency keys stay'));
+  }, 3_600_000);
+  return async () => {
+    clearInterval(purging);
+    await worker.stop();
+    for (const target of targets) target.close();
+  };
+}
+
+async function openTarget(
+  evm: EvmConfig,
+  { database, registry, appender }: Foundation,
+  logger: Logger,
+  { effects = realEffects, ensureContract }: ServeOptions,
+): Promise<EvmTarget> {
+  const { now } = effects;
+  return new EvmTarget({
+    name: `evm-${evm.chainId}`,
+    chainId: evm.chainId,
+    rpcUrls: evm.rpcUrls,
+    contract: evm.contract ?? ANCHOR_ADDRESS,
+    mode: evm.mode,
+    signer: keySigner(await readSecret(evm.keyFile, 'EVM_PRIVATE_KEY_FILE', 'a file with 0x and 64 hex digits')),
+    ...(evm.confirmations === null ? {} : { finality: { by: 'depth', blocks: evm.confirmations } }),
+    ephemeral: evm.ephemeral,
+    caps: { maxFee: parseUnits(String(evm.maxFeeGwei), 'gwei'), priorityFee: parseUnits('3', 'gwei') },
+    database,
+    now,
+    logger,
+    declareSender: ({ chain, address }) =>
+      recordedTransaction(database, registry.system, appender.sequencing, async (tx) => {
+        const claimed = await claimDeclaration(tx, { chain, address }, now());
+        return { result: undefined, acts: claimed ? [{ act: 'sender-declared', chain, address }] : [] };
+      }),
+    ...(ensureContract === undefined ? {} : { ensureContract }),
+  });
 }
 
 /** Fail closed: what can be reached from elsewhere asks for a key, so there must be one. */
@@ -142,24 +265,4 @@ async function demandKeys(config: Config, keys: ApiKeys): Promise<void> {
       `no API key exists, so nothing starts on ${config.host}: make one with \`antequem keys create --name ops --scope admin\``,
     );
   }
-}
-
-async function listen(server: Server, config: Config): Promise<string> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(config.port, config.host, () => resolve());
-  });
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new AntequemError('internal', 'the server has no port');
-  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-  return `http://${host}:${address.port}`;
-}
-
-/** Takes no new connection, lets requests under way end, and closes what idles. */
-async function closeServer(server: Server): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  const cut = setTimeout(() => server.closeAllConnections(), 10_000);
-  await closed;
-  clearTimeout(cut);
 }

@@ -1,9 +1,47 @@
-import { createServer } from 'node:http';
+import { randomBytes } from 'node:crypto';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { JsonRpcProvider, Wallet } from 'ethers';
+import { pino } from 'pino';
+import { type Config, readConfig } from '../../src/config.ts';
 import { deployAnchor } from '../../src/evm/deploy.ts';
-import { migrate } from '../../src/store/migrate.ts';
+import { serve } from '../../src/main.ts';
 import { LOCAL_CHAIN_KEY } from './chain.ts';
 import type { Ground, Service } from './launcher.ts';
+
+/** The service of local mode, in this process. */
+export async function startService(ground: Ground): Promise<Service> {
+  const contract = await deployContract(ground.evmRpcUrl);
+  const logger = pino({ level: process.env.LOG_LEVEL || 'warn', base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  const running = await serve(localConfig(ground), logger, {
+    ensureContract: async () => void (await deployContract(ground.evmRpcUrl)),
+  });
+  return { url: running.url ?? '', contract, stop: () => running.stop() };
+}
+
+/** Settings that suit one who tries things out: quick rounds, no keys, on loopback alone. */
+function localConfig({ dataDir, databaseUrl, evmRpcUrl, chainId, port }: Ground): Config {
+  const config = readConfig({
+    DATABASE_URL: databaseUrl,
+    ORIGIN: 'antequem.local',
+    LOG_SEED_FILE: secretFile(dataDir, 'log-seed', () => randomBytes(32).toString('hex')),
+    PORT: String(port),
+    ROUND_INTERVAL: '2s',
+    RECONCILE_INTERVAL: '5s',
+    EVM_RPC_URLS: evmRpcUrl,
+    EVM_CHAIN_ID: String(chainId),
+    EVM_PRIVATE_KEY_FILE: secretFile(dataDir, 'evm-key', () => LOCAL_CHAIN_KEY),
+    ...(process.env.REDIS_URL ? { REDIS_URL: process.env.REDIS_URL } : {}),
+  });
+  return { ...config, open: true, evm: config.evm === null ? null : { ...config.evm, ephemeral: true } };
+}
+
+/** The name of a file that nobody else can read; made with this content where it is not there. */
+function secretFile(dataDir: string, name: string, content: () => string): string {
+  const file = join(dataDir, name);
+  if (!existsSync(file)) writeFileSync(file, `${content()}\n`, { mode: 0o600, flag: 'wx' });
+  return file;
+}
 
 /** Puts the contract on the local chain, with the account that every such chain has. */
 async function deployContract(rpcUrl: string): Promise<string> {
@@ -15,23 +53,4 @@ async function deployContract(rpcUrl: string): Promise<string> {
   } finally {
     provider.destroy();
   }
-}
-
-/** The service of local mode, in this process. */
-export async function startService(ground: Ground): Promise<Service> {
-  const [contract] = await Promise.all([deployContract(ground.evmRpcUrl), migrate(ground.databaseUrl)]);
-  // WIRE: `serve(config, deps)` of src/main.ts takes the place of this server.
-  const server = createServer((_request, response) => response.end('antequem\n'));
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(ground.port, '127.0.0.1', () => resolve());
-  });
-  return {
-    url: `http://127.0.0.1:${ground.port}`,
-    contract,
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeIdleConnections();
-      }),
-  };
 }

@@ -31,6 +31,7 @@ interface KeyRow {
 }
 
 const TOKEN = /^aq_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
+const NAME = /^[^\p{Cc}\p{Cs}]{1,200}$/u;
 /** How long a revoked key may still work in a process that saw it before. */
 const CACHE_MS = 5_000;
 const CACHED_KEYS = 10_000;
@@ -40,7 +41,7 @@ export class ApiKeys {
   readonly #database: Database;
   readonly #system: Log;
   readonly #sequencing: Sequencing;
-  readonly #cache = new Map<string, { row: KeyRow | null; until: number }>();
+  readonly #cache = new Map<string, { row: KeyRow | null; readAt: number }>();
 
   constructor(database: Database, system: Log, sequencing: Sequencing) {
     this.#database = database;
@@ -54,9 +55,12 @@ export class ApiKeys {
     scopes: readonly Scope[],
     logs: readonly string[] | null,
   ): Promise<{ key: ApiKey; token: string }> {
-    if (name.length < 1 || name.length > 200)
-      throw new FormatError('key-name-invalid', 'a key needs a name of 1 to 200 characters');
-    if (scopes.length === 0) throw new FormatError('key-scopes-invalid', `a key needs a scope: ${SCOPES.join(', ')}`);
+    if (!NAME.test(name)) {
+      throw new FormatError('key-name-invalid', 'a key needs a name of 1 to 200 characters, without control characters');
+    }
+    if (scopes.length === 0 || scopes.some((scope) => !SCOPES.includes(scope))) {
+      throw new FormatError('key-scopes-invalid', `a key needs scopes out of ${SCOPES.join(', ')}`);
+    }
     for (const log of logs ?? []) checkLogName(log);
     const { random, now } = this.#sequencing.effects;
     const id = Buffer.from(random(8)).toString('hex');
@@ -87,14 +91,15 @@ export class ApiKeys {
 
   /** Revokes a key; false where there is none of that id or it is revoked already. */
   async revoke(id: string): Promise<boolean> {
-    return recordedTransaction(this.#database, this.#system, this.#sequencing, async (tx) => {
+    const revoked = await recordedTransaction(this.#database, this.#system, this.#sequencing, async (tx) => {
       const { rowCount } = await tx.query('UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL', [
         id,
         this.#sequencing.effects.now(),
       ]);
-      this.#cache.delete(id);
       return rowCount === 1 ? { result: true, acts: [{ act: 'key-revoked', key: id }] } : { result: false, acts: [] };
     });
+    this.#cache.delete(id);
+    return revoked;
   }
 
   /** The key that a token proves, null where it proves none. */
@@ -110,11 +115,12 @@ export class ApiKeys {
   async #find(id: string): Promise<KeyRow | null> {
     const now = this.#sequencing.effects.now();
     const cached = this.#cache.get(id);
-    if (cached !== undefined && cached.until > now) return cached.row;
+    // A clock set back must not lengthen a revoked key's life: what seems to be read later than now is read again.
+    if (cached !== undefined && now >= cached.readAt && now - cached.readAt < CACHE_MS) return cached.row;
     const { rows } = await this.#database.query<KeyRow>('SELECT * FROM api_keys WHERE id = $1', [id]);
     const row = rows[0] ?? null;
     if (this.#cache.size >= CACHED_KEYS) this.#cache.clear();
-    this.#cache.set(id, { row, until: now + CACHE_MS });
+    this.#cache.set(id, { row, readAt: now });
     return row;
   }
 }

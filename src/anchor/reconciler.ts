@@ -5,22 +5,25 @@ import type { Database } from '../store/database.ts';
 import { anchoring } from './jobs.ts';
 
 /** Wake-ups for one target at a time; what lies beyond is found again once these are done. */
-const MOST = 10_000;
+const MOST = 2_000;
 const AT_ONCE = 500;
 
 /**
  * Gives every round that a target is to anchor its row. Rounds are numbered without a gap and in the order they became
  * visible, so the newest row tells where to go on.
+ * @returns the rounds that are new
  */
-export async function addMissingAnchors(database: Database, target: string, now: number): Promise<void> {
-  await database.query(
+export async function addMissingAnchors(database: Database, target: string, now: number): Promise<number[]> {
+  const { rows } = await database.query<{ round: number }>(
     `INSERT INTO anchors (target, round, created_at, updated_at)
      SELECT t.name, r.number, $2, $2 FROM targets t JOIN rounds r
        ON r.number >= greatest(t.first_round, 1 + (SELECT coalesce(max(round), 0) FROM anchors WHERE target = t.name))
      WHERE t.name = $1
-     ON CONFLICT DO NOTHING`,
+     ON CONFLICT DO NOTHING
+     RETURNING round`,
     [target, now],
   );
+  return rows.map(({ round }) => round);
 }
 
 /** Wakes whatever of a target is not final. What is awake already is left as it is. */
@@ -29,8 +32,17 @@ export async function wakeUnfinished(database: Database, queue: Queue, target: s
     `SELECT round FROM anchors WHERE target = $1 AND status <> 'finalized' ORDER BY round LIMIT ${MOST}`,
     [target],
   );
-  for (let i = 0; i < rows.length; i += AT_ONCE) {
-    const taken = await queue.wake(rows.slice(i, i + AT_ONCE).map(({ round }) => anchoring(target, round)));
+  await wakeRounds(
+    queue,
+    target,
+    rows.map(({ round }) => round),
+  );
+}
+
+/** Wakes these rounds; what the queue does not take now is found by the next look. */
+export async function wakeRounds(queue: Queue, target: string, rounds: readonly number[]): Promise<void> {
+  for (let i = 0; i < rounds.length; i += AT_ONCE) {
+    const taken = await queue.wake(rounds.slice(i, i + AT_ONCE).map((round) => anchoring(target, round)));
     if (!taken) return;
   }
 }

@@ -37,6 +37,8 @@ export class RoundTrees {
   }
 
   #remember(entry: { round: Round; tree: MerkleTree }): void {
+    // Two that read it at the same time count it once.
+    if (this.#cache.has(entry.round.number)) return;
     this.#cache.set(entry.round.number, entry);
     this.#leaves += entry.tree.size;
     for (const [number, oldest] of this.#cache) {

@@ -1,9 +1,9 @@
 import type { Logger } from 'pino';
-import type { Queue } from '../queue/queue.ts';
+import type { Lane, Queue } from '../queue/queue.ts';
 import type { Database } from '../store/database.ts';
 import { RoundBatch } from './batch.ts';
 import { CLOSE, inspection, RECONCILE, ROUNDS_LANE, roundsTask, targetLane, targetTask } from './jobs.ts';
-import { addMissingAnchors, wakeUnfinished } from './reconciler.ts';
+import { addMissingAnchors, wakeRounds, wakeUnfinished } from './reconciler.ts';
 import type { AnchorTarget } from './target.ts';
 
 export interface WorkerOptions {
@@ -21,7 +21,7 @@ export interface WorkerOptions {
 }
 
 export interface AnchorWorker {
-  /** Comes to rest by the queue's closing; this ends what the targets hold. */
+  /** Waits for what is under way, at most ten seconds. The queue itself stays open. */
   stop(): Promise<void>;
 }
 
@@ -36,33 +36,29 @@ export async function startWorker(options: WorkerOptions): Promise<AnchorWorker>
   const { database, queue, targets, closeRound, roundInterval, reconcileInterval = 30_000, now } = options;
   for (const target of targets) await target.register();
 
-  const newRounds = async (): Promise<void> => {
-    for (const { name } of targets) {
-      await addMissingAnchors(database, name, now());
-      await wakeUnfinished(database, queue, name);
-    }
+  const addNewRounds = async (): Promise<void> => {
+    for (const { name } of targets) await wakeRounds(queue, name, await addMissingAnchors(database, name, now()));
   };
-  const inspectAll = async (): Promise<void> => {
-    await queue.wake(targets.map(({ name }) => inspection(name)));
-  };
-
-  queue.work(
+  const lanes: Lane[] = [];
+  const roundsLane = queue.work(
     ROUNDS_LANE,
     async (data) => {
       const { task } = roundsTask.parse(data);
-      if (task === 'reconcile') {
-        await newRounds();
-        await inspectAll();
-      } else if ((await closeRound()) !== null) {
-        await newRounds();
+      if (task === 'close') {
+        if ((await closeRound()) !== null) await addNewRounds();
+        return undefined;
       }
+      await addNewRounds();
+      // In the target's own lane: a chain may take its time to answer.
+      await queue.wake(targets.map(({ name }) => inspection(name)));
       return undefined;
     },
     { concurrency: 2 },
   );
+  lanes.push(roundsLane);
   for (const target of targets) {
     const batch = new RoundBatch(target);
-    queue.work(
+    const lane = queue.work(
       targetLane(target.name),
       async (data) => {
         const task = targetTask.parse(data);
@@ -76,11 +72,13 @@ export async function startWorker(options: WorkerOptions): Promise<AnchorWorker>
       },
       { concurrency: CONCURRENCY },
     );
+    lanes.push(lane);
   }
   queue.every(CLOSE, roundInterval);
   queue.every(RECONCILE, reconcileInterval);
   return {
     stop: async () => {
+      await Promise.all(lanes.map((lane) => lane.close()));
       for (const target of targets) target.close();
     },
   };

@@ -71,7 +71,10 @@ export const ownSiteOnly: RequestHandler = (request, _response, next) => {
     );
   }
   // Browsers of before 2023 tell the origin alone.
-  if ((site !== undefined && site !== 'same-origin' && site !== 'none') || (origin ?? `http://${host}`) !== `http://${host}`) {
+  if (
+    (site !== undefined && site !== 'same-origin' && site !== 'none') ||
+    (origin ?? `http://${host}`) !== `http://${host}`
+  ) {
     throw new Problem(403, 'site-forbidden', 'in local mode the service does not answer pages of other sites');
   }
   next();

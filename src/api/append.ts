@@ -81,7 +81,7 @@ function digestsOf(request: Request, body: Uint8Array): Uint8Array[] {
       return parsed.data.digests.map(parseDigest);
     }
     default:
-      throw new FormatError('media-type', 'send digests as application/json or application/octet-stream');
+      throw new Problem(415, 'media-type-unsupported', 'send digests as application/json or application/octet-stream');
   }
 }
 

@@ -51,7 +51,8 @@ export function logRoutes(service: Service, gate: Gate): Router {
       const allowed = await gate.admitSome(request, 'read');
       const { after, limit } = query(request, listQuery);
       // One more than asked for tells whether there is a next page.
-      const found = allowed === null ? await registry.list(after, limit + 1) : await listNamed(allowed, after, limit + 1);
+      const found =
+        allowed === null ? await registry.list(after, limit + 1) : await listNamed(allowed, after, limit + 1);
       const logs = found.slice(0, limit);
       await registry.prepareSigners(logs);
       const next = found.length > limit ? logs.at(-1)?.name : undefined;
@@ -64,9 +65,7 @@ export function logRoutes(service: Service, gate: Gate): Router {
       // Whoever does not say how takes the log as it is.
       const found = blinded === undefined && name !== SYSTEM_LOG ? await registry.find(name) : null;
       const { log, created } =
-        found === null
-          ? await registry.create(name, { blinded: blinded !== 'false' })
-          : { log: found, created: false };
+        found === null ? await registry.create(name, { blinded: blinded !== 'false' }) : { log: found, created: false };
       response.status(created ? 201 : 200).location(`/v1/logs/${name}`);
       response.json(await describe({ ...log, ...(await registry.head(log)) }));
     })

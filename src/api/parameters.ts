@@ -25,7 +25,10 @@ export function query<T extends z.ZodObject<z.ZodRawShape, z.core.$strict>>(requ
   const [issue] = parsed.error.issues;
   if (issue?.code === 'unrecognized_keys') {
     const known = Object.keys(schema.shape).join(', ');
-    throw new FormatError('query-invalid', `no such query parameter here: ${excerpt(issue.keys[0] ?? '')}; there is ${known}`);
+    throw new FormatError(
+      'query-invalid',
+      `no such query parameter here: ${excerpt(issue.keys[0] ?? '')}; there is ${known}`,
+    );
   }
   const name = String(issue?.path[0]);
   const given: unknown = request.query[name];

@@ -28,8 +28,10 @@ export function roundRoutes({ database, anchorStates }: Service, gate: Gate): Ro
     .get('/v1/rounds', async (request, response) => {
       await gate.admit(request, 'read', null);
       const { before, limit } = query(request, listQuery);
-      const rounds = await listRounds(database, before, limit);
-      const next = rounds.length === limit ? rounds.at(-1)?.number : undefined;
+      // One more than asked for tells whether there is a next page.
+      const found = await listRounds(database, before, limit + 1);
+      const rounds = found.slice(0, limit);
+      const next = found.length > limit ? rounds.at(-1)?.number : undefined;
       response.json({ rounds: await Promise.all(rounds.map(view)), ...(next === undefined ? {} : { next }) });
     })
     .get('/v1/rounds/:number', async (request, response) => {

@@ -37,33 +37,78 @@ interface LiveRow {
 
 const AT_ONCE = 8;
 
-/** Looks at every live, not yet final transaction of these rounds. @throws AntequemError where the node does not answer */
-export async function sight(database: Database, node: EvmNode, request: Confirmation): Promise<Sighting[]> {
+export interface Look {
+  readonly sightings: readonly Sighting[];
+  /** Why some could not be looked at; they are left out. Null: all were. */
+  readonly failure: unknown;
+}
+
+/** Looks at every live, not yet final transaction of these rounds, each by itself. Throws only what the database throws. */
+export async function sight(database: Database, node: EvmNode, request: Confirmation): Promise<Look> {
   const { rows } = await database.query<LiveRow>(
     `SELECT t.id, t.round, t.hash, t.sender, t.nonce, r.root FROM evm_transactions t JOIN rounds r ON r.number = t.round
      WHERE t.target = $1 AND t.round = ANY ($2::bigint[]) AND t.status IN ('signed', 'broadcast', 'included')
      ORDER BY t.round`,
     [request.target, request.rounds],
   );
-  if (rows.length === 0) return [];
-  const receipts = await inParallel(rows, AT_ONCE, (row) => node.receipt(hexOf(row.hash)));
-  // Asked for before the blocks: what is final then cannot have another block a moment later.
-  const final = (await finalHeight(node, request.finality)) ?? -1;
-  const block = remembered((number: number) => node.block(number));
-  const finalCount = remembered((sender: string) => (final < 0 ? 0 : node.transactionCount(sender, final)));
-  return inParallel(rows, AT_ONCE, async (row, i): Promise<Sighting> => {
-    const found = { id: row.id, round: row.round, hash: new Uint8Array(row.hash) };
-    const receipt = receipts[i] ?? null;
-    if (receipt === null) {
-      const superseded = (await finalCount(row.sender)) > row.nonce && (await node.receipt(hexOf(row.hash))) === null;
-      return { ...found, seen: superseded ? 'superseded' : 'nowhere' };
-    }
-    const canonical = await block(receipt.blockNumber);
-    if (canonical === null || canonical.hash !== receipt.blockHash) return { ...found, seen: 'nowhere' };
-    const isFinal = receipt.blockNumber <= final;
-    if (!hasEffect(receipt, row, request.contract)) return { ...found, seen: isFinal ? 'without-effect' : 'nowhere' };
-    return { ...found, seen: isFinal ? 'final' : 'included', block: canonical };
+  const receipts = await inParallel(rows, AT_ONCE, (row) => outcomeOf(node.receipt(hexOf(row.hash))));
+  // Asked for after the receipts and before the blocks: what is final then has the same block a moment later.
+  const final = rows.length === 0 ? Promise.resolve(null) : finalHeight(node, request.finality);
+  const view: ChainView = {
+    node,
+    contract: request.contract,
+    final: () => final,
+    block: remembered((number) => node.block(number)),
+    finalCount: remembered(async (sender) => {
+      const height = await final;
+      return height === null ? 0 : node.transactionCount(sender, height);
+    }),
+  };
+  // A rejection is met by each row that needs it, or by none.
+  final.catch(() => {});
+  const looks = await inParallel(rows, AT_ONCE, async (row, i) => {
+    const receipt = receipts[i];
+    if (receipt === undefined || 'failure' in receipt) return receipt ?? { failure: null };
+    return outcomeOf(lookAt(view, row, receipt.value));
   });
+  return {
+    sightings: looks.flatMap((look) => ('value' in look ? [look.value] : [])),
+    failure: looks.find((look) => 'failure' in look)?.failure ?? null,
+  };
+}
+
+interface ChainView {
+  readonly node: EvmNode;
+  readonly contract: string;
+  readonly final: () => Promise<number | null>;
+  readonly block: (number: number) => Promise<NodeBlock | null>;
+  /** Transactions of the account up to the newest final block. */
+  readonly finalCount: (address: string) => Promise<number>;
+}
+
+async function lookAt(view: ChainView, row: LiveRow, receipt: NodeReceipt | null): Promise<Sighting> {
+  const found = { id: row.id, round: row.round, hash: new Uint8Array(row.hash) };
+  if (receipt === null) {
+    // Asked once more: it may have been mined between the two questions.
+    const superseded =
+      (await view.finalCount(row.sender)) > row.nonce && (await view.node.receipt(hexOf(row.hash))) === null;
+    return { ...found, seen: superseded ? 'superseded' : 'nowhere' };
+  }
+  const final = (await view.final()) ?? -1;
+  const block = await view.block(receipt.blockNumber);
+  if (block === null || block.hash !== receipt.blockHash) return { ...found, seen: 'nowhere' };
+  const isFinal = receipt.blockNumber <= final;
+  if (!hasEffect(receipt, row, view.contract)) return { ...found, seen: isFinal ? 'without-effect' : 'nowhere' };
+  return { ...found, seen: isFinal ? 'final' : 'included', block };
+}
+
+type Outcome<T> = { readonly value: T } | { readonly failure: unknown };
+
+function outcomeOf<T>(promise: Promise<T>): Promise<Outcome<T>> {
+  return promise.then(
+    (value) => ({ value }),
+    (failure: unknown) => ({ failure }),
+  );
 }
 
 function hasEffect(receipt: NodeReceipt, { root, sender }: LiveRow, contract: string): boolean {
@@ -76,12 +121,12 @@ function hasEffect(receipt: NodeReceipt, { root, sender }: LiveRow, contract: st
   );
 }
 
-function remembered<K, V>(ask: (key: K) => Promise<V> | V): (key: K) => Promise<V> {
+function remembered<K, V>(ask: (key: K) => Promise<V>): (key: K) => Promise<V> {
   const answers = new Map<K, Promise<V>>();
   return (key) => {
     const known = answers.get(key);
     if (known !== undefined) return known;
-    const answer = Promise.resolve(ask(key));
+    const answer = ask(key);
     answers.set(key, answer);
     return answer;
   };

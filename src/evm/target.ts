@@ -148,12 +148,13 @@ export class EvmTarget {
     );
     const { contract } = this.#identity;
     const request = { target: this.name, account: this.#account, contract, finality: this.#finality, rounds };
-    const sightings = await sight(database, node, request);
+    const { sightings, failure: unseen } = await sight(database, node, request);
     await recordSightings(database, this.name, sightings, { now: now(), abandon: ephemeral });
     const alarm = alarmOf(sightings, this.#account);
     if (alarm !== null) this.#contractOn = null;
     if (alarm !== null && !ephemeral) throw alarm;
     if (failure !== null) throw failure;
+    if (unseen !== null) throw unseen;
   }
 
   /** The target's state once it is known that the chain is the one we know, or a new one has been begun. */

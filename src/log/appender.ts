@@ -21,6 +21,8 @@ interface Waiting {
  */
 export class Appender {
   readonly sequencing: Sequencing;
+  /** Told after each commit how many entries it brought. */
+  onCommitted: (entries: number) => void = () => {};
   readonly #database: Database;
   readonly #queues = new Map<number, Waiting[]>();
   readonly #maxQueuedBytes: number;
@@ -82,6 +84,7 @@ export class Appender {
           sequence(tx, defer, log, submissions, this.sequencing),
         );
         settle();
+        this.onCommitted(submissions.reduce((sum, { submission }) => sum + submission.drafts.length, 0));
         return outcomes;
       } catch (error) {
         if (!(error instanceof SegmentFull)) throw error;

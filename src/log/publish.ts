@@ -60,30 +60,33 @@ export class Publisher {
    * @throws AntequemError `checkpoint-conflict` where another root of that size was signed before
    */
   async publish(db: Queryable, heads: readonly { log: Log; head: Head }[]): Promise<Published[]> {
-    await this.#registry.prepareSigners(heads.map(({ log }) => log));
+    await this.#registry.prepareSigners(
+      heads.map(({ log }) => log),
+      db,
+    );
     const published: Published[] = [];
     for (const { log, head } of heads) {
       const checkpoint = { origin: log.origin, size: head.size, root: head.root };
       const signer = await this.#registry.signer(log);
       published.push({ ...checkpoint, note: signer.sign(checkpoint) });
     }
+    const logs = heads.map(({ log }) => log.id);
+    const sizes = published.map(({ size }) => size);
+    const roots = published.map(({ root }) => Buffer.from(root));
+    const added = await db.query(
+      `INSERT INTO checkpoints (log, size, root, note, signed_at)
+       SELECT log, size, root, note, $5::bigint
+       FROM unnest($1::int[], $2::bigint[], $3::bytea[], $4::text[]) AS s (log, size, root, note)
+       ON CONFLICT DO NOTHING`,
+      [logs, sizes, roots, published.map(({ note }) => note), this.#now()],
+    );
+    if (added.rowCount === heads.length) return published;
+    // Some were there. A statement of its own, for the first one's snapshot lacks what another process committed while
+    // it waited for that.
     const { rowCount } = await db.query(
-      // The update of a conflicting row changes nothing, and happens only where the roots agree: every row counts, or
-      // some checkpoint contradicts one that was signed.
-      `WITH signed AS (
-         SELECT * FROM unnest($1::int[], $2::bigint[], $3::bytea[], $4::text[]) AS s (log, size, root, note)
-       ), added AS (
-         INSERT INTO checkpoints (log, size, root, note, signed_at) SELECT log, size, root, note, $5::bigint FROM signed
-         ON CONFLICT DO NOTHING RETURNING log
-       )
-       SELECT log FROM added UNION ALL SELECT s.log FROM signed s JOIN checkpoints c USING (log, size) WHERE c.root = s.root`,
-      [
-        heads.map(({ log }) => log.id),
-        published.map(({ size }) => size),
-        published.map(({ root }) => root),
-        published.map(({ note }) => note),
-        this.#now(),
-      ],
+      `SELECT 1 FROM unnest($1::int[], $2::bigint[], $3::bytea[]) AS s (log, size, root)
+       JOIN checkpoints c USING (log, size) WHERE c.root = s.root`,
+      [logs, sizes, roots],
     );
     if (rowCount !== heads.length) {
       throw new AntequemError(

@@ -105,7 +105,7 @@ export class Registry {
     return result;
   }
 
-  /** Logs by name, `_system` first, at most `limit` after `after`. */
+  /** Logs in the bytewise order of their names, at most `limit` after `after`. */
   async list(after: string, limit: number): Promise<(Log & Head)[]> {
     const { rows } = await this.#database.query<LogRow & { size: number; root: Uint8Array }>(
       `SELECT ${LOG_COLUMNS}, size, root FROM logs WHERE name COLLATE "C" > $1 ORDER BY name COLLATE "C" LIMIT $2`,
@@ -134,11 +134,15 @@ export class Registry {
     return signer;
   }
 
-  /** Makes the keys of many logs ready with one query. @throws AntequemError `seed-changed` */
-  async prepareSigners(logs: readonly Log[]): Promise<void> {
+  /**
+   * Makes the keys of many logs ready with one query, within a transaction where one is under way: to wait for a second
+   * connection while holding locks that those who have one wait for would end in nothing but a timeout.
+   * @throws AntequemError `seed-changed`
+   */
+  async prepareSigners(logs: readonly Log[], db: Queryable = this.#database): Promise<void> {
     const missing = logs.filter((log) => !this.#signers.has(log.id));
     if (missing.length === 0) return;
-    const { rows } = await this.#database.query<{ log: number; number: number; public_key: Uint8Array }>(
+    const { rows } = await db.query<{ log: number; number: number; public_key: Uint8Array }>(
       `SELECT DISTINCT ON (log) log, number, public_key FROM log_keys
        WHERE log = ANY($1) AND revoked_at IS NULL ORDER BY log, number DESC`,
       [missing.map((log) => log.id)],
@@ -182,9 +186,10 @@ async function insertLog(
   publicKey: Uint8Array,
   now: number,
 ): Promise<Log> {
+  // Received at 0, not now: this clock was not held against the database's, and a log's times never decrease.
   const { rows } = await tx.query<LogRow>(
     `INSERT INTO logs (name, origin, log_id, blinded, created_at, size, root, last_leaf, last_received_at)
-     VALUES ($1, $2, $3, $4, $5, 0, $6, $3, $5) RETURNING ${LOG_COLUMNS}`,
+     VALUES ($1, $2, $3, $4, $5, 0, $6, $3, 0) RETURNING ${LOG_COLUMNS}`,
     [name, origin, Buffer.from(logId(origin)), blinded, now, Buffer.from(EMPTY_ROOT)],
   );
   const row = rows[0];

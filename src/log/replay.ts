@@ -38,7 +38,7 @@ export async function findReplays(
     [log.id, keyed.map(({ owner }) => owner), keyed.map(({ key }) => key), now - IDEMPOTENCY_TTL],
   );
   const records = new Map(rows.map((row) => [`${row.owner}\n${row.key}`, row]));
-  const claimed = new Set<string>();
+  const claimed = new Map<string, Uint8Array>();
   return Promise.all(
     submissions.map(async ({ idempotency }): Promise<Outcome | undefined> => {
       if (idempotency === null) return undefined;
@@ -46,10 +46,14 @@ export async function findReplays(
       const record = records.get(id);
       if (record !== undefined) {
         if (!equalBytes(record.request_hash, idempotency.requestHash)) return { refused: reused(idempotency.key) };
-        return { appended: await readAppended(tx, log, record, stretches) };
+        return readAppended(tx, log, record, stretches);
       }
-      if (claimed.has(id)) return { refused: inFlight(idempotency.key) };
-      claimed.add(id);
+      const other = claimed.get(id);
+      if (other !== undefined) {
+        const refused = equalBytes(other, idempotency.requestHash) ? inFlight : reused;
+        return { refused: refused(idempotency.key) };
+      }
+      claimed.set(id, idempotency.requestHash);
       return undefined;
     }),
   );
@@ -93,7 +97,7 @@ export async function purgeKeys(db: Queryable, now: number): Promise<number> {
   return rowCount ?? 0;
 }
 
-async function readAppended(tx: Transaction, log: Log, record: Record, stretches: Stretches): Promise<Appended> {
+async function readAppended(tx: Transaction, log: Log, record: Record, stretches: Stretches): Promise<Outcome> {
   const last = record.first_index + record.count - 1;
   const { segment } = await stretches.locate(tx, log.id, last);
   const { rows } = await tx.query<{ received_at: number; digest: Uint8Array | null; leaf_hash: Uint8Array }>(
@@ -101,14 +105,21 @@ async function readAppended(tx: Transaction, log: Log, record: Record, stretches
     [segment, log.id, last],
   );
   const row = rows[0];
-  if (row?.digest == null) throw new AntequemError('log-damaged', `entry ${last} of ${log.name} is gone: run an audit`);
-  return {
+  // Refused, not thrown: it is the fault of this submission alone, not of those it shares a commit with.
+  if (row === undefined) {
+    return { refused: new AntequemError('log-damaged', `entry ${last} of ${log.name} is gone: run an audit`) };
+  }
+  if (row.digest === null) {
+    return { refused: new AntequemError('entry-erased', `entry ${last} of ${log.name} was erased: its digest is gone`) };
+  }
+  const appended = {
     index: record.first_index,
     count: record.count,
     receivedAt: row.received_at,
     digest: new Uint8Array(row.digest),
     leafHash: new Uint8Array(row.leaf_hash),
   };
+  return { appended };
 }
 
 function reused(key: string): AntequemError {

@@ -12,8 +12,14 @@ export interface Queue {
   /** One such wake-up per period for all processes together. Restored if the queue lost it. */
   every(wakeup: Wakeup, periodMs: number): void;
   /** Handles the wake-ups of a lane, so many at once. Handling begins once the queue can be reached. */
-  work(lane: string, handler: WakeHandler, options: { readonly concurrency: number }): void;
+  work(lane: string, handler: WakeHandler, options: { readonly concurrency: number }): Lane;
   /** Waits for the handlers under way, at most ten seconds. */
+  close(): Promise<void>;
+}
+
+/** Wake-ups of one lane as this process handles them. */
+export interface Lane {
+  /** Takes no more and waits for the handlers under way, at most ten seconds. */
   close(): Promise<void>;
 }
 
@@ -42,7 +48,7 @@ class BrokeredQueue implements Queue {
   readonly #broker: Broker;
   readonly #logger: Logger;
   readonly #producers = new Map<string, LaneProducer>();
-  readonly #consumers: LaneConsumer[] = [];
+  readonly #lanes: Lane[] = [];
   readonly #guards: NodeJS.Timeout[] = [];
   /** Wake-ups handed to the broker and not yet taken: with the broker away, asking again must not pile up. */
   readonly #underWay = new Set<string>();
@@ -98,7 +104,7 @@ class BrokeredQueue implements Queue {
     this.#guards.push(setInterval(assert, Math.min(Math.max(periodMs, 1_000), 5_000)).unref());
   }
 
-  work(lane: string, handler: WakeHandler, { concurrency }: { readonly concurrency: number }): void {
+  work(lane: string, handler: WakeHandler, { concurrency }: { readonly concurrency: number }): Lane {
     const logged: WakeHandler = async (data) => {
       try {
         return await handler(data);
@@ -107,7 +113,25 @@ class BrokeredQueue implements Queue {
         throw error;
       }
     };
-    this.#consumers.push(this.#broker.consume(checkName(lane), logged, concurrency));
+    const consumer = this.#broker.consume(checkName(lane), logged, concurrency);
+    let closing: Promise<void> | null = null;
+    const opened: Lane = {
+      close: () => {
+        closing ??= this.#rest(lane, consumer);
+        return closing;
+      },
+    };
+    this.#lanes.push(opened);
+    return opened;
+  }
+
+  async #rest(lane: string, consumer: LaneConsumer): Promise<void> {
+    const closed = consumer.close().then(
+      () => true,
+      () => false,
+    );
+    if ((await within(closed, CLOSE_LIMIT_MS)) === true) return;
+    this.#logger.warn({ lane }, 'did not come to rest in time; what was under way will be looked at again');
   }
 
   close(): Promise<void> {
@@ -117,10 +141,7 @@ class BrokeredQueue implements Queue {
 
   async #close(): Promise<void> {
     for (const guard of this.#guards) clearInterval(guard);
-    const graceful = Promise.allSettled(this.#consumers.map((consumer) => consumer.close()));
-    if ((await within(graceful, CLOSE_LIMIT_MS)) === null) {
-      this.#logger.warn('the queue did not come to rest in time; what was under way will be looked at again');
-    }
+    await Promise.all(this.#lanes.map((lane) => lane.close()));
     await within(Promise.allSettled([...this.#producers.values()].map((producer) => producer.close())), 2_000);
     await within(this.#broker.close(), 2_000);
   }

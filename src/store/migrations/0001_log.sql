@@ -25,12 +25,15 @@ BEGIN
   IF TG_OP = 'DELETE'
      OR (NEW.id, NEW.name, NEW.origin, NEW.log_id, NEW.blinded, NEW.created_at)
         IS DISTINCT FROM (OLD.id, OLD.name, OLD.origin, OLD.log_id, OLD.blinded, OLD.created_at)
-     OR NEW.size < OLD.size THEN
-    RAISE EXCEPTION 'a log is never renamed, shortened or deleted' USING ERRCODE = 'restrict_violation';
+     OR NEW.size < OLD.size OR NEW.last_received_at < OLD.last_received_at
+     OR (NEW.size = OLD.size AND (NEW.root, NEW.last_leaf, NEW.last_received_at)
+         IS DISTINCT FROM (OLD.root, OLD.last_leaf, OLD.last_received_at)) THEN
+    RAISE EXCEPTION 'a log is never renamed, shortened, rewritten or deleted' USING ERRCODE = 'restrict_violation';
   END IF;
   RETURN NEW;
 END $$;
 CREATE TRIGGER guard BEFORE UPDATE OR DELETE ON logs FOR EACH ROW EXECUTE FUNCTION guard_log();
+CREATE TRIGGER kept BEFORE TRUNCATE ON logs FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- The Ed25519 public keys of a log; the private ones are derived from the seed, which no database holds.
 CREATE TABLE log_keys (
@@ -57,6 +60,7 @@ CREATE TABLE stretches (
   PRIMARY KEY (log, first_index)
 );
 CREATE TRIGGER immutable BEFORE UPDATE OR DELETE ON stretches FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER kept BEFORE TRUNCATE ON stretches FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE TABLE entries (
   segment     integer NOT NULL,
@@ -85,6 +89,7 @@ BEGIN
   RETURN NEW;
 END $$;
 CREATE TRIGGER guard BEFORE UPDATE OR DELETE ON entries FOR EACH ROW EXECUTE FUNCTION guard_entry();
+CREATE TRIGGER kept BEFORE TRUNCATE ON entries FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- Made apart and then attached: that waits for nobody who is appending, which CREATE … PARTITION OF would.
 CREATE FUNCTION open_segment(number integer) RETURNS void LANGUAGE plpgsql AS $$
@@ -94,6 +99,8 @@ BEGIN
   EXECUTE format('CREATE TABLE %I (LIKE entries INCLUDING DEFAULTS INCLUDING CONSTRAINTS, CHECK (segment = %s))', part, number);
   EXECUTE format('ALTER TABLE %I ADD PRIMARY KEY (segment, log, index)', part);
   EXECUTE format('CREATE INDEX ON %I (digest) WHERE digest IS NOT NULL', part);
+  -- Row triggers come with the partitioned table, those of statements do not.
+  EXECUTE format('CREATE TRIGGER kept BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()', part);
   EXECUTE format('ALTER TABLE entries ATTACH PARTITION %I FOR VALUES IN (%s)', part, number);
   INSERT INTO segments (id) VALUES (number);
 END $$;
@@ -112,6 +119,7 @@ CREATE TABLE tiles (
 -- Hashes do not compress, and out of line a scan over roots stays narrow.
 ALTER TABLE tiles ALTER COLUMN hashes SET STORAGE EXTERNAL;
 CREATE TRIGGER immutable BEFORE UPDATE OR DELETE ON tiles FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER kept BEFORE TRUNCATE ON tiles FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- Every checkpoint that was signed. The primary key is the invariant: one root for each size.
 CREATE TABLE checkpoints (
@@ -123,3 +131,4 @@ CREATE TABLE checkpoints (
   PRIMARY KEY (log, size)
 );
 CREATE TRIGGER immutable BEFORE UPDATE OR DELETE ON checkpoints FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER kept BEFORE TRUNCATE ON checkpoints FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

@@ -10,6 +10,7 @@ CREATE TABLE rounds (
   beacons       jsonb NOT NULL
 );
 CREATE TRIGGER immutable BEFORE UPDATE OR DELETE ON rounds FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER kept BEFORE TRUNCATE ON rounds FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE TABLE round_leaves (
   round bigint NOT NULL REFERENCES rounds,
@@ -24,6 +25,7 @@ CREATE TABLE round_leaves (
 -- The first round that covers an entry: the least size above its index.
 CREATE UNIQUE INDEX ON round_leaves (log, size) WHERE log IS NOT NULL;
 CREATE TRIGGER immutable BEFORE UPDATE OR DELETE ON round_leaves FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER kept BEFORE TRUNCATE ON round_leaves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- How far each log is in a round. Derived, and kept apart from the logs so that closing a round waits for no append.
 CREATE TABLE round_heads (

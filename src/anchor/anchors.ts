@@ -1,0 +1,111 @@
+// Where rounds stand with their targets, as receipts and the API tell it.
+
+import { toHex } from '../core/bytes.ts';
+import type { EvmAnchor } from '../core/receipt.ts';
+import { formatTime } from '../core/time.ts';
+import type { Queryable } from '../store/database.ts';
+
+/** Where a round stands with one target. */
+export interface AnchorState {
+  readonly target: string;
+  /** CAIP-2. */
+  readonly chain: string;
+  readonly contract: string;
+  readonly mode: 'anchor' | 'announce';
+  readonly status: 'pending' | 'submitted' | 'included' | 'finalized';
+  /** 0x-hex. */
+  readonly transaction: string | null;
+  readonly block: { readonly number: number; readonly hash: string; readonly time: string } | null;
+  /** What stood in the way when last looked at. */
+  readonly problem: string | null;
+  readonly updatedAt: string;
+}
+
+interface AnchorRow {
+  target: string;
+  chain: string;
+  contract: string;
+  mode: 'anchor' | 'announce';
+  status: 'pending' | 'submitted' | 'included' | 'finalized';
+  transaction: Uint8Array | null;
+  block_number: number | null;
+  block_hash: Uint8Array | null;
+  block_time: number | null;
+  problem: string | null;
+  updated_at: number;
+}
+
+/** The states of a round's anchors, by the targets' names. */
+export async function anchorStates(database: Queryable, round: number): Promise<AnchorState[]> {
+  const { rows } = await database.query<AnchorRow>({
+    name: 'anchor-states',
+    text: `SELECT a.target, t.chain, t.contract, t.mode, a.status, a.transaction, a.block_number, a.block_hash,
+                  a.block_time, coalesce(t.stop_reason, a.problem) AS problem, a.updated_at
+           FROM anchors a JOIN targets t ON t.name = a.target WHERE a.round = $1 ORDER BY a.target`,
+    values: [round],
+  });
+  return rows.map((row) => ({
+    target: row.target,
+    chain: row.chain,
+    contract: row.contract,
+    mode: row.mode,
+    status: row.status,
+    transaction: row.transaction === null ? null : `0x${toHex(row.transaction)}`,
+    block: blockOf(row),
+    problem: row.status === 'finalized' ? null : row.problem,
+    updatedAt: formatTime(row.updated_at),
+  }));
+}
+
+/** The anchors of a round as its receipts have them: those that were sent. */
+export async function readAnchors(database: Queryable, round: number): Promise<EvmAnchor[]> {
+  const states = await anchorStates(database, round);
+  return states.flatMap(({ chain, contract, transaction, status, block }): EvmAnchor[] => {
+    if (transaction === null || status === 'pending') return [];
+    const identity = { type: 'evm' as const, chain, contract, transaction };
+    if (status === 'submitted') return [{ ...identity, status }];
+    return block === null ? [] : [{ ...identity, status, block: { ...block } }];
+  });
+}
+
+function blockOf(row: AnchorRow): AnchorState['block'] {
+  if (row.block_number === null || row.block_hash === null || row.block_time === null) return null;
+  return { number: row.block_number, hash: `0x${toHex(row.block_hash)}`, time: formatTime(row.block_time) };
+}
+
+/** What of a target is not final yet: for health and metrics. */
+export interface Backlog {
+  readonly target: string;
+  readonly chain: string;
+  readonly unfinished: number;
+  /** The oldest round among them and when it was closed, milliseconds. */
+  readonly oldest: { readonly round: number; readonly closedAt: number } | null;
+  readonly stopped: { readonly code: string; readonly reason: string } | null;
+}
+
+/** What every target has yet to do. */
+export async function readBacklog(database: Queryable): Promise<Backlog[]> {
+  const { rows } = await database.query<{
+    name: string;
+    chain: string;
+    stop_code: string | null;
+    stop_reason: string | null;
+    unfinished: number;
+    round: number | null;
+    closed_at: number | null;
+  }>(
+    `SELECT t.name, t.chain, t.stop_code, t.stop_reason, u.unfinished, r.number AS round, r.closed_at
+     FROM targets t
+     CROSS JOIN LATERAL (SELECT count(*) AS unfinished, min(round) AS oldest FROM anchors
+                         WHERE target = t.name AND status <> 'finalized') u
+     LEFT JOIN rounds r ON r.number = u.oldest ORDER BY t.name`,
+  );
+  return rows.map((row) => ({
+    target: row.name,
+    chain: row.chain,
+    unfinished: row.unfinished,
+    oldest: row.round === null || row.closed_at === null ? null : { round: row.round, closedAt: row.closed_at },
+    stopped:
+      row.stop_code === null || row.stop_reason === null ? null : { code: row.stop_code, reason: row.stop_reason },
+  }));
+}
