@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Appended } from '../client/answers.ts';
 import type { AppendOptions, Client } from '../client/client.ts';
 import { ServiceError } from '../client/failure.ts';
 import { type RetryPolicy, retrying } from '../client/retry.ts';
@@ -8,16 +7,16 @@ import { AntequemError } from '../core/errors.ts';
 import { counted, note } from './output.ts';
 
 /**
- * Sends one append until it is stored, and creates the log where there is none. However often it was sent, it is
- * stored once: all attempts bear one Idempotency-Key.
+ * Sends one request about a log until it is answered, and creates the log where there is none. However often an append
+ * was sent, it is stored once: all attempts bear one Idempotency-Key.
  */
-export async function deliver(
+export async function deliver<T>(
   client: Client,
   log: string,
-  send: (options: AppendOptions) => Promise<Appended>,
+  send: (options: AppendOptions) => Promise<T>,
   policy: RetryPolicy,
   idempotencyKey: string = randomUUID(),
-): Promise<Appended> {
+): Promise<T> {
   const options = { idempotencyKey, ...(policy.signal === undefined ? {} : { signal: policy.signal }) };
   return retrying(async () => {
     try {

@@ -23,6 +23,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+const posts = (): number => service.requests.filter(({ method }) => method === 'POST').length;
 const args = (...more: string[]): string[] => ['append', 'demo', log, '--follow', '--url', service.url, ...more];
 const follow = (...more: string[]) => start(args(...more), { cwd: folder });
 const stored = (): string[] => service.logs.get('demo') ?? [];
@@ -134,11 +135,12 @@ describe.each([
 test('a batch under way when the process was killed is sent again under its key', async () => {
   for (const fault of ['store-cut', 'cut'] satisfies Fault[]) {
     const lines = stored().length;
+    const before = posts();
     appendFileSync(log, `a ${fault}\nb ${fault}\n`);
     service.fault = () => fault;
     const child = follow();
     const end = finished(child);
-    await until(() => service.requests.length > lines);
+    await until(() => posts() > before);
     await pause(100);
     child.kill('SIGKILL');
     await end;
@@ -166,7 +168,7 @@ test('a batch whose file is gone stops the follower, unless told to go on', asyn
   service.fault = () => 'cut';
   const child = follow();
   const end = finished(child);
-  await until(() => service.requests.length > 0);
+  await until(() => posts() > 0);
   child.kill('SIGKILL');
   await end;
   service.fault = () => null;

@@ -63,13 +63,14 @@ export class TestService {
     }
     if (method === 'PUT') {
       if (!this.logs.has(log)) this.logs.set(log, []);
-      return json(response, 201, { name: log, origin: `test/logs/${log}`, logId: 'id', verifierKey: 'key' });
+      return json(response, 201, description(log));
     }
     const lines = this.logs.get(log);
     if (lines === undefined) {
       // As the service does: who asks for a log that is not there is answered before the body is read.
       return problem(response, 404, 'log-not-found', `there is no log ${log}`);
     }
+    if (kind === undefined) return json(response, 200, description(log));
     if (method === 'POST') return this.#append(request, response, log, lines, kind === 'digests');
     if (kind === 'entries' && index !== undefined) return json(response, 200, this.receipt(log, Number(index)));
     if (kind === 'proofs') {
@@ -146,4 +147,8 @@ function problem(response: ServerResponse, status: number, code: string, detail:
   response
     .writeHead(status, { 'content-type': 'application/problem+json' })
     .end(JSON.stringify({ type: `about:${code}`, title: code, status, code, detail }));
+}
+
+function description(log: string): object {
+  return { name: log, origin: `test/logs/${log}`, logId: 'id', verifierKey: 'key' };
 }

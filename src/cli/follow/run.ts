@@ -35,21 +35,29 @@ export async function followCommandLine(
     throw new AntequemError('options-conflict', '--follow needs a file; a pipe is read to its end without it');
   }
   const path = await canonical(file);
-  const of = { url: session.client.url, log, path };
+  const policy = retryPolicy(flags.retry ?? Number.POSITIVE_INFINITY);
+  const { origin } = await deliver(session.client, log, () => session.client.describeLog(log), policy);
+  const of = { origin, path };
   const stateFile = flags.state ?? defaultStateFile(of);
   await makeStateFolder(stateFile);
   const lock = await acquireLock(`${stateFile}.lock`);
   try {
     const state = (await loadState(stateFile, of)) ?? newState(of, await olderFiles(path));
     await saveState(stateFile, state);
-    await follow(session, state, stateFile, flags);
+    await follow(session, log, state, stateFile, flags);
   } finally {
     await lock.release();
   }
 }
 
-async function follow(session: Session, state: FollowState, stateFile: string, flags: FollowFlags): Promise<void> {
-  const { log, path } = state;
+async function follow(
+  session: Session,
+  log: string,
+  state: FollowState,
+  stateFile: string,
+  flags: FollowFlags,
+): Promise<void> {
+  const { path } = state;
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -110,12 +118,12 @@ async function canonical(file: string): Promise<string> {
   }
 }
 
-function defaultStateFile(of: { url: string; log: string; path: string }): string {
+function defaultStateFile(of: { origin: string; path: string }): string {
   const { XDG_STATE_HOME } = process.env;
   const folder =
     XDG_STATE_HOME === undefined || XDG_STATE_HOME === ''
       ? join(process.cwd(), '.antequem', 'follow')
       : join(XDG_STATE_HOME, 'antequem');
-  const name = createHash('sha256').update(`${of.path}\n${of.log}\n${of.url}`).digest('hex').slice(0, 32);
+  const name = createHash('sha256').update(`${of.path}\n${of.origin}`).digest('hex').slice(0, 32);
   return join(folder, `${name}.json`);
 }

@@ -17,8 +17,8 @@ const inode = z.strictObject({ dev: z.string(), ino: z.string() });
 
 const followState = z.strictObject({
   format: z.literal(FORMAT),
-  url: z.string(),
-  log: z.string(),
+  /** Of the log: it is the same whatever URL the service answers under. */
+  origin: z.string(),
   path: z.string(),
   /** The file being read; null between two of them. `head` are its first bytes, `tail` those before `offset`. */
   file: z.nullable(z.strictObject({ ...inode.shape, head: fingerprint, tail: fingerprint })),
@@ -34,7 +34,7 @@ export type FollowState = z.infer<typeof followState>;
 export type Fingerprint = z.infer<typeof fingerprint>;
 export type FinishedFile = FollowState['done'][number];
 
-export function newState(of: Pick<FollowState, 'url' | 'log' | 'path'>, done: FinishedFile[]): FollowState {
+export function newState(of: Pick<FollowState, 'origin' | 'path'>, done: FinishedFile[]): FollowState {
   return { format: FORMAT, ...of, file: null, offset: 0, intent: null, done };
 }
 
@@ -43,10 +43,7 @@ export function newState(of: Pick<FollowState, 'url' | 'log' | 'path'>, done: Fi
  * @throws AntequemError `follow-state-invalid` where it is damaged, `follow-state-other` where it is of another file,
  * log or service
  */
-export async function loadState(
-  file: string,
-  of: Pick<FollowState, 'url' | 'log' | 'path'>,
-): Promise<FollowState | null> {
+export async function loadState(file: string, of: Pick<FollowState, 'origin' | 'path'>): Promise<FollowState | null> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
@@ -55,11 +52,11 @@ export async function loadState(
     throw error;
   }
   const state = parse(text, file);
-  for (const key of ['url', 'log', 'path'] as const) {
+  for (const key of ['origin', 'path'] as const) {
     if (state[key] !== of[key]) {
       throw new AntequemError(
         'follow-state-other',
-        `${file} is the state of following ${state.path} into ${state.log} at ${state.url}; name another with --state`,
+        `${file} is the state of following ${state.path} into ${state.origin}; name another with --state`,
       );
     }
   }
