@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { findProcess, isProbablyRunning, type ProcessFacts } from './process-table.ts';
+import { findProcess, isProbablyRunning, type ProcessFacts, wakeUps } from './process-table.ts';
 
 const RUNNERS = /^(npm|npx|pnpm|yarn)(-cli|\.js|\.cjs|\.mjs|$)/;
 const SHELLS = /^-?(sh|dash|bash|ash|zsh|ksh|fish)$/;
@@ -39,16 +39,39 @@ export function launcherAncestors(parent: number): ProcessFacts[] {
   return chain;
 }
 
-/** Calls `onGone` once when one of the ancestors has ended. Returns what ends the watch. */
+/**
+ * Calls `onGone` once when one of the ancestors has ended, or was told to. npm passes INT on to the shell below it and
+ * lives on; that shell waits for its command, which never hears of it. All there is to see is that a shell which waits
+ * woke up (Linux tells). Returns what ends the watch.
+ */
 export function watchAncestors(onGone: (gone: ProcessFacts) => void, everyMs = 500): () => void {
   const parent = process.ppid;
   const chain = launcherAncestors(parent);
+  const shells = chain.filter(isShell);
+  const countWakeUps = (): (number | null)[] => shells.map(({ pid }) => wakeUps(pid));
+  let wokenBefore = countWakeUps();
+  let lookedAt = { monotonic: performance.now(), wall: Date.now() };
   const timer = setInterval(() => {
-    const gone = chain.find((facts) => !isProbablyRunning(facts) || (facts.pid === parent && process.ppid !== parent));
+    const ended = chain.find((facts) => !isProbablyRunning(facts) || (facts.pid === parent && process.ppid !== parent));
+    const woken = countWakeUps();
+    const now = { monotonic: performance.now(), wall: Date.now() };
+    // Stopped and continued, or a machine put to sleep, wakes everybody up: that is seen by the time that is missing.
+    const slept = Math.max(now.monotonic - lookedAt.monotonic, now.wall - lookedAt.wall) > 3 * everyMs;
+    const told = slept ? undefined : shells.find((_, i) => woken[i] !== wokenBefore[i]);
+    wokenBefore = woken;
+    lookedAt = now;
+    const gone = ended ?? told;
     if (gone === undefined) return;
     clearInterval(timer);
     onGone(gone);
   }, everyMs);
   timer.unref();
-  return () => clearInterval(timer);
+  const onContinue = (): void => {
+    lookedAt = { monotonic: Number.NEGATIVE_INFINITY, wall: 0 };
+  };
+  process.on('SIGCONT', onContinue);
+  return () => {
+    clearInterval(timer);
+    process.off('SIGCONT', onContinue);
+  };
 }

@@ -86,7 +86,9 @@ function whenToEnd(print: (line: string) => void): { ended: Promise<End>; end: (
   // A terminal that was closed takes no more lines; nothing depends on them.
   process.stdout.on('error', () => {});
   process.stderr.on('error', () => {});
-  watchAncestors((gone) => resolve({ says: `${basename(gone.command[0] ?? '')} has ended: stopping.`, code: 0 }));
+  watchAncestors((gone) =>
+    resolve({ says: `${basename(gone.command[0] ?? '')} has ended or was interrupted: stopping.`, code: 0 }),
+  );
   return { ended, end: resolve };
 }
 

@@ -68,6 +68,12 @@ export function isProbablyRunning(identity: ProcessIdentity): boolean {
   return hasProcess(identity.pid);
 }
 
+/** How often a process went to sleep and woke up again; null where the system does not tell. */
+export function wakeUps(pid: number): number | null {
+  const count = /^voluntary_ctxt_switches:\s*(\d+)$/m.exec(readProc(`/proc/${pid}/status`) ?? '')?.[1];
+  return count === undefined ? null : Number(count);
+}
+
 function hasProcess(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -88,8 +88,14 @@ describe('whatever ends local mode leaves no process behind, and the next start 
     ...(process.platform === 'linux' ? [bothAtOnce] : []),
     ['SIGKILL to npm', () => start('npm', ['start']), ({ child }) => void child.kill('SIGKILL')],
     ['SIGTERM to npm', () => start('npm', ['start']), ({ child }) => void child.kill('SIGTERM')],
-    ['SIGKILL to npx', () => start('npx', ['-c', 'npm start']), ({ child }) => void child.kill('SIGKILL')],
+    ...npx('SIGTERM', 'SIGHUP', 'SIGKILL'),
+    // npm passes it on to a shell that waits; only Linux shows that the shell heard it.
+    ...(process.platform === 'linux' ? npx('SIGINT') : []),
   ];
+  function npx(...signals: NodeJS.Signals[]): Case[] {
+    const begin = () => start('npx', ['-c', 'npm start']);
+    return signals.map((signal) => [`${signal} to npx`, begin, ({ child }) => void child.kill(signal)]);
+  }
   let rows = 0;
 
   function kill(processes: readonly ProcessFacts[], command: RegExp): void {
