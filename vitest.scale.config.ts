@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+/** What takes too long for every run: ten million entries, a thousand kills. One file at a time, the machine to itself. */
+export default defineConfig({
+  test: {
+    include: ['test/scale/**/*.scale.ts'],
+    globalSetup: ['test/support/global-setup.ts'],
+    reporters: ['default', './test/support/summary.ts'],
+    fileParallelism: false,
+    testTimeout: 3_600_000,
+    hookTimeout: 600_000,
+  },
+});
