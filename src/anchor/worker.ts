@@ -7,6 +7,7 @@ import { addMissingAnchors, wakeRounds, wakeUnfinished } from './reconciler.ts';
 import type { AnchorTarget } from './target.ts';
 
 export interface WorkerOptions {
+  /** With two connections to spare for each target. */
   readonly database: Database;
   readonly queue: Queue;
   readonly targets: readonly AnchorTarget[];
@@ -35,6 +36,7 @@ const CONCURRENCY = 100;
 export async function startWorker(options: WorkerOptions): Promise<AnchorWorker> {
   const { database, queue, targets, closeRound, roundInterval, reconcileInterval = 30_000, now } = options;
   for (const target of targets) await target.register();
+  options.logger.info({ targets: targets.map(({ name }) => name), roundInterval }, 'closing and anchoring rounds');
 
   const addNewRounds = async (): Promise<void> => {
     for (const { name } of targets) await wakeRounds(queue, name, await addMissingAnchors(database, name, now()));

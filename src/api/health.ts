@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Router } from 'express';
 import { AntequemError } from '../core/errors.ts';
-import { Problem, sendProblem } from './problem.ts';
+import { sendProblem, unavailable } from './problem.ts';
 import { exactRouter } from './routing.ts';
 import type { Service } from './service.ts';
 
@@ -21,7 +21,7 @@ export function healthRoutes({ database, notices, logger }: Service): Router {
         response.json({ status: 'ready', notices });
       } catch (error) {
         logger.warn({ err: error }, 'not ready');
-        sendProblem(response, new Problem(503, 'database-unavailable', 'the database cannot be reached'));
+        sendProblem(response, unavailable());
       }
     });
 }

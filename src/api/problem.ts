@@ -52,10 +52,10 @@ export function problemOf(error: unknown): Problem {
     return new Problem(
       415,
       'encoding-unsupported',
-      'the content encoding is not supported: send gzip, deflate, br or none',
+      'the content encoding is not supported: send gzip, deflate, br, zstd or none',
     );
   if (status !== undefined && status >= 400 && status < 500)
-    return new Problem(status, 'request-invalid', 'the request is malformed');
+    return new Problem(400, 'request-invalid', 'the request is malformed');
   if (code !== undefined && (PASSING.test(code) || NETWORK.has(code))) return unavailable();
   // node-postgres has no code for these two.
   if (
@@ -67,14 +67,13 @@ export function problemOf(error: unknown): Problem {
   return internal();
 }
 
-function unavailable(): Problem {
+/** The database is not there now. */
+export function unavailable(): Problem {
   return new Problem(
     503,
     'database-unavailable',
-    'the database cannot be reached: try again with the same Idempotency-Key',
-    {
-      'Retry-After': '1',
-    },
+    'the database cannot be reached: try again in a moment, an append with the same Idempotency-Key',
+    { 'Retry-After': '1' },
   );
 }
 

@@ -6,7 +6,7 @@ export function exactRouter(): Router {
   return Router({ caseSensitive: true, strict: true });
 }
 
-/** Behind all routes: tells, for a path of theirs, which methods it has. */
+/** Behind all routes: tells, for a path of theirs, which methods it has. (OPTIONS a router answers by itself.) */
 export function otherMethods(routers: readonly Router[]): Router {
   const methods = new Map<string, Set<string>>();
   for (const { route } of routers.flatMap((router) => router.stack)) {
@@ -16,13 +16,12 @@ export function otherMethods(routers: readonly Router[]): Router {
       known.add(method.toUpperCase());
       if (method === 'get') known.add('HEAD');
     }
-    methods.set(route.path, known.add('OPTIONS'));
+    methods.set(route.path, known);
   }
   const rest = exactRouter();
   for (const [path, known] of methods) {
     const allow = [...known].sort().join(', ');
-    rest.all(path, (request, response) => {
-      if (request.method === 'OPTIONS') return void response.set('Allow', allow).status(204).end();
+    rest.all(path, (request) => {
       throw new Problem(405, 'method-not-allowed', `${request.method} does not go here: ${allow} do`, { Allow: allow });
     });
   }

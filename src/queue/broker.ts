@@ -33,7 +33,7 @@ export interface Broker {
 const JOB = { removeOnComplete: true, removeOnFail: true, attempts: 1 } as const;
 
 // A process that was killed leaves its jobs locked; this long at most they cannot be woken again.
-const WORKER = { lockDuration: 10_000, stalledInterval: 5_000, maxStalledCount: 1_000_000 } as const;
+const WORKER = { lockDuration: 6_000, stalledInterval: 3_000, maxStalledCount: 1_000_000 } as const;
 
 const SCHEMA = 'antequem_queue';
 const PREFIX = 'antequem';

@@ -108,12 +108,13 @@ describe('a round', () => {
 describe('what fails', () => {
   type Fault = 'before' | 'after';
 
-  /** A node whose method throws every second time, without having done it or having done it. */
+  /** A node whose method throws about every second time, the first time for sure: without having done it, or after. */
   function faulty(method: 'send' | 'receipt' | 'block' | 'transactionCount', fault: Fault): EvmNode {
     const node = rpcNode({ url: ground.chain.url, chainId: 31337 });
-    let calls = 0;
+    let state = 0x7fffffff;
     const spoil = async <T>(work: () => Promise<T>): Promise<T> => {
-      const failing = ++calls % 2 === 1;
+      const failing = state >= 0x40000000;
+      state = (state * 69_069 + 12_345) % 0x80000000;
       if (failing && fault === 'before') throw new Error('the line is cut');
       const result = await work();
       if (failing) throw new Error('the answer is lost');
@@ -143,7 +144,7 @@ describe('what fails', () => {
       let target = ground.target({ nodes });
       const rounds = await prepare(target, 5);
       all.push(...rounds);
-      for (let i = 0; i < 60 && (await statuses(ground.database)).finalized !== all.length; i++) {
+      for (let i = 0; i < 200 && (await statuses(ground.database)).finalized !== all.length; i++) {
         await target.advance(rounds);
         if (then === 'process killed') target = ground.target({ nodes });
       }
@@ -332,6 +333,60 @@ describe('a chain started anew', () => {
       unfinished: 1,
     });
     expect((await minedAnchors(ground)).size).toBe(0);
+  });
+});
+
+describe('a reorganisation', () => {
+  test('sends the stored bytes again, keeps what was on record, and final is only what is deep enough', async () => {
+    const { provider } = ground.chain;
+    const finality = { by: 'depth', blocks: 5 } as const;
+    const target = ground.target({ ephemeral: false, firstRound: 1, finality });
+    const rounds = await prepare(target, 2);
+    const snapshot = await provider.send('evm_snapshot', []);
+    await target.advance(rounds);
+    expect(await statuses(ground.database)).toEqual({ included: 2 });
+    const before = await readAnchors(ground.database, 1);
+
+    await provider.send('evm_revert', [snapshot]);
+    await provider.send('hardhat_mine', ['0x1']);
+    await target.advance(rounds);
+    expect(await statuses(ground.database)).toEqual({ submitted: 2 });
+    expect(await readAnchors(ground.database, 1)).toMatchObject([{ status: 'submitted' }]);
+    await target.advance(rounds);
+    expect(await statuses(ground.database)).toEqual({ included: 2 });
+    const [anchor] = await readAnchors(ground.database, 1);
+    expect(anchor?.transaction).toBe(before[0]?.transaction);
+    expect(anchor).not.toEqual(before[0]);
+
+    await provider.send('hardhat_mine', ['0x3']);
+    await target.advance(rounds);
+    expect(await statuses(ground.database)).toEqual({ finalized: 1, included: 1 });
+    await provider.send('hardhat_mine', ['0x1']);
+    await target.advance(rounds);
+    await expectOnce(rounds);
+    const { rows } = await ground.database.query(
+      `SELECT h.event, h.status, h.round, h.block_number < a.block_number AS earlier
+       FROM anchor_history h JOIN anchors a USING (target, round) ORDER BY h.id`,
+    );
+    expect(rows).toEqual(rounds.map((round) => ({ event: 'reorganized', status: 'included', round, earlier: true })));
+    expect((await ground.database.query('SELECT 1 FROM evm_transactions')).rows).toHaveLength(2);
+  });
+
+  test('that moves a transaction to another block is followed', async () => {
+    const { provider } = ground.chain;
+    const target = ground.target({ ephemeral: false, firstRound: 1, finality: { by: 'depth', blocks: 5 } });
+    const rounds = await prepare(target, 1);
+    const snapshot = await provider.send('evm_snapshot', []);
+    await target.advance(rounds);
+    const { rows: sent } = await ground.database.query<{ raw: Buffer }>('SELECT raw FROM evm_transactions');
+    await provider.send('evm_revert', [snapshot]);
+    await provider.send('hardhat_mine', ['0x2']);
+    await provider.send('eth_sendRawTransaction', [`0x${sent[0]?.raw.toString('hex')}`]);
+    await target.advance(rounds);
+    const [anchor] = await readAnchors(ground.database, 1);
+    expect(anchor).toMatchObject({ status: 'included', block: { number: await provider.getBlockNumber() } });
+    const { rows } = await ground.database.query('SELECT event, status FROM anchor_history');
+    expect(rows).toEqual([{ event: 'reorganized', status: 'included' }]);
   });
 });
 

@@ -1,3 +1,7 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -156,6 +160,29 @@ describe.each(QUEUE_GROUNDS)('wake-ups on $name', ({ open }) => {
       expect(begun).toBe(true);
     });
     expect(finished).toBe(true);
+  });
+
+  test('what a killed process had under way is handled by the next one', async () => {
+    const program = `
+      const { openQueue } = await import(${JSON.stringify(resolve(import.meta.dirname, '../../src/queue/queue.ts'))});
+      const { pino } = await import('pino');
+      const queue = await openQueue({ ...${JSON.stringify(ground)}, logger: pino({ level: 'silent' }) });
+      queue.work('killed', () => { console.log('begun'); return new Promise(() => {}); }, { concurrency: 1 });
+      await queue.wake([{ lane: 'killed', id: 'it', data: {} }]);`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      cwd: resolve(import.meta.dirname, '../..'),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(createInterface({ input: child.stdout }), 'line');
+    child.kill('SIGKILL');
+    await withQueue(async (queue) => {
+      let calls = 0;
+      const start = performance.now();
+      queue.work('killed', async () => void calls++, { concurrency: 1 });
+      await until(() => calls > 0, 20_000);
+      console.log(`handled ${Math.round(performance.now() - start)} ms after the kill`);
+      expect(calls).toBe(1);
+    });
   });
 
   test('an id that a broker would take for something else is refused', async () => {

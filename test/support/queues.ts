@@ -42,7 +42,15 @@ async function clearQueue(url: string): Promise<void> {
       `SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') AS tables FROM pg_tables
        WHERE schemaname = 'antequem_queue' AND tablename <> 'migration'`,
     );
-    await client.query(`TRUNCATE ${rows[0]?.tables} CASCADE`);
+    // Amid the work of others it may be the one that a deadlock ends.
+    for (let tries = 0; ; tries++) {
+      try {
+        await client.query(`TRUNCATE ${rows[0]?.tables} CASCADE`);
+        return;
+      } catch (error) {
+        if (tries === 10) throw error;
+      }
+    }
   } finally {
     await client.end();
   }

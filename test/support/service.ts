@@ -12,8 +12,8 @@ import { testDatabase } from './postgres.ts';
 export interface ServiceOptions {
   /** False: API keys are asked for. */
   readonly open?: boolean;
-  /** In place of a database of its own. */
-  readonly databaseUrl?: string;
+  /** What stands between the service and its database: makes of the database's URL the one that the service gets. */
+  readonly via?: (databaseUrl: string) => string;
   readonly config?: Partial<Config>;
   /** Milliseconds that the service's clock is ahead. */
   readonly ahead?: () => number;
@@ -68,12 +68,11 @@ export async function testService(options: ServiceOptions = {}): Promise<TestSer
   const database = await testDatabase();
   const folder = await mkdtemp(join(tmpdir(), 'antequem-service-'));
   const open = options.open ?? true;
-  const config = await testConfig(options.databaseUrl ?? database.url, folder, { open, ...options.config });
+  const config = await testConfig(options.via?.(database.url) ?? database.url, folder, { open, ...options.config });
   const lines: string[] = [];
   const sink: DestinationStream = { write: (line) => void lines.push(line) };
   const running = await serve(config, pino({ level: 'trace' }, sink), {
-    ...realEffects,
-    now: () => Date.now() + (options.ahead?.() ?? 0),
+    effects: { ...realEffects, now: () => Date.now() + (options.ahead?.() ?? 0) },
   });
   const url = running.url ?? '';
   // Past whatever stands between the service and its database.

@@ -1,0 +1,80 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
+import { expect, it } from 'vitest';
+import { Receipts } from '../../src/anchor/receipts.ts';
+import { RoundTrees } from '../../src/anchor/roundtrees.ts';
+import { createApp } from '../../src/api/app.ts';
+import { listen } from '../../src/api/server.ts';
+import { Appender } from '../../src/log/appender.ts';
+import { EntryReader } from '../../src/log/entries.ts';
+import { TileStore } from '../../src/log/tilestore.ts';
+import { openFoundation, realEffects } from '../../src/main.ts';
+import { Progress } from '../../src/store/progress.ts';
+import { testDatabase } from '../support/postgres.ts';
+import { testConfig } from '../support/service.ts';
+
+it('what does not fit in the queue is refused at once and leaves the rest alone', async () => {
+  const test = await testDatabase();
+  const folder = await mkdtemp(join(tmpdir(), 'antequem-overload-'));
+  const config = await testConfig(test.url, folder);
+  const foundation = await openFoundation(config, realEffects);
+  const { database, registry, publisher } = foundation;
+  const appender = new Appender(database, realEffects, { maxQueuedBytes: 64 << 10 });
+  const entries = new EntryReader(database, appender.sequencing.stretches);
+  const tiles = new TileStore(database, appender.sequencing.stretches);
+  const trees = new RoundTrees(database);
+  const anchors = async (): Promise<[]> => [];
+  const progress = Progress.listen(test.url);
+  const app = createApp(
+    {
+      ...foundation,
+      appender,
+      entries,
+      tiles,
+      trees,
+      receipts: new Receipts({ database, entries, tiles, publisher, trees, anchors }),
+      progress,
+      anchors,
+      anchorStates: anchors,
+      now: Date.now,
+      open: true,
+      roundInterval: 60_000,
+      finalityDelay: 0,
+      notices: [],
+      stopping: new AbortController().signal,
+      logger: pino({ level: 'silent' }),
+    },
+    [],
+  );
+  const server = await listen(app, { host: '127.0.0.1', port: 0 });
+  const { log } = await registry.create('busy', { blinded: true });
+  const append = (bytes: number): Promise<Response> =>
+    fetch(`${server.url}/v1/logs/busy/entries`, { method: 'POST', body: new Uint8Array(bytes) });
+
+  // As long as somebody else holds the log's row nothing is committed.
+  const holder = await database.connect();
+  await holder.query('BEGIN');
+  await holder.query('SELECT 1 FROM logs WHERE id = $1 FOR UPDATE', [log.id]);
+  const waiting = [append(30_000), append(30_000)];
+  await sleep(300);
+  const refused = await append(30_000);
+  expect(refused.status).toBe(503);
+  expect(refused.headers.get('retry-after')).toBe('1');
+  expect(await refused.json()).toMatchObject({ code: 'overloaded' });
+  waiting.push(append(1_000));
+  await sleep(100);
+  await holder.query('ROLLBACK');
+  holder.release();
+  expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual([201, 201, 201]);
+  expect((await registry.head(log)).size).toBe(3);
+  expect((await append(30_000)).status).toBe(201);
+
+  await server.close();
+  await progress.close();
+  await database.end();
+  await test.drop();
+  await rm(folder, { recursive: true });
+});

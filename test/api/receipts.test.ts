@@ -1,0 +1,239 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fromHex, toHex } from '../../src/core/bytes.ts';
+import { unpackPath, walkPath } from '../../src/core/path.ts';
+import { parseReceipt, receiptPath } from '../../src/core/receipt.ts';
+import { ANCHOR_ADDRESS } from '../../src/evm/anchor-contract.ts';
+import { requestText, sendRaw } from '../support/raw-http.ts';
+import { type Answer, type TestService, testService } from '../support/service.ts';
+
+let service: TestService;
+let names = 0;
+
+beforeAll(async () => {
+  service = await testService();
+});
+afterAll(() => service[Symbol.asyncDispose]());
+
+/** A log with entries that no round covers yet. */
+async function newLog(entries = 3): Promise<string> {
+  const name = `receipts-${names++}`;
+  await service.send('PUT', `/v1/logs/${name}`);
+  const body = Array.from({ length: entries }, (_, i) => `${name} ${i}`).join('\n');
+  expect((await service.send('POST', `/v1/logs/${name}/entries?split=lines`, { body })).status).toBe(201);
+  return name;
+}
+
+const receipt = (log: string, index: number, rest = ''): Promise<Answer> =>
+  service.send('GET', `/v1/logs/${log}/entries/${index}/receipt${rest}`);
+
+/** The verdict of the service itself. */
+const verify = (body: object): Promise<Answer> => service.send('POST', '/v1/verify', { body });
+
+async function timed<T>(work: () => Promise<T>): Promise<{ result: T; ms: number }> {
+  const start = performance.now();
+  return { result: await work(), ms: performance.now() - start };
+}
+
+describe('a receipt', () => {
+  it('ends after the checkpoint before its round, and says when more is expected', async () => {
+    const log = await newLog();
+    const answer = await receipt(log, 1);
+    expect(answer.status).toBe(200);
+    const parsed = parseReceipt(answer.json);
+    expect(Object.keys(parsed).sort()).toEqual(['checkpoint', 'entry', 'expectedBy', 'format', 'inclusion']);
+    expect(Date.parse(String(answer.at('expectedBy')))).toBeGreaterThan(Date.now());
+    const key = (await service.send('GET', `/v1/logs/${log}`)).at('verifierKey');
+    const payload = Buffer.from(`${log} 1`).toString('base64');
+    const verdict = await verify({ receipt: answer.json, payload, key });
+    expect(verdict.json).toMatchObject({ result: 'unproven' });
+    expect(verdict.text).toContain('"position-by-key"');
+  });
+
+  it('leads to the root of the round once that is closed', async () => {
+    const log = await newLog();
+    const round = await service.closeRound();
+    await service.send('POST', `/v1/logs/${log}/entries`, { body: 'later' });
+    for (const index of [0, 1, 2]) {
+      const parsed = parseReceipt((await receipt(log, index)).json);
+      if (!('round' in parsed)) throw new Error('no round');
+      expect(parsed.round).toMatchObject({ number: round?.number, root: toHex(round?.root ?? new Uint8Array(0)) });
+      expect(toHex(receiptPath(parsed).root)).toBe(parsed.round.root);
+      expect(parsed.inclusion.treeSize).toBe(3);
+    }
+    expect((await receipt(log, 3)).at('round')).toBeUndefined();
+  });
+
+  it.each(['wait=61', 'wait=-1', 'wait=1.5', 'wait=', 'until=tomorrow', 'wait=1&wait=2', 'for=5'])(
+    'is refused with ?%s',
+    async (query) => {
+      const log = await newLog(1);
+      const answer = await receipt(log, 0, `?${query}`);
+      expect([answer.status, answer.code]).toEqual([400, 'query-invalid']);
+    },
+  );
+});
+
+describe('waiting for a receipt', () => {
+  it('ends with the time, with what there is', async () => {
+    const log = await newLog();
+    const { result, ms } = await timed(() => receipt(log, 0, '?wait=1&until=round'));
+    expect([result.status, result.at('round')]).toEqual([200, undefined]);
+    expect(ms).toBeGreaterThan(950);
+    expect(ms).toBeLessThan(3_000);
+  });
+
+  it('ends at the round it waits for, in any process', async () => {
+    const log = await newLog();
+    const waiting = timed(() => receipt(log, 0, '?wait=30&until=round'));
+    await sleep(300);
+    await service.closeRound();
+    const { result, ms } = await waiting;
+    expect(result.at('round', 'number')).toBeDefined();
+    expect(ms).toBeLessThan(3_000);
+  });
+
+  it('does not begin where the stage is reached', async () => {
+    const log = await newLog();
+    await service.closeRound();
+    expect((await timed(() => receipt(log, 0, '?wait=30&until=round'))).ms).toBeLessThan(1_000);
+  });
+
+  it('ends with the client', async () => {
+    const log = await newLog();
+    const requests = Array.from({ length: 20 }, () =>
+      sendRaw(service.url, requestText('GET', `/v1/logs/${log}/entries/0/receipt?wait=60&until=bitcoin`), 'cut'),
+    );
+    await Promise.all(requests);
+    await sleep(300);
+    // Nobody asks the database any more, though a minute was asked for: the looks come once a second.
+    const statistics = async (): Promise<number> => {
+      const { rows } = await service.foundation.database.query<{ n: number }>(
+        `SELECT xact_commit::int AS n FROM pg_stat_database WHERE datname = current_database()`,
+      );
+      return rows[0]?.n ?? 0;
+    };
+    await sleep(1_000);
+    const before = await statistics();
+    await sleep(2_200);
+    expect((await statistics()) - before).toBeLessThan(20);
+  });
+
+  it('ends when the service stops', async () => {
+    await using other = await testService();
+    await other.send('PUT', '/v1/logs/stopping');
+    await other.send('POST', '/v1/logs/stopping/entries', { body: 'x' });
+    const waiting = other.send('GET', '/v1/logs/stopping/entries/0/receipt?wait=60&until=bitcoin');
+    await sleep(200);
+    const { ms } = await timed(() => other.stop());
+    expect(ms).toBeLessThan(2_000);
+    expect((await waiting).at('entry', 'index')).toBe(0);
+  });
+});
+
+describe('receipt.path', () => {
+  it('is a conflict before the round, and what the contract takes after it', async () => {
+    const log = await newLog();
+    const early = await service.send('GET', `/v1/logs/${log}/entries/2/receipt.path`);
+    expect([early.status, early.code]).toEqual([409, 'receipt-pending']);
+    const round = await service.closeRound();
+    const { json, at } = await service.send('GET', `/v1/logs/${log}/entries/2/receipt.path`);
+    expect(json).toEqual({
+      digest: createHash('sha256').update(`${log} 2`).digest('hex'),
+      path: expect.stringMatching(/^0x([0-9a-f]{2})+$/),
+      root: toHex(round?.root ?? new Uint8Array(0)),
+      contract: ANCHOR_ADDRESS,
+      calldata: expect.stringMatching(/^0x[0-9a-f]+$/),
+    });
+    const steps = unpackPath(fromHex(String(at('path')).slice(2)));
+    expect(toHex(walkPath(fromHex(String(at('digest'))), steps))).toBe(at('root'));
+    expect(at('calldata')).toContain(String(at('digest')));
+  });
+});
+
+describe('rounds', () => {
+  it('are listed newest first, page by page, and described with their leaves', async () => {
+    for (let i = 0; i < 3; i++) {
+      await newLog(1);
+      await service.closeRound();
+    }
+    const first = await service.send('GET', '/v1/rounds?limit=2');
+    const newest = Number(first.at('rounds', 0, 'number'));
+    expect(first.at('rounds', 1, 'number')).toBe(newest - 1);
+    expect(first.at('next')).toBe(newest - 1);
+    const second = await service.send('GET', `/v1/rounds?limit=2&before=${newest - 1}`);
+    expect(second.at('rounds', 0, 'number')).toBe(newest - 2);
+    expect(second.at('rounds', 0, 'root')).toBe(first.at('rounds', 1, 'previousRoot'));
+    expect((await service.send('GET', '/v1/rounds?before=1')).json).toEqual({ rounds: [] });
+    expect((await service.send('GET', '/v1/rounds?before=2&limit=1')).at('next')).toBeUndefined();
+    const one = await service.send('GET', `/v1/rounds/${newest}`);
+    expect(one.json).toMatchObject({ number: newest, beacons: [], anchors: [], root: first.at('rounds', 0, 'root') });
+    expect(one.at('leaves')).toHaveLength(Number(one.at('size')));
+    expect(String(one.at('leaves', 0))).toMatch(/^80/);
+    expect(String(one.at('leaves', 1))).toMatch(/^81/);
+  });
+
+  it.each([
+    ['/v1/rounds/0', 404, 'round-not-found'],
+    ['/v1/rounds/9007199254740991', 404, 'round-not-found'],
+    ['/v1/rounds/9007199254740992', 400, 'path-invalid'],
+    ['/v1/rounds/last', 400, 'path-invalid'],
+    ['/v1/rounds?before=x', 400, 'query-invalid'],
+    ['/v1/rounds?limit=0', 400, 'query-invalid'],
+    ['/v1/rounds?after=1', 400, 'query-invalid'],
+  ])('are not found at %s', async (path, status, code) => {
+    const answer = await service.send('GET', path);
+    expect([answer.status, answer.code]).toEqual([status, code]);
+  });
+});
+
+describe('verify', () => {
+  it('refutes another payload, and a receipt that breaks its format', async () => {
+    const log = await newLog();
+    const { json } = await receipt(log, 0);
+    const other = await verify({ receipt: json, payload: Buffer.from('other').toString('base64') });
+    expect([other.status, other.at('result')]).toEqual([200, 'refuted']);
+    const digest = createHash('sha256').update(`${log} 0`).digest('hex');
+    expect((await verify({ receipt: json, digest })).at('result')).toBe('unproven');
+    expect((await verify({ receipt: { format: 'antequem-receipt/v1' } })).at('result')).toBe('refuted');
+  });
+
+  it.each<[string, object, string]>([
+    ['no receipt', {}, 'verify-invalid'],
+    ['another thing', { receipt: 'hello' }, 'receipt-invalid'],
+    ['a field too many', { receipt: {}, rpc: 'http://127.0.0.1:1' }, 'verify-invalid'],
+    ['a payload that is no base64', { receipt: {}, payload: '###' }, 'base64-invalid'],
+    ['a digest that is none', { receipt: {}, digest: 'abc' }, 'digest-invalid'],
+    ['numbers', { receipt: {}, digest: 5, payload: [] }, 'verify-invalid'],
+    ['a list', [], 'verify-invalid'],
+  ])('is refused with %s', async (_, body, code) => {
+    const answer = await verify(body);
+    expect([answer.status, answer.code]).toEqual([400, code]);
+  });
+
+  it('is refused with a key that is none', async () => {
+    const { json } = await receipt(await newLog(1), 0);
+    const answer = await verify({ receipt: json, key: 'nonsense' });
+    expect([answer.status, answer.code]).toEqual([400, 'verifier-key']);
+  });
+
+  it.each([
+    ['deep nesting', `{"receipt":${'{"a":'.repeat(200_000)}1${'}'.repeat(200_000)}}`, [400]],
+    [
+      'deep nesting within a format',
+      `{"receipt":{"format":"antequem-receipt/v1","entry":${'['.repeat(200_000)}${']'.repeat(200_000)}}}`,
+      [200],
+    ],
+    [
+      'a long path',
+      `{"receipt":{"format":"antequem-receipt/v1","inclusion":{"treeSize":1,"path":[${'0,'.repeat(400_000)}0]}}}`,
+      [200],
+    ],
+    ['too long a body', `{"receipt":"${'x'.repeat(4 << 20)}"}`, [413]],
+  ])('comes through %s', async (_, body, statuses) => {
+    const { result, ms } = await timed(() => service.send('POST', '/v1/verify', { body }));
+    expect(statuses).toContain(result.status);
+    expect(ms).toBeLessThan(3_000);
+  });
+});

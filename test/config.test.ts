@@ -1,0 +1,188 @@
+import { describe, expect, it } from 'vitest';
+import { readConfig } from '../src/config.ts';
+
+const LEAST = { DATABASE_URL: 'postgres:///antequem', ORIGIN: 'log.example.org', LOG_SEED_FILE: '/run/secrets/seed' };
+const EVM = { EVM_RPC_URLS: 'https://one.test', EVM_CHAIN_ID: '1', EVM_PRIVATE_KEY_FILE: '/run/secrets/key' };
+
+/** The faults found, as they are reported. */
+function faultsOf(env: Record<string, string | undefined>): string[] {
+  try {
+    readConfig(env);
+    return [];
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'config-invalid' });
+    const [head, ...faults] = (error instanceof Error ? error.message : '').split('\n  ');
+    expect(head).toBe(`the configuration has ${faults.length} fault(s):`);
+    return faults;
+  }
+}
+
+describe('the configuration', () => {
+  it('needs three settings and has a default for every other', () => {
+    expect(readConfig(LEAST)).toEqual({
+      roles: ['api', 'worker'],
+      host: '127.0.0.1',
+      port: 3963,
+      open: false,
+      origin: 'log.example.org',
+      databaseUrl: 'postgres:///antequem',
+      redisUrl: null,
+      logSeedFile: '/run/secrets/seed',
+      roundInterval: 60_000,
+      roundEntries: 100_000,
+      roundHeartbeat: null,
+      reconcileInterval: 30_000,
+      evm: null,
+      logLevel: 'info',
+    });
+  });
+
+  it('is never open, whatever the environment says', () => {
+    expect(readConfig({ ...LEAST, OPEN: 'true', open: 'true' }).open).toBe(false);
+  });
+
+  it('takes an empty setting for none, and leaves alone what is not its own', () => {
+    expect(
+      readConfig({ ...LEAST, PORT: '', REDIS_URL: '', EVM_RPC_URLS: '', PATH: '/bin', NOTHING: undefined }),
+    ).toEqual(readConfig(LEAST));
+  });
+
+  it('reads every setting', () => {
+    const config = readConfig({
+      ...LEAST,
+      ...EVM,
+      ROLES: ' worker , api ',
+      HOST: '0.0.0.0',
+      PORT: '0',
+      ORIGIN: 'log.example.org:8443/prod',
+      DATABASE_URL: 'postgresql://user:secret@db/antequem',
+      REDIS_URL: 'rediss://cache:6380/1',
+      ROUND_INTERVAL: '250ms',
+      ROUND_ENTRIES: '1',
+      ROUND_HEARTBEAT: '24h',
+      RECONCILE_INTERVAL: '5m',
+      EVM_RPC_URLS: 'https://one.test, http://two.test:8545',
+      EVM_CONTRACT: '0x00000000000000000000000000000000000000Ff',
+      EVM_MODE: 'announce',
+      EVM_CONFIRMATIONS: '12',
+      EVM_MAX_FEE_GWEI: '0.05',
+      LOG_LEVEL: 'silent',
+    });
+    expect(config).toMatchObject({
+      roles: ['worker', 'api'],
+      host: '0.0.0.0',
+      port: 0,
+      origin: 'log.example.org:8443/prod',
+      redisUrl: 'rediss://cache:6380/1',
+      roundInterval: 250,
+      roundEntries: 1,
+      roundHeartbeat: 86_400_000,
+      reconcileInterval: 300_000,
+      logLevel: 'silent',
+    });
+    expect(config.evm).toEqual({
+      rpcUrls: ['https://one.test', 'http://two.test:8545'],
+      chainId: 1,
+      contract: '0x00000000000000000000000000000000000000Ff',
+      mode: 'announce',
+      keyFile: '/run/secrets/key',
+      confirmations: 12,
+      maxFeeGwei: 0.05,
+      ephemeral: false,
+    });
+  });
+
+  it('anchors by default where a chain is named', () => {
+    expect(readConfig({ ...LEAST, ...EVM }).evm).toEqual({
+      rpcUrls: ['https://one.test'],
+      chainId: 1,
+      contract: null,
+      mode: 'anchor',
+      keyFile: '/run/secrets/key',
+      confirmations: null,
+      maxFeeGwei: 100,
+      ephemeral: false,
+    });
+  });
+});
+
+describe('its faults', () => {
+  it('are reported all together', () => {
+    const env = {
+      PORT: 'x',
+      ROLES: 'api,cook,bake',
+      ROUND_INTERVAL: '5',
+      EVM_RPC_URLS: 'ftp://x',
+      LOG_LEVEL: 'loud',
+      REDIS_URL: 'http://x',
+    };
+    expect(faultsOf(env).sort()).toEqual([
+      'DATABASE_URL: must be set',
+      'EVM_CHAIN_ID: must be set beside EVM_RPC_URLS; no other chain is ever used',
+      'EVM_RPC_URLS: not a URL with http:// or https://',
+      'LOG_LEVEL: not a level: fatal, error, warn, info, debug, trace, silent',
+      'LOG_SEED_FILE: must be set',
+      'ORIGIN: must be set',
+      'PORT: not a port: 0 to 65535, 0 for any free one',
+      'REDIS_URL: not a URL with redis:// or rediss://',
+      'ROLES: not a list of roles: api, worker',
+      'ROUND_INTERVAL: not a duration: write 500ms, 30s, 10m or 24h',
+    ]);
+  });
+
+  it.each([
+    ['PORT', ['-1', '65536', '1.5', '0x50', '1e3', ' ', '80 ', 'http'], 'not a port: 0 to 65535, 0 for any free one'],
+    ['ROUND_ENTRIES', ['0', '-1', '1.5', 'many', ' 1', '9007199254740992'], 'not a whole number from 1 on'],
+    ['EVM_CONFIRMATIONS', ['0', 'finalized'], 'not a whole number from 1 on'],
+    ['ROUND_INTERVAL', ['5', '5 s', '-5s', '1.5s', 's', '5d', ' 5s'], 'not a duration: write 500ms, 30s, 10m or 24h'],
+    ['ROUND_INTERVAL', ['0s', '597h', '9999999999ms'], 'not from 1ms to 596h'],
+    ['RECONCILE_INTERVAL', ['0ms'], 'not from 1ms to 596h'],
+    ['ROUND_HEARTBEAT', ['never'], 'not a duration: write 500ms, 30s, 10m or 24h'],
+    ['ROLES', [',', 'API', 'api;worker'], 'not a list of roles: api, worker'],
+    [
+      'ORIGIN',
+      ['https://log.example.org', 'Log.example.org', 'log.example.org/', '-x', 'a b'],
+      'not a service origin: a host name in lower case without a scheme, such as log.example.org',
+    ],
+    ['DATABASE_URL', ['mysql://x', 'localhost'], 'not a URL with postgres://'],
+    ['REDIS_URL', ['redis', 'postgres://x'], 'not a URL with redis:// or rediss://'],
+    ['LOG_LEVEL', ['INFO'], 'not a level: fatal, error, warn, info, debug, trace, silent'],
+    ['EVM_CHAIN_ID', ['0', '0x1', '1.0', '-1', '9007199254740992'], 'not a chain id: a whole number from 1 on'],
+    ['EVM_CONTRACT', ['0x12', 'vitalik.eth', `0x${'g'.repeat(40)}`], 'not an address: 0x and 40 hex digits'],
+    ['EVM_MODE', ['both'], 'not a mode: anchor or announce'],
+    ['EVM_MAX_FEE_GWEI', ['-1', '1e3', 'Infinity', ' 5'], 'not a fee in gwei, such as 30 or 0.05'],
+    ['EVM_MAX_FEE_GWEI', ['0', '0.0'], 'must be above 0'],
+    ['EVM_RPC_URLS', ['one.test', 'https://one.test,ws://two.test'], 'not a URL with http:// or https://'],
+    ['EVM_RPC_URLS', [','], 'not a list of URLs with http:// or https://'],
+  ])('of %s', (name, values, fault) => {
+    for (const value of values) {
+      expect([value, faultsOf({ ...LEAST, ...EVM, [name]: value })]).toEqual([value, [`${name}: ${fault}`]]);
+    }
+  });
+
+  it('do not tell values, which may be secrets', () => {
+    const faults = faultsOf({
+      ...LEAST,
+      DATABASE_URL: 'pg://user:hunter2@db',
+      REDIS_URL: 'hunter2',
+      EVM_RPC_URLS: 'wss://x/hunter2',
+      PORT: 'hunter2',
+    });
+    expect(faults.length).toBeGreaterThan(3);
+    expect(faults.join('\n')).not.toContain('hunter2');
+  });
+});
+
+describe('a chain to anchor to', () => {
+  it('is whole or none', () => {
+    const { EVM_CHAIN_ID, EVM_PRIVATE_KEY_FILE, EVM_RPC_URLS } = EVM;
+    const chain = 'EVM_CHAIN_ID: must be set beside EVM_RPC_URLS; no other chain is ever used';
+    const key = 'EVM_PRIVATE_KEY_FILE: must be set beside EVM_RPC_URLS where a worker runs';
+    expect(faultsOf({ ...LEAST, EVM_RPC_URLS })).toEqual([chain, key]);
+    expect(faultsOf({ ...LEAST, EVM_RPC_URLS, EVM_CHAIN_ID })).toEqual([key]);
+    expect(faultsOf({ ...LEAST, EVM_RPC_URLS, EVM_CHAIN_ID, ROLES: 'api' })).toEqual([]);
+    expect(faultsOf({ ...LEAST, EVM_CHAIN_ID, EVM_PRIVATE_KEY_FILE })).toEqual([
+      'EVM_RPC_URLS: must be set beside EVM_CHAIN_ID, EVM_PRIVATE_KEY_FILE',
+    ]);
+  });
+});

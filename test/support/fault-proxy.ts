@@ -1,0 +1,94 @@
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+import pg from 'pg';
+
+/**
+ * What becomes of the next commit that comes through: `lost` never reaches the server, `unanswered` is done there and
+ * its answer is lost, `held` waits for `release`.
+ */
+export type Fault = 'lost' | 'unanswered' | 'held';
+
+const COMMIT = Buffer.from('COMMIT\0');
+
+/** A way to PostgreSQL on which connections break at the worst moment. */
+export class FaultProxy {
+  readonly url: string;
+  /** Each is used up by one commit. */
+  readonly faults: Fault[] = [];
+  /** How many commits came through or to grief. */
+  commits = 0;
+  readonly #server: ReturnType<typeof createServer>;
+  readonly #sockets = new Set<Socket>();
+  readonly #held: (() => void)[] = [];
+  #onHeld: () => void = () => {};
+
+  private constructor(server: ReturnType<typeof createServer>, url: string) {
+    this.#server = server;
+    this.url = url;
+  }
+
+  static async open(target: string): Promise<FaultProxy> {
+    const { host, port, user, password, database } = new pg.Client({ connectionString: target });
+    const server = createServer();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    const secret = typeof password === 'string' && password !== '' ? `:${encodeURIComponent(password)}` : '';
+    const proxy = new FaultProxy(server, `postgres://${user}${secret}@127.0.0.1:${address.port}/${database}`);
+    server.on('connection', (client) =>
+      proxy.#join(client, host.startsWith('/') ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host)),
+    );
+    return proxy;
+  }
+
+  /** Resolves once a commit is held. */
+  holding(): Promise<void> {
+    return this.#held.length > 0 ? Promise.resolve() : new Promise((resolve) => (this.#onHeld = resolve));
+  }
+
+  release(): void {
+    for (const send of this.#held.splice(0)) send();
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#server.close();
+    await once(this.#server, 'close');
+  }
+
+  #join(client: Socket, server: Socket): void {
+    let broken = false;
+    let unanswered = false;
+    const cut = (): void => {
+      broken = true;
+      client.destroy();
+      server.destroy();
+    };
+    for (const socket of [client, server]) {
+      this.#sockets.add(socket);
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        this.#sockets.delete(socket);
+        cut();
+      });
+    }
+    client.on('data', (data) => {
+      if (data.indexOf(COMMIT) < 0) return void server.write(data);
+      this.commits++;
+      const fault = this.faults.shift();
+      if (fault === 'lost') return cut();
+      if (fault === 'unanswered') unanswered = true;
+      if (fault === 'held') {
+        this.#held.push(() => server.write(data));
+        return this.#onHeld();
+      }
+      server.write(data);
+    });
+    server.on('data', (data) => {
+      // The answer to a commit names it; those to statements sent before it may come alone.
+      if (unanswered && data.indexOf(COMMIT) >= 0) cut();
+      if (!broken) client.write(data);
+    });
+  }
+}
