@@ -161,8 +161,8 @@ function composeApi(
 }
 
 /** Milliseconds from the close of a round to its anchor being final, as people may expect it. */
-function finalityDelay(evm: EvmConfig | null): number {
-  if (evm === null) return 0;
+function finalityDelay(evm: EvmConfig | null): number | null {
+  if (evm === null) return null;
   if (evm.ephemeral) return 2_000;
   // Ethereum makes final in two epochs of 6.4 minutes; blocks of other chains come faster than every 12 s.
   return evm.confirmations === null ? 15 * 60_000 : evm.confirmations * 12_000;

@@ -56,7 +56,10 @@ export class ApiKeys {
     logs: readonly string[] | null,
   ): Promise<{ key: ApiKey; token: string }> {
     if (!NAME.test(name)) {
-      throw new FormatError('key-name-invalid', 'a key needs a name of 1 to 200 characters, without control characters');
+      throw new FormatError(
+        'key-name-invalid',
+        'a key needs a name of 1 to 200 characters, without control characters',
+      );
     }
     if (scopes.length === 0 || scopes.some((scope) => !SCOPES.includes(scope))) {
       throw new FormatError('key-scopes-invalid', `a key needs scopes out of ${SCOPES.join(', ')}`);
@@ -125,10 +128,10 @@ export class ApiKeys {
   }
 }
 
-/** Whether a key may do this, to this log where it is about one. `admin` may do all. */
-export function permits(key: ApiKey, scope: Scope, log: string | null): boolean {
+/** Whether a key may do this, to this log where it is about one. `admin` may do all; `any` is what every key may. */
+export function permits(key: ApiKey, scope: Scope | 'any', log: string | null): boolean {
   if (key.logs !== null && (log === null || !key.logs.includes(log))) return false;
-  return key.scopes.includes(scope) || key.scopes.includes('admin');
+  return scope === 'any' || key.scopes.includes(scope) || key.scopes.includes('admin');
 }
 
 function hashSecret(secret: string): Buffer {

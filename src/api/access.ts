@@ -17,7 +17,7 @@ export class Gate {
   }
 
   /** Who asks, if that caller may do this to this log (null: to no log in particular, or to all of them). */
-  async admit(request: Request, scope: Scope, log: string | null): Promise<Caller> {
+  async admit(request: Request, scope: Scope | 'any', log: string | null): Promise<Caller> {
     const caller = await this.caller(request);
     if (caller !== 'anyone' && !permits(caller, scope, log)) {
       const what = log === null ? '' : ` on the log ${log}`;

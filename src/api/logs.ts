@@ -70,7 +70,8 @@ export function logRoutes(service: Service, gate: Gate): Router {
       response.json(await describe({ ...log, ...(await registry.head(log)) }));
     })
     .get('/v1/logs/:log', async (request, response) => {
-      await gate.admit(request, 'read', pathLogName(request));
+      // Who may append to a log may know whose key signs it; no digest is told here.
+      await gate.admit(request, 'any', pathLogName(request));
       const log = await pathLog(request, registry);
       response.json(await describe({ ...log, ...(await registry.head(log)) }));
     });

@@ -31,6 +31,9 @@ const STATUS: Readonly<Record<string, number>> = {
   'checkpoint-conflict': 503,
 };
 
+// What a client does well to wait for.
+const PASSING_CODES = new Set(['overloaded', 'clock-skew', 'idempotency-key-in-flight']);
+
 // SQLSTATE classes that pass by themselves: connection, resources, operator intervention, transaction rollback.
 const PASSING = /^(08|53|57|40)/;
 const NETWORK = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'ETIMEDOUT', 'EPIPE', 'EHOSTUNREACH', 'ENOTFOUND']);
@@ -42,7 +45,7 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof AntequemError) {
     const status = STATUS[error.code];
     if (status === undefined) return internal();
-    return new Problem(status, error.code, error.message, status === 503 ? { 'Retry-After': '1' } : {});
+    return new Problem(status, error.code, error.message, PASSING_CODES.has(error.code) ? { 'Retry-After': '1' } : {});
   }
   const { code, status, type, message } = fieldsOf(error);
   if (status === 413 || type === 'entity.too.large') {

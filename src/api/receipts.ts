@@ -103,10 +103,9 @@ export function hasReached(receipt: Receipt, stage: Stage): boolean {
   }
 }
 
-/** While something is pending: when the next stage is expected. */
-function withExpectation(receipt: Receipt, service: Service): Receipt {
-  if (hasReached(receipt, 'finalized')) return receipt;
-  const { roundInterval, finalityDelay, now } = service;
+/** While something is pending: when all that is configured is expected to have happened. */
+function withExpectation(receipt: Receipt, { roundInterval, finalityDelay, now }: Service): Receipt {
+  if (hasReached(receipt, 'finalized') || ('round' in receipt && finalityDelay === null)) return receipt;
   const closes = 'round' in receipt ? parseTime(receipt.round.closedAt) : now() + roundInterval;
-  return { ...receipt, expectedBy: formatTime(Math.max(closes + finalityDelay, now())) };
+  return { ...receipt, expectedBy: formatTime(Math.max(closes + (finalityDelay ?? 0), now())) };
 }

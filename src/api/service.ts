@@ -32,8 +32,8 @@ export interface Service {
   readonly open: boolean;
   /** Milliseconds between rounds. */
   readonly roundInterval: number;
-  /** Milliseconds from the close of a round to its first final anchor, as expected. */
-  readonly finalityDelay: number;
+  /** Milliseconds from the close of a round to its first final anchor, as expected; null: nothing is anchored. */
+  readonly finalityDelay: number | null;
   /** What an operator should know although all is ready. */
   readonly notices: readonly string[];
   /** Fires when the service is about to stop: what merely waits ends then. */

@@ -96,11 +96,15 @@ export class EntryReader {
     return encodeBundle(entries);
   }
 
-  /** Where a digest was logged, in no order, at most `limit` places. */
-  async locate(digest: Uint8Array, limit: number): Promise<{ log: string; index: number; receivedAt: number }[]> {
+  /** Where a digest was logged, in these logs or (null) in all, in no order, at most `limit` places. */
+  async locate(
+    digest: Uint8Array,
+    logs: readonly string[] | null,
+    limit: number,
+  ): Promise<{ log: string; index: number; receivedAt: number }[]> {
     const { rows } = await this.#database.query<{ log: string; index: number; received_at: number }>(
-      `SELECT l.origin AS log, e.index, e.received_at FROM entries e JOIN logs l ON l.id = e.log WHERE e.digest = $1 LIMIT $2`,
-      [digest, limit],
+      `SELECT l.origin AS log, e.index, e.received_at FROM entries e JOIN logs l ON l.id = e.log WHERE e.digest = $1 AND ($2::text[] IS NULL OR l.name = ANY ($2)) LIMIT $3`,
+      [digest, logs, limit],
     );
     return rows.map((row) => ({ log: row.log, index: row.index, receivedAt: row.received_at }));
   }

@@ -4,11 +4,11 @@ import type { Answer, SendOptions, TestService } from './service.ts';
 
 export const DIGEST = createHash('sha256').update('x').digest('hex');
 
-/** A request to the log `mine`, and what it takes: a scope on that log, on all logs, any key, or nothing. */
+/** A request to the log `mine`, and what it takes: a scope on that log, on all logs, any key of that log, any key, or nothing. */
 export interface Call {
   readonly method: string;
   readonly path: string;
-  readonly needs: Scope | 'any-key' | 'nothing';
+  readonly needs: Scope | 'any-key-of-it' | 'any-key' | 'nothing';
   readonly everyLog?: boolean;
   readonly body?: string | object;
 }
@@ -16,7 +16,7 @@ export interface Call {
 export const CALLS: readonly Call[] = [
   { method: 'PUT', path: '/v1/logs/mine', needs: 'admin' },
   { method: 'GET', path: '/v1/logs', needs: 'read' },
-  { method: 'GET', path: '/v1/logs/mine', needs: 'read' },
+  { method: 'GET', path: '/v1/logs/mine', needs: 'any-key-of-it' },
   { method: 'POST', path: '/v1/logs/mine/entries', needs: 'append', body: 'x' },
   { method: 'POST', path: '/v1/logs/mine/entries?split=lines', needs: 'append', body: 'x\ny' },
   { method: 'POST', path: '/v1/logs/mine/digests', needs: 'append', body: { digests: [DIGEST] } },
