@@ -1,4 +1,4 @@
-import { AntequemError } from '../core/errors.ts';
+import { AntequemError, FormatError } from '../core/errors.ts';
 import { type Database, transaction } from '../store/database.ts';
 import type { Appended, Effects, Log, Submission } from './log.ts';
 import type { Outcome } from './replay.ts';
@@ -45,9 +45,13 @@ export class Appender {
         new AntequemError('overloaded', 'too much is waiting to be appended: try again in a moment'),
       );
     }
+    if (submission.drafts.length === 0) {
+      return Promise.reject(new FormatError('batch-empty', 'there is nothing to append'));
+    }
+    const prepared = prepare(log, submission, this.sequencing.effects);
     this.#queuedBytes += bytes;
     return new Promise((resolve, reject) => {
-      const waiting = { prepared: prepare(log, submission, this.sequencing.effects), bytes, resolve, reject };
+      const waiting = { prepared, bytes, resolve, reject };
       const queue = this.#queues.get(log.id);
       if (queue !== undefined) {
         queue.push(waiting);

@@ -110,7 +110,9 @@ async function readAppended(tx: Transaction, log: Log, record: Record, stretches
     return { refused: new AntequemError('log-damaged', `entry ${last} of ${log.name} is gone: run an audit`) };
   }
   if (row.digest === null) {
-    return { refused: new AntequemError('entry-erased', `entry ${last} of ${log.name} was erased: its digest is gone`) };
+    return {
+      refused: new AntequemError('entry-erased', `entry ${last} of ${log.name} was erased: its digest is gone`),
+    };
   }
   const appended = {
     index: record.first_index,

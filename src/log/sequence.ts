@@ -60,7 +60,7 @@ export async function sequence(
   const locked = await tx.query<HeadRow>({
     name: 'lock-head',
     text: `SELECT size, last_leaf, last_received_at, (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS database_now
-           FROM logs WHERE id = $1 FOR UPDATE`,
+           FROM logs WHERE id = $1 FOR NO KEY UPDATE`,
     values: [log.id],
   });
   const head = locked.rows[0];

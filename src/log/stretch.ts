@@ -1,5 +1,5 @@
 import { AntequemError } from '../core/errors.ts';
-import type { Database, Queryable } from '../store/database.ts';
+import { type Database, type Queryable, transaction } from '../store/database.ts';
 
 const FIRST = 64;
 const LARGEST = 65_536;
@@ -86,22 +86,14 @@ export class Stretches {
 
 /** Opens the next segment unless another process just did. */
 export async function openSegment(database: Database): Promise<void> {
-  const client = await database.connect();
-  try {
-    await client.query('BEGIN');
-    await client.query('SELECT pg_advisory_xact_lock(0x736567)');
-    const { rows } = await client.query<{ id: number; reserved: number }>(
+  await transaction(database, async (tx) => {
+    await tx.query('SELECT pg_advisory_xact_lock(0x736567)');
+    const { rows } = await tx.query<{ id: number; reserved: number }>(
       'SELECT id, reserved FROM segments ORDER BY id DESC LIMIT 1',
     );
     const last = rows[0];
     if (last === undefined || last.reserved + LARGEST > SEGMENT_CAPACITY) {
-      await client.query('SELECT open_segment($1)', [(last?.id ?? 0) + 1]);
+      await tx.query('SELECT open_segment($1)', [(last?.id ?? 0) + 1]);
     }
-    await client.query('COMMIT');
-  } catch (error) {
-    await client.query('ROLLBACK').catch(() => {});
-    throw error;
-  } finally {
-    client.release();
-  }
+  });
 }

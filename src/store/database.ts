@@ -34,6 +34,8 @@ export function openDatabase(url: string, options: { connections?: number; name?
   const pool = new pg.Pool(config);
   // An idle connection that dies is replaced when next needed; without a listener it would end the process.
   pool.on('error', () => {});
+  // The same for one that dies between leaving the pool and reaching whoever asked for it: what is sent on it next fails.
+  pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }
 
@@ -55,14 +57,17 @@ export async function transaction<T>(
   };
   tx.on('error', onError);
   const statements: Promise<unknown>[] = [];
+  const failures: unknown[] = [];
   const defer: Defer = (statement) => {
-    statement.catch(() => {});
+    statement.catch((error: unknown) => failures.push(error));
     statements.push(statement);
   };
   try {
     // Not waited for: the first statement of the work goes out with it.
     defer(tx.query('BEGIN'));
     const result = await work(tx, defer);
+    // One that failed before it was sent is not known to the server, which would commit the others without it.
+    if (failures.length > 0) throw failures[0];
     const end = tx.query('COMMIT');
     await inOrder([...statements, end]);
     // COMMIT of a failed transaction does not fail: it says ROLLBACK.

@@ -9,6 +9,8 @@ const LOCK = 0x616e7465;
 /** Brings the database to the newest schema: every numbered file not yet run, in order, each in its transaction. */
 export async function migrate(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url, application_name: 'antequem migrate' });
+  // A connection that dies fails the query under way; without a listener it would end the process besides.
+  client.on('error', () => {});
   await client.connect();
   try {
     await client.query('SELECT pg_advisory_lock($1)', [LOCK]);

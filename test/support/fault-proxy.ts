@@ -10,6 +10,14 @@ export type Fault = 'lost' | 'unanswered' | 'held';
 
 const COMMIT = Buffer.from('COMMIT\0');
 
+const READY = Buffer.from('Z\0\0\0\x05I');
+/** An ErrorResponse as of pg_terminate_backend. */
+const ENDED = ((fields: Buffer): Buffer => {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(fields.length + 4);
+  return Buffer.concat([Buffer.from('E'), length, fields]);
+})(Buffer.from('SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0'));
+
 /** A way to PostgreSQL on which connections break at the worst moment. */
 export class FaultProxy {
   readonly url: string;
@@ -17,6 +25,8 @@ export class FaultProxy {
   readonly faults: Fault[] = [];
   /** How many commits came through or to grief. */
   commits = 0;
+  /** So many new connections are ended by the server the moment they are ready, in the same breath. */
+  endings = 0;
   readonly #server: ReturnType<typeof createServer>;
   readonly #sockets = new Set<Socket>();
   readonly #held: (() => void)[] = [];
@@ -86,6 +96,11 @@ export class FaultProxy {
       server.write(data);
     });
     server.on('data', (data) => {
+      if (this.endings > 0 && data.subarray(-READY.length).equals(READY)) {
+        this.endings--;
+        client.end(Buffer.concat([data, ENDED]));
+        return;
+      }
       // The answer to a commit names it; those to statements sent before it may come alone.
       if (unanswered && data.indexOf(COMMIT) >= 0) cut();
       if (!broken) client.write(data);
