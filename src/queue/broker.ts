@@ -1,10 +1,16 @@
 // BullMQ, on PostgreSQL or on Redis: the only file that knows it.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   Queue as BullQueue,
+  type ConnectionOptions,
   createPostgresBackend,
   DelayedError,
+  type IQueueBackend,
   type Job,
+  type JobProgress,
+  type PostgresConnectionOptions,
+  type PostgresQueueBackend,
   type QueueOptions,
   Worker,
   type WorkerOptions,
@@ -38,6 +44,8 @@ const WORKER = { lockDuration: 6_000, stalledInterval: 3_000, maxStalledCount: 1
 const SCHEMA = 'antequem_queue';
 const PREFIX = 'antequem';
 const NAME = 'wake';
+/** Milliseconds between tries of what failed for want of the database. */
+const RETRY_MS = 500;
 
 type OnError = (error: Error) => void;
 
@@ -52,7 +60,7 @@ export async function postgresBroker(url: string, onError: OnError): Promise<Bro
     connectionTimeoutMillis: 5_000,
   });
   // A queue that could not connect at first never does: so the first one is waited for, and says what is wrong.
-  const first = new BullQueue('rounds', { connection: connection(1) }, createPostgresBackend);
+  const first = new BullQueue('rounds', { connection: connection(1) }, guardedBackend);
   first.on('error', onError);
   try {
     await first.waitUntilReady();
@@ -61,15 +69,18 @@ export async function postgresBroker(url: string, onError: OnError): Promise<Bro
   }
   return {
     produce: (lane) =>
-      producer(new BullQueue(lane, { connection: connection(2), ...queueOptions() }, createPostgresBackend), onError),
+      producer(
+        renewed(() => new BullQueue(lane, { connection: connection(2), ...queueOptions() }, guardedBackend), onError),
+      ),
     consume: (lane, handler, concurrency) =>
-      consumer(
-        new Worker(
-          lane,
-          (job, token) => handle(job, token, handler),
-          { connection: connection(4), ...workerOptions(concurrency) },
-          createPostgresBackend,
-        ),
+      persistent(
+        () =>
+          new PatientWorker<PostgresQueueBackend, PostgresConnectionOptions>(
+            lane,
+            (job, token) => handle(job, token, handler),
+            { connection: connection(4), ...workerOptions(concurrency), autorun: false },
+            guardedBackend,
+          ),
         onError,
       ),
     close: async () => {},
@@ -81,25 +92,22 @@ export function redisBroker(url: string, onError: OnError): Broker {
   const retryStrategy = (times: number): number => Math.min(100 * 2 ** Math.min(times, 10), 5_000);
   const options = { url, maxRetriesPerRequest: null, retryStrategy };
   return {
-    produce: (lane) =>
-      producer(
-        // Commands for a Redis that is away fail at once: kept, they would fill the memory.
-        new BullQueue(lane, {
-          connection: { ...options, enableOfflineQueue: false },
-          prefix: PREFIX,
-          ...queueOptions(),
-        }),
-        onError,
-      ),
-    consume: (lane, handler, concurrency) =>
-      consumer(
-        new Worker(lane, (job, token) => handle(job, token, handler), {
-          connection: options,
-          prefix: PREFIX,
-          ...workerOptions(concurrency),
-        }),
-        onError,
-      ),
+    produce: (lane) => {
+      // Commands for a Redis that is away fail at once: kept, they would fill the memory.
+      const connection = { ...options, enableOfflineQueue: false };
+      const queue = new BullQueue(lane, { connection, prefix: PREFIX, ...queueOptions() });
+      queue.on('error', onError);
+      return producer({ use: async () => queue, close: () => queue.close() });
+    },
+    consume: (lane, handler, concurrency) => {
+      const worker = new PatientWorker(lane, (job, token) => handle(job, token, handler), {
+        connection: options,
+        prefix: PREFIX,
+        ...workerOptions(concurrency),
+      });
+      worker.on('error', onError);
+      return { close: () => worker.close() };
+    },
     close: async () => {},
   };
 }
@@ -120,33 +128,114 @@ async function handle(job: Job<WakeData>, token: string | undefined, handler: Wa
   throw new DelayedError();
 }
 
-type AnyQueue = Pick<BullQueue, 'addBulk' | 'getJobScheduler' | 'upsertJobScheduler' | 'close'> & Listening;
-type AnyWorker = Pick<Worker, 'close'> & Listening;
+type AnyQueue = Pick<BullQueue, 'addBulk' | 'getJobScheduler' | 'upsertJobScheduler' | 'waitUntilReady' | 'close'> &
+  Listening;
+type AnyWorker = Pick<Worker, 'waitUntilReady' | 'run' | 'close'> & Listening;
 
 interface Listening {
   on(event: 'error', listener: OnError): unknown;
 }
 
-function producer(queue: AnyQueue, onError: OnError): LaneProducer {
-  queue.on('error', onError);
+/** A connection that dies at an unlucky moment would end the process: each has a listener from its birth. */
+const guardedBackend: typeof createPostgresBackend = (name, options, factory) => {
+  const backend = createPostgresBackend(name, options, factory);
+  backend.connection.pool.on('connect', (client) => client.on('error', () => {}));
+  return backend;
+};
+
+/** Where asking for a job fails, BullMQ asks again at once, and a failure that takes no time would starve the process. */
+class PatientWorker<B extends IQueueBackend = IQueueBackend, C = ConnectionOptions> extends Worker<
+  WakeData,
+  unknown,
+  string,
+  B,
+  JobProgress,
+  C
+> {
+  protected override async moveToActive(token: string, name?: string): Promise<Job<WakeData, unknown, string>> {
+    try {
+      return await super.moveToActive(token, name);
+    } catch (error) {
+      await sleep(RETRY_MS);
+      throw error;
+    }
+  }
+}
+
+interface Producing {
+  use(): Promise<AnyQueue>;
+  close(): Promise<void>;
+}
+
+// BullMQ on PostgreSQL remembers for ever that it could not connect at first: what failed so is made anew.
+
+/** A queue that is made when first needed, and again where it did not get ready. */
+function renewed(open: () => AnyQueue, onError: OnError): Producing {
+  let opening: Promise<AnyQueue> | null = null;
+  const start = async (): Promise<AnyQueue> => {
+    const queue = open();
+    queue.on('error', onError);
+    try {
+      await queue.waitUntilReady();
+      return queue;
+    } catch (error) {
+      opening = null;
+      await queue.close().catch(() => {});
+      throw error;
+    }
+  };
+  return {
+    use: () => {
+      opening ??= start();
+      return opening;
+    },
+    close: async () => (await opening?.catch(() => null))?.close(),
+  };
+}
+
+/** A worker that begins once it is ready, tried until it is. */
+function persistent(open: () => AnyWorker, onError: OnError): LaneConsumer {
+  const closing = new AbortController();
+  const begin = async (): Promise<AnyWorker | null> => {
+    while (!closing.signal.aborted) {
+      const worker = open();
+      worker.on('error', onError);
+      try {
+        await worker.waitUntilReady();
+        worker.run().catch(onError);
+        return worker;
+      } catch {
+        await worker.close().catch(() => {});
+        await sleep(RETRY_MS, undefined, { signal: closing.signal }).catch(() => {});
+      }
+    }
+    return null;
+  };
+  const begun = begin();
+  return {
+    close: async () => {
+      closing.abort();
+      await (await begun)?.close();
+    },
+  };
+}
+
+function producer(queue: Producing): LaneProducer {
   return {
     async add(wakeups) {
-      await queue.addBulk(
+      const ready = await queue.use();
+      await ready.addBulk(
         wakeups.map(({ id, data, delay = 0 }) => ({ name: NAME, data, opts: { ...JOB, jobId: id, delay } })),
       );
     },
     async assertSchedule({ id, data }, periodMs) {
-      const schedule = await queue.getJobScheduler(id);
+      const ready = await queue.use();
+      const schedule = await ready.getJobScheduler(id);
       // Overdue by more than a lock lasts: its next job was lost, and without that it makes no other.
       const overdue = Date.now() - (schedule?.next ?? 0) > periodMs + 2 * WORKER.lockDuration;
       if (schedule !== undefined && Number(schedule.every) === periodMs && !overdue) return;
-      await queue.upsertJobScheduler(id, { every: periodMs }, { name: NAME, data, opts: JOB });
+      await ready.upsertJobScheduler(id, { every: periodMs }, { name: NAME, data, opts: JOB });
     },
     close: () => queue.close(),
   };
-}
-
-function consumer(worker: AnyWorker, onError: OnError): LaneConsumer {
-  worker.on('error', onError);
-  return { close: () => worker.close() };
 }
