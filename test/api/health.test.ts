@@ -62,7 +62,7 @@ describe('a service whose database', () => {
     const body = `${'x'.repeat(100)}\n`.repeat(5_000);
     let broken = 0;
     for (let i = 0; ; i++) {
-      expect(i).toBeLessThan(30);
+      expect(i).toBeLessThan(150);
       const sent = service.send('POST', '/v1/logs/demo/entries?split=lines', { body, headers });
       // A little later each time, so that it meets every stage of the commit.
       await sleep(4 * i);
