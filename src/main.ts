@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { parseUnits } from 'ethers';
-import type { Logger } from 'pino';
+import { type Logger, pino } from 'pino';
 import { ApiKeys } from './access/keys.ts';
 import { anchorStates, readAnchors } from './anchor/anchors.ts';
 import { requestRound } from './anchor/jobs.ts';
@@ -12,23 +11,23 @@ import { startWorker } from './anchor/worker.ts';
 import { createApp } from './api/app.ts';
 import { listen } from './api/server.ts';
 import type { Service } from './api/service.ts';
-import { type Config, type EvmConfig, isLoopback } from './config.ts';
+import { type Config, isLoopback } from './config.ts';
 import { AntequemError } from './core/errors.ts';
 import type { Anchor } from './core/receipt.ts';
-import { claimDeclaration } from './evm/account.ts';
-import { ANCHOR_ADDRESS } from './evm/anchor-contract.ts';
 import { rpcSource } from './evm/rpc-source.ts';
-import { keySigner } from './evm/signer.ts';
-import { EvmTarget } from './evm/target.ts';
 import { Appender } from './log/appender.ts';
 import { EntryReader } from './log/entries.ts';
+import { Guard } from './log/guard.ts';
 import type { Effects } from './log/log.ts';
 import { Publisher } from './log/publish.ts';
+import type { PublishedStore } from './log/published.ts';
+import { PublishedFile } from './log/published-file.ts';
+import { PublishedRedis } from './log/published-redis.ts';
 import { Registry } from './log/registry.ts';
 import { purgeKeys } from './log/replay.ts';
 import { LogSeed } from './log/seed.ts';
-import { recordedTransaction } from './log/system.ts';
 import { TileStore } from './log/tilestore.ts';
+import { compareRounds, finalityDelay, openTarget } from './open-target.ts';
 import { openQueue, type Queue } from './queue/queue.ts';
 import { type Database, openDatabase } from './store/database.ts';
 import { migrate } from './store/migrate.ts';
@@ -44,12 +43,21 @@ export interface Foundation {
   readonly appender: Appender;
   readonly publisher: Publisher;
   readonly keys: ApiKeys;
+  readonly guard: Guard;
+  close(): Promise<void>;
 }
 
-/** Brings the database up to date and opens the logs on it. */
+export interface FoundationOptions {
+  readonly logger?: Logger;
+  /** Whether the database is compared with what was published before anything else. Default: it is. */
+  readonly compare?: boolean;
+}
+
+/** Brings the database up to date, opens the logs on it and compares it with what was published. */
 export async function openFoundation(
-  config: Pick<Config, 'databaseUrl' | 'origin' | 'logSeedFile'>,
+  config: Pick<Config, 'databaseUrl' | 'origin' | 'logSeedFile' | 'guardFile' | 'redisUrl'>,
   effects: Effects,
+  { logger = pino({ level: 'silent' }), compare = true }: FoundationOptions = {},
 ): Promise<Foundation> {
   const seed = LogSeed.parse(
     await readSecret(
@@ -60,16 +68,31 @@ export async function openFoundation(
   );
   await migrate(config.databaseUrl);
   const database = openDatabase(config.databaseUrl);
-  try {
-    const appender = new Appender(database, effects);
-    const registry = await Registry.open(database, config.origin, seed, appender.sequencing);
-    const publisher = new Publisher(database, registry, effects.now);
-    const keys = new ApiKeys(database, registry.system, appender.sequencing);
-    return { database, registry, appender, publisher, keys };
-  } catch (error) {
+  const appender = new Appender(database, effects);
+  const { sequencing } = appender;
+  const { standing, stretches } = sequencing;
+  const store = openPublished(config);
+  const guard = new Guard({ database, serviceOrigin: config.origin, store, standing, stretches, logger });
+  const close = async (): Promise<void> => {
+    await guard.close();
     await database.end();
+  };
+  try {
+    if (compare) await guard.compare();
+    const registry = await Registry.open(database, config.origin, seed, sequencing);
+    const publisher = new Publisher(database, registry, effects.now, { guard });
+    const keys = new ApiKeys(database, registry.system, sequencing);
+    return { database, registry, appender, publisher, keys, guard, close };
+  } catch (error) {
+    await close();
     throw error;
   }
+}
+
+/** Where it is recorded what was published: the file, else Redis, else nowhere. */
+function openPublished({ guardFile, redisUrl }: Pick<Config, 'guardFile' | 'redisUrl'>): PublishedStore | null {
+  if (guardFile !== null) return new PublishedFile(guardFile);
+  return redisUrl === null ? null : new PublishedRedis(redisUrl);
 }
 
 /** A secret out of a file, white space around it aside. */
@@ -101,8 +124,9 @@ export interface ServeOptions {
  */
 export async function serve(config: Config, logger: Logger, options: ServeOptions = {}): Promise<Running> {
   const effects = options.effects ?? realEffects;
-  const foundation = await openFoundation(config, effects);
-  const stops: (() => Promise<void>)[] = [() => foundation.database.end()];
+  const foundation = await openFoundation(config, effects, { logger });
+  const stops: (() => Promise<void>)[] = [() => foundation.close()];
+  foundation.guard.watch(config.reconcileInterval);
   const stopping = new AbortController();
   const stop = async (): Promise<void> => {
     stopping.abort();
@@ -123,7 +147,10 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
     const progress = Progress.listen(config.databaseUrl);
     stops.push(() => progress.close());
     const service = composeApi(config, foundation, { progress, stopping: stopping.signal, logger, effects });
-    const server = await listen(createApp(service, (config.evm?.rpcUrls ?? []).map(rpcSource)), config);
+    const server = await listen(
+      createApp(service, config.targets.flatMap(({ rpcUrls }) => rpcUrls).map(rpcSource)),
+      config,
+    );
     stops.push(() => server.close());
     return { url: server.url, stop };
   } catch (error) {
@@ -155,17 +182,23 @@ function composeApi(
     now: effects.now,
     open: config.open,
     roundInterval: config.roundInterval,
-    finalityDelay: finalityDelay(config.evm),
-    notices: config.evm === null ? ['no chain is configured: rounds are closed and not anchored'] : [],
+    finalityDelay: finalityDelay(config.targets),
+    notices: () => noticesOf(config, foundation.guard),
   };
 }
 
-/** Milliseconds from the close of a round to its anchor being final, as people may expect it. */
-function finalityDelay(evm: EvmConfig | null): number | null {
-  if (evm === null) return null;
-  if (evm.ephemeral) return 2_000;
-  // Ethereum makes final in two epochs of 6.4 minutes; blocks of other chains come faster than every 12 s.
-  return evm.confirmations === null ? 15 * 60_000 : evm.confirmations * 12_000;
+/** What an operator should know although all is ready. */
+function noticesOf({ targets }: Config, { standing, store }: Guard): string[] {
+  const notices: string[] = [];
+  if (standing.finding !== null) notices.push(standing.finding.message);
+  if (targets.length === 0) notices.push('no chain is configured: rounds are closed and not anchored');
+  if (store === null) {
+    notices.push(
+      'what is published is recorded in the database alone: whether that was set back shows only where it was anchored; ' +
+        'set LOG_GUARD_FILE or REDIS_URL',
+    );
+  }
+  return notices;
 }
 
 /** Asks for a round ahead of its time whenever so many entries were appended. */
@@ -187,9 +220,13 @@ async function startAnchoring(
   logger: Logger,
   options: ServeOptions,
 ): Promise<() => Promise<void>> {
-  const { database, registry, appender, publisher } = foundation;
+  const { database, registry, appender, publisher, guard } = foundation;
   const { now } = options.effects ?? realEffects;
-  const targets = config.evm === null ? [] : [await openTarget(config.evm, foundation, logger, options)];
+  const outside = { now, logger, ensureContract: options.ensureContract };
+  const opened = await Promise.all(
+    config.targets.map(async (evm) => ({ evm, target: await openTarget(evm, foundation, outside) })),
+  );
+  const targets = opened.map(({ target }) => target);
   const closing: RoundClosing = {
     database,
     registry,
@@ -200,8 +237,14 @@ async function startAnchoring(
       return blocks.filter((block) => block !== null);
     },
     heartbeat: config.roundHeartbeat,
+    guard,
   };
   const { roundInterval, reconcileInterval } = config;
+  const compare = async (): Promise<void> => {
+    await Promise.all(opened.map(({ evm, target }) => compareRounds(evm, target, foundation, outside)));
+  };
+  await compare();
+  const comparing = setInterval(() => void compare().catch(() => {}), reconcileInterval).unref();
   const worker = await startWorker({
     database,
     queue,
@@ -211,44 +254,17 @@ async function startAnchoring(
     reconcileInterval,
     now,
     logger,
+    guard,
   });
   const purging = setInterval(() => {
     purgeKeys(database, now()).catch((error: unknown) => logger.warn({ err: error }, 'old idempotency keys stay'));
   }, 3_600_000);
   return async () => {
     clearInterval(purging);
+    clearInterval(comparing);
     await worker.stop();
     for (const target of targets) target.close();
   };
-}
-
-async function openTarget(
-  evm: EvmConfig,
-  { database, registry, appender }: Foundation,
-  logger: Logger,
-  { effects = realEffects, ensureContract }: ServeOptions,
-): Promise<EvmTarget> {
-  const { now } = effects;
-  return new EvmTarget({
-    name: `evm-${evm.chainId}`,
-    chainId: evm.chainId,
-    rpcUrls: evm.rpcUrls,
-    contract: evm.contract ?? ANCHOR_ADDRESS,
-    mode: evm.mode,
-    signer: keySigner(await readSecret(evm.keyFile, 'EVM_PRIVATE_KEY_FILE', 'a file with 0x and 64 hex digits')),
-    ...(evm.confirmations === null ? {} : { finality: { by: 'depth', blocks: evm.confirmations } }),
-    ephemeral: evm.ephemeral,
-    caps: { maxFee: parseUnits(String(evm.maxFeeGwei), 'gwei'), priorityFee: parseUnits('3', 'gwei') },
-    database,
-    now,
-    logger,
-    declareSender: ({ chain, address }) =>
-      recordedTransaction(database, registry.system, appender.sequencing, async (tx) => {
-        const claimed = await claimDeclaration(tx, { chain, address }, now());
-        return { result: undefined, acts: claimed ? [{ act: 'sender-declared', chain, address }] : [] };
-      }),
-    ...(ensureContract === undefined ? {} : { ensureContract }),
-  });
 }
 
 /** Fail closed: what can be reached from elsewhere asks for a key, so there must be one. */

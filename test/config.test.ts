@@ -28,11 +28,12 @@ describe('the configuration', () => {
       databaseUrl: 'postgres:///antequem',
       redisUrl: null,
       logSeedFile: '/run/secrets/seed',
+      guardFile: null,
       roundInterval: 60_000,
       roundEntries: 100_000,
       roundHeartbeat: null,
       reconcileInterval: 30_000,
-      evm: null,
+      targets: [],
       logLevel: 'info',
     });
   });
@@ -66,6 +67,10 @@ describe('the configuration', () => {
       EVM_MODE: 'announce',
       EVM_CONFIRMATIONS: '12',
       EVM_MAX_FEE_GWEI: '0.05',
+      EVM_MAX_PRIORITY_FEE_GWEI: '0.000000001',
+      EVM_DAILY_BUDGET: '0.25',
+      EVM_REPLACE_AFTER: '90s',
+      EVM_LOW_BALANCE: '1',
       LOG_LEVEL: 'silent',
     });
     expect(config).toMatchObject({
@@ -80,29 +85,43 @@ describe('the configuration', () => {
       reconcileInterval: 300_000,
       logLevel: 'silent',
     });
-    expect(config.evm).toEqual({
-      rpcUrls: ['https://one.test', 'http://two.test:8545'],
-      chainId: 1,
-      contract: '0x00000000000000000000000000000000000000Ff',
-      mode: 'announce',
-      keyFile: '/run/secrets/key',
-      confirmations: 12,
-      maxFeeGwei: 0.05,
-      ephemeral: false,
-    });
+    expect(config.targets).toEqual([
+      {
+        name: 'evm-1',
+        rpcUrls: ['https://one.test', 'http://two.test:8545'],
+        chainId: 1,
+        contract: '0x00000000000000000000000000000000000000Ff',
+        mode: 'announce',
+        key: { file: '/run/secrets/key' },
+        confirmations: 12,
+        maxFee: 50_000_000n,
+        maxPriorityFee: 1n,
+        dailyBudget: 250_000_000_000_000_000n,
+        replaceAfter: 90_000,
+        lowBalance: 10n ** 18n,
+        ephemeral: false,
+      },
+    ]);
   });
 
   it('anchors by default where a chain is named', () => {
-    expect(readConfig({ ...LEAST, ...EVM }).evm).toEqual({
-      rpcUrls: ['https://one.test'],
-      chainId: 1,
-      contract: null,
-      mode: 'anchor',
-      keyFile: '/run/secrets/key',
-      confirmations: null,
-      maxFeeGwei: 100,
-      ephemeral: false,
-    });
+    expect(readConfig({ ...LEAST, ...EVM }).targets).toEqual([
+      {
+        name: 'evm-1',
+        rpcUrls: ['https://one.test'],
+        chainId: 1,
+        contract: null,
+        mode: 'anchor',
+        key: { file: '/run/secrets/key' },
+        confirmations: null,
+        maxFee: 100_000_000_000n,
+        maxPriorityFee: 3_000_000_000n,
+        dailyBudget: null,
+        replaceAfter: 180_000,
+        lowBalance: null,
+        ephemeral: false,
+      },
+    ]);
   });
 });
 
@@ -152,6 +171,10 @@ describe('its faults', () => {
     ['EVM_MODE', ['both'], 'not a mode: anchor or announce'],
     ['EVM_MAX_FEE_GWEI', ['-1', '1e3', 'Infinity', ' 5'], 'not a fee in gwei, such as 30 or 0.05'],
     ['EVM_MAX_FEE_GWEI', ['0', '0.0'], 'must be above 0'],
+    ['EVM_MAX_PRIORITY_FEE_GWEI', ['0.0000000001'], 'not a fee in gwei, such as 30 or 0.05'],
+    ['EVM_DAILY_BUDGET', ['1 ETH', '-1', '.5'], "not an amount of the chain's coin, such as 0.25"],
+    ['EVM_LOW_BALANCE', ['0'], 'must be above 0'],
+    ['EVM_REPLACE_AFTER', ['3'], 'not a duration: write 500ms, 30s, 10m or 24h'],
     ['EVM_RPC_URLS', ['one.test', 'https://one.test,ws://two.test'], 'not a URL with http:// or https://'],
     ['EVM_RPC_URLS', [','], 'not a list of URLs with http:// or https://'],
   ])('of %s', (name, values, fault) => {
@@ -177,12 +200,24 @@ describe('a chain to anchor to', () => {
   it('is whole or none', () => {
     const { EVM_CHAIN_ID, EVM_PRIVATE_KEY_FILE, EVM_RPC_URLS } = EVM;
     const chain = 'EVM_CHAIN_ID: must be set beside EVM_RPC_URLS; no other chain is ever used';
-    const key = 'EVM_PRIVATE_KEY_FILE: must be set beside EVM_RPC_URLS where a worker runs';
+    const key = 'EVM_PRIVATE_KEY_FILE: must be set beside EVM_RPC_URLS where a worker runs, or EVM_KEYSTORE_FILE';
     expect(faultsOf({ ...LEAST, EVM_RPC_URLS })).toEqual([chain, key]);
     expect(faultsOf({ ...LEAST, EVM_RPC_URLS, EVM_CHAIN_ID })).toEqual([key]);
     expect(faultsOf({ ...LEAST, EVM_RPC_URLS, EVM_CHAIN_ID, ROLES: 'api' })).toEqual([]);
     expect(faultsOf({ ...LEAST, EVM_CHAIN_ID, EVM_PRIVATE_KEY_FILE })).toEqual([
       'EVM_RPC_URLS: must be set beside EVM_CHAIN_ID, EVM_PRIVATE_KEY_FILE',
+    ]);
+  });
+
+  it('is paid for with one key', () => {
+    const { EVM_PRIVATE_KEY_FILE, ...rest } = { ...LEAST, ...EVM };
+    const keystore = { ...rest, EVM_KEYSTORE_FILE: '/run/keystore', EVM_KEYSTORE_PASSWORD_FILE: '/run/password' };
+    expect(readConfig(keystore).targets[0]?.key).toEqual({ keystore: '/run/keystore', passwordFile: '/run/password' });
+    expect(faultsOf({ ...keystore, EVM_PRIVATE_KEY_FILE })).toEqual([
+      'EVM_KEYSTORE_FILE: cannot be set beside EVM_PRIVATE_KEY_FILE',
+    ]);
+    expect(faultsOf({ ...rest, EVM_KEYSTORE_FILE: '/run/keystore' })).toEqual([
+      'EVM_KEYSTORE_PASSWORD_FILE: must be set beside EVM_KEYSTORE_FILE, and nowhere else',
     ]);
   });
 });

@@ -25,6 +25,7 @@ function localConfig({ dataDir, databaseUrl, evmRpcUrl, chainId, port }: Ground)
     DATABASE_URL: databaseUrl,
     ORIGIN: 'antequem.local',
     LOG_SEED_FILE: secretFile(dataDir, 'log-seed', () => randomBytes(32).toString('hex')),
+    LOG_GUARD_FILE: join(dataDir, 'published'),
     PORT: String(port),
     ROUND_INTERVAL: '2s',
     RECONCILE_INTERVAL: '5s',
@@ -33,7 +34,7 @@ function localConfig({ dataDir, databaseUrl, evmRpcUrl, chainId, port }: Ground)
     EVM_PRIVATE_KEY_FILE: secretFile(dataDir, 'evm-key', () => LOCAL_CHAIN_KEY),
     ...(process.env.REDIS_URL ? { REDIS_URL: process.env.REDIS_URL } : {}),
   });
-  return { ...config, open: true, evm: config.evm === null ? null : { ...config.evm, ephemeral: true } };
+  return { ...config, open: true, targets: config.targets.map((target) => ({ ...target, ephemeral: true })) };
 }
 
 /** The name of a file that nobody else can read; made with this content where it is not there. */

@@ -75,7 +75,8 @@ export class ApiKeys {
         'INSERT INTO api_keys (id, name, secret_hash, scopes, logs, created_at) VALUES ($1, $2, $3, $4, $5, $6)',
         [id, name, hashSecret(secret), scopes, logs, createdAt],
       );
-      return { result: undefined, acts: [{ act: 'key-created', key: id, name, scopes, logs }] };
+      const secretHash = hashSecret(secret).toString('hex');
+      return { result: undefined, acts: [{ act: 'key-created', key: id, name, scopes, logs, secretHash }] };
     });
     return { key: { id, name, scopes, logs, createdAt, revokedAt: null }, token: `aq_${id}_${secret}` };
   }

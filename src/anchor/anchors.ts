@@ -3,6 +3,7 @@
 import { toHex } from '../core/bytes.ts';
 import type { EvmAnchor } from '../core/receipt.ts';
 import { formatTime } from '../core/time.ts';
+import { readEvidence } from '../evm/evidence-store.ts';
 import type { Queryable } from '../store/database.ts';
 
 /** Where a round stands with one target. */
@@ -18,6 +19,8 @@ export interface AnchorState {
   readonly block: { readonly number: number; readonly hash: string; readonly time: string } | null;
   /** What stood in the way when last looked at. */
   readonly problem: string | null;
+  /** Why its receipts bear no proof of the block yet, where that was tried. */
+  readonly proofProblem: string | null;
   readonly updatedAt: string;
 }
 
@@ -32,6 +35,7 @@ interface AnchorRow {
   block_hash: Uint8Array | null;
   block_time: number | null;
   problem: string | null;
+  proof_problem: string | null;
   updated_at: number;
 }
 
@@ -40,8 +44,9 @@ export async function anchorStates(database: Queryable, round: number): Promise<
   const { rows } = await database.query<AnchorRow>({
     name: 'anchor-states',
     text: `SELECT a.target, t.chain, t.contract, t.mode, a.status, a.transaction, a.block_number, a.block_hash,
-                  a.block_time, coalesce(t.stop_reason, a.problem) AS problem, a.updated_at
-           FROM anchors a JOIN targets t ON t.name = a.target WHERE a.round = $1 ORDER BY a.target`,
+                  a.block_time, coalesce(t.stop_reason, a.problem) AS problem, e.problem AS proof_problem, a.updated_at
+           FROM anchors a JOIN targets t ON t.name = a.target
+           LEFT JOIN evm_evidence e USING (target, round, block_hash) WHERE a.round = $1 ORDER BY a.target`,
     values: [round],
   });
   return rows.map((row) => ({
@@ -53,18 +58,24 @@ export async function anchorStates(database: Queryable, round: number): Promise<
     transaction: row.transaction === null ? null : `0x${toHex(row.transaction)}`,
     block: blockOf(row),
     problem: row.status === 'finalized' ? null : row.problem,
+    proofProblem: row.proof_problem,
     updatedAt: formatTime(row.updated_at),
   }));
 }
 
-/** The anchors of a round as its receipts have them: those that were sent. */
+/**
+ * The anchors of a round as its receipts have them: those that were sent. Where there is a proof, number and time of the
+ * block are what the header says, not what a node said of it.
+ */
 export async function readAnchors(database: Queryable, round: number): Promise<EvmAnchor[]> {
-  const states = await anchorStates(database, round);
-  return states.flatMap(({ chain, contract, transaction, status, block }): EvmAnchor[] => {
+  const [states, evidence] = await Promise.all([anchorStates(database, round), readEvidence(database, round)]);
+  return states.flatMap(({ target, chain, contract, transaction, status, block }): EvmAnchor[] => {
     if (transaction === null || status === 'pending') return [];
     const identity = { type: 'evm' as const, chain, contract, transaction };
     if (status === 'submitted') return [{ ...identity, status }];
-    return block === null ? [] : [{ ...identity, status, block: { ...block } }];
+    if (block === null) return [];
+    const proven = evidence.get(target);
+    return [{ ...identity, status, ...(proven?.block.hash === block.hash ? proven : { block: { ...block } }) }];
   });
 }
 

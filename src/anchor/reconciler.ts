@@ -26,10 +26,14 @@ export async function addMissingAnchors(database: Database, target: string, now:
   return rows.map(({ round }) => round);
 }
 
-/** Wakes whatever of a target is not final. What is awake already is left as it is. */
+/** Wakes whatever of a target is not final, or lacks a proof that is tried again. What is awake already is left as it is. */
 export async function wakeUnfinished(database: Database, queue: Queue, target: string): Promise<void> {
   const { rows } = await database.query<{ round: number }>(
-    `SELECT round FROM anchors WHERE target = $1 AND status <> 'finalized' ORDER BY round LIMIT ${MOST}`,
+    `SELECT round FROM anchors WHERE target = $1 AND status <> 'finalized'
+     UNION
+     SELECT round FROM evm_evidence JOIN anchors USING (target, round, block_hash)
+     WHERE target = $1 AND retry_at IS NOT NULL
+     ORDER BY round LIMIT ${MOST}`,
     [target],
   );
   await wakeRounds(

@@ -2,6 +2,7 @@ import { concat, fromHex, toHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import { hashLeaf, MerkleTree } from '../core/merkle.ts';
 import { type Beacon, encodeCheckpointLeaf, encodeLink, firstPreviousRoot, MAX_BEACONS } from '../core/round.ts';
+import type { Guard } from '../log/guard.ts';
 import type { Effects, Log } from '../log/log.ts';
 import type { Publisher } from '../log/publish.ts';
 import { LOG_COLUMNS, type LogRow, logOf, type Registry } from '../log/registry.ts';
@@ -30,6 +31,8 @@ export interface RoundClosing {
   readonly beacons: () => Promise<readonly Beacon[]>;
   /** Milliseconds after which a round is closed with nothing new in it; null: never. */
   readonly heartbeat: number | null;
+  /** Default: none. */
+  readonly guard?: Guard;
 }
 
 interface GrownRow extends LogRow {
@@ -48,9 +51,10 @@ const GROWN = `FROM logs l LEFT JOIN round_heads r ON r.log = l.id WHERE l.size 
 export async function closeRound(closing: RoundClosing): Promise<Round | null> {
   const { database, registry, publisher, sequencing } = closing;
   if (!(await isDue(closing))) return null;
+  await closing.guard?.releaseRounds();
   // Before the root is formed, so that they bound it from below.
   const beacons = (await closing.beacons()).slice(0, MAX_BEACONS);
-  return recordedTransaction(database, registry.system, sequencing, async (tx) => {
+  const closed = await recordedTransaction(database, registry.system, sequencing, async (tx) => {
     const locked = await tx.query<{ locked: boolean }>('SELECT pg_try_advisory_xact_lock(0x726e64) AS locked');
     if (locked.rows[0]?.locked !== true) return { result: null, acts: [] };
     const last = await newestRound(tx);
@@ -79,6 +83,8 @@ export async function closeRound(closing: RoundClosing): Promise<Round | null> {
     );
     return { result: round, acts: [{ act: 'round-closed', number, root: toHex(root) }] };
   });
+  if (closed !== null) await closing.guard?.releaseRounds();
+  return closed;
 }
 
 /** A cheap look before chains are asked for beacons. */

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { Guard } from '../log/guard.ts';
 import type { Lane, Queue } from '../queue/queue.ts';
 import type { Database } from '../store/database.ts';
 import { RoundBatch } from './batch.ts';
@@ -19,6 +20,8 @@ export interface WorkerOptions {
   readonly reconcileInterval?: number;
   readonly now: () => number;
   readonly logger: Logger;
+  /** Default: none, nothing is compared. */
+  readonly guard?: Pick<Guard, 'standing' | 'releaseRounds'>;
 }
 
 export interface AnchorWorker {
@@ -26,6 +29,7 @@ export interface AnchorWorker {
   stop(): Promise<void>;
 }
 
+const HALTED_MS = 60_000;
 /** Rounds of a target in one batch. */
 const CONCURRENCY = 100;
 
@@ -38,7 +42,12 @@ export async function startWorker(options: WorkerOptions): Promise<AnchorWorker>
   for (const target of targets) await target.register();
   options.logger.info({ targets: targets.map(({ name }) => name), roundInterval }, 'closing and anchoring rounds');
 
+  const { guard } = options;
+  /** Nothing is closed or sent on a database that was set back. */
+  const halted = (): boolean => guard !== undefined && guard.standing.finding !== null;
   const addNewRounds = async (): Promise<void> => {
+    // No round is sent before it is recorded as published.
+    await guard?.releaseRounds();
     for (const { name } of targets) await wakeRounds(queue, name, await addMissingAnchors(database, name, now()));
   };
   const lanes: Lane[] = [];
@@ -46,6 +55,7 @@ export async function startWorker(options: WorkerOptions): Promise<AnchorWorker>
     ROUNDS_LANE,
     async (data) => {
       const { task } = roundsTask.parse(data);
+      if (halted()) return undefined;
       if (task === 'close') {
         if ((await closeRound()) !== null) await addNewRounds();
         return undefined;
@@ -64,6 +74,7 @@ export async function startWorker(options: WorkerOptions): Promise<AnchorWorker>
       targetLane(target.name),
       async (data) => {
         const task = targetTask.parse(data);
+        if (halted()) return 'round' in task ? { again: HALTED_MS } : undefined;
         if ('round' in task) {
           const again = await batch.advance(task.round);
           return again === null ? undefined : { again };
@@ -78,8 +89,16 @@ export async function startWorker(options: WorkerOptions): Promise<AnchorWorker>
   }
   queue.every(CLOSE, roundInterval);
   queue.every(RECONCILE, reconcileInterval);
+  // What was due while nobody ran does not wait for a schedule, which a process that was killed holds for some seconds.
+  const look = async (): Promise<void> => {
+    if (halted()) return;
+    await closeRound();
+    await addNewRounds();
+  };
+  const first = look().catch((error: unknown) => options.logger.warn({ err: error }, 'the first look failed'));
   return {
     stop: async () => {
+      await first;
       await Promise.all(lanes.map((lane) => lane.close()));
       for (const target of targets) target.close();
     },

@@ -3,6 +3,7 @@ import helmet from 'helmet';
 import type { EvmSource } from '../core/evm-source.ts';
 import { Gate, ownSiteOnly } from './access.ts';
 import { appendRoutes } from './append.ts';
+import { BodyBudget } from './body.ts';
 import { entryRoutes } from './entries.ts';
 import { healthRoutes } from './health.ts';
 import { logRoutes } from './logs.ts';
@@ -15,15 +16,19 @@ import type { Service } from './service.ts';
 import { publicRead, tileRoutes } from './tiles.ts';
 import { verifyRoutes } from './verify.ts';
 
+/** Of bodies under way. What waits to be appended is bounded besides. */
+const MAX_BODY_BYTES = 128 << 20;
+
 /** The HTTP API over a service. */
 export function createApp(service: Service, sources: readonly EvmSource[]): Express {
   const gate = new Gate(service.keys, service.open);
+  const budget = new BodyBudget(service.maxBodyBytes ?? MAX_BODY_BYTES);
   const app = express();
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple').enable('case sensitive routing');
   app.use(['/logs', '/healthz', '/readyz'], publicRead);
   if (service.open) app.use('/v1', ownSiteOnly);
   // The one route that must be fast comes before what it does not need.
-  const append = appendRoutes(service, gate);
+  const append = appendRoutes(service, gate, budget);
   app.use(append);
   app.use(helmet());
   app.use((_request, response, next) => {
@@ -37,7 +42,7 @@ export function createApp(service: Service, sources: readonly EvmSource[]): Expr
     proofRoutes(service),
     roundRoutes(service, gate),
     tileRoutes(service),
-    verifyRoutes(gate, sources),
+    verifyRoutes(gate, sources, budget),
     healthRoutes(service),
   ];
   app.use(routers);

@@ -7,7 +7,7 @@ import { formatTime } from '../core/time.ts';
 import { acceptDigests, acceptLines, acceptPayload, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from '../log/accept.ts';
 import type { Draft, Idempotency } from '../log/log.ts';
 import { type Gate, ownerOf } from './access.ts';
-import { bodyReader, parseJson } from './body.ts';
+import { type BodyBudget, bodyReader, parseJson } from './body.ts';
 import { parseDigest, pathLog, pathLogName, query } from './parameters.ts';
 import { Problem } from './problem.ts';
 import { exactRouter } from './routing.ts';
@@ -16,10 +16,9 @@ import type { Service } from './service.ts';
 const entriesQuery = z.strictObject({ split: z.literal('lines').optional() });
 const digestsBody = z.strictObject({ digests: z.array(z.string()).min(1).max(MAX_BATCH_ENTRIES) });
 
-const readBody = bodyReader(MAX_BATCH_BYTES);
-
 /** Taking in entries and digests. */
-export function appendRoutes(service: Service, gate: Gate): Router {
+export function appendRoutes(service: Service, gate: Gate, budget: BodyBudget): Router {
+  const readBody = bodyReader(MAX_BATCH_BYTES, budget);
   const append = async (
     request: Request,
     response: Response,
@@ -33,6 +32,9 @@ export function appendRoutes(service: Service, gate: Gate): Router {
     if (log.id === service.registry.system.id) {
       throw new Problem(403, 'log-reserved', '_system is the log of the service itself: nobody else appends to it');
     }
+    // Nor does anybody send one in vain.
+    const refusal = service.appender.refusal(log);
+    if (refusal !== null) throw refusal;
     const body = await readBody(request, response);
     const idempotency = idempotencyOf(request, ownerOf(caller), kind, body);
     const appended = await service.appender.append(log, { drafts: accept(body), idempotency });

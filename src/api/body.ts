@@ -1,19 +1,57 @@
 import express, { type Request, type Response } from 'express';
 import { FormatError } from '../core/errors.ts';
+import { Problem } from './problem.ts';
+
+/** What a request costs beside its body, in bytes. */
+const REQUEST_COST = 8 << 10;
+
+/** A bound on what all requests with bodies hold at the same time, from the first byte to the answer. */
+export class BodyBudget {
+  #left: number;
+
+  constructor(bytes: number) {
+    this.#left = bytes;
+  }
+
+  /** Takes the bytes until the response is over. @throws Problem 503 `overloaded` */
+  take(bytes: number, response: Response): void {
+    if (bytes > this.#left) {
+      throw new Problem(503, 'overloaded', 'too many requests are under way: try again in a moment', {
+        'Retry-After': '1',
+      });
+    }
+    this.#left -= bytes;
+    response.once('close', () => {
+      this.#left += bytes;
+    });
+  }
+}
 
 /**
  * Reads bodies of at most `limit` bytes, counted decompressed: all of their bytes, none where there is no body.
- * What it rejects with, `problemOf` makes a 413, a 415 or a 400 of.
+ * What it rejects with, `problemOf` makes a 413, a 415 or a 400 of; 503 where the budget does not suffice.
  */
-export function bodyReader(limit: number): (request: Request, response: Response) => Promise<Uint8Array> {
+export function bodyReader(
+  limit: number,
+  budget: BodyBudget,
+): (request: Request, response: Response) => Promise<Uint8Array> {
   const read = express.raw({ type: () => true, limit });
   return async (request, response) => {
+    budget.take(REQUEST_COST + mostOf(request, limit), response);
     await new Promise<void>((resolve, reject) => {
       read(request, response, (error?: unknown) => (error === undefined ? resolve() : reject(error)));
     });
     const body: unknown = request.body;
     return body instanceof Uint8Array ? body : new Uint8Array(0);
   };
+}
+
+/** How large the body can be, before it is there. */
+function mostOf(request: Request, limit: number): number {
+  const length = request.get('content-length');
+  const compressed = request.get('content-encoding') !== undefined;
+  if (length !== undefined && !compressed) return Math.min(Number(length), limit);
+  return length === undefined && request.get('transfer-encoding') === undefined ? 0 : limit;
 }
 
 /** @throws FormatError `json-invalid` */

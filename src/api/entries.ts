@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { toHex } from '../core/bytes.ts';
 import { formatTime } from '../core/time.ts';
 import type { StoredEntry } from '../log/entries.ts';
+import { eraseEntry } from '../log/erase.ts';
 import type { Log } from '../log/log.ts';
 import type { Gate } from './access.ts';
 import { indexText, limitText, parseDigest, pathIndex, pathLog, pathLogName, query } from './parameters.ts';
@@ -13,9 +14,9 @@ import type { Service } from './service.ts';
 const listQuery = z.strictObject({ from: indexText.default(0), limit: limitText(1_000) });
 const digestQuery = z.strictObject({ digest: z.string() });
 
-/** Reading entries back. */
+/** Reading entries back, and erasing what they are about. */
 export function entryRoutes(service: Service, gate: Gate): Router {
-  const { registry, entries } = service;
+  const { registry, entries, appender, database } = service;
 
   return exactRouter()
     .get('/v1/entries', async (request, response) => {
@@ -62,6 +63,13 @@ export function entryRoutes(service: Service, gate: Gate): Router {
         .set({ 'Content-Disposition': 'attachment', 'X-Content-Type-Options': 'nosniff' })
         .type('application/octet-stream')
         .send(Buffer.from(payload));
+    })
+    .delete('/v1/logs/:log/entries/:index/payload', async (request, response) => {
+      await gate.admit(request, 'admin', pathLogName(request));
+      const log = await pathLog(request, registry);
+      const index = pathIndex(request, 'index');
+      await eraseEntry(database, registry.system, appender.sequencing, log, index);
+      response.json({ log: log.origin, index, erased: true });
     });
 }
 

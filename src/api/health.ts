@@ -8,7 +8,8 @@ import type { Service } from './service.ts';
 const PATIENCE_MS = 3_000;
 
 /** Whether the process lives, and whether it can do its work. */
-export function healthRoutes({ database, notices, logger }: Service): Router {
+export function healthRoutes(service: Service): Router {
+  const { database, logger } = service;
   return exactRouter()
     .get('/healthz', (_request, response) => void response.json({ status: 'ok' }))
     .get('/readyz', async (_request, response) => {
@@ -18,7 +19,8 @@ export function healthRoutes({ database, notices, logger }: Service): Router {
           throw new AntequemError('database-silent', `the database has not answered for ${PATIENCE_MS} ms`);
         });
         await Promise.race([database.query('SELECT 1'), patience]);
-        response.json({ status: 'ready', notices });
+        // Also with a database set back: what it has can be read.
+        response.json({ status: 'ready', notices: service.notices() });
       } catch (error) {
         logger.warn({ err: error }, 'not ready');
         sendProblem(response, unavailable());

@@ -29,13 +29,17 @@ const STATUS: Readonly<Record<string, number>> = {
   overloaded: 503,
   'clock-skew': 503,
   'checkpoint-conflict': 503,
+  'database-set-back': 503,
+  'guard-unavailable': 503,
+  'signer-silent': 503,
 };
 
 // What a client does well to wait for.
 const PASSING_CODES = new Set(['overloaded', 'clock-skew', 'idempotency-key-in-flight']);
 
-// SQLSTATE classes that pass by themselves: connection, resources, operator intervention, transaction rollback.
-const PASSING = /^(08|53|57|40)/;
+// SQLSTATE that passes by itself: connection, resources, operator intervention, transaction rollback, the system's own
+// input and output; a lock that did not come, a transaction that idled too long.
+const PASSING = /^(08|53|57|40|58|55P03|25P03)/;
 const NETWORK = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'ETIMEDOUT', 'EPIPE', 'EHOSTUNREACH', 'ENOTFOUND']);
 
 /** Makes of whatever was thrown the answer that the client gets. */
@@ -43,6 +47,7 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof FormatError) return new Problem(400, error.code, error.message);
   if (error instanceof AntequemError) {
+    if (error.code === 'database-silent' || error.code === 'commit-refused') return unavailable();
     const status = STATUS[error.code];
     if (status === undefined) return internal();
     return new Problem(status, error.code, error.message, PASSING_CODES.has(error.code) ? { 'Retry-After': '1' } : {});
@@ -60,9 +65,9 @@ export function problemOf(error: unknown): Problem {
   if (status !== undefined && status >= 400 && status < 500)
     return new Problem(400, 'request-invalid', 'the request is malformed');
   if (code !== undefined && (PASSING.test(code) || NETWORK.has(code))) return unavailable();
-  // node-postgres has no code for these two.
+  // node-postgres has no code for these.
   if (
-    /Connection terminated|timeout exceeded when trying to connect|client has encountered a connection error/i.test(
+    /Connection terminated|Query read timeout|Client was closed|timeout exceeded when trying to connect|client has encountered a connection error/i.test(
       message,
     )
   )

@@ -35,7 +35,9 @@ export interface Service {
   /** Milliseconds from the close of a round to its first final anchor, as expected; null: nothing is anchored. */
   readonly finalityDelay: number | null;
   /** What an operator should know although all is ready. */
-  readonly notices: readonly string[];
+  readonly notices: () => readonly string[];
+  /** What the bodies of requests under way may hold together. Default 128 MiB. */
+  readonly maxBodyBytes?: number;
   /** Fires when the service is about to stop: what merely waits ends then. */
   readonly stopping: AbortSignal;
   readonly logger: Logger;

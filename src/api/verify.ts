@@ -6,11 +6,10 @@ import type { EvmSource } from '../core/evm-source.ts';
 import { MAX_RECEIPT_TEXT } from '../core/receipt.ts';
 import { verifyReceipt } from '../verify/verify.ts';
 import type { Gate } from './access.ts';
-import { bodyReader, parseJson } from './body.ts';
+import { type BodyBudget, bodyReader, parseJson } from './body.ts';
 import { parseDigest } from './parameters.ts';
 import { exactRouter } from './routing.ts';
 
-const readBody = bodyReader(MAX_RECEIPT_TEXT + (2 << 20));
 const request = z.strictObject({
   receipt: z.unknown(),
   payload: z
@@ -22,7 +21,8 @@ const request = z.strictObject({
 });
 
 /** A verdict on a receipt, by the service's own nodes: a convenience, since nobody needs it. */
-export function verifyRoutes(gate: Gate, sources: readonly EvmSource[]): Router {
+export function verifyRoutes(gate: Gate, sources: readonly EvmSource[], budget: BodyBudget): Router {
+  const readBody = bodyReader(MAX_RECEIPT_TEXT + (2 << 20), budget);
   return exactRouter().post('/v1/verify', async (httpRequest, response) => {
     // Any key will do, but some: it costs the operator calls to nodes.
     await gate.caller(httpRequest);

@@ -2,11 +2,16 @@
 
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { anchorsCommand } from './commands/anchors.ts';
 import { appendCommand } from './commands/append.ts';
+import { auditCommand } from './commands/audit.ts';
 import { deployCommand } from './commands/deploy.ts';
+import { eraseCommand } from './commands/erase.ts';
+import { infoCommand } from './commands/info.ts';
 import { keysCommand } from './commands/keys.ts';
 import { pathCommand } from './commands/path.ts';
 import { receiptCommand } from './commands/receipt.ts';
+import { recoverCommand } from './commands/recover.ts';
 import { serveCommand } from './commands/serve.ts';
 import { stampCommand } from './commands/stamp.ts';
 import { upgradeCommand } from './commands/upgrade.ts';
@@ -23,12 +28,17 @@ const COMMANDS = [
   upgradeCommand,
   pathCommand,
   verifyCommand,
+  infoCommand,
+  auditCommand,
+  eraseCommand,
   keysCommand,
+  anchorsCommand,
   deployCommand,
+  recoverCommand,
 ];
 
 /** Commands whose codes 0 to 2 are answers: that they could not run is told apart from them. */
-const ANSWERING = new Set(['verify', 'audit']);
+const ANSWERING = new Set(['verify', 'audit', 'recover']);
 const FAILED = 1;
 const COULD_NOT_RUN = 3;
 

@@ -3,7 +3,7 @@ import { counted } from './output.ts';
 const REDRAW = 100;
 const BAR = 24;
 
-/** How far an append has come, on one line of a terminal that is drawn over. Silent elsewhere. */
+/** How far something has come, on one line of a terminal that is drawn over. Silent elsewhere. */
 export class Progress {
   readonly #total: number | null;
   readonly #out: NodeJS.WriteStream;
@@ -20,11 +20,20 @@ export class Progress {
   }
 
   update(bytes: number, entries: number): void {
+    this.#draw((elapsed) => progressLine({ bytes, entries, total: this.#total, elapsed }));
+  }
+
+  /** The same for what is measured in entries; `at` says what is being looked at. */
+  updateCount(at: string, entries: number, total: number): void {
+    this.#draw((elapsed) => countLine({ at, entries, total, elapsed }));
+  }
+
+  #draw(line: (elapsed: number) => string): void {
     const now = this.#now();
     if (!this.#out.isTTY || now - this.#drawn < REDRAW) return;
     this.#drawn = now;
-    const line = progressLine({ bytes, entries, total: this.#total, elapsed: now - this.#began });
-    this.#out.write(`\r\x1b[K${line.slice(0, Math.max(10, (this.#out.columns || 80) - 1))}`);
+    const text = line(now - this.#began);
+    this.#out.write(`\r\x1b[K${text.slice(0, Math.max(10, (this.#out.columns || 80) - 1))}`);
   }
 
   /** Leaves the line empty for what comes next. */
@@ -41,10 +50,23 @@ export function progressLine(at: { bytes: number; entries: number; total: number
   const done = `${size(at.bytes)}  ${counted(at.entries, 'entry', 'entries')}  ${rate}`;
   if (at.total === null || at.total === 0) return done;
   const share = Math.min(1, at.bytes / at.total);
-  const filled = Math.round(share * BAR);
-  const bar = `[${'#'.repeat(filled)}${'-'.repeat(BAR - filled)}] ${String(Math.floor(share * 100)).padStart(3)} %`;
   const left = at.bytes === 0 ? '' : `  ${duration((seconds * (at.total - at.bytes)) / at.bytes)} left`;
-  return `${bar}  ${done}${share < 1 ? left : ''}`;
+  return `${bar(share)}  ${done}${share < 1 ? left : ''}`;
+}
+
+/** Entries, rate, time left and what is being looked at; `elapsed` in milliseconds. */
+export function countLine(of: { at: string; entries: number; total: number; elapsed: number }): string {
+  const seconds = Math.max(of.elapsed, 1) / 1000;
+  const share = of.total === 0 ? 1 : Math.min(1, of.entries / of.total);
+  const done = `${counted(of.entries, 'entry', 'entries')}  ${counted(Math.round(of.entries / seconds), 'entry', 'entries')}/s`;
+  const left =
+    of.entries === 0 || share === 1 ? '' : `  ${duration((seconds * (of.total - of.entries)) / of.entries)} left`;
+  return `${bar(share)}  ${done}${left}  ${of.at}`;
+}
+
+function bar(share: number): string {
+  const filled = Math.round(share * BAR);
+  return `[${'#'.repeat(filled)}${'-'.repeat(BAR - filled)}] ${String(Math.floor(share * 100)).padStart(3)} %`;
 }
 
 function size(bytes: number): string {

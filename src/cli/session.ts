@@ -25,7 +25,7 @@ export interface Session {
 /** @throws AntequemError `url-invalid`, `api-key-unreadable`, `endpoints-invalid` */
 export function openSession(command: Command, env: NodeJS.ProcessEnv = process.env, cwd = process.cwd()): Session {
   const options = command.optsWithGlobals<GlobalOptions>();
-  const url = options.url ?? env.ANTEQUEM_URL ?? endpointsUrl(cwd) ?? DEFAULT_URL;
+  const url = options.url ?? env.ANTEQUEM_URL ?? localEndpoint('url', cwd) ?? DEFAULT_URL;
   checkUrl(url);
   const apiKey = options.apiKeyFile === undefined ? env.ANTEQUEM_API_KEY : readKey(options.apiKeyFile);
   return {
@@ -53,26 +53,26 @@ function readKey(file: string): string {
   }
 }
 
-/** What local mode wrote on starting (`.antequem/endpoints.json`), from here upwards. */
-function endpointsUrl(cwd: string): string | undefined {
+/** What local mode wrote on starting (`.antequem/endpoints.json`), from here upwards. @throws AntequemError `endpoints-invalid` */
+export function localEndpoint(name: 'url' | 'databaseUrl', cwd = process.cwd()): string | undefined {
   for (let folder = resolve(cwd); ; folder = dirname(folder)) {
     const file = join(folder, '.antequem', 'endpoints.json');
     const text = readIfThere(file);
-    if (text !== null) return urlIn(text, file);
+    if (text !== null) return endpointIn(text, name, file);
     if (dirname(folder) === folder) return undefined;
   }
 }
 
-function urlIn(text: string, file: string): string {
+function endpointIn(text: string, name: string, file: string): string {
   try {
     const endpoints: unknown = JSON.parse(text);
-    if (typeof endpoints === 'object' && endpoints !== null && 'url' in endpoints) {
-      if (typeof endpoints.url === 'string') return endpoints.url;
-    }
+    const found = typeof endpoints === 'object' && endpoints !== null ? Object.entries(endpoints) : [];
+    const value: unknown = found.find(([key]) => key === name)?.[1];
+    if (typeof value === 'string') return value;
   } catch {
     // The message below says what to do about it.
   }
-  throw new AntequemError('endpoints-invalid', `no "url" in ${file}; start local mode again, or pass --url`);
+  throw new AntequemError('endpoints-invalid', `no "${name}" in ${file}; start local mode again, or pass --url`);
 }
 
 function readIfThere(file: string): string | null {

@@ -9,7 +9,12 @@ const MARKS = {
 
 /** A verdict for people: the result in words, then what each claim rests on. */
 export function verdictText(verdict: Verdict): string {
-  return [headline(verdict), '', ...verdict.claims.map(claimLine)].join('\n');
+  return [headline(verdict), '', ...claimLines(verdict)].join('\n');
+}
+
+/** One line for each claim. */
+export function claimLines(verdict: Verdict): string[] {
+  return verdict.claims.map(claimLine);
 }
 
 /** The result in one line. */

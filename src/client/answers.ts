@@ -17,6 +17,10 @@ export const appended = z.object({
 });
 export type Appended = z.infer<typeof appended>;
 
+/** 200 of `DELETE …/entries/{index}/payload`. */
+export const erased = z.object({ log: z.string(), index: size, erased: z.literal(true) });
+export type Erased = z.infer<typeof erased>;
+
 /** `PUT` and `GET /v1/logs/{log}`. */
 export const logDescription = z.object({
   origin: z.string(),

@@ -1,6 +1,6 @@
 import type * as z from 'zod';
 import { AntequemError } from '../core/errors.ts';
-import { type Appended, appended, type LogDescription, logDescription } from './answers.ts';
+import { type Appended, appended, type Erased, erased, type LogDescription, logDescription } from './answers.ts';
 import { failureOf, UnreachableError } from './failure.ts';
 
 export interface ClientOptions {
@@ -88,6 +88,11 @@ export class Client {
   async consistency(log: string, from: number, to: number, signal?: AbortSignal): Promise<unknown> {
     const response = await this.#send(`${logPath(log)}/proofs/consistency?from=${from}&to=${to}`, { signal });
     return this.#body(response);
+  }
+
+  /** Erases payload, digest and nonce of an entry, for ever; that they are gone already is no error. */
+  async erase(log: string, index: number, signal?: AbortSignal): Promise<Erased> {
+    return this.#json(erased, `${logPath(log)}/entries/${index}/payload`, { method: 'DELETE', signal });
   }
 
   async #append(

@@ -106,7 +106,8 @@ const evmIdentity = { type: z.literal('evm'), chain: evmChain, contract, transac
 
 const evmBlock = z.strictObject({ number: countSchema(0), hash: evmHash, time: timeSchema });
 
-const evmProof = z.strictObject({
+/** What leads from a block's hash to an anchor: RLP of the header, and trie nodes from its roots down. */
+export const evmProofSchema = z.strictObject({
   header: rlp,
   index: countSchema(0),
   transaction: trieProof,
@@ -120,7 +121,7 @@ const includedEvmAnchor = z.strictObject({
   ...evmIdentity,
   status: z.enum(['included', 'finalized'], 'none of submitted, included, finalized'),
   block: evmBlock,
-  proof: z.exactOptional(evmProof),
+  proof: z.exactOptional(evmProofSchema),
 });
 
 /** Up to 65,536 bytes: one calendar's answer has 10,000 at most. */
@@ -189,5 +190,5 @@ export type ReceiptBeacon = z.infer<typeof beacon>;
 export type Anchor = z.infer<typeof anchor>;
 export type EvmAnchor = z.infer<typeof submittedEvmAnchor> | z.infer<typeof includedEvmAnchor>;
 export type IncludedEvmAnchor = z.infer<typeof includedEvmAnchor>;
-export type EvmProof = z.infer<typeof evmProof>;
+export type EvmProof = z.infer<typeof evmProofSchema>;
 export type OpenTimestampsAnchor = z.infer<typeof pendingOtsAnchor> | z.infer<typeof confirmedOtsAnchor>;

@@ -18,6 +18,8 @@ interface UnminedRow {
   id: number;
   hash: Uint8Array;
   raw: Uint8Array;
+  /** Hashes of the attempts at the same nonce that this one outbids. */
+  outbid: Uint8Array[];
 }
 
 /** At once; the rest is for the next time. */
@@ -30,8 +32,10 @@ const MOST = 500;
 export async function broadcast(database: Database, node: EvmNode, request: Broadcast): Promise<void> {
   const { account, mined, resendAfter, now } = request;
   const { rows } = await database.query<UnminedRow>(
-    `SELECT id, hash, raw FROM evm_transactions
-     WHERE chain = $1 AND sender = $2 AND nonce >= $3
+    `SELECT id, hash, raw, ARRAY(SELECT o.hash FROM evm_transactions o WHERE o.target = t.target AND o.round = t.round
+                                   AND o.nonce = t.nonce AND o.status = 'replaced') AS outbid
+     FROM evm_transactions t
+     WHERE chain = $1 AND sender = $2 AND nonce >= $3 AND lost_at IS NULL
        AND (status = 'signed' OR (status = 'broadcast' AND sent_at <= $4))
      ORDER BY nonce LIMIT ${MOST}`,
     [account.chain, account.address, mined, now() - resendAfter],
@@ -47,12 +51,15 @@ export async function broadcast(database: Database, node: EvmNode, request: Broa
   }
 }
 
-async function deliver(node: EvmNode, { hash, raw }: UnminedRow): Promise<void> {
+async function deliver(node: EvmNode, { hash, raw, outbid }: UnminedRow): Promise<void> {
   try {
     await node.send(new Uint8Array(raw));
   } catch (error) {
     // "already known", "nonce too low", or an answer that got lost: what nodes say differs, what they have does not.
-    if (await node.knows(`0x${Buffer.from(hash).toString('hex')}`).catch(() => false)) return;
+    // One that this outbids will do as well, mined or waiting.
+    for (const attempt of [hash, ...outbid]) {
+      if (await node.knows(`0x${Buffer.from(attempt).toString('hex')}`).catch(() => false)) return;
+    }
     const says = error instanceof Error ? error.message : String(error);
     throw new AntequemError('broadcast-failed', `not taken: ${says}`, { cause: error });
   }
@@ -61,12 +68,13 @@ async function deliver(node: EvmNode, { hash, raw }: UnminedRow): Promise<void> 
 async function recordSent(database: Database, ids: readonly number[], now: number): Promise<void> {
   await database.query(
     `WITH sent AS (
-       UPDATE evm_transactions SET status = 'broadcast', sent_at = $2
+       UPDATE evm_transactions SET status = 'broadcast', sent_at = $2, first_sent_at = coalesce(first_sent_at, $2)
        WHERE id = ANY ($1::bigint[]) AND status IN ('signed', 'broadcast')
        RETURNING target, round, hash)
      UPDATE anchors a SET status = 'submitted', transaction = sent.hash, problem = NULL,
             submitted_at = coalesce(submitted_at, $2), updated_at = $2
-     FROM sent WHERE a.target = sent.target AND a.round = sent.round AND a.status = 'pending'`,
+     FROM sent WHERE a.target = sent.target AND a.round = sent.round
+       AND (a.status = 'pending' OR (a.status = 'submitted' AND a.transaction <> sent.hash))`,
     [ids, now],
   );
 }

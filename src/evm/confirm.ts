@@ -1,4 +1,4 @@
-// Looking what became of what was sent: included in a block, final, gone again, or without effect.
+// Looking what became of what was sent: included in a block, final, gone again, outbid by another, or without effect.
 
 import { AntequemError } from '../core/errors.ts';
 import type { Database } from '../store/database.ts';
@@ -10,29 +10,45 @@ import { inParallel } from './parallel.ts';
 
 export interface Confirmation {
   readonly target: string;
-  readonly account: Account;
   readonly contract: string;
   readonly finality: Finality;
   readonly rounds: readonly number[];
 }
 
-/** What the chain says about a transaction that was signed. Blocks are canonical. */
-export type Sighting = { readonly id: number; readonly round: number; readonly hash: Uint8Array } & (
+/**
+ * What the chain says about the attempts to anchor a round: transactions with one nonce, of which one at most is ever
+ * mined. Blocks are canonical.
+ */
+export type Sighting = {
+  /** The attempt that is mined, else the newest. */
+  readonly id: number;
+  readonly hash: Uint8Array;
+  readonly round: number;
+  /** The attempts beside that one. */
+  readonly others: readonly number[];
+  /** Since when it seemed lost before this look, milliseconds; null: it did not. */
+  readonly lostAt: number | null;
+  /** Whether the operator said to go on without it if it is lost. */
+  readonly cleared: boolean;
+} & (
   | { readonly seen: 'nowhere' }
-  | { readonly seen: 'included' | 'final'; readonly block: NodeBlock }
-  /** Mined for good, but our event is not in it. */
-  | { readonly seen: 'without-effect' }
-  /** Another transaction with its nonce is final: it can never be mined. */
-  | { readonly seen: 'superseded' }
+  | { readonly seen: 'included' | 'final'; readonly block: NodeBlock; readonly cost: bigint | null }
+  /** Mined, but our event is not in it; `settled` where that block is final. */
+  | { readonly seen: 'without-effect'; readonly settled: boolean; readonly cost: bigint | null }
+  /** Another transaction has its nonce; `settled` where that one is final: none of the attempts can be mined any more. */
+  | { readonly seen: 'superseded'; readonly settled: boolean }
 );
 
-interface LiveRow {
+interface AttemptRow {
   id: number;
   round: number;
   hash: Uint8Array;
   sender: string;
   nonce: number;
   root: Uint8Array;
+  live: boolean;
+  lost_at: number | null;
+  cleared_at: number | null;
 }
 
 const AT_ONCE = 8;
@@ -43,12 +59,13 @@ export interface Look {
   readonly failure: unknown;
 }
 
-/** Looks at every live, not yet final transaction of these rounds, each by itself. Throws only what the database throws. */
+/** Looks at every attempt for these rounds that is not final, each by itself. Throws only what the database throws. */
 export async function sight(database: Database, node: EvmNode, request: Confirmation): Promise<Look> {
-  const { rows } = await database.query<LiveRow>(
-    `SELECT t.id, t.round, t.hash, t.sender, t.nonce, r.root FROM evm_transactions t JOIN rounds r ON r.number = t.round
-     WHERE t.target = $1 AND t.round = ANY ($2::bigint[]) AND t.status IN ('signed', 'broadcast', 'included')
-     ORDER BY t.round`,
+  const { rows } = await database.query<AttemptRow>(
+    `SELECT t.id, t.round, t.hash, t.sender, t.nonce, r.root, t.status <> 'replaced' AS live, t.lost_at, t.cleared_at
+     FROM evm_transactions t JOIN rounds r ON r.number = t.round
+     WHERE t.target = $1 AND t.round = ANY ($2::bigint[]) AND t.status IN ('signed', 'broadcast', 'included', 'replaced')
+     ORDER BY t.round, t.id DESC`,
     [request.target, request.rounds],
   );
   const receipts = await inParallel(rows, AT_ONCE, (row) => outcomeOf(node.receipt(hexOf(row.hash))));
@@ -59,6 +76,7 @@ export async function sight(database: Database, node: EvmNode, request: Confirma
     contract: request.contract,
     final: () => final,
     block: remembered((number) => node.block(number)),
+    minedCount: remembered((sender) => node.transactionCount(sender, 'latest')),
     finalCount: remembered(async (sender) => {
       const height = await final;
       return height === null ? 0 : node.transactionCount(sender, height);
@@ -66,11 +84,10 @@ export async function sight(database: Database, node: EvmNode, request: Confirma
   };
   // A rejection is met by each row that needs it, or by none.
   final.catch(() => {});
-  const looks = await inParallel(rows, AT_ONCE, async (row, i) => {
-    const receipt = receipts[i];
-    if (receipt === undefined || 'failure' in receipt) return receipt ?? { failure: null };
-    return outcomeOf(lookAt(view, row, receipt.value));
-  });
+  const attempts = rows.map((row, i) => ({ row, receipt: receipts[i] ?? { failure: null } }));
+  const looks = await inParallel([...Map.groupBy(attempts, ({ row }) => row.round).values()], AT_ONCE, (group) =>
+    outcomeOf(lookAt(view, group)),
+  );
   return {
     sightings: looks.flatMap((look) => ('value' in look ? [look.value] : [])),
     failure: looks.find((look) => 'failure' in look)?.failure ?? null,
@@ -82,24 +99,49 @@ interface ChainView {
   readonly contract: string;
   readonly final: () => Promise<number | null>;
   readonly block: (number: number) => Promise<NodeBlock | null>;
+  /** Transactions of the account up to the newest block. */
+  readonly minedCount: (address: string) => Promise<number>;
   /** Transactions of the account up to the newest final block. */
   readonly finalCount: (address: string) => Promise<number>;
 }
 
-async function lookAt(view: ChainView, row: LiveRow, receipt: NodeReceipt | null): Promise<Sighting> {
-  const found = { id: row.id, round: row.round, hash: new Uint8Array(row.hash) };
-  if (receipt === null) {
-    // Asked once more: it may have been mined between the two questions.
-    const superseded =
-      (await view.finalCount(row.sender)) > row.nonce && (await view.node.receipt(hexOf(row.hash))) === null;
-    return { ...found, seen: superseded ? 'superseded' : 'nowhere' };
+interface Attempt {
+  readonly row: AttemptRow;
+  readonly receipt: Outcome<NodeReceipt | null>;
+}
+
+async function lookAt(view: ChainView, group: readonly Attempt[]): Promise<Sighting> {
+  for (const attempt of group) {
+    const receipt = readOutcome(attempt.receipt);
+    const block = receipt === null ? null : await view.block(receipt.blockNumber);
+    if (receipt === null || block === null || block.hash !== receipt.blockHash) continue;
+    const settled = receipt.blockNumber <= ((await view.final()) ?? -1);
+    const found = { ...about(attempt.row, group), cost: receipt.cost };
+    if (!hasEffect(receipt, attempt.row, view.contract)) return { ...found, seen: 'without-effect', settled };
+    return { ...found, seen: settled ? 'final' : 'included', block };
   }
-  const final = (await view.final()) ?? -1;
-  const block = await view.block(receipt.blockNumber);
-  if (block === null || block.hash !== receipt.blockHash) return { ...found, seen: 'nowhere' };
-  const isFinal = receipt.blockNumber <= final;
-  if (!hasEffect(receipt, row, view.contract)) return { ...found, seen: isFinal ? 'without-effect' : 'nowhere' };
-  return { ...found, seen: isFinal ? 'final' : 'included', block };
+  const newest = (group.find(({ row }) => row.live) ?? group[0])?.row;
+  if (newest === undefined) throw new AntequemError('internal', 'a round without attempts was looked at');
+  const found = about(newest, group);
+  if ((await view.minedCount(newest.sender)) <= newest.nonce) return { ...found, seen: 'nowhere' };
+  const settled = (await view.finalCount(newest.sender)) > newest.nonce;
+  // Asked once more: one may have been mined between the questions.
+  const again = await Promise.all(group.map(({ row }) => view.node.receipt(hexOf(row.hash))));
+  return again.every((receipt) => receipt === null)
+    ? { ...found, seen: 'superseded', settled }
+    : { ...found, seen: 'nowhere' };
+}
+
+function about(row: AttemptRow, group: readonly Attempt[]) {
+  const flagged = group.find((attempt) => attempt.row.lost_at !== null)?.row;
+  return {
+    id: row.id,
+    hash: new Uint8Array(row.hash),
+    round: row.round,
+    others: group.flatMap(({ row: { id } }) => (id === row.id ? [] : [id])),
+    lostAt: flagged?.lost_at ?? null,
+    cleared: typeof flagged?.cleared_at === 'number',
+  };
 }
 
 type Outcome<T> = { readonly value: T } | { readonly failure: unknown };
@@ -111,7 +153,12 @@ function outcomeOf<T>(promise: Promise<T>): Promise<Outcome<T>> {
   );
 }
 
-function hasEffect(receipt: NodeReceipt, { root, sender }: LiveRow, contract: string): boolean {
+function readOutcome<T>(outcome: Outcome<T>): T {
+  if ('failure' in outcome) throw outcome.failure;
+  return outcome.value;
+}
+
+function hasEffect(receipt: NodeReceipt, { root, sender }: AttemptRow, contract: string): boolean {
   return (
     receipt.succeeded &&
     receipt.logs.some((log) => {
@@ -136,22 +183,33 @@ function hexOf(bytes: Uint8Array): string {
   return `0x${Buffer.from(bytes).toString('hex')}`;
 }
 
-/** The first transaction that only the operator can judge, as the error that stops the target; null: none. */
-export function alarmOf(sightings: readonly Sighting[], account: Account): AntequemError | null {
-  for (const { seen, round, hash } of sightings) {
-    if (seen === 'superseded') {
-      return new AntequemError(
-        'nonce-foreign',
-        `another transaction of ${account.address} has taken the nonce of ${hexOf(hash)} (round ${round}): ` +
-          'somebody else uses the key; find out who, then resume the target',
-      );
+/**
+ * The first sighting that only the operator can judge, as an error; null: none. What is not final must look so for
+ * `patience` milliseconds: endpoints learn of blocks one after the other.
+ * @returns AntequemError `nonce-foreign`, `anchor-without-effect` (alarms), `nonce-suspect` (not yet)
+ */
+export function alarmOf(
+  sightings: readonly Sighting[],
+  account: Account,
+  { now, patience }: { readonly now: number; readonly patience: number },
+): AntequemError | null {
+  for (const sighting of sightings) {
+    if ((sighting.seen !== 'superseded' && sighting.seen !== 'without-effect') || sighting.cleared) continue;
+    const which = `${hexOf(sighting.hash)} (round ${sighting.round})`;
+    const certain = sighting.settled || (sighting.lostAt !== null && now - sighting.lostAt >= patience);
+    if (!certain) {
+      return new AntequemError('nonce-suspect', `${which} seems lost: nothing is signed until that is clear`);
     }
-    if (seen === 'without-effect') {
-      return new AntequemError(
-        'anchor-without-effect',
-        `${hexOf(hash)} for round ${round} was mined without the event it should emit: look at it, then resume the target`,
-      );
-    }
+    return sighting.seen === 'superseded'
+      ? new AntequemError(
+          'nonce-foreign',
+          `another transaction of ${account.address} has taken the nonce of ${which}: ` +
+            'somebody else uses the key; find out who, then resume the target',
+        )
+      : new AntequemError(
+          'anchor-without-effect',
+          `${which} was mined without the event it should emit: look at it, then resume the target`,
+        );
   }
   return null;
 }

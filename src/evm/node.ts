@@ -20,6 +20,8 @@ export interface NodeReceipt {
   readonly blockHash: string;
   readonly blockNumber: number;
   readonly succeeded: boolean;
+  /** Wei for its gas, and for its data on a rollup that says so; null where the node does not tell. */
+  readonly cost: bigint | null;
   readonly logs: readonly { readonly address: string; readonly topics: readonly string[]; readonly data: string }[];
 }
 
@@ -33,8 +35,13 @@ export interface EvmNode {
   chainId(): Promise<number>;
   /** The canonical block there; null where the node has none. */
   block(at: BlockTag): Promise<NodeBlock | null>;
-  /** Transactions of the account that are mined up to that block; `pending` counts those waiting too. */
-  transactionCount(address: string, at: BlockTag | 'pending'): Promise<number>;
+  /**
+   * Transactions of the account that are mined up to that block; `pending` counts those waiting too. Where several
+   * endpoints count differently, `pick` says which of them counts; default: who counts least.
+   */
+  transactionCount(address: string, at: BlockTag | 'pending', pick?: 'least' | 'most'): Promise<number>;
+  /** Wei that the account holds in the newest block. */
+  balance(address: string): Promise<bigint>;
   /** Null while no canonical block holds the transaction. */
   receipt(hash: string): Promise<NodeReceipt | null>;
   /** Whether the node has the transaction, mined or waiting. */
@@ -45,7 +52,16 @@ export interface EvmNode {
   priorityFee(): Promise<bigint>;
   /** Hands over a signed transaction. That it throws does not mean that the node did not take it. */
   send(raw: Uint8Array): Promise<void>;
+  /** The endpoints behind it, for what proves itself whoever tells it. */
+  readonly sources: readonly RawSource[];
   close(): void;
+}
+
+/** An endpoint's own answers, of whatever form. */
+export interface RawSource {
+  readonly name: string;
+  /** @throws AntequemError `rpc-failed`, `rpc-refused` */
+  ask(method: string, params: readonly unknown[]): Promise<unknown>;
 }
 
 export interface NodeOptions {
@@ -78,12 +94,14 @@ export function rpcNode({ url, chainId, timeout = 10_000 }: NodeOptions): EvmNod
     chainId: () => ask('eth_chainId', [], count),
     block: (at) => ask('eth_getBlockByNumber', [tag(at), false], z.nullable(block)),
     transactionCount: (address, at) => ask('eth_getTransactionCount', [address, tag(at)], count),
+    balance: (address) => ask('eth_getBalance', [address, 'latest'], quantity),
     receipt: (hash) => ask('eth_getTransactionReceipt', [hash], z.nullable(receipt)),
     knows: async (hash) => (await ask('eth_getTransactionByHash', [hash], z.nullable(z.looseObject({})))) !== null,
     code: (address) => ask('eth_getCode', [address, 'latest'], hex),
     estimateGas: (call) => ask('eth_estimateGas', [call], quantity),
     priorityFee: () => ask('eth_maxPriorityFeePerGas', [], quantity),
     send: async (raw) => void (await ask('eth_sendRawTransaction', [hexlify(raw)], hex)),
+    sources: [{ name: host, ask: (method, params) => ask(method, [...params], z.unknown()) }],
     close: () => provider.destroy(),
   };
 }
@@ -120,19 +138,24 @@ const receipt = z.pipe(
     blockHash: hex,
     blockNumber: count,
     status: count,
+    gasUsed: z.optional(z.nullable(quantity)),
+    effectiveGasPrice: z.optional(z.nullable(quantity)),
+    l1Fee: z.optional(z.nullable(quantity)),
     logs: z.array(z.looseObject({ address: hex, topics: z.array(hex), data: hex })),
   }),
   z.transform(
-    ({ blockHash, blockNumber, status, logs }): NodeReceipt => ({
+    ({ blockHash, blockNumber, status, gasUsed, effectiveGasPrice, l1Fee, logs }): NodeReceipt => ({
       blockHash,
       blockNumber,
       succeeded: status === 1,
+      cost: gasUsed && effectiveGasPrice ? gasUsed * effectiveGasPrice + (l1Fee ?? 0n) : null,
       logs,
     }),
   ),
 );
 
-const MAX_ANSWER = 8 * 1_048_576;
+/** A full block of Ethereum with all its receipts stays below half of it. */
+const MAX_ANSWER = 32 * 1_048_576;
 
 /** Ethers' own transport reads answers of any length. */
 const post: FetchGetUrlFunc = async (request) => {

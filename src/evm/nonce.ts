@@ -14,47 +14,81 @@ export interface NonceCounts {
 export async function countTransactions(node: EvmNode, address: string): Promise<NonceCounts> {
   const [latest, pending] = await Promise.all([
     node.transactionCount(address, 'latest'),
-    node.transactionCount(address, 'pending'),
+    // One of several endpoints may not have heard of the newest: a nonce taken twice is worse than a needless alarm.
+    node.transactionCount(address, 'pending', 'most'),
   ]);
   return { latest, pending: Math.max(latest, pending) };
+}
+
+/** Somebody else sends from the account. Stops the target until the operator has found out who. */
+export class ForeignNonceError extends AntequemError {
+  /** What the chain counts: resuming means to go on behind these. */
+  readonly count: number;
+
+  constructor(message: string, count: number) {
+    super('nonce-foreign', message);
+    this.count = count;
+  }
+}
+
+export interface NonceChoice {
+  readonly counts: NonceCounts;
+  /** Transactions of the account in final blocks; asked for where the operator resumed after foreign ones. */
+  readonly final: number;
+  /** Whether to go along with nonces that others took. */
+  readonly adopt: boolean;
+}
+
+interface NonceRow {
+  next_nonce: number | null;
+  adopt: number | null;
 }
 
 /**
  * The first nonce to take. `counts` must have been read before the account's row was locked: then a chain that counts
  * more than the database gave out has seen a transaction that is not ours.
- * @throws AntequemError `nonce-foreign` in that case, unless `adopt`
+ * @throws ForeignNonceError in that case, unless it is to be gone along with
+ * @throws AntequemError `nonce-waiting` while foreign transactions that the operator knows of are not final
  */
-export function firstNonce(stored: number | null, counts: NonceCounts, account: Account, adopt: boolean): number {
+export function firstNonce(
+  { next_nonce: stored, adopt: known }: NonceRow,
+  { counts, final, adopt }: NonceChoice,
+  account: Account,
+): number {
   if (stored === null) return counts.pending;
   if (counts.pending <= stored) return stored;
   if (adopt) return counts.pending;
-  throw new AntequemError(
-    'nonce-foreign',
-    `${account.address} has ${counts.pending} transactions on ${account.chain}, and ${stored} are of this database: ` +
-      'somebody else uses the key, or the database was set back; find out which, then resume the target',
-  );
+  const has = `${account.address} has ${counts.pending} transactions on ${account.chain}, and ${stored} are of this database`;
+  if (known === null || counts.pending > known) {
+    throw new ForeignNonceError(
+      `${has}: somebody else uses the key, or the database was set back; find out which, then resume the target`,
+      counts.pending,
+    );
+  }
+  if (final >= counts.pending) return counts.pending;
+  // Were it reorganised away, everything behind it would wait for ever.
+  throw new AntequemError('nonce-waiting', `${has}: going on once the others are final`);
 }
 
 /**
  * Locks the account's row until the transaction ends, and tells the first nonce nobody has taken.
- * @throws AntequemError `nonce-foreign`
+ * @throws AntequemError those of `firstNonce`
  */
-export async function lockNonce(
-  tx: Transaction,
-  account: Account,
-  counts: NonceCounts,
-  adopt: boolean,
-): Promise<number> {
-  const { rows } = await tx.query<{ next_nonce: number | null }>(
-    'SELECT next_nonce FROM evm_accounts WHERE chain = $1 AND address = $2 FOR UPDATE',
+export async function lockNonce(tx: Transaction, account: Account, choice: NonceChoice): Promise<number> {
+  const { rows } = await tx.query<NonceRow>(
+    'SELECT next_nonce, adopt FROM evm_accounts WHERE chain = $1 AND address = $2 FOR UPDATE',
     [account.chain, account.address],
   );
   const row = rows[0];
   if (row === undefined) throw new AntequemError('account-unknown', `the account ${account.address} is not registered`);
-  return firstNonce(row.next_nonce, counts, account, adopt);
+  return firstNonce(row, choice, account);
 }
 
 /** Notes what the next nonce is; only under the lock. */
 export async function setNonce(tx: Transaction, { chain, address }: Account, next: number): Promise<void> {
-  await tx.query('UPDATE evm_accounts SET next_nonce = $3 WHERE chain = $1 AND address = $2', [chain, address, next]);
+  await tx.query(
+    `UPDATE evm_accounts SET next_nonce = $3, adopt = CASE WHEN adopt > $3 THEN adopt END
+     WHERE chain = $1 AND address = $2`,
+    [chain, address, next],
+  );
 }

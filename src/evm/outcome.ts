@@ -4,56 +4,44 @@ import type { Database, Transaction } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
 import type { Sighting } from './confirm.ts';
 
-/**
- * Brings anchors and transactions to what was seen. Where `abandon`, what is superseded or without effect is given up
- * and its round pending again; else it stays as it is, for the operator.
- */
+type Mined = Extract<Sighting, { seen: 'included' | 'final' }>;
+
+export interface Recording {
+  readonly now: number;
+  /** Whether to give up by oneself what is lost for good; else that waits for the operator. */
+  readonly abandon: boolean;
+}
+
+/** Brings anchors and transactions to what was seen. */
 export async function recordSightings(
   database: Database,
-  target: string,
   sightings: readonly Sighting[],
-  { now, abandon }: { readonly now: number; readonly abandon: boolean },
+  { now, abandon }: Recording,
 ): Promise<void> {
+  if (sightings.length === 0) return;
   const mined = sightings.filter((sighting) => 'block' in sighting);
-  const nowhere = sightings.filter(({ seen }) => seen === 'nowhere').map(({ id }) => id);
-  const lost = sightings.filter(({ seen }) => seen === 'superseded' || seen === 'without-effect').map(({ id }) => id);
+  const gone = sightings.filter((sighting) => !('block' in sighting));
+  const lost = gone.filter((sighting) => 'settled' in sighting);
   await transaction(database, async (tx) => {
-    await traceMoved(tx, nowhere, mined, now);
-    await tx.query(
-      `WITH seen AS (
-         SELECT * FROM unnest($1::bigint[], $2::boolean[], $3::bigint[], $4::bytea[], $5::bigint[])
-           AS s (id, final, block_number, block_hash, block_time)),
-       moved AS (
-         UPDATE evm_transactions t SET status = CASE WHEN final THEN 'finalized' ELSE 'included' END
-         FROM seen WHERE t.id = seen.id AND t.status IN ('signed', 'broadcast', 'included')
-         RETURNING t.target, t.round, t.hash, seen.*)
-       UPDATE anchors a SET
-         status = CASE WHEN final THEN 'finalized' ELSE 'included' END, transaction = hash,
-         block_number = moved.block_number, block_hash = moved.block_hash, block_time = moved.block_time,
-         submitted_at = coalesce(submitted_at, $6),
-         included_at = CASE WHEN a.block_hash = moved.block_hash THEN included_at ELSE $6 END,
-         finalized_at = CASE WHEN final THEN $6 END, problem = NULL, updated_at = $6
-       FROM moved WHERE a.target = moved.target AND a.round = moved.round
-         AND (a.block_hash IS DISTINCT FROM moved.block_hash OR final)`,
-      [
-        mined.map(({ id }) => id),
-        mined.map(({ seen }) => seen === 'final'),
-        mined.map(({ block }) => block.number),
-        mined.map(({ block }) => Buffer.from(block.hash.slice(2), 'hex')),
-        mined.map(({ block }) => block.time),
-        now,
-      ],
+    await traceMoved(tx, gone, mined, now);
+    await stepAside(tx, mined);
+    await include(tx, mined, now);
+    await closeNonces(tx, mined);
+    await backToSubmitted(tx, gone, now);
+    await noteLosses(tx, gone, { now, abandon });
+    await giveUp(
+      tx,
+      lost.filter(({ settled, cleared }) => settled && (abandon || cleared)),
+      now,
     );
-    await backToSubmitted(tx, nowhere, now);
-    if (abandon) await giveUp(tx, target, lost, now);
   });
 }
 
 /** The block an anchor was in, where it is in none or in another one now. */
 async function traceMoved(
   tx: Transaction,
-  nowhere: readonly number[],
-  mined: readonly { readonly id: number; readonly block: { readonly hash: string } }[],
+  gone: readonly Sighting[],
+  mined: readonly Mined[],
   now: number,
 ): Promise<void> {
   await tx.query(
@@ -65,39 +53,121 @@ async function traceMoved(
      SELECT $4, 'reorganized', a.target, a.round, t.instance, a.status, a.transaction,
             a.block_number, a.block_hash, a.block_time
      FROM seen JOIN evm_transactions t USING (id) JOIN anchors a ON a.target = t.target AND a.round = t.round
-     WHERE a.status = 'included' AND a.transaction = t.hash AND a.block_hash IS DISTINCT FROM seen.block_hash`,
-    [nowhere, mined.map(({ id }) => id), mined.map(({ block }) => Buffer.from(block.hash.slice(2), 'hex')), now],
+     WHERE a.status = 'included' AND a.block_hash IS DISTINCT FROM seen.block_hash`,
+    [idsOf(gone), idsOf(mined), mined.map(blockHash), now],
   );
 }
 
-/** `sent_at` 0: the stored bytes go out again at the next occasion. */
-async function backToSubmitted(tx: Transaction, ids: readonly number[], now: number): Promise<void> {
+/** An attempt that was outbid may be mined all the same: it is then the live one, and whatever outbid it is not. */
+async function stepAside(tx: Transaction, mined: readonly Mined[]): Promise<void> {
+  const others = mined.flatMap(({ others }) => others);
+  if (others.length === 0) return;
+  await tx.query(
+    `UPDATE evm_transactions SET status = 'replaced', cost = NULL
+     WHERE id = ANY ($1::bigint[]) AND status IN ('signed', 'broadcast', 'included')`,
+    [others],
+  );
+}
+
+async function include(tx: Transaction, mined: readonly Mined[], now: number): Promise<void> {
+  await tx.query(
+    `WITH seen AS (
+       SELECT * FROM unnest($1::bigint[], $2::boolean[], $3::bigint[], $4::bytea[], $5::bigint[], $6::numeric[])
+         AS s (id, final, block_number, block_hash, block_time, cost)),
+     moved AS (
+       UPDATE evm_transactions t SET status = CASE WHEN final THEN 'finalized' ELSE 'included' END, cost = seen.cost,
+              lost_at = NULL, cleared_at = NULL
+       FROM seen WHERE t.id = seen.id AND t.status IN ('signed', 'broadcast', 'included', 'replaced')
+       RETURNING t.target, t.round, t.hash, seen.*)
+     UPDATE anchors a SET
+       status = CASE WHEN final THEN 'finalized' ELSE 'included' END, transaction = hash,
+       block_number = moved.block_number, block_hash = moved.block_hash, block_time = moved.block_time,
+       submitted_at = coalesce(submitted_at, $7),
+       included_at = CASE WHEN a.block_hash = moved.block_hash THEN included_at ELSE $7 END,
+       finalized_at = CASE WHEN final THEN $7 END, problem = NULL, updated_at = $7
+     FROM moved WHERE a.target = moved.target AND a.round = moved.round AND a.status <> 'finalized'
+       AND (a.block_hash IS DISTINCT FROM moved.block_hash OR final)`,
+    [
+      idsOf(mined),
+      mined.map(({ seen }) => seen === 'final'),
+      mined.map(({ block }) => block.number),
+      mined.map(blockHash),
+      mined.map(({ block }) => block.time),
+      mined.map(({ cost }) => cost?.toString() ?? null),
+      now,
+    ],
+  );
+}
+
+/** Once one attempt is final the others can never be mined. */
+async function closeNonces(tx: Transaction, mined: readonly Mined[]): Promise<void> {
+  const others = mined.flatMap(({ seen, others }) => (seen === 'final' ? others : []));
+  if (others.length === 0) return;
+  await tx.query(`UPDATE evm_transactions SET status = 'abandoned' WHERE id = ANY ($1::bigint[])`, [others]);
+}
+
+/** `sent_at` 0: the stored bytes go out again at the next occasion. How long they wait is counted anew. */
+async function backToSubmitted(tx: Transaction, gone: readonly Sighting[], now: number): Promise<void> {
+  if (gone.length === 0) return;
   await tx.query(
     `WITH gone AS (
-       UPDATE evm_transactions SET status = 'broadcast', sent_at = 0 WHERE id = ANY ($1::bigint[]) AND status = 'included'
+       UPDATE evm_transactions SET status = 'broadcast', sent_at = 0, first_sent_at = NULL, cost = NULL
+       WHERE id = ANY ($1::bigint[]) AND status = 'included'
        RETURNING target, round)
      UPDATE anchors a SET status = 'submitted', block_number = NULL, block_hash = NULL, block_time = NULL,
             included_at = NULL, updated_at = $2
-     FROM gone WHERE a.target = gone.target AND a.round = gone.round`,
-    [ids, now],
+     FROM gone WHERE a.target = gone.target AND a.round = gone.round AND a.status = 'included'`,
+    [gone.flatMap(({ id, others }) => [id, ...others]), now],
   );
 }
 
-async function giveUp(tx: Transaction, target: string, ids: readonly number[], now: number): Promise<void> {
-  if (ids.length === 0) return;
+/** Since when what is lost is known to be so. Where that is gone along with, nobody needs to know. */
+async function noteLosses(tx: Transaction, gone: readonly Sighting[], { now, abandon }: Recording): Promise<void> {
+  const found = gone.filter(({ seen, lostAt }) => seen === 'nowhere' && lostAt !== null);
+  const lost = gone.filter(({ seen, lostAt }) => seen !== 'nowhere' && lostAt === null);
+  if (found.length > 0) {
+    await tx.query('UPDATE evm_transactions SET lost_at = NULL, cleared_at = NULL WHERE id = ANY ($1::bigint[])', [
+      found.flatMap(({ id, others }) => [id, ...others]),
+    ]);
+  }
+  if (lost.length > 0 && !abandon) {
+    await tx.query('UPDATE evm_transactions SET lost_at = $2 WHERE id = ANY ($1::bigint[])', [idsOf(lost), now]);
+  }
+}
+
+async function giveUp(
+  tx: Transaction,
+  lost: readonly Extract<Sighting, { settled: boolean }>[],
+  now: number,
+): Promise<void> {
+  if (lost.length === 0) return;
+  const costs = lost.map((sighting) => ('cost' in sighting ? (sighting.cost?.toString() ?? null) : null));
   await tx.query(
     `INSERT INTO anchor_history
        (at, event, target, round, instance, status, transaction, block_number, block_hash, block_time)
-     SELECT $3, 'abandoned', a.target, a.round, t.instance, a.status, t.hash, a.block_number, a.block_hash, a.block_time
-     FROM evm_transactions t JOIN anchors a USING (target, round) WHERE t.id = ANY ($2::bigint[]) AND t.target = $1`,
-    [target, ids, now],
+     SELECT $2, 'abandoned', a.target, a.round, t.instance, a.status, t.hash, a.block_number, a.block_hash, a.block_time
+     FROM evm_transactions t JOIN anchors a USING (target, round) WHERE t.id = ANY ($1::bigint[])`,
+    [idsOf(lost), now],
   );
   await tx.query(
-    `WITH lost AS (
-       UPDATE evm_transactions SET status = 'abandoned' WHERE id = ANY ($1::bigint[]) RETURNING target, round)
+    `WITH lost AS (SELECT * FROM unnest($1::bigint[], $2::numeric[]) AS l (id, cost)),
+     given AS (
+       UPDATE evm_transactions t SET status = 'abandoned', cost = lost.cost FROM lost WHERE t.id = lost.id
+       RETURNING target, round)
      UPDATE anchors a SET status = 'pending', transaction = NULL, block_number = NULL, block_hash = NULL,
-            block_time = NULL, submitted_at = NULL, included_at = NULL, updated_at = $2
-     FROM lost WHERE a.target = lost.target AND a.round = lost.round`,
-    [ids, now],
+            block_time = NULL, submitted_at = NULL, included_at = NULL, updated_at = $3
+     FROM given WHERE a.target = given.target AND a.round = given.round`,
+    [idsOf(lost), costs, now],
   );
+  await tx.query(`UPDATE evm_transactions SET status = 'abandoned' WHERE id = ANY ($1::bigint[])`, [
+    lost.flatMap(({ others }) => others),
+  ]);
+}
+
+function idsOf(sightings: readonly Sighting[]): number[] {
+  return sightings.map(({ id }) => id);
+}
+
+function blockHash({ block }: Mined): Buffer {
+  return Buffer.from(block.hash.slice(2), 'hex');
 }

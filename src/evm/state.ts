@@ -91,25 +91,31 @@ export async function setGenesis(database: Database, { name }: TargetState, gene
   ]);
 }
 
-/** Nothing is signed or sent any more until the operator says so. */
-export async function stopTarget(database: Database, name: string, error: AntequemError, now: number): Promise<void> {
-  await database.query(
-    'UPDATE targets SET stopped_at = $2, stop_code = $3, stop_reason = $4 WHERE name = $1 AND stopped_at IS NULL',
-    [name, now, error.code, error.message],
-  );
+/** What stands in the way, for those who wonder why nothing moves; null: nothing does. */
+export interface Problems {
+  /** Of what is not in a block. */
+  readonly sending: string | null;
+  /** Of what is. */
+  readonly confirming: string | null;
 }
 
-/** Notes what stands in the way of rounds, for those who wonder why nothing moves; null: nothing does. */
-export async function noteProblem(
+/** Notes the problems of rounds with a target. @returns those that are not final */
+export async function noteProblems(
   database: Database,
   target: string,
   rounds: readonly number[],
-  problem: string | null,
+  { sending, confirming }: Problems,
   now: number,
-): Promise<void> {
+): Promise<Set<number>> {
   await database.query(
-    `UPDATE anchors SET problem = $3, updated_at = $4
-     WHERE target = $1 AND round = ANY ($2::bigint[]) AND status <> 'finalized' AND problem IS DISTINCT FROM $3`,
-    [target, rounds, problem, now],
+    `UPDATE anchors SET problem = CASE WHEN status = 'included' THEN $4 ELSE $3 END, updated_at = $5
+     WHERE target = $1 AND round = ANY ($2::bigint[]) AND status <> 'finalized'
+       AND problem IS DISTINCT FROM CASE WHEN status = 'included' THEN $4 ELSE $3 END`,
+    [target, rounds, sending, confirming, now],
   );
+  const { rows } = await database.query<{ round: number }>(
+    `SELECT round FROM anchors WHERE target = $1 AND round = ANY ($2::bigint[]) AND status <> 'finalized'`,
+    [target, rounds],
+  );
+  return new Set(rows.map(({ round }) => round));
 }

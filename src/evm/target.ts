@@ -1,26 +1,32 @@
 // One contract on one chain, and the account that pays: takes rounds from pending to finalized.
 
 import type { Logger } from 'pino';
-import { sha256 } from '#sha256';
-import { concat, utf8 } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Beacon } from '../core/round.ts';
 import type { Database } from '../store/database.ts';
-import { type Account, isDeclared } from './account.ts';
-import { encodeAnchor, encodeAnnounce } from './anchor-contract.ts';
+import type { Account } from './account.ts';
+import { ALARMS, stopTarget } from './alarm.ts';
+import { watchBalance } from './balance.ts';
 import { newestFinalBlock } from './beacon.ts';
-import { broadcast } from './broadcast.ts';
 import { alarmOf, sight } from './confirm.ts';
 import { Endpoints } from './endpoints.ts';
-import { type FeeCaps, gasLimit, quoteFees } from './fees.ts';
+import { storeEvidence } from './evidence.ts';
+import { evidenceDue } from './evidence-store.ts';
+import type { FeeCaps } from './fees.ts';
 import type { Finality } from './finality.ts';
 import { beginInstance, checkChain } from './instance.ts';
 import { type EvmNode, rpcNode } from './node.ts';
-import { countTransactions } from './nonce.ts';
 import { recordSightings } from './outcome.ts';
+import { Sending } from './sending.ts';
 import type { EvmSigner } from './signer.ts';
-import { noteProblem, readTarget, registerTarget, stopTarget, type TargetIdentity, type TargetState } from './state.ts';
-import { signRounds } from './transaction.ts';
+import {
+  noteProblems,
+  type Problems,
+  readTarget,
+  registerTarget,
+  type TargetIdentity,
+  type TargetState,
+} from './state.ts';
 import { takeTurn } from './turn.ts';
 
 export interface EvmTargetOptions {
@@ -39,6 +45,12 @@ export interface EvmTargetOptions {
   readonly ephemeral: boolean;
   /** Default: 200 gwei, 3 gwei of it as tip. */
   readonly caps?: FeeCaps;
+  /** Wei that may be spent within any 24 hours. Default: no limit. */
+  readonly dailyBudget?: bigint;
+  /** Wei below which the operator is told. Default: what the next hundred rounds may cost. */
+  readonly lowBalance?: bigint;
+  /** Milliseconds after which what is not mined is outbid. Default 180,000. */
+  readonly replaceAfter?: number;
   /** Default: 1 on an ephemeral chain, else the round after the newest when the target is first seen. */
   readonly firstRound?: number;
   readonly database: Database;
@@ -53,11 +65,13 @@ export interface EvmTargetOptions {
   readonly pollInterval?: number;
   /** Milliseconds after which what is not mined is handed over again. Default 60,000; 2,000 on an ephemeral chain. */
   readonly resendAfter?: number;
+  /** Milliseconds that a transaction must look lost to be called so before that is final. Default 60,000. */
+  readonly patience?: number;
 }
 
-/** What stops a target until the operator has looked: to go on by itself could spend money twice. */
-const STOPS = new Set(['nonce-foreign', 'anchor-without-effect', 'chain-differs']);
-const STOPPED_POLL_MS = 60_000;
+const STOPPED_POLL_MS = 15_000;
+/** What was wrong and is so again this soon is no news. */
+const SAME_COMPLAINT_MS = 300_000;
 const GWEI = 1_000_000_000n;
 
 export class EvmTarget {
@@ -71,15 +85,13 @@ export class EvmTarget {
   readonly #finality: Finality;
   readonly #caps: FeeCaps;
   readonly #pollInterval: number;
-  readonly #resendAfter: number;
-  /** Instance of the chain on which the contract was seen. */
-  #contractOn: number | null = null;
-  #declared = false;
+  readonly #sending: Sending;
   #failures = 0;
-  #complaint = '';
+  /** When each complaint was last heard. */
+  readonly #complaints = new Map<string, number>();
 
   constructor(options: EvmTargetOptions) {
-    const { name, chainId, mode, ephemeral, signer, rpcUrls, logger } = options;
+    const { name, chainId, mode, ephemeral, signer, rpcUrls, logger, database, now, declareSender } = options;
     this.name = name;
     this.chain = `eip155:${chainId}`;
     this.#options = options;
@@ -89,7 +101,22 @@ export class EvmTarget {
     this.#finality = options.finality ?? { by: 'tag' };
     this.#caps = options.caps ?? { maxFee: 200n * GWEI, priorityFee: 3n * GWEI };
     this.#pollInterval = options.pollInterval ?? (ephemeral ? 250 : 6_000);
-    this.#resendAfter = options.resendAfter ?? (ephemeral ? 2_000 : 60_000);
+    this.#sending = new Sending({
+      target: name,
+      account: this.#account,
+      chainId,
+      ephemeral,
+      finality: this.#finality,
+      caps: this.#caps,
+      dailyBudget: options.dailyBudget ?? null,
+      replaceAfter: options.replaceAfter ?? 180_000,
+      resendAfter: options.resendAfter ?? (ephemeral ? 2_000 : 60_000),
+      signer,
+      database,
+      now,
+      declareSender,
+      ...(options.ensureContract === undefined ? {} : { ensureContract: options.ensureContract }),
+    });
   }
 
   /** Makes target and account known to the database. @throws AntequemError `target-differs`, `account-taken` */
@@ -107,22 +134,39 @@ export class EvmTarget {
    * final. Throws only what the database throws.
    */
   async advance(rounds: readonly number[]): Promise<Map<number, number | null>> {
-    const { database } = this.#options;
-    const failure = await this.#attempt(() => takeTurn(database, this.name, () => this.#pass(rounds)));
-    const delay = this.#delay(failure);
-    await noteProblem(database, this.name, rounds, failure?.message ?? null, this.#options.now());
-    const { rows } = await database.query<{ round: number }>(
-      `SELECT round FROM anchors WHERE target = $1 AND round = ANY ($2::bigint[]) AND status <> 'finalized'`,
-      [this.name, rounds],
+    const { database, now } = this.#options;
+    let problems: Problems = { sending: null, confirming: null };
+    const failure = await this.#attempt(() =>
+      takeTurn(database, this.name, async () => {
+        problems = await this.#pass(rounds);
+      }),
     );
-    const unfinished = new Set(rows.map(({ round }) => round));
-    return new Map(rounds.map((round) => [round, unfinished.has(round) ? delay : null]));
+    if (failure !== null) problems = { sending: failure.message, confirming: failure.message };
+    const troubled = problems.sending !== null || problems.confirming !== null;
+    const unfinished = await noteProblems(database, this.name, rounds, problems, now());
+    // A proof that is still to be had is waited for beyond finality.
+    const unproven = await evidenceDue(database, this.name, rounds, now());
+    const delay = await this.#delay(troubled);
+    return new Map(rounds.map((round) => [round, unfinished.has(round) ? delay : (unproven.get(round) ?? null)]));
   }
 
-  /** Looks whether the chain is still the same, also when there is nothing to send. */
+  /** Looks whether the chain is still the same and the account has enough, also when there is nothing to send. */
   async inspect(): Promise<void> {
-    const { database } = this.#options;
-    await this.#attempt(() => takeTurn(database, this.name, async () => this.#look(await this.#endpoints.use())));
+    const { database, mode, lowBalance, now, logger } = this.#options;
+    await this.#attempt(() =>
+      takeTurn(database, this.name, async () => {
+        const node = await this.#endpoints.use();
+        await this.#look(node);
+        await watchBalance(database, node, {
+          account: this.#account,
+          mode,
+          lowBalance: lowBalance ?? null,
+          caps: this.#caps,
+          now,
+          logger: logger.child({ target: this.name }),
+        });
+      }),
+    );
   }
 
   /** The newest final block, null where the chain does not tell within two seconds. Never throws. */
@@ -134,27 +178,36 @@ export class EvmTarget {
     this.#endpoints.close();
   }
 
-  async #pass(rounds: readonly number[]): Promise<void> {
-    const { database, ephemeral, now } = this.#options;
+  async #pass(rounds: readonly number[]): Promise<Problems> {
     const node = await this.#endpoints.use();
     const state = await this.#look(node);
-    if (state.stopped !== null) throw new AntequemError('target-stopped', state.stopped.reason);
-    await this.#prepare(node, state);
-    const counts = await countTransactions(node, this.#account.address);
-    await this.#sign(node, state, counts, rounds);
-    // What was sent before is looked at even where the node takes nothing more.
-    const failure = await this.#attempt(() =>
-      broadcast(database, node, { account: this.#account, mined: counts.latest, resendAfter: this.#resendAfter, now }),
-    );
+    const attempt = (step: () => Promise<unknown>): Promise<AntequemError | null> => this.#attempt(step);
+    const [unsent] = state.stopped === null ? await this.#sending.advance(node, state, rounds, attempt) : [];
+    // What was sent before is looked at whatever became of the rest: to look costs nothing.
+    const unseen = await this.#attempt(() => this.#confirm(node, rounds));
+    const { stopped: stop } = state;
+    const stopped =
+      stop && (await this.#attempt(() => Promise.reject(new AntequemError('target-stopped', stop.reason))));
+    const alarm = unseen !== null && ALARMS.has(unseen.code) ? unseen : null;
+    return {
+      sending: (stopped ?? alarm ?? unsent ?? unseen)?.message ?? null,
+      confirming: unseen?.message ?? null,
+    };
+  }
+
+  async #confirm(node: EvmNode, rounds: readonly number[]): Promise<void> {
+    const { database, ephemeral, logger, now, patience = 60_000 } = this.#options;
     const { contract } = this.#identity;
-    const request = { target: this.name, account: this.#account, contract, finality: this.#finality, rounds };
-    const { sightings, failure: unseen } = await sight(database, node, request);
-    await recordSightings(database, this.name, sightings, { now: now(), abandon: ephemeral });
-    const alarm = alarmOf(sightings, this.#account);
-    if (alarm !== null) this.#contractOn = null;
+    const target = this.name;
+    const request = { target, chain: this.chain, contract, finality: this.#finality, rounds };
+    const { sightings, failure } = await sight(database, node, request);
+    const evidence = { ...request, sightings, retryAfter: this.#pollInterval, now };
+    for (const says of await storeEvidence(database, node, evidence)) logger.warn({ target }, says);
+    await recordSightings(database, sightings, { now: now(), abandon: ephemeral });
+    const alarm = alarmOf(sightings, this.#account, { now: now(), patience });
+    if (alarm !== null) this.#sending.doubtContract();
     if (alarm !== null && !ephemeral) throw alarm;
     if (failure !== null) throw failure;
-    if (unseen !== null) throw unseen;
   }
 
   /** The target's state once it is known that the chain is the one we know, or a new one has been begun. */
@@ -175,65 +228,6 @@ export class EvmTarget {
     return readTarget(database, this.name);
   }
 
-  /** Before anything is sent: the account stands in `_system`, the contract on the chain. */
-  async #prepare(node: EvmNode, state: TargetState): Promise<void> {
-    const { database, declareSender, ensureContract, ephemeral } = this.#options;
-    if (!this.#declared) {
-      if (!(await isDeclared(database, this.#account))) await declareSender(this.#account);
-      this.#declared = true;
-    }
-    if (this.#contractOn === state.instance) return;
-    if ((await node.code(state.contract)) === '0x') {
-      if (!ephemeral || ensureContract === undefined) {
-        throw new AntequemError(
-          'contract-missing',
-          `no contract at ${state.contract} on ${this.chain}: deploy it (antequem deploy) or correct the address`,
-        );
-      }
-      await ensureContract();
-    }
-    this.#contractOn = state.instance;
-  }
-
-  async #sign(
-    node: EvmNode,
-    { instance, contract }: TargetState,
-    counts: { readonly latest: number; readonly pending: number },
-    rounds: readonly number[],
-  ): Promise<void> {
-    const { chainId, database, ephemeral, mode, now, signer } = this.#options;
-    const { rows } = await database.query<{ round: number; root: Uint8Array }>(
-      `SELECT a.round, r.root FROM anchors a JOIN rounds r ON r.number = a.round
-       WHERE a.target = $1 AND a.round = ANY ($2::bigint[]) AND a.status = 'pending'
-         AND NOT EXISTS (SELECT FROM evm_transactions t WHERE t.target = a.target AND t.round = a.round
-                           AND t.status IN ('signed', 'broadcast', 'included', 'finalized'))`,
-      [this.name, rounds],
-    );
-    const [first] = rows;
-    if (first === undefined) return;
-    const encode = mode === 'anchor' ? encodeAnchor : encodeAnnounce;
-    // A root that nobody can have anchored: to anchor one a second time costs half, and the estimate would be too low.
-    const fresh = encode(sha256(concat(utf8('antequem gas'), new Uint8Array(first.root))));
-    const [fees, estimate] = await Promise.all([
-      quoteFees(node, this.#caps),
-      node.estimateGas({ from: this.#account.address, to: contract, data: fresh }),
-    ]);
-    await signRounds(database, {
-      target: this.name,
-      instance,
-      account: this.#account,
-      chainId,
-      contract,
-      rounds: rows.map(({ round, root }) => ({ round, data: encode(new Uint8Array(root)) })),
-      fees,
-      gasLimit: gasLimit(estimate, fresh),
-      counts,
-      adopt: ephemeral,
-      signer,
-      now,
-    });
-  }
-
   /** Does the work; what it throws becomes a complaint, and stops the target where only the operator can judge. */
   async #attempt(work: () => Promise<unknown>): Promise<AntequemError | null> {
     const { database, logger, now } = this.#options;
@@ -243,26 +237,28 @@ export class EvmTarget {
     } catch (cause) {
       const error =
         cause instanceof AntequemError ? cause : new AntequemError('anchoring-failed', `${cause}`, { cause });
-      if (STOPS.has(error.code)) await stopTarget(database, this.name, error, now());
+      const alarming = ALARMS.has(error.code);
+      const stops = alarming && (await stopTarget(database, this.name, error, now()));
       // Once for each thing that is wrong, not for each time it is found to be so still.
-      if (this.#complaint !== error.code) {
-        const level = STOPS.has(error.code) || error.code === 'target-stopped' ? 'error' : 'warn';
+      const heard = this.#complaints.get(error.code) ?? Number.NEGATIVE_INFINITY;
+      if (stops || now() - heard > SAME_COMPLAINT_MS) {
+        const level = alarming || error.code === 'target-stopped' ? 'error' : 'warn';
         logger[level]({ target: this.name, code: error.code }, error.message);
       }
-      this.#complaint = error.code;
+      this.#complaints.set(error.code, now());
       return error;
     }
   }
 
-  #delay(failure: AntequemError | null): number {
-    if (failure === null) {
+  async #delay(troubled: boolean): Promise<number> {
+    if (!troubled) {
       this.#failures = 0;
-      this.#complaint = '';
       return this.#pollInterval;
     }
-    if (failure.code === 'target-stopped' || STOPS.has(failure.code)) return STOPPED_POLL_MS;
+    const { database, ephemeral } = this.#options;
+    if ((await readTarget(database, this.name)).stopped !== null) return STOPPED_POLL_MS;
     this.#failures += 1;
-    const most = this.#options.ephemeral ? 2_000 : 60_000;
+    const most = ephemeral ? 2_000 : 60_000;
     return Math.min(this.#pollInterval * 2 ** Math.min(this.#failures, 10), most);
   }
 }

@@ -1,12 +1,13 @@
 // Signing: a transaction is stored, with its nonce, before anybody else can see it.
 
-import { Transaction as EvmTransaction, getBytes } from 'ethers';
+import { Transaction as EvmTransaction, getBytes, type Signature } from 'ethers';
 import { AntequemError } from '../core/errors.ts';
 import type { Database, Transaction } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
 import type { Account } from './account.ts';
+import { allow, type Limits } from './budget.ts';
 import type { Fees } from './fees.ts';
-import { lockNonce, type NonceCounts, setNonce } from './nonce.ts';
+import { lockNonce, type NonceChoice, setNonce } from './nonce.ts';
 import type { EvmSigner } from './signer.ts';
 
 export interface SigningRequest {
@@ -21,9 +22,8 @@ export interface SigningRequest {
   readonly fees: Fees;
   /** Of a round's calldata. */
   readonly gasLimit: bigint;
-  readonly counts: NonceCounts;
-  /** Whether to go along with nonces that others took. */
-  readonly adopt: boolean;
+  readonly nonces: NonceChoice;
+  readonly limits: Limits;
   readonly signer: EvmSigner;
   readonly now: () => number;
 }
@@ -36,26 +36,66 @@ interface Signed {
 }
 
 /**
- * Signs one transaction for each round that has none alive, and stores them: all of it in one transaction of the
- * database, under the lock of the account's row. Nothing is sent.
- * @throws AntequemError `nonce-foreign`, `signature-foreign`; whatever the signer throws
+ * Signs one transaction for each round that has none alive, as many as may be paid for, and stores them: all of it in
+ * one transaction of the database, under the lock of the account's row. Nothing is sent.
+ * @returns why some were left out: `budget-spent`, `balance-short`; null: none was
+ * @throws AntequemError those of `firstNonce`, `nonce-suspect`, those of `signTransaction`
  */
-export async function signRounds(database: Database, request: SigningRequest): Promise<void> {
-  await transaction(database, async (tx) => {
-    const { rows: targets } = await tx.query(
-      'SELECT 1 FROM targets WHERE name = $1 AND instance = $2 AND stopped_at IS NULL FOR SHARE',
-      [request.target, request.instance],
-    );
-    if (targets.length === 0) return;
+export async function signRounds(database: Database, request: SigningRequest): Promise<AntequemError | null> {
+  const { account, gasLimit, fees, now } = request;
+  return transaction(database, async (tx) => {
+    if (!(await holdTarget(tx, request))) return null;
     // The account's lock comes before the look at what is alive: else two of us would find the same round without.
-    const first = await lockNonce(tx, request.account, request.counts, request.adopt);
+    const first = await lockNonce(tx, account, request.nonces);
     const missing = await withoutTransaction(tx, request);
-    if (missing.length === 0) return;
+    if (missing.length === 0) return null;
+    await demandClarity(tx, account);
+    const each = gasLimit * fees.maxFee;
+    const { count, refusal } = await allow(tx, account, request.limits, { wanted: missing.length, each, now: now() });
     const signed: Signed[] = [];
-    for (const [i, { round, data }] of missing.entries()) signed.push(await sign(request, round, data, first + i));
-    await setNonce(tx, request.account, first + signed.length);
+    for (const [i, { round, data }] of missing.slice(0, count).entries()) {
+      const transaction = await signTransaction(request.signer, {
+        chainId: request.chainId,
+        nonce: first + i,
+        to: request.contract,
+        data,
+        gasLimit,
+        ...fees,
+      });
+      signed.push({ round, nonce: first + i, ...transaction });
+    }
+    if (signed.length === 0) return refusal;
+    await setNonce(tx, account, first + signed.length);
     await store(tx, request, signed);
+    return refusal;
   });
+}
+
+/** Holds the target as it is until the transaction ends. False: it was stopped, or its chain started anew. */
+export async function holdTarget(
+  tx: Transaction,
+  { target, instance }: { readonly target: string; readonly instance: number },
+): Promise<boolean> {
+  const { rows } = await tx.query(
+    'SELECT 1 FROM targets WHERE name = $1 AND instance = $2 AND stopped_at IS NULL FOR SHARE',
+    [target, instance],
+  );
+  return rows.length > 0;
+}
+
+/** While one of the account's transactions may have been lost to somebody else, none is added. */
+async function demandClarity(tx: Transaction, { chain, address }: Account): Promise<void> {
+  const { rows } = await tx.query<{ hash: Uint8Array; round: number }>(
+    `SELECT hash, round FROM evm_transactions WHERE chain = $1 AND sender = $2 AND lost_at IS NOT NULL
+       AND cleared_at IS NULL AND status IN ('signed', 'broadcast') LIMIT 1`,
+    [chain, address],
+  );
+  const row = rows[0];
+  if (row === undefined) return;
+  throw new AntequemError(
+    'nonce-suspect',
+    `0x${Buffer.from(row.hash).toString('hex')} (round ${row.round}) seems lost: nothing is signed until that is clear`,
+  );
 }
 
 async function withoutTransaction(
@@ -73,26 +113,50 @@ async function withoutTransaction(
   return rounds.filter(({ round }) => missing.has(round)).toSorted((a, b) => a.round - b.round);
 }
 
-async function sign(request: SigningRequest, round: number, data: string, nonce: number): Promise<Signed> {
-  const { chainId, contract, fees, gasLimit, signer } = request;
-  const evm = EvmTransaction.from({
-    type: 2,
-    chainId,
-    nonce,
-    to: contract,
-    data,
-    gasLimit,
-    maxFeePerGas: fees.maxFee,
-    maxPriorityFeePerGas: fees.priorityFee,
-  });
-  evm.signature = await signer.sign(evm.unsignedHash);
+export interface Unsigned extends Fees {
+  readonly chainId: number;
+  readonly nonce: number;
+  /** 0x-hex. */
+  readonly to: string;
+  /** 0x-hex. */
+  readonly data: string;
+  readonly gasLimit: bigint;
+}
+
+/** The account's row is locked meanwhile. */
+const SIGNER_LIMIT_MS = 15_000;
+
+/**
+ * An EIP-1559 transaction, signed.
+ * @throws AntequemError `signature-foreign` (another account's), `signer-silent`; whatever the signer throws
+ */
+export async function signTransaction(
+  signer: EvmSigner,
+  { maxFee, priorityFee, ...call }: Unsigned,
+): Promise<{ readonly hash: Uint8Array; readonly raw: Uint8Array }> {
+  const evm = EvmTransaction.from({ type: 2, ...call, maxFeePerGas: maxFee, maxPriorityFeePerGas: priorityFee });
+  evm.signature = await inTime(signer, evm.unsignedHash);
   if (evm.from?.toLowerCase() !== signer.address || evm.hash === null) {
     throw new AntequemError(
       'signature-foreign',
       `the signer of ${signer.address} signed as ${evm.from}: nothing is sent`,
     );
   }
-  return { round, nonce, hash: getBytes(evm.hash), raw: getBytes(evm.serialized) };
+  return { hash: getBytes(evm.hash), raw: getBytes(evm.serialized) };
+}
+
+async function inTime(signer: EvmSigner, digest: string): Promise<Signature> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    reject(
+      new AntequemError('signer-silent', `the signer of ${signer.address} has not answered in ${SIGNER_LIMIT_MS} ms`),
+    );
+  }, SIGNER_LIMIT_MS);
+  try {
+    return await Promise.race([signer.sign(digest), late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 async function store(tx: Transaction, request: SigningRequest, signed: readonly Signed[]): Promise<void> {

@@ -3,10 +3,30 @@ import { type Database, transaction } from '../store/database.ts';
 import type { Appended, Effects, Log, Submission } from './log.ts';
 import type { Outcome } from './replay.ts';
 import { Edges, type Prepared, prepare, type Sequencing, sequence } from './sequence.ts';
+import { Standing } from './standing.ts';
 import { openSegment, SegmentFull, Stretches } from './stretch.ts';
 
 const GROUP_ENTRIES = 20_000;
 const GROUP_BYTES = 16 << 20;
+/** Milliseconds that a commit may take before it counts as hung. */
+const COMMIT_DEADLINE = 15_000;
+/** Milliseconds after which a log whose commit is still under way takes nothing more. */
+const STALL = 5_000;
+
+export interface AppenderOptions {
+  /** What may wait in all; one log may have half of it. Default 128 MiB. */
+  readonly maxQueuedBytes?: number;
+  /** Milliseconds after which a commit is given up. Default 15,000. */
+  readonly commitDeadline?: number;
+}
+
+/** What waits for one log. */
+interface Line {
+  readonly waiting: Waiting[];
+  bytes: number;
+  /** When the commit under way began, by the monotonic clock; null: none is. */
+  since: number | null;
+}
 
 interface Waiting {
   readonly prepared: Prepared;
@@ -24,49 +44,73 @@ export class Appender {
   /** Told after each commit how many entries it brought. */
   onCommitted: (entries: number) => void = () => {};
   readonly #database: Database;
-  readonly #queues = new Map<number, Waiting[]>();
+  readonly #lines = new Map<number, Line>();
   readonly #maxQueuedBytes: number;
+  readonly #commitDeadline: number;
   #queuedBytes = 0;
 
-  constructor(database: Database, effects: Effects, options: { maxQueuedBytes?: number } = {}) {
+  constructor(database: Database, effects: Effects, options: AppenderOptions = {}) {
     this.#database = database;
     this.#maxQueuedBytes = options.maxQueuedBytes ?? 128 << 20;
-    this.sequencing = { effects, stretches: new Stretches(), edges: new Edges() };
+    this.#commitDeadline = options.commitDeadline ?? COMMIT_DEADLINE;
+    this.sequencing = { effects, stretches: new Stretches(), edges: new Edges(), standing: new Standing() };
   }
 
   /**
-   * @throws AntequemError `overloaded` when too much waits already, `idempotency-key-reused`, `idempotency-key-in-flight`,
-   *   `clock-skew`, or what the database failed with: then it is unknown whether the entries were appended
+   * @throws AntequemError `overloaded` when too much waits already, `database-set-back`, `idempotency-key-reused`,
+   *   `idempotency-key-in-flight`, `clock-skew`, or `database-silent` and what the database failed with: then it is
+   *   unknown whether the entries were appended
    */
   append(log: Log, submission: Submission): Promise<Appended> {
     const bytes = submission.drafts.reduce((sum, draft) => sum + 256 + (draft.payload?.length ?? 0), 0);
-    if (this.#queuedBytes + bytes > this.#maxQueuedBytes) {
-      return Promise.reject(
-        new AntequemError('overloaded', 'too much is waiting to be appended: try again in a moment'),
-      );
-    }
+    const line = this.#lines.get(log.id);
+    const refusal = this.refusal(log, bytes);
+    if (refusal !== null) return Promise.reject(refusal);
     if (submission.drafts.length === 0) {
       return Promise.reject(new FormatError('batch-empty', 'there is nothing to append'));
     }
-    const prepared = prepare(log, submission, this.sequencing.effects);
+    let prepared: Prepared;
+    try {
+      prepared = prepare(log, submission, this.sequencing.effects);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     this.#queuedBytes += bytes;
     return new Promise((resolve, reject) => {
       const waiting = { prepared, bytes, resolve, reject };
-      const queue = this.#queues.get(log.id);
-      if (queue !== undefined) {
-        queue.push(waiting);
+      if (line !== undefined) {
+        line.waiting.push(waiting);
+        line.bytes += bytes;
         return;
       }
-      this.#queues.set(log.id, [waiting]);
+      this.#lines.set(log.id, { waiting: [waiting], bytes, since: null });
       // Not at once: what else this turn of the event loop brings for the log shares the first commit.
       setImmediate(() => void this.#drain(log));
     });
   }
 
+  /** Why an append of so many bytes would be refused at once; null: it would not. */
+  refusal(log: Log, bytes = 0): AntequemError | null {
+    return this.sequencing.standing.finding ?? this.#excess(this.#lines.get(log.id), bytes);
+  }
+
+  /** Why so many bytes more cannot wait; null: they can. A log that hangs must leave room for the others. */
+  #excess(line: Line | undefined, bytes: number): AntequemError | null {
+    const full =
+      this.#queuedBytes + bytes > this.#maxQueuedBytes ||
+      // A submission is taken alone, however large.
+      (line !== undefined && line.bytes > 0 && line.bytes + bytes > this.#maxQueuedBytes / 2);
+    const stalled = line !== undefined && line.since !== null && performance.now() - line.since > STALL;
+    if (!full && !stalled) return null;
+    return new AntequemError('overloaded', 'too much is waiting to be appended: try again in a moment');
+  }
+
   async #drain(log: Log): Promise<void> {
-    const queue = this.#queues.get(log.id) ?? [];
-    while (queue.length > 0) {
-      const group = takeGroup(queue);
+    const line = this.#lines.get(log.id);
+    if (line === undefined) return;
+    while (line.waiting.length > 0) {
+      const group = takeGroup(line.waiting);
+      line.since = performance.now();
       try {
         const outcomes = await this.#commit(
           log,
@@ -74,18 +118,25 @@ export class Appender {
         );
         for (const [i, waiting] of group.entries()) settle(waiting, outcomes[i]);
       } catch (error) {
+        // Where a commit hung the next would too: nobody is kept waiting for that, nor is the memory.
+        if (error instanceof AntequemError && error.code === 'database-silent') group.push(...line.waiting.splice(0));
         for (const waiting of group) waiting.reject(error);
       }
-      for (const waiting of group) this.#queuedBytes -= waiting.bytes;
+      line.since = null;
+      const bytes = group.reduce((sum, waiting) => sum + waiting.bytes, 0);
+      line.bytes -= bytes;
+      this.#queuedBytes -= bytes;
     }
-    this.#queues.delete(log.id);
+    this.#lines.delete(log.id);
   }
 
   async #commit(log: Log, submissions: Prepared[]): Promise<Outcome[]> {
     for (;;) {
       try {
-        const { outcomes, settle } = await transaction(this.#database, (tx, defer) =>
-          sequence(tx, defer, log, submissions, this.sequencing),
+        const { outcomes, settle } = await transaction(
+          this.#database,
+          (tx, defer) => sequence(tx, defer, log, submissions, this.sequencing),
+          { deadline: this.#commitDeadline },
         );
         settle();
         this.onCommitted(submissions.reduce((sum, { submission }) => sum + submission.drafts.length, 0));

@@ -2,13 +2,22 @@ import { equalBytes } from '../core/bytes.ts';
 import type { Checkpoint } from '../core/checkpoint.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Queryable } from '../store/database.ts';
+import { checkpointConflict, type Guard } from './guard.ts';
 import type { Head, Log } from './log.ts';
 import type { Registry } from './registry.ts';
+import type { LogSigner } from './seed.ts';
 
 /** A checkpoint with its signatures. */
 export interface Published extends Checkpoint {
   /** The signed note. */
   readonly note: string;
+}
+
+export interface PublisherOptions {
+  /** Default: none; then nothing is compared with what was published. */
+  readonly guard?: Guard;
+  /** Milliseconds that a signature may take. Default 5,000. */
+  readonly signPatience?: number;
 }
 
 /**
@@ -19,24 +28,33 @@ export class Publisher {
   readonly #database: Queryable;
   readonly #registry: Registry;
   readonly #now: () => number;
+  readonly #guard: Guard | null;
+  readonly #signPatience: number;
   readonly #latest = new Map<number, Published>();
 
-  constructor(database: Queryable, registry: Registry, now: () => number) {
+  constructor(database: Queryable, registry: Registry, now: () => number, options: PublisherOptions = {}) {
     this.#database = database;
     this.#registry = registry;
     this.#now = now;
+    this.#guard = options.guard ?? null;
+    this.#signPatience = options.signPatience ?? 5_000;
   }
 
   /** The checkpoint of the log's head as it is now. */
   async current(log: Log): Promise<Published> {
-    const head = await this.#registry.head(log);
-    const latest = this.#latest.get(log.id);
-    if (latest?.size === head.size && equalBytes(latest.root, head.root)) return latest;
-    const [published] = await this.publish(this.#database, [{ log, head }]);
-    if (published === undefined) throw new AntequemError('internal', 'no checkpoint came of publishing');
-    if (this.#latest.size >= 20_000) this.#latest.clear();
-    this.#latest.set(log.id, published);
-    return published;
+    for (;;) {
+      const head = await this.#registry.head(log);
+      const latest = this.#latest.get(log.id);
+      if (latest?.size === head.size && equalBytes(latest.root, head.root)) return latest;
+      const { published, newest } = await this.#publish(this.#database, [{ log, head }]);
+      // Another process was ahead: whoever asks there and here must not see the log shrink.
+      if (!newest) continue;
+      const [checkpoint] = published;
+      if (checkpoint === undefined) throw new AntequemError('internal', 'no checkpoint came of publishing');
+      if (this.#latest.size >= 20_000) this.#latest.clear();
+      this.#latest.set(log.id, checkpoint);
+      return checkpoint;
+    }
   }
 
   /** A checkpoint that covers entry `index`: the latest one handed out where it does, else the current one. */
@@ -56,10 +74,23 @@ export class Publisher {
   }
 
   /**
-   * Signs and records the checkpoints of these heads, which must be durable or become so with the transaction `db`.
-   * @throws AntequemError `checkpoint-conflict` where another root of that size was signed before
+   * Signs and records the checkpoints of these heads, which must be durable.
+   * @throws AntequemError `checkpoint-conflict` where another root of that size was signed before; `database-set-back`,
+   *   `guard-unavailable`, `signer-silent`
    */
   async publish(db: Queryable, heads: readonly { log: Log; head: Head }[]): Promise<Published[]> {
+    return (await this.#publish(db, heads)).published;
+  }
+
+  async #publish(
+    db: Queryable,
+    heads: readonly { log: Log; head: Head }[],
+  ): Promise<{ published: Published[]; newest: boolean }> {
+    const newest = (await this.#guard?.release(db, heads)) ?? true;
+    return { published: await this.#sign(db, heads), newest };
+  }
+
+  async #sign(db: Queryable, heads: readonly { log: Log; head: Head }[]): Promise<Published[]> {
     await this.#registry.prepareSigners(
       heads.map(({ log }) => log),
       db,
@@ -68,7 +99,7 @@ export class Publisher {
     for (const { log, head } of heads) {
       const checkpoint = { origin: log.origin, size: head.size, root: head.root };
       const signer = await this.#registry.signer(log);
-      published.push({ ...checkpoint, note: signer.sign(checkpoint) });
+      published.push({ ...checkpoint, note: await this.#signed(signer, checkpoint) });
     }
     const logs = heads.map(({ log }) => log.id);
     const sizes = published.map(({ size }) => size);
@@ -89,11 +120,28 @@ export class Publisher {
       [logs, sizes, roots],
     );
     if (rowCount !== heads.length) {
-      throw new AntequemError(
-        'checkpoint-conflict',
-        'a checkpoint with another root was signed at this size before: the database was altered or set back; run an audit',
-      );
+      throw checkpointConflict();
     }
     return published;
+  }
+
+  /** A signer may be a machine elsewhere: while it is silent no lock is held for it. */
+  async #signed(signer: LogSigner, checkpoint: Checkpoint): Promise<string> {
+    const note = signer.sign(checkpoint);
+    if (typeof note === 'string') return note;
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      reject(
+        new AntequemError(
+          'signer-silent',
+          `the signer of ${signer.origin} has not answered for ${this.#signPatience} ms`,
+        ),
+      );
+    }, this.#signPatience);
+    try {
+      return await Promise.race([note, late]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }

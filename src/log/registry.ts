@@ -4,7 +4,7 @@ import { EMPTY_ROOT } from '../core/merkle.ts';
 import { checkLogName, logId, logOrigin, SYSTEM_LOG } from '../core/origin.ts';
 import { type Database, type Queryable, transaction } from '../store/database.ts';
 import type { Head, Log } from './log.ts';
-import type { LogSeed, LogSigner } from './seed.ts';
+import type { KeyRing, LogSigner } from './seed.ts';
 import type { Sequencing } from './sequence.ts';
 import { recordedTransaction } from './system.ts';
 
@@ -25,12 +25,12 @@ export class Registry {
   /** The log of the service's own acts. */
   readonly system: Log;
   readonly #database: Database;
-  readonly #seed: LogSeed;
+  readonly #seed: KeyRing;
   readonly #sequencing: Sequencing;
   readonly #known = new Map<string, Log>();
   readonly #signers = new Map<number, LogSigner>();
 
-  private constructor(database: Database, serviceOrigin: string, seed: LogSeed, sequencing: Sequencing, system: Log) {
+  private constructor(database: Database, serviceOrigin: string, seed: KeyRing, sequencing: Sequencing, system: Log) {
     this.#database = database;
     this.serviceOrigin = serviceOrigin;
     this.#seed = seed;
@@ -45,7 +45,7 @@ export class Registry {
   static async open(
     database: Database,
     serviceOrigin: string,
-    seed: LogSeed,
+    seed: KeyRing,
     sequencing: Sequencing,
   ): Promise<Registry> {
     const origin = logOrigin(serviceOrigin, SYSTEM_LOG);

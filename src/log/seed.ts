@@ -14,12 +14,21 @@ export interface LogSigner {
   readonly publicKey: Uint8Array;
   /** `origin+keyID+key`, what a stranger checks notes with. */
   readonly verifierKey: string;
-  /** The signed note of a checkpoint. Ed25519 has no randomness: the same checkpoint gives the same bytes. */
-  sign(checkpoint: Checkpoint): string;
+  /**
+   * The signed note of a checkpoint. Ed25519 has no randomness: the same checkpoint gives the same bytes. A signer out of
+   * the process may take its time, or fail having signed: nothing is handed out then, and the same is asked again.
+   */
+  sign(checkpoint: Checkpoint): string | Promise<string>;
+}
+
+/** Where the keys of logs come from. */
+export interface KeyRing {
+  /** Key `number` of a log, 1 if not told. */
+  signer(origin: string, number?: number): LogSigner;
 }
 
 /** The secret all log keys are derived from. Kept outside the database, so that its administrator cannot sign. */
-export class LogSeed {
+export class LogSeed implements KeyRing {
   readonly #seed: Uint8Array;
 
   /** @param seed 32 bytes */

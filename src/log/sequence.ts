@@ -7,6 +7,7 @@ import type { Defer, Queryable, Transaction } from '../store/database.ts';
 import { readEdge } from './head.ts';
 import type { Appended, Effects, Log, Submission } from './log.ts';
 import { findReplays, type Outcome, recordKeys } from './replay.ts';
+import { type Standing, setBack } from './standing.ts';
 import { type Stretches, stretchOf } from './stretch.ts';
 
 /** Service and database further apart than this: nothing is appended. One jump forward would poison a log's times. */
@@ -16,9 +17,13 @@ const MAX_CLOCK_SKEW = 60_000;
 export class Edges {
   readonly #edges = new Map<number, TreeEdge>();
 
-  /** The edge at this size: remembered, else read. Taken out: whoever takes it puts it back once it is durable. */
+  /**
+   * The edge at this size: remembered, else read. Taken out: whoever takes it puts it back once it is durable.
+   * @throws AntequemError `database-set-back` where the log was larger before
+   */
   async take(tx: Queryable, stretches: Stretches, log: number, size: number): Promise<TreeEdge> {
     const edge = this.#edges.get(log);
+    if (edge !== undefined && edge.size > size) throw setBack(`log ${log} has ${size} entries and had ${edge.size}`);
     this.#edges.delete(log);
     return edge?.size === size ? edge : readEdge(tx, stretches, log, size);
   }
@@ -34,6 +39,7 @@ export interface Sequencing {
   readonly effects: Effects;
   readonly stretches: Stretches;
   readonly edges: Edges;
+  readonly standing: Standing;
 }
 
 interface HeadRow {
@@ -48,15 +54,16 @@ interface HeadRow {
  * hashes, stores entries and tiles, moves the head. One outcome a submission: an idempotency key used for another
  * request spoils its own submission only. What it writes is deferred to the commit; call `settle` of what is returned
  * once that took place.
- * @throws AntequemError `clock-skew`, `log-damaged`; SegmentFull
+ * @throws AntequemError `clock-skew`, `log-damaged`, `database-set-back`; SegmentFull
  */
 export async function sequence(
   tx: Transaction,
   defer: Defer,
   log: Log,
   submissions: readonly Prepared[],
-  { effects, stretches, edges }: Sequencing,
+  { effects, stretches, edges, standing }: Sequencing,
 ): Promise<{ outcomes: Outcome[]; settle: () => void }> {
+  standing.demand();
   const locked = await tx.query<HeadRow>({
     name: 'lock-head',
     text: `SELECT size, last_leaf, last_received_at, (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS database_now
@@ -85,7 +92,7 @@ export async function sequence(
   if (count === 0) return { outcomes: outcomes.map(decided), settle: () => {} };
 
   const receivedAt = Math.max(now, head.last_received_at);
-  const edge = await edges.take(tx, stretches, log.id, head.size);
+  const edge = await standing.watch(edges.take(tx, stretches, log.id, head.size));
   const batch = chain(log, fresh, count, { lastLeaf: head.last_leaf, receivedAt, edge });
   const segments = await takeSegments(tx, stretches, log.id, head.size, count);
 

@@ -86,14 +86,18 @@ export class Stretches {
 
 /** Opens the next segment unless another process just did. */
 export async function openSegment(database: Database): Promise<void> {
-  await transaction(database, async (tx) => {
-    await tx.query('SELECT pg_advisory_xact_lock(0x736567)');
-    const { rows } = await tx.query<{ id: number; reserved: number }>(
-      'SELECT id, reserved FROM segments ORDER BY id DESC LIMIT 1',
-    );
-    const last = rows[0];
-    if (last === undefined || last.reserved + LARGEST > SEGMENT_CAPACITY) {
-      await tx.query('SELECT open_segment($1)', [(last?.id ?? 0) + 1]);
-    }
-  });
+  await transaction(
+    database,
+    async (tx) => {
+      await tx.query('SELECT pg_advisory_xact_lock(0x736567)');
+      const { rows } = await tx.query<{ id: number; reserved: number }>(
+        'SELECT id, reserved FROM segments ORDER BY id DESC LIMIT 1',
+      );
+      const last = rows[0];
+      if (last === undefined || last.reserved + LARGEST > SEGMENT_CAPACITY) {
+        await tx.query('SELECT open_segment($1)', [(last?.id ?? 0) + 1]);
+      }
+    },
+    { deadline: 30_000 },
+  );
 }

@@ -8,6 +8,9 @@ import type { Log, Submission } from './log.ts';
 import { prepare, type Sequencing, sequence } from './sequence.ts';
 import { openSegment, SegmentFull } from './stretch.ts';
 
+/** Milliseconds; a round of a hundred thousand logs takes some seconds. */
+const DEADLINE = 30_000;
+
 /** An act of the service that its own log, `_system`, records. Hashes and keys are hex, times as everywhere in JSON. */
 export type SystemAct =
   | { readonly act: 'log-created'; readonly log: string; readonly blinded: boolean; readonly publicKey: string }
@@ -17,10 +20,23 @@ export type SystemAct =
       readonly name: string;
       readonly scopes: readonly string[];
       readonly logs: readonly string[] | null;
+      /** SHA-256 of its secret of 256 random bits: an audit sees whether somebody put another in its place. */
+      readonly secretHash: string;
     }
   | { readonly act: 'key-revoked'; readonly key: string }
   | { readonly act: 'sender-declared'; readonly chain: string; readonly address: string }
-  | { readonly act: 'round-closed'; readonly number: number; readonly root: string };
+  | { readonly act: 'entry-erased'; readonly log: string; readonly index: number }
+  | { readonly act: 'round-closed'; readonly number: number; readonly root: string }
+  | {
+      /** What was published and is not in the database any more, declared by the operator: from now on `now` counts. */
+      readonly act: 'recovered';
+      /** Origin of a log, or of the rounds. */
+      readonly subject: string;
+      readonly published: { readonly size: number; readonly root: string };
+      readonly now: { readonly size: number; readonly root: string } | null;
+    }
+  /** A target whose chain has rounds that the database has not. */
+  | { readonly act: 'recovered'; readonly subject: string; readonly reason: string };
 
 /** A transaction that ends with entries of `_system`: what it records and what it does become durable together. */
 export async function recordedTransaction<T>(
@@ -31,20 +47,26 @@ export async function recordedTransaction<T>(
 ): Promise<T> {
   for (;;) {
     try {
-      const { result, settle } = await transaction(database, async (tx, defer) => {
-        const { result, acts } = await work(tx);
-        if (acts.length === 0) return { result, settle: () => {} };
-        const { outcomes, settle } = await sequence(
-          tx,
-          defer,
-          system,
-          [prepare(system, submissionOf(acts, sequencing), sequencing.effects)],
-          sequencing,
-        );
-        const [outcome] = outcomes;
-        if (outcome === undefined || 'refused' in outcome) throw new AntequemError('internal', '_system took no entry');
-        return { result, settle };
-      });
+      const { result, settle } = await transaction(
+        database,
+        async (tx, defer) => {
+          const { result, acts } = await work(tx);
+          if (acts.length === 0) return { result, settle: () => {} };
+          const { outcomes, settle } = await sequence(
+            tx,
+            defer,
+            system,
+            [prepare(system, submissionOf(acts, sequencing), sequencing.effects)],
+            sequencing,
+          );
+          const [outcome] = outcomes;
+          if (outcome === undefined || 'refused' in outcome) {
+            throw new AntequemError('internal', '_system took no entry');
+          }
+          return { result, settle };
+        },
+        { deadline: DEADLINE },
+      );
       settle();
       return result;
     } catch (error) {

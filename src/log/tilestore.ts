@@ -8,6 +8,8 @@ import type { Stretches } from './stretch.ts';
 
 const CACHED_TILES = 2_048;
 
+type NamedLog = Pick<Log, 'id' | 'name'>;
+
 /** The tiles of all logs, complete ones remembered: 8 kB each, 16 MB in all. */
 export class TileStore {
   readonly #database: Queryable;
@@ -20,7 +22,7 @@ export class TileStore {
   }
 
   /** A complete tile, null where it is not complete yet. */
-  async complete(log: Log, level: number, index: number): Promise<Uint8Array | null> {
+  async complete(log: NamedLog, level: number, index: number): Promise<Uint8Array | null> {
     const key = `${log.id}/${level}/${index}`;
     const cached = this.#cache.get(key);
     if (cached !== undefined) {
@@ -47,7 +49,7 @@ export class TileStore {
   }
 
   /** The hashes of a tile in the log's first `size` entries: 256, or as many as there are. */
-  async tile(log: Log, level: number, index: number, size: number): Promise<Uint8Array> {
+  async tile(log: NamedLog, level: number, index: number, size: number): Promise<Uint8Array> {
     const complete = await this.complete(log, level, index);
     if (complete !== null) return complete;
     if (index !== Math.floor(Math.floor(size / TILE_WIDTH ** level) / TILE_WIDTH)) {
@@ -57,7 +59,7 @@ export class TileStore {
   }
 
   /** The roots of these ranges of the log's first `size` entries: what proofs are made of. */
-  async ranges(log: Log, ranges: readonly Range[], size: number): Promise<Uint8Array[]> {
+  async ranges(log: NamedLog, ranges: readonly Range[], size: number): Promise<Uint8Array[]> {
     const nodes = ranges.map(perfectNodes);
     const tiles = new Map<string, Promise<Uint8Array>>();
     const tileOf = (slice: TileSlice): Promise<Uint8Array> => {

@@ -1,10 +1,11 @@
 // One claim for each anchor of a receipt.
 
+import { checkEvmProof } from '../core/evm-proof.ts';
 import type { EvmSource } from '../core/evm-source.ts';
 import type { EvmAnchor, RoundReceipt } from '../core/receipt.ts';
-import type { Claim } from '../core/verdict.ts';
+import { type AnchorAnswer, unproven } from './anchor-answer.ts';
 import { type Code, claimOf } from './codes.ts';
-import { type AnchorAnswer, askSource } from './evm-anchor.ts';
+import { askSource } from './evm-anchor.ts';
 import { checkByBlockHash } from './evm-block-hash.ts';
 import type { EvmSources } from './evm-chains.ts';
 import type { Trust } from './trust.ts';
@@ -33,24 +34,42 @@ export function checkAnchors(receipt: RoundReceipt, context: AnchorContext): Pro
 
 async function checkEvmAnchor(anchor: EvmAnchor, root: string, context: AnchorContext): Promise<AnchorAnswer> {
   const { byChain, failures } = context.sources;
+  const { chain } = anchor;
+  const check = anchor.status === 'submitted' ? null : checkEvmProof(anchor, root);
+  const fault =
+    check === null || check.holds
+      ? null
+      : claimOf(check.fault, {
+          claim: 'anchor',
+          chain,
+          grounds: check.fault === 'proof-not-read' ? 'none' : 'bytes',
+          says: check.says,
+        });
+  // A receipt that contradicts itself needs no source to be refuted.
+  if (fault?.status === 'refuted') return unproven(fault);
+  const proven = check?.holds ? check.proven : null;
   const answers = await Promise.all(
-    (byChain.get(anchor.chain) ?? []).map((source) =>
-      askSource({ anchor, root, sameInstance: context.sameInstance.has(source) }, source),
+    (byChain.get(chain) ?? []).map((source) =>
+      askSource({ anchor, root, proven, sameInstance: context.sameInstance.has(source) }, source),
     ),
   );
   const settled =
     answers.find(({ claim }) => claim.status === 'refuted') ?? answers.find(({ claim }) => claim.status === 'verified');
   if (settled !== undefined) return settled;
-  const byHash = checkByBlockHash(anchor, context.trust.blockHashes ?? []);
-  if (byHash !== null && byHash.status !== 'unverified') return unproven(byHash);
+  const byHash = checkByBlockHash(anchor, proven, context.trust.blockHashes ?? []);
+  if (byHash?.claim.status === 'verified') return byHash;
   if (answers[0] !== undefined) return answers[0];
-  if (byHash !== null) return unproven(byHash);
-  const { chain } = anchor;
+  if (fault !== null) return unproven(fault);
+  if (byHash !== null) return byHash;
   const say = (code: Code, says: string): AnchorAnswer =>
     unproven(claimOf(code, { claim: 'anchor', chain, grounds: 'none', says }));
-  return failures[0] === undefined
-    ? say('no-source', `No trusted source for ${chain} was asked, so nothing confirms the anchor there.`)
-    : say('source-failed', `${failures[0]}, so nothing confirms the anchor on ${chain}.`);
+  if (failures[0] !== undefined)
+    return say('source-failed', `${failures[0]}, so nothing confirms the anchor on ${chain}.`);
+  const unasked = `No trusted source for ${chain} was asked, so nothing confirms the anchor there`;
+  return proven === null
+    ? say('no-source', `${unasked}.`)
+    : say(
+        'no-source',
+        `${unasked}; whoever knows that block ${proven.block.number} has the hash ${proven.block.hash} needs no other.`,
+      );
 }
-
-const unproven = (claim: Claim): AnchorAnswer => ({ claim, moment: null });

@@ -1,26 +1,21 @@
 // The claim `anchor` for EVM chains, by the word of a trusted node.
 
+import { isAnchored } from '../core/anchored-event.ts';
+import type { ProvenAnchor } from '../core/evm-proof.ts';
 import type { EvmBlock, EvmSource, EvmTransaction } from '../core/evm-source.ts';
 import type { EvmAnchor } from '../core/receipt.ts';
 import { formatTime } from '../core/time.ts';
-import type { Claim, Moment } from '../core/verdict.ts';
+import { type AnchorAnswer, momentOf } from './anchor-answer.ts';
 import { type Code, claimOf } from './codes.ts';
 import { failure, isDevelopmentChain, nameBlock } from './evm-chains.ts';
-
-/** Topic 0 of `Anchored(address indexed sender, bytes32 indexed root)`. */
-export const ANCHORED_TOPIC = '0xee1610244dfc4b116b1433dd4459fd7b1d3d2bf737a05fc3f6d8f173005d7147';
-
-export interface AnchorAnswer {
-  readonly claim: Claim;
-  /** The block that proves, if it does. */
-  readonly moment: Moment | null;
-}
 
 /** What a source is asked: is this root, by this anchor, in a final block? */
 export interface AnchorQuestion {
   readonly anchor: EvmAnchor;
   /** 64 hex digits: the root that the receipt's own path leads to. */
   readonly root: string;
+  /** What the anchor's proof shows; null where it has none that holds. */
+  readonly proven: ProvenAnchor | null;
   /** Whether the source is known to serve the instance of the chain that the receipt was made on. */
   readonly sameInstance: boolean;
 }
@@ -39,6 +34,8 @@ export async function askSource(question: AnchorQuestion, source: EvmSource): Pr
     moment: null,
   });
   try {
+    const byHash = await canonicalBlock(question, source, say);
+    if (byHash !== null) return byHash;
     const transaction = await source.transaction(question.anchor.transaction);
     return transaction === null
       ? await unknownTransaction(question, source, say)
@@ -49,6 +46,31 @@ export async function askSource(question: AnchorQuestion, source: EvmSource): Pr
 }
 
 type Say = (code: Code, says: string, time?: string) => AnchorAnswer;
+
+/**
+ * With a proof the source has to say one thing alone: that the block of that hash is on its chain, and final. So a node
+ * will do that has forgotten transactions and receipts. Null where there is no proof, or the source has another block.
+ */
+async function canonicalBlock(
+  { anchor, proven }: AnchorQuestion,
+  source: EvmSource,
+  say: Say,
+): Promise<AnchorAnswer | null> {
+  if (proven === null || (await source.block(proven.block.number))?.hash !== proven.block.hash) return null;
+  const node = source.describe();
+  const named = nameBlock(anchor.chain, proven.block);
+  if ((await source.finalized()) < proven.block.number) {
+    return say('anchor-not-final', `The round's root is in ${named}, which ${node} does not hold for final yet.`);
+  }
+  const { time } = proven.block;
+  const { claim } = say(
+    'anchor-proven',
+    `By ${node} ${named} has the hash the receipt names and is final, and by the receipt's proof it holds the round's ` +
+      `root: the digest was known before its time, ${time}.`,
+    time,
+  );
+  return { claim, moment: momentOf(anchor.chain, proven) };
+}
 
 /** The block that the receipt claims, null while it claims none. */
 function claimedBlock(anchor: EvmAnchor): { number: number; hash: string; time: string } | null {
@@ -105,7 +127,7 @@ async function knownTransaction(
   if (transaction.status !== 1) {
     return say('anchor-transaction-failed', `By ${node} the transaction failed in ${named}, so it anchored nothing.`);
   }
-  if (!announces(transaction, anchor.contract, root)) {
+  if (!transaction.logs.some((log) => isAnchored(log, anchor.contract, root))) {
     return say(
       'anchor-event-missing',
       `By ${node} the contract ${anchor.contract} did not anchor the round's root in that transaction of ${named}.`,
@@ -124,15 +146,4 @@ async function knownTransaction(
 
 function sameBlock(claimed: { number: number; hash: string; time: string }, block: EvmBlock, time: string): boolean {
   return claimed.number === block.number && claimed.hash === block.hash && claimed.time === time;
-}
-
-function announces(transaction: EvmTransaction, contract: string, root: string): boolean {
-  return transaction.logs.some(
-    ({ address, topics, data }) =>
-      address.toLowerCase() === contract &&
-      topics.length === 3 &&
-      topics[0] === ANCHORED_TOPIC &&
-      topics[2] === `0x${root}` &&
-      data === '0x',
-  );
 }

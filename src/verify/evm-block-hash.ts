@@ -1,23 +1,32 @@
+import type { ProvenAnchor } from '../core/evm-proof.ts';
 import type { EvmAnchor } from '../core/receipt.ts';
-import type { Claim } from '../core/verdict.ts';
+import { type AnchorAnswer, momentOf } from './anchor-answer.ts';
 import { claimOf } from './codes.ts';
+import { nameBlock } from './evm-chains.ts';
 
 /**
- * The claim `anchor` by a block hash that the verifier was given: the receipt must then prove from the block's header
- * that its transaction emitted the event. Null where none of the hashes is that of the anchor's block.
+ * The claim `anchor` by the hash of a block that the verifier knows: the receipt proves the rest from there. Null where
+ * none of the hashes is that of the anchor's block.
+ * @param proven what the anchor's proof shows; null where it has none that holds
  */
-export function checkByBlockHash(anchor: EvmAnchor, blockHashes: readonly string[]): Claim | null {
+export function checkByBlockHash(
+  anchor: EvmAnchor,
+  proven: ProvenAnchor | null,
+  blockHashes: readonly string[],
+): AnchorAnswer | null {
   if (anchor.status === 'submitted') return null;
-  const { block, chain, proof } = anchor;
+  const { block, chain } = anchor;
   if (!blockHashes.some((hash) => hash.toLowerCase() === block.hash)) return null;
-  const unverified = { claim: 'anchor', chain, grounds: 'none' } as const;
-  return proof === undefined
-    ? claimOf('proof-missing', {
-        ...unverified,
-        says: `The receipt bears no proof that leads from block ${block.number} of ${chain} to the round's root.`,
-      })
-    : claimOf('proof-not-read', {
-        ...unverified,
-        says: `The receipt's proof from block ${block.number} of ${chain} was not checked: this version reads none.`,
-      });
+  const named = nameBlock(chain, block);
+  if (proven === null) {
+    const says = `The receipt bears no proof that leads from the hash of ${named} to the round's root.`;
+    return { claim: claimOf('proof-missing', { claim: 'anchor', chain, grounds: 'none', says }), moment: null };
+  }
+  const { time } = proven.block;
+  const whose = proven.chainSigned ? '' : `; that the block is one of ${chain}, its transaction does not say`;
+  const says =
+    `The block of the given hash, ${named}, holds the transaction that anchored the round's root: ` +
+    `the digest was known before its time, ${time}${whose}.`;
+  const claim = claimOf('anchor-proven', { claim: 'anchor', chain, time, grounds: 'block-hash', says });
+  return { claim, moment: momentOf(chain, proven) };
 }

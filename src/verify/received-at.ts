@@ -13,8 +13,8 @@ export const CLOCK_TOLERANCE_MS = 15_000;
 export interface Bounds {
   /** Time of the round's close, null while it is not shown. */
   readonly closedAt: string | null;
-  /** Time of the earliest verified anchor. */
-  readonly anchoredAt: string | null;
+  /** Time of the earliest verified anchor, and what that rests on. */
+  readonly anchored: { readonly at: string; readonly grounds: Claim['grounds'] } | null;
   /** Milliseconds since the Unix epoch, by the verifier's clock. */
   readonly now: number | undefined;
 }
@@ -25,14 +25,14 @@ export function checkReceivedAt(receipt: Receipt, bounds: Bounds): Claim {
   const ms = parseTime(receivedAt);
   const say = (code: Code, grounds: Claim['grounds'], says: string): Claim =>
     claimOf(code, { claim: 'received-at', time: receivedAt, grounds, says });
-  const { closedAt, anchoredAt, now } = bounds;
+  const { closedAt, anchored, now } = bounds;
   if (closedAt !== null && ms > parseTime(closedAt)) {
     const says = `The entry cannot have been received at ${receivedAt}: its round closed before that, at ${closedAt}.`;
     return say('received-after-close', 'bytes', says);
   }
-  if (anchoredAt !== null && ms > parseTime(anchoredAt) + CLOCK_TOLERANCE_MS) {
-    const says = `The entry cannot have been received at ${receivedAt}: it was anchored before that, at ${anchoredAt}.`;
-    return say('received-after-anchor', 'rpc', says);
+  if (anchored !== null && ms > parseTime(anchored.at) + CLOCK_TOLERANCE_MS) {
+    const says = `The entry cannot have been received at ${receivedAt}: it was anchored before that, at ${anchored.at}.`;
+    return say('received-after-anchor', anchored.grounds, says);
   }
   if (now !== undefined && ms > now + CLOCK_TOLERANCE_MS) {
     const says = `The entry cannot have been received at ${receivedAt}: by the clock here that lies in the future.`;

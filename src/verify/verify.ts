@@ -44,17 +44,20 @@ export async function verifyReceipt(input: VerifyInput, trust: Trust): Promise<V
   const shown = [content, position, checkpoint, round];
   const { now } = trust;
   if (!('round' in receipt)) {
-    return verdictOf([...shown, checkReceivedAt(receipt, { closedAt: null, anchoredAt: null, now })], [], null);
+    return verdictOf([...shown, checkReceivedAt(receipt, { closedAt: null, anchored: null, now })], [], null);
   }
   if (position.status === 'refuted' || round.status === 'refuted') {
-    const receivedAt = checkReceivedAt(receipt, { closedAt: null, anchoredAt: null, now });
+    const receivedAt = checkReceivedAt(receipt, { closedAt: null, anchored: null, now });
     return verdictOf([...shown, receivedAt, ...notShown(receipt.anchors)], [], null);
   }
   const sources = await sortSources(trust.evm ?? []);
   const notBefore = await checkNotBefore(receipt, sources);
   const answers = await checkAnchors(receipt, { sources, sameInstance: notBefore.sameInstance, trust });
   const moments = answers.flatMap(({ moment }) => (moment === null ? [] : [moment]));
-  const bounds = { closedAt: receipt.round.closedAt, anchoredAt: earliest(moments)?.time ?? null, now };
+  const first = earliest(moments);
+  const grounds = answers.find(({ moment }) => moment === first)?.claim.grounds ?? 'none';
+  const anchored = first === null ? null : { at: first.time, grounds };
+  const bounds = { closedAt: receipt.round.closedAt, anchored, now };
   const claims = [
     ...shown,
     ...notBefore.claims,

@@ -47,7 +47,15 @@ describe('a new key', () => {
     const { key } = await one.keys.create('told', ['admin'], null);
     expect(await two.keys.revoke(key.id)).toBe(true);
     expect((await acts()).slice(-2)).toEqual([
-      { at: expect.any(String), act: 'key-created', key: key.id, name: 'told', scopes: ['admin'], logs: null },
+      {
+        at: expect.any(String),
+        act: 'key-created',
+        key: key.id,
+        name: 'told',
+        scopes: ['admin'],
+        logs: null,
+        secretHash: expect.stringMatching(/^[0-9a-f]{64}$/),
+      },
       { at: expect.any(String), act: 'key-revoked', key: key.id },
     ]);
   });

@@ -63,6 +63,7 @@ describe('a round', () => {
         hash: receipt?.blockHash,
         time: new Date(1_000 * (block?.timestamp ?? 0)).toISOString(),
       },
+      proof: expect.anything(),
     });
     const { rows } = await ground.database.query<{ root: Buffer }>('SELECT root FROM rounds WHERE number = $1', [
       round,

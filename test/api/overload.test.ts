@@ -22,7 +22,7 @@ it('what does not fit in the queue is refused at once and leaves the rest alone'
   const config = await testConfig(test.url, folder);
   const foundation = await openFoundation(config, realEffects);
   const { database, registry, publisher } = foundation;
-  const appender = new Appender(database, realEffects, { maxQueuedBytes: 64 << 10 });
+  const appender = new Appender(database, realEffects, { maxQueuedBytes: 128 << 10 });
   const entries = new EntryReader(database, appender.sequencing.stretches);
   const tiles = new TileStore(database, appender.sequencing.stretches);
   const trees = new RoundTrees(database);
@@ -43,7 +43,7 @@ it('what does not fit in the queue is refused at once and leaves the rest alone'
       open: true,
       roundInterval: 60_000,
       finalityDelay: 0,
-      notices: [],
+      notices: () => [],
       stopping: new AbortController().signal,
       logger: pino({ level: 'silent' }),
     },

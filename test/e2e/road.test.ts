@@ -60,8 +60,8 @@ describe.each(QUEUE_GROUNDS)('with the queue on $name', ({ open }) => {
       EVM_CHAIN_ID: '31337',
       EVM_PRIVATE_KEY_FILE: join(folder, 'key'),
     });
-    const evm = config.evm === null ? null : { ...config.evm, ephemeral: true };
-    service = await serve({ ...config, open: true, evm }, pino({ level: 'silent' }));
+    const targets = config.targets.map((target) => ({ ...target, ephemeral: true }));
+    service = await serve({ ...config, open: true, targets }, pino({ level: 'silent' }));
     url = service.url ?? '';
   });
 

@@ -61,9 +61,12 @@ export interface AnchorGround {
   stop(): Promise<void>;
 }
 
-/** A database and a chain on which the contract stands. */
-export async function anchorGround(): Promise<AnchorGround> {
-  const [{ url, drop }, chain] = await Promise.all([testDatabase(), restartableChain()]);
+/** A database and a chain on which the contract stands; targets have these options where a test does not give others. */
+export async function anchorGround(
+  openChain: () => Promise<RestartableChain> = restartableChain,
+  defaults: Partial<EvmTargetOptions> = {},
+): Promise<AnchorGround> {
+  const [{ url, drop }, chain] = await Promise.all([testDatabase(), openChain()]);
   const database = openDatabase(url, { connections: 20 });
   await chain.deploy();
   const declared: string[] = [];
@@ -92,6 +95,7 @@ export async function anchorGround(): Promise<AnchorGround> {
             if (await claimDeclaration(tx, account, Date.now())) declared.push(account.address);
           }),
         ensureContract: () => chain.deploy(),
+        ...defaults,
         ...options,
       });
       targets.push(target);
@@ -107,7 +111,7 @@ export async function anchorGround(): Promise<AnchorGround> {
 }
 
 /** Rounds with roots that are hashes of nothing. */
-async function closeRounds(database: Database, count: number): Promise<number[]> {
+export async function closeRounds(database: Database, count: number): Promise<number[]> {
   const { rows } = await database.query<{ number: number }>(
     `INSERT INTO rounds (number, closed_at, previous_root, root, size, beacons)
      SELECT n, 1700000000000 + n, sha256(int8send(n - 1)), sha256(int8send(n)), 1, '[]'

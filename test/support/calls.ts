@@ -34,6 +34,8 @@ export const CALLS: readonly Call[] = [
   { method: 'GET', path: '/logs/mine/checkpoint', needs: 'nothing' },
   { method: 'GET', path: '/logs/mine/tile/0/000.p/1', needs: 'nothing' },
   { method: 'GET', path: '/logs/mine/tile/entries/000.p/1', needs: 'nothing' },
+  // Not entry 0: that one is read and has a receipt above.
+  { method: 'DELETE', path: '/v1/logs/mine/entries/1/payload', needs: 'admin' },
   { method: 'GET', path: '/healthz', needs: 'nothing' },
   { method: 'GET', path: '/readyz', needs: 'nothing' },
 ];

@@ -19,6 +19,6 @@ export async function testChain(): Promise<TestChain> {
   return { url, provider, wallet: new Wallet(LOCAL_CHAIN_KEY, provider), [Symbol.asyncDispose]: dispose };
 }
 
-export function openProvider(url: string): JsonRpcProvider {
-  return new JsonRpcProvider(url, 31337, { staticNetwork: true, cacheTimeout: -1, pollingInterval: 20 });
+export function openProvider(url: string, chainId = 31337): JsonRpcProvider {
+  return new JsonRpcProvider(url, chainId, { staticNetwork: true, cacheTimeout: -1, pollingInterval: 20 });
 }

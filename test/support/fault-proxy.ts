@@ -3,12 +3,19 @@ import { connect, createServer, type Socket } from 'node:net';
 import pg from 'pg';
 
 /**
- * What becomes of the next commit that comes through: `lost` never reaches the server, `unanswered` is done there and
- * its answer is lost, `held` waits for `release`.
+ * What becomes of the next request that is meant, by default a commit: `lost` never reaches the server, `unanswered` is
+ * done there and its answer is lost, `held` waits for `release`, `silent` is done there and nothing comes back any more,
+ * `none` is done and answered.
  */
-export type Fault = 'lost' | 'unanswered' | 'held';
+export type Fault = 'lost' | 'unanswered' | 'held' | 'silent' | 'none';
 
-const COMMIT = Buffer.from('COMMIT\0');
+/** Which requests are meant: a part of what is sent, and of what the server says when it is done. */
+export interface Marks {
+  readonly request: string;
+  readonly answer: string;
+}
+
+const COMMIT: Marks = { request: 'COMMIT\0', answer: 'COMMIT\0' };
 
 const READY = Buffer.from('Z\0\0\0\x05I');
 /** An ErrorResponse as of pg_terminate_backend. */
@@ -23,6 +30,7 @@ export class FaultProxy {
   readonly url: string;
   /** Each is used up by one commit. */
   readonly faults: Fault[] = [];
+  marks = COMMIT;
   /** How many commits came through or to grief. */
   commits = 0;
   /** So many new connections are ended by the server the moment they are ready, in the same breath. */
@@ -31,6 +39,7 @@ export class FaultProxy {
   readonly #sockets = new Set<Socket>();
   readonly #held: (() => void)[] = [];
   #onHeld: () => void = () => {};
+  #onStruck: () => void = () => {};
 
   private constructor(server: ReturnType<typeof createServer>, url: string) {
     this.#server = server;
@@ -57,6 +66,12 @@ export class FaultProxy {
     return this.#held.length > 0 ? Promise.resolve() : new Promise((resolve) => (this.#onHeld = resolve));
   }
 
+  /** The next request meant meets this fault; resolves the moment it does. */
+  strike(fault: Fault): Promise<void> {
+    this.faults.push(fault);
+    return new Promise((resolve) => (this.#onStruck = resolve));
+  }
+
   release(): void {
     for (const send of this.#held.splice(0)) send();
   }
@@ -69,7 +84,7 @@ export class FaultProxy {
 
   #join(client: Socket, server: Socket): void {
     let broken = false;
-    let unanswered = false;
+    let fault: Fault | undefined;
     const cut = (): void => {
       broken = true;
       client.destroy();
@@ -84,14 +99,17 @@ export class FaultProxy {
       });
     }
     client.on('data', (data) => {
-      if (data.indexOf(COMMIT) < 0) return void server.write(data);
+      if (data.indexOf(this.marks.request) < 0) return void server.write(data);
       this.commits++;
-      const fault = this.faults.shift();
-      if (fault === 'lost') return cut();
-      if (fault === 'unanswered') unanswered = true;
+      fault = this.faults.shift();
+      if (fault === 'lost') {
+        cut();
+        return this.#onStruck();
+      }
       if (fault === 'held') {
         this.#held.push(() => server.write(data));
-        return this.#onHeld();
+        this.#onHeld();
+        return this.#onStruck();
       }
       server.write(data);
     });
@@ -102,7 +120,11 @@ export class FaultProxy {
         return;
       }
       // The answer to a commit names it; those to statements sent before it may come alone.
-      if (unanswered && data.indexOf(COMMIT) >= 0) cut();
+      if ((fault === 'unanswered' || fault === 'silent') && data.indexOf(this.marks.answer) >= 0) {
+        if (fault === 'unanswered') cut();
+        broken = true;
+        this.#onStruck();
+      }
       if (!broken) client.write(data);
     });
   }

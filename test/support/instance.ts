@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { pino } from 'pino';
 import { sha256 } from '#sha256';
 import { ApiKeys } from '../../src/access/keys.ts';
 import { Receipts } from '../../src/anchor/receipts.ts';
@@ -7,10 +8,12 @@ import { RoundTrees } from '../../src/anchor/roundtrees.ts';
 import { utf8 } from '../../src/core/bytes.ts';
 import { Appender } from '../../src/log/appender.ts';
 import { EntryReader } from '../../src/log/entries.ts';
+import { Guard } from '../../src/log/guard.ts';
 import type { Appended, Draft, Log } from '../../src/log/log.ts';
 import { Publisher } from '../../src/log/publish.ts';
+import type { PublishedStore } from '../../src/log/published.ts';
 import { Registry } from '../../src/log/registry.ts';
-import { LogSeed } from '../../src/log/seed.ts';
+import { type KeyRing, LogSeed } from '../../src/log/seed.ts';
 import { TileStore } from '../../src/log/tilestore.ts';
 import { openDatabase } from '../../src/store/database.ts';
 
@@ -27,7 +30,15 @@ export class Clock {
 export interface InstanceOptions {
   readonly clock?: Clock;
   readonly origin?: string;
-  readonly seed?: LogSeed;
+  readonly seed?: KeyRing;
+  /** Where what is published is recorded. Default: nowhere. */
+  readonly published?: PublishedStore;
+  /** Milliseconds. */
+  readonly commitDeadline?: number;
+  readonly signPatience?: number;
+  readonly storePatience?: number;
+  /** Of any one statement. */
+  readonly patience?: number;
   readonly connections?: number;
   readonly name?: string;
   readonly maxQueuedBytes?: number;
@@ -42,20 +53,41 @@ export async function openInstance(url: string, options: InstanceOptions = {}) {
   const database = openDatabase(url, {
     connections: options.connections ?? 10,
     ...(options.name === undefined ? {} : { name: options.name }),
+    ...(options.patience === undefined ? {} : { patience: options.patience }),
   });
   try {
-    const { maxQueuedBytes } = options;
-    const appender = new Appender(database, effects, maxQueuedBytes === undefined ? {} : { maxQueuedBytes });
+    const { maxQueuedBytes, commitDeadline, signPatience, storePatience } = options;
+    const appender = new Appender(database, effects, {
+      ...(maxQueuedBytes === undefined ? {} : { maxQueuedBytes }),
+      ...(commitDeadline === undefined ? {} : { commitDeadline }),
+    });
     const { sequencing } = appender;
-    const registry = await Registry.open(database, options.origin ?? ORIGIN, options.seed ?? SEED, sequencing);
-    const publisher = new Publisher(database, registry, clock.now);
+    const { standing, stretches } = sequencing;
+    const serviceOrigin = options.origin ?? ORIGIN;
+    const store = options.published ?? null;
+    const logger = pino({ level: 'silent' });
+    const guard = new Guard({
+      database,
+      serviceOrigin,
+      store,
+      standing,
+      stretches,
+      logger,
+      ...(storePatience === undefined ? {} : { storePatience }),
+    });
+    await guard.compare();
+    const registry = await Registry.open(database, serviceOrigin, options.seed ?? SEED, sequencing);
+    const publisher = new Publisher(database, registry, clock.now, {
+      guard,
+      ...(signPatience === undefined ? {} : { signPatience }),
+    });
     const keys = new ApiKeys(database, registry.system, sequencing);
     const entries = new EntryReader(database, sequencing.stretches);
     const tiles = new TileStore(database, sequencing.stretches);
     const trees = new RoundTrees(database);
     const receipts = new Receipts({ database, entries, tiles, publisher, trees, anchors: async () => [] });
     const closeRound = (closing: Partial<RoundClosing> = {}): Promise<Round | null> =>
-      close({ database, registry, publisher, sequencing, beacons: async () => [], heartbeat: null, ...closing });
+      close({ database, registry, publisher, sequencing, beacons: async () => [], heartbeat: null, guard, ...closing });
     const makeLog = async (name: string, blinded = true): Promise<Log> =>
       (await registry.create(name, { blinded })).log;
     const append = (log: Log, ...texts: string[]): Promise<Appended> =>
@@ -68,6 +100,7 @@ export async function openInstance(url: string, options: InstanceOptions = {}) {
       sequencing,
       registry,
       publisher,
+      guard,
       keys,
       entries,
       tiles,

@@ -2,6 +2,7 @@
 
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { sha256 } from '#sha256';
+import { ANCHORED_TOPIC } from '../../src/core/anchored-event.ts';
 import { concat, toHex, u64, utf8 } from '../../src/core/bytes.ts';
 import { formatCheckpoint } from '../../src/core/checkpoint.ts';
 import { commitTo, entryLeafHash } from '../../src/core/entry.ts';
@@ -13,7 +14,6 @@ import { formatBlockHash, type PendingReceipt, type RoundReceipt } from '../../s
 import type { IncludedEvmAnchor } from '../../src/core/receipt-schema.ts';
 import { type Beacon, encodeCheckpointLeaf, encodeLink, firstPreviousRoot, type Link } from '../../src/core/round.ts';
 import { formatTime } from '../../src/core/time.ts';
-import { ANCHORED_TOPIC } from '../../src/verify/evm-anchor.ts';
 
 export const SERVICE = 'log.example.org';
 export const EPOCH = Date.UTC(2026, 6, 1);

@@ -7,9 +7,10 @@ import { parseReceiptText } from '../../src/core/receipt.ts';
 import type { RoundReceipt } from '../../src/core/receipt-schema.ts';
 import { formatTime, parseTime } from '../../src/core/time.ts';
 import { exitCode, type Trust, type Verdict, verifyReceipt } from '../../src/verify/verify.ts';
+import { anchorAmong } from '../support/blocks.ts';
 import { provenReceipt } from '../support/receipts.ts';
 
-const { receipt, payload, log, local, main } = provenReceipt();
+const { receipt, payload, log, round, local, main } = provenReceipt();
 const trust: Trust = { key: log.verifierKey, evm: [local, main], now: Date.UTC(2026, 7, 1) };
 
 /** Every form of `bytes` with one bit changed. */
@@ -237,11 +238,66 @@ describe('with a key and nodes of both chains', () => {
     table.push(row);
     expect(survivors).toEqual([]);
   }, 120_000);
+});
 
-  test('the table', () => {
-    console.table(table);
-    const bits = table.reduce((sum, row) => sum + row.bits, 0);
-    expect(bits).toBeGreaterThan(10_000);
+const byHash = anchorAmong(round.root);
+const { proof } = byHash;
+if (proof === undefined) throw new Error('the anchor has no proof');
+const onProof = (copy: RoundReceipt, change: Partial<typeof proof>): void => {
+  copy.anchors = [{ ...byHash, proof: { ...proof, ...change } }];
+};
+const onBlock = (copy: RoundReceipt, change: Partial<typeof byHash>): void => {
+  copy.anchors = [{ ...byHash, ...change }];
+};
+const proofFields: Record<string, Iterable<Edit>> = {
+  'proven anchor.chain': edits(['eip155:1', 'eip155:31336', 'eip155:0'], (copy, chain) => onBlock(copy, { chain })),
+  'proven anchor.contract': edits(flippedHex(byHash.contract), (copy, contract) => onBlock(copy, { contract })),
+  'proven anchor.transaction': edits(flippedHex(byHash.transaction), (copy, transaction) =>
+    onBlock(copy, { transaction }),
+  ),
+  'proven anchor.block.number': edits(flippedNumber(byHash.block.number), (copy, number) =>
+    onBlock(copy, { block: { ...byHash.block, number } }),
+  ),
+  'proven anchor.block.hash': edits(flippedHex(byHash.block.hash), (copy, hash) =>
+    onBlock(copy, { block: { ...byHash.block, hash } }),
+  ),
+  'proven anchor.block.time': edits(flippedTime(byHash.block.time), (copy, time) =>
+    onBlock(copy, { block: { ...byHash.block, time } }),
+  ),
+  'proof.header': edits(flippedHex(proof.header), (copy, header) => onProof(copy, { header })),
+  'proof.index': edits(flippedNumber(proof.index), (copy, index) => onProof(copy, { index })),
+  'proof.logIndex': edits(flippedNumber(proof.logIndex), (copy, logIndex) => onProof(copy, { logIndex })),
+};
+for (const part of ['transaction', 'receipt'] as const) {
+  for (const [i, node] of proof[part].entries()) {
+    proofFields[`proof.${part}[${i}]`] = edits(flippedHex(node), (copy, value) =>
+      onProof(copy, { [part]: proof[part].with(i, value) }),
+    );
+  }
+}
+
+describe('with the hash of the block alone', () => {
+  const proven = { ...receipt, anchors: [byHash] };
+  const byBlock: Trust = { blockHashes: [byHash.block.hash] };
+
+  test('unchanged: proven', async () => {
+    expect((await verifyReceipt({ receipt: proven, payload }, byBlock)).result).toBe('proven');
+  });
+
+  test.each(Object.entries(proofFields))('%s: refuted by every bit', async (field, changes) => {
+    const row = await tally(field, verdictsOf(changes, byBlock));
+    expect(row.bits).toBeGreaterThan(0);
+    expect(row.refuted).toBe(row.bits);
+  });
+
+  test('the hash itself: proven by no other', async () => {
+    const others = async function* (): AsyncGenerator<Verdict> {
+      for (const hash of flippedHex(byHash.block.hash)) {
+        yield await verifyReceipt({ receipt: proven, payload }, { blockHashes: [hash] });
+      }
+    };
+    const row = await tally('block hash given', others());
+    expect([row.bits, row.unproven]).toEqual([256, 256]);
   });
 });
 
@@ -261,4 +317,10 @@ describe('with less trust', () => {
     expect(new Set(results)).toEqual(new Set(['refuted']));
     expect(results.length).toBeGreaterThanOrEqual(128);
   });
+});
+
+test('the table', () => {
+  console.table(table);
+  const bits = table.reduce((sum, row) => sum + row.bits, 0);
+  expect(bits).toBeGreaterThan(10_000);
 });

@@ -3,13 +3,13 @@
 import { createServer } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startChain } from '../../scripts/local/chain.ts';
+import { ANCHORED_TOPIC } from '../../src/core/anchored-event.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import type { RoundReceipt } from '../../src/core/receipt-schema.ts';
 import { formatTime } from '../../src/core/time.ts';
 import { encodeAnchor } from '../../src/evm/anchor-contract.ts';
 import { deployAnchor } from '../../src/evm/deploy.ts';
 import { rpcSource } from '../../src/evm/rpc-source.ts';
-import { ANCHORED_TOPIC } from '../../src/verify/evm-anchor.ts';
 import { verifyReceipt } from '../../src/verify/verify.ts';
 import { type TestChain, testChain } from '../support/chain.ts';
 import { provenReceipt, seeded } from '../support/receipts.ts';

@@ -10,6 +10,7 @@ import { formatTime } from '../../src/core/time.ts';
 import { type Claim, verdictSchema } from '../../src/core/verdict.ts';
 import { CODES } from '../../src/verify/codes.ts';
 import { type EvmSource, exitCode, type Trust, type Verdict, verifyReceipt } from '../../src/verify/verify.ts';
+import { anchorAmong, anchorIn, outcomeOf, sealBlock, transactionOf } from '../support/blocks.ts';
 import { EPOCH, MemoryChain, MemoryLog, MemoryRound, provenReceipt, seeded } from '../support/receipts.ts';
 
 const seen = new Map<string, Claim['status']>();
@@ -335,15 +336,76 @@ describe('sources', () => {
   });
 
   test('a block hash alone proves nothing without the proof that leads from it', async () => {
-    const { receipt, anchor } = provenReceipt();
+    const { receipt, anchor, round, log } = provenReceipt();
     const trust = { blockHashes: [anchor.block.hash] };
     expect(codes(await verify(receipt, trust), 'anchor')).toEqual(['proof-missing']);
-    const proof = { header: '0xc0', index: 0, transaction: ['0xc0'], receipt: ['0xc0'], logIndex: 0 };
-    const withProof = edited(receipt, (copy) => {
-      copy.anchors = [{ ...anchor, proof }];
-    });
-    expect(codes(await verify(withProof, trust), 'anchor')).toEqual(['proof-not-read']);
     expect(codes(await verify(receipt, { blockHashes: [`0x${'00'.repeat(32)}`] }), 'anchor')).toEqual(['no-source']);
+    const proven = anchorAmong(round.root);
+    const withProof = await verify(round.receipt(log, 5, [proven]), { blockHashes: [proven.block.hash] });
+    expect([withProof.result, codes(withProof, 'anchor')]).toEqual(['proven', ['anchor-proven']]);
+    const proof = { header: '0xc0', index: 0, transaction: ['0xc0'], receipt: ['0xc0'], logIndex: 0 };
+    const broken = await verify(round.receipt(log, 5, [{ ...anchor, proof }]), { blockHashes: [anchor.block.hash] });
+    expect([broken.result, codes(broken, 'anchor')]).toEqual(['refuted', ['proof-broken']]);
+  });
+
+  test('whose block is of another number, chain or call than the receipt says', async () => {
+    const { round, log } = provenReceipt();
+    const anchor = anchorAmong(round.root);
+    const by = async (change: Partial<typeof anchor>): Promise<string[]> =>
+      codes(await verify(round.receipt(log, 5, [{ ...anchor, ...change }])), 'anchor');
+    expect(await by({ block: { ...anchor.block, number: 10 } })).toEqual(['anchor-block-differs']);
+    expect(await by({ chain: 'eip155:1' })).toEqual(['anchor-chain-differs']);
+    expect(await by({ contract: `0x${'00'.repeat(20)}` })).toEqual(['anchor-call-differs']);
+    const opaque = sealBlock([transactionOf(round.root, { type: 5 })], [outcomeOf(round.root, { type: 5 })]);
+    const unread = await verify(round.receipt(log, 5, [anchorIn(opaque, 0)]), { blockHashes: [opaque.hash] });
+    expect([unread.result, codes(unread, 'anchor')]).toEqual(['unproven', ['proof-not-read']]);
+  });
+
+  describe('with a proof are asked for the block alone', () => {
+    const { round, log } = provenReceipt();
+    const anchor = anchorAmong(round.root);
+    const receipt = round.receipt(log, 5, [anchor]);
+    /** A node that has forgotten transactions and receipts, and has this block at the height of the anchor's. */
+    const pruned = (hash: string, final = 9): EvmSource => ({
+      ...failing(anchor.chain),
+      block: async (number) => (number === 9 ? { number, hash, time: Date.parse(anchor.block.time) } : null),
+      transaction: async () => null,
+      finalized: async () => final,
+    });
+    const by = async (...evm: EvmSource[]): Promise<[string, string[]]> => {
+      const verdict = await verify(receipt, { evm });
+      return [verdict.result, codes(verdict, 'anchor')];
+    };
+
+    test('which is enough, if it is final', async () => {
+      expect(await by(pruned(anchor.block.hash))).toEqual(['proven', ['anchor-proven']]);
+      expect(await by(pruned(anchor.block.hash, 8))).toEqual(['unproven', ['anchor-not-final']]);
+      const { claims, existedBefore } = await verify(receipt, { evm: [pruned(anchor.block.hash)] });
+      expect(claims.at(-1)).toMatchObject({ grounds: 'rpc', chain: anchor.chain, time: anchor.block.time });
+      expect(existedBefore).toEqual({
+        time: anchor.block.time,
+        chain: anchor.chain,
+        block: { number: 9, hash: anchor.block.hash },
+      });
+    });
+
+    test('where another block stands there, it is gone, or the chain another', async () => {
+      const other = `0x${toHex(seeded('another block'))}`;
+      expect(await by(pruned(other))).toEqual(['unproven', ['other-chain-instance']]);
+      const mainnet = anchorIn(sealBlock([transactionOf(round.root, { chainId: 1 })], [outcomeOf(round.root)]), 0);
+      const onMain = round.receipt(log, 5, [{ ...mainnet, chain: 'eip155:1' }]);
+      const source = { ...pruned(other), chainId: async () => 'eip155:1' };
+      const gone = await verify(onMain, { evm: [source] });
+      expect([gone.result, codes(gone, 'anchor')]).toEqual(['refuted', ['anchor-reorganised']]);
+      // Who says that the block is final contradicts the node; whom to believe is not for the verifier to say.
+      expect((await verify(onMain, { evm: [source], blockHashes: [mainnet.block.hash] })).result).toBe('refuted');
+    });
+
+    test('and where none answers, the hash still proves', async () => {
+      expect(await by(failing(anchor.chain))).toEqual(['unproven', ['source-failed']]);
+      const verdict = await verify(receipt, { evm: [failing(anchor.chain)], blockHashes: [anchor.block.hash] });
+      expect([verdict.result, codes(verdict, 'anchor')]).toEqual(['proven', ['anchor-proven']]);
+    });
   });
 
   test('a beacon that its chain does not know: reported, and not decisive', async () => {

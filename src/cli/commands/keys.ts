@@ -79,11 +79,11 @@ async function withKeys<T>(work: (keys: ApiKeys) => Promise<T>): Promise<T> {
     import('../../config.ts'),
     import('../../main.ts'),
   ]);
-  const { database, keys } = await openFoundation(readConfig(process.env), realEffects);
+  const { keys, close } = await openFoundation(readConfig(process.env), realEffects);
   try {
     return await work(keys);
   } finally {
-    await database.end();
+    await close();
   }
 }
 

@@ -27,7 +27,11 @@ export function verifyCommand(): Command {
     .option('--digest <hex>', 'the SHA-256 of the payload, in place of FILE', digest)
     .option('--key <vkey>', "the log's verifier key, got from someone you trust: proves whose log it is")
     .option('--rpc <url>', 'a node of the chain that you trust; may be repeated', repeated(httpUrl))
-    .option('--block-hash <0x…>', 'hash of a block you know to be on its chain; may be repeated', repeated(blockHash))
+    .option(
+      '--block-hash <0x…>',
+      'hash of a block you know to be final: with the proof in the receipt no node is needed; may be repeated',
+      repeated(blockHash),
+    )
     .addHelpText(
       'after',
       `

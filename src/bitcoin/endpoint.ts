@@ -1,0 +1,86 @@
+import { AntequemError, FormatError } from '../core/errors.ts';
+
+const TIMEOUT_MS = 10_000;
+/** A header has 160 hex digits; the rest is for what a node says when it cannot answer. */
+const MAX_ANSWER = 16_384;
+
+export interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** An HTTP server that is asked. Nothing of its URL but the host is ever shown. */
+export interface Endpoint {
+  /** `host` or `host:port`. */
+  readonly host: string;
+  /** From the URL: `user:password`, null without. */
+  readonly login: string | null;
+  /**
+   * One question, answered within ten seconds and by 16 KiB, at this host and no other: no redirects.
+   * @param path goes on from the path of the URL
+   * @throws AntequemError `bitcoin-failed`
+   */
+  ask(path: string, request?: { body?: string; login?: string | null }): Promise<Answer>;
+}
+
+/** @throws FormatError `bitcoin-url` */
+export function endpoint(text: string, timeout: number = TIMEOUT_MS): Endpoint {
+  const url = URL.parse(text);
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    // Nothing of the text: it may hold a password.
+    throw new FormatError('bitcoin-url', 'the URL of a Bitcoin source begins with http:// or https:// and a host');
+  }
+  const { host, origin, pathname, search } = url;
+  const base = pathname.replace(/\/$/, '');
+  return {
+    host,
+    login: loginOf(url),
+    async ask(path, { body, login } = {}) {
+      const headers: Record<string, string> = {};
+      if (body !== undefined) headers['content-type'] = 'application/json';
+      if (login != null) headers.authorization = `Basic ${Buffer.from(login).toString('base64')}`;
+      try {
+        const response = await fetch(`${origin}${base}${path}${search}`, {
+          method: body === undefined ? 'GET' : 'POST',
+          headers,
+          body: body ?? null,
+          redirect: 'error',
+          signal: AbortSignal.timeout(timeout),
+        });
+        return { status: response.status, text: await boundedText(response) };
+      } catch (error) {
+        throw new AntequemError('bitcoin-failed', `${host} did not answer: ${reasonOf(error)}`);
+      }
+    },
+  };
+}
+
+function loginOf({ username, password }: URL): string | null {
+  if (username === '' && password === '') return null;
+  try {
+    return `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  } catch {
+    throw new FormatError('bitcoin-url', 'user or password in the URL of a Bitcoin source are not percent-encoded');
+  }
+}
+
+async function boundedText(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > MAX_ANSWER) throw new AntequemError('bitcoin-failed', `more than ${MAX_ANSWER} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Why a question failed, without the URL. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'for a reason unknown';
+  if (error instanceof AntequemError) return error.message;
+  if (error.name === 'TimeoutError') return 'it took too long';
+  if (!(error.cause instanceof Error)) return 'the connection failed';
+  if (/redirect/.test(error.cause.message)) return 'it sent a redirect, which is not followed';
+  return 'code' in error.cause ? String(error.cause.code) : 'the connection failed';
+}

@@ -1,0 +1,165 @@
+import { readFile } from 'node:fs/promises';
+import { Command, InvalidArgumentError } from 'commander';
+import type { TrustedNode } from '../../audit/chains.ts';
+import { AntequemError } from '../../core/errors.ts';
+import { checkServiceOrigin } from '../../core/origin.ts';
+import { exitCode, type Verdict } from '../../core/verdict.ts';
+import { httpUrl, repeated, wholeNumber } from '../options.ts';
+import { counted, note, print, printJson, toned } from '../output.ts';
+import { Progress } from '../progress.ts';
+import type { GlobalOptions } from '../session.ts';
+import { claimLines } from '../verdict-text.ts';
+
+/** Milliseconds for one query: what counts the entries of a segment, or all leaves, takes long on a slow disk. */
+const PATIENCE = 3_600_000;
+
+interface AuditFlags {
+  readonly rpc?: string[];
+  readonly key?: string[];
+  readonly sender?: string[];
+  readonly state?: string;
+  readonly fromBlock: number;
+}
+
+/** `antequem audit`: everything in the database against itself and against the chains, for whoever operates it. */
+export function auditCommand(): Command {
+  return new Command('audit')
+    .description('read the whole database and say where the first thing is wrong; nothing is written to it')
+    .option('--rpc <url>', 'a node of a chain that you trust; may be repeated', repeated(httpUrl))
+    .option(
+      '--key <vkey>',
+      'verifier key of a log, _system best of all, got apart; may be repeated',
+      repeated((text) => text),
+    )
+    .option('--state <file>', 'remember how far logs were read and go on from there; keep it apart from the database')
+    .option('--sender <address>', 'an account known to pay for anchors; may be repeated', repeated(address))
+    .option('--from-block <n>', 'search chains from this block on', wholeNumber(0, Number.MAX_SAFE_INTEGER), 0)
+    .addHelpText(
+      'after',
+      `
+Takes DATABASE_URL and ORIGIN from the environment, and LOG_SEED_FILE if it is there: then the keys of all logs are
+checked against the seed. Without the seed and without --key for _system the database's own word stands for them.
+Without --rpc a log that was rebuilt by someone with the seed cannot be told from the real one: the anchors tell it.
+
+Exit codes: 0 in order and anchored by a trusted node's word, 1 something is wrong, 2 in order but not proven, 3 could not run.
+
+Examples:
+  $ antequem audit --rpc https://eth.example.org
+  $ antequem audit --rpc URL --state /var/lib/auditor/antequem.json`,
+    )
+    .action(async (flags: AuditFlags, command: Command) => {
+      const globals = command.optsWithGlobals<GlobalOptions>();
+      if (globals.url !== undefined) {
+        throw new AntequemError(
+          'arguments-invalid',
+          'audit reads the database (DATABASE_URL) and asks no service: leave --url out',
+        );
+      }
+      const progress = new Progress(null);
+      const run = await runAudit(flags, (at, entries, total) => progress.updateCount(at, entries, total));
+      progress.clear();
+      process.exitCode = exitCode(run.verdict);
+      if (globals.json === true) printJson(run.verdict);
+      else print(auditText(run.verdict));
+      const rate = counted(Math.round((run.entries * 1_000) / Math.max(1, run.milliseconds)), 'entry', 'entries');
+      note(`${counted(run.entries, 'entry', 'entries')} in ${(run.milliseconds / 1_000).toFixed(1)} s, ${rate}/s`);
+    });
+}
+
+async function runAudit(
+  flags: AuditFlags,
+  onProgress: (at: string, entries: number, total: number) => void,
+): Promise<{ verdict: Verdict; entries: number; milliseconds: number }> {
+  const settings = await readSettings(process.env);
+  // Curves and database are slow to load, and needed here alone.
+  const [{ audit }, { AuditState }, { openDatabase }, { LogSeed }, { parseVerifierKey }] = await Promise.all([
+    import('../../audit/audit.ts'),
+    import('../../audit/resume.ts'),
+    import('../../store/database.ts'),
+    import('../../log/seed.ts'),
+    import('../../core/note.ts'),
+  ]);
+  const nodes = await Promise.all((flags.rpc ?? []).map(trustedNode));
+  const state = flags.state === undefined ? null : await AuditState.open(flags.state, settings.origin);
+  const database = openDatabase(settings.databaseUrl, { connections: 1, name: 'antequem audit', patience: PATIENCE });
+  try {
+    const { verdict, counts, walked } = await audit({
+      database,
+      origin: settings.origin,
+      seed: settings.seed === null ? null : LogSeed.parse(settings.seed),
+      verifiers: (flags.key ?? []).map(parseVerifierKey),
+      nodes,
+      senders: flags.sender ?? [],
+      fromBlock: flags.fromBlock,
+      state,
+      onProgress: ({ at, entries, total }) => onProgress(at, entries, total),
+      clock: () => performance.now(),
+    });
+    return { verdict, entries: counts.entries, milliseconds: walked };
+  } finally {
+    await database.end();
+  }
+}
+
+/** ethers is slow to load, and needed for nodes alone. */
+async function trustedNode(url: string): Promise<TrustedNode> {
+  const [{ rpcSource }, { anchorEvents }] = await Promise.all([
+    import('../../evm/rpc-source.ts'),
+    import('../../evm/anchor-events.ts'),
+  ]);
+  return { source: rpcSource(url), events: anchorEvents(url) };
+}
+
+interface Settings {
+  readonly databaseUrl: string;
+  readonly origin: string;
+  /** Null: unknown to whoever audits. */
+  readonly seed: string | null;
+}
+
+/** The few settings an audit needs: it runs where no service does. @throws AntequemError `config-invalid` */
+async function readSettings(env: NodeJS.ProcessEnv): Promise<Settings> {
+  const { DATABASE_URL = '', ORIGIN = '', LOG_SEED_FILE = '' } = env;
+  const faults: string[] = [];
+  if (!/^postgres(ql)?:\/\//.test(DATABASE_URL)) faults.push('DATABASE_URL: not a URL with postgres://');
+  try {
+    checkServiceOrigin(ORIGIN);
+  } catch {
+    faults.push('ORIGIN: not a service origin, such as log.example.org');
+  }
+  if (faults.length > 0) {
+    throw new AntequemError('config-invalid', `the configuration has ${faults.length} fault(s): ${faults.join('; ')}`);
+  }
+  return { databaseUrl: DATABASE_URL, origin: ORIGIN, seed: await readSeed(LOG_SEED_FILE) };
+}
+
+async function readSeed(file: string): Promise<string | null> {
+  if (file === '') return null;
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new AntequemError('secret-missing', `LOG_SEED_FILE ${file} cannot be read; unset it to audit without it`, {
+      cause,
+    });
+  }
+}
+
+function auditText(verdict: Verdict): string {
+  const first = verdict.claims.find(({ status }) => status === 'refuted');
+  const { result, existedBefore } = verdict;
+  const headline =
+    result === 'refuted'
+      ? toned('bad', `refuted: ${first?.says ?? 'something is wrong'}`)
+      : result === 'proven'
+        ? toned(
+            'good',
+            `proven: in order, and as it was before ${existedBefore?.time} (${existedBefore?.chain} block ${existedBefore?.block.number})`,
+          )
+        : toned('open', 'unproven: in order, but no chain that a trusted node speaks of confirms that it is as it was');
+  return [headline, '', ...claimLines(verdict)].join('\n');
+}
+
+function address(text: string): string {
+  if (!/^0x[0-9a-fA-F]{40}$/.test(text)) throw new InvalidArgumentError('Expected 0x and 40 hex digits.');
+  return text.toLowerCase();
+}

@@ -1,0 +1,88 @@
+import { Command } from 'commander';
+import type { Damage } from '../../anchor/recovery.ts';
+import { toHex } from '../../core/bytes.ts';
+import type { Loss } from '../../log/guard.ts';
+import { counted, note, print, printJson } from '../output.ts';
+import type { GlobalOptions } from '../session.ts';
+
+/** What the database lacks, and nobody has said that it is to be given up. */
+const LOST = 1;
+
+/** `antequem recover`: what a database that was set back has lost, and going on without it. */
+export function recoverCommand(): Command {
+  return new Command('recover')
+    .description('show what a database that was set back has lost; with --yes declare that and go on without it')
+    .option('--yes', 'record the loss in _system and let the database count as it is')
+    .addHelpText(
+      'after',
+      `
+Works on the database, with the environment of antequem serve. Stop every process of the service first, and start them
+again afterwards.
+
+A service whose database lacks what was published before, after a backup was restored or a replica took over, refuses to
+append, to sign and to send: it would give other entries the places of those that were lost, under the same key. Before
+you accept that, look for a newer copy of the database: with it nothing is lost.
+
+Ends with 0 when nothing is lost or the loss was accepted, with 1 when something is.
+
+Examples:
+  $ antequem recover
+  $ antequem recover --yes`,
+    )
+    .action(async (options: { yes?: true }, command: Command) => {
+      const [{ readConfig }, { openFoundation, realEffects }, { adopt, assessDamage }] = await Promise.all([
+        import('../../config.ts'),
+        import('../../main.ts'),
+        import('../../anchor/recovery.ts'),
+      ]);
+      const config = readConfig(process.env);
+      const foundation = await openFoundation(config, realEffects, { compare: false });
+      const { database, registry, appender, guard } = foundation;
+      try {
+        const damage = await assessDamage(database, guard);
+        const lost = damage.losses.length + damage.targets.length > 0;
+        if (lost && options.yes === true) {
+          const byChain = Map.groupBy(config.targets, ({ chainId }) => `eip155:${chainId}`);
+          const rpcUrls = new Map([...byChain].map(([chain, of]) => [chain, of.flatMap((target) => target.rpcUrls)]));
+          await adopt(damage, { database, registry, sequencing: appender.sequencing, guard, rpcUrls });
+        } else if (lost) {
+          process.exitCode = LOST;
+        }
+        const adopted = lost && options.yes === true;
+        if (command.optsWithGlobals<GlobalOptions>().json === true) printJson({ ...viewOf(damage), adopted });
+        else tell(damage, adopted, guard.store === null);
+      } finally {
+        await foundation.close();
+      }
+    });
+}
+
+function tell({ losses, targets }: Damage, adopted: boolean, blind: boolean): void {
+  if (blind) note('no LOG_GUARD_FILE or REDIS_URL is set: only what was anchored can be compared');
+  if (losses.length + targets.length === 0)
+    return void print('nothing is lost: the database has all that was published');
+  for (const loss of losses) print(`${loss.subject}: ${describe(loss)}`);
+  for (const { name, reason } of targets) print(`${name}: ${reason}`);
+  note('');
+  if (adopted) note('This was recorded in _system. Start the processes of the service again.');
+  else note('Bring a newer copy of the database back; or accept the loss: antequem recover --yes');
+}
+
+function describe({ subject, published, now }: Loss): string {
+  const size = now?.size ?? 0;
+  if (size >= published.size) return `another root than was published at ${published.size}: it was altered`;
+  const missing = published.size - size;
+  const what = subject.endsWith('#rounds') ? counted(missing, 'round', 'rounds') : counted(missing, 'entry', 'entries');
+  return `${what} lost at least, from ${size} on; ${published.size} were published`;
+}
+
+function viewOf({ losses, targets }: Damage): object {
+  return {
+    losses: losses.map(({ subject, published, now }) => ({
+      subject,
+      published: { size: published.size, root: toHex(published.root) },
+      now: now === null ? null : { size: now.size, root: toHex(now.root) },
+    })),
+    targets,
+  };
+}

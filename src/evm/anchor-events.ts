@@ -1,0 +1,147 @@
+// All `Anchored` events of some senders, by the word of a node: what an audit holds the rounds of a database against.
+
+import * as z from 'zod/mini';
+import { AntequemError } from '../core/errors.ts';
+import { ANCHORED_TOPIC, decodeAnchoredLog } from './anchor-contract.ts';
+
+/** A root that a block holds. Hex is lower case with 0x. */
+export interface AnchorEvent {
+  /** 32 bytes. */
+  readonly root: Uint8Array;
+  readonly contract: string;
+  readonly transaction: string;
+  readonly block: { readonly number: number; readonly hash: string };
+  /** Milliseconds since the Unix epoch, where the node tells it with the event. */
+  readonly time: number | null;
+}
+
+export interface AnchorEventQuery {
+  /** 0x-hex addresses. */
+  readonly contracts: readonly string[];
+  readonly senders: readonly string[];
+  /** Blocks, both included. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Events in the order of the chain, some blocks at a time; each batch tells up to which block it goes. */
+export type AnchorEvents = (
+  query: AnchorEventQuery,
+) => AsyncGenerator<{ readonly events: readonly AnchorEvent[]; readonly to: number }>;
+
+const TIMEOUT_MS = 30_000;
+const MAX_ANSWER = 16 * 1_048_576;
+/** As many fit an answer; a busy chain of small blocks rarely has one of ours in so many. */
+const FIRST_RANGE = 1 << 20;
+
+const hex = z.pipe(
+  z.string().check(z.regex(/^0x[0-9a-fA-F]*$/)),
+  z.transform((text) => text.toLowerCase()),
+);
+const quantity = z.pipe(
+  z.string().check(z.regex(/^0x[0-9a-fA-F]{1,13}$/)),
+  z.transform((text) => Number(text)),
+);
+const answer = z.object({
+  result: z.array(
+    z.looseObject({
+      address: hex,
+      topics: z.array(hex),
+      data: hex,
+      transactionHash: hex,
+      blockNumber: quantity,
+      blockHash: hex,
+      blockTimestamp: z.optional(z.unknown()),
+    }),
+  ),
+});
+
+/**
+ * Asks a node with eth_getLogs, for fewer blocks at once where it says that they are too many.
+ * @throws AntequemError `rpc-failed`, from the generator
+ */
+export function anchorEvents(url: string): AnchorEvents {
+  return async function* events({ contracts, senders, from, to }) {
+    let range = FIRST_RANGE;
+    for (let at = from; at <= to; ) {
+      const end = Math.min(to, at + range - 1);
+      const found = await ask(url, { contracts, senders, from: at, to: end });
+      if (typeof found === 'string') {
+        if (range === 1) throw failed(url, found);
+        range = Math.max(1, Math.floor(Math.min(range, end - at + 1) / 4));
+        continue;
+      }
+      yield { events: found, to: end };
+      at = end + 1;
+      range = Math.min(FIRST_RANGE, range * 2);
+    }
+  };
+}
+
+/** The events of a range of blocks, or why the node does not tell. */
+async function ask(url: string, query: AnchorEventQuery): Promise<AnchorEvent[] | string> {
+  const filter = {
+    address: query.contracts,
+    topics: [ANCHORED_TOPIC, query.senders.map((sender) => `0x${sender.slice(2).toLowerCase().padStart(64, '0')}`)],
+    fromBlock: `0x${query.from.toString(16)}`,
+    toBlock: `0x${query.to.toString(16)}`,
+  };
+  let text: string;
+  try {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'eth_getLogs', params: [filter] }),
+      redirect: 'error',
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    const body = await readBounded(response);
+    if (body === null) return 'its answer is too long';
+    text = body;
+  } catch (error) {
+    // Too much to ask for at once takes too long, too.
+    if (error instanceof Error && error.name === 'TimeoutError') return 'it took too long';
+    throw failed(url, error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error));
+  }
+  const parsed = answer.safeParse(parseJson(text));
+  if (!parsed.success) return 'its answer is not a list of events';
+  return parsed.data.result.flatMap((log): AnchorEvent[] => {
+    const event = decodeAnchoredLog(log);
+    if (event === null) return [];
+    const time = quantity.safeParse(log.blockTimestamp);
+    return [
+      {
+        root: event.root,
+        contract: log.address,
+        transaction: log.transactionHash,
+        block: { number: log.blockNumber, hash: log.blockHash },
+        time: time.success ? time.data * 1_000 : null,
+      },
+    ];
+  });
+}
+
+/** The text of an answer; null where it is longer than any we would hold. */
+async function readBounded(response: Response): Promise<string | null> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > MAX_ANSWER) return null;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function failed(url: string, why: string): AntequemError {
+  const { protocol, host } = new URL(url);
+  return new AntequemError('rpc-failed', `${protocol}//${host} did not answer eth_getLogs: ${why.slice(0, 200)}`);
+}

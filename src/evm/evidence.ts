@@ -1,0 +1,140 @@
+// The proofs of anchors, taken and stored while nodes have what they are made of.
+
+import { isAnchored } from '../core/anchored-event.ts';
+import { toHex } from '../core/bytes.ts';
+import { AntequemError } from '../core/errors.ts';
+import { readHeader, readReceipt } from '../core/evm-bytes.ts';
+import { checkEvmProof } from '../core/evm-proof.ts';
+import { type EvmProof, evmProofSchema } from '../core/receipt-schema.ts';
+import { formatTime } from '../core/time.ts';
+import type { Database } from '../store/database.ts';
+import { type RebuiltBlock, rebuildBlock } from './block.ts';
+import type { Sighting } from './confirm.ts';
+import { insertProblem, insertProof, type Wanted, wantedEvidence } from './evidence-store.ts';
+import type { EvmNode, RawSource } from './node.ts';
+import { inParallel } from './parallel.ts';
+
+export interface EvidenceRequest {
+  readonly target: string;
+  /** CAIP-2. */
+  readonly chain: string;
+  /** 0x and 40 lower-case hex digits. */
+  readonly contract: string;
+  /** Rounds whose evidence is tried again where it is due. */
+  readonly rounds: readonly number[];
+  /** What was just seen, not yet recorded. */
+  readonly sightings: readonly Sighting[];
+  /** Milliseconds until what failed is tried again; longer each time. */
+  readonly retryAfter: number;
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
+}
+
+/** What one call may take before the rest is left to the next: recording what was seen waits for it. */
+const PATIENCE_MS = 20_000;
+const AT_ONCE = 4;
+
+/**
+ * Stores a proof for each transaction that was seen in a block, to be called before that is recorded: whoever then reads
+ * that an anchor is in a block finds its proof. Tries again what failed before. A chain that does not give what a proof
+ * is made of stops nothing: that is noted. Throws only what the database throws.
+ * @returns one sentence for each proof that failed for the first time
+ */
+export async function storeEvidence(database: Database, node: EvmNode, request: EvidenceRequest): Promise<string[]> {
+  const { target, now } = request;
+  const wanted = await wantedEvidence(database, request, now());
+  const blocks = Map.groupBy(wanted, (each) => hexOf(each.block_hash));
+  const until = now() + PATIENCE_MS;
+  const problems: string[] = [];
+  let silence: AntequemError | null = null;
+  await inParallel([...blocks], AT_ONCE, async ([hash, anchors]) => {
+    // Whoever does not answer once is not asked a hundred times.
+    const block = silence ?? (await rebuildByAny(node.sources, hash, () => until - now()));
+    if (block instanceof AntequemError && block.code === 'rpc-failed') silence = block;
+    for (const anchor of anchors) {
+      const proof = block instanceof AntequemError ? block : proveAnchor(block, anchor, hash, request);
+      if (!(proof instanceof AntequemError)) {
+        await insertProof(database, target, anchor, proof, now());
+        continue;
+      }
+      await insertProblem(database, target, anchor, proof, { now: now(), retryAfter: request.retryAfter });
+      if (anchor.attempts === 0) problems.push(`no proof of round ${anchor.round} yet: ${proof.message}`);
+    }
+  });
+  return problems;
+}
+
+/** The proof, checked as a verifier will check it; or why there is none. */
+function proveAnchor(
+  block: RebuiltBlock,
+  { transaction, root }: Wanted,
+  hash: string,
+  { chain, contract }: EvidenceRequest,
+): EvmProof | AntequemError {
+  const name = hexOf(transaction);
+  const index = block.hashes.indexOf(name);
+  const receipt = block.receipts.value(index);
+  if (receipt === undefined) return new AntequemError('block-unknown', `block ${hash} does not hold ${name}`);
+  try {
+    const { logs } = readReceipt(receipt);
+    const proof = {
+      header: hexOf(block.header),
+      index,
+      transaction: block.transactions.prove(index).map(hexOf),
+      receipt: block.receipts.prove(index).map(hexOf),
+      logIndex: Math.max(
+        0,
+        logs.findIndex((log) => isAnchored(log, contract, toHex(root))),
+      ),
+    };
+    const { number, time } = readHeader(block.header);
+    const identity = { type: 'evm', chain, contract, transaction: name, status: 'included' } as const;
+    const anchor = { ...identity, block: { number, hash, time: formatTime(time) }, proof };
+    const check = checkEvmProof(anchor, toHex(root));
+    if (check?.holds !== true) return new AntequemError('proof-broken', check?.says ?? 'no proof');
+    const form = evmProofSchema.safeParse(proof, { jitless: true });
+    return form.success
+      ? form.data
+      : new AntequemError('proof-large', `the proof of ${name} is too large for a receipt`);
+  } catch (error) {
+    return failureOf(error, 'proof-failed');
+  }
+}
+
+/** The block by the first endpoint that tells what it is made of, or why the last of them does not. */
+async function rebuildByAny(
+  sources: readonly RawSource[],
+  hash: string,
+  left: () => number,
+): Promise<RebuiltBlock | AntequemError> {
+  let failure = new AntequemError('rpc-failed', 'there is no endpoint to ask');
+  for (const [i, source] of sources.entries()) {
+    try {
+      return await within(left() / (sources.length - i), source, rebuildBlock(source, hash));
+    } catch (error) {
+      failure = failureOf(error, 'rpc-failed');
+    }
+  }
+  return failure;
+}
+
+/** The work goes on by itself where it takes longer; its result is not waited for. */
+async function within<T>(ms: number, { name }: RawSource, work: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const says = `${name} took too long to tell what a proof is made of`;
+  const timer = setTimeout(() => reject(new AntequemError('rpc-failed', says)), Math.max(0, ms));
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+    work.catch(() => {});
+  }
+}
+
+function failureOf(error: unknown, code: string): AntequemError {
+  return error instanceof AntequemError ? error : new AntequemError(code, `${error}`, { cause: error });
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return `0x${toHex(bytes)}`;
+}

@@ -1,0 +1,60 @@
+// Where the key that pays comes from.
+
+import { readFile } from 'node:fs/promises';
+import { decryptKeystoreJson, isKeystoreJson } from 'ethers';
+import { AntequemError, FormatError } from '../core/errors.ts';
+import { type EvmSigner, keySigner } from './signer.ts';
+
+/** A file with the key itself (0x and 64 hex digits), or one in which it is encrypted (Web3 secret storage, version 3). */
+export type KeySource = { readonly file: string } | { readonly keystore: string; readonly passwordFile: string };
+
+/**
+ * The signer that a target's key makes. No message tells anything of a key or password.
+ * @throws AntequemError `key-unreadable`, `keystore-password`, FormatError `evm-key`, `keystore-invalid`
+ */
+export async function openSigner(source: KeySource, target: string): Promise<EvmSigner> {
+  if ('file' in source) {
+    const key = (await readSecret(source.file, `the key of the target ${target}`)).trim();
+    try {
+      return keySigner(key);
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      throw new FormatError(error.code, `the key of the target ${target}, ${source.file}: ${error.message}`);
+    }
+  }
+  const [json, password] = await Promise.all([
+    readSecret(source.keystore, `the keystore of the target ${target}`),
+    readSecret(source.passwordFile, `the keystore's password of the target ${target}`),
+  ]);
+  return keystoreSigner(json, password, source.keystore);
+}
+
+/** @throws FormatError `keystore-invalid`, AntequemError `keystore-password` */
+export async function keystoreSigner(json: string, password: string, name: string): Promise<EvmSigner> {
+  if (!isKeystoreJson(json)) {
+    throw new FormatError(
+      'keystore-invalid',
+      `${name} is not a keystore (JSON of version 3, as geth and ethers write it)`,
+    );
+  }
+  try {
+    return keySigner((await decryptKeystoreJson(json, password)).privateKey);
+  } catch (cause) {
+    const wrong = cause instanceof Error && /incorrect password/i.test(cause.message);
+    if (wrong) throw new AntequemError('keystore-password', `the password does not open the keystore ${name}`);
+    throw new FormatError(
+      'keystore-invalid',
+      `the keystore ${name} is damaged, or encrypted in a way that is not known here`,
+    );
+  }
+}
+
+/** Without the line ends that editors add; a password may well begin or end with a space. */
+async function readSecret(file: string, what: string): Promise<string> {
+  try {
+    return (await readFile(file, 'utf8')).replace(/(\r?\n)+$/, '');
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? ` (${String(cause.code)})` : '';
+    throw new AntequemError('key-unreadable', `${what}, ${file}, cannot be read${code}`);
+  }
+}

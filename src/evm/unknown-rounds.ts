@@ -1,0 +1,164 @@
+// Whether our account anchored rounds that the database does not have: then it was set back, whatever else is known.
+
+import { JsonRpcProvider, Network } from 'ethers';
+import * as z from 'zod/mini';
+import type { Database } from '../store/database.ts';
+import { ANCHORED_TOPIC, decodeAnchoredLog } from './anchor-contract.ts';
+
+export interface UnknownRound {
+  /** Who anchored it: an account of the target. */
+  readonly sender: string;
+  /** 32 bytes. */
+  readonly root: Uint8Array;
+  readonly transaction: string;
+  readonly block: number;
+}
+
+export interface RoundSearch {
+  /** Registered, with its account. */
+  readonly target: string;
+  readonly contract: string;
+  readonly chainId: number;
+  /** Asked one after the other until one answers. */
+  readonly rpcUrls: readonly string[];
+}
+
+/** Blocks of one question where a node refuses all at once, and how many such questions. */
+const STEP = 2_000;
+const STEPS = 100;
+const PATIENCE_MS = 10_000;
+
+const hexNumber = z.pipe(z.string().check(z.regex(/^0x[0-9a-fA-F]{1,13}$/)), z.transform(Number));
+const eventLogs = z.array(
+  z.looseObject({
+    topics: z.array(z.string()),
+    data: z.string(),
+    transactionHash: z.string(),
+    blockNumber: hexNumber,
+  }),
+);
+
+/** Answers in the form asked for, or throws. */
+type Ask = <T>(method: string, params: readonly unknown[], form: z.ZodMiniType<T>) => Promise<T>;
+
+/**
+ * The newest round that our account anchored and that the database lacks; null: there is none, or none in the newest
+ * blocks. Nothing but the transaction count is asked for unless the chain counts more than the database gave out.
+ * @throws whatever the last endpoint fails with
+ */
+export async function findUnknownRound(database: Database, search: RoundSearch): Promise<UnknownRound | null> {
+  const known = await readKnown(database, search);
+  return withEndpoint(search, async (ask) => {
+    for (const account of known) {
+      const unknown = await searchOn(database, ask, search, account);
+      if (unknown !== null) return unknown;
+    }
+    return null;
+  });
+}
+
+/**
+ * Has the accounts of a target go on behind all that the chain counts, whoever sent it.
+ * @throws whatever the last endpoint fails with
+ */
+export async function skipNonces(database: Database, search: RoundSearch): Promise<void> {
+  for (const { address } of await readKnown(database, search)) {
+    const count = await withEndpoint(search, (ask) => ask('eth_getTransactionCount', [address, 'pending'], hexNumber));
+    await database.query(
+      'UPDATE evm_accounts SET next_nonce = greatest(next_nonce, $3) WHERE target = $1 AND address = $2',
+      [search.target, address, count],
+    );
+  }
+}
+
+interface Known {
+  /** An account that pays for the target. */
+  readonly address: string;
+  readonly nextNonce: number;
+  /** The newest block that holds an anchor. */
+  readonly block: number;
+}
+
+async function readKnown(database: Database, { target }: RoundSearch): Promise<Known[]> {
+  const { rows } = await database.query<{ address: string; next_nonce: number | null; block: number | null }>(
+    `SELECT address, next_nonce, (SELECT max(block_number) FROM anchors WHERE target = $1) AS block
+     FROM evm_accounts WHERE target = $1`,
+    [target],
+  );
+  return rows.map(({ address, next_nonce, block }) => ({ address, nextNonce: next_nonce ?? 0, block: block ?? 0 }));
+}
+
+async function withEndpoint<T>({ rpcUrls, chainId }: RoundSearch, work: (ask: Ask) => Promise<T>): Promise<T> {
+  const network = Network.from(chainId);
+  let failure: unknown = new Error('no endpoint');
+  for (const url of rpcUrls) {
+    const provider = new JsonRpcProvider(url, network, { staticNetwork: network, cacheTimeout: -1, batchMaxCount: 1 });
+    provider._getConnection().timeout = PATIENCE_MS;
+    try {
+      const ask: Ask = async (method, params, form) => form.parse(await provider.send(method, [...params]));
+      const found = await ask('eth_chainId', [], hexNumber);
+      if (found !== chainId) throw new Error(`an endpoint is on chain ${found}, not ${chainId}`);
+      return await work(ask);
+    } catch (error) {
+      failure = error;
+    } finally {
+      provider.destroy();
+    }
+  }
+  throw failure;
+}
+
+async function searchOn(database: Database, ask: Ask, search: RoundSearch, known: Known): Promise<UnknownRound | null> {
+  if ((await ask('eth_getTransactionCount', [known.address, 'latest'], hexNumber)) <= known.nextNonce) {
+    return null;
+  }
+  const latest = await ask('eth_blockNumber', [], hexNumber);
+  const since = Math.min(known.block, latest);
+  for (const [from, to] of spans(since, latest)) {
+    const found = await anchoredIn(ask, search.contract, known.address, from, to).catch((error: unknown) => {
+      // Too wide for this node, perhaps: narrower spans follow.
+      if (to - from < STEP) throw error;
+      return null;
+    });
+    if (found === null) continue;
+    const unknown = await newestUnknown(database, found);
+    if (unknown !== null || from === since) return unknown;
+  }
+  return null;
+}
+
+async function newestUnknown(database: Database, found: readonly UnknownRound[]): Promise<UnknownRound | null> {
+  const { rows } = await database.query<{ root: Buffer }>('SELECT root FROM rounds WHERE root = ANY ($1)', [
+    found.map(({ root }) => Buffer.from(root)),
+  ]);
+  const roots = new Set(rows.map(({ root }) => root.toString('hex')));
+  return found.findLast(({ root }) => !roots.has(Buffer.from(root).toString('hex'))) ?? null;
+}
+
+/** All of it; then, for nodes that refuse that, piece by piece from the newest. */
+function* spans(since: number, latest: number): Generator<[number, number]> {
+  yield [since, latest];
+  for (let step = 0, to = latest; step < STEPS && to >= since; step++, to -= STEP) {
+    yield [Math.max(since, to - STEP + 1), to];
+  }
+}
+
+async function anchoredIn(
+  ask: Ask,
+  contract: string,
+  sender: string,
+  from: number,
+  to: number,
+): Promise<UnknownRound[]> {
+  const filter = {
+    address: contract,
+    topics: [ANCHORED_TOPIC, `0x${sender.slice(2).padStart(64, '0')}`],
+    fromBlock: `0x${from.toString(16)}`,
+    toBlock: `0x${to.toString(16)}`,
+  };
+  return (await ask('eth_getLogs', [filter], eventLogs)).flatMap((log) => {
+    const event = decodeAnchoredLog(log);
+    if (event === null) return [];
+    return [{ sender, root: event.root, transaction: log.transactionHash.toLowerCase(), block: log.blockNumber }];
+  });
+}

@@ -1,0 +1,321 @@
+import type { Logger } from 'pino';
+import { equalBytes, toHex } from '../core/bytes.ts';
+import { AntequemError } from '../core/errors.ts';
+import { EMPTY_ROOT } from '../core/merkle.ts';
+import type { Database, Queryable } from '../store/database.ts';
+import type { Head, Log } from './log.ts';
+import { type Change, type Mark, type PublishedStore, sameMark } from './published.ts';
+import { SET_BACK, type Standing, setBack } from './standing.ts';
+import type { Stretches } from './stretch.ts';
+import { TileStore } from './tilestore.ts';
+
+/** What was published and is not in the database. */
+export interface Loss {
+  /** Origin of a log, or what the rounds go by. */
+  readonly subject: string;
+  readonly published: Mark;
+  /** What the database has instead; null: nothing at all. */
+  readonly now: Mark | null;
+}
+
+const PAGE = 1_000;
+/** Named in a message; there may be thousands. */
+const NAMED = 3;
+const ATTEMPTS = 20;
+const STORE_PATIENCE = 5_000;
+/** Of what is not in the database at all: no claim. */
+const NOTHING: Mark = { size: 0, root: EMPTY_ROOT };
+
+export interface GuardOptions {
+  readonly database: Database;
+  readonly serviceOrigin: string;
+  /** Null: none is configured, and only what was anchored is compared. */
+  readonly store: PublishedStore | null;
+  readonly standing: Standing;
+  readonly stretches: Stretches;
+  readonly logger: Logger;
+  /** Milliseconds that the store may take. Default 5,000. */
+  readonly storePatience?: number;
+}
+
+interface Claim {
+  readonly log: Pick<Log, 'id' | 'name' | 'origin'>;
+  readonly mark: Mark;
+}
+
+/**
+ * Compares the database with what was published, and records what is about to be. A mark is set only for what is durable
+ * in the database, so whatever is marked and not there was lost: from then on nothing is appended, signed or sent.
+ */
+export class Guard {
+  readonly store: PublishedStore | null;
+  readonly #options: GuardOptions;
+  #compared = false;
+  #watch: NodeJS.Timeout | null = null;
+  #looking = false;
+
+  constructor(options: GuardOptions) {
+    this.store = options.store;
+    this.#options = options;
+  }
+
+  get standing(): Standing {
+    return this.#options.standing;
+  }
+
+  /** What the rounds of this service go by among the logs. No origin has a `#`. */
+  get rounds(): string {
+    return `${this.#options.serviceOrigin}#rounds`;
+  }
+
+  /**
+   * Before heads are signed, all of them durable: compares, and records them.
+   * @returns whether all are the newest that was published; false where another process was ahead with a larger one
+   * @throws AntequemError `database-set-back`, `checkpoint-conflict`, `guard-unavailable`
+   */
+  async release(db: Queryable, heads: readonly { log: Log; head: Head }[]): Promise<boolean> {
+    this.standing.demand();
+    if (this.store === null) return true;
+    let open = heads;
+    let newest = true;
+    for (let attempt = 0; open.length > 0; attempt++) {
+      if (attempt === ATTEMPTS)
+        throw new AntequemError('overloaded', 'too many publish at once: try again in a moment');
+      const marks = await this.#ask(this.store.read(open.map(({ log }) => log.origin)));
+      const known = open.flatMap(({ log }, i) => {
+        const mark = marks[i] ?? null;
+        return mark === null ? [] : [{ log, mark }];
+      });
+      // Asked after the marks were read: what was marked then was durable before.
+      this.#demandNone(await this.#missing(db, known));
+      await this.#demandUnsigned(
+        db,
+        open.filter((_, i) => marks[i] === null),
+      );
+      const changes: (Change & { readonly at: number })[] = [];
+      for (const [at, { log, head }] of open.entries()) {
+        const from = marks[at] ?? null;
+        if (from !== null && from.size > head.size) newest = false;
+        else if (!sameMark(from, head)) changes.push({ subject: log.origin, from, to: head, at });
+      }
+      const set = await this.#ask(this.store.compareAndSet(changes));
+      const again = new Set(changes.filter((_, i) => set[i] !== true).map(({ at }) => at));
+      open = open.filter((_, at) => again.has(at));
+    }
+    return newest;
+  }
+
+  /**
+   * Before a round is closed or sent: compares the rounds, and records the newest.
+   * @throws AntequemError `database-set-back`, `guard-unavailable`
+   */
+  async releaseRounds(): Promise<void> {
+    this.standing.demand();
+    if (this.store === null) return;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const [from = null] = await this.#ask(this.store.read([this.rounds]));
+      const newest = await this.#newestRound();
+      this.#demandNone(await this.#missingRound(from, newest));
+      if (newest === null || sameMark(from, newest)) return;
+      const [set] = await this.#ask(this.store.compareAndSet([{ subject: this.rounds, from, to: newest }]));
+      if (set === true) return;
+    }
+    throw new AntequemError('overloaded', 'too many close rounds at once: try again in a moment');
+  }
+
+  /** All that was published and is not in the database. @throws AntequemError `guard-unavailable` */
+  async losses(): Promise<Loss[]> {
+    const { database, serviceOrigin, logger } = this.#options;
+    if (this.store === null) return [];
+    const marks = await this.store.all();
+    const losses = await this.#missingRound(marks.get(this.rounds) ?? null, await this.#newestRound());
+    const own = [...marks].filter(([subject]) => subject.startsWith(`${serviceOrigin}/logs/`));
+    for (let i = 0; i < own.length; i += PAGE) {
+      const page = own.slice(i, i + PAGE);
+      const { rows } = await database.query<{ id: number; name: string; origin: string }>(
+        'SELECT id, name, origin FROM logs WHERE origin = ANY ($1)',
+        [page.map(([subject]) => subject)],
+      );
+      const logs = new Map(rows.map((row) => [row.origin, row]));
+      const claims: Claim[] = [];
+      for (const [subject, mark] of page) {
+        const log = logs.get(subject);
+        if (log !== undefined) claims.push({ log, mark });
+        else if (mark.size > 0) losses.push({ subject, published: mark, now: null });
+      }
+      losses.push(...(await this.#missing(database, claims)));
+    }
+    if (marks.size === 0 && (await database.query('SELECT 1 FROM checkpoints LIMIT 1')).rowCount === 1) {
+      logger.warn(`${this.store.name} knows nothing of what was published: it begins with what the database has now`);
+    }
+    return losses;
+  }
+
+  /**
+   * Lets what the database has now count in place of what was published; the operator has declared the loss.
+   * @throws AntequemError `guard-changed` where another process set a mark meanwhile, `guard-unavailable`
+   */
+  async adopt(losses: readonly Loss[]): Promise<void> {
+    if (this.store === null || losses.length === 0) return;
+    const set = await this.store.compareAndSet(
+      losses.map(({ subject, published, now }) => ({ subject, from: published, to: now ?? NOTHING })),
+    );
+    if (set.every((done) => done)) return;
+    throw new AntequemError(
+      'guard-changed',
+      'what was published changed meanwhile: stop the processes of the service, and look again',
+    );
+  }
+
+  /** Compares everything, once; what is found is noted. Throws only what the database throws. */
+  async compare(): Promise<void> {
+    const { logger } = this.#options;
+    try {
+      await this.#compareAnchored();
+      this.#demandNone(await this.losses());
+      this.#compared = true;
+    } catch (error) {
+      if (!(error instanceof AntequemError)) throw error;
+      if (error.code === SET_BACK) return;
+      // Nothing is signed meanwhile, and what is appended is durable: it is looked at again.
+      logger.warn({ code: error.code }, error.message);
+    }
+  }
+
+  /** Compares from time to time, so that a database set back under a running service is found soon. */
+  watch(period: number): void {
+    this.#watch = setInterval(() => void this.#look(), period).unref();
+  }
+
+  async close(): Promise<void> {
+    if (this.#watch !== null) clearInterval(this.#watch);
+    await this.store?.close();
+  }
+
+  async #look(): Promise<void> {
+    if (this.#looking || this.standing.finding !== null) return;
+    this.#looking = true;
+    try {
+      if (!this.#compared) await this.compare();
+      await this.#compareAnchored();
+      await this.releaseRounds();
+    } catch {
+      // Noted where it was found; else the next look may do better.
+    } finally {
+      this.#looking = false;
+    }
+  }
+
+  /** What the store answers; one that hangs is as good as none, and holds nobody up. */
+  async #ask<T>(answer: Promise<T>): Promise<T> {
+    const patience = this.#options.storePatience ?? STORE_PATIENCE;
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      const says = `${this.store?.name} has not answered for ${patience} ms, so nothing is signed until it does`;
+      reject(new AntequemError('guard-unavailable', says));
+    }, patience);
+    try {
+      return await Promise.race([answer, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** A worker that found rounds on a chain that the database does not have says so on its target. */
+  async #compareAnchored(): Promise<void> {
+    const { rows } = await this.#options.database.query<{ stop_reason: string }>(
+      'SELECT stop_reason FROM targets WHERE stop_code = $1 LIMIT 1',
+      [SET_BACK],
+    );
+    if (rows[0] !== undefined) this.#note(new AntequemError(SET_BACK, rows[0].stop_reason));
+  }
+
+  #demandNone(losses: readonly Loss[]): void {
+    if (losses.length === 0) return;
+    const named = losses.slice(0, NAMED).map(({ subject, published, now }) => {
+      const had = `${subject} was published at ${published.size} (${toHex(published.root)})`;
+      return `${had} and is at ${now === null ? 'nothing' : `${now.size} (${toHex(now.root)})`}`;
+    });
+    const more = losses.length > NAMED ? `, and ${losses.length - NAMED} more` : '';
+    const error = setBack(`${named.join('; ')}${more}`);
+    this.#note(error);
+    throw error;
+  }
+
+  #note(error: AntequemError): void {
+    if (this.standing.finding === null) this.#options.logger.error({ code: error.code }, error.message);
+    this.standing.note();
+  }
+
+  /** Which of these marks the database does not hold. */
+  async #missing(db: Queryable, claims: readonly Claim[]): Promise<Loss[]> {
+    if (claims.length === 0) return [];
+    const { rows } = await db.query<{ n: number; size: number; root: Uint8Array; signed: Uint8Array | null }>(
+      `SELECT s.n::int, l.size, l.root, c.root AS signed
+       FROM unnest($1::int[], $2::bigint[]) WITH ORDINALITY AS s (log, size, n) JOIN logs l ON l.id = s.log
+       LEFT JOIN checkpoints c ON c.log = s.log AND c.size = s.size`,
+      [claims.map(({ log }) => log.id), claims.map(({ mark }) => mark.size)],
+    );
+    const found = new Map(rows.map((row) => [row.n, row]));
+    const losses: Loss[] = [];
+    for (const [i, { log, mark }] of claims.entries()) {
+      const row = found.get(i + 1);
+      const now = row === undefined ? null : { size: row.size, root: new Uint8Array(row.root) };
+      const there =
+        now === null || now.size < mark.size
+          ? null
+          : now.size === mark.size
+            ? now.root
+            : (row?.signed ?? (await this.#rootAt(db, log, mark.size)));
+      if (there === null || !equalBytes(there, mark.root)) losses.push({ subject: log.origin, published: mark, now });
+    }
+    return losses;
+  }
+
+  /** Of a size that was marked and then not signed, since its transaction was rolled back. */
+  async #rootAt(db: Queryable, log: Claim['log'], size: number): Promise<Uint8Array | null> {
+    const tiles = new TileStore(db, this.#options.stretches);
+    const [root] = await tiles.ranges(log, [{ begin: 0, end: size }], size);
+    return root ?? null;
+  }
+
+  /** The store knows nothing of these logs, but perhaps the database does. */
+  async #demandUnsigned(db: Queryable, heads: readonly { log: Log; head: Head }[]): Promise<void> {
+    if (heads.length === 0) return;
+    const { rows } = await db.query<{ log: number }>(
+      `SELECT s.log FROM unnest($1::int[], $2::bigint[], $3::bytea[]) AS s (log, size, root)
+       JOIN checkpoints c USING (log, size) WHERE c.root <> s.root LIMIT 1`,
+      [
+        heads.map(({ log }) => log.id),
+        heads.map(({ head }) => head.size),
+        heads.map(({ head }) => Buffer.from(head.root)),
+      ],
+    );
+    if (rows.length > 0) throw checkpointConflict();
+  }
+
+  async #newestRound(): Promise<Mark | null> {
+    const { rows } = await this.#options.database.query<{ number: number; root: Uint8Array }>(
+      'SELECT number, root FROM rounds ORDER BY number DESC LIMIT 1',
+    );
+    const [row] = rows;
+    return row === undefined ? null : { size: row.number, root: new Uint8Array(row.root) };
+  }
+
+  async #missingRound(mark: Mark | null, newest: Mark | null): Promise<Loss[]> {
+    if (mark === null || mark.size === 0 || sameMark(mark, newest)) return [];
+    const { rows } = await this.#options.database.query<{ root: Uint8Array }>(
+      'SELECT root FROM rounds WHERE number = $1',
+      [mark.size],
+    );
+    const held = rows[0] !== undefined && equalBytes(new Uint8Array(rows[0].root), mark.root);
+    return held ? [] : [{ subject: this.rounds, published: mark, now: newest }];
+  }
+}
+
+export function checkpointConflict(): AntequemError {
+  return new AntequemError(
+    'checkpoint-conflict',
+    'a checkpoint with another root was signed at this size before: the database was altered or set back; run an audit',
+  );
+}

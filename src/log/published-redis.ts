@@ -1,0 +1,96 @@
+// The store as one hash of Redis: subject → mark. As durable as that Redis is: with `appendonly yes` up to a second of
+// it can be lost; one that was flushed begins anew, from what the database has then.
+
+import { Redis } from 'ioredis';
+import { fromHex } from '../core/bytes.ts';
+import { AntequemError } from '../core/errors.ts';
+import { type Change, type Mark, markText, type PublishedStore } from './published.ts';
+
+const KEY = 'antequem:published';
+/** Of one command: Redis does nothing else meanwhile. */
+const AT_ONCE = 1_000;
+const PATIENCE_MS = 2_000;
+
+const COMPARE_AND_SET = `
+local set = {}
+for i = 1, #ARGV, 3 do
+  local now = redis.call('HGET', KEYS[1], ARGV[i]) or '-'
+  if now == ARGV[i + 1] then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2]) end
+  set[#set + 1] = now == ARGV[i + 1] and 1 or 0
+end
+return set`;
+
+export class PublishedRedis implements PublishedStore {
+  readonly name: string;
+  readonly #client: Redis;
+
+  constructor(url: string) {
+    this.name = `Redis at ${new URL(url).host}`;
+    this.#client = new Redis(url, {
+      commandTimeout: PATIENCE_MS,
+      maxRetriesPerRequest: null,
+      retryStrategy: (times) => Math.min(100 * 2 ** Math.min(times, 10), 2_000),
+    });
+    // Told by the commands that fail.
+    this.#client.on('error', () => {});
+  }
+
+  async read(subjects: readonly string[]): Promise<(Mark | null)[]> {
+    const marks: (Mark | null)[] = [];
+    for (let i = 0; i < subjects.length; i += AT_ONCE) {
+      const texts = await this.#ask(this.#client.hmget(KEY, ...subjects.slice(i, i + AT_ONCE)));
+      marks.push(...texts.map((text) => (text === null ? null : parseMark(text))));
+    }
+    return marks;
+  }
+
+  async all(): Promise<ReadonlyMap<string, Mark>> {
+    const marks = new Map<string, Mark>();
+    let cursor = '0';
+    do {
+      const [next, fields] = await this.#ask(this.#client.hscan(KEY, cursor, 'COUNT', AT_ONCE));
+      for (let i = 0; i + 1 < fields.length; i += 2) marks.set(fields[i] ?? '', parseMark(fields[i + 1] ?? ''));
+      cursor = next;
+    } while (cursor !== '0');
+    return marks;
+  }
+
+  async compareAndSet(changes: readonly Change[]): Promise<boolean[]> {
+    const set: boolean[] = [];
+    for (let i = 0; i < changes.length; i += AT_ONCE) {
+      const part = changes.slice(i, i + AT_ONCE);
+      const args = part.flatMap(({ subject, from, to }) => [subject, markText(from), markText(to)]);
+      const answer: unknown = await this.#ask(this.#client.eval(COMPARE_AND_SET, 1, KEY, ...args));
+      set.push(...part.map((_, n) => Array.isArray(answer) && answer[n] === 1));
+    }
+    return set;
+  }
+
+  async close(): Promise<void> {
+    this.#client.disconnect();
+  }
+
+  async #ask<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer;
+    } catch (cause) {
+      throw unavailable(this.name, cause instanceof Error ? cause.message : String(cause), cause);
+    }
+  }
+}
+
+function parseMark(text: string): Mark {
+  const [, size, root] = /^(\d{1,16}):([0-9a-f]{64})$/.exec(text) ?? [];
+  if (size === undefined || root === undefined) {
+    throw unavailable('Redis', `the hash ${KEY} holds what is not ours: ${JSON.stringify(text)}`);
+  }
+  return { size: Number(size), root: fromHex(root) };
+}
+
+function unavailable(name: string, why: string, cause?: unknown): AntequemError {
+  return new AntequemError(
+    'guard-unavailable',
+    `what was published cannot be recorded in ${name} (${why}), so nothing is signed until it can`,
+    { cause },
+  );
+}

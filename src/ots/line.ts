@@ -1,0 +1,70 @@
+// A timestamp as its lines: one for each attestation.
+
+import { type Attestation, serializeAttestation } from './attestation.ts';
+import type { Op } from './operation.ts';
+import { type Timestamp, TimestampBuilder } from './timestamp.ts';
+
+/** The way from the timestamp's message to one attestation. */
+export interface Line {
+  readonly ops: readonly Op[];
+  /** What the attestation is about. */
+  readonly message: Uint8Array;
+  readonly attestation: Attestation;
+}
+
+interface Trail {
+  readonly op: Op;
+  readonly before: Trail | null;
+}
+
+/** All lines, in the order their attestations are written in. */
+export function* timestampLines(timestamp: Timestamp): Generator<Line> {
+  const open: { from: Timestamp; trail: Trail | null }[] = [{ from: timestamp, trail: null }];
+  for (let top = open.pop(); top !== undefined; top = open.pop()) {
+    const { from, trail } = top;
+    for (const attestation of from.attestations) {
+      yield { ops: opsOf(trail), message: from.message, attestation };
+    }
+    for (const { op, next } of from.branches.toReversed()) open.push({ from: next, trail: { op, before: trail } });
+  }
+}
+
+/**
+ * The timestamp stripped to the one line with the fewest bytes that `confirmed` holds for, of equals the one attested
+ * in the earlier block; null where it holds for none. Which attestations are confirmed only a source of headers can say.
+ */
+export function shortestProof(timestamp: Timestamp, confirmed: (line: Line) => boolean): Timestamp | null {
+  let best: Line | null = null;
+  for (const line of timestampLines(timestamp)) {
+    if (confirmed(line) && (best === null || compareLines(line, best) < 0)) best = line;
+  }
+  return best === null ? null : timestampOf(timestamp.message, [best]);
+}
+
+/** The timestamp of `message` that has these lines. @throws FormatError as TimestampBuilder */
+export function timestampOf(message: Uint8Array, lines: Iterable<Pick<Line, 'ops' | 'attestation'>>): Timestamp {
+  const builder = new TimestampBuilder(message);
+  for (const { ops, attestation } of lines) builder.follow(ops).attest(attestation);
+  return builder.finish();
+}
+
+function compareLines(a: Line, b: Line): number {
+  return sizeOf(a) - sizeOf(b) || heightOf(a) - heightOf(b);
+}
+
+function sizeOf({ ops, attestation }: Line): number {
+  const sizes = ops.map((op) =>
+    'argument' in op ? 2 + (op.argument.length >> 7 > 0 ? 1 : 0) + op.argument.length : 1,
+  );
+  return sizes.reduce((sum, size) => sum + size, serializeAttestation(attestation).length);
+}
+
+function heightOf({ attestation }: Line): number {
+  return 'height' in attestation ? attestation.height : 0;
+}
+
+function opsOf(end: Trail | null): Op[] {
+  const ops: Op[] = [];
+  for (let trail = end; trail !== null; trail = trail.before) ops.push(trail.op);
+  return ops.reverse();
+}

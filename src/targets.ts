@@ -1,0 +1,224 @@
+// Which chains to anchor to, and who pays: from a file with several targets, or from variables that make one.
+
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { parseUnits } from 'ethers';
+import { z } from 'zod';
+import type { KeySource } from './evm/keystore.ts';
+import { address, coins, duration, gwei, list, url, wholeNumber } from './settings.ts';
+
+export interface EvmConfig {
+  readonly name: string;
+  readonly rpcUrls: readonly string[];
+  readonly chainId: number;
+  /** Null: the address the contract has on every chain. */
+  readonly contract: string | null;
+  readonly mode: 'anchor' | 'announce';
+  /** Null: none was given, and no worker runs here. */
+  readonly key: KeySource | null;
+  /** Blocks on top that make final; null: the chain's own `finalized`. */
+  readonly confirmations: number | null;
+  /** Wei per gas. */
+  readonly maxFee: bigint;
+  /** Wei per gas. */
+  readonly maxPriorityFee: bigint;
+  /** Wei in any 24 hours; null: no limit. */
+  readonly dailyBudget: bigint | null;
+  /** Milliseconds after which what is not mined is outbid. */
+  readonly replaceAfter: number;
+  /** Wei below which the operator is told; null: what the next hundred rounds may cost. */
+  readonly lowBalance: bigint | null;
+  /** Whether the chain may be started anew, its blocks gone: a development chain. */
+  readonly ephemeral: boolean;
+}
+
+const CHAIN_ID = 'not a chain id: a whole number from 1 on';
+const MODE = 'not a mode: anchor or announce';
+const COUNT = 'not a whole number from 1 on';
+const RPC_URLS = 'not a list of URLs with http:// or https://';
+const KEY = 'not a key: write {"file": "…"} or {"keystore": "…", "passwordFile": "…"}';
+const MAX_FEE = parseUnits('100', 'gwei');
+const MAX_PRIORITY_FEE = parseUnits('3', 'gwei');
+const REPLACE_AFTER = 180_000;
+
+/** The short form: variables of the environment that make one target. */
+export const evmVariables = {
+  TARGETS_FILE: z.string().min(1).optional(),
+  EVM_RPC_URLS: z
+    .string()
+    .transform(list)
+    .pipe(z.array(url('http', 'https')).min(1, RPC_URLS))
+    .optional(),
+  EVM_CHAIN_ID: wholeNumber(1, Number.MAX_SAFE_INTEGER, CHAIN_ID).optional(),
+  EVM_CONTRACT: address.optional(),
+  EVM_MODE: z.enum(['anchor', 'announce'], MODE).default('anchor'),
+  EVM_PRIVATE_KEY_FILE: z.string().min(1).optional(),
+  EVM_KEYSTORE_FILE: z.string().min(1).optional(),
+  EVM_KEYSTORE_PASSWORD_FILE: z.string().min(1).optional(),
+  EVM_CONFIRMATIONS: wholeNumber(1, Number.MAX_SAFE_INTEGER, COUNT).optional(),
+  EVM_MAX_FEE_GWEI: gwei.default(MAX_FEE),
+  EVM_MAX_PRIORITY_FEE_GWEI: gwei.default(MAX_PRIORITY_FEE),
+  EVM_DAILY_BUDGET: coins.optional(),
+  EVM_REPLACE_AFTER: duration.default(REPLACE_AFTER),
+  EVM_LOW_BALANCE: coins.optional(),
+};
+
+type Variables = z.output<z.ZodObject<typeof evmVariables>>;
+type Set = Readonly<Record<string, string | undefined>>;
+
+/** Settings that only make sense together. */
+export function evmFaults(set: Set): string[] {
+  const faults: string[] = [];
+  const given = (...names: string[]): string[] => names.filter((name) => set[name] !== undefined);
+  const short = given(...Object.keys(evmVariables).filter((name) => name !== 'TARGETS_FILE'));
+  if (set.TARGETS_FILE !== undefined) {
+    if (short.length > 0)
+      faults.push(`TARGETS_FILE: cannot be set beside ${short.join(', ')}: write all targets there`);
+    return faults;
+  }
+  if (set.EVM_RPC_URLS === undefined) {
+    // Half a target would be none, and nobody would notice that nothing is anchored.
+    if (short.length > 0) faults.push(`EVM_RPC_URLS: must be set beside ${short.join(', ')}`);
+    return faults;
+  }
+  if (set.EVM_CHAIN_ID === undefined) {
+    faults.push('EVM_CHAIN_ID: must be set beside EVM_RPC_URLS; no other chain is ever used');
+  }
+  const keys = given('EVM_PRIVATE_KEY_FILE', 'EVM_KEYSTORE_FILE');
+  if (keys.length === 0 && (set.ROLES === undefined || list(set.ROLES).includes('worker'))) {
+    faults.push('EVM_PRIVATE_KEY_FILE: must be set beside EVM_RPC_URLS where a worker runs, or EVM_KEYSTORE_FILE');
+  }
+  if (keys.length === 2) faults.push('EVM_KEYSTORE_FILE: cannot be set beside EVM_PRIVATE_KEY_FILE');
+  if ((set.EVM_KEYSTORE_FILE === undefined) !== (set.EVM_KEYSTORE_PASSWORD_FILE === undefined)) {
+    faults.push('EVM_KEYSTORE_PASSWORD_FILE: must be set beside EVM_KEYSTORE_FILE, and nowhere else');
+  }
+  return faults;
+}
+
+/** The one target that the variables make, or none. */
+export function targetOfVariables(data: Variables): EvmConfig[] {
+  if (data.EVM_RPC_URLS === undefined || data.EVM_CHAIN_ID === undefined) return [];
+  return [
+    {
+      name: `evm-${data.EVM_CHAIN_ID}`,
+      rpcUrls: data.EVM_RPC_URLS,
+      chainId: data.EVM_CHAIN_ID,
+      contract: data.EVM_CONTRACT ?? null,
+      mode: data.EVM_MODE,
+      key: keyOfVariables(data),
+      confirmations: data.EVM_CONFIRMATIONS ?? null,
+      maxFee: data.EVM_MAX_FEE_GWEI,
+      maxPriorityFee: data.EVM_MAX_PRIORITY_FEE_GWEI,
+      dailyBudget: data.EVM_DAILY_BUDGET ?? null,
+      replaceAfter: data.EVM_REPLACE_AFTER,
+      lowBalance: data.EVM_LOW_BALANCE ?? null,
+      ephemeral: false,
+    },
+  ];
+}
+
+function keyOfVariables(data: Variables): KeySource | null {
+  const { EVM_PRIVATE_KEY_FILE: file, EVM_KEYSTORE_FILE: keystore, EVM_KEYSTORE_PASSWORD_FILE: passwordFile } = data;
+  if (file !== undefined) return { file };
+  return keystore === undefined || passwordFile === undefined ? null : { keystore, passwordFile };
+}
+
+const path = z.string('not the name of a file').min(1, 'not the name of a file');
+const whole = (what: string) => z.int(what).min(1, what);
+
+const target = z.strictObject({
+  name: z
+    .string('not a name: [a-z][a-z0-9-]{0,39}')
+    .regex(/^[a-z][a-z0-9-]{0,39}$/, 'not a name: [a-z][a-z0-9-]{0,39}'),
+  chainId: whole(CHAIN_ID),
+  rpcUrls: z.array(url('http', 'https'), RPC_URLS).min(1, RPC_URLS),
+  contract: address.optional(),
+  mode: z.enum(['anchor', 'announce'], MODE),
+  key: z.union([z.strictObject({ file: path }), z.strictObject({ keystore: path, passwordFile: path })], KEY),
+  confirmations: whole(COUNT).optional(),
+  maxFeeGwei: gwei,
+  maxPriorityFeeGwei: gwei.default(MAX_PRIORITY_FEE),
+  dailyBudget: coins,
+  replaceAfter: duration,
+  lowBalance: coins,
+});
+
+/** What was read, and everything that is wrong with it. */
+export interface TargetsFile {
+  readonly targets: readonly EvmConfig[];
+  readonly faults: readonly string[];
+}
+
+/** Reads a list of targets. Files that it names are looked for from its own folder. Never throws. */
+export function readTargetsFile(file: string): TargetsFile {
+  let content: unknown;
+  try {
+    content = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (cause) {
+    const why = cause instanceof SyntaxError ? 'is not JSON' : 'cannot be read';
+    return { targets: [], faults: [`TARGETS_FILE: ${file} ${why}: ${cause instanceof Error ? cause.message : cause}`] };
+  }
+  if (!Array.isArray(content) || content.length === 0) {
+    return { targets: [], faults: [`TARGETS_FILE: ${file} is not a list of targets: [{"name": "main", …}]`] };
+  }
+  const read = content.map((each: unknown, i) => {
+    const parsed = target.safeParse(each, { reportInput: true });
+    const name = parsed.data?.name ?? nameIn(each);
+    const label = name === null ? `target ${i + 1}` : `target ${i + 1} (${name})`;
+    const faults = (parsed.error?.issues ?? []).flatMap((issue) => faultsOf(issue).map((says) => `${label}${says}`));
+    return { name, label, faults, target: parsed.success ? configOf(parsed.data, dirname(resolve(file))) : null };
+  });
+  const faults = read.flatMap((one, i) => [...one.faults, ...read.slice(0, i).flatMap((other) => clash(other, one))]);
+  return {
+    targets: read.flatMap((one) => one.target ?? []),
+    faults: faults.map((says) => `TARGETS_FILE: ${says}`),
+  };
+}
+
+function nameIn(value: unknown): string | null {
+  const name = typeof value === 'object' && value !== null && 'name' in value ? value.name : null;
+  return typeof name === 'string' && name.length <= 40 ? name : null;
+}
+
+/** The value stays out of it: URLs may hold keys. */
+function faultsOf(issue: z.core.$ZodIssue): string[] {
+  const where = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
+  const at = where === '' ? '' : `, ${where.slice(1)}`;
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => `${at}: there is no setting ${key}`);
+  if (issue.input === undefined) return [`${at}: must be set`];
+  if (where === '') return [': not a target: {"name": "main", …}'];
+  return [`${at}: ${issue.message}`];
+}
+
+interface ReadTarget {
+  readonly name: string | null;
+  readonly label: string;
+  readonly target: EvmConfig | null;
+}
+
+function clash(first: ReadTarget, second: ReadTarget): string[] {
+  const faults: string[] = [];
+  if (first.name !== null && first.name === second.name) {
+    faults.push(`${second.label}, name: ${first.label} has it too`);
+  }
+  const [a, b] = [first.target, second.target];
+  if (a !== null && b !== null && a.chainId === b.chainId && JSON.stringify(a.key) === JSON.stringify(b.key)) {
+    faults.push(`${second.label}, key: ${first.label} on the same chain has it too, and nonces cannot be shared`);
+  }
+  return faults;
+}
+
+function configOf(data: z.output<typeof target>, folder: string): EvmConfig {
+  const { maxFeeGwei, maxPriorityFeeGwei, contract, confirmations, key, ...rest } = data;
+  const near = (file: string): string => resolve(folder, file);
+  return {
+    ...rest,
+    contract: contract ?? null,
+    confirmations: confirmations ?? null,
+    key:
+      'file' in key ? { file: near(key.file) } : { keystore: near(key.keystore), passwordFile: near(key.passwordFile) },
+    maxFee: maxFeeGwei,
+    maxPriorityFee: maxPriorityFeeGwei,
+    ephemeral: false,
+  };
+}

@@ -1,0 +1,33 @@
+import { type Audit, type AuditOptions, audit } from '../../src/audit/audit.ts';
+import type { TrustedNode } from '../../src/audit/chains.ts';
+import { anchorEvents } from '../../src/evm/anchor-events.ts';
+import { rpcSource } from '../../src/evm/rpc-source.ts';
+import { openDatabase } from '../../src/store/database.ts';
+import { ORIGIN, SEED } from './instance.ts';
+
+/** A node as an auditor trusts it. */
+export function trustedNode(url: string): TrustedNode {
+  return { source: rpcSource(url), events: anchorEvents(url) };
+}
+
+/** Audits a database of the tests' own service, by a connection of its own. */
+export async function auditDatabase(url: string, options: Partial<AuditOptions> = {}): Promise<Audit> {
+  const database = openDatabase(url, { connections: 1, name: 'antequem audit' });
+  try {
+    return await audit({
+      database,
+      origin: ORIGIN,
+      seed: SEED,
+      verifiers: [],
+      nodes: [],
+      senders: [],
+      fromBlock: 0,
+      state: null,
+      onProgress: () => {},
+      clock: () => performance.now(),
+      ...options,
+    });
+  } finally {
+    await database.end();
+  }
+}
