@@ -108,24 +108,26 @@ describe.each(QUEUE_GROUNDS)('with the queue on $name', ({ name, open }) => {
     await expectOnce(320);
   });
 
-  test('1,000 rounds on a chain started anew are anchored again', async () => {
-    await ground.close(1_000);
+  // As many as the promise is about where the queue is the slower one.
+  const many = name === 'PostgreSQL' ? 1_000 : 200;
+  test(`${many} rounds on a chain started anew are anchored again`, async () => {
+    await ground.close(many);
     await startProcess(undefined, { reconcileInterval: 5_000 });
     const start = performance.now();
-    await untilFinal(1_000, 60_000);
+    await untilFinal(many, 60_000);
     const first = performance.now() - start;
     await ground.chain.down();
     await pause(500);
     await ground.chain.up();
     const restarted = performance.now();
-    while ((await statuses(ground.database)).finalized === 1_000) await pause(20);
+    while ((await statuses(ground.database)).finalized === many) await pause(20);
     const noticed = performance.now() - restarted;
-    await untilFinal(1_000, 60_000);
+    await untilFinal(many, 60_000);
     const again = performance.now() - restarted;
     const seconds = (ms: number): string => (ms / 1_000).toFixed(1);
     console.log(
-      `${name}: 1,000 rounds anchored in ${seconds(first)} s; after a restart noticed in ${seconds(noticed)} s, anchored again in ${seconds(again)} s`,
+      `${name}: ${many} rounds anchored in ${seconds(first)} s; after a restart noticed in ${seconds(noticed)} s, anchored again in ${seconds(again)} s`,
     );
-    await expectOnce(1_000);
+    await expectOnce(many);
   }, 150_000);
 });
