@@ -2,7 +2,8 @@
 
 import { toHex } from '../core/bytes.ts';
 import { skipNonces } from '../evm/unknown-rounds.ts';
-import type { Guard, Loss } from '../log/guard.ts';
+import type { Guard } from '../log/guard.ts';
+import type { Loss } from '../log/holdings.ts';
 import type { Registry } from '../log/registry.ts';
 import type { Sequencing } from '../log/sequence.ts';
 import { SET_BACK } from '../log/standing.ts';

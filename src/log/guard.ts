@@ -1,22 +1,13 @@
 import type { Logger } from 'pino';
-import { equalBytes, toHex } from '../core/bytes.ts';
+import { toHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import { EMPTY_ROOT } from '../core/merkle.ts';
 import type { Database, Queryable } from '../store/database.ts';
+import { type Claim, demandUnsigned, type Loss, missingMarks, missingRound, newestRound } from './holdings.ts';
 import type { Head, Log } from './log.ts';
 import { type Change, type Mark, type PublishedStore, sameMark } from './published.ts';
 import { SET_BACK, type Standing, setBack } from './standing.ts';
 import type { Stretches } from './stretch.ts';
-import { TileStore } from './tilestore.ts';
-
-/** What was published and is not in the database. */
-export interface Loss {
-  /** Origin of a log, or what the rounds go by. */
-  readonly subject: string;
-  readonly published: Mark;
-  /** What the database has instead; null: nothing at all. */
-  readonly now: Mark | null;
-}
 
 const PAGE = 1_000;
 /** Named in a message; there may be thousands. */
@@ -36,11 +27,6 @@ export interface GuardOptions {
   readonly logger: Logger;
   /** Milliseconds that the store may take. Default 5,000. */
   readonly storePatience?: number;
-}
-
-interface Claim {
-  readonly log: Pick<Log, 'id' | 'name' | 'origin'>;
-  readonly mark: Mark;
 }
 
 /**
@@ -87,8 +73,8 @@ export class Guard {
         return mark === null ? [] : [{ log, mark }];
       });
       // Asked after the marks were read: what was marked then was durable before.
-      this.#demandNone(await this.#missing(db, known));
-      await this.#demandUnsigned(
+      this.#demandNone(await missingMarks(db, this.#options.stretches, known));
+      await demandUnsigned(
         db,
         open.filter((_, i) => marks[i] === null),
       );
@@ -110,12 +96,13 @@ export class Guard {
    * @throws AntequemError `database-set-back`, `guard-unavailable`
    */
   async releaseRounds(): Promise<void> {
+    const { database } = this.#options;
     this.standing.demand();
     if (this.store === null) return;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const [from = null] = await this.#ask(this.store.read([this.rounds]));
-      const newest = await this.#newestRound();
-      this.#demandNone(await this.#missingRound(from, newest));
+      const newest = await newestRound(database);
+      this.#demandNone(await missingRound(database, this.rounds, from, newest));
       if (newest === null || sameMark(from, newest)) return;
       const [set] = await this.#ask(this.store.compareAndSet([{ subject: this.rounds, from, to: newest }]));
       if (set === true) return;
@@ -125,10 +112,11 @@ export class Guard {
 
   /** All that was published and is not in the database. @throws AntequemError `guard-unavailable` */
   async losses(): Promise<Loss[]> {
-    const { database, serviceOrigin, logger } = this.#options;
+    const { database, serviceOrigin, stretches, logger } = this.#options;
     if (this.store === null) return [];
-    const marks = await this.store.all();
-    const losses = await this.#missingRound(marks.get(this.rounds) ?? null, await this.#newestRound());
+    const marks = await this.#ask(this.store.all());
+    const round = marks.get(this.rounds) ?? null;
+    const losses = await missingRound(database, this.rounds, round, await newestRound(database));
     const own = [...marks].filter(([subject]) => subject.startsWith(`${serviceOrigin}/logs/`));
     for (let i = 0; i < own.length; i += PAGE) {
       const page = own.slice(i, i + PAGE);
@@ -143,7 +131,7 @@ export class Guard {
         if (log !== undefined) claims.push({ log, mark });
         else if (mark.size > 0) losses.push({ subject, published: mark, now: null });
       }
-      losses.push(...(await this.#missing(database, claims)));
+      losses.push(...(await missingMarks(database, stretches, claims)));
     }
     if (marks.size === 0 && (await database.query('SELECT 1 FROM checkpoints LIMIT 1')).rowCount === 1) {
       logger.warn(`${this.store.name} knows nothing of what was published: it begins with what the database has now`);
@@ -246,76 +234,4 @@ export class Guard {
     if (this.standing.finding === null) this.#options.logger.error({ code: error.code }, error.message);
     this.standing.note();
   }
-
-  /** Which of these marks the database does not hold. */
-  async #missing(db: Queryable, claims: readonly Claim[]): Promise<Loss[]> {
-    if (claims.length === 0) return [];
-    const { rows } = await db.query<{ n: number; size: number; root: Uint8Array; signed: Uint8Array | null }>(
-      `SELECT s.n::int, l.size, l.root, c.root AS signed
-       FROM unnest($1::int[], $2::bigint[]) WITH ORDINALITY AS s (log, size, n) JOIN logs l ON l.id = s.log
-       LEFT JOIN checkpoints c ON c.log = s.log AND c.size = s.size`,
-      [claims.map(({ log }) => log.id), claims.map(({ mark }) => mark.size)],
-    );
-    const found = new Map(rows.map((row) => [row.n, row]));
-    const losses: Loss[] = [];
-    for (const [i, { log, mark }] of claims.entries()) {
-      const row = found.get(i + 1);
-      const now = row === undefined ? null : { size: row.size, root: new Uint8Array(row.root) };
-      const there =
-        now === null || now.size < mark.size
-          ? null
-          : now.size === mark.size
-            ? now.root
-            : (row?.signed ?? (await this.#rootAt(db, log, mark.size)));
-      if (there === null || !equalBytes(there, mark.root)) losses.push({ subject: log.origin, published: mark, now });
-    }
-    return losses;
-  }
-
-  /** Of a size that was marked and then not signed, since its transaction was rolled back. */
-  async #rootAt(db: Queryable, log: Claim['log'], size: number): Promise<Uint8Array | null> {
-    const tiles = new TileStore(db, this.#options.stretches);
-    const [root] = await tiles.ranges(log, [{ begin: 0, end: size }], size);
-    return root ?? null;
-  }
-
-  /** The store knows nothing of these logs, but perhaps the database does. */
-  async #demandUnsigned(db: Queryable, heads: readonly { log: Log; head: Head }[]): Promise<void> {
-    if (heads.length === 0) return;
-    const { rows } = await db.query<{ log: number }>(
-      `SELECT s.log FROM unnest($1::int[], $2::bigint[], $3::bytea[]) AS s (log, size, root)
-       JOIN checkpoints c USING (log, size) WHERE c.root <> s.root LIMIT 1`,
-      [
-        heads.map(({ log }) => log.id),
-        heads.map(({ head }) => head.size),
-        heads.map(({ head }) => Buffer.from(head.root)),
-      ],
-    );
-    if (rows.length > 0) throw checkpointConflict();
-  }
-
-  async #newestRound(): Promise<Mark | null> {
-    const { rows } = await this.#options.database.query<{ number: number; root: Uint8Array }>(
-      'SELECT number, root FROM rounds ORDER BY number DESC LIMIT 1',
-    );
-    const [row] = rows;
-    return row === undefined ? null : { size: row.number, root: new Uint8Array(row.root) };
-  }
-
-  async #missingRound(mark: Mark | null, newest: Mark | null): Promise<Loss[]> {
-    if (mark === null || mark.size === 0 || sameMark(mark, newest)) return [];
-    const { rows } = await this.#options.database.query<{ root: Uint8Array }>(
-      'SELECT root FROM rounds WHERE number = $1',
-      [mark.size],
-    );
-    const held = rows[0] !== undefined && equalBytes(new Uint8Array(rows[0].root), mark.root);
-    return held ? [] : [{ subject: this.rounds, published: mark, now: newest }];
-  }
-}
-
-export function checkpointConflict(): AntequemError {
-  return new AntequemError(
-    'checkpoint-conflict',
-    'a checkpoint with another root was signed at this size before: the database was altered or set back; run an audit',
-  );
 }

@@ -41,7 +41,7 @@ test.skipIf(redisMissing !== null)(
       const { entries, rounds } = await checkFleet(fleet, database.url, new PublishedRedis(redis.url));
       expect(fleet.counts.kills).toBeGreaterThanOrEqual(8);
       expect(fleet.counts.again).toBeGreaterThan(0);
-      expect(rounds).toBeGreaterThan(2);
+      expect(rounds).toBeGreaterThan(1);
       console.log(
         `${fleet.counts.kills} kills and ${Math.ceil(SECONDS / 2)} misfortunes of Redis in ${SECONDS} s: ${fleet.told.length} requests ` +
           `answered (${fleet.counts.again} sent again), ${entries} entries, each there once; ${rounds} rounds, each anchored once`,

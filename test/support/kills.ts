@@ -24,6 +24,7 @@ export async function surviveKills(kills: number): Promise<void> {
     clients: 12,
     logs: ['one', 'two', 'three'],
   });
+  let next = 100;
   try {
     fleet.load();
     await Promise.all(
@@ -31,6 +32,10 @@ export async function surviveKills(kills: number): Promise<void> {
         while (fleet.counts.kills < kills) {
           await sleep(Math.random() * LIFE_MS);
           if (fleet.counts.kills < kills) await fleet.replace(slot, Math.random() < 0.2);
+          if (fleet.counts.kills >= next) {
+            console.log(`${fleet.counts.kills} kills, ${fleet.told.length} requests answered`);
+            next += 100;
+          }
         }
       }),
     );

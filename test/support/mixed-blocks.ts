@@ -1,5 +1,6 @@
 // Real blocks whose transactions are of all types and each anchor a root.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { concat, type JsonRpcProvider, sha256, Transaction, type TransactionLike, Wallet } from 'ethers';
 import { encodeAnchor } from '../../src/evm/anchor-contract.ts';
 import type { TestChain } from './chain.ts';
@@ -35,12 +36,23 @@ export async function mineMixedBlock(
     await provider.send('evm_mine', []);
     await provider.send('evm_setAutomine', [true]);
   }
-  const block = await send<{ hash: string; transactions: { type: string }[] }>(provider, number + 1);
+  const block = await mined(provider, number + 1);
   return { hash: block.hash, types: block.transactions.map(({ type }) => Number(type)) };
 }
 
-async function send<T>(provider: JsonRpcProvider, number: number): Promise<T> {
-  return provider.send('eth_getBlockByNumber', [`0x${number.toString(16)}`, true]);
+interface Mined {
+  readonly hash: string;
+  readonly transactions: readonly { readonly type: string }[];
+}
+
+/** Anvil answers to a transaction before it has mined the block of it. */
+async function mined(provider: JsonRpcProvider, number: number): Promise<Mined> {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    const block: Mined | null = await provider.send('eth_getBlockByNumber', [`0x${number.toString(16)}`, true]);
+    if (block !== null) return block;
+    await sleep(50);
+  }
+  throw new Error(`the chain mined no block ${number}`);
 }
 
 async function sign(wallet: Wallet, call: TransactionLike<string>): Promise<string> {

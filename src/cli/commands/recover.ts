@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { Damage } from '../../anchor/recovery.ts';
 import { toHex } from '../../core/bytes.ts';
-import type { Loss } from '../../log/guard.ts';
+import type { Loss } from '../../log/holdings.ts';
 import { counted, note, print, printJson } from '../output.ts';
 import type { GlobalOptions } from '../session.ts';
 

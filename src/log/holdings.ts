@@ -1,0 +1,101 @@
+// What of that which was published the database holds.
+
+import { equalBytes } from '../core/bytes.ts';
+import { AntequemError } from '../core/errors.ts';
+import type { Queryable } from '../store/database.ts';
+import type { Head, Log } from './log.ts';
+import { type Mark, sameMark } from './published.ts';
+import type { Stretches } from './stretch.ts';
+import { TileStore } from './tilestore.ts';
+
+/** A log and how far it was published. */
+export interface Claim {
+  readonly log: Pick<Log, 'id' | 'name' | 'origin'>;
+  readonly mark: Mark;
+}
+
+/** What was published and is not in the database. */
+export interface Loss {
+  /** Origin of a log, or what the rounds go by. */
+  readonly subject: string;
+  readonly published: Mark;
+  /** What the database has instead; null: nothing at all. */
+  readonly now: Mark | null;
+}
+
+/** Which of these marks the database does not hold: with this root at this size, whatever came after. */
+export async function missingMarks(db: Queryable, stretches: Stretches, claims: readonly Claim[]): Promise<Loss[]> {
+  if (claims.length === 0) return [];
+  const { rows } = await db.query<{ n: number; size: number; root: Uint8Array; signed: Uint8Array | null }>(
+    `SELECT s.n::int, l.size, l.root, c.root AS signed
+     FROM unnest($1::int[], $2::bigint[]) WITH ORDINALITY AS s (log, size, n) JOIN logs l ON l.id = s.log
+     LEFT JOIN checkpoints c ON c.log = s.log AND c.size = s.size`,
+    [claims.map(({ log }) => log.id), claims.map(({ mark }) => mark.size)],
+  );
+  const found = new Map(rows.map((row) => [row.n, row]));
+  const losses: Loss[] = [];
+  for (const [i, { log, mark }] of claims.entries()) {
+    const row = found.get(i + 1);
+    const now = row === undefined ? null : { size: row.size, root: new Uint8Array(row.root) };
+    let root: Uint8Array | null = null;
+    if (now !== null && now.size === mark.size) root = now.root;
+    if (now !== null && now.size > mark.size) root = row?.signed ?? (await rootAt(db, stretches, log, mark.size));
+    if (root === null || !equalBytes(root, mark.root)) losses.push({ subject: log.origin, published: mark, now });
+  }
+  return losses;
+}
+
+/** Of a size that was marked and then not signed, since its transaction was rolled back. */
+async function rootAt(
+  db: Queryable,
+  stretches: Stretches,
+  log: Claim['log'],
+  size: number,
+): Promise<Uint8Array | null> {
+  const [root] = await new TileStore(db, stretches).ranges(log, [{ begin: 0, end: size }], size);
+  return root ?? null;
+}
+
+/** @throws AntequemError `checkpoint-conflict` where one of these sizes was signed with another root */
+export async function demandUnsigned(db: Queryable, heads: readonly { log: Log; head: Head }[]): Promise<void> {
+  if (heads.length === 0) return;
+  const { rows } = await db.query<{ log: number }>(
+    `SELECT s.log FROM unnest($1::int[], $2::bigint[], $3::bytea[]) AS s (log, size, root)
+     JOIN checkpoints c USING (log, size) WHERE c.root <> s.root LIMIT 1`,
+    [
+      heads.map(({ log }) => log.id),
+      heads.map(({ head }) => head.size),
+      heads.map(({ head }) => Buffer.from(head.root)),
+    ],
+  );
+  if (rows.length > 0) throw checkpointConflict();
+}
+
+export function checkpointConflict(): AntequemError {
+  return new AntequemError(
+    'checkpoint-conflict',
+    'a checkpoint with another root was signed at this size before: the database was altered or set back; run an audit',
+  );
+}
+
+/** Number and root of the round closed last. */
+export async function newestRound(db: Queryable): Promise<Mark | null> {
+  const { rows } = await db.query<{ number: number; root: Uint8Array }>(
+    'SELECT number, root FROM rounds ORDER BY number DESC LIMIT 1',
+  );
+  const [row] = rows;
+  return row === undefined ? null : { size: row.number, root: new Uint8Array(row.root) };
+}
+
+/** The round that was published, if the database does not hold it; `subject` is what the rounds go by. */
+export async function missingRound(
+  db: Queryable,
+  subject: string,
+  mark: Mark | null,
+  newest: Mark | null,
+): Promise<Loss[]> {
+  if (mark === null || mark.size === 0 || sameMark(mark, newest)) return [];
+  const { rows } = await db.query<{ root: Uint8Array }>('SELECT root FROM rounds WHERE number = $1', [mark.size]);
+  const held = rows[0] !== undefined && equalBytes(new Uint8Array(rows[0].root), mark.root);
+  return held ? [] : [{ subject, published: mark, now: newest }];
+}
