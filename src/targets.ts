@@ -151,12 +151,24 @@ export interface TargetsFile {
 
 /** Reads a list of targets. Files that it names are looked for from its own folder. Never throws. */
 export function readTargetsFile(file: string): TargetsFile {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    const why = `cannot be read: ${cause instanceof Error ? cause.message : cause}`;
+    return { targets: [], faults: [`TARGETS_FILE: ${file} ${why}`] };
+  }
+  return parseTargets(text, file);
+}
+
+/** The targets in the text of such a file. Never throws. */
+export function parseTargets(text: string, file: string): TargetsFile {
   let content: unknown;
   try {
-    content = JSON.parse(readFileSync(file, 'utf8'));
+    content = JSON.parse(text);
   } catch (cause) {
-    const why = cause instanceof SyntaxError ? 'is not JSON' : 'cannot be read';
-    return { targets: [], faults: [`TARGETS_FILE: ${file} ${why}: ${cause instanceof Error ? cause.message : cause}`] };
+    const why = `is not JSON: ${cause instanceof Error ? cause.message : cause}`;
+    return { targets: [], faults: [`TARGETS_FILE: ${file} ${why}`] };
   }
   if (!Array.isArray(content) || content.length === 0) {
     return { targets: [], faults: [`TARGETS_FILE: ${file} is not a list of targets: [{"name": "main", …}]`] };

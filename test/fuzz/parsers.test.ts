@@ -1,0 +1,17 @@
+import { afterAll, expect, test } from 'vitest';
+import { describeOutcome, fuzz, HEAD } from './fuzzing.ts';
+import { PARSERS } from './parsers.ts';
+
+const COUNT = 50_000;
+const lines: string[] = [];
+
+test.each(PARSERS)('$name: 50,000 inputs, each taken or refused with a code', (parser) => {
+  const outcome = fuzz(parser, COUNT, 7);
+  lines.push(describeOutcome(parser, outcome));
+  expect(outcome.taken + outcome.refused).toBe(COUNT);
+  expect(outcome.taken).toBeGreaterThan(100);
+  expect(outcome.refused).toBeGreaterThan(1_000);
+  expect(outcome.growth).toBeLessThan(8 << 20);
+});
+
+afterAll(() => console.log([HEAD, ...lines].join('\n')));

@@ -1,0 +1,226 @@
+// Every parser that sees outside bytes, with samples of what it takes and what must hold of all it takes.
+
+import { readConfig } from '../../src/config.ts';
+import { compareBytes, fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
+import { formatCheckpoint, parseCheckpoint } from '../../src/core/checkpoint.ts';
+import { readHeader, readReceipt, readTransaction } from '../../src/core/evm-bytes.ts';
+import { formatNote, formatVerifierKey, parseNote, parseVerifierKey } from '../../src/core/note.ts';
+import { parseReceipt, parseReceiptText } from '../../src/core/receipt.ts';
+import { decodeRlp, encodeRlp } from '../../src/core/rlp.ts';
+import { encodeCheckpointLeaf, encodeLink, parseCheckpointLeaf, parseLink } from '../../src/core/round.ts';
+import { encodeBundle, parseBundle, parseTileLocation, tileLocation } from '../../src/core/tiles.ts';
+import { acceptLines } from '../../src/log/accept.ts';
+import { parseOtsFile, serializeOtsFile } from '../../src/ots/file.ts';
+import { parseTargets } from '../../src/targets.ts';
+import { BLOCK, file as otsFile, bytes as raw } from '../ots/refusal.ts';
+import { real, varied } from '../ots/samples.ts';
+import { anchorAmong, outcomeOf, sealBlock, transactionOf } from '../support/blocks.ts';
+import { provenReceipt, seeded } from '../support/receipts.ts';
+
+export interface Parser {
+  readonly name: string;
+  readonly samples: readonly Uint8Array[];
+  /** Takes the input or throws; throws a plain Error where it took what it should not have. */
+  readonly take: (input: Uint8Array) => void;
+}
+
+const text = (input: Uint8Array): string => new TextDecoder('utf-8', { ignoreBOM: true }).decode(input);
+
+function demand(holds: boolean, what: string): void {
+  if (!holds) throw new Error(what);
+}
+
+const { receipt, log, round, anchor } = provenReceipt();
+const proven = { ...receipt, anchors: [anchorAmong(round.root), anchor] };
+const TYPES = [0, 1, 2, 3, 4];
+const root = seeded('root');
+const block = sealBlock([transactionOf(root)], [outcomeOf(root)]);
+
+const CONFIGURATION = [
+  'DATABASE_URL=postgres:///antequem',
+  'ORIGIN=log.example.org',
+  'LOG_SEED_FILE=seed',
+  'ROLES=api,worker',
+  'HOST=127.0.0.1',
+  'PORT=3963',
+  'REDIS_URL=redis://127.0.0.1:6379',
+  'ROUND_INTERVAL=5s',
+  'ROUND_HEARTBEAT=1h',
+  'EVM_RPC_URLS=https://one.test,https://two.test',
+  'EVM_CHAIN_ID=1',
+  'EVM_PRIVATE_KEY_FILE=key',
+  'EVM_CONTRACT=0x105522Cc045f1786Fc6C0cD2Ad23aA93648B6Eb1',
+  'EVM_MAX_FEE_GWEI=1.5',
+  'EVM_DAILY_BUDGET=0.01',
+  'LOG_LEVEL=info',
+].join('\n');
+
+const TARGETS = JSON.stringify([
+  {
+    name: 'main',
+    chainId: 1,
+    rpcUrls: ['https://one.test'],
+    mode: 'anchor',
+    key: { file: 'key' },
+    maxFeeGwei: '20',
+    dailyBudget: '1',
+    lowBalance: '0.1',
+    replaceAfter: '3m',
+  },
+  {
+    name: 'second',
+    chainId: 10,
+    rpcUrls: ['https://a.test', 'https://b.test'],
+    contract: '0x105522Cc045f1786Fc6C0cD2Ad23aA93648B6Eb1',
+    mode: 'announce',
+    key: { keystore: 'k.json', passwordFile: 'p' },
+    confirmations: 64,
+    replaceAfter: '3m',
+    dailyBudget: '0.5',
+    lowBalance: '0.1',
+    maxFeeGwei: 0.5,
+  },
+]);
+
+export const PARSERS: readonly Parser[] = [
+  {
+    name: 'receipt',
+    samples: [receipt, proven, round.receipt(log, 3, [])].map((each) => utf8(JSON.stringify(each))),
+    take(input) {
+      const taken = parseReceiptText(text(input));
+      const again = parseReceipt(JSON.parse(JSON.stringify(taken)));
+      demand(JSON.stringify(again) === JSON.stringify(taken), 'a receipt that reads differently the second time');
+    },
+  },
+  {
+    name: 'checkpoint',
+    samples: [
+      { origin: log.origin, size: 13, root },
+      { origin: 'a', size: 0, root },
+    ].map((each) => utf8(formatCheckpoint(each))),
+    take(input) {
+      const written = text(input);
+      demand(formatCheckpoint(parseCheckpoint(written)) === written, 'a checkpoint in two spellings');
+    },
+  },
+  {
+    name: 'note',
+    samples: [utf8(receipt.checkpoint)],
+    take(input) {
+      const written = text(input);
+      demand(formatNote(parseNote(written)) === written, 'a note in two spellings');
+    },
+  },
+  {
+    name: 'verifier key',
+    samples: [utf8(log.verifierKey)],
+    take(input) {
+      const written = text(input);
+      const { name, publicKey } = parseVerifierKey(written);
+      demand(formatVerifierKey(name, publicKey) === written, 'a key in two spellings');
+    },
+  },
+  {
+    name: '.ots',
+    samples: [...varied, ...real, otsFile(raw(0xff, 0x08), BLOCK, raw(0x08), BLOCK)],
+    take(input) {
+      const written = serializeOtsFile(parseOtsFile(input));
+      demand(written.length <= input.length, 'written longer than it was read');
+      demand(
+        compareBytes(serializeOtsFile(parseOtsFile(written)), written) === 0,
+        'written differently the second time',
+      );
+    },
+  },
+  {
+    name: 'NDJSON',
+    samples: ['{"a":1}\n{"b":2}\r\n\n \t\n{"c":"\u00e4"}', 'one line', '\n\n\n', 'x\ny\nz\n'].map(utf8),
+    take(input) {
+      const lines = Buffer.from(input).toString('latin1').split('\n');
+      const expected = lines.filter((line) => !/^[ \t\r]*$/.test(line));
+      const taken = acceptLines(input).map(({ payload }) => Buffer.from(payload ?? []).toString('latin1'));
+      demand(JSON.stringify(taken) === JSON.stringify(expected), 'entries other than the lines');
+    },
+  },
+  {
+    name: 'configuration',
+    samples: [utf8(CONFIGURATION)],
+    take(input) {
+      const pairs = text(input)
+        .split('\n')
+        .map((line) => [line.split('=', 1)[0] ?? '', line.slice(line.indexOf('=') + 1)] as const);
+      // A file that it names is another input.
+      const { origin, port } = readConfig(Object.fromEntries(pairs.filter(([name]) => name !== 'TARGETS_FILE')));
+      demand(origin !== '' && port <= 65_535, 'a configuration that is none');
+    },
+  },
+  {
+    name: 'targets',
+    samples: [utf8(TARGETS)],
+    take(input) {
+      const { targets, faults } = parseTargets(text(input), 'targets.json');
+      demand(targets.length + faults.length > 0, 'neither targets nor faults');
+      if (faults.length > 0) throw Object.assign(new Error(faults[0]), { code: 'config-invalid' });
+    },
+  },
+  {
+    name: 'RLP',
+    samples: [block.header, encodeRlp([[], [[], [root]], new Uint8Array(300), Uint8Array.of(1)])],
+    take(input) {
+      demand(compareBytes(encodeRlp(decodeRlp(input)), input) === 0, 'RLP in two spellings');
+    },
+  },
+  { name: 'EVM header', samples: [block.header], take: readHeader },
+  {
+    name: 'EVM transaction',
+    samples: TYPES.map((type) => transactionOf(root, { type })),
+    take(input) {
+      const { chain, hash } = readTransaction(input);
+      demand(hash.length === 66 && (chain === null || chain.startsWith('eip155:')), 'a transaction that is none');
+    },
+  },
+  {
+    name: 'EVM receipt',
+    samples: TYPES.map((type) => outcomeOf(root, { type, logsBefore: type })),
+    take: readReceipt,
+  },
+  {
+    name: 'round leaves',
+    samples: [
+      encodeLink({
+        number: 7,
+        closedAt: 1_780_000_000_000,
+        previousRoot: root,
+        beacons: [{ chain: 'eip155:1', height: 9, hash: root }],
+      }),
+      encodeCheckpointLeaf({ logId: seeded('log'), size: 40, root }),
+    ],
+    take(input) {
+      const again = input[0] === 0x80 ? encodeLink(parseLink(input)) : encodeCheckpointLeaf(parseCheckpointLeaf(input));
+      demand(compareBytes(again, input) === 0, 'a leaf in two spellings');
+    },
+  },
+  {
+    name: 'bundle',
+    samples: [encodeBundle([seeded('one'), new Uint8Array(0), new Uint8Array(73)])],
+    take(input) {
+      demand(compareBytes(encodeBundle(parseBundle(input)), input) === 0, 'a bundle in two spellings');
+    },
+  },
+  {
+    name: 'tile path',
+    samples: ['tile/0/x001/x234/067', 'tile/6/000.p/255', 'tile/entries/x001/000.p/1'].map(utf8),
+    take(input) {
+      const written = text(input);
+      demand(tileLocation(parseTileLocation(written)) === written, 'a path in two spellings');
+    },
+  },
+  {
+    name: 'hex',
+    samples: [utf8(toHex(root))],
+    take(input) {
+      const written = text(input);
+      demand(toHex(fromHex(written)) === written, 'hex in two spellings');
+    },
+  },
+];
