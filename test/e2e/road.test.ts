@@ -1,10 +1,12 @@
 // From a log file to a receipt proven on a chain: the service as it runs, the command line as its user has it, real
 // servers throughout; once for each thing the queue can live on.
 
+import { hkdfSync } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -155,4 +157,40 @@ describe.each(QUEUE_GROUNDS)('with the queue on $name', ({ open }) => {
       )
       .toBe(0);
   });
+
+  test('the database holds no secret: neither seed nor log keys nor the account that pays', async () => {
+    const seed = Buffer.alloc(32, 0x5e);
+    const secrets = ['demo', '_system'].map((log) => {
+      const key = hkdfSync('sha256', seed, new Uint8Array(0), `road.test/logs/${log}\n1`, 32);
+      return Buffer.from(key).toString('hex');
+    });
+    const held = await everything(ground.databaseUrl);
+    // What is there is found: a key's public half, bytes and all.
+    const [, , publicKey = ''] = (await verifierKey('demo')).split('+').map((part) => part.trim());
+    expect(held).toContain(Buffer.from(publicKey, 'base64').subarray(1).toString('hex'));
+    expect(held).toContain(Buffer.from(lines[0] ?? '').toString('hex'));
+    for (const secret of [...secrets, seed.toString('hex'), LOCAL_CHAIN_KEY.slice(2)]) {
+      expect(held.includes(secret)).toBe(false);
+    }
+  });
 });
+
+/** All rows of all tables as text, bytes in hex. */
+async function everything(databaseUrl: string): Promise<string> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ name: string }>(
+      `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables
+       WHERE schemaname NOT IN ('pg_catalog', 'information_schema')`,
+    );
+    const texts: string[] = [];
+    for (const { name } of rows) {
+      const table = await client.query<{ text: string }>(`SELECT t::text AS text FROM ${name} AS t`);
+      texts.push(...table.rows.map(({ text }) => text.toLowerCase()));
+    }
+    return texts.join('\n');
+  } finally {
+    await client.end();
+  }
+}
