@@ -4,14 +4,10 @@
 //   node bench/append.ts [--entries 1000000] [--connections 1,2,4] [--singles 60000]
 
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync } from 'node:fs';
-import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startPostgres } from '../scripts/local/postgres.ts';
-import { migrate } from '../src/store/migrate.ts';
 import { startChild } from './child.ts';
 import { copyRates } from './copy.ts';
+import { machine, percent, perSecond, withDatabase } from './ground.ts';
 import { runLoad } from './load.ts';
 
 const { values } = parseArgs({
@@ -25,19 +21,6 @@ const total = Number(values.entries);
 const perMillion = 1_000;
 
 const say = (line: string): void => console.log(line);
-const rate = (perSecond: number): string => `${Math.round(perSecond).toLocaleString('en').padStart(9)}/s`;
-
-/** Runs work on a database of its own, removed afterwards. */
-async function withDatabase(work: (url: string) => Promise<void>): Promise<void> {
-  const server = await startPostgres({ dataDir: mkdtempSync(join(tmpdir(), 'antequem-bench-')), disposable: true });
-  try {
-    await migrate(server.url);
-    await work(server.url);
-  } finally {
-    await server.stop();
-  }
-}
-
 // Hex of random bytes: lines without newlines in them, and nothing that compresses away.
 const bodies = Array.from({ length: 64 }, () =>
   Buffer.from(Array.from({ length: 1_000 }, () => `${randomBytes(100).toString('hex')}\n`).join('')),
@@ -48,15 +31,13 @@ const single = (i: number): Uint8Array => {
   return pool.subarray(at, at + 200);
 };
 
-say(
-  `${cpus()[0]?.model ?? 'unknown'}, ${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}, PostgreSQL with fsync on`,
-);
+say(machine());
 
 let copied: number[] = [];
 await withDatabase(async (url) => {
   copied = await copyRates(url, total);
   say(`\nbare COPY, 1,000 rows a commit, equal table and indexes`);
-  for (const [i, perSecond] of copied.entries()) say(`  million ${String(i + 1).padStart(2)}  ${rate(perSecond)}`);
+  for (const [i, rate] of copied.entries()) say(`  million ${String(i + 1).padStart(2)}  ${perSecond(rate)}`);
 });
 
 for (const connections of values.connections.split(',').map(Number)) {
@@ -80,15 +61,15 @@ for (const connections of values.connections.split(',').map(Number)) {
         const now = performance.now();
         rates.push(1_000_000 / ((now - mark) / 1_000));
         mark = now;
-        const beside = rates.at(-1)! / (copied[rates.length - 1] ?? Number.NaN);
+        const beside = (rates.at(-1) ?? 0) / (copied[rates.length - 1] ?? Number.NaN);
         say(
-          `  million ${String(rates.length).padStart(2)}  ${rate(rates.at(-1)!)}  ${(beside * 100).toFixed(0)} % of COPY`,
+          `  million ${String(rates.length).padStart(2)}  ${perSecond(rates.at(-1) ?? 0)}  ${percent(beside)} of COPY`,
         );
       },
     });
-    const maxRss = await service.maxRss();
+    const { maxRss } = await service.usage();
     say(
-      `  in all      ${rate((result.requests * 1_000) / result.seconds)}  failures ${result.failures}, p99 ${result.p99.toFixed(0)} ms a batch, service at most ${Math.round(maxRss / 2 ** 20)} MB`,
+      `  in all      ${perSecond((result.requests * 1_000) / result.seconds)}  failures ${result.failures}, p99 ${result.p99.toFixed(0)} ms a batch, service at most ${Math.round(maxRss / 2 ** 20)} MB`,
     );
 
     const proofs = await runLoad({
@@ -138,9 +119,9 @@ await withDatabase(async (database) => {
   await load(service.url);
   const bare = await load(express.url);
   const ours = await load(service.url);
-  const perSecond = ours.requests / ours.seconds;
-  say(`  bare Express ${rate(bare.requests / bare.seconds)}  p99 ${bare.p99.toFixed(1)} ms`);
+  const rate = ours.requests / ours.seconds;
+  say(`  bare Express ${perSecond(bare.requests / bare.seconds)}  p99 ${bare.p99.toFixed(1)} ms`);
   say(
-    `  append       ${rate(perSecond)}  p99 ${ours.p99.toFixed(1)} ms  ${((perSecond / (bare.requests / bare.seconds)) * 100).toFixed(0)} % of bare Express, failures ${ours.failures}`,
+    `  append       ${perSecond(rate)}  p99 ${ours.p99.toFixed(1)} ms  ${percent(rate / (bare.requests / bare.seconds))} of bare Express, failures ${ours.failures}`,
   );
 });

@@ -2,12 +2,12 @@ import { fork } from 'node:child_process';
 import { z } from 'zod';
 
 const started = z.object({ url: z.string() });
-const memory = z.object({ maxRss: z.number() });
+const usage = z.object({ maxRss: z.number(), cpu: z.number() });
 
 export interface BenchChild extends AsyncDisposable {
   readonly url: string;
-  /** The most memory the process has had so far, in bytes. */
-  maxRss(): Promise<number>;
+  /** The most memory the process has had so far, in bytes, and the time of a core that it took, in milliseconds. */
+  usage(): Promise<{ maxRss: number; cpu: number }>;
 }
 
 /** Starts a process of bench/ that tells its URL. */
@@ -21,10 +21,10 @@ export async function startChild(file: string, ...args: string[]): Promise<Bench
   const { url } = started.parse(await message());
   return {
     url,
-    maxRss: async () => {
+    usage: async () => {
       const answer = message();
-      child.send('memory');
-      return memory.parse(await answer).maxRss;
+      child.send('usage');
+      return usage.parse(await answer);
     },
     [Symbol.asyncDispose]: async () => {
       const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));

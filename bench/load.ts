@@ -15,7 +15,8 @@ export interface Load {
   /** How many requests in all. */
   readonly requests: number;
   readonly method: string;
-  readonly path: string;
+  /** Of request number i, where they differ. */
+  readonly path: string | ((i: number) => string);
   readonly headers?: Readonly<Record<string, string>>;
   /** The body of request number i. */
   readonly body?: (i: number) => Uint8Array;
@@ -30,6 +31,7 @@ export interface Load {
 export async function runLoad(load: Load): Promise<LoadResult> {
   const { hostname, port } = new URL(load.url);
   const latencies = new Float64Array(load.requests);
+  const pathOf = typeof load.path === 'string' ? () => load.path : load.path;
   let next = 0;
   let done = 0;
   let failures = 0;
@@ -54,7 +56,7 @@ export async function runLoad(load: Load): Promise<LoadResult> {
         const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
         sent = performance.now();
         socket.cork();
-        socket.write(`${load.method} ${load.path} HTTP/1.1\r\n${head.join('')}\r\n`);
+        socket.write(`${load.method} ${pathOf(index)} HTTP/1.1\r\n${head.join('')}\r\n`);
         if (body.length > 0) socket.write(body);
         socket.uncork();
       };

@@ -4,9 +4,13 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { z } from 'zod';
 import { readConfig } from '../src/config.ts';
 import { serve } from '../src/main.ts';
+import { tellUsage } from './usage.ts';
 
+/** Further settings, as JSON. */
+const settings = z.record(z.string(), z.string()).parse(JSON.parse(process.argv[3] ?? '{}'));
 const seedFile = join(mkdtempSync(join(tmpdir(), 'antequem-bench-')), 'seed');
 writeFileSync(seedFile, '5e'.repeat(32), { mode: 0o600 });
 const config = readConfig({
@@ -15,10 +19,11 @@ const config = readConfig({
   LOG_SEED_FILE: seedFile,
   PORT: '0',
   ROLES: 'api',
+  ...settings,
 });
 const running = await serve({ ...config, open: true, port: 0 }, pino({ level: 'warn' }));
 process.on('message', (message) => {
-  if (message === 'memory') process.send?.({ maxRss: process.resourceUsage().maxRSS * 1_024 });
+  if (message === 'usage') tellUsage();
   else void running.stop().then(() => process.exit(0));
 });
 process.send?.({ url: running.url });

@@ -1,12 +1,13 @@
 import { toHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import { inclusionRanges } from '../core/merkle.ts';
-import { type Anchor, formatBlockHash, RECEIPT_FORMAT, type Receipt } from '../core/receipt.ts';
+import { type Anchor, formatBlockHash, type PendingReceipt, RECEIPT_FORMAT, type Receipt } from '../core/receipt.ts';
 import { formatTime } from '../core/time.ts';
 import type { EntryReader } from '../log/entries.ts';
 import type { Log } from '../log/log.ts';
-import type { Publisher } from '../log/publish.ts';
+import type { Checkpoints, Published } from '../log/publish.ts';
 import type { TileStore } from '../log/tilestore.ts';
+import { Batch } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Round } from './rounds.ts';
 import type { RoundTrees } from './roundtrees.ts';
@@ -15,58 +16,58 @@ export interface ReceiptSources {
   readonly database: Queryable;
   readonly entries: EntryReader;
   readonly tiles: TileStore;
-  readonly publisher: Publisher;
+  readonly publisher: Checkpoints;
   readonly trees: RoundTrees;
   readonly anchors: (round: number) => Promise<Anchor[]>;
+}
+
+const TOGETHER = 128;
+
+interface EntryAt {
+  readonly log: number;
+  readonly index: number;
+}
+
+/** Where the checkpoint that covers an entry stands: leaf `index` of a round, of that size. */
+interface Covering {
+  readonly round: number;
+  readonly index: number;
+  readonly size: number;
 }
 
 /** Composes the receipt of an entry with all that can be proven now, and no more. */
 export class Receipts {
   readonly #sources: ReceiptSources;
+  readonly #covering: Batch<EntryAt, Covering | null>;
 
   constructor(sources: ReceiptSources) {
     this.#sources = sources;
+    this.#covering = new Batch((entries) => readCovering(sources.database, entries), TOGETHER);
   }
 
   /** @throws AntequemError `entry-not-found`, `entry-erased` */
   async compose(log: Log, index: number): Promise<Receipt> {
-    const { entries, publisher, anchors, trees } = this.#sources;
-    const stored = await entries.read(log, index);
-    if (stored === null) {
-      throw new AntequemError('entry-not-found', `the log ${log.name} has no entry ${index} yet`);
-    }
-    if (stored.secret === null) {
-      throw new AntequemError(
-        'entry-erased',
-        `entry ${index} of ${log.name} was erased: its digest and nonce are gone`,
-      );
-    }
-    const entry = {
-      log: log.origin,
-      index,
-      receivedAt: formatTime(stored.receivedAt),
-      digest: toHex(stored.secret.digest),
-      nonce: toHex(stored.secret.nonce),
-      previous: toHex(await entries.previous(log, index)),
-    };
-    const covering = await this.#coveringRound(log, index);
+    const { publisher, anchors, trees } = this.#sources;
+    const [entry, covering] = await Promise.all([this.#entry(log, index), this.#covering.get({ log: log.id, index })]);
     if (covering === null) {
-      const checkpoint = await publisher.covering(log, index);
-      const inclusion = await this.#inclusion(log, index, checkpoint.size);
-      return { format: RECEIPT_FORMAT, entry, inclusion, checkpoint: checkpoint.note };
+      return this.#upToCheckpoint(entry, log, await publisher.covering(log, index));
     }
-    const checkpoint = await publisher.at(log, covering.size);
+    const [checkpoint, { round, tree }, inclusion, anchored] = await Promise.all([
+      publisher.at(log, covering.size),
+      trees.read(covering.round),
+      this.#inclusion(log, index, covering.size),
+      anchors(covering.round),
+    ]);
     if (checkpoint === null) {
       throw new AntequemError(
         'log-damaged',
         `the checkpoint of ${log.name} at size ${covering.size} is gone: run an audit`,
       );
     }
-    const { round, tree } = await trees.read(covering.round);
     return {
       format: RECEIPT_FORMAT,
       entry,
-      inclusion: await this.#inclusion(log, index, covering.size),
+      inclusion,
       checkpoint: checkpoint.note,
       round: {
         number: round.number,
@@ -81,24 +82,64 @@ export class Receipts {
           path: tree.inclusionPath(0).map(toHex),
         },
       },
-      anchors: await anchors(round.number),
+      anchors: anchored,
     };
+  }
+
+  /**
+   * The receipt as far as the log alone goes, to a checkpoint that witnesses cosigned where there is one.
+   * @throws AntequemError `entry-not-found`, `entry-erased`
+   */
+  async composeWitnessed(log: Log, index: number): Promise<PendingReceipt> {
+    const entry = await this.#entry(log, index);
+    return this.#upToCheckpoint(entry, log, await this.#sources.publisher.witnessed(log, index));
+  }
+
+  async #entry(log: Log, index: number): Promise<Receipt['entry']> {
+    const chained = await this.#sources.entries.chained(log, index);
+    if (chained === null) {
+      throw new AntequemError('entry-not-found', `the log ${log.name} has no entry ${index} yet`);
+    }
+    const { entry, previous } = chained;
+    if (entry.secret === null) {
+      throw new AntequemError(
+        'entry-erased',
+        `entry ${index} of ${log.name} was erased: its digest and nonce are gone`,
+      );
+    }
+    return {
+      log: log.origin,
+      index,
+      receivedAt: formatTime(entry.receivedAt),
+      digest: toHex(entry.secret.digest),
+      nonce: toHex(entry.secret.nonce),
+      previous: toHex(previous),
+    };
+  }
+
+  async #upToCheckpoint(entry: Receipt['entry'], log: Log, { size, note }: Published): Promise<PendingReceipt> {
+    const inclusion = await this.#inclusion(log, entry.index, size);
+    return { format: RECEIPT_FORMAT, entry, inclusion, checkpoint: note };
   }
 
   async #inclusion(log: Log, index: number, treeSize: number): Promise<{ treeSize: number; path: string[] }> {
     const path = await this.#sources.tiles.ranges(log, inclusionRanges(index, treeSize), treeSize);
     return { treeSize, path: path.map(toHex) };
   }
+}
 
-  /** The first round whose checkpoint of the log covers the entry. */
-  async #coveringRound(log: Log, index: number): Promise<{ round: number; index: number; size: number } | null> {
-    const { rows } = await this.#sources.database.query<{ round: number; index: number; size: number }>({
-      name: 'covering-round',
-      text: 'SELECT round, index, size FROM round_leaves WHERE log = $1 AND size > $2 ORDER BY size LIMIT 1',
-      values: [log.id, index],
-    });
-    return rows[0] ?? null;
-  }
+/** The first rounds whose checkpoints of these logs cover these entries, null where none does yet. */
+async function readCovering(database: Queryable, entries: readonly EntryAt[]): Promise<(Covering | null)[]> {
+  const { rows } = await database.query<Covering & { n: number }>({
+    name: 'covering-rounds',
+    text: `SELECT q.n::int, c.round, c.index, c.size
+           FROM unnest($1::int[], $2::bigint[]) WITH ORDINALITY AS q (log, index, n) CROSS JOIN LATERAL (
+             SELECT round, index, size FROM round_leaves WHERE log = q.log AND size > q.index ORDER BY size LIMIT 1) c`,
+    values: [entries.map(({ log }) => log), entries.map(({ index }) => index)],
+  });
+  const covering: (Covering | null)[] = entries.map(() => null);
+  for (const { n, round, index, size } of rows) covering[n - 1] = { round, index, size };
+  return covering;
 }
 
 /** The beacons of a round as JSON has them. */

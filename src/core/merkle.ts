@@ -16,6 +16,13 @@ export function hashLeaf(data: Uint8Array): Uint8Array {
   return sha256(concat(LEAF, data));
 }
 
+/** The hashes of leaves one after the other, as `MerkleTree` takes them; there may be hundreds of thousands. */
+export function hashLeaves(leaves: readonly Uint8Array[]): Uint8Array {
+  const hashes = new Uint8Array(leaves.length * HASH_SIZE);
+  for (const [i, leaf] of leaves.entries()) hashes.set(hashLeaf(leaf), i * HASH_SIZE);
+  return hashes;
+}
+
 /** SHA-256(0x01 ‖ left ‖ right). */
 export function hashNode(left: Uint8Array, right: Uint8Array): Uint8Array {
   const input = new Uint8Array(65);
@@ -101,6 +108,8 @@ export function perfectRoot(hashes: Uint8Array): Uint8Array {
 export class MerkleTree {
   readonly size: number;
   readonly #levels: Uint8Array[] = [];
+  /** Roots from there to the end: the paths of one tree share them, one for each level at most. */
+  readonly #edge = new Map<number, Uint8Array>();
 
   /** @param leafHashes all leaf hashes one after the other, 32 bytes each */
   constructor(leafHashes: Uint8Array) {
@@ -142,7 +151,13 @@ export class MerkleTree {
   }
 
   #range(range: Range): Uint8Array {
-    return foldRight(perfectNodes(range).map((node) => this.node(node)));
+    const nodes = perfectNodes(range);
+    const [first] = nodes;
+    if (nodes.length === 1 && first !== undefined) return this.node(first);
+    const known = range.end === this.size ? this.#edge.get(range.begin) : undefined;
+    const root = known ?? foldRight(nodes.map((node) => this.node(node)));
+    if (range.end === this.size) this.#edge.set(range.begin, root);
+    return root;
   }
 }
 

@@ -1,8 +1,10 @@
+import { readU64 } from '../core/bytes.ts';
 import { encodeEntry } from '../core/entry.ts';
 import { AntequemError } from '../core/errors.ts';
 import { encodeBundle, TILE_WIDTH } from '../core/tiles.ts';
+import { Batch } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
-import { leafHashes, segmentRuns } from './head.ts';
+import { segmentRuns } from './head.ts';
 import type { Log } from './log.ts';
 import type { Stretches } from './stretch.ts';
 
@@ -28,27 +30,35 @@ interface EntryRow {
   payload_size: number | null;
 }
 
-const COLUMNS = 'index, received_at, commitment, leaf_hash, digest, nonce, length(payload) AS payload_size';
+const COLUMNS =
+  'e.index, e.received_at, e.commitment, e.leaf_hash, e.digest, e.nonce, length(e.payload) AS payload_size';
+
+const TOGETHER = 128;
+/** Bytes of time, commitment and leaf hash. */
+const PACKED = 72;
+
+interface Place {
+  readonly segment: number;
+  readonly log: number;
+  readonly index: number;
+}
 
 /** Reads entries back. */
 export class EntryReader {
   readonly #database: Queryable;
   readonly #stretches: Stretches;
+  readonly #single: Batch<Place, StoredEntry | null>;
 
   constructor(database: Queryable, stretches: Stretches) {
     this.#database = database;
     this.#stretches = stretches;
+    this.#single = new Batch((places) => readEntries(database, places), TOGETHER);
   }
 
   /** Entry `index`, null where the log is not so long. */
-  async read(log: Log, index: number): Promise<StoredEntry | null> {
+  async read(log: Pick<Log, 'id'>, index: number): Promise<StoredEntry | null> {
     const segment = await this.#stretches.find(this.#database, log.id, index);
-    if (segment === null) return null;
-    const { rows } = await this.#database.query<EntryRow>(
-      `SELECT ${COLUMNS} FROM entries WHERE segment = $1 AND log = $2 AND index = $3`,
-      [segment, log.id, index],
-    );
-    return rows[0] === undefined ? null : entryOf(rows[0]);
+    return segment === null ? null : this.#single.get({ segment, log: log.id, index });
   }
 
   /** Entries [begin, end), which must be there. */
@@ -56,7 +66,7 @@ export class EntryReader {
     const entries: StoredEntry[] = [];
     for (const run of await segmentRuns(this.#database, this.#stretches, log.id, begin, end)) {
       const { rows } = await this.#database.query<EntryRow>(
-        `SELECT ${COLUMNS} FROM entries WHERE segment = $1 AND log = $2 AND index >= $3 AND index < $4 ORDER BY index`,
+        `SELECT ${COLUMNS} FROM entries e WHERE segment = $1 AND log = $2 AND index >= $3 AND index < $4 ORDER BY index`,
         [run.segment, log.id, run.begin, run.end],
       );
       entries.push(...rows.map(entryOf));
@@ -65,6 +75,32 @@ export class EntryReader {
       throw new AntequemError('log-damaged', `log ${log.name} lacks entries between ${begin} and ${end}: run an audit`);
     }
     return entries;
+  }
+
+  /**
+   * Entries from `begin` on with their payloads, in order: as many of [begin, end) as have `bytes` of payload together, and
+   * one at least. They must be there.
+   */
+  async portion(
+    log: Log,
+    begin: number,
+    end: number,
+    bytes: number,
+  ): Promise<(StoredEntry & { readonly payload: Uint8Array | null })[]> {
+    const [run] = await segmentRuns(this.#database, this.#stretches, log.id, begin, end);
+    if (run === undefined) return [];
+    // Sizes are known without reading what is stored apart.
+    const { rows } = await this.#database.query<EntryRow & { payload: Uint8Array | null }>(
+      `SELECT ${COLUMNS}, payload
+       FROM (SELECT *, sum(length(payload)) OVER (ORDER BY index) AS total FROM entries
+             WHERE segment = $1 AND log = $2 AND index >= $3 AND index < $4) AS e
+       WHERE total IS NULL OR total <= $5 OR index = $3 ORDER BY index`,
+      [run.segment, log.id, run.begin, run.end, bytes],
+    );
+    if (rows.length === 0 || rows.some(({ index }, i) => index !== begin + i)) {
+      throw new AntequemError('log-damaged', `log ${log.name} lacks entries from ${begin} on: run an audit`);
+    }
+    return rows.map((row) => ({ ...entryOf(row), payload: row.payload }));
   }
 
   /** The payload of an entry: `absent` where the client kept it or it was erased. */
@@ -79,19 +115,58 @@ export class EntryReader {
     return row === undefined ? null : (row.payload ?? 'absent');
   }
 
-  /** The leaf hash of the entry before: the log id for index 0. */
-  async previous(log: Log, index: number): Promise<Uint8Array> {
-    return index === 0 ? log.logId : leafHashes(this.#database, this.#stretches, log.id, index - 1, index);
+  /** The payloads of entries [begin, end), which must be there; null where there is none. */
+  async payloads(log: Log, begin: number, end: number): Promise<(Uint8Array | null)[]> {
+    const payloads: (Uint8Array | null)[] = [];
+    for (const run of await segmentRuns(this.#database, this.#stretches, log.id, begin, end)) {
+      const { rows } = await this.#database.query<{ payload: Uint8Array | null }>(
+        'SELECT payload FROM entries WHERE segment = $1 AND log = $2 AND index >= $3 AND index < $4 ORDER BY index',
+        [run.segment, log.id, run.begin, run.end],
+      );
+      payloads.push(...rows.map(({ payload }) => payload));
+    }
+    if (payloads.length !== end - begin) {
+      throw new AntequemError('log-damaged', `log ${log.name} lacks entries between ${begin} and ${end}: run an audit`);
+    }
+    return payloads;
+  }
+
+  /** Entry `index` and the leaf hash of the one before (the log id for index 0), null where the log is not so long. */
+  async chained(log: Log, index: number): Promise<{ entry: StoredEntry; previous: Uint8Array } | null> {
+    const [entry, previous] = await Promise.all([this.read(log, index), this.#leafHashBefore(log, index)]);
+    if (entry === null) return null;
+    if (previous === null) {
+      throw new AntequemError('log-damaged', `log ${log.name} lacks entry ${index - 1}: run an audit`);
+    }
+    return { entry, previous };
+  }
+
+  async #leafHashBefore(log: Log, index: number): Promise<Uint8Array | null> {
+    return index === 0 ? log.logId : ((await this.read(log, index - 1))?.leafHash ?? null);
   }
 
   /** Bundle `index` of the C2SP tile API, its first `width` entries. */
   async bundle(log: Log, index: number, width: number): Promise<Uint8Array> {
     const begin = index * TILE_WIDTH;
-    let previous = await this.previous(log, begin);
+    let previous = await this.#leafHashBefore(log, begin);
     const entries: Uint8Array[] = [];
-    for (const entry of await this.list(log, begin, begin + width)) {
-      entries.push(encodeEntry({ receivedAt: entry.receivedAt, previous, commitment: entry.commitment }));
-      previous = entry.leafHash;
+    for (const run of await segmentRuns(this.#database, this.#stretches, log.id, begin, begin + width)) {
+      // One row instead of 256: parsing rows costs more than finding them.
+      const { rows } = await this.#database.query<{ packed: Uint8Array | null }>({
+        name: 'read-bundle',
+        text: `SELECT string_agg(int8send(received_at) || commitment || leaf_hash, '' ORDER BY index) AS packed
+               FROM entries WHERE segment = $1 AND log = $2 AND index >= $3 AND index < $4`,
+        values: [run.segment, log.id, run.begin, run.end],
+      });
+      const packed = new Uint8Array(rows[0]?.packed ?? []);
+      for (let at = 0; at < packed.length && previous !== null; at += PACKED) {
+        const commitment = packed.subarray(at + 8, at + 40);
+        entries.push(encodeEntry({ receivedAt: readU64(packed, at), previous, commitment }));
+        previous = packed.subarray(at + 40, at + PACKED);
+      }
+    }
+    if (entries.length !== width) {
+      throw new AntequemError('log-damaged', `log ${log.name} lacks entries from ${begin} on: run an audit`);
     }
     return encodeBundle(entries);
   }
@@ -108,6 +183,19 @@ export class EntryReader {
     );
     return rows.map((row) => ({ log: row.log, index: row.index, receivedAt: row.received_at }));
   }
+}
+
+async function readEntries(database: Queryable, places: readonly Place[]): Promise<(StoredEntry | null)[]> {
+  const { rows } = await database.query<EntryRow & { n: number }>({
+    name: 'read-entries',
+    text: `SELECT q.n::int, ${COLUMNS}
+           FROM unnest($1::int[], $2::int[], $3::bigint[]) WITH ORDINALITY AS q (segment, log, index, n)
+           JOIN entries e ON e.segment = q.segment AND e.log = q.log AND e.index = q.index`,
+    values: [places.map(({ segment }) => segment), places.map(({ log }) => log), places.map(({ index }) => index)],
+  });
+  const entries: (StoredEntry | null)[] = places.map(() => null);
+  for (const row of rows) entries[row.n - 1] = entryOf(row);
+  return entries;
 }
 
 function entryOf(row: EntryRow): StoredEntry {

@@ -1,77 +1,108 @@
 import { AntequemError } from '../core/errors.ts';
-import { foldRight, type Node, perfectNodes, type Range } from '../core/merkle.ts';
-import { nodeFromTile, TILE_WIDTH, type TileSlice, tileOfNode } from '../core/tiles.ts';
+import { foldRight, HASH_SIZE, MerkleTree, type Node, perfectNodes, type Range } from '../core/merkle.ts';
+import { TILE_WIDTH, type TileSlice, tileOfNode, tileWidth } from '../core/tiles.ts';
+import { Batch } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
+import { LruCache } from '../store/lru.ts';
 import { partialTile } from './head.ts';
 import type { Log } from './log.ts';
 import type { Stretches } from './stretch.ts';
 
-const CACHED_TILES = 2_048;
+/** Bytes of remembered tiles: 8 kB each, and as much for what lies within. */
+const CACHED_BYTES = 32 << 20;
+/** Roots of remembered ranges that are no perfect subtree: those at the right edge, which all proofs of a size share. */
+const CACHED_ROOTS = 20_000;
+const TOGETHER = 128;
 
 type NamedLog = Pick<Log, 'id' | 'name'>;
 
-/** The tiles of all logs, complete ones remembered: 8 kB each, 16 MB in all. */
+interface TileKey {
+  readonly log: number;
+  readonly level: number;
+  readonly index: number;
+}
+
+/** The tiles of all logs, the last used remembered. Of a tile that grows its first hashes never change. */
 export class TileStore {
   readonly #database: Queryable;
   readonly #stretches: Stretches;
-  readonly #cache = new Map<string, Uint8Array>();
+  readonly #tiles = new LruCache<string, Tile>(CACHED_BYTES);
+  readonly #roots = new LruCache<string, Uint8Array>(CACHED_ROOTS);
+  readonly #stored: Batch<TileKey, Uint8Array | null>;
 
   constructor(database: Queryable, stretches: Stretches) {
     this.#database = database;
     this.#stretches = stretches;
-  }
-
-  /** A complete tile, null where it is not complete yet. */
-  async complete(log: NamedLog, level: number, index: number): Promise<Uint8Array | null> {
-    const key = `${log.id}/${level}/${index}`;
-    const cached = this.#cache.get(key);
-    if (cached !== undefined) {
-      // Back to the young end: the map keeps insertion order, and the oldest goes first.
-      this.#cache.delete(key);
-      this.#cache.set(key, cached);
-      return cached;
-    }
-    const { rows } = await this.#database.query<{ hashes: Uint8Array }>({
-      name: 'read-tile',
-      text: 'SELECT hashes FROM tiles WHERE log = $1 AND level = $2 AND index = $3',
-      values: [log.id, level, index],
-    });
-    const row = rows[0];
-    if (row === undefined) return null;
-    const hashes = new Uint8Array(row.hashes);
-    this.#cache.set(key, hashes);
-    if (this.#cache.size > CACHED_TILES)
-      for (const oldest of this.#cache.keys()) {
-        this.#cache.delete(oldest);
-        break;
-      }
-    return hashes;
+    this.#stored = new Batch((keys) => readTiles(database, keys), TOGETHER);
   }
 
   /** The hashes of a tile in the log's first `size` entries: 256, or as many as there are. */
   async tile(log: NamedLog, level: number, index: number, size: number): Promise<Uint8Array> {
-    const complete = await this.complete(log, level, index);
-    if (complete !== null) return complete;
-    if (index !== Math.floor(Math.floor(size / TILE_WIDTH ** level) / TILE_WIDTH)) {
-      throw new AntequemError('log-damaged', `log ${log.name} lacks tile ${level}/${index}: run an audit`);
-    }
-    return partialTile(this.#database, this.#stretches, log.id, level, size);
+    const { hashes } = await this.#read(log, level, index, size);
+    return hashes.subarray(0, tileWidth(level, index, size) * HASH_SIZE);
   }
 
   /** The roots of these ranges of the log's first `size` entries: what proofs are made of. */
-  async ranges(log: NamedLog, ranges: readonly Range[], size: number): Promise<Uint8Array[]> {
-    const nodes = ranges.map(perfectNodes);
-    const tiles = new Map<string, Promise<Uint8Array>>();
-    const tileOf = (slice: TileSlice): Promise<Uint8Array> => {
-      const key = `${slice.level}/${slice.index}`;
-      const tile = tiles.get(key) ?? this.tile(log, slice.level, slice.index, size);
-      tiles.set(key, tile);
-      return tile;
-    };
-    const hash = async (node: Node): Promise<Uint8Array> => {
-      const slice = tileOfNode(node);
-      return nodeFromTile(await tileOf(slice), slice);
-    };
-    return Promise.all(nodes.map(async (parts) => foldRight(await Promise.all(parts.map(hash)))));
+  ranges(log: NamedLog, ranges: readonly Range[], size: number): Promise<Uint8Array[]> {
+    return Promise.all(ranges.map((range) => this.#root(log, range, size)));
   }
+
+  async #root(log: NamedLog, range: Range, size: number): Promise<Uint8Array> {
+    const nodes = perfectNodes(range);
+    const [first] = nodes;
+    if (nodes.length === 1 && first !== undefined) return this.#node(log, first, size);
+    const key = `${log.id}/${range.begin}-${range.end}`;
+    const known = this.#roots.get(key);
+    if (known !== undefined) return known;
+    const root = foldRight(await Promise.all(nodes.map((node) => this.#node(log, node, size))));
+    this.#roots.set(key, root);
+    return root;
+  }
+
+  async #node(log: NamedLog, node: Node, size: number): Promise<Uint8Array> {
+    const slice = tileOfNode(node);
+    return (await this.#read(log, slice.level, slice.index, size)).node(slice);
+  }
+
+  /** A tile with all that it has in the log's first `size` entries, or with more. */
+  async #read(log: NamedLog, level: number, index: number, size: number): Promise<Tile> {
+    const key = `${log.id}/${level}/${index}`;
+    const known = this.#tiles.get(key);
+    if (known !== undefined && known.hashes.length >= tileWidth(level, index, size) * HASH_SIZE) return known;
+    const stored = await this.#stored.get({ log: log.id, level, index });
+    if (stored === null && index !== Math.floor(size / TILE_WIDTH ** (level + 1))) {
+      throw new AntequemError('log-damaged', `log ${log.name} lacks tile ${level}/${index}: run an audit`);
+    }
+    const tile = new Tile(stored ?? (await partialTile(this.#database, this.#stretches, log.id, level, size)));
+    this.#tiles.set(key, tile, 2 * tile.hashes.length);
+    return tile;
+  }
+}
+
+/** The hashes of a tile and the perfect subtrees above them. */
+class Tile {
+  readonly hashes: Uint8Array;
+  #tree: MerkleTree | null = null;
+
+  constructor(hashes: Uint8Array) {
+    this.hashes = hashes;
+  }
+
+  node({ offset, hashes }: TileSlice): Uint8Array {
+    this.#tree ??= new MerkleTree(this.hashes);
+    return this.#tree.node({ level: Math.log2(hashes), index: offset / hashes });
+  }
+}
+
+/** Complete tiles, null where one is not complete yet. */
+async function readTiles(database: Queryable, keys: readonly TileKey[]): Promise<(Uint8Array | null)[]> {
+  const { rows } = await database.query<{ n: number; hashes: Uint8Array }>({
+    name: 'read-tiles',
+    text: `SELECT q.n::int, t.hashes FROM unnest($1::int[], $2::int[], $3::bigint[]) WITH ORDINALITY AS q (log, level, index, n)
+           JOIN tiles t ON t.log = q.log AND t.level = q.level AND t.index = q.index`,
+    values: [keys.map(({ log }) => log), keys.map(({ level }) => level), keys.map(({ index }) => index)],
+  });
+  const tiles: (Uint8Array | null)[] = keys.map(() => null);
+  for (const { n, hashes } of rows) tiles[n - 1] = new Uint8Array(hashes);
+  return tiles;
 }

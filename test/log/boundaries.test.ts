@@ -145,8 +145,8 @@ describe('a log of more than 65,536', () => {
       [1, 0, SIZE, 256],
       [1, 1, SIZE, 2],
       [2, 0, SIZE, 1],
-      [0, 256, 65_537, 256],
-      [1, 0, 65_535, 256],
+      [0, 256, 65_537, 1],
+      [1, 0, 65_535, 255],
       [1, 1, 65_536, 0],
       [2, 0, 65_536, 1],
     ] as const) {
@@ -155,8 +155,6 @@ describe('a log of more than 65,536', () => {
       expect(tile.length / 32).toBe(width);
     }
     await expect(one.tiles.tile(log, 0, 259, SIZE)).rejects.toMatchObject({ code: 'log-damaged' });
-    expect(await one.tiles.complete(log, 0, 258)).toBeNull();
-    expect(await one.tiles.complete(log, 3, 0)).toBeNull();
   });
 
   test('entries listed over the ends of stretches', async () => {
