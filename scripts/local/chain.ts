@@ -1,25 +1,17 @@
 // The local chain: simulated Ethereum under Osaka rules that mines a block for each transaction, gone when stopped.
 
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { z } from 'zod';
+import { type Child, startChild } from './child.ts';
 
 /** Account 0 of every Hardhat chain, funded there. The whole world knows this key: worthless anywhere else. */
 export const LOCAL_CHAIN_KEY = '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80';
 
-const START_LIMIT_MS = 30_000;
-const STOP_LIMIT_MS = 3_000;
+const Said = z.object({ url: z.string() });
 
-export interface LocalChain {
+export interface LocalChain extends Omit<Child, 'says'> {
   /** `http://127.0.0.1:<port>`; speaks WebSocket too. */
   readonly url: string;
-  /** Process id, for those who must see that nothing is left. */
-  readonly pid: number;
-  /** Settles when the process has ended, for whatever reason. */
-  readonly ended: Promise<void>;
-  /** Ends the process and waits for that. May be called again. */
-  stop(): Promise<void>;
 }
 
 export interface LocalChainOptions {
@@ -35,42 +27,9 @@ export interface LocalChainOptions {
  */
 export async function startChain(options: LocalChainOptions = {}): Promise<LocalChain> {
   const file = join(import.meta.dirname, 'chain-process.ts');
-  const child = spawn(process.execPath, [file, String(options.port ?? 0), String(options.chainId ?? 31337)], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-    env: { ...process.env, HARDHAT_DISABLE_TELEMETRY: 'true' },
+  const args = [String(options.port ?? 0), String(options.chainId ?? 31337)];
+  const { says, ...child } = await startChild('the local chain', [file, ...args], {
+    HARDHAT_DISABLE_TELEMETRY: 'true',
   });
-  // Written to only by its end; that the child is gone already is no news then.
-  child.stdin.on('error', () => {});
-  let complaint = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    complaint = (complaint + text).slice(-4_000);
-  });
-  const ended = new Promise<void>((resolve) => {
-    child.once('close', () => resolve());
-    child.once('error', (error) => {
-      complaint += error.message;
-      resolve();
-    });
-  });
-  const stop = async (): Promise<void> => {
-    child.stdin.end();
-    const deadline = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
-    await ended;
-    clearTimeout(deadline);
-  };
-  const lines = createInterface({ input: child.stdout });
-  const timeout = AbortSignal.timeout(START_LIMIT_MS);
-  const line = await Promise.race([
-    once(lines, 'line', { signal: timeout }).then(
-      ([text]) => String(text),
-      () => null,
-    ),
-    ended.then(() => null),
-  ]);
-  if (line === null || child.pid === undefined) {
-    await stop();
-    throw new Error(`the local chain did not start:\n${complaint}`);
-  }
-  const { url } = JSON.parse(line);
-  return { url: String(url), pid: child.pid, ended, stop };
+  return { ...child, url: Said.parse(says).url };
 }

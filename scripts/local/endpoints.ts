@@ -10,6 +10,11 @@ const Endpoints = z.object({
   evmRpcUrl: z.string(),
   chainId: z.int().positive(),
   contract: z.string().nullable(),
+  /** With user and password. These three are null where the node could not be started. */
+  bitcoinRpcUrl: z.string().nullable(),
+  /** CAIP-2. */
+  bitcoinChain: z.string().nullable(),
+  calendarUrl: z.string().nullable(),
   databaseUrl: z.string(),
 });
 

@@ -1,11 +1,11 @@
 import { mkdirSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AntequemError } from '../../src/core/errors.ts';
 import { watchAncestors } from './ancestors.ts';
 import { removeEndpoints, writeEndpoints } from './endpoints.ts';
 import { holdData } from './holder.ts';
-import { listenPort } from './ports.ts';
+import { keptPort, listenPort } from './ports.ts';
 import { startPostgres } from './postgres.ts';
 
 /** What the service stands on in local mode. */
@@ -14,6 +14,8 @@ export interface Ground {
   readonly databaseUrl: string;
   readonly evmRpcUrl: string;
   readonly chainId: number;
+  /** Null where it could not be started: nothing is stamped then. */
+  readonly bitcoin: Bitcoin | null;
   /** Free when looked at. */
   readonly port: number;
 }
@@ -33,6 +35,15 @@ export interface Chain {
   stop(): Promise<void>;
 }
 
+/** A regtest node, and a calendar that stamps into its chain. */
+export interface Bitcoin extends Omit<Chain, 'url'> {
+  /** JSON-RPC, with user and password. */
+  readonly rpcUrl: string;
+  /** CAIP-2. */
+  readonly chain: string;
+  readonly calendarUrl: string;
+}
+
 export interface LocalMode {
   /** Absolute; made if missing. */
   readonly dataDir: string;
@@ -41,7 +52,10 @@ export interface LocalMode {
   readonly port: number;
   readonly chainPort: number;
   readonly chainId: number;
+  readonly bitcoinPort: number;
+  readonly calendarPort: number;
   startChain(options: { port: number; chainId: number }): Promise<Chain>;
+  startBitcoin(options: { dataDir: string; rpcPort: number; calendarPort: number }): Promise<Bitcoin>;
   startService(ground: Ground): Promise<Service>;
   print(line: string): void;
 }
@@ -54,6 +68,7 @@ interface End {
 /** Stopping takes less than 10 s in all, whatever hangs. */
 const SERVICE_PATIENCE = 2_500;
 const CHAIN_PATIENCE = 1_000;
+const BITCOIN_PATIENCE = 1_500;
 const TOTAL_PATIENCE = 9_500;
 
 // npm and npx pass on a signal that the terminal has sent to us as well: that is one, not two.
@@ -134,21 +149,48 @@ export async function launch(mode: LocalMode): Promise<never> {
         : null;
     const startingChain = listenPort(mode.chainPort).then((port) => mode.startChain({ port, chainId: mode.chainId }));
     const chain = keep(startingChain, (started) => started.stop(), CHAIN_PATIENCE);
-    const [server, { url: evmRpcUrl, ended: chainEnded }] = await Promise.all([postgres, chain]);
+    const bitcoinFolder = join(mode.dataDir, 'bitcoin');
+    // The calendar has promised to be found where it was.
+    const calendarPort = keptPort(join(mode.dataDir, 'calendar-port'), mode.calendarPort);
+    const startingBitcoin = Promise.all([listenPort(mode.bitcoinPort), calendarPort]).then(([rpcPort, port]) =>
+      mode.startBitcoin({ dataDir: bitcoinFolder, rpcPort, calendarPort: port }),
+    );
+    const keptBitcoin = keep(startingBitcoin, (started) => started.stop(), BITCOIN_PATIENCE).catch((error: unknown) => {
+      if (abort.signal.aborted) throw error;
+      // All else works without it, and some machine may lack what its database needs.
+      mode.print(`${explain(error)}\nGoing on without Bitcoin.`);
+      return null;
+    });
+    const [server, { url: evmRpcUrl, ended: chainEnded }, bitcoin] = await Promise.all([postgres, chain, keptBitcoin]);
     server?.ended.then(() => end({ says: 'PostgreSQL has ended unexpectedly: stopping.', code: 1 }));
     chainEnded.then(() => end({ says: 'The local chain has ended unexpectedly: stopping.', code: 1 }));
+    bitcoin?.ended.then(() => end({ says: 'The local Bitcoin node has ended unexpectedly: stopping.', code: 1 }));
     const databaseUrl = server?.url ?? mode.databaseUrl ?? '';
     const port = await listenPort(mode.port);
-    const ground = { dataDir: mode.dataDir, databaseUrl, evmRpcUrl, chainId: mode.chainId, port };
+    const ground = { dataDir: mode.dataDir, databaseUrl, evmRpcUrl, chainId: mode.chainId, bitcoin, port };
     const service = await keep(mode.startService(ground), (started) => started.stop(), SERVICE_PATIENCE);
 
     const { url, contract } = service;
     holder.announce(url);
     stops.push(() => removeEndpoints(mode.dataDir));
-    const endpoints = { pid: process.pid, startedAt, url, evmRpcUrl, chainId: mode.chainId, contract, databaseUrl };
-    writeEndpoints(mode.dataDir, endpoints);
+    writeEndpoints(mode.dataDir, {
+      pid: process.pid,
+      startedAt,
+      url,
+      evmRpcUrl,
+      chainId: mode.chainId,
+      contract,
+      bitcoinRpcUrl: bitcoin?.rpcUrl ?? null,
+      bitcoinChain: bitcoin?.chain ?? null,
+      calendarUrl: bitcoin?.calendarUrl ?? null,
+      databaseUrl,
+    });
     mode.print(`API         ${url}${port === mode.port || mode.port === 0 ? '' : ` (port ${mode.port} is in use)`}`);
     mode.print(`EVM chain   ${evmRpcUrl} (chain ${mode.chainId}, local and new at each start)`);
+    if (bitcoin !== null) {
+      mode.print(`Bitcoin     ${bitcoin.rpcUrl} (regtest: blocks are mined as they are needed, and kept)`);
+      mode.print(`Calendar    ${bitcoin.calendarUrl} (OpenTimestamps, stamps into that chain)`);
+    }
     mode.print(`PostgreSQL  ${databaseUrl}`);
     mode.print(`Ctrl-C stops it. Data is kept in ${mode.dataDir}`);
   }

@@ -20,7 +20,7 @@ export async function startService(ground: Ground): Promise<Service> {
 }
 
 /** Settings that suit one who tries things out: quick rounds, no keys, on loopback alone. */
-function localConfig({ dataDir, databaseUrl, evmRpcUrl, chainId, port }: Ground): Config {
+function localConfig({ dataDir, databaseUrl, evmRpcUrl, chainId, bitcoin, port }: Ground): Config {
   const config = readConfig({
     DATABASE_URL: databaseUrl,
     ORIGIN: 'antequem.local',
@@ -29,12 +29,28 @@ function localConfig({ dataDir, databaseUrl, evmRpcUrl, chainId, port }: Ground)
     PORT: String(port),
     ROUND_INTERVAL: '2s',
     RECONCILE_INTERVAL: '5s',
+    // Whoever tries webhooks out has a receiver of their own here.
+    WEBHOOK_ALLOW_PRIVATE: 'true',
     EVM_RPC_URLS: evmRpcUrl,
     EVM_CHAIN_ID: String(chainId),
     EVM_PRIVATE_KEY_FILE: secretFile(dataDir, 'evm-key', () => LOCAL_CHAIN_KEY),
+    ...(bitcoin === null
+      ? {}
+      : {
+          OTS_CALENDARS: bitcoin.calendarUrl,
+          BITCOIN_RPC_URL: bitcoin.rpcUrl,
+          BITCOIN_CHAIN: bitcoin.chain,
+          CALENDAR: 'on',
+          CALENDAR_URL: `http://127.0.0.1:${port}`,
+        }),
     ...(process.env.REDIS_URL ? { REDIS_URL: process.env.REDIS_URL } : {}),
   });
-  return { ...config, open: true, targets: config.targets.map((target) => ({ ...target, ephemeral: true })) };
+  return {
+    ...config,
+    open: true,
+    targets: config.targets.map((target) => ({ ...target, ephemeral: true })),
+    ots: config.ots === null ? null : { ...config.ots, ephemeral: true },
+  };
 }
 
 /** The name of a file that nobody else can read; made with this content where it is not there. */

@@ -1,34 +1,51 @@
 // Where rounds stand with their targets, as receipts and the API tell it.
 
 import { toHex } from '../core/bytes.ts';
-import type { EvmAnchor } from '../core/receipt.ts';
+import { type Anchor, type EvmAnchor, formatBlockHash } from '../core/receipt.ts';
 import { formatTime } from '../core/time.ts';
 import { readEvidence } from '../evm/evidence-store.ts';
+import { readOtsAnchors } from '../ots/receipt-anchor.ts';
+import { type CalendarReport, reportCalendars } from '../ots/report.ts';
 import type { Queryable } from '../store/database.ts';
 
 /** Where a round stands with one target. */
-export interface AnchorState {
+export type AnchorState = EvmAnchorState | OtsAnchorState;
+
+interface CommonState {
   readonly target: string;
   /** CAIP-2. */
   readonly chain: string;
-  readonly contract: string;
-  readonly mode: 'anchor' | 'announce';
+  /** `submitted`: a node has the transaction, or enough calendars have answered. `included` is provisional. */
   readonly status: 'pending' | 'submitted' | 'included' | 'finalized';
-  /** 0x-hex. */
-  readonly transaction: string | null;
   readonly block: { readonly number: number; readonly hash: string; readonly time: string } | null;
   /** What stood in the way when last looked at. */
   readonly problem: string | null;
+  readonly submittedAt: string | null;
+  readonly finalizedAt: string | null;
+  readonly updatedAt: string;
+}
+
+export interface EvmAnchorState extends CommonState {
+  readonly type: 'evm';
+  readonly contract: string;
+  readonly mode: 'anchor' | 'announce';
+  /** 0x-hex. */
+  readonly transaction: string | null;
   /** Why its receipts bear no proof of the block yet, where that was tried. */
   readonly proofProblem: string | null;
-  readonly updatedAt: string;
+  /** Wei in decimal, of all transactions mined for it; null while none is. */
+  readonly cost: string | null;
+}
+
+export interface OtsAnchorState extends CommonState, CalendarReport {
+  readonly type: 'opentimestamps';
 }
 
 interface AnchorRow {
   target: string;
   chain: string;
-  contract: string;
-  mode: 'anchor' | 'announce';
+  contract: string | null;
+  mode: 'anchor' | 'announce' | null;
   status: 'pending' | 'submitted' | 'included' | 'finalized';
   transaction: Uint8Array | null;
   block_number: number | null;
@@ -36,40 +53,67 @@ interface AnchorRow {
   block_time: number | null;
   problem: string | null;
   proof_problem: string | null;
+  cost: string | null;
+  submitted_at: number | null;
+  finalized_at: number | null;
   updated_at: number;
 }
 
 /** The states of a round's anchors, by the targets' names. */
 export async function anchorStates(database: Queryable, round: number): Promise<AnchorState[]> {
-  const { rows } = await database.query<AnchorRow>({
+  const states = database.query<AnchorRow>({
     name: 'anchor-states',
     text: `SELECT a.target, t.chain, t.contract, t.mode, a.status, a.transaction, a.block_number, a.block_hash,
-                  a.block_time, coalesce(t.stop_reason, a.problem) AS problem, e.problem AS proof_problem, a.updated_at
+                  a.block_time, coalesce(t.stop_reason, a.problem) AS problem, e.problem AS proof_problem, a.submitted_at,
+                  a.finalized_at, a.updated_at,
+                  -- Of the attempts at one nonce one alone is mined.
+                  (SELECT sum(n.cost)::text FROM (
+                     SELECT max(x.cost) AS cost FROM evm_transactions x WHERE x.target = a.target AND x.round = a.round
+                     GROUP BY x.chain, x.sender, x.instance, x.nonce) n) AS cost
            FROM anchors a JOIN targets t ON t.name = a.target
            LEFT JOIN evm_evidence e USING (target, round, block_hash) WHERE a.round = $1 ORDER BY a.target`,
     values: [round],
   });
-  return rows.map((row) => ({
-    target: row.target,
-    chain: row.chain,
-    contract: row.contract,
-    mode: row.mode,
-    status: row.status,
-    transaction: row.transaction === null ? null : `0x${toHex(row.transaction)}`,
-    block: blockOf(row),
-    problem: row.status === 'finalized' ? null : row.problem,
-    proofProblem: row.proof_problem,
-    updatedAt: formatTime(row.updated_at),
-  }));
+  const [{ rows }, calendars] = await Promise.all([states, reportCalendars(database, round)]);
+  return rows.map((row): AnchorState => {
+    const { target, chain, status, contract, mode } = row;
+    const common = {
+      target,
+      chain,
+      status,
+      block: blockOf(row),
+      problem: status === 'finalized' ? null : row.problem,
+      submittedAt: row.submitted_at === null ? null : formatTime(row.submitted_at),
+      finalizedAt: row.finalized_at === null ? null : formatTime(row.finalized_at),
+      updatedAt: formatTime(row.updated_at),
+    };
+    if (contract === null || mode === null) {
+      return { type: 'opentimestamps', ...common, ...(calendars.get(target) ?? { calendars: [], blocks: [] }) };
+    }
+    return {
+      type: 'evm',
+      ...common,
+      contract,
+      mode,
+      transaction: row.transaction === null ? null : `0x${toHex(row.transaction)}`,
+      proofProblem: row.proof_problem,
+      cost: row.cost,
+    };
+  });
 }
 
-/**
- * The anchors of a round as its receipts have them: those that were sent. Where there is a proof, number and time of the
- * block are what the header says, not what a node said of it.
- */
-export async function readAnchors(database: Queryable, round: number): Promise<EvmAnchor[]> {
+/** The anchors of a round as its receipts have them: what was sent to chains, and what calendars answered. */
+export async function readAnchors(database: Queryable, round: number): Promise<Anchor[]> {
+  const [sent, stamped] = await Promise.all([readEvmAnchors(database, round), readOtsAnchors(database, round)]);
+  return [...sent, ...stamped];
+}
+
+/** Where there is a proof, number and time of the block are what the header says, not what a node said of it. */
+export async function readEvmAnchors(database: Queryable, round: number): Promise<EvmAnchor[]> {
   const [states, evidence] = await Promise.all([anchorStates(database, round), readEvidence(database, round)]);
-  return states.flatMap(({ target, chain, contract, transaction, status, block }): EvmAnchor[] => {
+  return states.flatMap((state): EvmAnchor[] => {
+    if (state.type !== 'evm') return [];
+    const { target, chain, contract, transaction, status, block } = state;
     if (transaction === null || status === 'pending') return [];
     const identity = { type: 'evm' as const, chain, contract, transaction };
     if (status === 'submitted') return [{ ...identity, status }];
@@ -81,7 +125,11 @@ export async function readAnchors(database: Queryable, round: number): Promise<E
 
 function blockOf(row: AnchorRow): AnchorState['block'] {
   if (row.block_number === null || row.block_hash === null || row.block_time === null) return null;
-  return { number: row.block_number, hash: `0x${toHex(row.block_hash)}`, time: formatTime(row.block_time) };
+  return {
+    number: row.block_number,
+    hash: formatBlockHash(row.chain, row.block_hash),
+    time: formatTime(row.block_time),
+  };
 }
 
 /** What of a target is not final yet: for health and metrics. */

@@ -3,6 +3,7 @@
 import type { Queue } from '../queue/queue.ts';
 import type { Database } from '../store/database.ts';
 import { anchoring } from './jobs.ts';
+import type { AnchorTarget } from './target.ts';
 
 /** Wake-ups for one target at a time; what lies beyond is found again once these are done. */
 const MOST = 2_000;
@@ -15,8 +16,8 @@ const AT_ONCE = 500;
  */
 export async function addMissingAnchors(database: Database, target: string, now: number): Promise<number[]> {
   const { rows } = await database.query<{ round: number }>(
-    `INSERT INTO anchors (target, round, created_at, updated_at)
-     SELECT t.name, r.number, $2, $2 FROM targets t JOIN rounds r
+    `INSERT INTO anchors (target, kind, round, created_at, updated_at)
+     SELECT t.name, t.kind, r.number, $2, $2 FROM targets t JOIN rounds r
        ON r.number >= greatest(t.first_round, 1 + (SELECT coalesce(max(round), 0) FROM anchors WHERE target = t.name))
      WHERE t.name = $1
      ON CONFLICT DO NOTHING
@@ -26,21 +27,9 @@ export async function addMissingAnchors(database: Database, target: string, now:
   return rows.map(({ round }) => round);
 }
 
-/** Wakes whatever of a target is not final, or lacks a proof that is tried again. What is awake already is left as it is. */
-export async function wakeUnfinished(database: Database, queue: Queue, target: string): Promise<void> {
-  const { rows } = await database.query<{ round: number }>(
-    `SELECT round FROM anchors WHERE target = $1 AND status <> 'finalized'
-     UNION
-     SELECT round FROM evm_evidence JOIN anchors USING (target, round, block_hash)
-     WHERE target = $1 AND retry_at IS NOT NULL
-     ORDER BY round LIMIT ${MOST}`,
-    [target],
-  );
-  await wakeRounds(
-    queue,
-    target,
-    rows.map(({ round }) => round),
-  );
+/** Wakes whatever of a target is not done with. What is awake already is left as it is. */
+export async function wakeUnfinished(queue: Queue, target: Pick<AnchorTarget, 'name' | 'unfinished'>): Promise<void> {
+  await wakeRounds(queue, target.name, await target.unfinished(MOST));
 }
 
 /** Wakes these rounds; what the queue does not take now is found by the next look. */

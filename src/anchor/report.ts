@@ -10,8 +10,10 @@ export interface TargetReport {
   readonly name: string;
   /** CAIP-2. */
   readonly chain: string;
-  readonly contract: string;
-  readonly mode: 'anchor' | 'announce';
+  readonly type: 'evm' | 'opentimestamps';
+  /** Null where it has calendars instead. */
+  readonly contract: string | null;
+  readonly mode: 'anchor' | 'announce' | null;
   readonly stopped: { readonly code: string; readonly reason: string; readonly at: number } | null;
   readonly anchors: Readonly<Record<AnchorStatus, number>>;
   /** The oldest round that is not final, and when it was closed, milliseconds. */
@@ -20,6 +22,19 @@ export interface TargetReport {
   readonly problems: readonly { readonly says: string; readonly rounds: number }[];
   readonly reorganisations: number;
   readonly accounts: readonly AccountReport[];
+  /** Those that have something to do yet. */
+  readonly calendars: readonly CalendarReport[];
+}
+
+export interface CalendarReport {
+  /** Its URL. */
+  readonly calendar: string;
+  /** Rounds whose root it has not answered for. */
+  readonly submissions: number;
+  /** Promises to know more that it has not kept. */
+  readonly upgrades: number;
+  /** What was wrong when it was last asked; of several rounds the newest. */
+  readonly problem: string | null;
 }
 
 export interface AccountReport {
@@ -32,9 +47,10 @@ export interface AccountReport {
 
 interface TargetRow {
   name: string;
+  kind: 'evm' | 'opentimestamps';
   chain: string;
-  contract: string;
-  mode: 'anchor' | 'announce';
+  contract: string | null;
+  mode: 'anchor' | 'announce' | null;
   stopped_at: number | null;
   stop_code: string | null;
   stop_reason: string | null;
@@ -48,19 +64,21 @@ const MOST_PROBLEMS = 5;
 /** All targets, by name. @param now milliseconds since the Unix epoch */
 export async function reportTargets(database: Queryable, now: number): Promise<TargetReport[]> {
   const { rows } = await database.query<TargetRow>(
-    `SELECT t.name, t.chain, t.contract, t.mode, t.stopped_at, t.stop_code, t.stop_reason, o.oldest, r.closed_at,
+    `SELECT t.name, t.kind, t.chain, t.contract, t.mode, t.stopped_at, t.stop_code, t.stop_reason, o.oldest, r.closed_at,
             (SELECT count(*) FROM anchor_history h WHERE h.target = t.name AND h.event = 'reorganized') AS reorganisations
      FROM targets t
      CROSS JOIN LATERAL (SELECT min(round) AS oldest FROM anchors WHERE target = t.name AND status <> 'finalized') o
      LEFT JOIN rounds r ON r.number = o.oldest ORDER BY t.name`,
   );
-  const [counts, problems, accounts] = await Promise.all([
+  const [counts, problems, accounts, calendars] = await Promise.all([
     readCounts(database),
     readProblems(database),
     readAccounts(database, now),
+    readCalendars(database),
   ]);
   return rows.map((row) => ({
     name: row.name,
+    type: row.kind,
     chain: row.chain,
     contract: row.contract,
     mode: row.mode,
@@ -73,6 +91,7 @@ export async function reportTargets(database: Queryable, now: number): Promise<T
     problems: problems.filter(({ target }) => target === row.name).map(({ says, rounds }) => ({ says, rounds })),
     reorganisations: row.reorganisations,
     accounts: accounts.filter(({ target }) => target === row.name).map(({ account }) => account),
+    calendars: calendars.filter(({ target }) => target === row.name).map(({ target: _, ...calendar }) => calendar),
   }));
 }
 
@@ -120,4 +139,14 @@ async function readAccounts(database: Queryable, now: number): Promise<{ target:
       },
     })),
   );
+}
+
+async function readCalendars(database: Queryable): Promise<(CalendarReport & { target: string })[]> {
+  const { rows } = await database.query<CalendarReport & { target: string }>(
+    `SELECT target, calendar, count(*) FILTER (WHERE kind = 'submit') AS submissions,
+            count(*) FILTER (WHERE kind = 'upgrade') AS upgrades,
+            (array_agg(problem ORDER BY round DESC) FILTER (WHERE problem IS NOT NULL))[1] AS problem
+     FROM ots_requests WHERE answered_at IS NULL GROUP BY 1, 2 ORDER BY 1, 2`,
+  );
+  return rows;
 }

@@ -1,7 +1,14 @@
-import { concat, fromHex, toHex } from '../core/bytes.ts';
+import { compareBytes, fromHex, toHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
-import { hashLeaf, MerkleTree } from '../core/merkle.ts';
-import { type Beacon, encodeCheckpointLeaf, encodeLink, firstPreviousRoot, MAX_BEACONS } from '../core/round.ts';
+import { hashLeaves, MerkleTree } from '../core/merkle.ts';
+import {
+  type Beacon,
+  digestLeaf,
+  encodeCheckpointLeaf,
+  encodeLink,
+  firstPreviousRoot,
+  MAX_BEACONS,
+} from '../core/round.ts';
 import type { Guard } from '../log/guard.ts';
 import type { Effects, Log } from '../log/log.ts';
 import type { Publisher } from '../log/publish.ts';
@@ -9,6 +16,7 @@ import { LOG_COLUMNS, type LogRow, logOf, type Registry } from '../log/registry.
 import type { Sequencing } from '../log/sequence.ts';
 import { recordedTransaction } from '../log/system.ts';
 import type { Database, Transaction } from '../store/database.ts';
+import { takeDigests, WAITING_DIGESTS } from './digests.ts';
 
 /** A round as its row describes it. */
 export interface Round {
@@ -33,7 +41,11 @@ export interface RoundClosing {
   readonly heartbeat: number | null;
   /** Default: none. */
   readonly guard?: Guard;
+  /** Digests that one round takes of those that wait, so that closing one stays a matter of seconds. Default 50,000. */
+  readonly maxDigests?: number;
 }
+
+const MAX_DIGESTS = 50_000;
 
 interface GrownRow extends LogRow {
   size: number;
@@ -45,8 +57,9 @@ interface GrownRow extends LogRow {
 const GROWN = `FROM logs l LEFT JOIN round_heads r ON r.log = l.id WHERE l.size > coalesce(r.size, 0)`;
 
 /**
- * Closes a round over every log that grew: signs their checkpoints, links it to the round before and records its root in
- * `_system`, in one transaction. Null where there is nothing new, or where another process is closing one.
+ * Closes a round over every log that grew and the digests that wait: signs the logs' checkpoints, links it to the round
+ * before and records its root in `_system`, in one transaction. Null where there is nothing new, or where another process
+ * is closing one.
  */
 export async function closeRound(closing: RoundClosing): Promise<Round | null> {
   const { database, registry, publisher, sequencing } = closing;
@@ -61,7 +74,10 @@ export async function closeRound(closing: RoundClosing): Promise<Round | null> {
     const grown = await tx.query<GrownRow>(
       `SELECT ${LOG_COLUMNS}, l.size, l.root, l.last_received_at ${GROWN} ORDER BY l.log_id`,
     );
-    if (!causesRound(grown.rows, registry.system, last, closing)) return { result: null, acts: [] };
+    const digests = (await takeDigests(tx, closing.maxDigests ?? MAX_DIGESTS)).sort(compareBytes).map(digestLeaf);
+    if (digests.length === 0 && !causesRound(grown.rows, registry.system, last, closing)) {
+      return { result: null, acts: [] };
+    }
 
     const closedAt = Math.max(
       sequencing.effects.now(),
@@ -73,8 +89,9 @@ export async function closeRound(closing: RoundClosing): Promise<Round | null> {
     const leaves = [
       encodeLink({ number, closedAt, previousRoot, beacons }),
       ...grown.rows.map((row) => encodeCheckpointLeaf({ logId: row.log_id, size: row.size, root: row.root })),
+      ...digests,
     ];
-    const root = new MerkleTree(concat(...leaves.map(hashLeaf))).root();
+    const root = new MerkleTree(hashLeaves(leaves)).root();
     const round: Round = { number, closedAt, previousRoot, root, size: leaves.length, beacons };
     await insertRound(tx, round, leaves, grown.rows);
     await publisher.publish(
@@ -90,7 +107,8 @@ export async function closeRound(closing: RoundClosing): Promise<Round | null> {
 /** A cheap look before chains are asked for beacons. */
 async function isDue({ database, registry, heartbeat, sequencing }: RoundClosing): Promise<boolean> {
   const { rows } = await database.query<{ grown: boolean; closed_at: number | null }>(
-    `SELECT EXISTS (SELECT ${GROWN} AND l.id <> $1) AS grown, (SELECT closed_at FROM rounds ORDER BY number DESC LIMIT 1)`,
+    `SELECT EXISTS (SELECT ${GROWN} AND l.id <> $1) OR ${WAITING_DIGESTS} AS grown,
+       (SELECT closed_at FROM rounds ORDER BY number DESC LIMIT 1)`,
     [registry.system.id],
   );
   const row = rows[0];
@@ -128,14 +146,16 @@ async function insertRound(
     'INSERT INTO rounds (number, closed_at, previous_root, root, size, beacons) VALUES ($1, $2, $3, $4, $5, $6)',
     [round.number, round.closedAt, round.previousRoot, round.root, round.size, JSON.stringify(beacons)],
   );
+  // What stands for no log: the link in front, the digests behind.
+  const digests = leaves.slice(1 + grown.length).map(() => null);
   await tx.query(
     `INSERT INTO round_leaves (round, index, leaf, log, size)
      SELECT $1, n - 1, leaf, log, size FROM unnest($2::bytea[], $3::int[], $4::bigint[]) WITH ORDINALITY AS l (leaf, log, size, n)`,
     [
       round.number,
       leaves.map((leaf) => Buffer.from(leaf)),
-      [null, ...grown.map((row) => row.id)],
-      [null, ...grown.map((row) => row.size)],
+      [null, ...grown.map((row) => row.id), ...digests],
+      [null, ...grown.map((row) => row.size), ...digests],
     ],
   );
   await tx.query(
@@ -201,4 +221,19 @@ export async function readLeaves(db: Pick<Database, 'query'>, round: Round): Pro
     );
   }
   return rows.map((row) => new Uint8Array(row.leaf));
+}
+
+/** Leaves [begin, end) of a round that is there, each with the checkpoint that was signed for it. */
+export async function readSignedLeaves(
+  db: Pick<Database, 'query'>,
+  round: number,
+  begin: number,
+  end: number,
+): Promise<{ leaf: Uint8Array; note: string | null }[]> {
+  const { rows } = await db.query<{ leaf: Uint8Array; note: string | null }>(
+    `SELECT p.leaf, c.note FROM round_leaves p LEFT JOIN checkpoints c ON c.log = p.log AND c.size = p.size
+     WHERE p.round = $1 AND p.index >= $2 AND p.index < $3 ORDER BY p.index`,
+    [round, begin, end],
+  );
+  return rows;
 }

@@ -80,7 +80,7 @@ export async function startWorker(options: WorkerOptions): Promise<AnchorWorker>
           return again === null ? undefined : { again };
         }
         await target.inspect();
-        await wakeUnfinished(database, queue, target.name);
+        await wakeUnfinished(queue, target);
         return undefined;
       },
       { concurrency: CONCURRENCY },

@@ -1,3 +1,4 @@
+import { toBase64, utf8 } from '../core/bytes.ts';
 import { AntequemError, FormatError } from '../core/errors.ts';
 
 const TIMEOUT_MS = 10_000;
@@ -38,7 +39,7 @@ export function endpoint(text: string, timeout: number = TIMEOUT_MS): Endpoint {
     async ask(path, { body, login } = {}) {
       const headers: Record<string, string> = {};
       if (body !== undefined) headers['content-type'] = 'application/json';
-      if (login != null) headers.authorization = `Basic ${Buffer.from(login).toString('base64')}`;
+      if (login != null) headers.authorization = `Basic ${toBase64(utf8(login))}`;
       try {
         const response = await fetch(`${origin}${base}${path}${search}`, {
           method: body === undefined ? 'GET' : 'POST',
@@ -65,14 +66,15 @@ function loginOf({ username, password }: URL): string | null {
 }
 
 async function boundedText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
+  const decoder = new TextDecoder();
+  let text = '';
   let length = 0;
   for await (const chunk of response.body ?? []) {
     length += chunk.length;
     if (length > MAX_ANSWER) throw new AntequemError('bitcoin-failed', `more than ${MAX_ANSWER} bytes`);
-    chunks.push(chunk);
+    text += decoder.decode(chunk, { stream: true });
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return text + decoder.decode();
 }
 
 /** Why a question failed, without the URL. */

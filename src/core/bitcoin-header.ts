@@ -46,3 +46,6 @@ export function bitcoinChain(genesis: string): string {
 
 /** Bitcoin itself, not one of its test networks. */
 export const BITCOIN = 'bip122:000000000019d6689c085ae165831e93';
+
+/** The network that anyone starts anew, always with the same first block. */
+export const REGTEST = 'bip122:0f9188f13cb7b2c71f2a335e3a4fc328';

@@ -59,11 +59,49 @@ export class TreeEdge {
 
   /** Appends one leaf hash; tiles that it completes are handed to `onTile`, lowest first. */
   append(leafHash: Uint8Array, onTile: (tile: CompleteTile) => void): void {
-    let hash = leafHash;
-    let height = 0;
-    let position = this.#size;
-    this.#place(0, position, hash);
-    for (let existing = this.#roots[0]; position % 2 === 1; existing = this.#roots[height]) {
+    this.#place(0, this.#size, leafHash);
+    this.#join(leafHash, 0, this.#size, onTile);
+    this.#size++;
+  }
+
+  /**
+   * Appends 256 leaf hashes at once, where the size is a multiple of 256; `onTile` is handed them first.
+   * @param hashes 256 × 32 bytes
+   * @throws AntequemError `tree-shape`
+   */
+  appendTile(hashes: Uint8Array, onTile: (tile: CompleteTile) => void): void {
+    if (this.#size % TILE_WIDTH !== 0 || hashes.length !== TILE_WIDTH * HASH_SIZE) {
+      throw new AntequemError('tree-shape', `a tile cannot be appended to a tree of ${this.#size} leaves`);
+    }
+    const index = this.#size / TILE_WIDTH;
+    const root = perfectRoot(hashes);
+    onTile({ level: 0, index, hashes: new Uint8Array(hashes), root });
+    this.#place(1, index, root);
+    this.#join(root, TILE_HEIGHT, index, onTile);
+    this.#size += TILE_WIDTH;
+  }
+
+  /** The hashes of the partial tile of each level, from 0 on: what {@link restore} takes. */
+  partials(): Uint8Array[] {
+    const partials: Uint8Array[] = [];
+    for (let nodes = this.#size; nodes > 0; nodes = Math.floor(nodes / TILE_WIDTH)) {
+      partials.push(this.#tile(partials.length).slice(0, (nodes % TILE_WIDTH) * HASH_SIZE));
+    }
+    return partials;
+  }
+
+  /** The root of all leaves so far. */
+  root(): Uint8Array {
+    const roots = this.#roots.filter((root) => root !== undefined);
+    return foldRight(roots.reverse());
+  }
+
+  /** Adds the root of a perfect subtree, the `position`-th of its height, and those that it completes. */
+  #join(root: Uint8Array, from: number, index: number, onTile: (tile: CompleteTile) => void): void {
+    let hash = root;
+    let height = from;
+    let position = index;
+    for (let existing = this.#roots[height]; position % 2 === 1; existing = this.#roots[height]) {
       if (existing === undefined) throw new AntequemError('tree-shape', 'the edge of the tree is incomplete');
       hash = hashNode(existing, hash);
       this.#roots[height] = undefined;
@@ -76,13 +114,6 @@ export class TreeEdge {
       }
     }
     this.#roots[height] = hash;
-    this.#size++;
-  }
-
-  /** The root of all leaves so far. */
-  root(): Uint8Array {
-    const roots = this.#roots.filter((root) => root !== undefined);
-    return foldRight(roots.reverse());
   }
 
   #place(level: number, position: number, hash: Uint8Array): void {

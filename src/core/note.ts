@@ -7,7 +7,8 @@ import { FormatError } from './errors.ts';
 
 const ED25519 = 0x01;
 const MAX_NOTE = 65_536;
-const MAX_SIGNATURES = 32;
+/** The log's own and those of all the witnesses a policy can name. */
+const MAX_SIGNATURES = 64;
 
 export interface NoteSignature {
   readonly name: string;
@@ -28,37 +29,47 @@ export interface Verifier {
   readonly name: string;
   /** 4 bytes. */
   readonly keyId: Uint8Array;
-  /** 32 bytes, Ed25519. */
+  /** 32 bytes for Ed25519. */
   readonly publicKey: Uint8Array;
 }
 
-/** keyID = SHA-256(name ‖ 0x0A ‖ 0x01 ‖ public key)[0..4]. */
-export function noteKeyId(name: string, publicKey: Uint8Array): Uint8Array {
-  return sha256(concat(utf8(name), new Uint8Array([0x0a, ED25519]), publicKey)).slice(0, 4);
+/** keyID = SHA-256(name ‖ 0x0A ‖ type ‖ public key)[0..4]; the type is that of plain Ed25519 if not told. */
+export function noteKeyId(name: string, publicKey: Uint8Array, type = ED25519): Uint8Array {
+  return sha256(concat(utf8(name), new Uint8Array([0x0a, type]), publicKey)).slice(0, 4);
 }
 
-/** `name+hex8(keyID)+base64(0x01 ‖ public key)`. */
-export function formatVerifierKey(name: string, publicKey: Uint8Array): string {
-  return `${name}+${toHex(noteKeyId(name, publicKey))}+${toBase64(concat(new Uint8Array([ED25519]), publicKey))}`;
+/** `name+hex8(keyID)+base64(type ‖ public key)`. */
+export function formatVerifierKey(name: string, publicKey: Uint8Array, type = ED25519): string {
+  return `${name}+${toHex(noteKeyId(name, publicKey, type))}+${toBase64(concat(new Uint8Array([type]), publicKey))}`;
 }
 
-/** @throws FormatError `verifier-key`, `base64-invalid` */
+/** The key of a log. @throws FormatError `verifier-key`, `base64-invalid` */
 export function parseVerifierKey(text: string): Verifier {
-  const match = /^([^+\s]{1,400})\+([0-9a-f]{8})\+([A-Za-z0-9+/=]{1,100})$/.exec(text);
+  const { type, ...key } = parseTypedKey(text);
+  if (type !== ED25519 || key.publicKey.length !== 32) {
+    throw new FormatError('verifier-key', 'the verifier key is not an Ed25519 key (0x01 and 32 bytes)');
+  }
+  return key;
+}
+
+/**
+ * A verifier key of whatever signature type; its public key is as long as it is.
+ * @throws FormatError `verifier-key`, `base64-invalid`
+ */
+export function parseTypedKey(text: string): Verifier & { readonly type: number } {
+  const match = /^([^+\s]{1,400})\+([0-9a-f]{8})\+([A-Za-z0-9+/=]{4,4000})$/.exec(text);
   if (match === null) {
     throw new FormatError('verifier-key', `not a verifier key (name+8 hex digits+base64): ${excerpt(text)}`);
   }
   const [, name = '', id = '', key = ''] = match;
   const bytes = fromBase64(key);
-  if (bytes.length !== 33 || bytes[0] !== ED25519) {
-    throw new FormatError('verifier-key', 'the verifier key is not an Ed25519 key (0x01 and 32 bytes)');
-  }
+  const [type = 0] = bytes;
   const publicKey = bytes.slice(1);
   const keyId = fromHex(id);
-  if (!equalBytes(keyId, noteKeyId(name, publicKey))) {
+  if (!equalBytes(keyId, noteKeyId(name, publicKey, type))) {
     throw new FormatError('verifier-key', `the key id ${id} is not that of this name and key`);
   }
-  return { name, keyId, publicKey };
+  return { name, keyId, publicKey, type };
 }
 
 /** One signature line, newline included. */

@@ -98,10 +98,23 @@ export function parseCheckpointLeaf(bytes: Uint8Array): CheckpointLeaf {
 
 /** 0x82 ‖ SHA-256(digest ‖ nonce), of a digest of 1–64 bytes taken in as a calendar. @throws FormatError `digest-length` */
 export function encodeDigestLeaf(digest: Uint8Array, nonce: Uint8Array): Uint8Array {
+  return digestLeaf(digestCommitment(digest, nonce));
+}
+
+/** SHA-256(digest ‖ nonce), of a digest of 1–64 bytes. @throws FormatError `digest-length` */
+export function digestCommitment(digest: Uint8Array, nonce: Uint8Array): Uint8Array {
   if (digest.length < 1 || digest.length > 64) {
     throw new FormatError('digest-length', `a calendar takes digests of 1 to 64 bytes, not ${digest.length}`);
   }
-  return concat(new Uint8Array([DIGEST]), sha256(concat(digest, nonce)));
+  return sha256(concat(digest, nonce));
+}
+
+/** All of a digest leaf but the commitment, which the path from a digest brings: 0x82. */
+export const DIGEST_LEAF_PREFIX: Uint8Array = new Uint8Array([DIGEST]);
+
+/** 0x82 ‖ commitment. */
+export function digestLeaf(commitment: Uint8Array): Uint8Array {
+  return concat(DIGEST_LEAF_PREFIX, hash32(commitment));
 }
 
 function hash32(hash: Uint8Array): Uint8Array {

@@ -95,9 +95,11 @@ export function tileLocation(tile: { level: number | 'entries'; index: number; w
   return `tile/${tile.level}/${tilePath(tile.index)}${partial}`;
 }
 
-/** The tile that a location names. @throws FormatError `tile-location` */
+/** The tile that a location names, on any level up to 63. @throws FormatError `tile-location` */
 export function parseTileLocation(location: string): { level: number | 'entries'; index: number; width: number } {
-  const match = /^tile\/(entries|[0-6])\/((?:x\d{3}\/)*\d{3})(?:\.p\/([1-9]\d{0,2}))?$/.exec(location);
+  const match = /^tile\/(entries|[0-9]|[1-5][0-9]|6[0-3])\/((?:x\d{3}\/)*\d{3})(?:\.p\/([1-9]\d{0,2}))?$/.exec(
+    location,
+  );
   const index = match === null ? null : parseTilePath(match[2] ?? '');
   const width = match?.[3] === undefined ? TILE_WIDTH : Number(match[3]);
   if (match === null || index === null || width > TILE_WIDTH || (match[3] !== undefined && width === TILE_WIDTH)) {

@@ -71,6 +71,13 @@ export function digestLength(kind: HashKind): number {
   return LENGTHS.get(kind) ?? 32;
 }
 
+const HASHES: Readonly<Record<HashKind, (bytes: Uint8Array) => Uint8Array>> = { sha1, ripemd160, sha256, keccak256 };
+
+/** The digest of a file's content, of any length. */
+export function digestOf(kind: HashKind, content: Uint8Array): Uint8Array {
+  return HASHES[kind](content);
+}
+
 /**
  * The message an operation makes of another: 1 to 4096 bytes.
  * @throws FormatError `ots-argument-length`, `ots-message-length`, `ots-message-empty`
@@ -79,13 +86,10 @@ export function applyOp(op: Op, message: Uint8Array): Uint8Array {
   checkLength(message.length, 'a message');
   switch (op.kind) {
     case 'sha1':
-      return sha1(message);
     case 'ripemd160':
-      return ripemd160(message);
     case 'sha256':
-      return sha256(message);
     case 'keccak256':
-      return keccak256(message);
+      return HASHES[op.kind](message);
     case 'append':
     case 'prepend':
       checkArgument(op.argument);

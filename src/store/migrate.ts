@@ -19,7 +19,7 @@ export async function migrate(url: string): Promise<void> {
     );
     const done = await client.query<{ name: string }>('SELECT name FROM migrations');
     const names = new Set(done.rows.map((row) => row.name));
-    const files = (await readdir(FOLDER)).filter((file) => file.endsWith('.sql')).sort();
+    const files = await migrationNames();
     for (const unknown of [...names].filter((name) => !files.includes(name))) {
       throw new AntequemError(
         'schema-newer',
@@ -34,3 +34,11 @@ export async function migrate(url: string): Promise<void> {
     await client.end();
   }
 }
+
+/** The migrations that this release has, in order. */
+export async function migrationNames(): Promise<readonly string[]> {
+  known ??= (await readdir(FOLDER)).filter((file) => file.endsWith('.sql')).sort();
+  return known;
+}
+
+let known: readonly string[] | null = null;

@@ -5,6 +5,7 @@ import pg from 'pg';
 export class Progress {
   readonly #url: string;
   readonly #waiting = new Set<() => void>();
+  readonly #listeners = new Set<() => void>();
   #client: pg.Client | null = null;
   #closed = false;
 
@@ -40,6 +41,11 @@ export class Progress {
     });
   }
 
+  /** Calls back at all news, before whoever waits for it goes on. */
+  onNews(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#wake();
@@ -47,6 +53,7 @@ export class Progress {
   }
 
   #wake(): void {
+    for (const listener of this.#listeners) listener();
     for (const done of [...this.#waiting]) done();
   }
 

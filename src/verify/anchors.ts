@@ -1,5 +1,7 @@
-// One claim for each anchor of a receipt.
+// One claim for each anchor of a receipt; for OpenTimestamps one for each attestation.
 
+import type { HeaderSource } from '../core/bitcoin-source.ts';
+import { fromHex } from '../core/bytes.ts';
 import { checkEvmProof } from '../core/evm-proof.ts';
 import type { EvmSource } from '../core/evm-source.ts';
 import type { EvmAnchor, RoundReceipt } from '../core/receipt.ts';
@@ -8,28 +10,40 @@ import { type Code, claimOf } from './codes.ts';
 import { askSource } from './evm-anchor.ts';
 import { checkByBlockHash } from './evm-block-hash.ts';
 import type { EvmSources } from './evm-chains.ts';
+import { checkOtsAnchor } from './ots-anchor.ts';
 import type { Trust } from './trust.ts';
+
+/** Claims that a verdict has room for beside those about anything but attestations, and one for each anchor. */
+const MOST_ATTESTATIONS = 40;
 
 /** What the anchors of a round are checked against. */
 export interface AnchorContext {
   readonly sources: EvmSources;
-  readonly sameInstance: ReadonlySet<EvmSource>;
+  readonly bitcoin: readonly HeaderSource[];
+  /** Sources that serve the very instance of the chain that the round was made on. */
+  readonly sameInstance: ReadonlySet<EvmSource | HeaderSource>;
   readonly trust: Trust;
 }
 
 /** Answers in the receipt's order; a single unverified one where it has no anchor yet. */
-export function checkAnchors(receipt: RoundReceipt, context: AnchorContext): Promise<AnchorAnswer[]> {
-  if (receipt.anchors.length === 0) {
+export async function checkAnchors(receipt: RoundReceipt, context: AnchorContext): Promise<AnchorAnswer[]> {
+  const { anchors, round } = receipt;
+  if (anchors.length === 0) {
     const says = 'The receipt names no block of any chain yet that the round was anchored in.';
-    return Promise.resolve([unproven(claimOf('no-anchor', { claim: 'anchor', grounds: 'none', says }))]);
+    return [unproven(claimOf('no-anchor', { claim: 'anchor', grounds: 'none', says }))];
   }
-  return Promise.all(
-    receipt.anchors.map((anchor) => {
-      if (anchor.type === 'evm') return checkEvmAnchor(anchor, receipt.round.root, context);
-      const says = 'No source for Bitcoin was asked about the OpenTimestamps proof in the receipt.';
-      return unproven(claimOf('bitcoin-source-missing', { claim: 'anchor', grounds: 'none', says }));
-    }),
+  const { bitcoin, sameInstance, trust } = context;
+  const headers = { sources: bitcoin, sameInstance, blockHashes: trust.blockHashes ?? [] };
+  const timestamps = anchors.filter(({ type }) => type === 'opentimestamps').length;
+  const share = Math.floor(MOST_ATTESTATIONS / Math.max(1, timestamps));
+  const answers = await Promise.all(
+    anchors.map((anchor) =>
+      anchor.type === 'evm'
+        ? checkEvmAnchor(anchor, round.root, context)
+        : checkOtsAnchor(anchor, fromHex(round.root), headers, share),
+    ),
   );
+  return answers.flat();
 }
 
 async function checkEvmAnchor(anchor: EvmAnchor, root: string, context: AnchorContext): Promise<AnchorAnswer> {

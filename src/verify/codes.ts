@@ -3,6 +3,7 @@ import type { Claim } from '../core/verdict.ts';
 /** Every code a claim can bear, and the status it stands for; docs/verdict-codes.md explains them. Never reused. */
 export const CODES = {
   'receipt-invalid': 'refuted',
+  'tlog-proof-invalid': 'refuted',
   'content-matches': 'verified',
   'content-differs': 'refuted',
   'content-not-given': 'unverified',
@@ -17,6 +18,9 @@ export const CODES = {
   'signature-absent': 'refuted',
   'key-of-another-log': 'refuted',
   'key-not-given': 'unverified',
+  'witnesses-enough': 'verified',
+  'witnesses-too-few': 'unverified',
+  'witness-signature-broken': 'refuted',
   'round-holds': 'verified',
   'round-broken': 'refuted',
   'link-broken': 'refuted',
@@ -49,6 +53,13 @@ export const CODES = {
   'proof-broken': 'refuted',
   'proof-missing': 'unverified',
   'proof-not-read': 'unverified',
+  'attestation-confirmed': 'verified',
+  'attestation-differs': 'refuted',
+  'attestation-pending': 'unverified',
+  'attestation-unknown': 'unverified',
+  'attestation-unsupported': 'unverified',
+  'attestations-left-out': 'unverified',
+  'timestamp-invalid': 'refuted',
   'bitcoin-source-missing': 'unverified',
   'round-not-shown': 'unverified',
 } as const satisfies Record<string, Claim['status']>;

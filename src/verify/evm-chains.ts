@@ -33,7 +33,7 @@ export async function sortSources(sources: readonly EvmSource[]): Promise<EvmSou
 }
 
 /** One sentence about a source that could not answer. */
-export function failure(source: EvmSource, error: unknown): string {
+export function failure(source: { describe(): string }, error: unknown): string {
   const why = error instanceof Error ? error.message : String(error);
   return `${source.describe()} could not be asked (${why.slice(0, 200)})`;
 }

@@ -1,10 +1,13 @@
 // The claim `not-before`: the round was formed after the blocks whose hashes its link names.
 
+import { parseHeader, REGTEST } from '../core/bitcoin-header.ts';
+import type { HeaderSource } from '../core/bitcoin-source.ts';
 import type { EvmSource } from '../core/evm-source.ts';
 import { formatBlockHash, parseBlockHash, type RoundReceipt } from '../core/receipt.ts';
 import type { ReceiptBeacon } from '../core/receipt-schema.ts';
 import { formatTime } from '../core/time.ts';
 import type { Claim, Moment } from '../core/verdict.ts';
+import { isDeep } from './bitcoin-view.ts';
 import { type Code, claimOf } from './codes.ts';
 import { type EvmSources, failure, isDevelopmentChain, nameBlock } from './evm-chains.ts';
 
@@ -13,11 +16,15 @@ export interface NotBefore {
   /** The latest confirmed beacon. */
   readonly moment: Moment | null;
   /** Sources that know a beacon: they serve the very instance of the chain that the round was made on. */
-  readonly sameInstance: ReadonlySet<EvmSource>;
+  readonly sameInstance: ReadonlySet<EvmSource | HeaderSource>;
 }
 
 /** Asks the sources for the beacons of a round whose link holds. */
-export async function checkNotBefore(receipt: RoundReceipt, sources: EvmSources): Promise<NotBefore> {
+export async function checkNotBefore(
+  receipt: RoundReceipt,
+  sources: EvmSources,
+  bitcoin: readonly HeaderSource[],
+): Promise<NotBefore> {
   const { beacons } = receipt.round.link;
   if (beacons.length === 0) {
     const says = 'The round names no block of a chain, so nothing says when it was formed at the earliest.';
@@ -25,10 +32,10 @@ export async function checkNotBefore(receipt: RoundReceipt, sources: EvmSources)
     return { claims, moment: null, sameInstance: new Set() };
   }
   const claims: Claim[] = [];
-  const sameInstance = new Set<EvmSource>();
+  const sameInstance = new Set<EvmSource | HeaderSource>();
   let moment: Moment | null = null;
   for (const beacon of beacons) {
-    const answers = await askAll(beacon, sources);
+    const answers = await askAll(beacon, sources, bitcoin);
     const settled =
       answers.find(({ claim }) => claim.status === 'refuted') ??
       answers.find(({ claim }) => claim.status === 'verified');
@@ -49,35 +56,63 @@ export async function checkNotBefore(receipt: RoundReceipt, sources: EvmSources)
 
 interface Answer {
   readonly claim: Claim;
-  readonly source: EvmSource;
+  readonly source: EvmSource | HeaderSource;
 }
 
-function askAll(beacon: ReceiptBeacon, sources: EvmSources): Promise<Answer[]> {
-  const asked = sources.byChain.get(beacon.chain) ?? [];
-  return Promise.all(asked.map(async (source) => ({ claim: await ask(beacon, source), source })));
+function askAll(beacon: ReceiptBeacon, sources: EvmSources, bitcoin: readonly HeaderSource[]): Promise<Answer[]> {
+  const views = [
+    ...(sources.byChain.get(beacon.chain) ?? []).map(evmView),
+    ...bitcoin.filter(({ chain }) => chain === beacon.chain).map(bitcoinView),
+  ];
+  return Promise.all(views.map(async (view) => ({ claim: await ask(beacon, view), source: view.source })));
 }
 
-async function ask(beacon: ReceiptBeacon, source: EvmSource): Promise<Claim> {
+/** What of a source counts here. */
+interface View {
+  readonly source: EvmSource | HeaderSource;
+  isFinal(height: number): Promise<boolean>;
+  /** The hash as receipts write it, the time in milliseconds. */
+  block(height: number): Promise<{ hash: string; time: number } | null>;
+}
+
+const evmView = (source: EvmSource): View => ({
+  source,
+  isFinal: async (height) => (await source.finalized()) >= height,
+  block: (height) => source.block(height),
+});
+
+const bitcoinView = (source: HeaderSource): View => ({
+  source,
+  isFinal: (height) => isDeep(source, height),
+  async block(height) {
+    const block = await source.header(height);
+    return block === null ? null : parseHeader(block.header);
+  },
+});
+
+async function ask(beacon: ReceiptBeacon, view: View): Promise<Claim> {
   const { chain } = beacon;
+  const { source } = view;
+  const startedAnew = isDevelopmentChain(chain) || chain === REGTEST;
   const named = nameBlock(chain, { number: beacon.height });
   const say = (code: Code, says: string, time?: string): Claim =>
     claimOf(code, {
       claim: 'not-before',
       chain,
       ...(time === undefined ? {} : { time }),
-      grounds: code === 'source-failed' ? 'none' : 'rpc',
+      grounds: code === 'source-failed' ? 'none' : source.grounds,
       says,
     });
   try {
-    if ((await source.finalized()) < beacon.height) {
-      return isDevelopmentChain(chain)
+    if (!(await view.isFinal(beacon.height))) {
+      return startedAnew
         ? say('other-chain-instance', `${source.describe()} has no ${named} yet: it may be a chain started anew.`)
         : say('beacon-not-final', `${source.describe()} does not hold ${named} for final yet.`);
     }
-    const block = await source.block(beacon.height);
+    const block = await view.block(beacon.height);
     if (block === null) return say('source-failed', `${source.describe()} has lost ${named}.`);
     if (block.hash !== formatBlockHash(chain, parseBlockHash(beacon.hash))) {
-      return isDevelopmentChain(chain)
+      return startedAnew
         ? say('other-chain-instance', `${source.describe()} has another ${named}: it may be a chain started anew.`)
         : say('beacon-differs', `The round names a ${named} that ${source.describe()} says is not on that chain.`);
     }

@@ -1,65 +1,58 @@
 // Where the entry stands, and who says so: the claims `position` and `checkpoint`.
 
-import { equalBytes, fromHex } from '../core/bytes.ts';
+import { toHex } from '../core/bytes.ts';
 import { type Checkpoint, parseCheckpoint } from '../core/checkpoint.ts';
 import { FormatError } from '../core/errors.ts';
-import { checkNote, type Note, parseNote, parseVerifierKey } from '../core/note.ts';
+import { checkNote, type Note, parseNote, type Verifier } from '../core/note.ts';
 import { logId } from '../core/origin.ts';
-import { verifyInclusion } from '../core/proof.ts';
-import { decodeHashes, type Receipt, receiptLeafHash } from '../core/receipt.ts';
+import { type Receipt, receiptLeafHash } from '../core/receipt.ts';
 import type { Claim } from '../core/verdict.ts';
 import { type Code, claimOf } from './codes.ts';
+import type { TreeMemory } from './tree-memory.ts';
 
-/** The two claims, and the checkpoint as far as it can be read. */
-export interface Standing {
-  readonly position: Claim;
-  readonly checkpoint: Claim;
-  readonly head: Checkpoint | null;
+/** What there is to say of a checkpoint, whoever's entry is in it. */
+export interface Signed {
+  readonly claim: Claim;
+  /** Null where it cannot be read. */
+  readonly read: { readonly note: Note; readonly head: Checkpoint } | null;
 }
 
 /**
- * @param key the log's verifier key, if the verifier was given one
- * @throws FormatError `verifier-key` when the key is none: the verifier's mistake, not the receipt's
+ * Whether the log signed the checkpoint.
+ * @param text the signed note
+ * @param log the origin of the log that it should be of
+ * @param verifier the log's key, null if the verifier was given none
  */
-export function checkStanding(receipt: Receipt, key: string | undefined): Standing {
-  const verifier = key === undefined ? null : parseVerifierKey(key);
-  const { log } = receipt.entry;
-  const read = readCheckpoint(receipt.checkpoint);
+export function checkSignature(text: string, log: string, verifier: Verifier | null): Signed {
+  const read = readCheckpoint(text);
   if (read === null) {
-    const says = 'The checkpoint in the receipt cannot be read as a signed note of a log.';
     return {
-      position: claimOf('checkpoint-unreadable', { claim: 'position', grounds: 'bytes', says }),
-      checkpoint: claimOf('checkpoint-unreadable', { claim: 'checkpoint', grounds: 'bytes', says }),
-      head: null,
+      claim: claimOf('checkpoint-unreadable', { claim: 'checkpoint', grounds: 'bytes', says: UNREADABLE }),
+      read,
     };
   }
-  const checkpoint = ((): Claim => {
-    if (verifier === null) {
-      return claimOf('key-not-given', {
-        claim: 'checkpoint',
-        grounds: 'none',
-        says: `No key was given, so it was not checked that the checkpoint was signed by the log ${log}.`,
-      });
-    }
-    const by = (code: Code, says: string): Claim => claimOf(code, { claim: 'checkpoint', grounds: 'key', says });
-    if (verifier.name !== log) {
-      return by('key-of-another-log', `The given key is that of ${verifier.name}, but the receipt is from ${log}.`);
-    }
-    switch (checkNote(read.note, verifier)) {
-      case 'verified':
-        return by('signature-holds', `The checkpoint was signed with the given key of the log ${log}.`);
-      case 'refuted':
-        return by('signature-broken', 'The signature of the checkpoint does not hold under the given key.');
-      case 'absent':
-        return by('signature-absent', 'The checkpoint bears no signature of the given key.');
-    }
-  })();
-  return {
-    position: checkPosition(receipt, read.head, checkpoint.status === 'verified'),
-    checkpoint,
-    head: read.head,
-  };
+  if (verifier === null) {
+    const says = `No key was given, so it was not checked that the checkpoint was signed by the log ${log}.`;
+    return { claim: claimOf('key-not-given', { claim: 'checkpoint', grounds: 'none', says }), read };
+  }
+  const by = (code: Code, says: string): Signed => ({
+    claim: claimOf(code, { claim: 'checkpoint', grounds: 'key', says }),
+    read,
+  });
+  if (verifier.name !== log) {
+    return by('key-of-another-log', `The given key is that of ${verifier.name}, but the receipt is from ${log}.`);
+  }
+  switch (checkNote(read.note, verifier)) {
+    case 'verified':
+      return by('signature-holds', `The checkpoint was signed with the given key of the log ${log}.`);
+    case 'refuted':
+      return by('signature-broken', 'The signature of the checkpoint does not hold under the given key.');
+    case 'absent':
+      return by('signature-absent', 'The checkpoint bears no signature of the given key.');
+  }
 }
+
+const UNREADABLE = 'The checkpoint in the receipt cannot be read as a signed note of a log.';
 
 function readCheckpoint(text: string): { note: Note; head: Checkpoint } | null {
   try {
@@ -71,26 +64,31 @@ function readCheckpoint(text: string): { note: Note; head: Checkpoint } | null {
   }
 }
 
-function checkPosition(receipt: Receipt, head: Checkpoint, signed: boolean): Claim {
+/**
+ * Whether the entry stands in the checkpoint's tree.
+ * @param tree the memory of that tree; null where the checkpoint cannot be read
+ */
+export function checkPosition(receipt: Receipt, { claim, read }: Signed, tree: TreeMemory | null): Claim {
   const { entry, inclusion } = receipt;
   const refute = (code: Code, says: string): Claim => claimOf(code, { claim: 'position', grounds: 'bytes', says });
+  if (read === null || tree === null) return refute('checkpoint-unreadable', UNREADABLE);
+  const { head } = read;
   if (head.origin !== entry.log || head.size !== inclusion.treeSize) {
     return refute('checkpoint-differs', 'The checkpoint in the receipt is of another log or size than its proof.');
   }
-  const path = decodeHashes(inclusion.path);
-  if (!verifyInclusion(receiptLeafHash(receipt), entry.index, inclusion.treeSize, path, head.root)) {
+  if (!tree.holds(receiptLeafHash(receipt), entry.index, inclusion.path)) {
     return refute(
       'position-broken',
       `The proof in the receipt does not lead from the entry to the checkpoint: it does not stand at index ${entry.index}.`,
     );
   }
   // The hash of the entry before is at hand where that entry is the left sibling, and for the first entry.
-  const before = entry.index === 0 ? logId(entry.log) : entry.index % 2 === 1 ? path[0] : undefined;
-  if (before !== undefined && !equalBytes(before, fromHex(entry.previous))) {
+  const before = entry.index === 0 ? toHex(logId(entry.log)) : entry.index % 2 === 1 ? inclusion.path[0] : undefined;
+  if (before !== undefined && before !== entry.previous) {
     return refute('previous-differs', 'The entry does not name the hash of the entry before it in the log.');
   }
   const stands = `The entry stands at index ${entry.index} of the log ${entry.log}, in its tree of ${head.size} entries`;
-  return signed
+  return claim.status === 'verified'
     ? claimOf('position-by-key', {
         claim: 'position',
         grounds: 'key',

@@ -10,11 +10,14 @@ import { type Code, claimOf } from './codes.ts';
  */
 export const CLOCK_TOLERANCE_MS = 15_000;
 
+/** The same for Bitcoin, where miners may set a block's time back to the median of the eleven before it. */
+export const BITCOIN_TOLERANCE_MS = 2 * 3_600_000;
+
 export interface Bounds {
   /** Time of the round's close, null while it is not shown. */
   readonly closedAt: string | null;
-  /** Time of the earliest verified anchor, and what that rests on. */
-  readonly anchored: { readonly at: string; readonly grounds: Claim['grounds'] } | null;
+  /** Times of the verified anchors' blocks, and what they rest on. */
+  readonly anchored: readonly { readonly at: string; readonly chain: string; readonly grounds: Claim['grounds'] }[];
   /** Milliseconds since the Unix epoch, by the verifier's clock. */
   readonly now: number | undefined;
 }
@@ -30,13 +33,18 @@ export function checkReceivedAt(receipt: Receipt, bounds: Bounds): Claim {
     const says = `The entry cannot have been received at ${receivedAt}: its round closed before that, at ${closedAt}.`;
     return say('received-after-close', 'bytes', says);
   }
-  if (anchored !== null && ms > parseTime(anchored.at) + CLOCK_TOLERANCE_MS) {
-    const says = `The entry cannot have been received at ${receivedAt}: it was anchored before that, at ${anchored.at}.`;
-    return say('received-after-anchor', anchored.grounds, says);
+  const earlier = anchored.find(({ at, chain }) => ms > parseTime(at) + toleranceOf(chain));
+  if (earlier !== undefined) {
+    const says = `The entry cannot have been received at ${receivedAt}: it was anchored before that, at ${earlier.at}.`;
+    return say('received-after-anchor', earlier.grounds, says);
   }
   if (now !== undefined && ms > now + CLOCK_TOLERANCE_MS) {
     const says = `The entry cannot have been received at ${receivedAt}: by the clock here that lies in the future.`;
     return say('received-in-future', 'none', says);
   }
   return say('operators-word', 'none', `That the entry was received at ${receivedAt} is the operator's word alone.`);
+}
+
+function toleranceOf(chain: string): number {
+  return chain.startsWith('bip122:') ? BITCOIN_TOLERANCE_MS : CLOCK_TOLERANCE_MS;
 }

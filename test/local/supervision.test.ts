@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -84,6 +84,7 @@ describe('whatever ends local mode leaves no process behind, and the next start 
     ['SIGKILL to the keeper', direct, ({ processes }) => kill(processes, /keeper-process/)],
     ['SIGKILL to PostgreSQL', direct, ({ processes }) => kill(processes, /postgres -D/)],
     ['SIGKILL to the chain', direct, ({ processes }) => kill(processes, /chain-process/)],
+    ['SIGKILL to the Bitcoin node', direct, ({ processes }) => kill(processes, /bitcoin-process/)],
     // Linux tells PostgreSQL itself of the keeper's end. Elsewhere it is left to the next start, which stops it.
     ...(process.platform === 'linux' ? [bothAtOnce] : []),
     ['SIGKILL to npm', () => start('npm', ['start']), ({ child }) => void child.kill('SIGKILL')],
@@ -106,7 +107,7 @@ describe('whatever ends local mode leaves no process behind, and the next start 
     const running = await begin();
     rows += 1;
     expect(await addRow(running), running.output()).toBe(rows);
-    for (const part of [/start\.(mjs|ts)/, /keeper-process/, /postgres -D/, /chain-process/]) {
+    for (const part of [/start\.(mjs|ts)/, /keeper-process/, /postgres -D/, /chain-process/, /bitcoin-process/]) {
       member(running.processes, part);
     }
     end(running);
@@ -124,8 +125,24 @@ describe('whatever ends local mode leaves no process behind, and the next start 
     expect(readEndpoints(dataDir)).toBeNull();
   });
 
+  it('goes without Bitcoin where its node cannot start', async () => {
+    const blocks = join(dataDir, 'bitcoin');
+    renameSync(blocks, `${blocks}-aside`);
+    writeFileSync(blocks, 'no folder');
+    const running = await direct();
+    rows += 1;
+    expect(await addRow(running)).toBe(rows);
+    expect(running.endpoints).toMatchObject({ bitcoinRpcUrl: null, bitcoinChain: null, calendarUrl: null });
+    expect(running.output()).toContain('Going on without Bitcoin');
+    running.child.kill('SIGTERM');
+    expect(await running.exit, running.output()).toBe(0);
+    rmSync(blocks);
+    renameSync(`${blocks}-aside`, blocks);
+  });
+
   it('goes on when the shell that put it in the background ends', async () => {
-    const running = await start('sh', ['-c', `"${process.execPath}" scripts/local/start.mjs & sleep 3`]);
+    const started = `while ! [ -e "$DATA_DIR/endpoints.json" ]; do sleep 0.2; done; sleep 1`;
+    const running = await start('sh', ['-c', `"${process.execPath}" scripts/local/start.mjs & ${started}`]);
     expect(await running.exit).toBe(0);
     const launched = running.processes.slice(1).filter((facts) => facts.command[0] !== 'sleep');
     await sleep(1_500);

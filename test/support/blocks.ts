@@ -126,13 +126,19 @@ export function anchorIn(block: SealedBlock, index: number, options: { logIndex?
 }
 
 /** An anchor of the root among `count` transactions of mixed types, of which the one at `index` is of type 2. */
-export function anchorAmong(root: Uint8Array, count = 6, index = 2): IncludedEvmAnchor {
+export function anchorAmong(
+  root: Uint8Array,
+  count = 6,
+  index = 2,
+  block: Parameters<typeof sealBlock>[2] = {},
+): IncludedEvmAnchor {
   const types = Array.from({ length: count }, (_, i) => (i === index ? 2 : i % 5));
   const roots = types.map((_, i) => (i === index ? root : seeded(`root ${i}`)));
   return anchorIn(
     sealBlock(
       types.map((type, i) => transactionOf(roots[i] ?? root, { type })),
       types.map((type, i) => outcomeOf(roots[i] ?? root, { type })),
+      block,
     ),
     index,
   );

@@ -26,6 +26,7 @@ export const CALLS: readonly Call[] = [
   { method: 'GET', path: '/v1/logs/mine/entries/0/payload', needs: 'read' },
   { method: 'GET', path: '/v1/logs/mine/entries/0/receipt', needs: 'read' },
   { method: 'GET', path: '/v1/logs/mine/entries/0/receipt.path', needs: 'read' },
+  { method: 'GET', path: '/v1/logs/mine/entries/0/receipt.tlog-proof', needs: 'read' },
   { method: 'GET', path: `/v1/entries?digest=${DIGEST}`, needs: 'read' },
   { method: 'GET', path: '/v1/rounds', needs: 'read', everyLog: true },
   { method: 'GET', path: '/v1/rounds/1', needs: 'read', everyLog: true },
@@ -36,6 +37,9 @@ export const CALLS: readonly Call[] = [
   { method: 'GET', path: '/logs/mine/tile/entries/000.p/1', needs: 'nothing' },
   // Not entry 0: that one is read and has a receipt above.
   { method: 'DELETE', path: '/v1/logs/mine/entries/1/payload', needs: 'admin' },
+  { method: 'POST', path: '/v1/webhooks', needs: 'admin', everyLog: true, body: { url: 'https://hooks.example.org/' } },
+  { method: 'GET', path: '/v1/webhooks', needs: 'admin', everyLog: true },
+  { method: 'GET', path: '/metrics', needs: 'admin', everyLog: true },
   { method: 'GET', path: '/healthz', needs: 'nothing' },
   { method: 'GET', path: '/readyz', needs: 'nothing' },
 ];

@@ -12,7 +12,7 @@ import { eraseEntry } from '../../src/log/erase.ts';
 import type { Log } from '../../src/log/log.ts';
 import { recordedTransaction } from '../../src/log/system.ts';
 import { SENDER_KEY, silent } from './anchoring.ts';
-import { draft, drafts, type Instance } from './instance.ts';
+import { type Clock, draft, drafts, type Instance } from './instance.ts';
 import { createDatabase, dropDatabase, type TestDatabase } from './postgres.ts';
 
 /** A copy of a database that nobody is connected to. */
@@ -89,7 +89,10 @@ export async function writeEnd(instance: Instance, closed: () => Promise<void>):
 }
 
 /** Anchors every round that is not, by the service's own account. */
-export async function anchorAll(instance: Instance, rpcUrl: string): Promise<void> {
+export async function anchorAll(
+  instance: Pick<Instance, 'database' | 'registry' | 'sequencing'> & { readonly clock: Pick<Clock, 'now'> },
+  rpcUrl: string,
+): Promise<void> {
   const { database, registry, sequencing, clock } = instance;
   const target = new EvmTarget({
     name: 'local',

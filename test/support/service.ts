@@ -129,7 +129,7 @@ async function send(url: string, method: string, path: string, options: SendOpti
   const bytes = Buffer.from(await response.arrayBuffer());
   const text = bytes.toString();
   const parsed: unknown =
-    /json/.test(response.headers.get('content-type') ?? '') && text !== '' ? JSON.parse(text) : null;
+    /[/+]json/.test(response.headers.get('content-type') ?? '') && text !== '' ? JSON.parse(text) : null;
   const problem = response.headers.get('content-type')?.startsWith('application/problem+json') ?? false;
   return {
     status: response.status,

@@ -12,6 +12,8 @@ import { CODES } from '../../src/verify/codes.ts';
 import { type EvmSource, exitCode, type Trust, type Verdict, verifyReceipt } from '../../src/verify/verify.ts';
 import { anchorAmong, anchorIn, outcomeOf, sealBlock, transactionOf } from '../support/blocks.ts';
 import { EPOCH, MemoryChain, MemoryLog, MemoryRound, provenReceipt, seeded } from '../support/receipts.ts';
+import { OTS_CODES } from './ots-codes.ts';
+import { TLOG_CODES } from './tlog-codes.ts';
 
 const seen = new Map<string, Claim['status']>();
 
@@ -421,11 +423,11 @@ describe('sources', () => {
     expect(verdict).toMatchObject({ result: 'proven', notBefore: null });
   });
 
-  test('OpenTimestamps without a source for Bitcoin', async () => {
+  test('an OpenTimestamps proof that is none', async () => {
     const { log, round } = provenReceipt();
     const anchor = { type: 'opentimestamps', status: 'pending', timestamp: toBase64(seeded('ots')) } as const;
     const verdict = await verify(round.receipt(log, 5, [anchor]));
-    expect([verdict.result, codes(verdict, 'anchor')]).toEqual(['unproven', ['bitcoin-source-missing']]);
+    expect([verdict.result, codes(verdict, 'anchor')]).toEqual(['refuted', ['timestamp-invalid']]);
   });
 });
 
@@ -472,6 +474,7 @@ describe('input that is no receipt', () => {
 });
 
 test('every code has shown itself above with the status it stands for, and its page explains each', () => {
+  for (const code of [...OTS_CODES, ...TLOG_CODES]) seen.set(code, CODES[code]);
   expect([...seen].sort()).toEqual(Object.entries(CODES).sort());
   const page = readFileSync(new URL('../../docs/verdict-codes.md', import.meta.url), 'utf8');
   const rows = [...page.matchAll(/^\| `([a-z-]+)` \| (\w+) \|/gm)].map(([, code, status]) => [code, status]);

@@ -1,0 +1,120 @@
+// Writes docs/configuration.md from the schema that the settings are read with; `--check` only compares.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { formatEther, formatUnits } from 'ethers';
+import type { z } from 'zod';
+import { otsVariables } from '../src/calendars.ts';
+import { environment } from '../src/config.ts';
+import { operationVariables } from '../src/operation.ts';
+import { ownCalendarVariables } from '../src/own-calendar.ts';
+import { evmVariables } from '../src/targets.ts';
+import { witnessVariables } from '../src/witness-settings.ts';
+
+const FILE = new URL('../docs/configuration.md', import.meta.url);
+
+/** What is in none of the groups stands under the first heading. */
+const GROUPS: readonly (readonly [heading: string, variables: object])[] = [
+  ['The service', {}],
+  ['Anchoring to EVM chains', evmVariables],
+  ['Anchoring to Bitcoin (OpenTimestamps)', otsVariables],
+  ['Being a calendar', ownCalendarVariables],
+  ['Witnesses', witnessVariables],
+  ['Operation', operationVariables],
+];
+
+export interface Setting {
+  readonly name: string;
+  readonly required: boolean;
+  /** As it would be written; null: none. */
+  readonly fallback: string | null;
+  readonly form: string;
+  /** Null: the schema does not say. */
+  readonly description: string | null;
+}
+
+type Schema = z.core.$ZodType & Pick<z.ZodType, 'safeParse' | 'description'>;
+
+/** All settings, in the order of the schema. */
+export function settings(): Setting[] {
+  return Object.entries(environment.shape).map(([name, schema]) => {
+    const unset = schema.safeParse(undefined);
+    const form = formOf(name, schema);
+    return {
+      name,
+      required: !unset.success,
+      fallback: unset.success ? written(unset.data, form) : null,
+      form,
+      description: schema.description ?? null,
+    };
+  });
+}
+
+/** What is said of text that nothing would take; where that is taken too, any text is. */
+function formOf(name: string, schema: Schema): string {
+  const message = schema.safeParse('\u0001').error?.issues[0]?.message;
+  if (message === undefined) return name.endsWith('_FILE') ? 'a file' : 'text';
+  // How durations are written stands above the tables.
+  return message.replace(/^not /, '').replace(/^a duration:.*/, 'a duration');
+}
+
+function written(value: unknown, form: string): string | null {
+  if (value === null && form.endsWith(' or off')) return 'off';
+  if (value === undefined || value === null) return null;
+  if (Array.isArray(value)) return value.length === 0 ? null : value.join(',');
+  if (typeof value === 'number' && form === 'a duration') return durationText(value);
+  if (typeof value === 'bigint')
+    return (form.includes('gwei') ? formatUnits(value, 'gwei') : formatEther(value)).replace(/\.0$/, '');
+  return String(value);
+}
+
+function durationText(ms: number): string {
+  if (ms === 0) return '0s';
+  const [unit, size] = (
+    [
+      ['h', 3_600_000],
+      ['m', 60_000],
+      ['s', 1_000],
+    ] as const
+  ).find(([, each]) => ms % each === 0) ?? ['ms', 1];
+  return `${ms / size}${unit}`;
+}
+
+/** The document as the schema has it. */
+export function configurationText(): string {
+  const all = settings();
+  const grouped = new Set(GROUPS.flatMap(([, variables]) => Object.keys(variables)));
+  const sections = GROUPS.map(([heading, variables], i) => {
+    const own = all.filter(({ name }) => (i === 0 ? !grouped.has(name) : Object.hasOwn(variables, name)));
+    return `## ${heading}\n\n| variable | default | form | |\n|---|---|---|---|\n${own.map(row).join('\n')}\n`;
+  });
+  return `# Configuration
+
+\`antequem serve\` takes its settings from environment variables. All faults are reported together, and nothing starts with
+one; a variable that is set to nothing counts as not set. Durations are written \`500ms\`, \`30s\`, \`10m\`, \`24h\`; secrets stand
+in files, white space around them aside. Local mode (\`npm start\`) makes its own settings and heeds \`LOG_LEVEL\` and
+\`REDIS_URL\`. This page is made from the schema: \`node scripts/configuration.ts\`.
+
+${sections.join('\n')}`;
+}
+
+function row({ name, required, fallback, form, description }: Setting): string {
+  const standard = required ? '**required**' : fallback === null ? '' : `\`${fallback}\``;
+  return `| \`${name}\` | ${standard} | ${form.replaceAll('|', '\\|')} | ${(description ?? '').replaceAll('|', '\\|')} |`;
+}
+
+if (import.meta.main) {
+  const bare = settings().filter(({ description }) => description === null);
+  for (const { name } of bare) console.error(`${name} has no description: end its schema with .describe('…')`);
+  const stale = committed() !== configurationText();
+  if (!process.argv.includes('--check')) writeFileSync(FILE, configurationText());
+  else if (stale) console.error('docs/configuration.md is not what the code says: node scripts/configuration.ts');
+  process.exitCode = bare.length > 0 || (stale && process.argv.includes('--check')) ? 1 : 0;
+}
+
+function committed(): string {
+  try {
+    return readFileSync(FILE, 'utf8');
+  } catch {
+    return '';
+  }
+}

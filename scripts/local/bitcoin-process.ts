@@ -1,0 +1,57 @@
+// A regtest node and its calendar in a process of their own: says where they listen as one JSON line, lives as long as
+// its stdin is open. Started by bitcoin.ts; argument: its options as JSON.
+
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { REGTEST, RegtestNode } from './bitcoin-node.ts';
+import { LocalCalendar } from './calendar.ts';
+
+const STOP_LIMIT_MS = 1_000;
+
+// ^C and a closed terminal reach the whole group: the launcher decides, and stops what it started.
+process.on('SIGINT', () => {});
+process.on('SIGHUP', () => {});
+process.on('SIGTERM', end);
+// Whatever ends the parent closes the pipe, a kill included.
+process.stdin.on('end', end).on('error', end).resume();
+
+const Options = z.object({
+  dataDir: z.string(),
+  rpcPort: z.number(),
+  calendarPort: z.number(),
+  interval: z.number(),
+  depth: z.number(),
+});
+
+const { dataDir, rpcPort, calendarPort, interval, depth } = Options.parse(JSON.parse(process.argv[2] ?? ''));
+const node = await RegtestNode.open({ dataDir, port: rpcPort, password: keptPassword() });
+const calendar = await LocalCalendar.open({
+  node,
+  book: join(dataDir, 'calendar.jsonl'),
+  port: calendarPort,
+  interval,
+  depth,
+  random: (length) => new Uint8Array(randomBytes(length)),
+  now: Date.now,
+});
+process.stdout.write(`${JSON.stringify({ rpcUrl: node.rpcUrl, chain: REGTEST, calendarUrl: calendar.url })}\n`);
+
+/** Nothing is lost without it, but the blocks are read faster next time. */
+function end(): void {
+  setTimeout(() => process.exit(0), STOP_LIMIT_MS);
+  const closing = async (): Promise<void> => {
+    await calendar.close();
+    await node.close();
+  };
+  closing().finally(() => process.exit(0));
+}
+
+/** The same for ever, so that URLs stay what they were, and out of reach of other users of the machine. */
+function keptPassword(): string {
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const file = join(dataDir, 'rpc-password');
+  if (!existsSync(file)) writeFileSync(file, randomBytes(8).toString('hex'), { mode: 0o600 });
+  return readFileSync(file, 'utf8');
+}

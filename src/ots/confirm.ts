@@ -1,0 +1,183 @@
+// Looking up in Bitcoin what calendars say of it. Included is provisional, confirmed is deep enough, and both are looked at
+// again until the block is buried so deep that no reorganisation was ever known to reach it.
+
+import { parseHeader } from '../core/bitcoin-header.ts';
+import type { HeaderSource } from '../core/bitcoin-source.ts';
+import { equalBytes, fromHex } from '../core/bytes.ts';
+import { AntequemError } from '../core/errors.ts';
+import type { Database, Transaction } from '../store/database.ts';
+import { transaction } from '../store/database.ts';
+import { lockRounds, type Rules, settle } from './standing.ts';
+
+export interface Confirmation {
+  readonly target: string;
+  /** Null: of all rounds what is confirmed and not buried. */
+  readonly rounds: readonly number[] | null;
+  readonly rules: Rules & {
+    /** Blocks, the one with the anchor included, from which on it is confirmed. */
+    readonly confirmations: number;
+    /** And from which on nobody looks any more. */
+    readonly burial: number;
+  };
+  readonly now: () => number;
+}
+
+export const NO_SOURCE =
+  'no source of Bitcoin headers is configured (BITCOIN_RPC_URL, BITCOIN_ESPLORA_URL): the proof is stored and not confirmed';
+
+interface Row {
+  request: number;
+  round: number;
+  height: number;
+  merkle_root: Uint8Array;
+  state: 'unseen' | 'included' | 'confirmed' | 'contradicted';
+  block_hash: Uint8Array | null;
+}
+
+type Sighting = Row &
+  (
+    | { readonly seen: 'there'; readonly header: Uint8Array; readonly hash: Uint8Array; readonly depth: number }
+    | { readonly seen: 'other'; readonly hash: string }
+    | { readonly seen: 'nothing' }
+    | { readonly seen: 'unknown'; readonly problem: string }
+  );
+
+const AT_ONCE = 1_000;
+
+/**
+ * Looks up all that is due.
+ * @returns why it could not; null where nothing was in the way, undefined where nothing was due
+ */
+export async function confirm(
+  database: Database,
+  source: HeaderSource | null,
+  confirmation: Confirmation,
+): Promise<string | null | undefined> {
+  if (source === null) return NO_SOURCE;
+  const due = await claimDue(database, confirmation);
+  if (due.length === 0) return undefined;
+  const { sightings, failure } = await look(
+    source,
+    due,
+    confirmation.now() + confirmation.rules.pace.lookup / 2,
+    confirmation.now,
+  );
+  const rounds = [...new Set(due.map(({ round }) => round))].sort((a, b) => a - b);
+  const { target, rules, now } = confirmation;
+  await transaction(database, async (tx) => {
+    await lockRounds(tx, target, rounds);
+    await record(tx, sightings, confirmation);
+    await reopen(tx, sightings, now());
+    await settle(tx, target, rounds, rules, now(), failure);
+  });
+  return failure;
+}
+
+async function claimDue(database: Database, { target, rounds, rules, now }: Confirmation): Promise<Row[]> {
+  const { rows } = await database.query<Row>(
+    `UPDATE ots_attestations a SET next_at = $4 FROM ots_requests q
+     WHERE q.id = a.request AND (a.request, a.height, a.merkle_root) IN (
+       SELECT t.request, t.height, t.merkle_root FROM ots_attestations t JOIN ots_requests r ON r.id = t.request
+       WHERE r.target = $1 AND t.next_at <= $3
+         AND CASE WHEN $2::bigint[] IS NULL THEN t.state = 'confirmed' ELSE r.round = ANY ($2) END
+       ORDER BY t.height LIMIT ${AT_ONCE} FOR UPDATE OF t SKIP LOCKED)
+     RETURNING a.request, q.round, a.height, a.merkle_root, a.state, a.block_hash`,
+    [target, rounds, now(), now() + rules.pace.lookup],
+  );
+  return rows;
+}
+
+async function look(
+  source: HeaderSource,
+  rows: readonly Row[],
+  deadline: number,
+  now: () => number,
+): Promise<{ readonly sightings: Sighting[]; readonly failure: string | null }> {
+  const sightings: Sighting[] = [];
+  let failure: string | null = null;
+  // Asked for before the headers: a block that is there afterwards is at least so deep.
+  const tip = await source.height().catch((error: unknown) => {
+    failure = reasonOf(error);
+    return 0;
+  });
+  for (const [height, group] of Map.groupBy(rows, (row) => row.height)) {
+    if (failure === null && now() > deadline) failure = 'there was no time for all of it; it goes on at the next look';
+    const block =
+      failure === null
+        ? await source.header(height).catch((error: unknown) => {
+            failure = reasonOf(error);
+            return null;
+          })
+        : null;
+    for (const row of group) {
+      if (failure !== null) sightings.push({ ...row, seen: 'unknown', problem: failure });
+      else if (block === null) sightings.push({ ...row, seen: 'nothing' });
+      else if (equalBytes(parseHeader(block.header).merkleRoot, row.merkle_root)) {
+        const depth = tip - height + 1;
+        sightings.push({ ...row, seen: 'there', header: block.header, hash: fromHex(block.hash), depth });
+      } else sightings.push({ ...row, seen: 'other', hash: block.hash });
+    }
+  }
+  return { sightings, failure };
+}
+
+/** Only what sources throw is theirs. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AntequemError) return error.message;
+  throw error;
+}
+
+async function record(
+  tx: Transaction,
+  sightings: readonly Sighting[],
+  { rules: { pace, confirmations, burial }, now }: Confirmation,
+): Promise<void> {
+  for (const sighting of sightings) {
+    const key = [sighting.request, sighting.height, sighting.merkle_root];
+    if (sighting.seen === 'there') {
+      const { header, hash, depth } = sighting;
+      const was =
+        sighting.state === 'confirmed' && sighting.block_hash !== null && equalBytes(sighting.block_hash, hash);
+      const state = depth >= burial ? 'buried' : depth >= confirmations || was ? 'confirmed' : 'included';
+      const next = state === 'buried' ? null : now() + (state === 'confirmed' ? pace.watch : pace.confirm);
+      await tx.query(
+        `UPDATE ots_attestations SET state = $4, header = $5, block_hash = $6, next_at = $7, problem = NULL
+         WHERE request = $1 AND height = $2 AND merkle_root = $3 AND state <> 'buried'`,
+        [...key, state, Buffer.from(header), Buffer.from(hash), next],
+      );
+    } else if (sighting.seen === 'other') {
+      await tx.query(
+        `UPDATE ots_attestations SET state = 'contradicted', header = NULL, block_hash = NULL, next_at = $4, problem = $5
+         WHERE request = $1 AND height = $2 AND merkle_root = $3 AND state <> 'buried'`,
+        [...key, now() + pace.watch, `block ${sighting.height} is ${sighting.hash}, which has another merkle root`],
+      );
+    } else {
+      // That a source has no such block, or says nothing, takes back nothing that was seen.
+      const problem = sighting.seen === 'unknown' ? sighting.problem : `there is no block ${sighting.height} yet`;
+      await tx.query(
+        `UPDATE ots_attestations SET next_at = $4, problem = $5
+         WHERE request = $1 AND height = $2 AND merkle_root = $3 AND state <> 'buried'`,
+        [...key, now() + pace.confirm, problem],
+      );
+    }
+  }
+}
+
+/** Who led to a block that is not there any more is asked again; who is right after all, is not. */
+async function reopen(tx: Transaction, sightings: readonly Sighting[], now: number): Promise<void> {
+  const changed = (from: (state: Row['state']) => boolean, seen: Sighting['seen']): number[] => [
+    ...new Set(sightings.filter((each) => each.seen === seen && from(each.state)).map(({ request }) => request)),
+  ];
+  await tx.query(
+    `UPDATE ots_requests q SET answered_at = NULL, next_at = $2, attempts = 0,
+       problem = calendar || ' names blocks of Bitcoin that do not have the merkle root it says'
+     WHERE id = ANY ($1::bigint[]) AND answered_at IS NOT NULL
+       AND NOT EXISTS (SELECT FROM ots_attestations t WHERE t.request = q.id AND t.state <> 'contradicted')`,
+    [changed((state) => state !== 'contradicted', 'other'), now],
+  );
+  await tx.query(
+    `UPDATE ots_requests SET answered_at = $2, next_at = NULL, problem = NULL, attempts = 0
+     WHERE id = ANY ($1::bigint[]) AND answered_at IS NULL`,
+    [changed((state) => state === 'contradicted', 'there'), now],
+  );
+}

@@ -1,0 +1,113 @@
+// The rows of what calendars are asked for. Whoever asks claims the row first, so that nobody else does; when he dies
+// his claim runs out.
+
+import type { Database, Queryable } from '../store/database.ts';
+
+export interface Request {
+  readonly id: number;
+  readonly round: number;
+  readonly kind: 'submit' | 'upgrade';
+  /** Its URL. */
+  readonly calendar: string;
+  /** The round's root, or the message the calendar will know more of. */
+  readonly message: Uint8Array;
+  /** This one included, since its answer last did something for us. */
+  readonly attempts: number;
+}
+
+/** What a problem may have to say. */
+const MAX_PROBLEM = 1_000;
+
+/** Has every calendar asked for the roots of those rounds for which not enough have answered. */
+export async function openSubmissions(
+  database: Queryable,
+  target: string,
+  rounds: readonly number[],
+  calendars: readonly string[],
+  now: number,
+): Promise<void> {
+  await database.query(
+    `INSERT INTO ots_requests (target, round, kind, calendar, message, created_at, next_at)
+     SELECT a.target, a.round, 'submit', c.calendar, r.root, $4, $4
+     FROM anchors a JOIN rounds r ON r.number = a.round CROSS JOIN unnest($3::text[]) AS c (calendar)
+     WHERE a.target = $1 AND a.round = ANY ($2::bigint[]) AND a.status = 'pending'
+       AND NOT EXISTS (SELECT FROM ots_requests q WHERE q.target = a.target AND q.round = a.round
+                       AND q.kind = 'submit' AND q.calendar = c.calendar)
+     ON CONFLICT DO NOTHING`,
+    [target, rounds, calendars, now],
+  );
+}
+
+export interface Claim {
+  readonly target: string;
+  readonly rounds: readonly number[];
+  readonly calendar: string;
+  readonly most: number;
+  /** What was due then is claimed. */
+  readonly dueAt: number;
+  readonly now: number;
+  /** Milliseconds after which whoever claimed is taken for dead. */
+  readonly lease: number;
+}
+
+/** Requests to a calendar that are due, which from now on are the caller's to make. */
+export async function claimRequests(database: Queryable, claim: Claim): Promise<Request[]> {
+  const { target, rounds, calendar, most, dueAt, now, lease } = claim;
+  const { rows } = await database.query<Request>(
+    `UPDATE ots_requests SET tried_at = $4, next_at = $5, attempts = attempts + 1
+     WHERE id IN (SELECT id FROM ots_requests
+                  WHERE target = $1 AND round = ANY ($2::bigint[]) AND calendar = $3 AND next_at <= $7
+                  ORDER BY kind, round LIMIT $6 FOR UPDATE SKIP LOCKED)
+     RETURNING id, round, kind, calendar, message, attempts`,
+    [target, rounds, calendar, now, now + lease, most, dueAt],
+  );
+  return rows.map((row) => ({ ...row, message: new Uint8Array(row.message) }));
+}
+
+/** What came of a request that is to be made again. @param problem null: nothing is wrong, it is too early */
+export async function postpone(
+  database: Queryable,
+  { id }: Request,
+  { until, problem }: { readonly until: number; readonly problem: string | null },
+): Promise<void> {
+  await database.query('UPDATE ots_requests SET next_at = $2, problem = $3 WHERE id = $1 AND answered_at IS NULL', [
+    id,
+    until,
+    problem?.slice(0, MAX_PROBLEM) ?? null,
+  ]);
+}
+
+/** Has requests that are due wait with a calendar that fails for others. */
+export async function waitFor(
+  database: Queryable,
+  target: string,
+  { calendar, until, problem }: { readonly calendar: string; readonly until: number; readonly problem: string },
+): Promise<void> {
+  await database.query(
+    `UPDATE ots_requests SET next_at = $3, problem = coalesce(problem, $4)
+     WHERE id IN (SELECT id FROM ots_requests WHERE target = $1 AND calendar = $2 AND next_at < $3
+                  ORDER BY id FOR UPDATE SKIP LOCKED)`,
+    [target, calendar, until, problem.slice(0, MAX_PROBLEM)],
+  );
+}
+
+/** Has those asked that were configured since, and nobody that is not. */
+export async function reviewCalendars(
+  database: Database,
+  target: string,
+  calendars: readonly string[],
+  now: number,
+): Promise<void> {
+  await database.query(
+    `UPDATE ots_requests SET next_at = NULL, problem = $3
+     WHERE target = $1 AND answered_at IS NULL AND next_at IS NOT NULL AND calendar <> ALL ($2::text[])`,
+    [target, calendars, NOT_CONFIGURED],
+  );
+  await database.query(
+    `UPDATE ots_requests SET next_at = $3, problem = NULL
+     WHERE target = $1 AND answered_at IS NULL AND next_at IS NULL AND calendar = ANY ($2::text[])`,
+    [target, calendars, now],
+  );
+}
+
+export const NOT_CONFIGURED = 'not configured (OTS_CALENDARS), so it is not asked';

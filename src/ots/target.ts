@@ -1,0 +1,176 @@
+// Calendars, and the Bitcoin chain they lead to: takes rounds from pending to finalized.
+
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { HeaderSource } from '../core/bitcoin-source.ts';
+import { fromHex } from '../core/bytes.ts';
+import { AntequemError } from '../core/errors.ts';
+import type { Beacon } from '../core/round.ts';
+import type { Database } from '../store/database.ts';
+import { transaction } from '../store/database.ts';
+import { Asking } from './asking.ts';
+import { type CalendarClient, calendarClient } from './calendar-client.ts';
+import { confirm, NO_SOURCE } from './confirm.ts';
+import { type Pace, QUICK, UNHURRIED } from './pace.ts';
+import { openSubmissions, reviewCalendars } from './requests.ts';
+import { settle } from './standing.ts';
+import { dueRounds, nextLooks, registerOts } from './state.ts';
+
+export interface OtsTargetOptions {
+  readonly name: string;
+  /** CAIP-2 of the Bitcoin chain that counts. */
+  readonly chain: string;
+  /** Nobody else is ever contacted. URLs without a slash at the end. */
+  readonly calendars: readonly {
+    readonly url: string;
+    /** Whom its answers may name beside itself. */
+    readonly uris: readonly string[];
+  }[];
+  /** Calendars that must have answered for a round to count as submitted. */
+  readonly minCalendars: number;
+  /** Of that chain; null: nobody can be asked, and nothing is confirmed. */
+  readonly source: HeaderSource | null;
+  /** Blocks, the one with the anchor included, from which on it is confirmed. Default 6. */
+  readonly confirmations?: number;
+  /** And from which on it is not looked at any more. Default 100. */
+  readonly burial?: number;
+  /** Whether all this is of a development machine. */
+  readonly ephemeral: boolean;
+  /** Default: 1 where ephemeral, else the round after the newest when the target is first seen. */
+  readonly firstRound?: number;
+  /** Default: Bitcoin's, or a quick one where ephemeral. */
+  readonly pace?: Pace;
+  /** Default: over HTTP. */
+  readonly client?: CalendarClient;
+  readonly database: Database;
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
+  readonly logger: Logger;
+}
+
+const BEACON_LIMIT_MS = 2_000;
+
+export class OtsTarget {
+  readonly name: string;
+  /** CAIP-2. */
+  readonly chain: string;
+  readonly #options: OtsTargetOptions;
+  readonly #pace: Pace;
+  readonly #client: CalendarClient;
+  readonly #asking: Asking;
+  readonly #contacts: readonly string[];
+  readonly #rules: { minCalendars: number; pace: Pace; confirmations: number; burial: number };
+  /** What was last wrong with the source of headers, so that it is told once. */
+  #complaint: string | null = null;
+
+  /** @throws AntequemError `bitcoin-chain` where the source is one of another chain */
+  constructor(options: OtsTargetOptions) {
+    const { name, chain, calendars, minCalendars, source, ephemeral, database, now, logger } = options;
+    if (source !== null && source.chain !== chain) {
+      throw new AntequemError('bitcoin-chain', `${source.describe()} is for ${source.chain}, not for ${chain}`);
+    }
+    this.name = name;
+    this.chain = chain;
+    this.#options = options;
+    this.#pace = options.pace ?? (ephemeral ? QUICK : UNHURRIED);
+    this.#client = options.client ?? calendarClient({ timeout: this.#pace.timeout });
+    this.#contacts = [...new Set(calendars.flatMap(({ url, uris }) => [url, ...uris]))];
+    const { confirmations = 6, burial = 100 } = options;
+    this.#rules = { minCalendars, pace: this.#pace, confirmations, burial: Math.max(burial, confirmations) };
+    this.#asking = new Asking({
+      target: name,
+      client: this.#client,
+      addresses: addressesOf(options),
+      database,
+      storing: { target: name, calendars: this.#contacts, rules: this.#rules },
+      pace: this.#pace,
+      now,
+      logger,
+    });
+  }
+
+  /** Makes the target known to the database, and what it may ask. @throws AntequemError `target-differs` */
+  async register(): Promise<void> {
+    const { database, ephemeral, firstRound, now } = this.#options;
+    const { name, chain } = this;
+    await registerOts(
+      database,
+      { name, chain, ephemeral },
+      { firstRound: firstRound ?? (ephemeral ? 1 : null), now: now() },
+    );
+    await reviewCalendars(database, name, this.#contacts, now());
+  }
+
+  /**
+   * Takes these rounds as far as they go now. Tells for each after how many milliseconds to look again, null: only its
+   * block is watched, by `inspect`. Throws only what the database throws.
+   */
+  async advance(rounds: readonly number[]): Promise<Map<number, number | null>> {
+    const { database, calendars, source, now } = this.#options;
+    const urls = calendars.map(({ url }) => url);
+    await openSubmissions(database, this.name, rounds, urls, now());
+    await this.#asking.askAll(rounds);
+    await this.#confirm(rounds);
+    const trouble = source === null ? NO_SOURCE : undefined;
+    await transaction(database, (tx) => settle(tx, this.name, rounds, this.#rules, now(), trouble));
+    return nextLooks(database, this.#due(), rounds);
+  }
+
+  /** Rounds that wait for nothing but being looked at, the oldest first. */
+  unfinished(most: number): Promise<number[]> {
+    return dueRounds(this.#options.database, this.#due(), most);
+  }
+
+  /** Looks whether confirmed blocks are still there. */
+  async inspect(): Promise<void> {
+    if (this.#options.source !== null) await this.#confirm(null);
+  }
+
+  /** The newest block that is deep enough; null where that is not to be had within two seconds. Never throws. */
+  async newestFinalBlock(): Promise<Beacon | null> {
+    const { source } = this.#options;
+    // A round is not held up by who failed a moment ago; looks for confirmations ask whether he still does.
+    if (source === null || this.#complaint !== null) return null;
+    const late = new AbortController();
+    try {
+      const limit = pause(BEACON_LIMIT_MS, null, { signal: late.signal });
+      return await Promise.race([this.#readFinalBlock(source), limit]);
+    } catch {
+      return null;
+    } finally {
+      late.abort();
+    }
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  async #readFinalBlock(source: HeaderSource): Promise<Beacon | null> {
+    const height = (await source.height()) + 1 - this.#rules.confirmations;
+    const block = height < 0 ? null : await source.header(height);
+    return block === null ? null : { chain: this.chain, height, hash: fromHex(block.hash) };
+  }
+
+  async #confirm(rounds: readonly number[] | null): Promise<void> {
+    const { database, source, now, logger } = this.#options;
+    const failure = await confirm(database, source, { target: this.name, rounds, rules: this.#rules, now });
+    if (source === null || failure === undefined) return;
+    if (failure !== null && failure !== this.#complaint) logger.warn({ target: this.name }, failure);
+    this.#complaint = failure;
+  }
+
+  #due() {
+    const { source, now } = this.#options;
+    return { target: this.name, contacts: this.#contacts, headers: source !== null, now: now() };
+  }
+}
+
+/** For each URI the calendars that answer for it: the one of that name in front. */
+function addressesOf({ calendars }: Pick<OtsTargetOptions, 'calendars'>): Map<string, string[]> {
+  const addresses = new Map<string, string[]>();
+  for (const { url, uris } of calendars) {
+    for (const uri of [url, ...uris]) addresses.set(uri, [...new Set([...(addresses.get(uri) ?? [uri]), url])]);
+  }
+  return addresses;
+}

@@ -1,0 +1,199 @@
+// The verifier of receipts. What several of them have in common is looked into once.
+
+import type { HeaderSource } from '../core/bitcoin-source.ts';
+import { FormatError } from '../core/errors.ts';
+import { parseVerifierKey, type Verifier } from '../core/note.ts';
+import { parseReceipt, RECEIPT_FORMAT, type Receipt, type RoundReceipt } from '../core/receipt.ts';
+import type { Claim, Verdict } from '../core/verdict.ts';
+import type { AnchorAnswer } from './anchor-answer.ts';
+import { checkAnchors } from './anchors.ts';
+import { remembering } from './bitcoin-view.ts';
+import { claimOf } from './codes.ts';
+import { checkContent } from './content.ts';
+import { type EvmSources, sortSources } from './evm-chains.ts';
+import { checkNotBefore, type NotBefore } from './not-before.ts';
+import { checkPosition, checkSignature, type Signed } from './position.ts';
+import { checkReceivedAt } from './received-at.ts';
+import { Recent } from './recent.ts';
+import { checkRound } from './round.ts';
+import { sameJson } from './same-json.ts';
+import { TreeMemory } from './tree-memory.ts';
+import type { Trust } from './trust.ts';
+import { verdictOf } from './verdict.ts';
+import { checkWitnesses } from './witnesses.ts';
+
+/** Checkpoints, and trees with their nodes, of which it is remembered what was found. */
+const CHECKPOINTS = 256;
+const TREES = 8;
+/** Rounds of one checkpoint: there is one, but a receipt can claim what it likes. */
+const ROUNDS = 4;
+
+/** What is to be verified. */
+export interface VerifyInput {
+  /** A receipt as JSON, parsed but not yet checked. */
+  readonly receipt: unknown;
+  /** The content the receipt should be about. */
+  readonly payload?: Uint8Array | undefined;
+  /** Its SHA-256 digest, 32 bytes, for those who do not hold the content. */
+  readonly digest?: Uint8Array | undefined;
+}
+
+/**
+ * The verdict on a receipt (design section 1, "What a verdict means"). A receipt that says it is of the format and
+ * breaks it is refuted.
+ * @throws FormatError `receipt-invalid` where the input does not say it is a receipt at all
+ * @throws FormatError `verifier-key` where the trusted key is none
+ */
+export async function verifyReceipt(input: VerifyInput, trust: Trust): Promise<Verdict> {
+  return new ReceiptVerifier(trust).verdict(input);
+}
+
+/** What became of one of many: its verdict, or why it is no receipt at all. */
+export type ReceiptAnswer = { readonly verdict: Verdict } | { readonly error: FormatError };
+
+/**
+ * The verdicts that `verifyReceipt` would come to, one after the other in the order of the inputs, with what receipts
+ * have in common done once: signatures, rounds, anchors, the upper parts of trees. Sources are asked as of one moment.
+ * What is remembered is bounded, however many there are.
+ * @throws FormatError `verifier-key` where the trusted key is none
+ */
+export async function* verifyReceipts(
+  inputs: Iterable<VerifyInput> | AsyncIterable<VerifyInput>,
+  trust: Trust,
+): AsyncGenerator<ReceiptAnswer, void, undefined> {
+  const verifier = new ReceiptVerifier(trust);
+  for await (const input of inputs) {
+    let answer: ReceiptAnswer;
+    try {
+      answer = { verdict: await verifier.verdict(input) };
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      answer = { error };
+    }
+    yield answer;
+  }
+}
+
+/** All that sources have to say of a round. */
+interface Asked {
+  readonly notBefore: NotBefore;
+  readonly answers: readonly AnchorAnswer[];
+}
+
+interface KnownRound {
+  readonly round: RoundReceipt['round'];
+  readonly anchors: RoundReceipt['anchors'];
+  readonly claim: Claim;
+  /** Null until it is asked for. */
+  asked: Promise<Asked> | null;
+}
+
+interface KnownCheckpoint {
+  readonly signed: Signed;
+  /** Of witnesses; null where none are asked for. */
+  readonly witnesses: Claim | null;
+  readonly rounds: KnownRound[];
+}
+
+/** Verifies any number of receipts by one trust. Of each round the sources are asked once. */
+class ReceiptVerifier {
+  readonly #trust: Trust;
+  readonly #key: Verifier | null;
+  readonly #bitcoin: readonly HeaderSource[];
+  readonly #checkpoints = new Recent<KnownCheckpoint>(CHECKPOINTS);
+  readonly #trees = new Recent<TreeMemory>(TREES);
+  #sources: Promise<EvmSources> | null = null;
+
+  /** @throws FormatError `verifier-key` where the trusted key is none */
+  constructor(trust: Trust) {
+    this.#trust = trust;
+    this.#key = trust.key === undefined ? null : parseVerifierKey(trust.key);
+    this.#bitcoin = (trust.bitcoin ?? []).map(remembering);
+  }
+
+  /** @throws FormatError `receipt-invalid` where the input does not say it is a receipt at all */
+  async verdict(input: VerifyInput): Promise<Verdict> {
+    const receipt = readReceipt(input.receipt);
+    if (!('entry' in receipt)) return verdictOf([receipt], [], null);
+
+    const known = this.#known(receipt);
+    const { signed, witnesses } = known;
+    const position = checkPosition(receipt, signed, this.#tree(receipt, signed));
+    const shown = [checkContent(receipt, input), position, signed.claim, ...(witnesses === null ? [] : [witnesses])];
+    const { now } = this.#trust;
+    if (!('round' in receipt)) {
+      const receivedAt = checkReceivedAt(receipt, { closedAt: null, anchored: [], now });
+      return verdictOf([...shown, checkRound(receipt, null), receivedAt], [], null);
+    }
+    const round = this.#round(receipt, known);
+    if (position.status === 'refuted' || round.claim.status === 'refuted') {
+      const receivedAt = checkReceivedAt(receipt, { closedAt: null, anchored: [], now });
+      return verdictOf([...shown, round.claim, receivedAt, ...notShown(receipt.anchors)], [], null);
+    }
+    round.asked ??= this.#ask(receipt);
+    const { notBefore, answers } = await round.asked;
+    const moments = answers.flatMap(({ moment }) => (moment === null ? [] : [moment]));
+    const anchored = answers.flatMap(({ moment, claim: { grounds } }) =>
+      moment === null ? [] : [{ at: moment.time, chain: moment.chain, grounds }],
+    );
+    const receivedAt = checkReceivedAt(receipt, { closedAt: receipt.round.closedAt, anchored, now });
+    const claims = [...shown, round.claim, ...notBefore.claims, receivedAt, ...answers.map(({ claim }) => claim)];
+    return verdictOf(claims, moments, notBefore.moment);
+  }
+
+  #known({ checkpoint, entry }: Receipt): KnownCheckpoint {
+    return this.#checkpoints.get(`${entry.log}\n${checkpoint}`, () => {
+      const { policy } = this.#trust;
+      const listed = policy?.logs.find(({ key }) => key.name === entry.log)?.key ?? null;
+      const signed = checkSignature(checkpoint, entry.log, this.#key ?? listed);
+      const witnesses = policy === undefined || signed.read === null ? null : checkWitnesses(signed.read.note, policy);
+      return { signed, witnesses, rounds: [] };
+    });
+  }
+
+  #tree({ checkpoint }: Receipt, { read }: Signed): TreeMemory | null {
+    if (read === null) return null;
+    return this.#trees.get(checkpoint, () => new TreeMemory(read.head.size, read.head.root));
+  }
+
+  #round(receipt: RoundReceipt, { signed, rounds }: KnownCheckpoint): KnownRound {
+    const { round, anchors } = receipt;
+    const known = rounds.find((each) => sameJson(each.round, round) && sameJson(each.anchors, anchors));
+    if (known !== undefined) return known;
+    const made = { round, anchors, claim: checkRound(receipt, signed.read?.head ?? null), asked: null };
+    if (rounds.push(made) > ROUNDS) rounds.shift();
+    return made;
+  }
+
+  async #ask(receipt: RoundReceipt): Promise<Asked> {
+    this.#sources ??= sortSources(this.#trust.evm ?? []);
+    const sources = await this.#sources;
+    const notBefore = await checkNotBefore(receipt, sources, this.#bitcoin);
+    const { sameInstance } = notBefore;
+    const context = { sources, bitcoin: this.#bitcoin, sameInstance, trust: this.#trust };
+    return { notBefore, answers: await checkAnchors(receipt, context) };
+  }
+}
+
+function readReceipt(json: unknown): Receipt | Claim {
+  try {
+    return parseReceipt(json);
+  } catch (error) {
+    const named = typeof json === 'object' && json !== null && 'format' in json && json.format === RECEIPT_FORMAT;
+    if (!(error instanceof FormatError) || !named) throw error;
+    const says = `The receipt breaks its format, so it shows nothing: ${error.message}.`.slice(0, 2_000);
+    return claimOf('receipt-invalid', { claim: 'position', grounds: 'bytes', says });
+  }
+}
+
+/** The anchors of a root that the receipt does not lead to: whatever they prove, it is not about this entry. */
+function notShown(anchors: readonly { type: string; chain?: string }[]): Claim[] {
+  return anchors.map(({ chain }) =>
+    claimOf('round-not-shown', {
+      claim: 'anchor',
+      ...(chain === undefined ? {} : { chain }),
+      grounds: 'none',
+      says: 'The anchor was not looked into, since the receipt does not lead from the entry to the root it is of.',
+    }),
+  );
+}

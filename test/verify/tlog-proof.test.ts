@@ -1,0 +1,163 @@
+import { createHash, createPrivateKey, createPublicKey, sign } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { fromBase64, toBase64, utf8 } from '../../src/core/bytes.ts';
+import { cosignatureOf, cosignedText, formatWitnessKey } from '../../src/core/cosignature.ts';
+import { formatSignature, parseNote } from '../../src/core/note.ts';
+import { type Policy, parsePolicy } from '../../src/core/policy.ts';
+import { formatTlogProof, receiptTlogProof } from '../../src/core/tlog-proof.ts';
+import { verdictSchema } from '../../src/core/verdict.ts';
+import { CODES } from '../../src/verify/codes.ts';
+import { verifyTlogProof } from '../../src/verify/tlog-proof.ts';
+import type { Trust } from '../../src/verify/trust.ts';
+import { MemoryLog, provenReceipt } from '../support/receipts.ts';
+import { TLOG_CODES } from './tlog-codes.ts';
+
+const { receipt, log, payload } = provenReceipt();
+const TIME = 1_782_900_000;
+
+/** A witness's key pair, by Node's own Ed25519. */
+function witness(name: string) {
+  const seed = createHash('sha256').update(name).digest();
+  const pkcs8 = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
+  const secret = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
+  const publicKey = new Uint8Array(createPublicKey(secret).export({ format: 'der', type: 'spki' }).subarray(-32));
+  const cosign = (note: string): string => {
+    const message = cosignedText(parseNote(note).text, TIME);
+    return formatSignature(
+      cosignatureOf({ name, publicKey }, TIME, new Uint8Array(sign(null, Buffer.from(message), secret))),
+    );
+  };
+  return { vkey: formatWitnessKey(name, publicKey), cosign };
+}
+
+const [north, east, west] = [witness('north.example'), witness('east.example'), witness('west.example')];
+const policy = (quorum: string, logs: readonly string[] = []): Policy =>
+  parsePolicy(
+    utf8(
+      [
+        ...logs.map((vkey) => `log ${vkey}`),
+        `witness north ${north.vkey}`,
+        `witness east ${east.vkey}`,
+        `witness west ${west.vkey}`,
+        'group two 2 north east west',
+        `quorum ${quorum}`,
+        '',
+      ].join('\n'),
+    ),
+  );
+
+const cosigned = [north, west].reduce((note, { cosign }) => `${note}${cosign(receipt.checkpoint)}`, receipt.checkpoint);
+const proof = formatTlogProof(receiptTlogProof({ ...receipt, checkpoint: cosigned }));
+const seen = new Set<string>();
+
+function claims(
+  trust: Trust,
+  text = proof,
+  content: { payload?: Uint8Array; digest?: Uint8Array } = { payload },
+): string[] {
+  const verdict = verdictSchema.parse(verifyTlogProof({ proof: text, ...content }, trust));
+  expect(verdict.existedBefore).toBeNull();
+  const refuted = verdict.claims.some(({ status }) => status === 'refuted');
+  expect(verdict.result).toBe(refuted ? 'refuted' : 'unproven');
+  for (const { code } of verdict.claims) seen.add(code);
+  return verdict.claims.map(({ code }) => code);
+}
+
+const GOOD = ['content-matches', 'position-by-key', 'signature-holds', 'witnesses-enough', 'operators-word'];
+
+describe('a proof that holds', () => {
+  test('by the key of the log and a policy', () => {
+    expect(claims({ key: log.verifierKey, policy: policy('two') })).toEqual(GOOD);
+    expect(claims({ policy: policy('two', [log.verifierKey]) })).toEqual(GOOD);
+    const digest = new Uint8Array(createHash('sha256').update(payload).digest());
+    expect(claims({ policy: policy('two', [log.verifierKey]) }, proof, { digest })).toEqual(GOOD);
+  });
+
+  test('says what it says without any trust, and without the content', () => {
+    expect(claims({}, proof, {})).toEqual([
+      'content-not-given',
+      'position-by-bytes',
+      'key-not-given',
+      'operators-word',
+    ]);
+  });
+
+  test('names who cosigned', () => {
+    const { claims } = verifyTlogProof({ proof, payload }, { policy: policy('east', [log.verifierKey]) });
+    expect(claims[3]).toMatchObject({
+      status: 'unverified',
+      says: 'Of the 3 witnesses of the given policy these cosigned the checkpoint: north, west; it asks for more.',
+    });
+    expect(claims[4]).toMatchObject({ claim: 'received-at', status: 'unverified', time: receipt.entry.receivedAt });
+    seen.add('witnesses-too-few');
+  });
+
+  test('of an unblinded log', () => {
+    const bare = new MemoryLog('bare');
+    for (const text of ['one', 'two']) bare.append(text, { nonce: new Uint8Array(0) });
+    const text = formatTlogProof(receiptTlogProof(bare.receipt(1)));
+    expect(claims({ key: bare.verifierKey }, text, { payload: utf8('two') })).toEqual([
+      'content-matches',
+      'position-by-key',
+      'signature-holds',
+      'operators-word',
+    ]);
+  });
+});
+
+describe('what does not hold', () => {
+  const trust = { key: log.verifierKey, policy: policy('two') };
+  const [, extra = '', index = '', first = ''] = proof.split('\n');
+  const flipped = (text: string, at: number): string => {
+    const bytes = fromBase64(text);
+    return toBase64(bytes.map((byte, i) => (i === at ? byte ^ 1 : byte)));
+  };
+  const withExtra = (at: number): string => proof.replace(extra, `extra ${flipped(extra.slice(6), at)}`);
+  const altered = (name: string): string => {
+    const line = new RegExp(`(— ${name} )(\\S+)`).exec(proof);
+    return proof.replace(line?.[0] ?? '', `${line?.[1]}${flipped(line?.[2] ?? '', 40)}`);
+  };
+  test.each<[string, string, string[]]>([
+    ['a payload of another entry', proof, ['content-differs', 'position-by-key']],
+    ['the version', withExtra(0), ['tlog-proof-invalid']],
+    ['the time', withExtra(8), ['content-matches', 'position-broken']],
+    ['the entry before', withExtra(20), ['content-matches', 'position-broken']],
+    ['the commitment', withExtra(72), ['content-differs', 'position-broken']],
+    ['the nonce', withExtra(80), ['content-differs', 'position-by-key']],
+    ['no extra data', proof.replace(`${extra}\n`, ''), ['tlog-proof-invalid']],
+    ['the index', proof.replace(index, 'index 4'), ['content-matches', 'position-broken']],
+    ['a hash', proof.replace(first, flipped(first, 0)), ['content-matches', 'position-broken']],
+    ['a hash too few', proof.replace(`${first}\n`, ''), ['content-matches', 'position-broken']],
+    ['the size', proof.replace('\n13\n', '\n30\n'), ['content-matches', 'position-broken', 'signature-broken']],
+    ['the signature of the log', altered(log.origin), ['content-matches', 'position-by-bytes', 'signature-broken']],
+    [
+      'the signature of a witness',
+      altered('west.example'),
+      ['content-matches', 'position-by-key', 'signature-holds', 'witness-signature-broken'],
+    ],
+  ])('%s', (what, text, codes) => {
+    if (!what.startsWith('a payload')) expect(text).not.toBe(proof);
+    const content = what.startsWith('a payload') ? { payload: utf8('another') } : { payload };
+    expect(claims(trust, text, content).slice(0, codes.length)).toEqual(codes);
+  });
+
+  test('the key of another log, and none that signed', () => {
+    expect(claims({ key: new MemoryLog('other').verifierKey })).toContain('key-of-another-log');
+    const stranger = new MemoryLog('payments', { secret: new Uint8Array(32).fill(3) });
+    expect(claims({ key: stranger.verifierKey })).toContain('signature-absent');
+    // Of several keys of the log one is enough, as after a change of keys.
+    expect(claims({ policy: policy('none', [stranger.verifierKey, log.verifierKey]) })).toContain('signature-holds');
+  });
+
+  test('what does not say it is a tlog-proof is an error', () => {
+    for (const text of ['', '{}', proof.slice(1)]) {
+      expect(() => verifyTlogProof({ proof: text }, {})).toThrow(
+        expect.objectContaining({ code: 'tlog-proof-invalid' }),
+      );
+    }
+  });
+});
+
+test('every code of its own has shown itself', () => {
+  expect(TLOG_CODES.filter((code) => !seen.has(code) || CODES[code] === undefined)).toEqual([]);
+});
