@@ -1,0 +1,76 @@
+// What webhooks tell: the events, as the database keeps them and as receivers get them.
+
+import { z } from 'zod';
+import { formatTime } from '../core/time.ts';
+
+/** Milliseconds where it is kept, text where it is told. */
+const time = z.int().nonnegative().transform(formatTime);
+const anchor = z.object({
+  type: z.enum(['evm', 'opentimestamps']),
+  round: z.int().positive(),
+  root: z.string(),
+  target: z.string(),
+  /** CAIP-2. */
+  chain: z.string(),
+  /** Null for OpenTimestamps, whose transactions are the calendars'. */
+  contract: z.string().nullable(),
+  transaction: z.string().nullable(),
+  block: z.object({ number: z.int().nonnegative(), hash: z.string(), time }),
+});
+
+/** By type, the `data` of an event. */
+const DATA = {
+  'round.closed': z.object({
+    number: z.int().positive(),
+    closedAt: time,
+    root: z.string(),
+    previousRoot: z.string(),
+    /** Leaves, the link included. */
+    size: z.int().positive(),
+  }),
+  'anchor.included': anchor,
+  'anchor.finalized': anchor,
+  'anchor.reorganised': anchor,
+  'anchor.stopped': z.object({ target: z.string(), chain: z.string(), code: z.string(), reason: z.string() }),
+} as const;
+
+export type EventType = keyof typeof DATA;
+
+export const EVENT_TYPES = [
+  'round.closed',
+  'anchor.included',
+  'anchor.finalized',
+  'anchor.reorganised',
+  'anchor.stopped',
+] as const satisfies readonly EventType[];
+
+/** What can become of telling one. */
+export const DELIVERY_STATUSES = ['pending', 'delivered', 'dead'] as const;
+export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
+
+export function isEventType(text: string): text is EventType {
+  return Object.hasOwn(DATA, text);
+}
+
+/** An event as it is kept. */
+export interface StoredEvent {
+  /** UUID. */
+  readonly message: string;
+  readonly type: string;
+  /** Milliseconds since the Unix epoch. */
+  readonly at: number;
+  readonly data: unknown;
+}
+
+/** What receivers know an event by: the same at every attempt and in every replay. */
+export function messageId({ message }: Pick<StoredEvent, 'message'>): string {
+  return `msg_${message.replaceAll('-', '')}`;
+}
+
+/**
+ * The body that is signed and sent: type, timestamp and data (Standard Webhooks, "Payload structure"). The same event
+ * always gives the same text.
+ */
+export function eventBody({ type, at, data }: StoredEvent): string {
+  return JSON.stringify({ type, timestamp: formatTime(at), data: isEventType(type) ? DATA[type].parse(data) : data });
+}

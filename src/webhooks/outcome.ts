@@ -1,0 +1,148 @@
+// What became of attempts, and what follows from it for the receiver.
+
+import type { Database, Transaction } from '../store/database.ts';
+import { transaction } from '../store/database.ts';
+import type { Reply } from './post.ts';
+import { delayAfter, LIFETIME, pauseAfter } from './schedule.ts';
+
+/** An attempt: what the receiver said, why it said nothing, or that it was broken off here. */
+export type Attempted = { readonly event: number; readonly attempts: number; readonly since: number } & (
+  | { readonly reply: Reply }
+  | { readonly problem: string }
+  | { readonly interrupted: true }
+);
+
+export interface Recorded {
+  /** Whether the receiver was there at all. */
+  readonly reached: boolean;
+  /** Whether it said that it wants nothing more. */
+  readonly gone: boolean;
+  /** Deliveries that were given up. */
+  readonly dead: number;
+}
+
+/** So many failures in a row were an outage: what piled up meanwhile need not wait out its own delays. */
+const OUTAGE = 3;
+const GONE = 410;
+/** The receiver is not there, or asks to be left alone; other answers concern the message. */
+const UNAVAILABLE = new Set([429, 502, 503, 504]);
+
+interface Next {
+  readonly event: number;
+  readonly status: 'pending' | 'delivered' | 'dead';
+  readonly dueAt: number;
+  readonly answered: number | null;
+  readonly problem: string | null;
+  /** Attempts that do not count. */
+  readonly undone: number;
+}
+
+/** Records attempts of a webhook that was claimed for them. One deleted meanwhile is passed over. */
+export async function recordAttempts(
+  database: Database,
+  webhook: string,
+  attempted: readonly Attempted[],
+  { now, random }: { readonly now: number; readonly random: () => number },
+): Promise<Recorded> {
+  const next = attempted.map((attempt) => nextOf(attempt, now, random()));
+  const replies = attempted.flatMap((attempt) => ('reply' in attempt ? [attempt.reply] : []));
+  const reached = replies.some(({ status }) => !UNAVAILABLE.has(status));
+  const failed = !reached && attempted.some((attempt) => !('interrupted' in attempt));
+  const gone = replies.some(({ status }) => status === GONE);
+  await transaction(database, async (tx) => {
+    await tx.query(
+      `UPDATE webhook_deliveries d SET status = n.status, due_at = n.due_at, answered = n.answered, problem = n.problem,
+              attempts = attempts - n.undone, updated_at = $7
+       FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::int[], $6::text[], $8::int[])
+         AS n (event, status, due_at, answered, problem, undone)
+       WHERE d.webhook = $1 AND d.event = n.event AND d.status = 'pending'`,
+      [
+        webhook,
+        next.map(({ event }) => event),
+        next.map(({ status }) => status),
+        next.map(({ dueAt }) => dueAt),
+        next.map(({ answered }) => answered),
+        next.map(({ problem }) => problem),
+        now,
+        next.map(({ undone }) => undone),
+      ],
+    );
+    if (gone) await disable(tx, webhook, now);
+    else if (reached) await welcome(tx, webhook, now);
+    else if (failed) await pause(tx, webhook, { now, asked: Math.max(0, ...replies.map((r) => r.retryAfter ?? 0)) });
+  });
+  return { reached, gone, dead: next.filter(({ status }) => status === 'dead').length };
+}
+
+function nextOf(attempt: Attempted, now: number, random: number): Next {
+  const { event, attempts, since } = attempt;
+  if ('interrupted' in attempt) {
+    return { event, status: 'pending', dueAt: now, answered: null, problem: null, undone: 1 };
+  }
+  const reply = 'reply' in attempt ? attempt.reply : null;
+  const answered = reply?.status ?? null;
+  if (answered !== null && answered >= 200 && answered < 300) {
+    return { event, status: 'delivered', dueAt: now, answered, problem: null, undone: 0 };
+  }
+  const problem = 'problem' in attempt ? attempt.problem : `answered ${answered}${redirects(answered)}`;
+  const delay = answered === GONE ? null : delayAfter(attempts, reply?.retryAfter ?? null, random);
+  const dueAt = now + (delay ?? 0);
+  const status = delay === null || dueAt - since > LIFETIME ? 'dead' : 'pending';
+  return { event, status, dueAt, answered, problem, undone: 0 };
+}
+
+function redirects(status: number | null): string {
+  return status !== null && status >= 300 && status < 400 ? ': redirects are not followed, give the new URL' : '';
+}
+
+async function disable(tx: Transaction, webhook: string, now: number): Promise<void> {
+  await tx.query('UPDATE webhooks SET disabled_at = $2 WHERE id = $1 AND disabled_at IS NULL', [webhook, now]);
+  await tx.query(
+    `UPDATE webhook_deliveries SET status = 'dead', problem = 'the receiver said that it is gone (410)', updated_at = $2
+     WHERE webhook = $1 AND status = 'pending'`,
+    [webhook, now],
+  );
+}
+
+async function welcome(tx: Transaction, webhook: string, now: number): Promise<void> {
+  const { rows } = await tx.query<{ before: number }>(
+    `UPDATE webhooks w SET failures = 0, paused_until = 0
+     FROM (SELECT id, failures AS before FROM webhooks WHERE id = $1 FOR UPDATE) b
+     WHERE w.id = b.id AND b.before > 0 RETURNING b.before`,
+    [webhook],
+  );
+  if ((rows[0]?.before ?? 0) < OUTAGE) return;
+  // Attempts under way are left to those who make them: their claims end by themselves.
+  await tx.query(
+    `UPDATE webhook_deliveries SET due_at = $2
+     WHERE webhook = $1 AND status = 'pending' AND due_at > $2 AND problem IS NOT NULL`,
+    [webhook, now],
+  );
+}
+
+async function pause(
+  tx: Transaction,
+  webhook: string,
+  { now, asked }: { readonly now: number; readonly asked: number },
+): Promise<void> {
+  const { rows } = await tx.query<{ failures: number }>('SELECT failures FROM webhooks WHERE id = $1 FOR UPDATE', [
+    webhook,
+  ]);
+  const failures = (rows[0]?.failures ?? 0) + 1;
+  const until = now + Math.max(pauseAfter(failures), Math.min(asked, pauseAfter(100)));
+  await tx.query('UPDATE webhooks SET failures = $2, paused_until = greatest(paused_until, $3) WHERE id = $1', [
+    webhook,
+    failures,
+    until,
+  ]);
+}
+
+/** Gives up what was to be delivered for too long, tried or not. */
+export async function giveUpOld(database: Database, webhook: string, now: number): Promise<void> {
+  await database.query(
+    `UPDATE webhook_deliveries
+     SET status = 'dead', problem = coalesce(problem, 'the receiver was away for too long'), updated_at = $2
+     WHERE webhook = $1 AND status = 'pending' AND since < $3 AND due_at <= $2`,
+    [webhook, now, now - LIFETIME],
+  );
+}

@@ -1,0 +1,27 @@
+// When to try again: the schedule that Standard Webhooks proposes, three days in all.
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+const DELAYS = [5 * SECOND, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR];
+/** Beyond it nothing is tried: what piled up for a receiver that stays away must end at some time. */
+export const LIFETIME = 96 * HOUR;
+const LONGEST_ASKED = 6 * HOUR;
+const LONGEST_PAUSE = 10 * MINUTE;
+
+/**
+ * Milliseconds until the next attempt after so many; null: it was the last one.
+ * @param asked what the receiver asked for, milliseconds
+ * @param random 0 ≤ x < 1: what failed together does not come back together
+ */
+export function delayAfter(attempts: number, asked: number | null, random: number): number | null {
+  const delay = DELAYS[attempts - 1];
+  if (delay === undefined) return null;
+  return Math.max(Math.round(delay * (0.9 + 0.2 * random)), Math.min(asked ?? 0, LONGEST_ASKED));
+}
+
+/** Milliseconds to leave a receiver alone that could not be reached so many times in a row, whatever waits for it. */
+export function pauseAfter(failures: number): number {
+  return Math.min(5 * SECOND * 2 ** Math.min(failures - 1, 10), LONGEST_PAUSE);
+}

@@ -1,0 +1,115 @@
+// Wakes up for webhooks: one wake-up for each that has something due, whoever made it so.
+
+import type { Logger } from 'pino';
+import { z } from 'zod';
+import type { Queue } from '../queue/queue.ts';
+import type { Again } from '../queue/wakeup.ts';
+import type { Database } from '../store/database.ts';
+import type { Progress } from '../store/progress.ts';
+import { Deliverer, type DelivererOptions } from './deliverer.ts';
+import { MAX_WEBHOOKS } from './webhooks.ts';
+
+export const WEBHOOKS_LANE = 'webhooks';
+
+export interface WebhookWorkerOptions extends DelivererOptions {
+  readonly queue: Queue;
+  /** Tells that something may be due. */
+  readonly progress: Progress;
+}
+
+export interface WebhookWorker {
+  /** Breaks attempts under way off; they are made again. The queue itself stays open. */
+  stop(): Promise<void>;
+}
+
+const task = z.strictObject({ webhook: z.string() });
+/** Milliseconds that one webhook is worked on before the others of its lane get to see how it goes. */
+const STRETCH = 20_000;
+/** Milliseconds between looks: what is due within so long is waited for, what is due later one of them finds. */
+const SOON = 2_000;
+const HOUR = 3_600_000;
+/** Milliseconds that events are kept once nobody waits for them. */
+const KEPT = 30 * 24 * HOUR;
+
+export function startWebhooks(options: WebhookWorkerOptions): WebhookWorker {
+  const { database, queue, progress, now, logger } = options;
+  const deliverer = new Deliverer(options);
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const lane = queue.work(
+    WEBHOOKS_LANE,
+    (data) => deliver(task.parse(data).webhook),
+    // One place for each: a receiver that is slow holds up nobody but itself.
+    { concurrency: MAX_WEBHOOKS },
+  );
+  const deliver = async (webhook: string): Promise<Again> => {
+    const begin = now();
+    while (await deliverer.advance(webhook, signal)) {
+      if (now() - begin > STRETCH) return { again: 0 };
+    }
+    const due = signal.aborted ? null : await nextDue(database, webhook);
+    const wait = due === null ? Number.POSITIVE_INFINITY : due - now();
+    return wait > SOON ? undefined : { again: Math.max(wait, 50) };
+  };
+  const look = async (): Promise<void> => {
+    const { rows } = await database.query<{ id: string }>(
+      `SELECT id FROM webhooks w WHERE disabled_at IS NULL AND paused_until <= $1 AND EXISTS (
+         SELECT FROM webhook_deliveries WHERE webhook = w.id AND status = 'pending' AND due_at <= $1)`,
+      [now() + SOON],
+    );
+    await queue.wake(rows.map(({ id }) => ({ lane: WEBHOOKS_LANE, id: id.replace('_', '-'), data: { webhook: id } })));
+  };
+  const following = follow({ look, progress, signal, logger });
+  const purging = setInterval(() => {
+    purgeEvents(database, now()).catch((error: unknown) => logger.warn({ err: error }, 'old webhook events stay'));
+  }, HOUR).unref();
+  return {
+    stop: async () => {
+      clearInterval(purging);
+      stopping.abort();
+      await following;
+      await lane.close();
+    },
+  };
+}
+
+/** Looks whenever there are news, and now and then. */
+async function follow({
+  look,
+  progress,
+  signal,
+  logger,
+}: {
+  readonly look: () => Promise<void>;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+  readonly logger: Logger;
+}): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await look();
+    } catch (error) {
+      logger.warn({ err: error }, 'what is due for webhooks could not be looked up; trying again');
+    }
+    await progress.next(SOON, signal);
+  }
+}
+
+/** When the next delivery of a webhook is due; null: none is, or nothing is sent to it. */
+async function nextDue(database: Database, webhook: string): Promise<number | null> {
+  const { rows } = await database.query<{ due: number | null }>(
+    `SELECT greatest(w.paused_until, min(d.due_at)) AS due FROM webhooks w JOIN webhook_deliveries d ON d.webhook = w.id
+     WHERE w.id = $1 AND w.disabled_at IS NULL AND d.status = 'pending' GROUP BY w.id`,
+    [webhook],
+  );
+  return rows[0]?.due ?? null;
+}
+
+/** Forgets events that nobody waits for any more. */
+export async function purgeEvents(database: Database, now: number): Promise<void> {
+  await database.query(
+    `DELETE FROM webhook_events e WHERE stored_at < $1
+     AND NOT EXISTS (SELECT FROM webhook_deliveries WHERE event = e.id AND status = 'pending')`,
+    [now - KEPT],
+  );
+}

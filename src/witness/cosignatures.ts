@@ -1,0 +1,90 @@
+import { equalBytes } from '../core/bytes.ts';
+import { witnessKeyId } from '../core/cosignature.ts';
+import { formatSignature, type NoteSignature, type Verifier } from '../core/note.ts';
+import type { Log } from '../log/log.ts';
+import type { Published } from '../log/publish.ts';
+import type { Queryable } from '../store/database.ts';
+
+/** A signature line, and whose it is. */
+export interface StoredCosignature {
+  /** 32 bytes. */
+  readonly witness: Uint8Array;
+  readonly line: NoteSignature;
+}
+
+/** A checkpoint with what witnesses said of it. */
+export interface Cosigned extends Published {
+  readonly cosignatures: readonly StoredCosignature[];
+}
+
+interface CosignatureRow {
+  witness: Uint8Array;
+  name: string;
+  signature: Uint8Array;
+}
+
+/** What witnesses said of checkpoints, as it is kept. */
+export class Cosignatures {
+  readonly #database: Queryable;
+
+  constructor(database: Queryable) {
+    this.#database = database;
+  }
+
+  /** Keeps a cosignature that was verified. A second of the same checkpoint changes nothing. */
+  async add(log: Log, size: number, { witness, line }: StoredCosignature, now: number): Promise<void> {
+    await this.#database.query(
+      `INSERT INTO cosignatures (log, size, witness, name, signature, stored_at) VALUES ($1, $2, $3, $4, $5, $6)
+       ON CONFLICT DO NOTHING`,
+      [log.id, size, Buffer.from(witness), line.name, Buffer.from(line.signature), now],
+    );
+  }
+
+  /** The checkpoint with the cosignatures of it, in the order of the keys. */
+  async of(log: Log, checkpoint: Published, keys: readonly Verifier[]): Promise<Cosigned> {
+    const { rows } = await this.#database.query<CosignatureRow>({
+      name: 'read-cosignatures',
+      text: 'SELECT witness, name, signature FROM cosignatures WHERE log = $1 AND size = $2',
+      values: [log.id, checkpoint.size],
+    });
+    return cosigned(checkpoint, rows, keys);
+  }
+
+  /** Of the checkpoints that cover so many entries those with cosignatures, the newest first, at most `limit`. */
+  async newest(log: Log, least: number, limit: number, keys: readonly Verifier[]): Promise<Cosigned[]> {
+    const { rows } = await this.#database.query<CosignatureRow & { size: number; root: Uint8Array; note: string }>(
+      `SELECT size, c.root, c.note, s.witness, s.name, s.signature
+       FROM (SELECT DISTINCT size FROM cosignatures WHERE log = $1 AND size >= $2 ORDER BY size DESC LIMIT $3) AS sizes
+       JOIN checkpoints c USING (size) JOIN cosignatures s USING (log, size)
+       WHERE log = $1 ORDER BY size DESC`,
+      [log.id, least, limit],
+    );
+    const bySize = Map.groupBy(rows, ({ size }) => size);
+    return [...bySize].flatMap(([size, of]) => {
+      const [first] = of;
+      if (first === undefined) return [];
+      return [cosigned({ origin: log.origin, size, root: new Uint8Array(first.root), note: first.note }, of, keys)];
+    });
+  }
+
+  /** The largest size of a log that a witness has cosigned, as far as is known here. */
+  async reach(log: Log, witness: Verifier): Promise<number> {
+    const { rows } = await this.#database.query<{ size: number }>({
+      name: 'cosigned-size',
+      text: 'SELECT size FROM cosignatures WHERE log = $1 AND witness = $2 ORDER BY size DESC LIMIT 1',
+      values: [log.id, Buffer.from(witness.publicKey)],
+    });
+    return rows[0]?.size ?? 0;
+  }
+}
+
+function cosigned(checkpoint: Published, rows: readonly CosignatureRow[], keys: readonly Verifier[]): Cosigned {
+  const cosignatures = keys.flatMap((key) => {
+    const row = rows.find(({ witness }) => equalBytes(new Uint8Array(witness), key.publicKey));
+    if (row === undefined) return [];
+    const keyId = witnessKeyId(row.name, key.publicKey);
+    return [{ witness: key.publicKey, line: { name: row.name, keyId, signature: new Uint8Array(row.signature) } }];
+  });
+  const note = `${checkpoint.note}${cosignatures.map(({ line }) => formatSignature(line)).join('')}`;
+  return { ...checkpoint, note, cosignatures };
+}

@@ -1,0 +1,169 @@
+import type { Logger } from 'pino';
+import { toHex } from '../core/bytes.ts';
+import { AntequemError } from '../core/errors.ts';
+import { isReached, type Policy } from '../core/policy.ts';
+import type { Log } from '../log/log.ts';
+import type { Checkpoints, Published, Publisher } from '../log/publish.ts';
+import type { Registry } from '../log/registry.ts';
+import type { TileStore } from '../log/tilestore.ts';
+import type { Database } from '../store/database.ts';
+import { Cosignatures, type Cosigned } from './cosignatures.ts';
+import { Pursuit } from './pursuit.ts';
+
+/** Checkpoints that are looked through for one that enough witnesses cosigned. */
+const LOOKED_AT = 16;
+
+export interface WitnessSettings {
+  readonly policy: Policy;
+  /** Milliseconds that the publishing of a checkpoint waits for the quorum at most. */
+  readonly timeout: number;
+  /** Milliseconds between looks for checkpoints that nobody asked for. */
+  readonly interval: number;
+  /** What is published where the quorum was not reached in time: the new checkpoint, or the newest that reached it. */
+  readonly missing: 'publish' | 'hold';
+}
+
+export interface WitnessesOptions extends WitnessSettings {
+  readonly database: Database;
+  readonly registry: Registry;
+  readonly publisher: Publisher;
+  readonly tiles: TileStore;
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
+  readonly logger: Logger;
+}
+
+/**
+ * What the publisher signed, with what witnesses say of it. A checkpoint that is asked for is offered to all of them at
+ * once and waits for the quorum, never longer than the timeout; appending waits for none of this.
+ */
+export class Witnesses implements Checkpoints {
+  readonly pursuits: readonly Pursuit[];
+  readonly options: WitnessesOptions;
+  readonly #cosignatures: Cosignatures;
+  /** The newest shown of each log, while nothing can be added to it. */
+  readonly #complete = new Map<number, Cosigned>();
+
+  constructor(options: WitnessesOptions) {
+    const { database, publisher, policy } = options;
+    this.options = options;
+    this.#cosignatures = new Cosignatures(database);
+    this.pursuits = policy.witnesses.flatMap((witness) =>
+      witness.url === null
+        ? []
+        : new Pursuit(
+            { ...witness, url: witness.url },
+            { ...options, cosignatures: this.#cosignatures, newest: (log) => publisher.newest(log) },
+          ),
+    );
+  }
+
+  /** What an operator should know although all goes on. */
+  notices(): string[] {
+    return this.pursuits.flatMap(({ problem }) => problem ?? []);
+  }
+
+  /** Whether checkpoints of this log are offered: of those that the policy lists, or of all where it lists none. */
+  async concerns(log: Log): Promise<boolean> {
+    const { policy, registry } = this.options;
+    if (policy.logs.length === 0) return true;
+    const { publicKey } = await registry.signer(log);
+    return policy.logs.some(({ key }) => key.name === log.origin && toHex(key.publicKey) === toHex(publicKey));
+  }
+
+  /** @throws AntequemError `checkpoint-not-witnessed` where such are withheld and none ever was */
+  async current(log: Log): Promise<Published> {
+    const { publisher, missing } = this.options;
+    const published = await publisher.current(log);
+    if (!(await this.concerns(log))) return published;
+    const complete = this.#complete.get(log.id);
+    if (complete?.size === published.size) return complete;
+    const cosigned = await this.#awaitQuorum(log, published);
+    if (this.#reached(cosigned)) return cosigned;
+    // Meanwhile the log may have grown, and witnesses be further.
+    const held = await this.#newestReached(log, missing === 'hold' ? 0 : published.size);
+    if (held !== null) return held;
+    if (missing === 'publish') return cosigned;
+    throw new AntequemError(
+      'checkpoint-not-witnessed',
+      `no checkpoint of ${log.name} has been cosigned by as many witnesses as the policy asks for: try again later`,
+    );
+  }
+
+  async covering(log: Log, index: number): Promise<Published> {
+    const published = await this.options.publisher.covering(log, index);
+    return (await this.concerns(log)) ? this.#withCosignatures(log, published) : published;
+  }
+
+  /** One that reached the quorum if there is or comes to be one in time, else as `covering`. */
+  async witnessed(log: Log, index: number): Promise<Published> {
+    if (!(await this.concerns(log))) return this.options.publisher.covering(log, index);
+    const held = await this.#newestReached(log, index + 1);
+    if (held !== null) return held;
+    const cosigned = await this.#awaitQuorum(log, await this.options.publisher.covering(log, index));
+    return this.#reached(cosigned) ? cosigned : ((await this.#newestReached(log, index + 1)) ?? cosigned);
+  }
+
+  async at(log: Log, size: number): Promise<Published | null> {
+    const published = await this.options.publisher.at(log, size);
+    return published === null ? null : this.#withCosignatures(log, published);
+  }
+
+  /** Ends what is under way. */
+  async close(): Promise<void> {
+    await Promise.all(this.pursuits.map((pursuit) => pursuit.close()));
+  }
+
+  async #awaitQuorum(log: Log, published: Published): Promise<Cosigned> {
+    let cosigned = await this.#withCosignatures(log, published);
+    const waiting = new Map(
+      this.#open(cosigned)
+        .filter((pursuit) => !pursuit.rests(log))
+        .map((pursuit) => [pursuit, pursuit.pursue(log, published).then(() => void waiting.delete(pursuit))]),
+    );
+    let late = false;
+    const { promise: timeout, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(() => {
+      late = true;
+      resolve();
+    }, this.options.timeout);
+    // Those that rest or have failed will not help: what they are missing for is not waited for.
+    while (!late && !this.#reached(cosigned) && this.#reached(cosigned, waiting)) {
+      await Promise.race([timeout, ...waiting.values()]);
+      cosigned = await this.#withCosignatures(log, published);
+    }
+    clearTimeout(timer);
+    return cosigned;
+  }
+
+  /** Whether those who cosigned are enough, or would be with these. */
+  #reached({ cosignatures }: Cosigned, besides: ReadonlyMap<Pursuit, unknown> = new Map()): boolean {
+    const keys = new Set([
+      ...cosignatures.map(({ witness }) => toHex(witness)),
+      ...[...besides.keys()].map(({ witness }) => toHex(witness.key.publicKey)),
+    ]);
+    return isReached(this.options.policy.quorum, ({ key }) => keys.has(toHex(key.publicKey)));
+  }
+
+  /** Those who have not cosigned it. */
+  #open({ cosignatures }: Cosigned): Pursuit[] {
+    const keys = new Set(cosignatures.map(({ witness }) => toHex(witness)));
+    return this.pursuits.filter(({ witness }) => !keys.has(toHex(witness.key.publicKey)));
+  }
+
+  async #withCosignatures(log: Log, published: Published): Promise<Cosigned> {
+    const keys = this.options.policy.witnesses.map(({ key }) => key);
+    const cosigned = await this.#cosignatures.of(log, published, keys);
+    if (this.#open(cosigned).length === 0 && (this.#complete.get(log.id)?.size ?? 0) < cosigned.size) {
+      if (this.#complete.size >= 20_000) this.#complete.clear();
+      this.#complete.set(log.id, cosigned);
+    }
+    return cosigned;
+  }
+
+  async #newestReached(log: Log, least: number): Promise<Cosigned | null> {
+    const keys = this.options.policy.witnesses.map(({ key }) => key);
+    const newest = await this.#cosignatures.newest(log, least, LOOKED_AT, keys);
+    return newest.find((cosigned) => this.#reached(cosigned)) ?? null;
+  }
+}
