@@ -1,8 +1,13 @@
 import { z } from 'zod';
+import { type BitcoinConfig, bitcoinOf, type OtsConfig, otsFaults, otsOf, otsVariables } from './calendars.ts';
 import { AntequemError } from './core/errors.ts';
 import { checkServiceOrigin } from './core/origin.ts';
+import { type OperationConfig, operationOf, operationVariables } from './operation.ts';
+import { type OwnCalendarConfig, ownCalendarFaults, ownCalendarOf, ownCalendarVariables } from './own-calendar.ts';
 import { duration, list, url, wholeNumber } from './settings.ts';
 import { type EvmConfig, evmFaults, evmVariables, readTargetsFile, targetOfVariables } from './targets.ts';
+import type { WitnessSettings } from './witness/witnesses.ts';
+import { readWitnesses, witnessVariables } from './witness-settings.ts';
 
 const port = wholeNumber(0, 65_535, 'not a port: 0 to 65535, 0 for any free one');
 const count = wholeNumber(1, Number.MAX_SAFE_INTEGER, 'not a whole number from 1 on');
@@ -18,28 +23,57 @@ const origin = z.string().refine((text) => {
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
 /** Every setting, by the name of its environment variable. */
-const environment = z.object({
+export const environment = z.object({
   ROLES: z
     .string()
     .default('api,worker')
     .transform(list)
     .pipe(
       z.array(z.enum(['api', 'worker'], 'not a list of roles: api, worker')).min(1, 'not a list of roles: api, worker'),
-    ),
-  HOST: z.string().default('127.0.0.1'),
-  PORT: port.default(3963),
-  ORIGIN: origin,
+    )
+    .describe('What this process does; any number of processes of each over one database.'),
+  HOST: z
+    .string()
+    .default('127.0.0.1')
+    .describe('The address to listen on; beyond loopback nothing starts before there is an API key.'),
+  PORT: port.default(3963).describe('The port to listen on.'),
+  ORIGIN: origin.describe('The name of the service in everything it signs; fixed for ever.'),
   // Not a URL by the book: over a Unix socket it has no host.
-  DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'not a URL with postgres://'),
-  REDIS_URL: url('redis', 'rediss').optional(),
-  LOG_SEED_FILE: z.string().min(1),
-  LOG_GUARD_FILE: z.string().min(1).optional(),
-  ROUND_INTERVAL: duration.default(60_000),
-  ROUND_ENTRIES: count.default(100_000),
-  ROUND_HEARTBEAT: duration.optional(),
-  RECONCILE_INTERVAL: duration.default(30_000),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'not a URL with postgres://')
+    .describe('PostgreSQL, which holds everything.'),
+  REDIS_URL: url('redis', 'rediss')
+    .optional()
+    .describe(
+      'The queue and the shared count of rate limits; without it the queue is on PostgreSQL and each process counts by itself. Also where it is recorded what was published, unless LOG_GUARD_FILE says otherwise.',
+    ),
+  LOG_SEED_FILE: z
+    .string()
+    .min(1)
+    .describe(
+      '64 hex digits (`openssl rand -hex 32`), kept apart from the database: all keys of logs, sessions and webhooks come of it.',
+    ),
+  LOG_GUARD_FILE: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'A file on a local disk, beside the seed and not restored with the database, in which it is recorded what was published.',
+    ),
+  ROUND_INTERVAL: duration.default(60_000).describe('How often rounds are closed, if there is anything new.'),
+  ROUND_ENTRIES: count.default(100_000).describe('Entries after which a round is closed ahead of its time.'),
+  ROUND_HEARTBEAT: duration.optional().describe('How long after a round one is closed with nothing new in it.'),
+  RECONCILE_INTERVAL: duration.default(30_000).describe('How often forgotten work is looked for, and at the chains.'),
   ...evmVariables,
-  LOG_LEVEL: z.enum(LOG_LEVELS, `not a level: ${LOG_LEVELS.join(', ')}`).default('info'),
+  ...otsVariables,
+  ...ownCalendarVariables,
+  ...operationVariables,
+  ...witnessVariables,
+  LOG_LEVEL: z
+    .enum(LOG_LEVELS, `not a level: ${LOG_LEVELS.join(', ')}`)
+    .default('info')
+    .describe('What is logged, as JSON lines on standard output.'),
 });
 
 type Environment = z.output<typeof environment>;
@@ -65,8 +99,19 @@ export interface Config {
   readonly roundHeartbeat: number | null;
   /** Milliseconds. */
   readonly reconcileInterval: number;
-  /** Where rounds are anchored. */
+  /** Chains with a contract that rounds are anchored to. */
   readonly targets: readonly EvmConfig[];
+  /** Calendars that rounds are stamped by; null: none. */
+  readonly ots: OtsConfig | null;
+  /** Whom to ask for Bitcoin's headers. */
+  readonly bitcoin: BitcoinConfig;
+  /** Whether the service is such a calendar itself; null: it is none. */
+  readonly calendar: OwnCalendarConfig | null;
+  /** Whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly string[];
+  readonly operation: OperationConfig;
+  /** Who cosigns checkpoints; null: nobody is asked. */
+  readonly witnesses: WitnessSettings | null;
   readonly logLevel: Environment['LOG_LEVEL'];
 }
 
@@ -79,6 +124,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   const parsed = environment.safeParse(set);
   const issues = parsed.error?.issues ?? [];
   const file = set.TARGETS_FILE === undefined ? null : readTargetsFile(set.TARGETS_FILE);
+  const witnesses = readWitnesses(set, parsed.data);
   const faults = new Set([
     ...issues.map((issue) => {
       const name = String(issue.path[0]);
@@ -86,7 +132,10 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       return `${name}: ${set[name] === undefined ? 'must be set' : issue.message}`;
     }),
     ...evmFaults(set),
+    ...otsFaults(set, parsed.data),
+    ...ownCalendarFaults(set),
     ...(file?.faults ?? []),
+    ...witnesses.faults,
   ]);
   if (!parsed.success || faults.size > 0) {
     throw new AntequemError(
@@ -110,6 +159,12 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     roundHeartbeat: data.ROUND_HEARTBEAT ?? null,
     reconcileInterval: data.RECONCILE_INTERVAL,
     targets: file?.targets ?? targetOfVariables(data),
+    ots: otsOf(data),
+    bitcoin: bitcoinOf(data),
+    calendar: ownCalendarOf(data),
+    trustedProxies: data.TRUSTED_PROXIES,
+    operation: operationOf(data),
+    witnesses: witnesses.settings,
     logLevel: data.LOG_LEVEL,
   };
 }

@@ -43,24 +43,42 @@ const REPLACE_AFTER = 180_000;
 
 /** The short form: variables of the environment that make one target. */
 export const evmVariables = {
-  TARGETS_FILE: z.string().min(1).optional(),
+  TARGETS_FILE: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Instead of all `EVM_…`: a JSON list of targets, for several chains at once; docs/operations.md.'),
   EVM_RPC_URLS: z
     .string()
     .transform(list)
     .pipe(z.array(url('http', 'https')).min(1, RPC_URLS))
-    .optional(),
-  EVM_CHAIN_ID: wholeNumber(1, Number.MAX_SAFE_INTEGER, CHAIN_ID).optional(),
-  EVM_CONTRACT: address.optional(),
-  EVM_MODE: z.enum(['anchor', 'announce'], MODE).default('anchor'),
-  EVM_PRIVATE_KEY_FILE: z.string().min(1).optional(),
-  EVM_KEYSTORE_FILE: z.string().min(1).optional(),
-  EVM_KEYSTORE_PASSWORD_FILE: z.string().min(1).optional(),
-  EVM_CONFIRMATIONS: wholeNumber(1, Number.MAX_SAFE_INTEGER, COUNT).optional(),
-  EVM_MAX_FEE_GWEI: gwei.default(MAX_FEE),
-  EVM_MAX_PRIORITY_FEE_GWEI: gwei.default(MAX_PRIORITY_FEE),
-  EVM_DAILY_BUDGET: coins.optional(),
-  EVM_REPLACE_AFTER: duration.default(REPLACE_AFTER),
-  EVM_LOW_BALANCE: coins.optional(),
+    .optional()
+    .describe('Nodes of the chain to anchor to, with commas; each is asked by itself.'),
+  EVM_CHAIN_ID: wholeNumber(1, Number.MAX_SAFE_INTEGER, CHAIN_ID)
+    .optional()
+    .describe('The chain; no other is ever used.'),
+  EVM_CONTRACT: address.optional().describe('The contract, where it is not at the address that it has on every chain.'),
+  EVM_MODE: z
+    .enum(['anchor', 'announce'], MODE)
+    .default('anchor')
+    .describe(
+      '`announce` emits an event and stores nothing: the cheapest form, which the contract itself cannot check.',
+    ),
+  EVM_PRIVATE_KEY_FILE: z.string().min(1).optional().describe('The key of the account that pays: 64 hex digits.'),
+  EVM_KEYSTORE_FILE: z.string().min(1).optional().describe('Instead of it a keystore (JSON, version 3).'),
+  EVM_KEYSTORE_PASSWORD_FILE: z.string().min(1).optional().describe('The password of the keystore.'),
+  EVM_CONFIRMATIONS: wholeNumber(1, Number.MAX_SAFE_INTEGER, COUNT)
+    .optional()
+    .describe('Blocks on top that make final, where the chain has no `finalized`.'),
+  EVM_MAX_FEE_GWEI: gwei.default(MAX_FEE).describe('The most to pay per gas, in gwei.'),
+  EVM_MAX_PRIORITY_FEE_GWEI: gwei.default(MAX_PRIORITY_FEE).describe('The most of it as a tip, in gwei.'),
+  EVM_DAILY_BUDGET: coins.optional().describe('The most to spend in any 24 hours, in the coin of the chain.'),
+  EVM_REPLACE_AFTER: duration.default(REPLACE_AFTER).describe('When a transaction that is not mined is outbid.'),
+  EVM_LOW_BALANCE: coins
+    .optional()
+    .describe(
+      'The balance below which you are told, in the coin of the chain; by default what a hundred rounds may cost.',
+    ),
 };
 
 type Variables = z.output<z.ZodObject<typeof evmVariables>>;

@@ -1,4 +1,6 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
+import { configurationText, settings } from '../scripts/configuration.ts';
 import { readConfig } from '../src/config.ts';
 
 const LEAST = { DATABASE_URL: 'postgres:///antequem', ORIGIN: 'log.example.org', LOG_SEED_FILE: '/run/secrets/seed' };
@@ -34,6 +36,16 @@ describe('the configuration', () => {
       roundHeartbeat: null,
       reconcileInterval: 30_000,
       targets: [],
+      ots: null,
+      bitcoin: {
+        chain: 'bip122:000000000019d6689c085ae165831e93',
+        rpcUrls: [],
+        esploraUrls: [],
+        cookieFile: null,
+        confirmations: 6,
+      },
+      operation: { rateLimit: null, metricsTokenFile: null, drainDelay: 0, webhookAllowPrivate: false },
+      witnesses: null,
       logLevel: 'info',
     });
   });
@@ -71,6 +83,10 @@ describe('the configuration', () => {
       EVM_DAILY_BUDGET: '0.25',
       EVM_REPLACE_AFTER: '90s',
       EVM_LOW_BALANCE: '1',
+      RATE_LIMIT: '600/1m',
+      METRICS_TOKEN_FILE: '/run/secrets/metrics',
+      DRAIN_DELAY: '5s',
+      WEBHOOK_ALLOW_PRIVATE: 'true',
       LOG_LEVEL: 'silent',
     });
     expect(config).toMatchObject({
@@ -83,6 +99,12 @@ describe('the configuration', () => {
       roundEntries: 1,
       roundHeartbeat: 86_400_000,
       reconcileInterval: 300_000,
+      operation: {
+        rateLimit: { requests: 600, seconds: 60 },
+        metricsTokenFile: '/run/secrets/metrics',
+        drainDelay: 5_000,
+        webhookAllowPrivate: true,
+      },
       logLevel: 'silent',
     });
     expect(config.targets).toEqual([
@@ -165,6 +187,13 @@ describe('its faults', () => {
     ],
     ['DATABASE_URL', ['mysql://x', 'localhost'], 'not a URL with postgres://'],
     ['REDIS_URL', ['redis', 'postgres://x'], 'not a URL with redis:// or rediss://'],
+    [
+      'RATE_LIMIT',
+      ['100', '100/s', '0/1m', '10/1500ms', '10/0s', '-1/1m', 'on'],
+      'not a rate: write 6000/1m, 100/1s, or off',
+    ],
+    ['DRAIN_DELAY', ['5', 'soon', '0'], 'not a duration: write 0s, 500ms or 10s'],
+    ['WEBHOOK_ALLOW_PRIVATE', ['yes', '1'], 'not true or false'],
     ['LOG_LEVEL', ['INFO'], 'not a level: fatal, error, warn, info, debug, trace, silent'],
     ['EVM_CHAIN_ID', ['0', '0x1', '1.0', '-1', '9007199254740992'], 'not a chain id: a whole number from 1 on'],
     ['EVM_CONTRACT', ['0x12', 'vitalik.eth', `0x${'g'.repeat(40)}`], 'not an address: 0x and 40 hex digits'],
@@ -221,3 +250,20 @@ describe('a chain to anchor to', () => {
     ]);
   });
 });
+
+describe('docs/configuration.md', () => {
+  it('is what the schema says, and the schema says what each setting is for', async () => {
+    expect(settings().filter(({ description }) => description === null)).toEqual([]);
+    expect(await readFile(new URL('../docs/configuration.md', import.meta.url), 'utf8')).toBe(configurationText());
+    expect(
+      settings()
+        .filter(({ required }) => required)
+        .map(({ name }) => name),
+    ).toEqual(Object.keys(LEAST).sort(inSchema));
+  });
+});
+
+function inSchema(a: string, b: string): number {
+  const names = settings().map(({ name }) => name);
+  return names.indexOf(a) - names.indexOf(b);
+}

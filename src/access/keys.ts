@@ -116,6 +116,12 @@ export class ApiKeys {
     return timingSafeEqual(hashSecret(secret), row.secret_hash) ? keyOf(row) : null;
   }
 
+  /** The key of that id, null where there is none or it was revoked. */
+  async find(id: string): Promise<ApiKey | null> {
+    const row = await this.#find(id);
+    return row === null || row.revoked_at !== null ? null : keyOf(row);
+  }
+
   async #find(id: string): Promise<KeyRow | null> {
     const now = this.#sequencing.effects.now();
     const cached = this.#cache.get(id);

@@ -1,6 +1,9 @@
 import type { Request, RequestHandler } from 'express';
 import { type ApiKey, type ApiKeys, permits, type Scope } from '../access/keys.ts';
+import type { Quota } from '../access/quota.ts';
+import type { Sessions } from '../access/sessions.ts';
 import { Problem } from './problem.ts';
+import { charge } from './rate-limit.ts';
 
 /** Who asks: a key, or nobody in particular where everything is open. */
 export type Caller = ApiKey | 'anyone';
@@ -8,21 +11,25 @@ export type Caller = ApiKey | 'anyone';
 /** Decides who may do what. */
 export class Gate {
   readonly #keys: ApiKeys;
+  readonly #sessions: Sessions;
   readonly #open: boolean;
+  readonly #quota: Quota | null;
 
-  /** @param open whether everything is allowed without a key: in local mode, on loopback, alone */
-  constructor(keys: ApiKeys, open: boolean) {
+  /**
+   * @param open whether everything is allowed without a key: in local mode, on loopback, alone
+   * @param quota how much each caller may ask; null: as much as it likes
+   */
+  constructor(keys: ApiKeys, sessions: Sessions, open: boolean, quota: Quota | null) {
     this.#keys = keys;
+    this.#sessions = sessions;
     this.#open = open;
+    this.#quota = quota;
   }
 
   /** Who asks, if that caller may do this to this log (null: to no log in particular, or to all of them). */
   async admit(request: Request, scope: Scope | 'any', log: string | null): Promise<Caller> {
     const caller = await this.caller(request);
-    if (caller !== 'anyone' && !permits(caller, scope, log)) {
-      const what = log === null ? '' : ` on the log ${log}`;
-      throw new Problem(403, 'forbidden', `this API key does not permit ${scope}${what}`);
-    }
+    demand(caller, scope, log);
     return caller;
   }
 
@@ -30,27 +37,72 @@ export class Gate {
   async admitSome(request: Request, scope: Scope): Promise<readonly string[] | null> {
     const caller = await this.caller(request);
     const logs = caller === 'anyone' ? null : caller.logs;
-    await this.admit(request, scope, logs?.[0] ?? null);
+    demand(caller, scope, logs?.[0] ?? null);
     return logs;
   }
 
-  /** Who asks. @throws Problem 401 */
+  /** Who asks; it counts against the caller's quota. @throws Problem 401, 429 */
   async caller(request: Request): Promise<Caller> {
-    if (this.#open) return 'anyone';
-    const [, token] = /^bearer +([\x21-\x7e]+)$/i.exec(request.get('authorization') ?? '') ?? [];
-    const key = token === undefined ? null : await this.#keys.authenticate(token);
-    if (key === null) {
+    const caller = await this.identify(request);
+    if (caller === null) {
       throw new Problem(401, 'unauthorized', 'an API key is needed: send it as `Authorization: Bearer aq_…`', {
         'WWW-Authenticate': 'Bearer',
       });
     }
-    return key;
+    if (this.#quota !== null) await charge(this.#quota, ownerOf(caller), request.res);
+    return caller;
   }
+
+  /** Who asks: by the key that is sent, or else by the session that a browser holds; null: nobody that is known. */
+  async identify(request: Request): Promise<Caller | null> {
+    if (this.#open) return 'anyone';
+    const authorization = request.get('authorization');
+    if (authorization === undefined) {
+      const secret = sessionSecret(request);
+      // What a browser sends by itself counts for our own pages alone.
+      return secret !== null && fromOwnPage(request) ? this.#sessions.find(secret) : null;
+    }
+    const [, token] = /^bearer +([\x21-\x7e]+)$/i.exec(authorization) ?? [];
+    return token === undefined ? null : this.#keys.authenticate(token);
+  }
+}
+
+/** @throws Problem 403 */
+function demand(caller: Caller, scope: Scope | 'any', log: string | null): void {
+  if (caller === 'anyone' || permits(caller, scope, log)) return;
+  const what = log === null ? '' : ` on the log ${log}`;
+  throw new Problem(403, 'forbidden', `this API key does not permit ${scope}${what}`);
 }
 
 /** Whose Idempotency-Keys and rate a request counts against. */
 export function ownerOf(caller: Caller): string {
   return caller === 'anyone' ? '' : caller.id;
+}
+
+/** With the prefix a cookie comes by TLS and from this host, or not at all. */
+export const COOKIE = 'antequem';
+export const SECURE_COOKIE = '__Host-antequem';
+
+/** The secret of the session in the request's cookies. */
+export function sessionSecret(request: Request): string | null {
+  const cookies = new Map(
+    (request.get('cookie') ?? '').split(';').map((cookie) => {
+      const [name = '', value = ''] = cookie.split('=', 2);
+      return [name.trim(), value.trim()] as const;
+    }),
+  );
+  return cookies.get(SECURE_COOKIE) ?? cookies.get(COOKIE) ?? null;
+}
+
+/** Whether a request comes from a page of ours, or was typed by its user: a browser tells, in one way or the other. */
+export function fromOwnPage(request: Request): boolean {
+  const reads = request.method === 'GET' || request.method === 'HEAD';
+  const site = request.get('sec-fetch-site');
+  if (site !== undefined) return site === 'same-origin' || (site === 'none' && reads);
+  const origin = request.get('origin');
+  if (origin !== undefined) return URL.parse(origin)?.host === request.get('host')?.toLowerCase();
+  // Over plain HTTP beyond loopback neither comes with a read; the cookie is a strict one.
+  return reads;
 }
 
 const OWN_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/;

@@ -1,32 +1,47 @@
 import express, { type Express } from 'express';
 import helmet from 'helmet';
-import type { EvmSource } from '../core/evm-source.ts';
 import { Gate, ownSiteOnly } from './access.ts';
 import { appendRoutes } from './append.ts';
+import { auditRoutes } from './auditing.ts';
 import { BodyBudget } from './body.ts';
+import { calendarRoutes, publicCalendar } from './calendar.ts';
 import { entryRoutes } from './entries.ts';
+import { exportRoutes } from './export.ts';
 import { healthRoutes } from './health.ts';
+import { ingestRoutes } from './ingest.ts';
 import { logRoutes } from './logs.ts';
+import { metricsRoutes } from './metrics.ts';
+import { otlpRoutes } from './otlp.ts';
+import { pageRoutes } from './pages.ts';
 import { Problem, problemHandler } from './problem.ts';
 import { proofRoutes } from './proofs.ts';
+import { receiptOtsRoutes } from './receipt-ots.ts';
 import { receiptRoutes } from './receipts.ts';
+import { referenceRoutes } from './reference.ts';
+import { requestIds } from './request-id.ts';
 import { roundRoutes } from './rounds.ts';
 import { otherMethods } from './routing.ts';
+import { searchRoutes } from './search.ts';
 import type { Service } from './service.ts';
+import { sessionRoutes } from './session.ts';
 import { publicRead, tileRoutes } from './tiles.ts';
-import { verifyRoutes } from './verify.ts';
+import { type OwnSources, verifyRoutes } from './verify.ts';
+import { webhookRoutes } from './webhooks.ts';
 
 /** Of bodies under way. What waits to be appended is bounded besides. */
 const MAX_BODY_BYTES = 128 << 20;
 
 /** The HTTP API over a service. */
-export function createApp(service: Service, sources: readonly EvmSource[]): Express {
-  const gate = new Gate(service.keys, service.open);
+export function createApp(service: Service, sources: OwnSources): Express {
+  const gate = new Gate(service.keys, service.sessions, service.open, service.quota);
   const budget = new BodyBudget(service.maxBodyBytes ?? MAX_BODY_BYTES);
   const app = express();
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple').enable('case sensitive routing');
+  app.set('trust proxy', [...(service.trustedProxies ?? [])]);
+  app.use(requestIds(service.operation.metrics, service.logger));
   app.use(['/logs', '/healthz', '/readyz'], publicRead);
-  if (service.open) app.use('/v1', ownSiteOnly);
+  app.use(['/digest', '/timestamp'], publicCalendar);
+  if (service.open) app.use(['/v1', '/digest'], ownSiteOnly);
   // The one route that must be fast comes before what it does not need.
   const append = appendRoutes(service, gate, budget);
   app.use(append);
@@ -37,14 +52,26 @@ export function createApp(service: Service, sources: readonly EvmSource[]): Expr
   });
   const routers = [
     logRoutes(service, gate),
+    ingestRoutes(service, gate, budget),
+    otlpRoutes(service, gate, budget),
     entryRoutes(service, gate),
+    searchRoutes(service, gate),
+    exportRoutes(service, gate),
     receiptRoutes(service, gate),
+    receiptOtsRoutes(service, gate),
     proofRoutes(service),
     roundRoutes(service, gate),
     tileRoutes(service),
+    auditRoutes(service, gate),
     verifyRoutes(gate, sources, budget),
+    webhookRoutes(service, gate, budget),
+    calendarRoutes(service.calendar, budget),
     healthRoutes(service),
+    metricsRoutes(service, gate),
+    sessionRoutes(service, gate, budget),
+    pageRoutes(),
   ];
+  routers.push(referenceRoutes([append, ...routers]));
   app.use(routers);
   app.use(otherMethods([append, ...routers]));
   app.use((request) => {

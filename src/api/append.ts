@@ -1,20 +1,88 @@
 import type { Request, Response, Router } from 'express';
 import { z } from 'zod';
 import { sha256 } from '#sha256';
-import { concat, toHex, utf8 } from '../core/bytes.ts';
+import { concat, fromHex, toHex, utf8 } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
 import { formatTime } from '../core/time.ts';
 import { acceptDigests, acceptLines, acceptPayload, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from '../log/accept.ts';
 import type { Draft, Idempotency } from '../log/log.ts';
 import { type Gate, ownerOf } from './access.ts';
-import { type BodyBudget, bodyReader, parseJson } from './body.ts';
-import { parseDigest, pathLog, pathLogName, query } from './parameters.ts';
+import { admitAppend } from './admission.ts';
+import { type BodyBudget, bodyReader, mediaType, parseJson } from './body.ts';
+import { described, jsonAnswer } from './description.ts';
+import { countForm, hashForm, originForm, timeForm } from './forms.ts';
+import { query } from './parameters.ts';
 import { Problem } from './problem.ts';
 import { exactRouter } from './routing.ts';
 import type { Service } from './service.ts';
 
-const entriesQuery = z.strictObject({ split: z.literal('lines').optional() });
-const digestsBody = z.strictObject({ digests: z.array(z.string()).min(1).max(MAX_BATCH_ENTRIES) });
+const entriesQuery = z.strictObject({
+  split: z.literal('lines').optional().meta({ description: 'Each line is an entry, whatever the type.' }),
+});
+const digestsBody = z.strictObject({ digests: z.array(hashForm).min(1).max(MAX_BATCH_ENTRIES) });
+
+export const appendHeaders = z.object({
+  'Idempotency-Key': z
+    .string()
+    .regex(/^[\x21-\x7e]{1,255}$/)
+    .optional()
+    .meta({ description: 'The same key with the same body is stored once, however often it is sent within 7 days.' }),
+});
+
+const appended = jsonAnswer(
+  'All of it is durable.',
+  z
+    .object({
+      log: originForm,
+      index: countForm.meta({ description: 'Of the first entry.' }),
+      count: z.int().positive(),
+      digest: hashForm.meta({ description: 'Of the last entry.' }),
+      leafHash: hashForm.meta({ description: 'Of the last entry.' }),
+      receivedAt: timeForm,
+      receipt: z.string().meta({ description: 'The path of the last entry’s receipt.' }),
+    })
+    .meta({ id: 'Appended' }),
+);
+
+const APPEND_PROBLEMS = [
+  'batch-empty',
+  'batch-too-large',
+  'clock-skew',
+  'database-set-back',
+  'entry-erased',
+  'idempotency-key-in-flight',
+  'idempotency-key-invalid',
+  'idempotency-key-reused',
+  'log-not-found',
+  'log-reserved',
+] as const;
+
+const appendEntries = described({
+  id: 'appendEntries',
+  tag: 'Append',
+  summary: 'Append an entry, or one for each line',
+  description:
+    'The body is one entry, byte for byte, of at most 1 MiB. With `application/x-ndjson` or `?split=lines` every line is ' +
+    'an entry, as it is and without its newline; blank lines are skipped; at most 10,000 and 8 MiB, all or none.',
+  access: 'append',
+  query: entriesQuery,
+  headers: appendHeaders,
+  body: { '*': 'bytes', 'application/x-ndjson': 'text' },
+  answers: { 201: { ...appended, headers: { Location: 'The path of the last entry.' } } },
+  problems: [...APPEND_PROBLEMS, 'entry-too-large'],
+});
+
+const appendDigests = described({
+  id: 'appendDigests',
+  tag: 'Append',
+  summary: 'Append digests',
+  description: 'SHA-256 digests whose payloads stay with the client, at most 10,000; as bytes one after the other.',
+  access: 'append',
+  headers: appendHeaders,
+  body: { 'application/json': digestsBody, 'application/octet-stream': 'bytes' },
+  answers: { 201: { ...appended, headers: { Location: 'The path of the last entry.' } } },
+  problems: [...APPEND_PROBLEMS, 'digest-invalid', 'digests-invalid', 'json-invalid', 'media-type-unsupported'],
+});
 
 /** Taking in entries and digests. */
 export function appendRoutes(service: Service, gate: Gate, budget: BodyBudget): Router {
@@ -25,20 +93,11 @@ export function appendRoutes(service: Service, gate: Gate, budget: BodyBudget): 
     kind: string,
     accept: (body: Uint8Array) => Draft[],
   ): Promise<void> => {
-    const name = pathLogName(request);
-    // Who may not append does not get to send a body either.
-    const caller = await gate.admit(request, 'append', name);
-    const log = await pathLog(request, service.registry);
-    if (log.id === service.registry.system.id) {
-      throw new Problem(403, 'log-reserved', '_system is the log of the service itself: nobody else appends to it');
-    }
-    // Nor does anybody send one in vain.
-    const refusal = service.appender.refusal(log);
-    if (refusal !== null) throw refusal;
+    const { caller, log } = await admitAppend(request, service, gate);
     const body = await readBody(request, response);
     const idempotency = idempotencyOf(request, ownerOf(caller), kind, body);
     const appended = await service.appender.append(log, { drafts: accept(body), idempotency });
-    const entry = `/v1/logs/${name}/entries/${appended.index + appended.count - 1}`;
+    const entry = `/v1/logs/${log.name}/entries/${appended.index + appended.count - 1}`;
     response.status(201).setHeader('Location', entry);
     response.setHeader('Content-Type', 'application/json; charset=utf-8');
     response.end(
@@ -55,18 +114,14 @@ export function appendRoutes(service: Service, gate: Gate, budget: BodyBudget): 
   };
 
   return exactRouter()
-    .post('/v1/logs/:log/entries', async (request, response) => {
+    .post('/v1/logs/:log/entries', appendEntries, async (request, response) => {
       const { split } = query(request, entriesQuery);
       const lines = split === 'lines' || mediaType(request) === 'application/x-ndjson';
       await append(request, response, lines ? 'lines' : 'entry', lines ? acceptLines : acceptPayload);
     })
-    .post('/v1/logs/:log/digests', async (request, response) => {
+    .post('/v1/logs/:log/digests', appendDigests, async (request, response) => {
       await append(request, response, 'digests', (body) => acceptDigests(digestsOf(request, body)));
     });
-}
-
-function mediaType(request: Request): string {
-  return (request.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
 }
 
 function digestsOf(request: Request, body: Uint8Array): Uint8Array[] {
@@ -77,17 +132,18 @@ function digestsOf(request: Request, body: Uint8Array): Uint8Array[] {
     }
     case 'application/json': {
       const parsed = digestsBody.safeParse(parseJson(body));
-      if (!parsed.success) {
-        throw new FormatError('digests-invalid', 'send {"digests": ["<64 hex digits>", …]}, at most 10,000 of them');
+      if (parsed.success) return parsed.data.digests.map(fromHex);
+      if (parsed.error.issues[0]?.code === 'invalid_format') {
+        throw new FormatError('digest-invalid', 'a digest is 64 lower-case hex digits (SHA-256)');
       }
-      return parsed.data.digests.map(parseDigest);
+      throw new FormatError('digests-invalid', 'send {"digests": ["<64 hex digits>", …]}, at most 10,000 of them');
     }
     default:
       throw new Problem(415, 'media-type-unsupported', 'send digests as application/json or application/octet-stream');
   }
 }
 
-function idempotencyOf(request: Request, owner: string, kind: string, body: Uint8Array): Idempotency | null {
+export function idempotencyOf(request: Request, owner: string, kind: string, body: Uint8Array): Idempotency | null {
   const key = request.get('idempotency-key');
   if (key === undefined) return null;
   if (!/^[\x21-\x7e]{1,255}$/.test(key)) {

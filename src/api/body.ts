@@ -54,6 +54,11 @@ function mostOf(request: Request, limit: number): number {
   return length === undefined && request.get('transfer-encoding') === undefined ? 0 : limit;
 }
 
+/** The media type of the body in lower case, without parameters; empty where none is told. */
+export function mediaType(request: Request): string {
+  return (request.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+}
+
 /** @throws FormatError `json-invalid` */
 export function parseJson(body: Uint8Array): unknown {
   try {

@@ -1,25 +1,73 @@
 import type { Router } from 'express';
 import { z } from 'zod';
-import { toHex } from '../core/bytes.ts';
 import { formatTime } from '../core/time.ts';
-import type { StoredEntry } from '../log/entries.ts';
 import { eraseEntry } from '../log/erase.ts';
 import type { Log } from '../log/log.ts';
 import type { Gate } from './access.ts';
-import { indexText, limitText, parseDigest, pathIndex, pathLog, pathLogName, query } from './parameters.ts';
+import { described, jsonAnswer } from './description.ts';
+import { countForm, entryForm, hashForm, originForm, timeForm } from './forms.ts';
+import { parseDigest, pathIndex, pathLog, pathLogName, query } from './parameters.ts';
 import { Problem } from './problem.ts';
 import { exactRouter } from './routing.ts';
+import { view } from './search.ts';
 import type { Service } from './service.ts';
 
-const listQuery = z.strictObject({ from: indexText.default(0), limit: limitText(1_000) });
 const digestQuery = z.strictObject({ digest: z.string() });
+
+const locateOperation = described({
+  id: 'locateDigest',
+  tag: 'Entries',
+  summary: 'Find where a digest was logged',
+  description: 'In all logs that the key may read; 1,000 places at most, in no order.',
+  access: 'read',
+  query: z.strictObject({ digest: hashForm.meta({ description: 'SHA-256 in lower-case hex.' }) }),
+  answers: {
+    200: jsonAnswer(
+      'The places.',
+      z.object({ entries: z.array(z.object({ log: originForm, index: countForm, receivedAt: timeForm })) }),
+    ),
+  },
+  problems: ['digest-invalid'],
+});
+
+const readOperation = described({
+  id: 'readEntry',
+  tag: 'Entries',
+  summary: 'Read an entry',
+  access: 'read',
+  answers: { 200: jsonAnswer('The entry without its payload.', entryForm) },
+  problems: ['entry-not-found', 'log-not-found'],
+});
+
+const payloadOperation = described({
+  id: 'readPayload',
+  tag: 'Entries',
+  summary: 'Read the payload of an entry',
+  access: 'read',
+  answers: { 200: { says: 'The payload, byte for byte.', content: { 'application/octet-stream': 'bytes' } } },
+  problems: ['entry-not-found', 'log-not-found', 'payload-absent'],
+});
+
+const eraseOperation = described({
+  id: 'erasePayload',
+  tag: 'Entries',
+  summary: 'Erase what an entry is about',
+  description:
+    'Payload, digest and nonce go, for ever, with whatever they could be found by; the tree stays whole. An entry of ' +
+    '`_system` tells that. Erasing again changes nothing.',
+  access: 'admin',
+  answers: {
+    200: jsonAnswer('It is gone.', z.object({ log: originForm, index: countForm, erased: z.literal(true) })),
+  },
+  problems: ['clock-skew', 'database-set-back', 'entry-not-found', 'log-not-found', 'log-reserved'],
+});
 
 /** Reading entries back, and erasing what they are about. */
 export function entryRoutes(service: Service, gate: Gate): Router {
   const { registry, entries, appender, database } = service;
 
   return exactRouter()
-    .get('/v1/entries', async (request, response) => {
+    .get('/v1/entries', locateOperation, async (request, response) => {
       // A key for some logs finds what is in those.
       const allowed = await gate.admitSome(request, 'read');
       const { digest } = query(request, digestQuery);
@@ -28,16 +76,7 @@ export function entryRoutes(service: Service, gate: Gate): Router {
         entries: found.map((place) => ({ ...place, receivedAt: formatTime(place.receivedAt) })),
       });
     })
-    .get('/v1/logs/:log/entries', async (request, response) => {
-      await gate.admit(request, 'read', pathLogName(request));
-      const log = await pathLog(request, registry);
-      const { from, limit } = query(request, listQuery);
-      const { size } = await registry.head(log);
-      const end = Math.min(size, from + limit);
-      const page = from < end ? await entries.list(log, from, end) : [];
-      response.json({ size, entries: page.map((entry) => view(log, entry)), ...(end < size ? { next: end } : {}) });
-    })
-    .get('/v1/logs/:log/entries/:index', async (request, response) => {
+    .get('/v1/logs/:log/entries/:index', readOperation, async (request, response) => {
       await gate.admit(request, 'read', pathLogName(request));
       const log = await pathLog(request, registry);
       const index = pathIndex(request, 'index');
@@ -45,7 +84,7 @@ export function entryRoutes(service: Service, gate: Gate): Router {
       if (entry === null) throw missing(log, index);
       response.json(view(log, entry));
     })
-    .get('/v1/logs/:log/entries/:index/payload', async (request, response) => {
+    .get('/v1/logs/:log/entries/:index/payload', payloadOperation, async (request, response) => {
       await gate.admit(request, 'read', pathLogName(request));
       const log = await pathLog(request, registry);
       const index = pathIndex(request, 'index');
@@ -64,7 +103,7 @@ export function entryRoutes(service: Service, gate: Gate): Router {
         .type('application/octet-stream')
         .send(Buffer.from(payload));
     })
-    .delete('/v1/logs/:log/entries/:index/payload', async (request, response) => {
+    .delete('/v1/logs/:log/entries/:index/payload', eraseOperation, async (request, response) => {
       await gate.admit(request, 'admin', pathLogName(request));
       const log = await pathLog(request, registry);
       const index = pathIndex(request, 'index');
@@ -75,18 +114,4 @@ export function entryRoutes(service: Service, gate: Gate): Router {
 
 function missing(log: Log, index: number): Problem {
   return new Problem(404, 'entry-not-found', `the log ${log.name} has no entry ${index} yet`);
-}
-
-function view(log: Log, entry: StoredEntry): object {
-  return {
-    log: log.origin,
-    index: entry.index,
-    receivedAt: formatTime(entry.receivedAt),
-    digest: entry.secret === null ? null : toHex(entry.secret.digest),
-    nonce: entry.secret === null ? null : toHex(entry.secret.nonce),
-    commitment: toHex(entry.commitment),
-    leafHash: toHex(entry.leafHash),
-    payloadSize: entry.payloadSize,
-    erased: entry.secret === null,
-  };
 }

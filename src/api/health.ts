@@ -1,29 +1,51 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Router } from 'express';
-import { AntequemError } from '../core/errors.ts';
-import { sendProblem, unavailable } from './problem.ts';
+import { z } from 'zod';
+import { described, jsonAnswer } from './description.ts';
+import { Problem, problemOf, sendProblem } from './problem.ts';
 import { exactRouter } from './routing.ts';
 import type { Service } from './service.ts';
 
-const PATIENCE_MS = 3_000;
+const aliveOperation = described({
+  id: 'isAlive',
+  tag: 'Operation',
+  summary: 'Whether the process lives',
+  access: 'public',
+  answers: { 200: jsonAnswer('It does.', z.object({ status: z.literal('ok') })) },
+});
 
-/** Whether the process lives, and whether it can do its work. */
-export function healthRoutes(service: Service): Router {
-  const { database, logger } = service;
+const readyOperation = described({
+  id: 'isReady',
+  tag: 'Operation',
+  summary: 'Whether requests would succeed',
+  description: '503 only where they would not; what an operator should know besides stands in `notices`.',
+  access: 'public',
+  answers: {
+    200: jsonAnswer(
+      'They would.',
+      z.object({
+        status: z.literal('ready'),
+        notices: z.array(z.string()),
+        checks: z
+          .record(z.string(), z.string())
+          .meta({ description: 'By what was looked at: `ok`, or in a word why not.' }),
+      }),
+    ),
+  },
+  problems: ['clock-skew', 'draining', 'schema-older'],
+});
+
+/** Whether the process lives, and whether requests would succeed. */
+export function healthRoutes({ operation, logger }: Service): Router {
   return exactRouter()
-    .get('/healthz', (_request, response) => void response.json({ status: 'ok' }))
-    .get('/readyz', async (_request, response) => {
-      try {
-        // A database that hangs is as good as none.
-        const patience = sleep(PATIENCE_MS, undefined, { ref: false }).then(() => {
-          throw new AntequemError('database-silent', `the database has not answered for ${PATIENCE_MS} ms`);
-        });
-        await Promise.race([database.query('SELECT 1'), patience]);
-        // Also with a database set back: what it has can be read.
-        response.json({ status: 'ready', notices: service.notices() });
-      } catch (error) {
-        logger.warn({ err: error }, 'not ready');
-        sendProblem(response, unavailable());
-      }
+    .get('/healthz', aliveOperation, (_request, response) => void response.json({ status: 'ok' }))
+    .get('/readyz', readyOperation, async (_request, response) => {
+      const { refusal, notices, checks } = await operation.readiness();
+      // Also with a database set back: what it has can be read.
+      if (refusal === null) return void response.json({ status: 'ready', notices, checks });
+      logger.warn({ code: refusal.code }, `not ready: ${refusal.message}`);
+      sendProblem(
+        response,
+        refusal.code === 'draining' ? new Problem(503, 'draining', refusal.message) : problemOf(refusal),
+      );
     });
 }

@@ -1,10 +1,13 @@
 import type { Router } from 'express';
 import { z } from 'zod';
+import { readStandings, type Standing } from '../anchor/standings.ts';
 import { toHex } from '../core/bytes.ts';
 import { SYSTEM_LOG } from '../core/origin.ts';
 import { formatTime } from '../core/time.ts';
 import type { Head, Log } from '../log/log.ts';
 import type { Gate } from './access.ts';
+import { described, jsonAnswer } from './description.ts';
+import { countForm, hashForm, originForm, timeForm } from './forms.ts';
 import { limitText, pathLog, pathLogName, query } from './parameters.ts';
 import { exactRouter } from './routing.ts';
 import type { Service } from './service.ts';
@@ -18,10 +21,67 @@ const listQuery = z.strictObject({
 });
 const createQuery = z.strictObject({ blinded: z.enum(['true', 'false'], 'not true or false').optional() });
 
+const logForm = z
+  .object({
+    name: z.string(),
+    origin: originForm,
+    logId: hashForm.meta({ description: 'SHA-256 of the origin.' }),
+    verifierKey: z.string().meta({ description: 'C2SP signed-note key that its checkpoints verify with.' }),
+    blinded: z.boolean().meta({ description: 'Whether entries bear nonces.' }),
+    createdAt: timeForm,
+    size: countForm,
+    root: hashForm,
+    anchored: z
+      .object({ size: countForm, round: countForm, status: z.enum(['included', 'finalized']), time: timeForm })
+      .optional()
+      .meta({ description: 'As far as any of it is in a block.' }),
+  })
+  .meta({ id: 'Log' });
+
+const listLogs = described({
+  id: 'listLogs',
+  tag: 'Logs',
+  summary: 'List logs',
+  description: 'By name; a key for some logs lists those.',
+  access: 'read',
+  query: listQuery,
+  answers: {
+    200: jsonAnswer(
+      'A page; `next` is the `after` of the page behind it.',
+      z.object({ logs: z.array(logForm), next: z.string().optional() }),
+    ),
+  },
+});
+
+const createLog = described({
+  id: 'createLog',
+  tag: 'Logs',
+  summary: 'Create a log',
+  description:
+    'Or find it there: doing it again changes nothing. What it is called and whether it is blinded is fixed for ever.',
+  access: 'admin',
+  query: createQuery,
+  answers: {
+    200: jsonAnswer('It was there.', logForm),
+    201: { ...jsonAnswer('It was made.', logForm), headers: { Location: 'Its path.' } },
+  },
+  problems: ['clock-skew', 'database-set-back', 'log-exists', 'log-reserved'],
+});
+
+const describeLog = described({
+  id: 'describeLog',
+  tag: 'Logs',
+  summary: 'Describe a log',
+  access: 'any',
+  answers: { 200: jsonAnswer('The log as it is now.', logForm) },
+  problems: ['log-not-found'],
+});
+
 /** Making, listing and describing logs. */
 export function logRoutes(service: Service, gate: Gate): Router {
-  const { registry } = service;
-  const describe = async (log: Log & Head): Promise<object> => {
+  const { registry, database } = service;
+  /** `anchored` as far as any of it is in a block. */
+  const describe = async (log: Log & Head, anchored: Standing | undefined): Promise<object> => {
     const { verifierKey } = await registry.signer(log);
     return {
       name: log.name,
@@ -32,7 +92,12 @@ export function logRoutes(service: Service, gate: Gate): Router {
       createdAt: formatTime(log.createdAt),
       size: log.size,
       root: toHex(log.root),
+      ...(anchored === undefined ? {} : { anchored }),
     };
+  };
+  const describeOne = async (log: Log): Promise<object> => {
+    const head = await registry.head(log);
+    return describe({ ...log, ...head }, (await readStandings(database, [log.id])).get(log.id));
   };
 
   /** Of these logs those that exist, in the order of `registry.list`. */
@@ -47,7 +112,7 @@ export function logRoutes(service: Service, gate: Gate): Router {
   };
 
   return exactRouter()
-    .get('/v1/logs', async (request, response) => {
+    .get('/v1/logs', listLogs, async (request, response) => {
       const allowed = await gate.admitSome(request, 'read');
       const { after, limit } = query(request, listQuery);
       // One more than asked for tells whether there is a next page.
@@ -55,10 +120,17 @@ export function logRoutes(service: Service, gate: Gate): Router {
         allowed === null ? await registry.list(after, limit + 1) : await listNamed(allowed, after, limit + 1);
       const logs = found.slice(0, limit);
       await registry.prepareSigners(logs);
+      const standings = await readStandings(
+        database,
+        logs.map(({ id }) => id),
+      );
       const next = found.length > limit ? logs.at(-1)?.name : undefined;
-      response.json({ logs: await Promise.all(logs.map(describe)), ...(next === undefined ? {} : { next }) });
+      response.json({
+        logs: await Promise.all(logs.map((log) => describe(log, standings.get(log.id)))),
+        ...(next === undefined ? {} : { next }),
+      });
     })
-    .put('/v1/logs/:log', async (request, response) => {
+    .put('/v1/logs/:log', createLog, async (request, response) => {
       const name = pathLogName(request);
       await gate.admit(request, 'admin', name);
       const { blinded } = query(request, createQuery);
@@ -67,12 +139,12 @@ export function logRoutes(service: Service, gate: Gate): Router {
       const { log, created } =
         found === null ? await registry.create(name, { blinded: blinded !== 'false' }) : { log: found, created: false };
       response.status(created ? 201 : 200).location(`/v1/logs/${name}`);
-      response.json(await describe({ ...log, ...(await registry.head(log)) }));
+      response.json(await describeOne(log));
     })
-    .get('/v1/logs/:log', async (request, response) => {
+    .get('/v1/logs/:log', describeLog, async (request, response) => {
       // Who may append to a log may know whose key signs it; no digest is told here.
       await gate.admit(request, 'any', pathLogName(request));
       const log = await pathLog(request, registry);
-      response.json(await describe({ ...log, ...(await registry.head(log)) }));
+      response.json(await describeOne(log));
     });
 }

@@ -7,16 +7,23 @@ import type { Log } from '../log/log.ts';
 import type { Registry } from '../log/registry.ts';
 import { Problem } from './problem.ts';
 
+/** What the reference says such a text is. */
+const NUMBER = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const;
+
 /** A whole number below 2^53 in its one spelling, as paths and queries have it. */
 export const indexText = z
   .string()
   .regex(/^(0|[1-9]\d{0,15})$/, 'not a whole number')
   .transform(Number)
-  .refine(Number.isSafeInteger, 'not below 2^53');
+  .refine(Number.isSafeInteger, 'not below 2^53')
+  .meta(NUMBER);
 
 /** A page size of at most `most`. */
 export const limitText = (most: number) =>
-  indexText.refine((limit) => limit >= 1 && limit <= most, `not from 1 to ${most}`).default(Math.min(100, most));
+  indexText
+    .refine((limit) => limit >= 1 && limit <= most, `not from 1 to ${most}`)
+    .meta({ ...NUMBER, minimum: 1, maximum: most })
+    .default(Math.min(100, most));
 
 /** The query of a request, every parameter known and well-formed. @throws FormatError `query-invalid` */
 export function query<T extends z.ZodObject<z.ZodRawShape, z.core.$strict>>(request: Request, schema: T): z.output<T> {
@@ -65,5 +72,12 @@ export async function pathLog(request: Request, registry: Registry): Promise<Log
 export function parseDigest(text: string): Uint8Array {
   if (!/^[0-9a-f]{64}$/.test(text))
     throw new FormatError('digest-invalid', 'a digest is 64 lower-case hex digits (SHA-256)');
+  return fromHex(text);
+}
+
+/** A digest by one of the hashes that .ots files name, in hex. */
+export function parseFileDigest(text: string): Uint8Array {
+  if (!/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(text))
+    throw new FormatError('digest-invalid', 'a digest is 64 lower-case hex digits, or 40 (SHA-1, RIPEMD-160)');
   return fromHex(text);
 }

@@ -1,6 +1,7 @@
 import type { ErrorRequestHandler, Response } from 'express';
 import type { Logger } from 'pino';
 import { AntequemError, FormatError } from '../core/errors.ts';
+import { requestIdOf } from './request-id.ts';
 
 /** An error with the HTTP status it is answered with. */
 export class Problem extends AntequemError {
@@ -20,10 +21,13 @@ const STATUS: Readonly<Record<string, number>> = {
   'log-not-found': 404,
   'log-exists': 409,
   'log-reserved': 403,
+  'webhook-not-found': 404,
+  'webhooks-full': 409,
   'entry-not-found': 404,
   'entry-erased': 410,
   'proof-range': 400,
   'receipt-pending': 409,
+  'timestamp-too-long': 404,
   'idempotency-key-reused': 422,
   'idempotency-key-in-flight': 409,
   overloaded: 503,
@@ -32,10 +36,15 @@ const STATUS: Readonly<Record<string, number>> = {
   'database-set-back': 503,
   'guard-unavailable': 503,
   'signer-silent': 503,
+  'schema-older': 503,
+  'checkpoint-not-witnessed': 503,
 };
 
+// The database is not there, or did not do as it was told.
+const UNAVAILABLE = new Set(['database-silent', 'commit-refused', 'database-unavailable']);
+
 // What a client does well to wait for.
-const PASSING_CODES = new Set(['overloaded', 'clock-skew', 'idempotency-key-in-flight']);
+const PASSING_CODES = new Set(['overloaded', 'clock-skew', 'idempotency-key-in-flight', 'checkpoint-not-witnessed']);
 
 // SQLSTATE that passes by itself: connection, resources, operator intervention, transaction rollback, the system's own
 // input and output; a lock that did not come, a transaction that idled too long.
@@ -47,7 +56,7 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof FormatError) return new Problem(400, error.code, error.message);
   if (error instanceof AntequemError) {
-    if (error.code === 'database-silent' || error.code === 'commit-refused') return unavailable();
+    if (UNAVAILABLE.has(error.code)) return unavailable();
     const status = STATUS[error.code];
     if (status === undefined) return internal();
     return new Problem(status, error.code, error.message, PASSING_CODES.has(error.code) ? { 'Retry-After': '1' } : {});
@@ -103,8 +112,9 @@ function fieldsOf(error: unknown): { code?: string; status?: number; type?: stri
   };
 }
 
-/** Sends a problem as RFC 9457 has it, with a stable `code` beside. */
+/** Sends a problem as RFC 9457 has it, with a stable `code` beside, and what the request goes by in our log. */
 export function sendProblem(response: Response, problem: Problem): void {
+  const requestId = requestIdOf(response);
   response
     .status(problem.status)
     .set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff', ...problem.headers })
@@ -116,6 +126,7 @@ export function sendProblem(response: Response, problem: Problem): void {
         status: problem.status,
         code: problem.code,
         detail: problem.message,
+        ...(requestId === null ? {} : { requestId }),
       }),
     );
 }
@@ -125,7 +136,10 @@ export function problemHandler(logger: Logger): ErrorRequestHandler {
   return (error: unknown, request, response, next) => {
     const problem = problemOf(error);
     if (problem.status >= 500)
-      logger.error({ err: error, method: request.method, path: request.path }, 'request failed');
+      logger.error(
+        { err: error, requestId: requestIdOf(response), method: request.method, path: request.path },
+        'request failed',
+      );
     if (response.headersSent) next(error);
     else sendProblem(response, problem);
   };

@@ -4,9 +4,12 @@ import { toHex } from '../core/bytes.ts';
 import { packPath } from '../core/path.ts';
 import { type Receipt, receiptPath } from '../core/receipt.ts';
 import { formatTime, parseTime } from '../core/time.ts';
+import { formatTlogProof, receiptTlogProof } from '../core/tlog-proof.ts';
 import { ANCHOR_ADDRESS, encodeExistedBefore } from '../evm/anchor-contract.ts';
 import type { Log } from '../log/log.ts';
 import type { Gate } from './access.ts';
+import { described, jsonAnswer } from './description.ts';
+import { hashForm, receiptForm } from './forms.ts';
 import { indexText, pathIndex, pathLog, pathLogName, query } from './parameters.ts';
 import { Problem } from './problem.ts';
 import { exactRouter } from './routing.ts';
@@ -19,8 +22,65 @@ const MAX_WAIT = 60;
 /** Requests that may wait at once; each costs a look whenever something moves. */
 const MAX_WAITING = 1_000;
 const receiptQuery = z.strictObject({
-  wait: indexText.refine((seconds) => seconds <= MAX_WAIT, `not at most ${MAX_WAIT} seconds`).default(0),
+  wait: indexText
+    .refine((seconds) => seconds <= MAX_WAIT, `not at most ${MAX_WAIT} seconds`)
+    .meta({ type: 'integer', minimum: 0, maximum: MAX_WAIT, description: 'Seconds.' })
+    .default(0),
   until: z.enum(STAGES, `not one of ${STAGES.join(', ')}`).default('finalized'),
+});
+
+const RECEIPT_PROBLEMS = [
+  'checkpoint-conflict',
+  'database-set-back',
+  'entry-erased',
+  'entry-not-found',
+  'guard-unavailable',
+  'log-not-found',
+  'signer-silent',
+] as const;
+
+const readReceipt = described({
+  id: 'readReceipt',
+  tag: 'Receipts',
+  summary: 'The receipt of an entry',
+  description:
+    'With all that can be proven now, and no more. `wait` holds the answer until the stage is reached or the time is over; ' +
+    '`expectedBy` says when what is pending should be there.',
+  access: 'read',
+  query: receiptQuery,
+  answers: { 200: jsonAnswer('The receipt, as far as it has come.', receiptForm) },
+  problems: [...RECEIPT_PROBLEMS, 'overloaded'],
+});
+
+const readTlogProof = described({
+  id: 'readTlogProof',
+  tag: 'Receipts',
+  summary: 'The same as a C2SP tlog-proof',
+  description: 'Where the entry stands in its log, without rounds and anchors.',
+  access: 'read',
+  answers: { 200: { says: 'The proof.', content: { 'text/plain': 'text' } } },
+  problems: [...RECEIPT_PROBLEMS, 'checkpoint-not-witnessed'],
+});
+
+const readPath = described({
+  id: 'readReceiptPath',
+  tag: 'Receipts',
+  summary: 'The path for the contract',
+  description: 'What `existedBefore` takes, packed and as calldata.',
+  access: 'read',
+  answers: {
+    200: jsonAnswer(
+      'The path from the digest to the root of the round.',
+      z.object({
+        digest: hashForm,
+        path: z.string().regex(/^0x[0-9a-f]*$/),
+        root: hashForm,
+        contract: z.string().regex(/^0x[0-9a-fA-F]{40}$/),
+        calldata: z.string().regex(/^0x[0-9a-f]*$/),
+      }),
+    ),
+  },
+  problems: [...RECEIPT_PROBLEMS, 'receipt-pending'],
 });
 
 /** Receipts, and the path in one for the contract. */
@@ -58,7 +118,7 @@ export function receiptRoutes(service: Service, gate: Gate): Router {
   };
 
   return exactRouter()
-    .get('/v1/logs/:log/entries/:index/receipt', async (request, response) => {
+    .get('/v1/logs/:log/entries/:index/receipt', readReceipt, async (request, response) => {
       const { log, index } = await find(request);
       const { wait, until } = query(request, receiptQuery);
       if (wait > 0 && service.progress.waiting >= MAX_WAITING) {
@@ -66,13 +126,19 @@ export function receiptRoutes(service: Service, gate: Gate): Router {
           'Retry-After': '5',
         });
       }
+      if (wait === 0) return void response.json(withExpectation(await receipts.compose(log, index), service));
       const gone = new AbortController();
       response.on('close', () => gone.abort());
       const enough = AbortSignal.any([gone.signal, service.stopping]);
       const receipt = await awaitStage(log, index, until, service.now() + wait * 1_000, enough);
       response.json(withExpectation(receipt, service));
     })
-    .get('/v1/logs/:log/entries/:index/receipt.path', async (request, response) => {
+    .get('/v1/logs/:log/entries/:index/receipt.tlog-proof', readTlogProof, async (request, response) => {
+      const { log, index } = await find(request);
+      const receipt = await receipts.composeWitnessed(log, index);
+      response.type('text/plain; charset=utf-8').send(formatTlogProof(receiptTlogProof(receipt)));
+    })
+    .get('/v1/logs/:log/entries/:index/receipt.path', readPath, async (request, response) => {
       const { log, index } = await find(request);
       const { digest, steps, root } = receiptPath(await receipts.compose(log, index));
       const path = packPath(steps);
@@ -104,8 +170,12 @@ export function hasReached(receipt: Receipt, stage: Stage): boolean {
 }
 
 /** While something is pending: when all that is configured is expected to have happened. */
-function withExpectation(receipt: Receipt, { roundInterval, finalityDelay, now }: Service): Receipt {
-  if (hasReached(receipt, 'finalized') || ('round' in receipt && finalityDelay === null)) return receipt;
+function withExpectation(receipt: Receipt, { roundInterval, finalityDelay, confirmationDelay, now }: Service): Receipt {
+  const awaited = [
+    ...(hasReached(receipt, 'finalized') ? [] : [finalityDelay]),
+    ...(hasReached(receipt, 'bitcoin') ? [] : [confirmationDelay]),
+  ].filter((delay) => delay != null);
+  if (awaited.length === 0 && 'round' in receipt) return receipt;
   const closes = 'round' in receipt ? parseTime(receipt.round.closedAt) : now() + roundInterval;
-  return { ...receipt, expectedBy: formatTime(Math.max(closes + (finalityDelay ?? 0), now())) };
+  return { ...receipt, expectedBy: formatTime(Math.max(closes + Math.max(0, ...awaited), now())) };
 }

@@ -1,15 +1,20 @@
 import type { Logger } from 'pino';
 import type { ApiKeys } from '../access/keys.ts';
+import type { Quota } from '../access/quota.ts';
+import type { Sessions } from '../access/sessions.ts';
 import type { Receipts } from '../anchor/receipts.ts';
 import type { RoundTrees } from '../anchor/roundtrees.ts';
 import type { Anchor } from '../core/receipt.ts';
 import type { Appender } from '../log/appender.ts';
 import type { EntryReader } from '../log/entries.ts';
-import type { Publisher } from '../log/publish.ts';
+import type { Checkpoints, Publisher } from '../log/publish.ts';
 import type { Registry } from '../log/registry.ts';
 import type { TileStore } from '../log/tilestore.ts';
+import type { Operation } from '../metrics/operation.ts';
 import type { Database } from '../store/database.ts';
 import type { Progress } from '../store/progress.ts';
+import type { Webhooks } from '../webhooks/webhooks.ts';
+import type { CalendarService } from './calendar.ts';
 
 /** What the API serves, put together by whoever starts it. */
 export interface Service {
@@ -19,13 +24,29 @@ export interface Service {
   readonly entries: EntryReader;
   readonly tiles: TileStore;
   readonly publisher: Publisher;
+  /** What the publisher signed, with what witnesses say of it. */
+  readonly checkpoints: Checkpoints;
   readonly receipts: Receipts;
   readonly trees: RoundTrees;
   readonly keys: ApiKeys;
+  readonly sessions: Sessions;
+  /** How much each caller may ask; null: as much as it likes. */
+  readonly quota: Quota | null;
+  readonly webhooks: Webhooks;
+  /** The secret that a webhook's messages are signed with, by its id. */
+  readonly webhookSecret: (id: string) => Uint8Array;
   readonly progress: Progress;
   readonly anchors: (round: number) => Promise<Anchor[]>;
   /** Anchors of a round with their states, for people. */
   readonly anchorStates: (round: number) => Promise<readonly object[]>;
+  /** The chain (CAIP-2) that OpenTimestamps calendars stamp rounds into; null: none are asked to. */
+  readonly calendars: { readonly chain: string } | null;
+  /** Our own calendar as pending attestations name it: `scheme://host[:port]`; null: it is off. */
+  readonly ownCalendar: string | null;
+  /** What serves clients of that calendar; null: it is off. */
+  readonly calendar: CalendarService | null;
+  /** Proxies that are believed about the addresses they forward for. Default: none. */
+  readonly trustedProxies?: readonly string[];
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
   /** Whether no key is asked for. */
@@ -34,8 +55,12 @@ export interface Service {
   readonly roundInterval: number;
   /** Milliseconds from the close of a round to its first final anchor, as expected; null: nothing is anchored. */
   readonly finalityDelay: number | null;
-  /** What an operator should know although all is ready. */
-  readonly notices: () => readonly string[];
+  /** And to its confirmation in Bitcoin; null or left out: nobody stamps it, or nobody can say that it is confirmed. */
+  readonly confirmationDelay?: number | null;
+  /** What operators and load balancers ask. */
+  readonly operation: Operation;
+  /** Opens /metrics; null: a key of the scope admin does alone. */
+  readonly metricsToken: string | null;
   /** What the bodies of requests under way may hold together. Default 128 MiB. */
   readonly maxBodyBytes?: number;
   /** Fires when the service is about to stop: what merely waits ends then. */

@@ -1,10 +1,16 @@
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import type { RequestHandler, Router } from 'express';
+import { z } from 'zod';
 import { HASH_SIZE } from '../core/merkle.ts';
-import { parseTileLocation, tileWidth } from '../core/tiles.ts';
+import { parseTileLocation, TILE_WIDTH } from '../core/tiles.ts';
+import { described } from './description.ts';
 import { pathLog } from './parameters.ts';
 import { Problem } from './problem.ts';
 import { exactRouter } from './routing.ts';
 import type { Service } from './service.ts';
+
+const compress = promisify(gzip);
 
 /** What anybody may read from anywhere, web pages of other sites included. */
 export const publicRead: RequestHandler = (request, response, next) => {
@@ -15,31 +21,64 @@ export const publicRead: RequestHandler = (request, response, next) => {
   response.status(204).end();
 };
 
+const readCheckpoint = described({
+  id: 'readCheckpoint',
+  tag: 'Tiles',
+  summary: 'The checkpoint of a log',
+  access: 'public',
+  answers: { 200: { says: 'A C2SP signed note.', content: { 'text/plain': 'text' } } },
+  problems: [
+    'checkpoint-conflict',
+    'checkpoint-not-witnessed',
+    'database-set-back',
+    'guard-unavailable',
+    'log-not-found',
+    'signer-silent',
+  ],
+});
+
+const readTile = described({
+  id: 'readTile',
+  tag: 'Tiles',
+  summary: 'A tile or an entry bundle of a log',
+  description: '`{L}/{N}[.p/{W}]` or `entries/{N}[.p/{W}]`, as C2SP tlog-tiles has them. It never changes.',
+  access: 'public',
+  path: {
+    location: z
+      .string()
+      .regex(/^(\d{1,2}|entries)\/(x\d{3}\/)*\d{3}(\.p\/\d{1,3})?$/)
+      .meta({ description: 'With its slashes.' }),
+  },
+  answers: { 200: { says: 'Its bytes.', content: { 'application/octet-stream': 'bytes' } } },
+  problems: ['log-not-found', 'tile-location', 'tile-not-found'],
+});
+
 /** The read API of C2SP tlog-tiles: checkpoint, tiles, entry bundles. */
-export function tileRoutes({ registry, publisher, tiles, entries }: Service): Router {
+export function tileRoutes({ registry, publisher, checkpoints, tiles, entries }: Service): Router {
   return exactRouter()
-    .get('/logs/:log/checkpoint', async (request, response) => {
+    .get('/logs/:log/checkpoint', readCheckpoint, async (request, response) => {
       const log = await pathLog(request, registry);
-      const { note } = await publisher.current(log);
+      const { note } = await checkpoints.current(log);
       response.set('Cache-Control', 'no-cache').type('text/plain; charset=utf-8').send(note);
     })
-    .get('/logs/:log/tile/*location', async (request, response) => {
+    .get('/logs/:log/tile/*location', readTile, async (request, response) => {
       const log = await pathLog(request, registry);
       // As it was sent, not decoded: a tile has one address.
-      const tile = parseTileLocation(request.path.split('/').slice(3).join('/'));
-      const level = tile.level === 'entries' ? 0 : tile.level;
-      const { size } = await registry.head(log);
-      if (tile.width > tileWidth(level, tile.index, size)) {
-        throw new Problem(404, 'tile-not-found', `the log ${log.name} of ${size} entries has no such tile`);
+      const { level, index, width } = parseTileLocation(request.path.split('/').slice(3).join('/'));
+      const height = level === 'entries' ? 0 : level;
+      const size = (index * TILE_WIDTH + width) * TILE_WIDTH ** height;
+      // Caches keep it for ever, so it is told only once a checkpoint was signed over it.
+      if (!Number.isSafeInteger(size) || !(await publisher.covers(log, size))) {
+        throw new Problem(404, 'tile-not-found', `the log ${log.name} has published no checkpoint with such a tile`);
       }
-      const bytes =
-        tile.level === 'entries'
-          ? await entries.bundle(log, tile.index, tile.width)
-          : (await tiles.tile(log, tile.level, tile.index, size)).subarray(0, tile.width * HASH_SIZE);
-      // A tile of this width never changes, a partial one included.
-      response
-        .set('Cache-Control', 'public, max-age=31536000, immutable')
-        .type('application/octet-stream')
-        .send(Buffer.from(bytes));
+      response.set('Cache-Control', 'public, max-age=31536000, immutable').type('application/octet-stream');
+      if (level !== 'entries') {
+        const tile = await tiles.tile(log, level, index, size);
+        return void response.send(Buffer.from(tile.subarray(0, width * HASH_SIZE)));
+      }
+      const bundle = Buffer.from(await entries.bundle(log, index, width));
+      response.vary('Accept-Encoding');
+      if (request.acceptsEncodings('gzip') === false) return void response.send(bundle);
+      response.set('Content-Encoding', 'gzip').send(await compress(bundle));
     });
 }

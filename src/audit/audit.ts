@@ -1,5 +1,6 @@
 // The audit of a service by its database: everything in it is read once, in one snapshot, and nothing is written.
 
+import type { HeaderSource } from '../core/bitcoin-source.ts';
 import { equalBytes } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Verifier } from '../core/note.ts';
@@ -16,6 +17,7 @@ import { checkSegments } from './placement.ts';
 import { type AuditState, resumeAt } from './resume.ts';
 import { walkRounds } from './rounds.ts';
 import { SystemActs } from './system-acts.ts';
+import { checkTimestamps } from './timestamps.ts';
 import { type AuditCounts, auditVerdict } from './verdict.ts';
 
 /** How far an audit has come. */
@@ -36,6 +38,8 @@ export interface AuditOptions {
   /** Keys of logs that are known otherwise. */
   readonly verifiers: readonly Verifier[];
   readonly nodes: readonly TrustedNode[];
+  /** Of Bitcoin's headers, that whoever audits trusts; one for a chain. Default: none. */
+  readonly headers?: readonly HeaderSource[];
   /** Accounts known to anchor for the service, 0x-hex, beside those that `_system` declares. */
   readonly senders: readonly string[];
   /** The block from which on chains are searched. */
@@ -125,12 +129,18 @@ class Auditor {
       fromBlock,
       onBlock: (chain, block, until) => this.#report(`${chain} block ${block} of ${until}`),
     });
+    const stamped = await checkTimestamps({
+      db: this.#db,
+      findings: this.#findings,
+      sources: this.#options.headers ?? [],
+      onRound: (target, round) => this.#report(`${target} round ${round}`),
+    });
     const findings = this.#findings.list();
     const verdict = auditVerdict({
       counts: this.#counts,
       findings,
       faults: this.#findings.count,
-      chains: [...failures, ...chains],
+      chains: [...failures, ...chains, ...stamped],
       // All other keys are named by `_system`.
       keysKnown: seed !== null || verifiers.some(({ name }) => name === system.origin),
       unrounded: await this.#countUnrounded(),

@@ -1,6 +1,7 @@
 // Which chains can be asked, and what they answer.
 
 import type { EvmSource } from '../core/evm-source.ts';
+import type { Claim } from '../core/verdict.ts';
 import type { AnchorEvents } from '../evm/anchor-events.ts';
 import type { Queryable } from '../store/database.ts';
 import { failure, isDevelopmentChain } from '../verify/evm-chains.ts';
@@ -16,7 +17,14 @@ export interface TrustedNode {
 
 /** What became of asking a chain, or of having nobody to ask. */
 export type ChainOutcome =
-  | { readonly kind: 'asked'; readonly chain: string; readonly node: string; readonly answer: ChainAnswer }
+  | {
+      readonly kind: 'asked';
+      readonly chain: string;
+      readonly node: string;
+      /** Default: a node's word. */
+      readonly grounds?: Claim['grounds'];
+      readonly answer: Pick<ChainAnswer, 'count' | 'newest' | 'lost'>;
+    }
   | { readonly kind: 'failed'; readonly chain: string | null; readonly says: string }
   | { readonly kind: 'other-instance'; readonly chain: string; readonly node: string }
   | { readonly kind: 'no-source'; readonly chain: string; readonly rounds: number };
@@ -59,7 +67,7 @@ export async function askChains(options: ChainsOptions): Promise<ChainOutcome[]>
   const { rows } = await db.query<{ chain: string; genesis: Uint8Array | null; anchored: number }>(
     `SELECT t.chain, (array_agg(t.genesis))[1] AS genesis,
             sum((SELECT count(*) FROM anchors a WHERE a.target = t.name AND a.status = 'finalized'))::bigint AS anchored
-     FROM targets t GROUP BY t.chain ORDER BY t.chain`,
+     FROM targets t WHERE t.kind = 'evm' GROUP BY t.chain ORDER BY t.chain`,
   );
   const outcomes: ChainOutcome[] = [];
   for (const view of views) {

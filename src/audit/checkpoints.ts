@@ -11,13 +11,15 @@ import type { Reached } from './entry-walk.ts';
 import type { Findings } from './findings.ts';
 import type { LogKeys } from './log-keys.ts';
 
-interface CheckpointRow {
+type NamedLog = Pick<Log, 'name' | 'origin'>;
+
+export interface CheckpointRow {
   size: number;
   root: Uint8Array;
   note: string;
 }
 
-interface LeafRow {
+export interface LeafRow {
   size: number;
   round: number;
   leaf: Uint8Array;
@@ -59,14 +61,14 @@ export function sizesOf({ checkpoints, leaves }: Vouchers): number[] {
 export class VoucherCheck {
   /** Checkpoints whose signature was checked. */
   count = 0;
-  readonly #log: Log;
+  readonly #log: NamedLog;
   readonly #keys: LogKeys;
   readonly #findings: Findings;
   /** The largest size at which something that vouches agreed: entries from here on are not vouched for yet. */
   #agreed: number;
   #round = 0;
 
-  constructor(log: Log, keys: LogKeys, findings: Findings, from: number) {
+  constructor(log: NamedLog, keys: LogKeys, findings: Findings, from: number) {
     this.#log = log;
     this.#keys = keys;
     this.#findings = findings;

@@ -54,6 +54,19 @@ export const FAULTS = {
     claim: 'received-at',
     means: 'the time was altered together with all that hangs on it, or that of the round was',
   },
+  backdated: {
+    claim: 'received-at',
+    means: 'it was put in later than it says, or the clock of the service was wrong',
+  },
+  'view-split': {
+    claim: 'position',
+    means: 'the log was shown to two auditors with two histories, each signed: keep both mirrors as evidence',
+  },
+  'rounds-split': {
+    claim: 'round',
+    means: 'two chains of rounds were shown to two auditors: keep both mirrors as evidence',
+  },
+  'rounds-rewritten': { claim: 'round', means: 'rounds that an earlier audit had verified were rewritten' },
   'checkpoint-differs': {
     claim: 'checkpoint',
     means: 'the log signed another tree than it has: the checkpoint was altered, or the log rewritten',
@@ -70,7 +83,7 @@ export const FAULTS = {
   'link-broken': { claim: 'round', means: 'the round was altered, or the rounds before it rewritten' },
   'leaf-differs': {
     claim: 'round',
-    means: 'the table of leaves was altered: receipts would be made of the wrong round',
+    means: 'the leaves were altered: receipts would be made of the wrong round',
   },
   'round-differs': {
     claim: 'round',
@@ -97,8 +110,12 @@ export const FAULTS = {
     claim: 'anchor',
     means: 'the round was rewritten after it was anchored, or the anchor never took place',
   },
-  'anchor-differs': { claim: 'anchor', means: 'the table of anchors was altered' },
+  'anchor-differs': { claim: 'anchor', means: 'what the service tells of the anchor was altered' },
   'anchor-before-close': { claim: 'anchor', means: 'the times of the round were altered' },
+  'timestamp-broken': {
+    claim: 'anchor',
+    means: 'what calendars answered for the round was altered or deleted, or the round was rewritten after it',
+  },
   'root-unknown': {
     claim: 'anchor',
     means: 'rounds were rewritten after they were anchored, cut off, or the database was set back',
@@ -106,6 +123,9 @@ export const FAULTS = {
 } as const satisfies Record<string, Fault>;
 
 export type FaultCode = keyof typeof FAULTS;
+
+/** Those that an audit by the database alone does not look for. */
+export const REMOTE_FAULTS: readonly FaultCode[] = ['backdated', 'view-split', 'rounds-split', 'rounds-rewritten'];
 
 /** What an audit says where nothing is wrong, and the status it stands for; docs/audit.md explains each. */
 export const STANDINGS = {
@@ -115,6 +135,11 @@ export const STANDINGS = {
   'checkpoints-hold': 'verified',
   'keys-not-given': 'unverified',
   'rounds-hold': 'verified',
+  'acts-hold': 'verified',
+  'views-agree': 'verified',
+  'contents-not-read': 'unverified',
+  'rounds-not-read': 'unverified',
+  'anchors-missing': 'unverified',
   resumed: 'unverified',
   'anchors-final': 'verified',
   'anchors-behind': 'unverified',

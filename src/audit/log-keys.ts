@@ -23,7 +23,7 @@ export interface KnownKeys {
 export class LogKeys {
   readonly #keys: readonly { readonly id: Uint8Array; readonly key: KeyObject }[];
 
-  constructor(log: Log, publicKeys: readonly Uint8Array[]) {
+  constructor(log: Pick<Log, 'origin'>, publicKeys: readonly Uint8Array[]) {
     this.#keys = publicKeys.map((publicKey) => ({
       id: noteKeyId(log.origin, publicKey),
       key: createPublicKey({ key: Buffer.from(concat(SPKI, publicKey)), format: 'der', type: 'spki' }),

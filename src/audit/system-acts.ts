@@ -1,42 +1,14 @@
 // What `_system` tells of the service's acts, held against the tables that those acts changed.
 
-import * as z from 'zod/mini';
 import { equalBytes, fromHex, toHex } from '../core/bytes.ts';
 import { SYSTEM_LOG } from '../core/origin.ts';
-import { parseTime } from '../core/time.ts';
 import type { Queryable } from '../store/database.ts';
 import { AccountActs } from './account-acts.ts';
+import { type Act, type ActOf, readAct } from './acts.ts';
 import { Erasures } from './erasures.ts';
 import type { Findings } from './findings.ts';
 import { KeyActs } from './key-acts.ts';
 import { near } from './nearness.ts';
-
-const hash = z.string().check(z.regex(/^[0-9a-f]{64}$/));
-const count = z.int().check(z.nonnegative());
-const any = z.looseObject({ at: z.string().check(z.refine(isTime)), act: z.string() });
-const known = z.discriminatedUnion('act', [
-  z.looseObject({ act: z.literal('log-created'), log: z.string(), blinded: z.boolean(), publicKey: hash }),
-  z.looseObject({
-    act: z.literal('key-created'),
-    key: z.string(),
-    name: z.string(),
-    scopes: z.array(z.string()),
-    logs: z.nullable(z.array(z.string())),
-    secretHash: hash,
-  }),
-  z.looseObject({ act: z.literal('key-revoked'), key: z.string() }),
-  z.looseObject({ act: z.literal('sender-declared'), chain: z.string(), address: z.string() }),
-  z.looseObject({ act: z.literal('entry-erased'), log: z.string(), index: count }),
-  z.looseObject({ act: z.literal('round-closed'), number: count, root: hash }),
-  z.looseObject({ act: z.literal('recovered') }),
-]);
-type Known = z.infer<typeof known>;
-/** `entry` is where in `_system` it stands. */
-type Act = Known & { readonly entry: number; readonly at: number };
-type ActOf<K extends Known['act']> = Extract<Known, { act: K }> & { readonly entry: number; readonly at: number };
-
-const KINDS = new Set<string>(known.def.options.flatMap((option) => [...option.def.shape.act.def.values]));
-const DECODER = new TextDecoder('utf-8', { fatal: true });
 
 /** Takes the acts in, in the order of their entries, and compares them a page at a time. */
 export class SystemActs {
@@ -61,16 +33,9 @@ export class SystemActs {
 
   /** One entry of `_system`. */
   take(index: number, payload: Uint8Array): void {
-    const json = parse(payload);
-    const act = any.safeParse(json);
-    if (!act.success) {
-      this.#unreadable(index, 'is not an act');
-      return;
-    }
-    const parsed = known.safeParse(json);
-    if (parsed.success) this.#page.push({ ...parsed.data, entry: index, at: parseTime(act.data.at) });
-    // An act of a newer release is none of ours to judge.
-    else if (KINDS.has(act.data.act)) this.#unreadable(index, `is a malformed ${act.data.act}`);
+    const act = readAct(index, payload);
+    if (typeof act === 'string') this.#unreadable(index, act);
+    else if (act !== null) this.#page.push(act);
   }
 
   /** Compares what was taken in since the last time. */
@@ -179,22 +144,5 @@ export class SystemActs {
 
   #unreadable(index: number, how: string): void {
     this.#findings.add('act-unreadable', { log: SYSTEM_LOG, index }, `entry ${index} of _system ${how}`);
-  }
-}
-
-function parse(payload: Uint8Array): unknown {
-  try {
-    return JSON.parse(DECODER.decode(payload));
-  } catch {
-    return null;
-  }
-}
-
-function isTime(text: string): boolean {
-  try {
-    parseTime(text);
-    return true;
-  } catch {
-    return false;
   }
 }

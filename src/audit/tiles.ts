@@ -6,7 +6,7 @@ import type { Queryable } from '../store/database.ts';
 import type { Findings } from './findings.ts';
 
 /** A tile as it is stored. */
-interface StoredTile {
+export interface StoredTile {
   level: number;
   index: number;
   root: Uint8Array;
@@ -37,7 +37,7 @@ export async function readTiles(db: Queryable, log: number, begin: number, end: 
 
 /** Compares tiles with what the entries make. */
 export function checkTiles(
-  log: Log,
+  log: Pick<Log, 'name'>,
   made: readonly CompleteTile[],
   stored: readonly StoredTile[],
   findings: Findings,

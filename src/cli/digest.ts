@@ -1,15 +1,26 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { ripemd160 } from '@noble/hashes/legacy.js';
 import { concat } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
+import { keccak256 } from '../core/keccak.ts';
+import type { HashKind } from '../ots/operation.ts';
 import { reason } from './session.ts';
+
+/** OpenSSL's is several times as fast; what it lacks, or may lack, comes from elsewhere. */
+const HASHERS: Readonly<Record<HashKind, () => { update(chunk: Uint8Array): unknown; digest(): Uint8Array }>> = {
+  sha256: () => createHash('sha256'),
+  sha1: () => createHash('sha1'),
+  ripemd160: () => ripemd160.create(),
+  keccak256: () => keccak256.create(),
+};
 
 /** Content up to so many bytes is kept whole. */
 const KEPT = 64 << 20;
 
 export interface Content {
-  /** 32 bytes: its SHA-256. */
+  /** By the hash that was asked for. */
   readonly digest: Uint8Array;
   /** Null where it is too large to be kept. */
   readonly payload: Uint8Array | null;
@@ -17,12 +28,15 @@ export interface Content {
 
 /** SHA-256 of a file of any size, or of standard input for `-`: 32 bytes. @throws AntequemError `file-unreadable` */
 export async function digestOf(file: string): Promise<Uint8Array> {
-  return (await readContent(file, 0)).digest;
+  return (await readContent(file, { keep: 0 })).digest;
 }
 
 /** A file, or standard input for `-`, in bounded memory. @throws AntequemError `file-unreadable` */
-export async function readContent(file: string, keep: number = KEPT): Promise<Content> {
-  const hash = createHash('sha256');
+export async function readContent(
+  file: string,
+  { keep = KEPT, hash: kind = 'sha256' }: { keep?: number; hash?: HashKind } = {},
+): Promise<Content> {
+  const hash = HASHERS[kind]();
   const chunks: Uint8Array[] = [];
   let length = 0;
   try {
@@ -37,5 +51,5 @@ export async function readContent(file: string, keep: number = KEPT): Promise<Co
   } catch (cause) {
     throw new AntequemError('file-unreadable', `cannot read ${file}: ${reason(cause)}`, { cause });
   }
-  return { digest: new Uint8Array(hash.digest()), payload: length <= keep ? concat(...chunks) : null };
+  return { digest: Uint8Array.from(hash.digest()), payload: length <= keep ? concat(...chunks) : null };
 }

@@ -16,6 +16,7 @@ import { serveCommand } from './commands/serve.ts';
 import { stampCommand } from './commands/stamp.ts';
 import { upgradeCommand } from './commands/upgrade.ts';
 import { verifyCommand } from './commands/verify.ts';
+import { webhooksCommand } from './commands/webhooks.ts';
 import { failureLine } from './failure.ts';
 import { endQuietlyOnClosedPipe, note } from './output.ts';
 import { DEFAULT_URL } from './session.ts';
@@ -33,6 +34,7 @@ const COMMANDS = [
   eraseCommand,
   keysCommand,
   anchorsCommand,
+  webhooksCommand,
   deployCommand,
   recoverCommand,
 ];

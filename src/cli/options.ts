@@ -31,9 +31,25 @@ export function digest(text: string): Uint8Array {
   return fromHex(text);
 }
 
-/** A block hash as EVM nodes write it. */
+/** A nonce: 16 bytes of hex, or none. */
+export function nonce(text: string): Uint8Array {
+  if (!/^(?:[0-9a-f]{32})?$/.test(text)) throw new InvalidArgumentError('Expected 32 digits of lower-case hex.');
+  return fromHex(text);
+}
+
+/** A digest by one of the hashes that .ots files name: 20 or 32 bytes of hex. */
+export function fileDigest(text: string): Uint8Array {
+  if (!/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(text)) {
+    throw new InvalidArgumentError('Expected 64 digits of lower-case hex, or 40 of a SHA-1 or RIPEMD-160 digest.');
+  }
+  return fromHex(text);
+}
+
+/** A block hash as EVM nodes write it, or Bitcoin's tools. */
 export function blockHash(text: string): string {
-  if (!/^0x[0-9a-f]{64}$/i.test(text)) throw new InvalidArgumentError('Expected 0x and 64 hex digits.');
+  if (!/^(?:0x)?[0-9a-f]{64}$/i.test(text)) {
+    throw new InvalidArgumentError('Expected 64 hex digits, after 0x but for Bitcoin.');
+  }
   return text.toLowerCase();
 }
 

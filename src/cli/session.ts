@@ -27,12 +27,17 @@ export function openSession(command: Command, env: NodeJS.ProcessEnv = process.e
   const options = command.optsWithGlobals<GlobalOptions>();
   const url = options.url ?? env.ANTEQUEM_URL ?? localEndpoint('url', cwd) ?? DEFAULT_URL;
   checkUrl(url);
-  const apiKey = options.apiKeyFile === undefined ? env.ANTEQUEM_API_KEY : readKey(options.apiKeyFile);
+  const apiKey = apiKeyOf(options, env);
   return {
     json: options.json === true,
     client: new Client(apiKey === undefined || apiKey === '' ? { url } : { url, apiKey }),
     urlOption: options.url === undefined ? '' : ` --url ${options.url}`,
   };
+}
+
+/** The API key that the options or the environment name. @throws AntequemError `api-key-unreadable` */
+export function apiKeyOf({ apiKeyFile }: GlobalOptions, env: NodeJS.ProcessEnv = process.env): string | undefined {
+  return apiKeyFile === undefined ? env.ANTEQUEM_API_KEY : readKey(apiKeyFile);
 }
 
 function checkUrl(url: string): void {

@@ -31,9 +31,9 @@ export function headline(verdict: Verdict): string {
       return toned('good', `proven: existed before ${time} on ${where}`);
     }
     case 'refuted':
-      return toned('bad', `refuted: ${decisive(verdict)?.says ?? 'the receipt does not hold'}`);
+      return toned('bad', `refuted: ${decisive(verdict)?.says ?? 'it does not hold'}`);
     case 'unproven':
-      return toned('open', 'unproven: nothing contradicts the receipt, but no trusted source confirms it');
+      return toned('open', 'unproven: nothing contradicts it, but no trusted source confirms it');
   }
 }
 
@@ -41,10 +41,23 @@ export function headline(verdict: Verdict): string {
 export function advice(verdict: Verdict): string | null {
   if (verdict.result === 'refuted') return null;
   if (verdict.result === 'unproven') {
-    return 'to prove it, name a source you trust: --rpc URL of a node, or --block-hash 0x… of the block';
+    return adviceOnSources(verdict);
   }
   const unnamed = verdict.claims.some(({ claim, grounds }) => claim === 'checkpoint' && grounds === 'none');
   return unnamed ? "whose log this is stays open: give the log's verifier key with --key" : null;
+}
+
+function adviceOnSources({ claims }: Verdict): string {
+  const evm = claims.some(({ claim, chain }) => claim === 'anchor' && chain?.startsWith('eip155:'));
+  const bitcoin = claims.some(({ claim, code }) => claim === 'anchor' && code === 'bitcoin-source-missing');
+  if (bitcoin) {
+    const node = evm ? ', or --rpc URL of a node of the other chain' : '';
+    return `to prove it, name a source you trust: --bitcoin URL of a Bitcoin node or of an Esplora server${node}`;
+  }
+  if (!evm && claims.some(({ code }) => code === 'attestation-pending')) {
+    return 'no calendar has led on to Bitcoin yet: try antequem upgrade, which asks them';
+  }
+  return 'to prove it, name a source you trust: --rpc URL of a node, or --block-hash 0x… of the block';
 }
 
 function decisive(verdict: Verdict): Claim | undefined {

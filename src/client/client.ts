@@ -1,4 +1,5 @@
 import type * as z from 'zod';
+import { concat } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import { type Appended, appended, type Erased, erased, type LogDescription, logDescription } from './answers.ts';
 import { failureOf, UnreachableError } from './failure.ts';
@@ -23,6 +24,9 @@ export interface AppendOptions {
 
 /** How far a receipt has come. */
 export type Stage = 'round' | 'included' | 'finalized' | 'bitcoin';
+
+/** Bytes an .ots file of a service may have. */
+const MAX_OTS = 262_144;
 
 interface Request {
   readonly method?: string;
@@ -84,6 +88,32 @@ export class Client {
     return this.#body(response);
   }
 
+  /** Where an entry stands in its log, as a C2SP tlog-proof: attacker-controlled text. */
+  async tlogProof(log: string, index: number, signal?: AbortSignal): Promise<string> {
+    return this.#text(await this.#send(`${logPath(log)}/entries/${index}/receipt.tlog-proof`, { signal }));
+  }
+
+  /**
+   * The receipt as a file of OpenTimestamps, at most 256 KiB: attacker-controlled bytes.
+   * Beside a problem throws AntequemError `answer-invalid` for more.
+   */
+  async receiptOts(log: string, index: number, signal?: AbortSignal): Promise<Uint8Array> {
+    const response = await this.#send(`${logPath(log)}/entries/${index}/receipt.ots`, { signal });
+    const chunks: Uint8Array[] = [];
+    let length = 0;
+    try {
+      for await (const chunk of response.body ?? []) {
+        chunks.push(chunk);
+        length += chunk.length;
+        if (length > MAX_OTS) break;
+      }
+    } catch (error) {
+      throw this.#lost(error);
+    }
+    if (length > MAX_OTS) throw this.#foreign(new Error(`more than ${MAX_OTS} bytes`));
+    return concat(...chunks);
+  }
+
   /** The RFC 9162 consistency proof between two sizes of a log, as the service gives it. */
   async consistency(log: string, from: number, to: number, signal?: AbortSignal): Promise<unknown> {
     const response = await this.#send(`${logPath(log)}/proofs/consistency?from=${from}&to=${to}`, { signal });
@@ -93,6 +123,14 @@ export class Client {
   /** Erases payload, digest and nonce of an entry, for ever; that they are gone already is no error. */
   async erase(log: string, index: number, signal?: AbortSignal): Promise<Erased> {
     return this.#json(erased, `${logPath(log)}/entries/${index}/payload`, { method: 'DELETE', signal });
+  }
+
+  /** A call that has no method of its own here; what of its answer `schema` does not name is left out. */
+  async call<T>(schema: z.ZodType<T>, method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<T> {
+    return this.#json(schema, path, {
+      method,
+      ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    });
   }
 
   async #append(
@@ -117,16 +155,19 @@ export class Client {
   }
 
   async #body(response: Response): Promise<unknown> {
-    let text: string;
-    try {
-      text = await response.text();
-    } catch (error) {
-      throw this.#lost(error);
-    }
+    const text = await this.#text(response);
     try {
       return JSON.parse(text);
     } catch (error) {
       throw this.#foreign(error);
+    }
+  }
+
+  async #text(response: Response): Promise<string> {
+    try {
+      return await response.text();
+    } catch (error) {
+      throw this.#lost(error);
     }
   }
 

@@ -119,3 +119,16 @@ export async function noteProblems(
   );
   return new Set(rows.map(({ round }) => round));
 }
+
+/** Rounds that are not final, or lack a proof that is tried again; the oldest first. */
+export async function unfinishedRounds(database: Database, target: string, most: number): Promise<number[]> {
+  const { rows } = await database.query<{ round: number }>(
+    `SELECT round FROM anchors WHERE target = $1 AND status <> 'finalized'
+     UNION
+     SELECT round FROM evm_evidence JOIN anchors USING (target, round, block_hash)
+     WHERE target = $1 AND retry_at IS NOT NULL
+     ORDER BY round LIMIT $2`,
+    [target, most],
+  );
+  return rows.map(({ round }) => round);
+}

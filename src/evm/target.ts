@@ -26,6 +26,7 @@ import {
   registerTarget,
   type TargetIdentity,
   type TargetState,
+  unfinishedRounds,
 } from './state.ts';
 import { takeTurn } from './turn.ts';
 
@@ -148,6 +149,11 @@ export class EvmTarget {
     const unproven = await evidenceDue(database, this.name, rounds, now());
     const delay = await this.#delay(troubled);
     return new Map(rounds.map((round) => [round, unfinished.has(round) ? delay : (unproven.get(round) ?? null)]));
+  }
+
+  /** Rounds that are not final, or lack a proof that is tried again; the oldest first. */
+  unfinished(most: number): Promise<number[]> {
+    return unfinishedRounds(this.#options.database, this.name, most);
   }
 
   /** Looks whether the chain is still the same and the account has enough, also when there is nothing to send. */

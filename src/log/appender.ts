@@ -1,8 +1,9 @@
 import { AntequemError, FormatError } from '../core/errors.ts';
 import { type Database, transaction } from '../store/database.ts';
-import type { Appended, Effects, Log, Submission } from './log.ts';
+import type { Appended, Draft, Effects, Log, Logged, Submission } from './log.ts';
+import { type Prepared, prepare } from './prepared.ts';
 import type { Outcome } from './replay.ts';
-import { Edges, type Prepared, prepare, type Sequencing, sequence } from './sequence.ts';
+import { Edges, type Sequencing, sequence } from './sequence.ts';
 import { Standing } from './standing.ts';
 import { openSegment, SegmentFull, Stretches } from './stretch.ts';
 
@@ -31,7 +32,7 @@ interface Line {
 interface Waiting {
   readonly prepared: Prepared;
   readonly bytes: number;
-  readonly resolve: (appended: Appended) => void;
+  readonly resolve: (logged: Logged) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -41,8 +42,8 @@ interface Waiting {
  */
 export class Appender {
   readonly sequencing: Sequencing;
-  /** Told after each commit how many entries it brought. */
-  onCommitted: (entries: number) => void = () => {};
+  /** Told after each commit how many entries it brought, and how many milliseconds it took. */
+  onCommitted: (entries: number, milliseconds: number) => void = () => {};
   readonly #database: Database;
   readonly #lines = new Map<number, Line>();
   readonly #maxQueuedBytes: number;
@@ -61,7 +62,22 @@ export class Appender {
    *   `idempotency-key-in-flight`, `clock-skew`, or `database-silent` and what the database failed with: then it is
    *   unknown whether the entries were appended
    */
-  append(log: Log, submission: Submission): Promise<Appended> {
+  async append(log: Log, submission: Submission): Promise<Appended> {
+    const { appended } = await this.#enqueue(log, submission);
+    if (appended === null) throw new AntequemError('internal', 'an append without events came to nothing');
+    return appended;
+  }
+
+  /**
+   * Appends the events among these that the log does not hold yet; each event once, however often and by whomever it is
+   * sent. All of them are in the log, durably, when this resolves.
+   * @throws AntequemError as `append`
+   */
+  appendEvents(log: Log, drafts: readonly Draft[]): Promise<Logged> {
+    return this.#enqueue(log, { drafts, idempotency: null });
+  }
+
+  #enqueue(log: Log, submission: Submission): Promise<Logged> {
     const bytes = submission.drafts.reduce((sum, draft) => sum + 256 + (draft.payload?.length ?? 0), 0);
     const line = this.#lines.get(log.id);
     const refusal = this.refusal(log, bytes);
@@ -132,6 +148,7 @@ export class Appender {
 
   async #commit(log: Log, submissions: Prepared[]): Promise<Outcome[]> {
     for (;;) {
+      const begin = performance.now();
       try {
         const { outcomes, settle } = await transaction(
           this.#database,
@@ -139,7 +156,8 @@ export class Appender {
           { deadline: this.#commitDeadline },
         );
         settle();
-        this.onCommitted(submissions.reduce((sum, { submission }) => sum + submission.drafts.length, 0));
+        const entries = submissions.reduce((sum, { submission }) => sum + submission.drafts.length, 0);
+        this.onCommitted(entries, performance.now() - begin);
         return outcomes;
       } catch (error) {
         if (!(error instanceof SegmentFull)) throw error;
@@ -165,5 +183,5 @@ function takeGroup(queue: Waiting[]): Waiting[] {
 function settle(waiting: Waiting, outcome: Outcome | undefined): void {
   if (outcome === undefined) waiting.reject(new AntequemError('internal', 'a submission was given no outcome'));
   else if ('refused' in outcome) waiting.reject(outcome.refused);
-  else waiting.resolve(outcome.appended);
+  else waiting.resolve(outcome);
 }

@@ -2,13 +2,14 @@ import { AntequemError } from '../core/errors.ts';
 import { SYSTEM_LOG } from '../core/origin.ts';
 import type { Database } from '../store/database.ts';
 import { MAX_BATCH_ENTRIES } from './accept.ts';
+import { forgetEvent } from './events.ts';
 import type { Log } from './log.ts';
 import type { Sequencing } from './sequence.ts';
 import { recordedTransaction } from './system.ts';
 
 /**
- * Erases what an entry is about: payload, digest and nonce go, with them their place in the digest index and the
- * idempotency records that cover the entry. Its commitment and its place in the tree stay. Becomes durable together with
+ * Erases what an entry is about: payload, digest and nonce go, with them their place in the digest index, the
+ * idempotency records that cover the entry and the event it was known by. Its commitment and its place in the tree stay. Becomes durable together with
  * the entry of `_system` that records it; erasing twice changes nothing and records nothing.
  * @returns whether anything was there to erase
  * @throws AntequemError `log-reserved` for `_system`, `entry-not-found`
@@ -46,6 +47,7 @@ export async function eraseEntry(
        WHERE log = $1 AND first_index > $2::bigint - $3::bigint AND first_index <= $2 AND first_index + count > $2`,
       [log.id, index, MAX_BATCH_ENTRIES],
     );
+    await forgetEvent(tx, log, index);
     return { result: true, acts: [{ act: 'entry-erased', log: log.origin, index }] };
   });
 }

@@ -23,6 +23,8 @@ export interface Draft {
   readonly digest: Uint8Array;
   /** Null where the client keeps it. */
   readonly payload: Uint8Array | null;
+  /** 16 bytes that name the event it is: the log takes each event once. Absent: it is nothing but an entry. */
+  readonly event?: Uint8Array;
 }
 
 /** What makes the second sending of a request the first one's echo. */
@@ -51,6 +53,21 @@ export interface Appended {
   readonly digest: Uint8Array;
   /** Of the last entry. */
   readonly leafHash: Uint8Array;
+}
+
+/** What was not appended because the log had it. */
+export interface Repeats {
+  /** Events that stand in the log already. */
+  readonly count: number;
+  /** Of those the ones that came with other content. */
+  readonly conflicting: number;
+}
+
+/** What became of a submission of events. */
+export interface Logged {
+  /** Those that were new; null: none was. */
+  readonly appended: Appended | null;
+  readonly repeats: Repeats;
 }
 
 /** The outside the log depends on. */

@@ -1,6 +1,7 @@
 import { equalBytes } from '../core/bytes.ts';
 import type { Checkpoint } from '../core/checkpoint.ts';
 import { AntequemError } from '../core/errors.ts';
+import { Batch } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Guard } from './guard.ts';
 import { checkpointConflict } from './holdings.ts';
@@ -14,6 +15,18 @@ export interface Published extends Checkpoint {
   readonly note: string;
 }
 
+/** Where the checkpoints come from that the service shows. */
+export interface Checkpoints {
+  /** The newest one. @throws AntequemError as `Publisher.publish` */
+  current(log: Log): Promise<Published>;
+  /** One that covers entry `index`, which is durable. @throws AntequemError as `Publisher.publish` */
+  covering(log: Log, index: number): Promise<Published>;
+  /** One that covers entry `index`, which is durable, and that witnesses have cosigned where there are any in time. */
+  witnessed(log: Log, index: number): Promise<Published>;
+  /** The one of exactly that size, null where none was signed. */
+  at(log: Log, size: number): Promise<Published | null>;
+}
+
 export interface PublisherOptions {
   /** Default: none; then nothing is compared with what was published. */
   readonly guard?: Guard;
@@ -21,17 +34,25 @@ export interface PublisherOptions {
   readonly signPatience?: number;
 }
 
+const TOGETHER = 128;
+
+interface RecordedAt {
+  readonly log: number;
+  readonly size: number;
+}
+
 /**
  * Signs checkpoints of durable heads. Each is recorded before it is handed out, one root for each size: a head that
  * contradicts what was signed before is refused, not signed.
  */
-export class Publisher {
+export class Publisher implements Checkpoints {
   readonly #database: Queryable;
   readonly #registry: Registry;
   readonly #now: () => number;
   readonly #guard: Guard | null;
   readonly #signPatience: number;
   readonly #latest = new Map<number, Published>();
+  readonly #recorded: Batch<RecordedAt, { root: Uint8Array; note: string } | null>;
 
   constructor(database: Queryable, registry: Registry, now: () => number, options: PublisherOptions = {}) {
     this.#database = database;
@@ -39,6 +60,7 @@ export class Publisher {
     this.#now = now;
     this.#guard = options.guard ?? null;
     this.#signPatience = options.signPatience ?? 5_000;
+    this.#recorded = new Batch((heads) => readRecorded(database, heads), TOGETHER);
   }
 
   /** The checkpoint of the log's head as it is now. */
@@ -64,14 +86,36 @@ export class Publisher {
     return latest !== undefined && latest.size > index ? latest : this.current(log);
   }
 
+  witnessed(log: Log, index: number): Promise<Published> {
+    return this.covering(log, index);
+  }
+
+  /** Whether a checkpoint of that size or a larger one was signed. */
+  async covers(log: Log, size: number): Promise<boolean> {
+    const latest = this.#latest.get(log.id);
+    if (latest !== undefined && latest.size >= size) return true;
+    const { rowCount } = await this.#database.query({
+      name: 'published-size',
+      text: 'SELECT 1 FROM checkpoints WHERE log = $1 AND size >= $2 LIMIT 1',
+      values: [log.id, size],
+    });
+    return rowCount === 1;
+  }
+
   /** The checkpoint of exactly that size, null where none was signed. */
   async at(log: Log, size: number): Promise<Published | null> {
-    const { rows } = await this.#database.query<{ root: Uint8Array; note: string }>(
-      'SELECT root, note FROM checkpoints WHERE log = $1 AND size = $2',
-      [log.id, size],
+    const recorded = await this.#recorded.get({ log: log.id, size });
+    return recorded === null ? null : { origin: log.origin, size, ...recorded };
+  }
+
+  /** The largest checkpoint of a log that was signed, by whichever process; null: none. */
+  async newest(log: Log): Promise<Published | null> {
+    const { rows } = await this.#database.query<{ size: number; root: Uint8Array; note: string }>(
+      'SELECT size, root, note FROM checkpoints WHERE log = $1 ORDER BY size DESC LIMIT 1',
+      [log.id],
     );
     const row = rows[0];
-    return row === undefined ? null : { origin: log.origin, size, root: new Uint8Array(row.root), note: row.note };
+    return row === undefined ? null : { ...row, origin: log.origin, root: new Uint8Array(row.root) };
   }
 
   /**
@@ -145,4 +189,20 @@ export class Publisher {
       clearTimeout(timer);
     }
   }
+}
+
+/** The checkpoints of exactly these sizes, null where none was signed. */
+async function readRecorded(
+  database: Queryable,
+  heads: readonly RecordedAt[],
+): Promise<({ root: Uint8Array; note: string } | null)[]> {
+  const { rows } = await database.query<{ n: number; root: Uint8Array; note: string }>({
+    name: 'read-checkpoints',
+    text: `SELECT q.n::int, c.root, c.note FROM unnest($1::int[], $2::bigint[]) WITH ORDINALITY AS q (log, size, n)
+           JOIN checkpoints c ON c.log = q.log AND c.size = q.size`,
+    values: [heads.map(({ log }) => log), heads.map(({ size }) => size)],
+  });
+  const recorded: ({ root: Uint8Array; note: string } | null)[] = heads.map(() => null);
+  for (const { n, root, note } of rows) recorded[n - 1] = { root: new Uint8Array(root), note };
+  return recorded;
 }

@@ -2,6 +2,7 @@ import { equalBytes, toHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import { EMPTY_ROOT } from '../core/merkle.ts';
 import { checkLogName, logId, logOrigin, SYSTEM_LOG } from '../core/origin.ts';
+import { Batch } from '../store/batch.ts';
 import { type Database, type Queryable, transaction } from '../store/database.ts';
 import type { Head, Log } from './log.ts';
 import type { KeyRing, LogSigner } from './seed.ts';
@@ -19,6 +20,8 @@ export interface LogRow {
 
 export const LOG_COLUMNS = 'id, name, origin, log_id, blinded, created_at';
 
+const TOGETHER = 128;
+
 /** The logs of one service: makes them, finds them, holds their keys. */
 export class Registry {
   readonly serviceOrigin: string;
@@ -29,6 +32,7 @@ export class Registry {
   readonly #sequencing: Sequencing;
   readonly #known = new Map<string, Log>();
   readonly #signers = new Map<number, LogSigner>();
+  readonly #heads: Batch<number, Head | null>;
 
   private constructor(database: Database, serviceOrigin: string, seed: KeyRing, sequencing: Sequencing, system: Log) {
     this.#database = database;
@@ -36,6 +40,7 @@ export class Registry {
     this.#seed = seed;
     this.#sequencing = sequencing;
     this.system = system;
+    this.#heads = new Batch((logs) => readHeads(database, logs), TOGETHER);
   }
 
   /**
@@ -116,14 +121,9 @@ export class Registry {
 
   /** What is durable of a log now. */
   async head(log: Log): Promise<Head> {
-    const { rows } = await this.#database.query<{ size: number; root: Uint8Array }>({
-      name: 'read-head',
-      text: 'SELECT size, root FROM logs WHERE id = $1',
-      values: [log.id],
-    });
-    const row = rows[0];
-    if (row === undefined) throw new AntequemError('log-damaged', `log ${log.name} has no row any more`);
-    return { size: row.size, root: new Uint8Array(row.root) };
+    const head = await this.#heads.get(log.id);
+    if (head === null) throw new AntequemError('log-damaged', `log ${log.name} has no row any more`);
+    return head;
   }
 
   /** The key that signs for a log. @throws AntequemError `seed-changed` */
@@ -200,4 +200,16 @@ async function insertLog(
     now,
   ]);
   return logOf(row);
+}
+
+/** The heads of these logs as they are now, null where there is no such log. */
+async function readHeads(database: Queryable, logs: readonly number[]): Promise<(Head | null)[]> {
+  const { rows } = await database.query<{ n: number; size: number; root: Uint8Array }>({
+    name: 'read-heads',
+    text: `SELECT q.n::int, l.size, l.root FROM unnest($1::int[]) WITH ORDINALITY AS q (id, n) JOIN logs l ON l.id = q.id`,
+    values: [logs],
+  });
+  const heads: (Head | null)[] = logs.map(() => null);
+  for (const { n, size, root } of rows) heads[n - 1] = { size, root: new Uint8Array(root) };
+  return heads;
 }

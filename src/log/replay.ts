@@ -1,14 +1,15 @@
 import { equalBytes } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Queryable, Transaction } from '../store/database.ts';
-import type { Appended, Log, Submission } from './log.ts';
+import { NO_REPEATS } from './events.ts';
+import type { Appended, Log, Logged, Submission } from './log.ts';
 import type { Stretches } from './stretch.ts';
 
 /** How long the answer to an Idempotency-Key is kept. */
 export const IDEMPOTENCY_TTL = 7 * 24 * 3_600_000;
 
 /** What became of one submission of a group. */
-export type Outcome = { readonly appended: Appended } | { readonly refused: AntequemError };
+export type Outcome = Logged | { readonly refused: AntequemError };
 
 interface Record {
   owner: string;
@@ -121,7 +122,7 @@ async function readAppended(tx: Transaction, log: Log, record: Record, stretches
     digest: new Uint8Array(row.digest),
     leafHash: new Uint8Array(row.leaf_hash),
   };
-  return { appended };
+  return { appended, repeats: NO_REPEATS };
 }
 
 function reused(key: string): AntequemError {

@@ -55,6 +55,12 @@ export class LogSeed implements KeyRing {
     const key = createPrivateKey({ key: Buffer.from(concat(PKCS8, secret)), format: 'der', type: 'pkcs8' });
     return new Ed25519Signer(origin, key);
   }
+
+  /** 32 bytes for another purpose than signing: HKDF as above, info = the purpose, which has no newline. */
+  secret(purpose: string): Uint8Array {
+    if (purpose.includes('\n')) throw new AntequemError('internal', 'a purpose has one line');
+    return new Uint8Array(hkdfSync('sha256', this.#seed, new Uint8Array(0), utf8(purpose), 32));
+  }
 }
 
 class Ed25519Signer implements LogSigner {

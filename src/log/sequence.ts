@@ -1,17 +1,19 @@
 import { sha256Into } from '#sha256';
 import { writeU64 } from '../core/bytes.ts';
 import type { CompleteTile, TreeEdge } from '../core/edge.ts';
-import { ENTRY_SIZE, NONCE_SIZE } from '../core/entry.ts';
+import { ENTRY_SIZE } from '../core/entry.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Defer, Queryable, Transaction } from '../store/database.ts';
+import { recordEvents, siftEvents } from './events.ts';
 import { readEdge } from './head.ts';
-import type { Appended, Effects, Log, Submission } from './log.ts';
+import type { Appended, Effects, Log } from './log.ts';
+import { nonceSizeOf, type Prepared, partOf, strideOf } from './prepared.ts';
 import { findReplays, type Outcome, recordKeys } from './replay.ts';
 import { type Standing, setBack } from './standing.ts';
 import { type Stretches, stretchOf } from './stretch.ts';
 
 /** Service and database further apart than this: nothing is appended. One jump forward would poison a log's times. */
-const MAX_CLOCK_SKEW = 60_000;
+export const MAX_CLOCK_SKEW = 60_000;
 
 /** What a process remembers of the edge of each log it appends to; right only where the size still is the row's. */
 export class Edges {
@@ -87,9 +89,27 @@ export async function sequence(
     now,
     stretches,
   );
-  const fresh = submissions.filter((_, i) => outcomes[i] === undefined);
+  const sifted = await siftEvents(
+    tx,
+    log,
+    submissions.map(({ submission }, i) => (outcomes[i] === undefined ? submission.drafts : [])),
+    head.database_now,
+    stretches,
+  );
+  const parts = submissions.map((prepared, i) => partOf(prepared, sifted[i]?.fresh ?? null));
+  const fresh = parts.filter(({ submission }, i) => outcomes[i] === undefined && submission.drafts.length > 0);
   const count = fresh.reduce((sum, { submission }) => sum + submission.drafts.length, 0);
-  if (count === 0) return { outcomes: outcomes.map(decided), settle: () => {} };
+
+  const placed = new Map<Prepared, Appended>();
+  const decided = (): Outcome[] =>
+    outcomes.map(
+      (outcome, i) =>
+        outcome ?? {
+          appended: placed.get(parts[i] ?? missing()) ?? null,
+          repeats: sifted[i]?.repeats ?? missing(),
+        },
+    );
+  if (count === 0) return { outcomes: decided(), settle: () => {} };
 
   const receivedAt = Math.max(now, head.last_received_at);
   const edge = await standing.watch(edges.take(tx, stretches, log.id, head.size));
@@ -97,12 +117,12 @@ export async function sequence(
   const segments = await takeSegments(tx, stretches, log.id, head.size, count);
 
   let next = head.size;
-  const placed = fresh.map(({ submission }): Appended => {
-    const index = next;
-    next += submission.drafts.length;
-    const last = batch.record(next - 1 - head.size);
-    return { index, count: submission.drafts.length, receivedAt, digest: last.digest, leafHash: last.leafHash };
-  });
+  for (const prepared of fresh) {
+    const { length } = prepared.submission.drafts;
+    const last = batch.record(next + length - 1 - head.size);
+    placed.set(prepared, { index: next, count: length, receivedAt, digest: last.digest, leafHash: last.leafHash });
+    next += length;
+  }
   for (const statement of [
     insertEntries(tx, log, head.size, receivedAt, segments, batch),
     insertTiles(tx, log.id, batch.tiles),
@@ -110,8 +130,15 @@ export async function sequence(
       tx,
       log,
       fresh.map(({ submission }) => submission),
-      placed,
+      [...placed.values()],
       now,
+    ),
+    recordEvents(
+      tx,
+      log,
+      fresh.flatMap(({ submission }) => submission.drafts),
+      head.size,
+      head.database_now,
     ),
     tx.query({
       name: 'move-head',
@@ -122,47 +149,12 @@ export async function sequence(
     defer(statement);
   }
 
-  const appended = placed.values();
-  return {
-    outcomes: outcomes.map((outcome) => outcome ?? { appended: appended.next().value ?? missing() }),
-    settle: () => edges.keep(log.id, edge),
-  };
-}
-
-function decided(outcome: Outcome | undefined): Outcome {
-  return outcome ?? { appended: missing() };
+  return { outcomes: decided(), settle: () => edges.keep(log.id, edge) };
 }
 
 function missing(): never {
   throw new AntequemError('internal', 'a submission was given no place');
 }
-
-/** One submission made ready while others are being committed: all of it that does not depend on its place. */
-export interface Prepared {
-  readonly submission: Submission;
-  /** For each entry digest 32 ‖ nonce 0 or 16 ‖ commitment 32 ‖ room for the leaf hash 32. */
-  readonly records: Buffer;
-}
-
-/** Draws nonces and forms commitments. */
-export function prepare(log: Log, submission: Submission, { random }: Effects): Prepared {
-  const nonceSize = nonceSizeOf(log);
-  const stride = strideOf(nonceSize);
-  const { drafts } = submission;
-  const nonces = random(nonceSize * drafts.length);
-  const records = Buffer.alloc(stride * drafts.length);
-  for (const [i, { digest }] of drafts.entries()) {
-    const at = i * stride;
-    const end = at + 32 + nonceSize;
-    records.set(digest, at);
-    records.set(nonces.subarray(i * nonceSize, (i + 1) * nonceSize), at + 32);
-    sha256Into(records.subarray(at, end), records, end);
-  }
-  return { submission, records };
-}
-
-const nonceSizeOf = (log: Log): number => (log.blinded ? NONCE_SIZE : 0);
-const strideOf = (nonceSize: number): number => 96 + nonceSize;
 
 interface Batch {
   readonly nonceSize: number;

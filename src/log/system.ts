@@ -5,7 +5,8 @@ import { formatTime } from '../core/time.ts';
 import type { Database, Transaction } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
 import type { Log, Submission } from './log.ts';
-import { prepare, type Sequencing, sequence } from './sequence.ts';
+import { prepare } from './prepared.ts';
+import { type Sequencing, sequence } from './sequence.ts';
 import { openSegment, SegmentFull } from './stretch.ts';
 
 /** Milliseconds; a round of a hundred thousand logs takes some seconds. */

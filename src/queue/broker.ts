@@ -15,12 +15,13 @@ import {
   Worker,
   type WorkerOptions,
 } from 'bullmq';
-import type { Again, WakeData, WakeHandler, Wakeup } from './wakeup.ts';
+import type { Again, LaneDepth, WakeData, WakeHandler, Wakeup } from './wakeup.ts';
 
 export interface LaneProducer {
   add(wakeups: readonly Wakeup[]): Promise<void>;
   /** Sets the schedule where it is missing, of another period or overdue; else leaves it alone. */
   assertSchedule(wakeup: Wakeup, periodMs: number): Promise<void>;
+  depth(): Promise<LaneDepth>;
   close(): Promise<void>;
 }
 
@@ -128,7 +129,10 @@ async function handle(job: Job<WakeData>, token: string | undefined, handler: Wa
   throw new DelayedError();
 }
 
-type AnyQueue = Pick<BullQueue, 'addBulk' | 'getJobScheduler' | 'upsertJobScheduler' | 'waitUntilReady' | 'close'> &
+type AnyQueue = Pick<
+  BullQueue,
+  'addBulk' | 'getJobScheduler' | 'upsertJobScheduler' | 'getJobCounts' | 'waitUntilReady' | 'close'
+> &
   Listening;
 type AnyWorker = Pick<Worker, 'waitUntilReady' | 'run' | 'close'> & Listening;
 
@@ -235,6 +239,11 @@ function producer(queue: Producing): LaneProducer {
       const overdue = Date.now() - (schedule?.next ?? 0) > periodMs + 2 * WORKER.lockDuration;
       if (schedule !== undefined && Number(schedule.every) === periodMs && !overdue) return;
       await ready.upsertJobScheduler(id, { every: periodMs }, { name: NAME, data, opts: JOB });
+    },
+    async depth() {
+      const counts = await (await queue.use()).getJobCounts('active', 'waiting', 'prioritized', 'delayed');
+      const { active = 0, waiting = 0, prioritized = 0, delayed = 0 } = counts;
+      return { active, waiting: waiting + prioritized, delayed };
     },
     close: () => queue.close(),
   };

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { AntequemError } from '../core/errors.ts';
 import { type Broker, type LaneConsumer, type LaneProducer, postgresBroker, redisBroker } from './broker.ts';
-import type { WakeHandler, Wakeup } from './wakeup.ts';
+import type { LaneDepth, WakeHandler, Wakeup } from './wakeup.ts';
 
 export interface Queue {
   /**
@@ -13,6 +13,8 @@ export interface Queue {
   every(wakeup: Wakeup, periodMs: number): void;
   /** Handles the wake-ups of a lane, so many at once. Handling begins once the queue can be reached. */
   work(lane: string, handler: WakeHandler, options: { readonly concurrency: number }): Lane;
+  /** How much stands in these lanes; null where the queue does not tell within two seconds. Never throws. */
+  depth(lanes: readonly string[]): Promise<ReadonlyMap<string, LaneDepth> | null>;
   /** Waits for the handlers under way, at most ten seconds. */
   close(): Promise<void>;
 }
@@ -132,6 +134,18 @@ class BrokeredQueue implements Queue {
     );
     if ((await within(closed, CLOSE_LIMIT_MS)) === true) return;
     this.#logger.warn({ lane }, 'did not come to rest in time; what was under way will be looked at again');
+  }
+
+  async depth(lanes: readonly string[]): Promise<ReadonlyMap<string, LaneDepth> | null> {
+    if (this.#closing !== null) return null;
+    const depths = Promise.all(lanes.map(async (lane) => [lane, await this.#producer(lane).depth()] as const));
+    return within(
+      depths.then(
+        (all) => new Map(all),
+        () => null,
+      ),
+      WAKE_LIMIT_MS,
+    );
   }
 
   close(): Promise<void> {

@@ -21,3 +21,10 @@ export type Again = { readonly again: number } | undefined;
 
 /** Must bear being called twice, at once or one after the other. What it throws is logged, and the wake-up is gone. */
 export type WakeHandler = (data: unknown) => Promise<Again>;
+
+/** Wake-ups of a lane: being handled, to be handled now, to be handled later. */
+export interface LaneDepth {
+  readonly active: number;
+  readonly waiting: number;
+  readonly delayed: number;
+}

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { Wallet } from 'ethers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startChain } from '../../scripts/local/chain.ts';
-import { anchorStates, readAnchors, readBacklog } from '../../src/anchor/anchors.ts';
+import { anchorStates, readBacklog, readEvmAnchors } from '../../src/anchor/anchors.ts';
 import { addMissingAnchors } from '../../src/anchor/reconciler.ts';
 import { parseReceipt } from '../../src/core/receipt.ts';
 import { ANCHOR_ADDRESS, ANCHOR_INTERFACE, encodeAnchoredAt } from '../../src/evm/anchor-contract.ts';
@@ -44,11 +44,11 @@ describe('a round', () => {
     const target = ground.target();
     const [round = 0] = await prepare(target, 1);
     expect((await anchorStates(ground.database, round)).map(({ status }) => status)).toEqual(['pending']);
-    expect(await readAnchors(ground.database, round)).toEqual([]);
+    expect(await readEvmAnchors(ground.database, round)).toEqual([]);
     await finish(target, [round]);
     await expectOnce([round]);
 
-    const [anchor] = await readAnchors(ground.database, round);
+    const [anchor] = await readEvmAnchors(ground.database, round);
     if (anchor === undefined || anchor.status === 'submitted') throw new Error('no anchor in a block');
     const receipt = await ground.chain.provider.getTransactionReceipt(anchor.transaction);
     const block = await ground.chain.provider.getBlock(anchor.block.number);
@@ -346,16 +346,16 @@ describe('a reorganisation', () => {
     const snapshot = await provider.send('evm_snapshot', []);
     await target.advance(rounds);
     expect(await statuses(ground.database)).toEqual({ included: 2 });
-    const before = await readAnchors(ground.database, 1);
+    const before = await readEvmAnchors(ground.database, 1);
 
     await provider.send('evm_revert', [snapshot]);
     await provider.send('hardhat_mine', ['0x1']);
     await target.advance(rounds);
     expect(await statuses(ground.database)).toEqual({ submitted: 2 });
-    expect(await readAnchors(ground.database, 1)).toMatchObject([{ status: 'submitted' }]);
+    expect(await readEvmAnchors(ground.database, 1)).toMatchObject([{ status: 'submitted' }]);
     await target.advance(rounds);
     expect(await statuses(ground.database)).toEqual({ included: 2 });
-    const [anchor] = await readAnchors(ground.database, 1);
+    const [anchor] = await readEvmAnchors(ground.database, 1);
     expect(anchor?.transaction).toBe(before[0]?.transaction);
     expect(anchor).not.toEqual(before[0]);
 
@@ -384,7 +384,7 @@ describe('a reorganisation', () => {
     await provider.send('hardhat_mine', ['0x2']);
     await provider.send('eth_sendRawTransaction', [`0x${sent[0]?.raw.toString('hex')}`]);
     await target.advance(rounds);
-    const [anchor] = await readAnchors(ground.database, 1);
+    const [anchor] = await readEvmAnchors(ground.database, 1);
     expect(anchor).toMatchObject({ status: 'included', block: { number: await provider.getBlockNumber() } });
     const { rows } = await ground.database.query('SELECT event, status FROM anchor_history');
     expect(rows).toEqual([{ event: 'reorganized', status: 'included' }]);
@@ -423,7 +423,7 @@ test('the anchors of a round have the form of a receipt', async () => {
   const target = ground.target();
   const rounds = await prepare(target, 1);
   await finish(target, rounds);
-  const anchors = await readAnchors(ground.database, 1);
+  const anchors = await readEvmAnchors(ground.database, 1);
   const hash = '00'.repeat(32);
   const path: string[] = [];
   const pair = [hash];

@@ -12,6 +12,7 @@ import { Appender } from '../../src/log/appender.ts';
 import { EntryReader } from '../../src/log/entries.ts';
 import { TileStore } from '../../src/log/tilestore.ts';
 import { openFoundation, realEffects } from '../../src/main.ts';
+import { Operation } from '../../src/metrics/operation.ts';
 import { Progress } from '../../src/store/progress.ts';
 import { testDatabase } from '../support/postgres.ts';
 import { testConfig } from '../support/service.ts';
@@ -31,6 +32,7 @@ it('what does not fit in the queue is refused at once and leaves the rest alone'
   const app = createApp(
     {
       ...foundation,
+      checkpoints: publisher,
       appender,
       entries,
       tiles,
@@ -39,15 +41,27 @@ it('what does not fit in the queue is refused at once and leaves the rest alone'
       progress,
       anchors,
       anchorStates: anchors,
+      quota: null,
+      calendars: null,
+      ownCalendar: null,
+      calendar: null,
       now: Date.now,
       open: true,
       roundInterval: 60_000,
       finalityDelay: 0,
-      notices: () => [],
+      operation: new Operation({
+        database,
+        queue: { depth: async () => null },
+        guard: foundation.guard,
+        now: Date.now,
+        notices: () => [],
+        stopping: new AbortController().signal,
+      }),
+      metricsToken: null,
       stopping: new AbortController().signal,
       logger: pino({ level: 'silent' }),
     },
-    [],
+    {},
   );
   const server = await listen(app, { host: '127.0.0.1', port: 0 });
   const { log } = await registry.create('busy', { blinded: true });

@@ -8,7 +8,7 @@ import { type TestService, testService } from '../support/service.ts';
 const SRC = new URL('../../src/', import.meta.url);
 
 /** Codes of faults in what clients send that are found below the API. */
-const FOUND_BELOW = ['log-name-invalid', 'tile-location', 'base64-invalid', 'receipt-invalid', 'verifier-key'];
+const FOUND_BELOW = ['log-name-invalid', 'tile-location', 'base64-invalid', 'receipt-invalid', 'verifier-key', 'webhook-url-invalid'];
 
 describe('docs/problems.md', () => {
   it('lists every code that reaches a client, and no other', async () => {
@@ -83,6 +83,7 @@ describe('a problem', () => {
       status: 404,
       code: 'log-not-found',
       detail: 'there is no log nobody: create it with PUT /v1/logs/nobody',
+      requestId: headers.get('x-request-id'),
     });
   });
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, createPublicKey, verify as verifySignature } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
@@ -149,6 +149,62 @@ describe('receipt.path', () => {
     const steps = unpackPath(fromHex(String(at('path')).slice(2)));
     expect(toHex(walkPath(fromHex(String(at('digest'))), steps))).toBe(at('root'));
     expect(at('calldata')).toContain(String(at('digest')));
+  });
+});
+
+describe('receipt.tlog-proof', () => {
+  const proof = (log: string, index: number): Promise<Answer> =>
+    service.send('GET', `/v1/logs/${log}/entries/${index}/receipt.tlog-proof`);
+  const sha256 = (...parts: Uint8Array[]): Buffer => createHash('sha256').update(Buffer.concat(parts)).digest();
+
+  it('is one that code written after the specification finds to hold, at every index', async () => {
+    const log = await newLog(13);
+    const key = String((await service.send('GET', `/v1/logs/${log}`)).at('verifierKey'))
+      .split('+')
+      .slice(2)
+      .join('+');
+    const spki = Buffer.concat([
+      Buffer.from('302a300506032b6570032100', 'hex'),
+      Buffer.from(key, 'base64').subarray(1),
+    ]);
+    for (let index = 0; index < 13; index++) {
+      const { status, text, headers } = await proof(log, index);
+      expect([status, headers.get('content-type')]).toEqual([200, 'text/plain; charset=utf-8']);
+      const [first, extra = '', at, ...rest] = text.split('\n');
+      expect([first, at]).toEqual(['c2sp.org/tlog-proof@v1', `index ${index}`]);
+      const path = rest.slice(0, rest.indexOf('')).map((line) => Buffer.from(line, 'base64'));
+      const [origin, size = '', root, blank, signature = ''] = rest.slice(path.length + 1);
+      expect([origin, size, blank]).toEqual([`log.test/logs/${log}`, '13', '']);
+      const body = Buffer.from(`${origin}\n${size}\n${root}\n`);
+      const signed = Buffer.from(signature.split(' ')[2] ?? '', 'base64').subarray(4);
+      expect(verifySignature(null, body, createPublicKey({ key: spki, format: 'der', type: 'spki' }), signed)).toBe(
+        true,
+      );
+      const [entry, nonce] = [extra, extra].map((line) => Buffer.from(line.slice('extra '.length), 'base64'));
+      const digest = sha256(Buffer.from(`${log} ${index}`));
+      expect(entry?.subarray(41, 73)).toEqual(sha256(digest, nonce?.subarray(73) ?? Buffer.alloc(0)));
+      let hash = sha256(Buffer.of(0), entry?.subarray(0, 73) ?? Buffer.alloc(0));
+      // RFC 9162, section 2.1.3.2.
+      for (let fn = index, sn = Number(size) - 1; sn > 0; fn >>= 1, sn >>= 1) {
+        if (fn % 2 === 0 && fn === sn) continue;
+        hash =
+          fn % 2 === 1
+            ? sha256(Buffer.of(1), path.shift() ?? hash, hash)
+            : sha256(Buffer.of(1), hash, path.shift() ?? hash);
+      }
+      expect(path).toEqual([]);
+      expect(hash.toString('base64')).toBe(root);
+    }
+  });
+
+  it('has no time, so a round changes nothing; what is erased or not there has none', async () => {
+    const log = await newLog();
+    const before = await proof(log, 1);
+    await service.closeRound();
+    expect((await proof(log, 1)).text).toBe(before.text);
+    await service.send('DELETE', `/v1/logs/${log}/entries/1/payload`);
+    expect([(await proof(log, 1)).code, (await proof(log, 3)).code]).toEqual(['entry-erased', 'entry-not-found']);
+    expect((await proof('nowhere', 0)).code).toBe('log-not-found');
   });
 });
 

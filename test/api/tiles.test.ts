@@ -26,6 +26,7 @@ beforeAll(async () => {
   const { json } = await service.send('GET', `/v1/logs/tiled/entries?limit=${SIZE}`);
   const leaves = [...JSON.stringify(json).matchAll(/"leafHash":"([0-9a-f]{64})"/g)].map(([, hash]) => hash ?? '');
   tree = new MerkleTree(new Uint8Array(Buffer.from(leaves.join(''), 'hex')));
+  await get('/checkpoint');
 });
 afterAll(() => service[Symbol.asyncDispose]());
 
@@ -78,9 +79,14 @@ describe('tiles', () => {
     const add = (count: number): Promise<Answer> =>
       service.send('POST', '/v1/logs/growing/entries?split=lines', { body: 'x\n'.repeat(count) });
     await add(100);
+    // Nothing that a cache would keep for ever is told before a checkpoint commits to it.
+    expect((await service.send('GET', '/logs/growing/tile/0/000.p/100')).code).toBe('tile-not-found');
+    await service.send('GET', '/logs/growing/checkpoint');
     const before = await service.send('GET', '/logs/growing/tile/0/000.p/100');
     const bundle = await service.send('GET', '/logs/growing/tile/entries/000.p/100');
     await add(400);
+    expect((await service.send('GET', '/logs/growing/tile/0/000.p/101')).code).toBe('tile-not-found');
+    await service.send('GET', '/logs/growing/checkpoint');
     expect((await service.send('GET', '/logs/growing/tile/0/000.p/100')).bytes).toEqual(before.bytes);
     expect((await service.send('GET', '/logs/growing/tile/entries/000.p/100')).bytes).toEqual(bundle.bytes);
     const whole = await service.send('GET', '/logs/growing/tile/0/000');
@@ -115,6 +121,8 @@ describe('tiles', () => {
     '1/000.p/3',
     '2/000.p/1',
     '6/000.p/1',
+    '7/000',
+    '63/000.p/1',
     '0/x001/000',
     'entries/002',
     'entries/003.p/1',
@@ -126,8 +134,9 @@ describe('tiles', () => {
   });
 
   it.each([
-    '7/000',
+    '64/000',
     '-1/000',
+    '063/000',
     '00/000',
     '0/0',
     '0/00',
@@ -176,6 +185,29 @@ describe('tiles', () => {
   ])('are not reached by tricks: %s', async (target) => {
     const { status } = await sendRaw(service.url, requestText('GET', target));
     expect([400, 404]).toContain(status);
+  });
+
+  it('of entries are compressed for whoever takes gzip, hashes for nobody', async () => {
+    const ask = async (tile: string, encoding: string | null) => {
+      const headers: Record<string, string> = encoding === null ? {} : { 'Accept-Encoding': encoding };
+      const raw = await sendRaw(service.url, requestText('GET', `/logs/tiled/tile/${tile}`, headers));
+      const head = raw.text.slice(0, raw.text.indexOf('\r\n\r\n')).toLowerCase();
+      return {
+        encoding: /content-encoding: (\S+)/.exec(head)?.[1] ?? null,
+        vary: /vary: (.+)/.exec(head)?.[1] ?? null,
+        length: Number(/content-length: (\d+)/.exec(head)?.[1]),
+      };
+    };
+    const plain = { encoding: null, vary: 'accept-encoding', length: 256 * 75 };
+    for (const none of [null, 'identity', 'br', 'gzip;q=0']) expect(await ask('entries/000', none)).toEqual(plain);
+    for (const some of ['gzip', 'identity, gzip', 'br, gzip;q=0.1', '*']) {
+      const { encoding, vary, length } = await ask('entries/000', some);
+      expect([encoding, vary]).toEqual(['gzip', 'accept-encoding']);
+      expect(length).toBeLessThan(plain.length);
+    }
+    expect(await ask('0/000', 'gzip')).toEqual({ encoding: null, vary: null, length: 8_192 });
+    const whole = await get('/tile/entries/000');
+    expect([whole.headers.get('content-encoding'), whole.bytes.length]).toEqual(['gzip', 256 * 75]);
   });
 
   it('have a HEAD, and none of another method', async () => {

@@ -6,6 +6,7 @@ import { Interface } from 'ethers';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
 import { unpackPath, walkPath } from '../../src/core/path.ts';
+import { formatTlogProof, receiptTlogProof } from '../../src/core/tlog-proof.ts';
 import { MemoryLog, MemoryRound, provenReceipt } from '../support/receipts.ts';
 import { run } from './command.ts';
 import { TestService } from './service.ts';
@@ -40,6 +41,33 @@ test('receipt prints what the service has, or writes it to a file', async () => 
   expect(written).toMatchObject({ code: 0, stdout: '' });
   expect(await saved('r.json')).toEqual(receipt);
   expect(await readdir(folder)).toEqual(['r.json']);
+});
+
+test('receipt --tlog-proof prints the proof for stock tools, or writes it to a file', async () => {
+  const proof = formatTlogProof(receiptTlogProof(receipt));
+  service.tlogProof = () => proof;
+  const printed = await at('receipt', 'payments', String(index), '--tlog-proof');
+  expect(printed).toMatchObject({ code: 0, stdout: proof });
+  expect(printed.stderr).toBe(`entry ${index} of payments in its tree of 13, which 0 witnesses have signed\n`);
+  const written = await at('receipt', 'payments', String(index), '--tlog-proof', '-o', 'p.tlog-proof', '--json');
+  expect(JSON.parse(written.stdout)).toEqual({
+    log: 'payments',
+    index,
+    file: 'p.tlog-proof',
+    treeSize: 13,
+    witnesses: 0,
+  });
+  expect(await readFile(join(folder, 'p.tlog-proof'), 'utf8')).toBe(proof);
+  expect(service.requests[0]?.url).toBe(`/v1/logs/payments/entries/${index}/receipt.tlog-proof`);
+});
+
+test('receipt --tlog-proof waits for nothing, and takes nothing else for a proof', async () => {
+  const waited = await at('receipt', 'payments', '0', '--tlog-proof', '--wait', '5');
+  expect([waited.code, waited.stderr]).toEqual([1, 'error: --tlog-proof goes without --wait and --until\n']);
+  service.tlogProof = () => 'c2sp.org/tlog-proof@v1\n';
+  const broken = await at('receipt', 'payments', '0', '--tlog-proof', '-o', 'p.tlog-proof');
+  expect([broken.code, broken.stderr]).toEqual([1, 'error: not a tlog-proof: no blank line before the checkpoint\n']);
+  expect(await readdir(folder)).toEqual([]);
 });
 
 test('receipt waits for the stage asked for, over several requests', async () => {

@@ -22,6 +22,8 @@ export class TestService {
   fault: () => Fault = () => null;
   /** Answers of `GET …/receipt`, by index. */
   receipt: (log: string, index: number) => unknown = () => ({});
+  /** Answers of `GET …/receipt.tlog-proof`. */
+  tlogProof: (log: string, index: number) => string = () => '';
   consistency: (from: number, to: number) => unknown = () => ({ path: [] });
   apiKey: string | null = null;
   readonly #answers = new Map<string, Answer>();
@@ -57,7 +59,7 @@ export class TestService {
     const { method = '', url = '' } = request;
     this.requests.push({ method, url, authorization: request.headers.authorization });
     const { pathname, searchParams } = new URL(url, this.url);
-    const [, , , log = '', kind, index] = pathname.split('/');
+    const [, , , log = '', kind, index, what] = pathname.split('/');
     if (this.apiKey !== null && request.headers.authorization !== `Bearer ${this.apiKey}`) {
       return problem(response, 401, 'key-required', 'an API key is required');
     }
@@ -72,6 +74,9 @@ export class TestService {
     }
     if (kind === undefined) return json(response, 200, description(log));
     if (method === 'POST') return this.#append(request, response, log, lines, kind === 'digests');
+    if (kind === 'entries' && what === 'receipt.tlog-proof') {
+      return void response.writeHead(200, { 'content-type': 'text/plain' }).end(this.tlogProof(log, Number(index)));
+    }
     if (kind === 'entries' && index !== undefined) return json(response, 200, this.receipt(log, Number(index)));
     if (kind === 'proofs') {
       return json(response, 200, this.consistency(Number(searchParams.get('from')), Number(searchParams.get('to'))));

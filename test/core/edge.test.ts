@@ -94,6 +94,23 @@ describe('around 65,536, where a tile of level 1 is completed', () => {
   });
 });
 
+test('whole tiles at once: the same tiles, roots and edge as leaf by leaf', () => {
+  const edge = TreeEdge.restore(0, []);
+  const tiles: CompleteTile[] = [];
+  while (edge.size < 65_792) {
+    const hashes = concat(...leaves.slice(edge.size, edge.size + 256));
+    edge.appendTile(hashes, (tile) => tiles.push(tile));
+    expect(Buffer.compare(edge.root(), tree.root(edge.size))).toBe(0);
+  }
+  checkTiles(tiles, 0, 65_792);
+  tiles.push(...grow(edge, 66_100));
+  checkTiles(tiles, 0, 66_100);
+  expect(edge.partials().map(toHex)).toEqual(partials(66_100).map(toHex));
+  const wrong = expect.objectContaining({ code: 'tree-shape' });
+  expect(() => edge.appendTile(new Uint8Array(8_192), () => {})).toThrow(wrong);
+  expect(() => TreeEdge.restore(0, []).appendTile(new Uint8Array(8_160), () => {})).toThrow(wrong);
+});
+
 test('a tile that was handed out is not written to afterwards', () => {
   const edge = TreeEdge.restore(0, []);
   const [tile] = grow(edge, 256);

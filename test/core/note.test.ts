@@ -80,8 +80,8 @@ describe('notes', () => {
     ['base64 of another alphabet', note.replace(/ [^ ]{8}([^ ]+)$/, ' AA-_AA-_$1')],
     ['a signature of four bytes', `a\n\n— ${name} AAAAAA==\n`],
     [
-      '33 signatures',
-      `a\n\n${formatSignature({ name, keyId: new Uint8Array(4), signature: new Uint8Array(64) }).repeat(33)}`,
+      '65 signatures',
+      `a\n\n${formatSignature({ name, keyId: new Uint8Array(4), signature: new Uint8Array(64) }).repeat(65)}`,
     ],
     ['65,537 characters', `${'a'.repeat(65_537 - note.length)}${note}`],
   ])('%s', (_, text) => {

@@ -86,7 +86,7 @@ describe('locations', () => {
     '',
     'tile/0',
     'tile/0/',
-    'tile/7/000',
+    'tile/64/000',
     'tile/-1/000',
     'tile/00/000',
     'tile/0/000.p/0',

@@ -1,7 +1,7 @@
 // Proofs are taken when an anchor is first seen in a block, and again in another; what does not give them stops nothing.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { anchorStates, readAnchors } from '../../src/anchor/anchors.ts';
+import { anchorStates, readEvmAnchors } from '../../src/anchor/anchors.ts';
 import { addMissingAnchors } from '../../src/anchor/reconciler.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { AntequemError } from '../../src/core/errors.ts';
@@ -29,7 +29,7 @@ async function rootOf({ database }: AnchorGround, round: number): Promise<string
 
 /** The anchor as receipts have it; its proof, where it has one, holds from its block's hash to the round's root. */
 async function anchorOf(ground: AnchorGround, round: number): Promise<IncludedEvmAnchor> {
-  const [anchor] = await readAnchors(ground.database, round);
+  const [anchor] = await readEvmAnchors(ground.database, round);
   if (anchor === undefined || anchor.status === 'submitted') throw new Error(`round ${round} is in no block`);
   if (anchor.proof !== undefined) {
     evmProofSchema.parse(anchor.proof);
@@ -39,7 +39,7 @@ async function anchorOf(ground: AnchorGround, round: number): Promise<IncludedEv
 }
 
 const problemOf = async ({ database }: AnchorGround, round: number): Promise<string | null> =>
-  (await anchorStates(database, round))[0]?.proofProblem ?? null;
+  (await anchorStates(database, round)).find((state) => state.type === 'evm')?.proofProblem ?? null;
 
 async function prepare(ground: AnchorGround, target: EvmTarget, count: number): Promise<number[]> {
   await target.register();
@@ -83,7 +83,7 @@ describe('on a Hardhat chain', () => {
     const seen = new Set<number>();
     await bounded(target, rounds, async () => {
       for (const round of rounds) {
-        const [anchor] = await readAnchors(ground.database, round);
+        const [anchor] = await readEvmAnchors(ground.database, round);
         if (anchor === undefined || anchor.status === 'submitted') continue;
         expect(anchor.proof).toBeDefined();
         seen.add(round);

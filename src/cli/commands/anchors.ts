@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { AccountReport, TargetReport } from '../../anchor/report.ts';
+import type { AccountReport, CalendarReport, TargetReport } from '../../anchor/report.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { formatTime } from '../../core/time.ts';
 import { SET_BACK } from '../../log/standing.ts';
@@ -62,25 +62,35 @@ async function withDatabase<T>(work: (database: Database) => Promise<T>): Promis
 }
 
 function linesOf(target: TargetReport, amount: (wei: bigint) => string): string[] {
-  const { name, chain, contract, mode, stopped, anchors, oldest, problems, reorganisations, accounts } = target;
+  const { name, chain, contract, mode, stopped, anchors, oldest, problems, reorganisations, accounts, calendars } =
+    target;
   const state = stopped === null ? toned('good', 'running') : toned('bad', `STOPPED (${stopped.code})`);
   const waits = oldest === null ? '' : `; oldest open: round ${oldest.round}, closed ${formatTime(oldest.closedAt)}`;
   const moved =
     reorganisations === 0 ? '' : `; ${counted(reorganisations, 'reorganisation', 'reorganisations')} so far`;
   const counts = Object.entries(anchors).map(([status, count]) => `${count.toLocaleString('en')} ${status}`);
   return [
-    `${name}  ${chain}  ${mode} at ${contract}  ${state}`,
+    `${name}  ${chain}  ${contract === null ? 'by calendars' : `${mode} at ${contract}`}  ${state}`,
     ...(stopped === null
       ? []
       : [`  since     ${formatTime(stopped.at)}: ${stopped.reason}`, `  then      ${remedyOf(stopped.code, name)}`]),
     `  rounds    ${counts.join(', ')}${waits}${moved}`,
     ...accounts.map((account) => `  account   ${accountLine(account, amount)}`),
+    ...calendars.map((calendar) => `  calendar  ${calendarLine(calendar)}`),
     ...problems.map(({ says, rounds }) => `  problem   ${counted(rounds, 'round', 'rounds')}: ${says}`),
   ];
 }
 
 function remedyOf(code: string, target: string): string {
   return code === SET_BACK ? 'antequem recover' : `antequem anchors resume ${target}`;
+}
+
+function calendarLine({ calendar, submissions, upgrades, problem }: CalendarReport): string {
+  const waits = [
+    ...(submissions === 0 ? [] : [`has not answered for ${counted(submissions, 'round', 'rounds')}`]),
+    ...(upgrades === 0 ? [] : [`has yet to complete ${counted(upgrades, 'proof', 'proofs')}`]),
+  ].join(', ');
+  return `${calendar} ${waits}${problem === null ? '' : `: ${problem}`}`;
 }
 
 function accountLine({ address, balance, spent }: AccountReport, amount: (wei: bigint) => string): string {

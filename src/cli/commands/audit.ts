@@ -19,12 +19,24 @@ interface AuditFlags {
   readonly sender?: string[];
   readonly state?: string;
   readonly fromBlock: number;
+  readonly bitcoin?: string[];
+  readonly mirror?: string;
+  readonly save?: string;
+  readonly against?: string;
 }
 
-/** `antequem audit`: everything in the database against itself and against the chains, for whoever operates it. */
+/**
+ * `antequem audit`: everything in the database against itself and against the chains, for whoever operates it; with `--url`
+ * or `--mirror` what a service shows, for everybody else.
+ */
 export function auditCommand(): Command {
   return new Command('audit')
-    .description('read the whole database and say where the first thing is wrong; nothing is written to it')
+    .description(
+      'read the whole database, or with --url all that a service shows, and say where the first thing is wrong; nothing is written there',
+    )
+    .option('--mirror <dir>', 'audit a mirror on disk in place of a database or a service')
+    .option('--save <dir>', 'with --url: keep a mirror of what was audited, and go on from there the next time')
+    .option('--against <dir|url>', 'with --url or --mirror: hold it against another mirror or service')
     .option('--rpc <url>', 'a node of a chain that you trust; may be repeated', repeated(httpUrl))
     .option(
       '--key <vkey>',
@@ -33,11 +45,20 @@ export function auditCommand(): Command {
     )
     .option('--state <file>', 'remember how far logs were read and go on from there; keep it apart from the database')
     .option('--sender <address>', 'an account known to pay for anchors; may be repeated', repeated(address))
+    .option(
+      '--bitcoin <url>',
+      'a Bitcoin node or an Esplora server that you trust; of several all must agree',
+      repeated(httpUrl),
+    )
     .option('--from-block <n>', 'search chains from this block on', wholeNumber(0, Number.MAX_SAFE_INTEGER), 0)
     .addHelpText(
       'after',
       `
-Takes DATABASE_URL and ORIGIN from the environment, and LOG_SEED_FILE if it is there: then the keys of all logs are
+With --url URL or --mirror DIR no database is needed, and --key, --state and --rpc are all that is trusted. An API key with
+the scope read for all logs ($ANTEQUEM_API_KEY, --api-key-file) shows the rounds; without one the logs are audited whose
+keys are given.
+
+Otherwise it takes DATABASE_URL and ORIGIN from the environment, and LOG_SEED_FILE if it is there: then the keys of all logs are
 checked against the seed. Without the seed and without --key for _system the database's own word stands for them.
 Without --rpc a log that was rebuilt by someone with the seed cannot be told from the real one: the anchors tell it.
 
@@ -45,18 +66,18 @@ Exit codes: 0 in order and anchored by a trusted node's word, 1 something is wro
 
 Examples:
   $ antequem audit --rpc https://eth.example.org
-  $ antequem audit --rpc URL --state /var/lib/auditor/antequem.json`,
+  $ antequem audit --rpc URL --state /var/lib/auditor/antequem.json
+  $ antequem audit --url https://log.example.org --save mirror --key "$VKEY" --rpc URL
+  $ antequem audit --mirror mirror --against theirs`,
     )
     .action(async (flags: AuditFlags, command: Command) => {
       const globals = command.optsWithGlobals<GlobalOptions>();
-      if (globals.url !== undefined) {
-        throw new AntequemError(
-          'arguments-invalid',
-          'audit reads the database (DATABASE_URL) and asks no service: leave --url out',
-        );
-      }
+      checkFlags(flags, globals);
       const progress = new Progress(null);
-      const run = await runAudit(flags, (at, entries, total) => progress.updateCount(at, entries, total));
+      const onProgress = (at: string, entries: number, total: number): void => progress.updateCount(at, entries, total);
+      const remote = globals.url !== undefined || flags.mirror !== undefined;
+      const { auditView } = await import('../mirror-audit.ts');
+      const run = remote ? await auditView(flags, globals, onProgress) : await runAudit(flags, onProgress);
       progress.clear();
       process.exitCode = exitCode(run.verdict);
       if (globals.json === true) printJson(run.verdict);
@@ -66,19 +87,36 @@ Examples:
     });
 }
 
+/** @throws AntequemError `arguments-invalid` */
+function checkFlags({ mirror, save, against, state }: AuditFlags, { url }: GlobalOptions): void {
+  const fault =
+    mirror !== undefined && url !== undefined
+      ? '--mirror and --url both say what to audit: name one'
+      : mirror === undefined && url === undefined && [save, against].some((flag) => flag !== undefined)
+        ? '--save and --against go with --url or --mirror'
+        : save !== undefined && mirror !== undefined
+          ? 'a mirror is there already: --save goes with --url'
+          : save !== undefined && state !== undefined
+            ? 'a mirror has its own state: leave --state out'
+            : null;
+  if (fault !== null) throw new AntequemError('arguments-invalid', fault);
+}
+
 async function runAudit(
   flags: AuditFlags,
   onProgress: (at: string, entries: number, total: number) => void,
 ): Promise<{ verdict: Verdict; entries: number; milliseconds: number }> {
   const settings = await readSettings(process.env);
   // Curves and database are slow to load, and needed here alone.
-  const [{ audit }, { AuditState }, { openDatabase }, { LogSeed }, { parseVerifierKey }] = await Promise.all([
-    import('../../audit/audit.ts'),
-    import('../../audit/resume.ts'),
-    import('../../store/database.ts'),
-    import('../../log/seed.ts'),
-    import('../../core/note.ts'),
-  ]);
+  const [{ audit }, { AuditState }, { openDatabase }, { LogSeed }, { parseVerifierKey }, { agreedSources }] =
+    await Promise.all([
+      import('../../audit/audit.ts'),
+      import('../../audit/resume.ts'),
+      import('../../store/database.ts'),
+      import('../../log/seed.ts'),
+      import('../../core/note.ts'),
+      import('../bitcoin-sources.ts'),
+    ]);
   const nodes = await Promise.all((flags.rpc ?? []).map(trustedNode));
   const state = flags.state === undefined ? null : await AuditState.open(flags.state, settings.origin);
   const database = openDatabase(settings.databaseUrl, { connections: 1, name: 'antequem audit', patience: PATIENCE });
@@ -89,6 +127,7 @@ async function runAudit(
       seed: settings.seed === null ? null : LogSeed.parse(settings.seed),
       verifiers: (flags.key ?? []).map(parseVerifierKey),
       nodes,
+      headers: await agreedSources(flags.bitcoin ?? [], note),
       senders: flags.sender ?? [],
       fromBlock: flags.fromBlock,
       state,

@@ -1,17 +1,28 @@
 import { Command, Option } from 'commander';
-import type { Stage } from '../../client/client.ts';
-import { logName, wholeNumber } from '../options.ts';
-import { note, printJson } from '../output.ts';
+import type { Client, Stage } from '../../client/client.ts';
+import { retrying } from '../../client/retry.ts';
+import { toHex } from '../../core/bytes.ts';
+import { AntequemError } from '../../core/errors.ts';
+import type { Receipt } from '../../core/receipt.ts';
+import { parseTlogProof } from '../../core/tlog-proof.ts';
+import { parseOtsFile } from '../../ots/file.ts';
+import { retryPolicy } from '../delivery.ts';
+import { type MirrorReceiptFlags, mirrorReceipt } from '../mirror-receipt.ts';
+import { digest, logName, nonce, wholeNumber } from '../options.ts';
+import { counted, note, print, printJson } from '../output.ts';
 import { writeReceipt } from '../receipt-file.ts';
 import { openSession } from '../session.ts';
 import { fetchReceipt, hasReached, STAGES, stageInWords } from '../stage.ts';
+import { writeWhole } from '../whole-file.ts';
 
 const NOT_YET = 2;
 
-interface ReceiptFlags {
+interface ReceiptFlags extends MirrorReceiptFlags {
   readonly wait?: number;
   readonly until?: Stage;
   readonly output?: string;
+  readonly tlogProof?: boolean;
+  readonly ots?: boolean;
 }
 
 /** `antequem receipt`: the receipt of one entry, as far as it has come. */
@@ -25,8 +36,18 @@ export function receiptCommand(): Command {
       'hold on for the stage at most so long (default: 0; with --until 60)',
       wholeNumber(0, 1e6),
     )
-    .addOption(new Option('--until <stage>', 'the stage to wait for (default: finalized)').choices(STAGES))
+    .addOption(
+      new Option('--until <stage>', 'the stage to wait for (default: finalized; of an .ots file bitcoin)').choices(
+        STAGES,
+      ),
+    )
     .option('-o, --output <file>', 'write it to a file, in place of one that is there')
+    .option('--ots', 'as a file of OpenTimestamps for stock clients; implied by -o x.ots')
+    .option('--tlog-proof', 'its place in the log alone, as a C2SP tlog-proof for stock tools')
+    .option('--mirror <dir>', 'compose it of a mirror, without the service, for whoever has digest and nonce')
+    .option('--digest <hex>', 'with --mirror: SHA-256 of the payload', digest)
+    .option('--nonce <hex>', 'with --mirror: the nonce of the entry; none in a log that is not blinded', nonce)
+    .option('--receipt <file>', 'with --mirror: an older receipt of the entry, which has both')
     .addHelpText(
       'after',
       `
@@ -34,16 +55,30 @@ Exit codes: 0, or 2 where --until was given and the stage was not reached in tim
 
 Examples:
   $ antequem receipt demo 12
-  $ antequem receipt demo 12 --until finalized --wait 120 -o demo-12.receipt.json`,
+  $ antequem receipt demo 12 --until finalized --wait 120 -o demo-12.receipt.json
+  $ antequem receipt demo 12 --until bitcoin -o line.txt.ots
+  $ antequem receipt demo 12 --tlog-proof -o demo-12.tlog-proof
+  $ antequem receipt demo 12 --mirror mirror --receipt demo-12.receipt.json -o newer.json`,
     )
     .action(async (log: string, index: number, flags: ReceiptFlags, command: Command) => {
+      if (flags.mirror !== undefined) return mirrorReceipt(flags.mirror, log, index, flags);
       const { client, json } = openSession(command);
-      const until = flags.until ?? 'finalized';
+      if (flags.tlogProof === true) return writeProof(client, log, index, flags, json);
+      const ots = flags.ots === true || (flags.output?.endsWith('.ots') ?? false);
+      if (ots && flags.output === undefined && (json || process.stdout.isTTY)) {
+        throw new AntequemError('arguments-invalid', 'an .ots file is no text: name a file with -o');
+      }
+      const until = flags.until ?? (ots ? 'bitcoin' : 'finalized');
       const wait = flags.wait ?? (flags.until === undefined ? 0 : 60);
       const receipt = await fetchReceipt(client, log, index, { wait, until });
       const reached = hasReached(receipt, until);
       if (!reached && flags.until !== undefined) process.exitCode = NOT_YET;
-      if (flags.output === undefined) {
+      if (ots) {
+        const file = await fetchOts(client, log, receipt);
+        if (flags.output === undefined) process.stdout.write(file);
+        else await writeWhole(flags.output, file, true);
+        if (json) printJson({ log, index, file: flags.output, until, reached });
+      } else if (flags.output === undefined) {
         printJson(receipt);
       } else {
         await writeReceipt(flags.output, receipt, true);
@@ -53,4 +88,40 @@ Examples:
       const expected = !reached && receipt.expectedBy !== undefined ? `; expected by ${receipt.expectedBy}` : '';
       note(`${where}entry ${index} of ${log} is ${stageInWords(receipt)}${expected}`);
     });
+}
+
+/** @throws OtsError; AntequemError `receipt-other-entry` where the file is of another digest than the receipt */
+async function fetchOts(client: Client, log: string, { entry }: Receipt): Promise<Uint8Array> {
+  const bytes = await retrying(() => client.receiptOts(log, entry.index), retryPolicy(5));
+  const { hash, timestamp } = parseOtsFile(bytes);
+  if (hash === 'sha256' && toHex(timestamp.message) === entry.digest) return bytes;
+  throw new AntequemError(
+    'receipt-other-entry',
+    `the service's .ots file for entry ${entry.index} of ${log} is of another digest than its receipt; do not trust it`,
+  );
+}
+
+/** A tlog-proof waits for nothing: an entry has its place in the log from the start. */
+async function writeProof(
+  client: Client,
+  log: string,
+  index: number,
+  { output, wait, until }: ReceiptFlags,
+  json: boolean,
+): Promise<void> {
+  if (wait !== undefined || until !== undefined) {
+    throw new AntequemError('arguments-invalid', '--tlog-proof goes without --wait and --until');
+  }
+  const text = await retrying(() => client.tlogProof(log, index), retryPolicy(5));
+  const { head, note: checkpoint } = parseTlogProof(text);
+  const witnesses = checkpoint.signatures.filter(({ name }) => name !== head.origin).length;
+  if (output === undefined) {
+    print(json ? JSON.stringify({ log, index, proof: text }) : text.trimEnd());
+  } else {
+    await writeWhole(output, text, true);
+    if (json) printJson({ log, index, file: output, treeSize: head.size, witnesses });
+  }
+  const where = output === undefined ? '' : `${output}: `;
+  const signed = counted(witnesses, 'witness has signed', 'witnesses have signed');
+  note(`${where}entry ${index} of ${log} in its tree of ${head.size}, which ${signed}`);
 }

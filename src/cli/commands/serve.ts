@@ -1,5 +1,8 @@
 import { Command } from 'commander';
 
+/** Requests have five seconds, the queue and its handlers some ten each. */
+const STOP_LIMIT_MS = 40_000;
+
 /** `antequem serve`: the API, the worker, or both, configured by the environment. */
 export function serveCommand(): Command {
   return new Command('serve')
@@ -8,7 +11,7 @@ export function serveCommand(): Command {
     .addHelpText(
       'after',
       `
-Needs at least DATABASE_URL, ORIGIN and LOG_SEED_FILE; all settings are in the README. Beyond loopback it asks for an
+Needs at least DATABASE_URL, ORIGIN and LOG_SEED_FILE; all settings are in docs/configuration.md. Beyond loopback it asks for an
 API key first: see antequem keys --help.
 
 Examples:
@@ -31,7 +34,13 @@ Examples:
         process.once('SIGTERM', resolve);
       });
       logger.info({ signal }, 'draining');
+      // Whatever hangs, a database say, must not keep the process from its end.
+      const late = setTimeout(() => {
+        logger.error('not everything came to rest in time; what was cut short is taken up at the next start');
+        process.exit(1);
+      }, config.operation.drainDelay + STOP_LIMIT_MS).unref();
       await running.stop();
+      clearTimeout(late);
       logger.info('stopped');
     });
 }

@@ -7,9 +7,10 @@ import { digestOf } from '../digest.ts';
 import { MAX_BATCH_LINES } from '../lines.ts';
 import { logName, wholeNumber } from '../options.ts';
 import { counted, note, print, printJson, quoted } from '../output.ts';
-import { fileExists, writeReceipt } from '../receipt-file.ts';
+import { writeReceipt } from '../receipt-file.ts';
 import { openSession } from '../session.ts';
 import { fetchReceipt, hasReached, stageInWords } from '../stage.ts';
+import { fileExists } from '../whole-file.ts';
 
 interface StampFlags {
   readonly log: string;

@@ -2,53 +2,81 @@ import { Command } from 'commander';
 import * as z from 'zod';
 import type { Client } from '../../client/client.ts';
 import { AntequemError } from '../../core/errors.ts';
-import { mergeReceipt, type Receipt } from '../../core/receipt.ts';
-import { wholeNumber } from '../options.ts';
+import { mergeReceipt, parseReceiptText, type Receipt } from '../../core/receipt.ts';
+import { httpUrl, repeated, wholeNumber } from '../options.ts';
+import { upgradeOts } from '../ots-upgrade.ts';
 import { note, print, printJson } from '../output.ts';
-import { readReceipt, writeReceipt } from '../receipt-file.ts';
-import { openSession } from '../session.ts';
+import { readProof } from '../proof-file.ts';
+import { writeReceipt } from '../receipt-file.ts';
+import { type GlobalOptions, openSession } from '../session.ts';
 import { fetchReceipt, hasReached, stageInWords } from '../stage.ts';
 
 const consistencyProof = z.object({ path: z.array(z.string()).max(128) });
 
-/** `antequem upgrade`: an older receipt gains what was proven since. */
+interface UpgradeFlags {
+  readonly wait?: number;
+  readonly calendar?: string[];
+}
+
+/** `antequem upgrade`: an older receipt, or .ots file, gains what was proven since. */
 export function upgradeCommand(): Command {
   return new Command('upgrade')
-    .description('bring a receipt up to date with what the service has proven since; the file is replaced')
-    .argument('<receipt>', 'file of the receipt')
-    .option('--wait <seconds>', 'hold on so long at most until it is final', wholeNumber(0, 1e6), 0)
+    .description('bring a receipt or an .ots file up to date with what was proven since; the file is replaced')
+    .argument('<file>', 'a receipt, or an OpenTimestamps file of any origin')
+    .option('--wait <seconds>', 'of a receipt: hold on so long at most until it is final', wholeNumber(0, 1e6))
+    .option(
+      '--calendar <url>',
+      'of an .ots file: a calendar that may be asked, beside well-known public ones; may be repeated',
+      repeated(httpUrl),
+    )
     .addHelpText(
       'after',
       `
-The entry stays as it is. What the receipt says of its log is replaced only where a consistency proof ties old and new
-together; otherwise the file is left alone, the service's answer is kept beside it as RECEIPT.conflict.json, and the
-exit code is 1: the two together are evidence that the log was forked.
+A receipt is brought up to date by the service. The entry stays as it is. What the receipt says of its log is replaced
+only where a consistency proof ties old and new together; otherwise the file is left alone, the service's answer is kept
+beside it as RECEIPT.conflict.json, and the exit code is 1: the two together are evidence that the log was forked.
+
+An .ots file is completed by the calendars that it names, and by no other: those at *.calendar.opentimestamps.org,
+*.calendar.eternitywall.com and *.calendar.catallaxy.com, and those named with --calendar. What it was is kept as
+FILE.ots.bak. Exit codes then: 0 it leads to a block of Bitcoin (verify says whether that is true), 2 not yet, 1 failed.
 
 Examples:
   $ antequem upgrade contract.pdf.receipt.json
-  $ antequem upgrade r.json --wait 120`,
+  $ antequem upgrade r.json --wait 120
+  $ antequem upgrade contract.pdf.ots
+  $ antequem upgrade demo-0.regtest.ots --calendar http://127.0.0.1:14788`,
     )
-    .action(async (file: string, flags: { readonly wait: number }, command: Command) => {
-      const { client, json } = openSession(command);
-      const old = await readReceipt(file);
-      const log = logOf(old);
-      const fresh = await fetchReceipt(client, log, old.entry.index, { wait: flags.wait, until: 'finalized' });
-      const merged = mergeReceipt(old, fresh, await consistency(client, log, old, fresh));
-      if (merged.equivocation !== null) {
-        const evidence = `${file}.conflict.json`;
-        await writeReceipt(evidence, fresh, true);
-        throw new AntequemError(
-          'equivocation',
-          `${merged.equivocation} Keep ${file} and ${evidence}: together they are the evidence`,
-        );
+    .action(async (file: string, { wait, calendar }: UpgradeFlags, command: Command) => {
+      const proof = await readProof(file);
+      if (proof.kind === 'ots' ? wait !== undefined : calendar !== undefined) {
+        throw new AntequemError('arguments-invalid', '--wait is for receipts, --calendar for .ots files');
       }
-      const changed = JSON.stringify(merged.receipt) !== JSON.stringify(old);
-      if (changed) await writeReceipt(file, merged.receipt, true);
-      const state = stageInWords(merged.receipt);
-      if (json) printJson({ file, changed, finalized: hasReached(merged.receipt, 'finalized') });
-      else print(`${file}: ${changed ? 'upgraded' : 'nothing new'}, entry ${old.entry.index} of ${log} is ${state}`);
-      if (merged.receipt.expectedBy !== undefined) note(`more is expected by ${merged.receipt.expectedBy}`);
+      if (proof.kind === 'receipt') return upgradeReceipt(file, parseReceiptText(proof.text), wait ?? 0, command);
+      if (file === '-') throw new AntequemError('arguments-invalid', 'name the file: it is completed in place');
+      const { json } = command.optsWithGlobals<GlobalOptions>();
+      await upgradeOts({ file, bytes: proof.bytes, calendars: calendar ?? [], json: json === true });
     });
+}
+
+async function upgradeReceipt(file: string, old: Receipt, wait: number, command: Command): Promise<void> {
+  const { client, json } = openSession(command);
+  const log = logOf(old);
+  const fresh = await fetchReceipt(client, log, old.entry.index, { wait, until: 'finalized' });
+  const merged = mergeReceipt(old, fresh, await consistency(client, log, old, fresh));
+  if (merged.equivocation !== null) {
+    const evidence = `${file}.conflict.json`;
+    await writeReceipt(evidence, fresh, true);
+    throw new AntequemError(
+      'equivocation',
+      `${merged.equivocation} Keep ${file} and ${evidence}: together they are the evidence`,
+    );
+  }
+  const changed = JSON.stringify(merged.receipt) !== JSON.stringify(old);
+  if (changed) await writeReceipt(file, merged.receipt, true);
+  const state = stageInWords(merged.receipt);
+  if (json) printJson({ file, changed, finalized: hasReached(merged.receipt, 'finalized') });
+  else print(`${file}: ${changed ? 'upgraded' : 'nothing new'}, entry ${old.entry.index} of ${log} is ${state}`);
+  if (merged.receipt.expectedBy !== undefined) note(`more is expected by ${merged.receipt.expectedBy}`);
 }
 
 /** The name under which the service knows the log of a receipt. */

@@ -1,11 +1,15 @@
 import { Command } from 'commander';
 import { utf8 } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
-import { exitCode } from '../../core/verdict.ts';
+import { exitCode, type Verdict } from '../../core/verdict.ts';
+import { parseOtsFile } from '../../ots/file.ts';
+import type { HashKind } from '../../ots/operation.ts';
+import type { Trust } from '../../verify/verify.ts';
+import { agreedSources } from '../bitcoin-sources.ts';
 import { readContent } from '../digest.ts';
-import { blockHash, digest, httpUrl, repeated } from '../options.ts';
+import { blockHash, fileDigest, httpUrl, repeated } from '../options.ts';
 import { note, print, printJson } from '../output.ts';
-import { readReceiptText } from '../receipt-file.ts';
+import { type Proof, readProof } from '../proof-file.ts';
 import type { GlobalOptions } from '../session.ts';
 import { advice, verdictText } from '../verdict-text.ts';
 
@@ -14,49 +18,54 @@ interface VerifyFlags {
   readonly digest?: Uint8Array;
   readonly key?: string;
   readonly rpc?: string[];
+  readonly bitcoin?: string[];
   readonly blockHash?: string[];
 }
 
-/** `antequem verify`: what a receipt proves, by one's own trust. The service is not asked. */
+/** `antequem verify`: what a receipt or an .ots file proves, by one's own trust. The service is not asked. */
 export function verifyCommand(): Command {
   return new Command('verify')
-    .description('check a receipt against what it is about and against sources you trust; the service is not asked')
-    .argument('<file...>', 'FILE RECEIPT; RECEIPT alone with --line or --digest. FILE may be -')
-    .usage('[options] <file> <receipt>')
+    .description(
+      'check a receipt, or an OpenTimestamps file of any origin, against what it is about and against sources you trust',
+    )
+    .argument('<file...>', 'FILE RECEIPT or FILE FILE.ots; the second alone with --line or --digest. FILE may be -')
+    .usage('[options] <file> <receipt|file.ots>')
     .option('--line <text>', 'the payload, as text, in place of FILE')
-    .option('--digest <hex>', 'the SHA-256 of the payload, in place of FILE', digest)
-    .option('--key <vkey>', "the log's verifier key, got from someone you trust: proves whose log it is")
-    .option('--rpc <url>', 'a node of the chain that you trust; may be repeated', repeated(httpUrl))
     .option(
-      '--block-hash <0x…>',
-      'hash of a block you know to be final: with the proof in the receipt no node is needed; may be repeated',
+      '--digest <hex>',
+      'the digest of the payload, in place of FILE: SHA-256, or what FILE.ots names',
+      fileDigest,
+    )
+    .option('--key <vkey>', "the log's verifier key, got from someone you trust: proves whose log it is")
+    .option('--rpc <url>', 'a node of the EVM chain that you trust; may be repeated', repeated(httpUrl))
+    .option(
+      '--bitcoin <url>',
+      'a Bitcoin node (JSON-RPC, user and password in the URL) or an Esplora server that you trust; of several all must agree',
+      repeated(httpUrl),
+    )
+    .option(
+      '--block-hash <hash>',
+      'hash of a block you know to be final, 0x… or of Bitcoin without 0x: with the proof in the receipt no node is needed; may be repeated',
       repeated(blockHash),
     )
     .addHelpText(
       'after',
       `
-Exit codes: 0 proven against a trusted source, 1 refuted, 2 consistent but not proven, 3 could not run.
+The service is not asked. Exit codes: 0 proven against a trusted source, 1 refuted, 2 consistent but not proven, 3 could
+not run.
 
 Examples:
   $ antequem verify contract.pdf contract.pdf.receipt.json --rpc https://eth.example.org
   $ sed -n 13p app.log | tr -d '\\n' | antequem verify - r.json --key "$VKEY" --rpc URL
-  $ antequem verify r.json --line 'the thirteenth line' --block-hash 0x…`,
+  $ antequem verify r.json --line 'the thirteenth line' --block-hash 0x…
+  $ antequem verify contract.pdf contract.pdf.ots --bitcoin "http://$(cat ~/.bitcoin/.cookie)@127.0.0.1:8332"
+  $ antequem verify contract.pdf contract.pdf.ots --bitcoin https://blockstream.info/api`,
     )
     .action(async (files: string[], flags: VerifyFlags, command: Command) => {
-      const { file, receipt } = inputs(files, flags);
-      const { verifyReceipt } = await import('../../verify/verify.ts');
-      const sources = flags.rpc ?? [];
-      // ethers is slow to load, and needed for nodes alone.
-      const { rpcSource } = sources.length === 0 ? { rpcSource: null } : await import('../../evm/rpc-source.ts');
-      const verdict = await verifyReceipt(
-        { receipt: json(await readReceiptText(receipt), receipt), ...(await content(file, flags)) },
-        {
-          ...(flags.key === undefined ? {} : { key: flags.key }),
-          evm: rpcSource === null ? [] : sources.map((url) => rpcSource(url)),
-          blockHashes: flags.blockHash ?? [],
-          now: Date.now(),
-        },
-      );
+      const { file, proof: name } = inputs(files, flags);
+      const proof = await readProof(name);
+      const trust = await trustOf(flags);
+      const verdict = await verdictOn(proof, name, file, flags, trust);
       process.exitCode = exitCode(verdict);
       if (command.optsWithGlobals<GlobalOptions>().json === true) return printJson(verdict);
       print(verdictText(verdict));
@@ -65,33 +74,70 @@ Examples:
     });
 }
 
-function inputs(files: readonly string[], flags: VerifyFlags): { file: string | null; receipt: string } {
+function inputs(files: readonly string[], flags: VerifyFlags): { file: string | null; proof: string } {
   const [first = '', second, third] = files;
   const given = [flags.line, flags.digest].filter((value) => value !== undefined).length;
-  if (given === 1 && second === undefined) return { file: null, receipt: first };
+  if (given === 1 && second === undefined) return { file: null, proof: first };
   if (given === 0 && second !== undefined && third === undefined) {
-    if (first !== '-' || second !== '-') return { file: first, receipt: second };
+    if (first !== '-' || second !== '-') return { file: first, proof: second };
   }
   throw new AntequemError(
     'arguments-invalid',
-    'name FILE and RECEIPT, or RECEIPT alone with one of --line and --digest',
+    'name FILE and RECEIPT or FILE.ots, or the second alone with one of --line and --digest',
   );
+}
+
+async function trustOf(flags: VerifyFlags): Promise<Trust> {
+  const nodes = flags.rpc ?? [];
+  // ethers is slow to load, and needed for nodes alone.
+  const { rpcSource } = nodes.length === 0 ? { rpcSource: null } : await import('../../evm/rpc-source.ts');
+  return {
+    ...(flags.key === undefined ? {} : { key: flags.key }),
+    evm: rpcSource === null ? [] : nodes.map((url) => rpcSource(url)),
+    bitcoin: await agreedSources(flags.bitcoin ?? [], note),
+    blockHashes: flags.blockHash ?? [],
+    now: Date.now(),
+  };
+}
+
+async function verdictOn(
+  proof: Proof,
+  name: string,
+  file: string | null,
+  flags: VerifyFlags,
+  trust: Trust,
+): Promise<Verdict> {
+  const { verifyReceipt, verifyTimestamp } = await import('../../verify/verify.ts');
+  if (proof.kind === 'receipt') {
+    return verifyReceipt({ receipt: json(proof.text, name), ...(await content(file, flags, 'sha256')) }, trust);
+  }
+  return verifyTimestamp({ ots: proof.bytes, ...(await content(file, flags, hashOf(proof.bytes))) }, trust);
+}
+
+/** The hash that an .ots file names; of one that cannot be read, which the verifier says, any will do. */
+function hashOf(ots: Uint8Array): HashKind {
+  try {
+    return parseOtsFile(ots).hash;
+  } catch {
+    return 'sha256';
+  }
 }
 
 async function content(
   file: string | null,
   flags: VerifyFlags,
+  hash: HashKind,
 ): Promise<{ payload: Uint8Array } | { digest: Uint8Array }> {
   if (flags.line !== undefined) return { payload: utf8(flags.line) };
   if (flags.digest !== undefined) return { digest: flags.digest };
-  const { payload, digest: hash } = await readContent(file ?? '-');
-  return payload === null ? { digest: hash } : { payload };
+  const { payload, digest } = await readContent(file ?? '-', { hash });
+  return payload === null ? { digest } : { payload };
 }
 
 function json(text: string, file: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new AntequemError('receipt-invalid', `${file} is not a receipt: it is not JSON`, { cause });
+    throw new AntequemError('receipt-invalid', `${file} is neither a receipt nor an .ots file`, { cause });
   }
 }

@@ -1,0 +1,41 @@
+import { useSignal } from '@preact/signals';
+import { visible } from './visible.ts';
+
+/** A hash or other machine text in full. */
+export function Bytes({ text }: { readonly text: string }) {
+  return <span class="bytes">{visible(text)}</span>;
+}
+
+/** Its two ends to look at, all of it for those who listen. */
+export function ShortBytes({ text }: { readonly text: string }) {
+  if (text.length <= 20) return <Bytes text={text} />;
+  return (
+    <span class="bytes" title={text}>
+      <span aria-hidden="true">{`${text.slice(0, 8)}…${text.slice(-8)}`}</span>
+      <span class="sr">{text}</span>
+    </span>
+  );
+}
+
+/** Machine text with a button that copies it, where a page may. */
+export function Copyable({ text, what }: { readonly text: string; readonly what: string }) {
+  const copied = useSignal(false);
+  const copy = async (): Promise<void> => {
+    await navigator.clipboard.writeText(text);
+    copied.value = true;
+    setTimeout(() => {
+      copied.value = false;
+    }, 2_000);
+  };
+  return (
+    <span class="copyable">
+      <Bytes text={text} />
+      {window.isSecureContext && (
+        <button type="button" class="button quiet" onClick={copy}>
+          {copied.value ? 'Copied' : 'Copy'}
+          <span class="sr">{` ${what}`}</span>
+        </button>
+      )}
+    </span>
+  );
+}

@@ -1,0 +1,90 @@
+// What the API answers, as far as the pages show it. What they do not know they pass over.
+
+import * as z from 'zod/mini';
+
+const anchored = z.object({
+  size: z.number(),
+  round: z.number(),
+  status: z.enum(['included', 'finalized']),
+  time: z.string(),
+});
+
+export const logAnswer = z.object({
+  name: z.string(),
+  origin: z.string(),
+  logId: z.string(),
+  verifierKey: z.string(),
+  blinded: z.boolean(),
+  createdAt: z.string(),
+  size: z.number(),
+  root: z.string(),
+  anchored: z.optional(anchored),
+});
+export const logsAnswer = z.object({ logs: z.array(logAnswer), next: z.optional(z.string()) });
+
+const block = z.object({ number: z.number(), hash: z.string(), time: z.string() });
+export const anchorState = z.object({
+  type: z.string(),
+  target: z.string(),
+  chain: z.string(),
+  status: z.enum(['pending', 'submitted', 'included', 'finalized']),
+  block: z.nullable(block),
+  problem: z.nullable(z.string()),
+  submittedAt: z.nullable(z.string()),
+  finalizedAt: z.nullable(z.string()),
+  contract: z.optional(z.string()),
+  transaction: z.optional(z.nullable(z.string())),
+  proofProblem: z.optional(z.nullable(z.string())),
+  cost: z.optional(z.nullable(z.string())),
+});
+
+const roundFields = {
+  number: z.number(),
+  closedAt: z.string(),
+  previousRoot: z.string(),
+  root: z.string(),
+  size: z.number(),
+  beacons: z.array(z.object({ chain: z.string(), height: z.number(), hash: z.string() })),
+  anchors: z.array(anchorState),
+};
+export const roundAnswer = z.object({ ...roundFields, leaves: z.array(z.string()) });
+export const roundsAnswer = z.object({ rounds: z.array(z.object(roundFields)), next: z.optional(z.number()) });
+
+export const entryAnswer = z.object({
+  log: z.string(),
+  index: z.number(),
+  receivedAt: z.string(),
+  digest: z.nullable(z.string()),
+  nonce: z.nullable(z.string()),
+  commitment: z.string(),
+  leafHash: z.string(),
+  payloadSize: z.nullable(z.number()),
+  erased: z.boolean(),
+});
+export const entriesAnswer = z.object({ size: z.number(), entries: z.array(entryAnswer) });
+export const placesAnswer = z.object({
+  entries: z.array(z.object({ log: z.string(), index: z.number(), receivedAt: z.string() })),
+});
+export const appendedAnswer = z.object({ index: z.number() });
+
+export const sessionAnswer = z.object({
+  open: z.boolean(),
+  key: z.nullable(
+    z.object({
+      id: z.string(),
+      name: z.string(),
+      scopes: z.array(z.string()),
+      logs: z.nullable(z.array(z.string())),
+    }),
+  ),
+  origin: z.optional(z.string()),
+  roundInterval: z.optional(z.number()),
+});
+
+export const problemAnswer = z.object({ code: z.string(), detail: z.string() });
+
+export type LogAnswer = z.infer<typeof logAnswer>;
+export type RoundAnswer = z.infer<(typeof roundsAnswer)['shape']['rounds']>[number];
+export type AnchorState = z.infer<typeof anchorState>;
+export type EntryAnswer = z.infer<typeof entryAnswer>;
+export type SessionAnswer = z.infer<typeof sessionAnswer>;

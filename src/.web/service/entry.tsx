@@ -1,0 +1,272 @@
+import { useSignal } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
+import { parseReceipt, type Receipt } from '../../core/receipt.ts';
+import { Copyable } from '../parts/bytes.tsx';
+import { Chip, type Status } from '../parts/mark.tsx';
+import { Moment } from '../parts/moment.tsx';
+import { chainName, formatBytes, formatCount, formatMoment } from '../parts/units.ts';
+import { visible } from '../parts/visible.ts';
+import { type EntryAnswer, entryAnswer } from './answers.ts';
+import { ask, logPath, messageOf, send } from './api.ts';
+import { Failure, Loading } from './notice.tsx';
+import { usePolled } from './polled.ts';
+import { nextStage, reachedBy } from './progress.ts';
+import { href } from './router.ts';
+import { Knot } from './standing.tsx';
+
+interface Shown {
+  readonly entry: EntryAnswer;
+  /** Null for an erased entry, which has none any more. */
+  readonly receipt: Receipt | null;
+}
+
+/** Seconds that the service may take to answer when nothing has happened. */
+const WAIT = 25;
+
+/** One entry and its receipt, which grows by itself until it is final. */
+export function EntryPage({ log, index }: { readonly log: string; readonly index: number }) {
+  const path = `${logPath(log)}/entries/${index}`;
+  const known = useSignal<Receipt | null>(null);
+  const { data, failure } = usePolled<Shown>(
+    path,
+    async (signal) => {
+      const entry = await ask(path, entryAnswer, { signal });
+      if (entry.erased) return { entry, receipt: null };
+      const stage = known.value === null ? null : nextStage(known.value);
+      const wait = stage === null ? '' : `?wait=${WAIT}&until=${stage}`;
+      const receipt = parseReceipt(await (await send(`${path}/receipt${wait}`, { signal })).json());
+      known.value = receipt;
+      return { entry, receipt };
+    },
+    ({ receipt }) => (receipt === null || nextStage(receipt) === null ? null : 500),
+  );
+  const shown = data.value;
+  return (
+    <>
+      <div class="stack tight">
+        <h1 tabIndex={-1}>
+          {`Entry ${formatCount(index)} `}
+          <span class="soft">of </span>
+          <a class="bytes" href={href.log(log)}>
+            {visible(log, 64)}
+          </a>
+        </h1>
+      </div>
+      <Failure of={failure} />
+      {shown === null && failure.value === null && <Loading />}
+      {shown !== null && (
+        <>
+          {shown.receipt === null ? (
+            <p class="card">
+              Its content, digest and nonce were erased. That it stood here stays provable; what it was does not.
+            </p>
+          ) : (
+            <>
+              <Road receipt={shown.receipt} />
+              <Downloads path={path} name={`${log}-${index}`} receipt={shown.receipt} />
+            </>
+          )}
+          <Facts entry={shown.entry} />
+          {shown.entry.payloadSize !== null && <Payload path={path} size={shown.entry.payloadSize} />}
+        </>
+      )}
+    </>
+  );
+}
+
+/** What the service says of how far the entry has come. */
+function Road({ receipt }: { readonly receipt: Receipt }) {
+  const reached = reachedBy(receipt);
+  const round = 'round' in receipt ? receipt.round : null;
+  const anchors = 'round' in receipt ? receipt.anchors : [];
+  const state = reached.finalized ? 'final' : reached.included ? 'included' : reached.round ? 'submitted' : 'pending';
+  return (
+    <section class="stack" aria-labelledby="road-title">
+      <div class="row spread">
+        <h2 id="road-title">Receipt</h2>
+        <div role="status">
+          <Chip status={state}>{ROAD_WORDS[state]}</Chip>
+        </div>
+      </div>
+      <ol class="timeline road">
+        <Station status="final" title="Logged">
+          {`at index ${formatCount(receipt.entry.index)}, ${formatMoment(receipt.entry.receivedAt)} by the service's clock`}
+        </Station>
+        <Station status={round === null ? 'pending' : 'final'} title="Rolled into a round">
+          {round === null ? (
+            'when the next one closes'
+          ) : (
+            <>
+              <a href={href.round(round.number)}>{`round ${formatCount(round.number)}`}</a>
+              {`, closed ${formatMoment(round.closedAt)}`}
+            </>
+          )}
+        </Station>
+        {anchors.length === 0 && (
+          <Station status="pending" title="Anchored to a chain">
+            {expected(receipt)}
+          </Station>
+        )}
+        {anchors.map((anchor) => (
+          <Station
+            key={anchor.type === 'evm' ? anchor.chain + anchor.contract : anchor.type}
+            status={anchorStatus(anchor.status)}
+            title={`Anchored to ${anchorName(anchor)}`}
+          >
+            {anchorText(anchor, receipt)}
+          </Station>
+        ))}
+      </ol>
+    </section>
+  );
+}
+
+const ROAD_WORDS = {
+  pending: 'waits for its round',
+  submitted: 'waits for a block',
+  included: 'in a block, not final yet',
+  final: 'final',
+} as const;
+
+function Station(props: {
+  readonly status: Status;
+  readonly title: string;
+  readonly children: preact.ComponentChildren;
+}) {
+  return (
+    <li>
+      <Knot status={props.status} />
+      <div class="station">
+        <strong>{props.title}</strong>
+        <span class="soft">{props.children}</span>
+      </div>
+    </li>
+  );
+}
+
+type AnyAnchor = Extract<Receipt, { round: unknown }>['anchors'][number];
+
+function anchorName(anchor: AnyAnchor): string {
+  if (anchor.type === 'evm') return chainName(anchor.chain);
+  const [block] = anchor.blocks ?? [];
+  return block === undefined ? 'Bitcoin, by OpenTimestamps' : chainName(block.chain);
+}
+
+function anchorStatus(status: AnyAnchor['status']): Status {
+  if (status === 'finalized' || status === 'confirmed') return 'final';
+  return status === 'pending' ? 'submitted' : status;
+}
+
+function anchorText(anchor: AnyAnchor, receipt: Receipt): string {
+  if (anchor.type === 'opentimestamps') {
+    const [block] = anchor.blocks ?? [];
+    if (block === undefined) return 'taken in by calendars, which need some hours for a block of Bitcoin';
+    return `block ${formatCount(block.height)} of ${formatMoment(block.time)}`;
+  }
+  if (anchor.status === 'submitted') return `sent, ${expected(receipt)}`;
+  const block = `block ${formatCount(anchor.block.number)} of ${formatMoment(anchor.block.time)}`;
+  return anchor.status === 'finalized' ? `${block}, final` : `${block}, which may still be replaced`;
+}
+
+function expected({ expectedBy }: Receipt): string {
+  return expectedBy === undefined ? 'not yet' : `expected by ${formatMoment(expectedBy)}`;
+}
+
+function Downloads({
+  path,
+  name,
+  receipt,
+}: {
+  readonly path: string;
+  readonly name: string;
+  readonly receipt: Receipt;
+}) {
+  return (
+    <div class="row">
+      <a class="button first" href={`${path}/receipt`} download={`${name}.receipt.json`}>
+        Download the receipt
+      </a>
+      {'round' in receipt && receipt.anchors.some(({ type }) => type === 'opentimestamps') && (
+        <a class="button" href={`${path}/receipt.ots`} download={`${name}.ots`}>
+          As .ots
+        </a>
+      )}
+      <a class="button" href="/verify">
+        Verify it
+      </a>
+    </div>
+  );
+}
+
+function Facts({ entry }: { readonly entry: EntryAnswer }) {
+  const hashes: [string, string | null][] = [
+    ['Digest (SHA-256)', entry.digest],
+    ['Nonce', entry.nonce === '' ? null : entry.nonce],
+    ['Commitment', entry.commitment],
+    ['Leaf hash', entry.leafHash],
+  ];
+  return (
+    <section class="stack" aria-labelledby="facts-title">
+      <h2 id="facts-title">Entry</h2>
+      <dl class="facts card">
+        <div>
+          <dt>Received</dt>
+          <dd>
+            <Moment time={entry.receivedAt} />
+          </dd>
+        </div>
+        {hashes.map(([name, value]) =>
+          value === null ? null : (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>
+                <Copyable text={value} what={`the ${name.toLowerCase()}`} />
+              </dd>
+            </div>
+          ),
+        )}
+        <div>
+          <dt>Content</dt>
+          <dd>{entry.payloadSize === null ? 'stayed with whoever sent the digest' : formatBytes(entry.payloadSize)}</dd>
+        </div>
+      </dl>
+    </section>
+  );
+}
+
+const MOST_SHOWN = 16_384;
+
+/** What was sent, as text: whatever it is, nothing here renders it. */
+function Payload({ path, size }: { readonly path: string; readonly size: number }) {
+  const text = useSignal<string | null>(null);
+  const failure = useSignal<string | null>(null);
+  useEffect(() => {
+    text.value = null;
+    failure.value = null;
+    if (size > 16 * MOST_SHOWN) return;
+    const gone = new AbortController();
+    void (async () => {
+      try {
+        const response = await send(`${path}/payload`, { signal: gone.signal });
+        const bytes = new Uint8Array(await response.arrayBuffer());
+        text.value = new TextDecoder().decode(bytes.subarray(0, MOST_SHOWN));
+      } catch (error) {
+        if (!gone.signal.aborted) failure.value = messageOf(error);
+      }
+    })();
+    return () => gone.abort();
+  }, [path, size, text, failure]);
+  return (
+    <section class="stack" aria-labelledby="content-title">
+      <div class="row spread">
+        <h2 id="content-title">Content</h2>
+        <a class="button" href={`${path}/payload`} download="">
+          {`Download (${formatBytes(size)})`}
+        </a>
+      </div>
+      <Failure of={failure} />
+      {text.value !== null && <pre class="text">{visible(text.value, MOST_SHOWN)}</pre>}
+      {size > MOST_SHOWN && <p class="soft small">Its beginning alone is shown, if at all.</p>}
+    </section>
+  );
+}

@@ -1,0 +1,186 @@
+import { Copyable, ShortBytes } from '../parts/bytes.tsx';
+import { Chip } from '../parts/mark.tsx';
+import { Ago, Moment } from '../parts/moment.tsx';
+import { formatBytes, formatCount } from '../parts/units.ts';
+import { visible } from '../parts/visible.ts';
+import { type EntryAnswer, entriesAnswer, type LogAnswer, logAnswer } from './answers.ts';
+import { ask, logPath } from './api.ts';
+import { Failure, Loading } from './notice.tsx';
+import { usePolled } from './polled.ts';
+import { href } from './router.ts';
+import { Search } from './search.tsx';
+import { pace } from './session.ts';
+
+const PAGE = 50;
+
+interface Shown {
+  readonly log: LogAnswer;
+  /** Newest first. */
+  readonly entries: readonly EntryAnswer[];
+  /** Index behind the newest of them. */
+  readonly end: number;
+}
+
+/** One log: what it is, and its entries, newest first. @param until index behind the newest shown; null: all */
+export function LogPage({ name, until }: { readonly name: string; readonly until: number | null }) {
+  const { data, failure } = usePolled<Shown>(
+    `log ${name} ${until}`,
+    async (signal) => {
+      const log = await ask(logPath(name), logAnswer, { signal });
+      const end = Math.min(until ?? log.size, log.size);
+      const from = Math.max(0, end - PAGE);
+      const { entries } =
+        end === from
+          ? { entries: [] }
+          : await ask(`${logPath(name)}/entries?from=${from}&limit=${end - from}`, entriesAnswer, { signal });
+      return { log, entries: entries.toReversed(), end };
+    },
+    () => pace.value,
+  );
+  const shown = data.value;
+  return (
+    <>
+      <div class="row spread">
+        <h1 tabIndex={-1}>
+          <span class="soft">Log </span>
+          <span class="bytes">{visible(name, 64)}</span>
+        </h1>
+        <Search />
+      </div>
+      <Failure of={failure} />
+      {shown === null && failure.value === null && <Loading />}
+      {shown !== null && (
+        <>
+          <Description log={shown.log} />
+          <section class="stack" aria-labelledby="entries-title">
+            <h2 id="entries-title">Entries</h2>
+            {shown.entries.length === 0 ? <p class="soft">None yet.</p> : <EntryTable {...shown} />}
+            <Pager {...shown} />
+          </section>
+        </>
+      )}
+    </>
+  );
+}
+
+function Description({ log }: { readonly log: LogAnswer }) {
+  return (
+    <dl class="facts card">
+      <div>
+        <dt>Origin</dt>
+        <dd>
+          <Copyable text={log.origin} what="the origin" />
+        </dd>
+      </div>
+      <div>
+        <dt>Verifier key</dt>
+        <dd>
+          <Copyable text={log.verifierKey} what="the verifier key" />
+        </dd>
+      </div>
+      <div>
+        <dt>Entries</dt>
+        <dd>{`${formatCount(log.size)}, ${log.blinded ? 'blinded' : 'not blinded'}`}</dd>
+      </div>
+      <div>
+        <dt>Root</dt>
+        <dd>
+          <Copyable text={log.root} what="the root" />
+        </dd>
+      </div>
+      <div>
+        <dt>Last anchor</dt>
+        <dd>
+          {log.anchored === undefined ? (
+            'none yet'
+          ) : (
+            <>
+              {`the first ${formatCount(log.anchored.size)} by `}
+              <a href={href.round(log.anchored.round)}>{`round ${formatCount(log.anchored.round)}`}</a>
+              {log.anchored.status === 'finalized' ? ', final, ' : ', not final yet, '}
+              <Ago time={log.anchored.time} />
+            </>
+          )}
+        </dd>
+      </div>
+      <div>
+        <dt>Made</dt>
+        <dd>
+          <Moment time={log.createdAt} />
+        </dd>
+      </div>
+    </dl>
+  );
+}
+
+function EntryTable({ log, entries }: Shown) {
+  return (
+    <div class="card table">
+      <table>
+        <caption class="sr">Entries, newest first</caption>
+        <thead>
+          <tr>
+            <th scope="col" class="number">
+              Index
+            </th>
+            <th scope="col">Received</th>
+            <th scope="col">Digest</th>
+            <th scope="col" class="spare">
+              Content
+            </th>
+            <th scope="col">Anchor</th>
+          </tr>
+        </thead>
+        <tbody>
+          {entries.map((entry) => (
+            <tr key={entry.index}>
+              <th scope="row" class="number">
+                <a href={href.entry(log.name, entry.index)}>{formatCount(entry.index)}</a>
+              </th>
+              <td>
+                <Ago time={entry.receivedAt} />
+              </td>
+              <td>{entry.digest === null ? <span class="soft">erased</span> : <ShortBytes text={entry.digest} />}</td>
+              <td class="spare soft small">{contentOf(entry)}</td>
+              <td>
+                <EntryChip index={entry.index} log={log} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function contentOf({ erased, payloadSize }: EntryAnswer): string {
+  if (erased) return 'erased';
+  return payloadSize === null ? 'stayed with the client' : formatBytes(payloadSize);
+}
+
+function EntryChip({ index, log: { anchored } }: { readonly index: number; readonly log: LogAnswer }) {
+  if (anchored === undefined || index >= anchored.size) return <Chip status="pending" />;
+  return <Chip status={anchored.status === 'finalized' ? 'final' : 'included'} />;
+}
+
+function Pager({ log, entries, end }: Shown) {
+  const first = entries.at(-1)?.index ?? 0;
+  if (first === 0 && end >= log.size) return null;
+  return (
+    <nav class="row" aria-label="More entries">
+      {end < log.size && (
+        <a class="button" href={end + PAGE >= log.size ? href.log(log.name) : href.log(log.name, end + PAGE)}>
+          Newer
+        </a>
+      )}
+      {first > 0 && (
+        <a class="button" href={href.log(log.name, first)}>
+          Older
+        </a>
+      )}
+      <span class="soft small">
+        {entries.length > 0 && `${formatCount(first)} to ${formatCount(end - 1)} of ${formatCount(log.size)}`}
+      </span>
+    </nav>
+  );
+}

@@ -1,0 +1,21 @@
+import type { ReadonlySignal } from '@preact/signals';
+import { Mark } from '../parts/mark.tsx';
+import { visible } from '../parts/visible.ts';
+
+/** What went wrong, said aloud. */
+export function Failure({ of }: { readonly of: ReadonlySignal<string | null> }) {
+  return (
+    <div role="alert">
+      {of.value !== null && (
+        <p class="status refuted error">
+          <Mark status="trouble" />
+          {visible(of.value)}
+        </p>
+      )}
+    </div>
+  );
+}
+
+export function Loading() {
+  return <p class="soft">Loading…</p>;
+}

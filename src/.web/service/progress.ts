@@ -1,0 +1,30 @@
+// How far an entry has come, by its receipt.
+
+import type { Receipt } from '../../core/receipt.ts';
+
+/** What can be waited for, in its order. */
+export type Stage = 'round' | 'included' | 'finalized' | 'bitcoin';
+
+export interface Reached {
+  readonly round: boolean;
+  readonly included: boolean;
+  readonly finalized: boolean;
+}
+
+export function reachedBy(receipt: Receipt): Reached {
+  if (!('round' in receipt)) return { round: false, included: false, finalized: false };
+  const statuses = receipt.anchors.map(({ status }) => status);
+  const finalized = statuses.some((status) => status === 'finalized' || status === 'confirmed');
+  return { round: true, included: finalized || statuses.includes('included'), finalized };
+}
+
+/** What is worth waiting for next; null: all that there is has come. */
+export function nextStage(receipt: Receipt): Stage | null {
+  const reached = reachedBy(receipt);
+  if (!reached.round) return 'round';
+  if (!reached.included) return 'included';
+  if (!reached.finalized) return 'finalized';
+  const anchors = 'round' in receipt ? receipt.anchors : [];
+  const open = anchors.some((anchor) => anchor.type === 'opentimestamps' && anchor.status === 'pending');
+  return open ? 'bitcoin' : null;
+}

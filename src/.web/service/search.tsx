@@ -1,0 +1,74 @@
+import { useSignal } from '@preact/signals';
+import { useId } from 'preact/hooks';
+import { toHex } from '../../core/bytes.ts';
+import { hashFile } from '../parts/hashing.ts';
+import { messageOf } from './api.ts';
+import { go, href } from './router.ts';
+
+/** Finds where a digest was logged: typed in, or that of a file, which is hashed here. */
+export function Search() {
+  const digest = useSignal('');
+  const fault = useSignal<string | null>(null);
+  const done = useSignal<number | null>(null);
+  const id = useId();
+  const find = (event: Event): void => {
+    event.preventDefault();
+    const hex = digest.value.trim().toLowerCase();
+    fault.value = /^[0-9a-f]{64}$/.test(hex) ? null : 'A SHA-256 digest has 64 hex digits.';
+    if (fault.value === null) go(href.find(hex));
+  };
+  const findFile = async (file: File): Promise<void> => {
+    fault.value = null;
+    done.value = 0;
+    const onProgress = (bytes: number): void => {
+      done.value = bytes / Math.max(1, file.size);
+    };
+    try {
+      go(href.find(toHex(await hashFile(file, { onProgress, signal: new AbortController().signal }))));
+    } catch (error) {
+      fault.value = messageOf(error);
+    } finally {
+      done.value = null;
+    }
+  };
+  return (
+    <search>
+      <form class="search" onSubmit={find}>
+        <label class="sr" for={id}>
+          SHA-256 digest to find
+        </label>
+        <input
+          id={id}
+          class="mono"
+          type="text"
+          autocomplete="off"
+          spellcheck={false}
+          placeholder="find a SHA-256 digest"
+          aria-describedby={`${id}-fault`}
+          aria-invalid={fault.value !== null}
+          value={digest.value}
+          onInput={(event) => {
+            digest.value = event.currentTarget.value;
+          }}
+        />
+        <button type="submit" class="button">
+          Find
+        </button>
+        <span class="button file">
+          or a file
+          <input
+            type="file"
+            aria-label="Find a file: it is hashed here, and its digest looked up"
+            onChange={(event) => {
+              const [file] = event.currentTarget.files ?? [];
+              if (file !== undefined) void findFile(file);
+            }}
+          />
+        </span>
+        <span class="below small" id={`${id}-fault`} role="status">
+          {fault.value ?? (done.value === null ? '' : `hashed ${Math.round(done.value * 100)} %`)}
+        </span>
+      </form>
+    </search>
+  );
+}

@@ -1,0 +1,74 @@
+// How anchors and rounds stand, in words and shapes.
+
+import { Chip, Mark, type Status } from '../parts/mark.tsx';
+import { Age } from '../parts/moment.tsx';
+import { chainName, formatCount, formatSpan, formatWei } from '../parts/units.ts';
+import { visible } from '../parts/visible.ts';
+import type { AnchorState, RoundAnswer } from './answers.ts';
+
+export function statusOf({ status, problem }: Pick<AnchorState, 'status' | 'problem'>): Status {
+  if (status === 'finalized') return 'final';
+  return problem === null ? status : 'trouble';
+}
+
+const ORDER: readonly Status[] = ['trouble', 'final', 'included', 'submitted', 'pending'];
+
+/** One final anchor proves; what is in trouble shows all the same. */
+export function roundStatus({ anchors }: Pick<RoundAnswer, 'anchors'>): Status {
+  const statuses = anchors.map(statusOf);
+  return ORDER.find((status) => statuses.includes(status)) ?? 'unverified';
+}
+
+const WORDS: Readonly<Partial<Record<Status, string>>> = {
+  pending: 'waits to be sent',
+  submitted: 'sent, in no block yet',
+  included: 'in a block, not final yet',
+  final: 'final',
+  trouble: 'in trouble',
+};
+
+/** One anchor: where, how it stands, how long it took or takes, what it cost. */
+export function AnchorLine({ anchor, closedAt }: { readonly anchor: AnchorState; readonly closedAt: string }) {
+  const status = statusOf(anchor);
+  const { block, cost, finalizedAt, problem } = anchor;
+  return (
+    <div class="anchor">
+      <span class="where">
+        {chainName(anchor.chain)}
+        {block !== null && <span class="soft">{` block ${formatCount(block.number)}`}</span>}
+      </span>
+      <Chip status={status}>{WORDS[status]}</Chip>
+      <span class="soft small">
+        {finalizedAt === null ? (
+          <>
+            {'for '}
+            <Age time={closedAt} />
+          </>
+        ) : (
+          `took ${formatSpan(Date.parse(finalizedAt) - Date.parse(closedAt))}`
+        )}
+      </span>
+      <span class="cost small">{cost == null ? '' : formatWei(cost)}</span>
+      {problem !== null && status === 'trouble' && <p class="problem small">{visible(problem, 600)}</p>}
+    </div>
+  );
+}
+
+/** Rounds as a row of small marks, oldest first, for the eye alone: what it says is in the list too. */
+export function RoundStrip({ rounds }: { readonly rounds: readonly RoundAnswer[] }) {
+  return (
+    <div class="pulse" aria-hidden="true">
+      {rounds.toReversed().map((round) => (
+        <span key={round.number} class={`status ${roundStatus(round)}`} title={`Round ${round.number}`} />
+      ))}
+    </div>
+  );
+}
+
+export function Knot({ status }: { readonly status: Status }) {
+  return (
+    <span class={`status ${status} knot`}>
+      <Mark status={status} />
+    </span>
+  );
+}

@@ -1,0 +1,84 @@
+import { signal } from '@preact/signals';
+import { Bytes } from '../parts/bytes.tsx';
+import { DropFile } from '../parts/drop-file.tsx';
+import { formatBytes } from '../parts/units.ts';
+import { content, digested, progress, take, takeContent } from './state.ts';
+
+const text = signal('');
+const textFault = signal<string | null>(null);
+
+/** What the receipt should be about: a file, or a text or digest that is typed in. */
+export function ContentForm() {
+  const held = content.value;
+  return (
+    <section class="stack tight" aria-labelledby="content-title">
+      <h2 id="content-title">The file</h2>
+      <DropFile
+        label="Choose or drop the file"
+        hint="of any size; its receipt may come along"
+        file={held?.kind === 'file' ? held.file : null}
+        multiple
+        onFiles={take}
+      >
+        <Progress />
+      </DropFile>
+      {digested.value !== null && (
+        <p class="small">
+          <span class="soft">{`${digested.value.hash} `}</span>
+          <Bytes text={digested.value.hex} />
+        </p>
+      )}
+      <details class="other" open={held !== null && held.kind !== 'file'}>
+        <summary>Not a file: a line of text, or a SHA-256 digest</summary>
+        <form class="field" onSubmit={useText}>
+          <label for="text">Text or digest</label>
+          <textarea
+            id="text"
+            class="mono"
+            rows={3}
+            spellcheck={false}
+            value={text.value}
+            aria-describedby="text-hint"
+            aria-invalid={textFault.value !== null}
+            onInput={(event) => {
+              text.value = event.currentTarget.value;
+            }}
+          />
+          <span class="hint" id="text-hint">
+            {textFault.value ??
+              'Taken exactly as it stands here, without a newline at its end. 64 hex digits are a digest.'}
+          </span>
+          <div class="row">
+            <button type="submit" class="button">
+              Use this text
+            </button>
+            {held !== null && held.kind !== 'file' && (
+              <span class="soft small">{held.kind === 'text' ? 'The text is used.' : 'The digest is used.'}</span>
+            )}
+          </div>
+        </form>
+      </details>
+    </section>
+  );
+}
+
+function useText(event: Event): void {
+  event.preventDefault();
+  const typed = text.value;
+  const hex = typed.trim().toLowerCase();
+  textFault.value = typed === '' ? 'There is no text yet.' : null;
+  if (typed === '') return;
+  void takeContent(/^[0-9a-f]{64}$/.test(hex) ? { kind: 'digest', hex } : { kind: 'text', text: typed });
+}
+
+function Progress() {
+  const state = progress.value;
+  if (state === null) return null;
+  const { done, size } = state;
+  return (
+    <div class="progress">
+      <progress aria-label="Hashing the file" max={Math.max(1, size)} value={done} />
+      <span class="small soft">{`hashed ${formatBytes(done)} of ${formatBytes(size)}`}</span>
+    </div>
+  );
+}

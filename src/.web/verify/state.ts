@@ -1,0 +1,158 @@
+// What the page knows, and the one thing it does: hash, then verify.
+
+import { computed, signal } from '@preact/signals';
+import { fromHex, toHex, utf8 } from '../../core/bytes.ts';
+import type { Verdict } from '../../core/verdict.ts';
+import { verifyReceipt, verifyTimestamp } from '../../verify/verify.ts';
+import type { HashName } from '../parts/hash-worker.ts';
+import { hashFile } from '../parts/hashing.ts';
+import { looksLikeProof, type Proof, readProof } from './proof-file.ts';
+import { readTrust, type TrustField, type TrustTexts } from './trust.ts';
+
+/** What the proof should be about. */
+export type Content =
+  | { readonly kind: 'file'; readonly file: File }
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'digest'; readonly hex: string };
+
+/** What was verified, and how it came out. */
+export interface Outcome {
+  readonly verdict: Verdict;
+  readonly proof: Proof;
+  readonly content: Content | null;
+  /** Of the content, by the hash that the proof names; null without content. */
+  readonly digest: Uint8Array | null;
+  readonly trusted: TrustTexts;
+  /** Sources that were not to be had. */
+  readonly notes: readonly string[];
+  /** Milliseconds since the Unix epoch, by the clock here. */
+  readonly at: number;
+}
+
+export const content = signal<Content | null>(null);
+export const proof = signal<Proof | null>(null);
+export const trusted = signal<TrustTexts>({ rpc: '', esplora: '', blocks: '', key: '' });
+export const faults = signal<Readonly<Partial<Record<TrustField, string>>>>({});
+/** Bytes hashed so far of those there are; null while nothing is hashed. */
+export const progress = signal<{ readonly done: number; readonly size: number } | null>(null);
+/** Of the content, once it is hashed. */
+export const digested = signal<{ readonly hash: HashName; readonly hex: string } | null>(null);
+export const asking = signal(false);
+export const failure = signal<string | null>(null);
+export const proofFault = signal<string | null>(null);
+export const outcome = signal<Outcome | null>(null);
+export const busy = computed(() => progress.value !== null || asking.value);
+
+let checking = new AbortController();
+let hashing: Hashing | null = null;
+
+interface Hashing {
+  readonly of: Content;
+  readonly hash: HashName;
+  readonly stop: AbortController;
+  readonly digest: Promise<Uint8Array>;
+}
+
+/** Sorts files by what they are: at most one proof, at most one content. */
+export async function take(files: readonly File[]): Promise<void> {
+  for (const file of files) {
+    if (await looksLikeProof(file)) await setProof(file);
+    else content.value = { kind: 'file', file };
+  }
+  await check();
+}
+
+export async function takeContent(next: Content | null): Promise<void> {
+  content.value = next;
+  await check();
+}
+
+export async function takeProof(file: File): Promise<void> {
+  await setProof(file);
+  await check();
+}
+
+async function setProof(file: File): Promise<void> {
+  proofFault.value = null;
+  try {
+    proof.value = await readProof(file);
+  } catch (error) {
+    proof.value = null;
+    proofFault.value = messageOf(error);
+  }
+}
+
+export function startAnew(): void {
+  checking.abort();
+  hashing?.stop.abort();
+  hashing = null;
+  content.value = proof.value = progress.value = digested.value = null;
+  outcome.value = failure.value = proofFault.value = null;
+  asking.value = false;
+}
+
+/** Hashes what is new, and verifies what is at hand by what is trusted now. What was under way is given up. */
+export async function check(): Promise<void> {
+  checking.abort();
+  checking = new AbortController();
+  const { signal: stop } = checking;
+  failure.value = outcome.value = null;
+  asking.value = false;
+  const subject = { proof: proof.value, content: content.value, trusted: trusted.value };
+  try {
+    const digest = await digestOf(subject.content, subject.proof);
+    if (subject.proof === null || stop.aborted) return;
+    asking.value = true;
+    const reading = await readTrust(subject.trusted, Date.now());
+    if (stop.aborted) return;
+    faults.value = 'faults' in reading ? reading.faults : {};
+    if ('faults' in reading) return;
+    const given = digest === null ? {} : { digest };
+    const verdict =
+      subject.proof.kind === 'receipt'
+        ? await verifyReceipt({ receipt: subject.proof.json, ...given }, reading.trust)
+        : await verifyTimestamp({ ots: subject.proof.bytes, ...given }, reading.trust);
+    if (stop.aborted) return;
+    outcome.value = { ...subject, proof: subject.proof, verdict, digest, notes: reading.notes, at: Date.now() };
+  } catch (error) {
+    if (!stop.aborted) failure.value = messageOf(error);
+  } finally {
+    if (!stop.aborted) asking.value = false;
+  }
+}
+
+async function digestOf(what: Content | null, by: Proof | null): Promise<Uint8Array | null> {
+  const hash = by?.kind === 'ots' ? (by.ots?.hash ?? 'sha256') : 'sha256';
+  if (hashing?.of !== what || hashing?.hash !== hash) {
+    hashing?.stop.abort();
+    hashing = what === null || what.kind === 'digest' ? null : startHashing(what, hash);
+    digested.value = null;
+    if (hashing === null) progress.value = null;
+  }
+  if (what?.kind === 'digest') return fromHex(what.hex);
+  return hashing === null ? null : hashing.digest;
+}
+
+/** A file takes long: it is hashed once, whatever proofs and sources come along meanwhile. */
+function startHashing(what: Exclude<Content, { kind: 'digest' }>, hash: HashName): Hashing {
+  const file = what.kind === 'file' ? what.file : new Blob([new Uint8Array(utf8(what.text))]);
+  const stop = new AbortController();
+  const onProgress = (done: number): void => {
+    if (!stop.signal.aborted) progress.value = { done, size: file.size };
+  };
+  onProgress(0);
+  const run = async (): Promise<Uint8Array> => {
+    try {
+      const digest = await hashFile(file, { hash, onProgress, signal: stop.signal });
+      digested.value = { hash, hex: toHex(digest) };
+      return digest;
+    } finally {
+      if (!stop.signal.aborted) progress.value = null;
+    }
+  };
+  return { of: what, hash, stop, digest: run() };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

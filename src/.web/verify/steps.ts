@@ -1,0 +1,234 @@
+// The path from an entry to the chains as a picture shows it: a verdict's claims, each with the bytes it speaks of.
+
+import { fromBase64, fromHex, toHex } from '../../core/bytes.ts';
+import { type Anchor, type Receipt, receiptLeafHash } from '../../core/receipt.ts';
+import type { Claim, Verdict } from '../../core/verdict.ts';
+import { describeTimestamp } from '../../ots/description.ts';
+import type { OtsFile } from '../../ots/file.ts';
+import { parseTimestamp } from '../../ots/serialization.ts';
+import { chainName, formatCount, formatMoment } from '../parts/units.ts';
+import { inclusionFacts } from './inclusion.ts';
+import type { Proof } from './proof-file.ts';
+
+/** A value with its name; `bytes` stand in fixed type, one item a line, `text` keeps its lines. */
+export interface Fact {
+  readonly name: string;
+  readonly value: string;
+  readonly form: 'plain' | 'bytes' | 'text';
+}
+
+export interface Step {
+  readonly id: string;
+  readonly title: string;
+  readonly status: Claim['status'];
+  /** One line to go with the title. */
+  readonly gist: string;
+  readonly claims: readonly Claim[];
+  readonly facts: readonly Fact[];
+  /** Where a leaf stands, for the picture of a tree. */
+  readonly leaf?: { readonly index: number; readonly size: number };
+}
+
+export const plain = (name: string, value: string): Fact => ({ name, value, form: 'plain' });
+export const bytes = (name: string, value: string): Fact => ({ name, value, form: 'bytes' });
+const text = (name: string, value: string): Fact => ({ name, value, form: 'text' });
+
+/** The steps of what was verified, in their order from the entry up. */
+export function stepsOf(proof: Proof, verdict: Verdict, digest: Uint8Array | null): Step[] {
+  const given = digest === null ? [] : [bytes('Digest given', toHex(digest))];
+  if (proof.kind === 'receipt') {
+    return proof.receipt === null ? brokenSteps('The receipt', verdict) : receiptSteps(proof.receipt, verdict, given);
+  }
+  return proof.ots === null ? brokenSteps('The .ots file', verdict) : timestampSteps(proof.ots, verdict, given);
+}
+
+function brokenSteps(title: string, { claims }: Verdict): Step[] {
+  return [{ id: 'proof', title, status: worst(claims), gist: 'breaks its format', claims, facts: [] }];
+}
+
+function receiptSteps(receipt: Receipt, verdict: Verdict, given: readonly Fact[]): Step[] {
+  const about = (...names: Claim['claim'][]): Claim[] => verdict.claims.filter(({ claim }) => names.includes(claim));
+  const { entry, inclusion, checkpoint } = receipt;
+  const entryClaims = about('content', 'received-at');
+  const steps: Step[] = [
+    {
+      id: 'entry',
+      title: 'Entry',
+      // The time of receipt is never verified; that alone leaves no doubt about the entry.
+      status: refutedBy(entryClaims) ?? worst(about('content')),
+      gist: `received ${formatMoment(entry.receivedAt)}`,
+      claims: entryClaims,
+      facts: [
+        plain('Log', entry.log),
+        plain('Index', formatCount(entry.index)),
+        plain('Received at', entry.receivedAt),
+        bytes('Digest (SHA-256)', entry.digest),
+        ...given,
+        bytes('Nonce', entry.nonce === '' ? 'none' : entry.nonce),
+        bytes('Hash of the entry before', entry.previous),
+        bytes('Leaf hash', toHex(receiptLeafHash(receipt))),
+      ],
+    },
+    {
+      id: 'tree',
+      title: 'Tree',
+      status: worst(about('position')),
+      gist: `index ${formatCount(entry.index)} of ${formatCount(inclusion.treeSize)}`,
+      claims: about('position'),
+      facts: inclusionFacts(entry.index, inclusion.treeSize, inclusion.path),
+      leaf: { index: entry.index, size: inclusion.treeSize },
+    },
+    {
+      id: 'checkpoint',
+      title: 'Checkpoint',
+      status: worst(about('checkpoint')),
+      gist: `signed by ${entry.log}`,
+      claims: about('checkpoint'),
+      facts: [text('Signed note', checkpoint.trimEnd())],
+    },
+    roundStep(receipt, about('round'), about('not-before')),
+  ];
+  const anchors = 'round' in receipt ? receipt.anchors : [];
+  return [...steps, ...chainSteps(anchors, about('anchor'), 'round' in receipt ? receipt.round.root : '')];
+}
+
+function roundStep(receipt: Receipt, own: readonly Claim[], notBefore: readonly Claim[]): Step {
+  const claims = [...own, ...notBefore];
+  const common = { id: 'round', title: 'Round', status: refutedBy(claims) ?? worst(own), claims };
+  if (!('round' in receipt)) return { ...common, gist: 'not closed yet', facts: [] };
+  const { round } = receipt;
+  return {
+    ...common,
+    title: `Round ${formatCount(round.number)}`,
+    gist: `closed ${formatMoment(round.closedAt)}`,
+    facts: [
+      plain('Closed at', round.closedAt),
+      bytes('Root', round.root),
+      bytes('Root of the round before', round.link.previousRoot),
+      ...round.link.beacons.map(({ chain, height, hash }) => bytes('Formed after', `${chain} block ${height} ${hash}`)),
+      ...inclusionFacts(round.index, round.size, round.path),
+    ],
+    leaf: { index: round.index, size: round.size },
+  };
+}
+
+/** One step for each EVM anchor; one for all that OpenTimestamps says. */
+function chainSteps(anchors: readonly Anchor[], claims: readonly Claim[], root: string): Step[] {
+  const evm = anchors.filter((anchor) => anchor.type === 'evm');
+  const ots = anchors.filter((anchor) => anchor.type === 'opentimestamps');
+  const evmClaims = claims.filter(({ chain }) => chain?.startsWith('eip155:'));
+  const otherClaims = claims.filter((claim) => !evmClaims.includes(claim));
+  const steps = evm.map((anchor, i): Step => {
+    const own = evmClaims.slice(i, i + 1);
+    const block = anchor.status === 'submitted' ? null : anchor.block;
+    return {
+      id: `chain-${i}`,
+      title: chainName(anchor.chain),
+      status: worst(own),
+      gist: block === null ? 'sent, in no block yet' : `block ${formatCount(block.number)}`,
+      claims: own,
+      facts: [
+        plain('Chain', anchor.chain),
+        bytes('Contract', anchor.contract),
+        bytes('Transaction', anchor.transaction),
+        ...(block === null
+          ? []
+          : [
+              plain('Block', formatCount(block.number)),
+              plain('Time of the block', block.time),
+              bytes('Hash of the block', block.hash),
+            ]),
+        ...('proof' in anchor && anchor.proof !== undefined ? [bytes('Header (RLP)', anchor.proof.header)] : []),
+      ],
+    };
+  });
+  if (ots.length === 0 && otherClaims.length === 0) return steps;
+  return [...steps, timestampStep(ots, otherClaims, root)];
+}
+
+function timestampStep(anchors: readonly Anchor[], claims: readonly Claim[], root: string): Step {
+  if (anchors.length === 0) {
+    return {
+      id: 'chain',
+      title: 'No chain yet',
+      status: worst(claims),
+      gist: 'nothing to date it by',
+      claims,
+      facts: [],
+    };
+  }
+  const blocks = anchors.flatMap((anchor) => (anchor.type === 'opentimestamps' ? (anchor.blocks ?? []) : []));
+  const [first] = blocks;
+  return {
+    id: 'chain-ots',
+    title: first === undefined ? 'OpenTimestamps' : chainName(first.chain),
+    status: best(claims),
+    gist: first === undefined ? 'in no block of Bitcoin yet' : `by OpenTimestamps, block ${formatCount(first.height)}`,
+    claims,
+    facts: [
+      ...blocks.flatMap(({ chain, height, header }) => [
+        plain('Block', `${formatCount(height)} of ${chain}`),
+        bytes('Header', header),
+      ]),
+      ...anchors.flatMap((anchor) =>
+        anchor.type === 'opentimestamps' ? [text('Operations', operationsText(anchor.timestamp, root))] : [],
+      ),
+    ],
+  };
+}
+
+function operationsText(timestamp: string, root: string): string {
+  try {
+    return describeTimestamp(parseTimestamp(fromBase64(timestamp), fromHex(root)));
+  } catch {
+    return timestamp;
+  }
+}
+
+function timestampSteps(ots: OtsFile, verdict: Verdict, given: readonly Fact[]): Step[] {
+  const content = verdict.claims.filter(({ claim }) => claim === 'content');
+  const anchors = verdict.claims.filter(({ claim }) => claim === 'anchor');
+  return [
+    {
+      id: 'entry',
+      title: 'File',
+      status: worst(content),
+      gist: `${ots.hash} digest`,
+      claims: content,
+      facts: [bytes(`Digest (${ots.hash})`, toHex(ots.timestamp.message)), ...given],
+    },
+    {
+      id: 'operations',
+      title: 'Operations',
+      status: 'verified',
+      gist: 'from the digest to what attests to it',
+      claims: [],
+      facts: [text('Path', describeTimestamp(ots.timestamp))],
+    },
+    ...anchors.map(
+      (claim, i): Step => ({
+        id: `chain-${i}`,
+        title: claim.chain === undefined ? 'Attestation' : chainName(claim.chain),
+        status: claim.status,
+        gist: claim.time === undefined ? claim.code.replaceAll('-', ' ') : formatMoment(claim.time),
+        claims: [claim],
+        facts: [],
+      }),
+    ),
+  ];
+}
+
+function refutedBy(claims: readonly Claim[]): 'refuted' | null {
+  return claims.some(({ status }) => status === 'refuted') ? 'refuted' : null;
+}
+
+function worst(claims: readonly Claim[]): Claim['status'] {
+  return refutedBy(claims) ?? (claims.length > 0 && claims.every(isVerified) ? 'verified' : 'unverified');
+}
+
+/** Of several attestations one will do. */
+function best(claims: readonly Claim[]): Claim['status'] {
+  return claims.some(isVerified) ? 'verified' : (refutedBy(claims) ?? 'unverified');
+}
+
+const isVerified = ({ status }: Claim): boolean => status === 'verified';

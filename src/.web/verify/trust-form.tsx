@@ -1,0 +1,100 @@
+import { busy, check, faults, proof, startAnew, trusted } from './state.ts';
+import type { TrustField } from './trust.ts';
+
+interface FieldProps {
+  readonly name: TrustField;
+  readonly label: string;
+  readonly hint: string;
+  readonly example: string;
+}
+
+const FIELDS: readonly FieldProps[] = [
+  {
+    name: 'rpc',
+    label: 'A node of the chain',
+    hint: 'JSON-RPC address of an EVM node that you trust',
+    example: 'https://eth.example.org',
+  },
+  {
+    name: 'esplora',
+    label: 'A source for Bitcoin',
+    hint: 'address of an Esplora API that you trust',
+    example: 'https://blockstream.info/api',
+  },
+  {
+    name: 'blocks',
+    label: 'Or the hash of the block',
+    hint: 'got from anyone you trust: with it no node is asked',
+    example: '0x…',
+  },
+  {
+    name: 'key',
+    label: 'The key of the log',
+    hint: 'got from its operator, not from the receipt: says whose log it is',
+    example: 'log.example.org/logs/app+1a2b3c4d+A…',
+  },
+];
+
+/** The sources of trust. Nothing else is ever asked. */
+export function TrustForm() {
+  return (
+    <form
+      class="card stack"
+      aria-labelledby="trust-title"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void check();
+      }}
+    >
+      <div class="stack tight">
+        <h2 id="trust-title">What you trust</h2>
+        <p class="soft">
+          A receipt proves a date only against a chain that somebody sees for you. Without any source the page still
+          finds what contradicts itself.
+        </p>
+      </div>
+      <div class="fields">
+        {FIELDS.map((field) => (
+          <Field key={field.name} {...field} />
+        ))}
+      </div>
+      <div class="row">
+        <button type="submit" class="button first" aria-disabled={proof.value === null}>
+          {busy.value ? 'Verifying…' : 'Verify'}
+        </button>
+        <button type="button" class="button" onClick={startAnew}>
+          Start anew
+        </button>
+        {proof.value === null && <span class="soft small">The receipt is missing yet.</span>}
+      </div>
+    </form>
+  );
+}
+
+function Field({ name, label, hint, example }: FieldProps) {
+  const fault = faults.value[name];
+  return (
+    <div class="field">
+      <label for={name}>{label}</label>
+      <input
+        id={name}
+        class="mono"
+        type="text"
+        inputMode={name === 'rpc' || name === 'esplora' ? 'url' : 'text'}
+        autocomplete="off"
+        autocapitalize="off"
+        spellcheck={false}
+        placeholder={example}
+        value={trusted.value[name]}
+        aria-describedby={`${name}-hint`}
+        aria-invalid={fault !== undefined}
+        onInput={(event) => {
+          trusted.value = { ...trusted.value, [name]: event.currentTarget.value };
+        }}
+      />
+      <span class={fault === undefined ? 'hint' : 'hint fault'} id={`${name}-hint`}>
+        {fault ?? hint}
+      </span>
+    </div>
+  );
+}

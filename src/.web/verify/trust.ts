@@ -1,0 +1,78 @@
+// What the user trusts, out of the fields of the form.
+
+import { esploraClient } from '../../bitcoin/esplora.ts';
+import { chainOf, sourceOf } from '../../bitcoin/source.ts';
+import type { HeaderSource } from '../../core/bitcoin-source.ts';
+import { FormatError } from '../../core/errors.ts';
+import { parseVerifierKey } from '../../core/note.ts';
+import type { Trust } from '../../verify/verify.ts';
+import { rpcSource } from './rpc-source.ts';
+
+export const TRUST_FIELDS = ['rpc', 'esplora', 'blocks', 'key'] as const;
+export type TrustField = (typeof TRUST_FIELDS)[number];
+/** As typed: URLs and hashes one a line or with white space between. */
+export type TrustTexts = Readonly<Record<TrustField, string>>;
+
+export type TrustReading =
+  | { readonly trust: Trust; readonly notes: readonly string[] }
+  | { readonly faults: Readonly<Partial<Record<TrustField, string>>> };
+
+const MOST = 8;
+
+const partsOf = (text: string): string[] => text.split(/[\s,]+/).filter((part) => part !== '');
+
+/** Opens the sources. A Bitcoin source that does not answer is no fault of the form: it is noted. */
+export async function readTrust(texts: TrustTexts, now: number): Promise<TrustReading> {
+  const faults: Partial<Record<TrustField, string>> = {};
+  const attempt = <T>(field: TrustField, read: () => T): T | undefined => {
+    try {
+      return read();
+    } catch (error) {
+      faults[field] = error instanceof Error ? error.message : String(error);
+      return undefined;
+    }
+  };
+  const bounded = (field: TrustField): string[] => {
+    const parts = partsOf(texts[field]);
+    if (parts.length > MOST) throw new FormatError('too-many', `At most ${MOST} of these.`);
+    return parts;
+  };
+  const evm = attempt('rpc', () => bounded('rpc').map(rpcSource));
+  const blockHashes = attempt('blocks', () => bounded('blocks').map(blockHash));
+  const key = attempt('key', () => {
+    const text = texts.key.trim();
+    if (text !== '') parseVerifierKey(text);
+    return text === '' ? undefined : text;
+  });
+  const urls = attempt('esplora', () => bounded('esplora').map(httpUrl)) ?? [];
+  if (evm === undefined || blockHashes === undefined || Object.keys(faults).length > 0) return { faults };
+  const opened = await Promise.allSettled(urls.map(openEsplora));
+  const bitcoin = opened.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  const notes = opened.flatMap((each) => (each.status === 'rejected' ? [messageOf(each.reason)] : []));
+  return { trust: { key, evm, bitcoin, blockHashes, now }, notes };
+}
+
+async function openEsplora(url: string): Promise<HeaderSource> {
+  const client = esploraClient(url);
+  return sourceOf(client, await chainOf(client));
+}
+
+function blockHash(text: string): string {
+  const hash = text.toLowerCase();
+  if (!/^(0x)?[0-9a-f]{64}$/.test(hash)) {
+    throw new FormatError('block-hash', 'A block hash has 64 hex digits, with 0x before them on EVM chains.');
+  }
+  return hash;
+}
+
+function httpUrl(text: string): string {
+  const url = URL.parse(text);
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    throw new FormatError('bitcoin-url', 'The address of a source begins with http:// or https:// and a host.');
+  }
+  return text;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

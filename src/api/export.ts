@@ -1,0 +1,113 @@
+import { once } from 'node:events';
+import type { Response, Router } from 'express';
+import { z } from 'zod';
+import { AntequemError } from '../core/errors.ts';
+import type { Receipt } from '../core/receipt.ts';
+import type { Log } from '../log/log.ts';
+import { type FoundEntry, rangeOf, searchPage } from '../log/search.ts';
+import type { Gate } from './access.ts';
+import { described } from './description.ts';
+import { indexText, pathLog, pathLogName, query } from './parameters.ts';
+import { Problem } from './problem.ts';
+import { exactRouter } from './routing.ts';
+import { criteriaOf, criteriaQuery, fullView } from './search.ts';
+import type { Service } from './service.ts';
+
+const MAX_EXPORTS = 8;
+/** Milliseconds that a reader may take nothing. */
+const PATIENCE = 60_000;
+/** Receipts composed at the same time. */
+const TOGETHER = 128;
+
+const exportQuery = z.strictObject({
+  from: indexText.default(0).meta({ description: 'The first index.' }),
+  to: indexText.optional().meta({ description: 'The index behind the last; by default the size of the log now.' }),
+  ...criteriaQuery,
+  receipts: z.enum(['true', 'false'], 'not true or false').default('true').meta({ description: 'With receipts.' }),
+});
+
+const exportOperation = described({
+  id: 'exportEntries',
+  tag: 'Entries',
+  summary: 'Export entries with their receipts',
+  description:
+    'One JSON object a line, in the order of the log: the entry with its `payload` and, unless `receipts=false`, the ' +
+    '`receipt` as far as it has come; null where the entry was erased. A stream cut short ends without the last chunk, which ' +
+    'HTTP clients report: go on with `from` behind the last line that is whole.',
+  access: 'read',
+  query: exportQuery,
+  answers: { 200: { says: 'The entries as they are read.', content: { 'application/x-ndjson': 'text' } } },
+  problems: ['log-not-found', 'overloaded'],
+});
+
+/** Entries as a stream, as fast as it is read and no faster. */
+export function exportRoutes(service: Service, gate: Gate): Router {
+  const { registry, entries, logger } = service;
+  let exports = 0;
+  return exactRouter().get('/v1/logs/:log/export', exportOperation, async (request, response) => {
+    await gate.admit(request, 'read', pathLogName(request));
+    const log = await pathLog(request, registry);
+    const { from, to, receipts, ...asked } = query(request, exportQuery);
+    const criteria = criteriaOf(asked);
+    const { size } = await registry.head(log);
+    const range = await rangeOf(entries, log, criteria, Math.min(from, size), Math.min(to ?? size, size));
+    if (exports >= MAX_EXPORTS) {
+      throw new Problem(503, 'overloaded', 'too many exports are under way: try again in a moment', {
+        'Retry-After': '5',
+      });
+    }
+    exports++;
+    response.type('application/x-ndjson').setTimeout(PATIENCE, () => response.destroy());
+    if (request.method === 'HEAD') range.end = range.from;
+    try {
+      for (let next: number | null = range.from; next !== null && next < range.end; ) {
+        const page = await searchPage(entries, log, criteria, { from: next, end: range.end, limit: PORTION });
+        for (let at = 0; at < page.entries.length; at += TOGETHER) {
+          const some = page.entries.slice(at, at + TOGETHER);
+          const lines = await Promise.all(some.map((entry) => lineOf(service, log, entry, receipts === 'true')));
+          await write(response, lines.join(''));
+        }
+        // Whoever stops it, or has left, gets no more of it.
+        if (service.stopping.aborted || response.destroyed) return void response.destroy();
+        next = page.next;
+      }
+      response.end();
+    } catch (error) {
+      // A stream that ends in the middle must look like it.
+      if (!response.headersSent) throw error;
+      logger.error({ err: error, log: log.name }, 'an export failed');
+      response.destroy();
+    } finally {
+      exports--;
+    }
+  });
+}
+
+const PORTION = 256;
+
+async function lineOf({ receipts }: Service, log: Log, entry: FoundEntry, withReceipt: boolean): Promise<string> {
+  if (!withReceipt) return `${JSON.stringify(fullView(log, entry))}\n`;
+  let receipt: Receipt | null = null;
+  try {
+    if (entry.secret !== null) receipt = await receipts.compose(log, entry.index);
+  } catch (error) {
+    // Erased since it was read.
+    if (!(error instanceof AntequemError && error.code === 'entry-erased')) throw error;
+  }
+  return `${JSON.stringify({ ...fullView(log, entry), receipt })}\n`;
+}
+
+/** Writes, and waits until there is room again, or nobody to read. */
+async function write(response: Response, text: string): Promise<void> {
+  if (response.destroyed || response.write(text)) return;
+  const gone = new AbortController();
+  const leave = (): void => gone.abort();
+  response.once('close', leave);
+  try {
+    await once(response, 'drain', { signal: gone.signal });
+  } catch (error) {
+    if (!gone.signal.aborted) throw error;
+  } finally {
+    response.off('close', leave);
+  }
+}

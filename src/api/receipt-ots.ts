@@ -1,0 +1,58 @@
+import type { Router } from 'express';
+import { BITCOIN, REGTEST } from '../core/bitcoin-header.ts';
+import { serializeOtsFile } from '../ots/file.ts';
+import { otsOfReceipt } from '../ots/receipt-file.ts';
+import type { Gate } from './access.ts';
+import { described } from './description.ts';
+import { pathIndex, pathLog, pathLogName } from './parameters.ts';
+import { Problem } from './problem.ts';
+import { exactRouter } from './routing.ts';
+import type { Service } from './service.ts';
+
+const readOts = described({
+  id: 'readReceiptOts',
+  tag: 'Receipts',
+  summary: 'The receipt as an .ots file',
+  description: 'For stock OpenTimestamps clients, beside the payload as a file.',
+  access: 'read',
+  answers: { 200: { says: 'The file.', content: { 'application/vnd.opentimestamps.ots': 'bytes' } } },
+  problems: [
+    'checkpoint-conflict',
+    'database-set-back',
+    'entry-erased',
+    'entry-not-found',
+    'guard-unavailable',
+    'log-not-found',
+    'receipt-pending',
+    'signer-silent',
+    'timestamp-absent',
+    'timestamp-too-long',
+  ],
+});
+
+/** Receipts as files of OpenTimestamps. */
+export function receiptOtsRoutes({ registry, receipts, calendars, ownCalendar }: Service, gate: Gate): Router {
+  return exactRouter().get('/v1/logs/:log/entries/:index/receipt.ots', readOts, async (request, response) => {
+    await gate.admit(request, 'read', pathLogName(request));
+    const log = await pathLog(request, registry);
+    const index = pathIndex(request, 'index');
+    const receipt = await receipts.compose(log, index);
+    const stamped = 'round' in receipt && receipt.anchors.some(({ type }) => type === 'opentimestamps');
+    if (!stamped && calendars === null) {
+      throw new Problem(
+        404,
+        'timestamp-absent',
+        'the rounds of this service are not stamped by OpenTimestamps calendars',
+      );
+    }
+    const file = serializeOtsFile(otsOfReceipt(receipt, ownCalendar));
+    response.attachment(`${log.name}-${index}${networkSuffix(calendars?.chain ?? BITCOIN)}.ots`);
+    response.type('application/vnd.opentimestamps.ots').send(Buffer.from(file));
+  });
+}
+
+/** What keeps a file of a test network from being taken for one of Bitcoin. */
+function networkSuffix(chain: string): string {
+  if (chain === BITCOIN) return '';
+  return chain === REGTEST ? '.regtest' : `.${chain.slice('bip122:'.length, 'bip122:'.length + 16)}`;
+}

@@ -1,0 +1,32 @@
+import { open } from 'node:fs/promises';
+import { AntequemError } from '../core/errors.ts';
+import { reason } from './session.ts';
+
+/**
+ * The bytes of a file, `-` for standard input: at most one more than `most`, which tells that there are too many.
+ * @throws AntequemError `file-unreadable`
+ */
+export async function readAtMost(file: string, most: number): Promise<Uint8Array> {
+  try {
+    if (file === '-') return await bounded(process.stdin, most);
+    const handle = await open(file);
+    try {
+      return await bounded(handle.createReadStream({ autoClose: false }), most);
+    } finally {
+      await handle.close();
+    }
+  } catch (cause) {
+    throw new AntequemError('file-unreadable', `cannot read ${file}: ${reason(cause)}`, { cause });
+  }
+}
+
+async function bounded(stream: AsyncIterable<Uint8Array>, most: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of stream) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > most) break;
+  }
+  return new Uint8Array(Buffer.concat(chunks).subarray(0, most + 1));
+}

@@ -1,0 +1,88 @@
+// The audit of what a service shows, or of a mirror, as the command line asks for it.
+
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { TrustedNode } from '../audit/chains.ts';
+import { AntequemError } from '../core/errors.ts';
+import type { Verdict } from '../core/verdict.ts';
+import type { Source } from '../mirror/source.ts';
+import { agreedSources } from './bitcoin-sources.ts';
+import { note } from './output.ts';
+import { apiKeyOf, type GlobalOptions } from './session.ts';
+
+export interface MirrorFlags {
+  readonly rpc?: string[];
+  readonly bitcoin?: string[];
+  readonly key?: string[];
+  readonly sender?: string[];
+  readonly state?: string;
+  readonly fromBlock: number;
+  readonly mirror?: string;
+  readonly save?: string;
+  readonly against?: string;
+}
+
+/** What a mirror remembers beside what it shows. */
+const STATE = 'state.json';
+
+export async function auditView(
+  flags: MirrorFlags,
+  globals: GlobalOptions,
+  onProgress: (at: string, entries: number, total: number) => void,
+): Promise<{ verdict: Verdict; entries: number; milliseconds: number }> {
+  const [{ auditMirror }, { Keeper }, { MirrorState }, { parseVerifierKey }] = await Promise.all([
+    import('../mirror/audit.ts'),
+    import('../mirror/keeper.ts'),
+    import('../mirror/state.ts'),
+    import('../core/note.ts'),
+  ]);
+  const source = await openView(globals.url ?? flags.mirror ?? '', apiKeyOf(globals));
+  const against = flags.against === undefined ? null : await openView(flags.against);
+  try {
+    const keeper = flags.save === undefined ? null : await Keeper.open(flags.save);
+    const file = flags.save === undefined ? flags.state : join(flags.save, STATE);
+    const { verdict, result, walked } = await auditMirror({
+      source,
+      keeper,
+      state: file === undefined ? new MirrorState(null) : await MirrorState.open(file),
+      verifiers: (flags.key ?? []).map(parseVerifierKey),
+      nodes: await Promise.all((flags.rpc ?? []).map(trustedNode)),
+      bitcoin: flags.bitcoin === undefined ? [] : await agreedSources(flags.bitcoin, note),
+      senders: flags.sender ?? [],
+      fromBlock: flags.fromBlock,
+      against,
+      onProgress,
+      clock: () => performance.now(),
+    });
+    return { verdict, entries: result.entries, milliseconds: walked };
+  } finally {
+    source.close();
+    against?.close();
+  }
+}
+
+/**
+ * A service, a web server with a mirror, or a folder with one.
+ * @param apiKey sent to that host alone
+ * @throws AntequemError `url-invalid`
+ */
+export async function openView(place: string, apiKey?: string): Promise<Source> {
+  const [{ HttpSource }, { FolderSource }] = await Promise.all([
+    import('../mirror/http-source.ts'),
+    import('../mirror/folder-source.ts'),
+  ]);
+  if (/^https?:/.test(place)) return new HttpSource({ url: place, apiKey });
+  if (place.startsWith('file://')) return new FolderSource(fileURLToPath(place));
+  if (place.startsWith('file:')) return new FolderSource(place.slice('file:'.length));
+  if (!/^[a-z][a-z0-9+.-]+:\/\//i.test(place)) return new FolderSource(place);
+  throw new AntequemError('url-invalid', `neither a folder nor a URL with http: ${JSON.stringify(place)}`);
+}
+
+/** ethers is slow to load, and needed for nodes alone. */
+async function trustedNode(url: string): Promise<TrustedNode> {
+  const [{ rpcSource }, { anchorEvents }] = await Promise.all([
+    import('../evm/rpc-source.ts'),
+    import('../evm/anchor-events.ts'),
+  ]);
+  return { source: rpcSource(url), events: anchorEvents(url) };
+}

@@ -1,0 +1,56 @@
+import { fromHex } from '../core/bytes.ts';
+import { AntequemError } from '../core/errors.ts';
+import { mergeReceipt, type Receipt } from '../core/receipt.ts';
+import { openView } from './mirror-audit.ts';
+import { note, printJson } from './output.ts';
+import { readReceipt, writeReceipt } from './receipt-file.ts';
+import { stageInWords } from './stage.ts';
+
+export interface MirrorReceiptFlags {
+  readonly mirror?: string;
+  readonly digest?: Uint8Array;
+  readonly nonce?: Uint8Array;
+  readonly receipt?: string;
+  readonly output?: string;
+}
+
+/** Composes a receipt of what a mirror has, for whoever holds what the entry commits to. */
+export async function mirrorReceipt(
+  mirror: string,
+  log: string,
+  index: number,
+  flags: MirrorReceiptFlags,
+): Promise<void> {
+  const { composeReceipt, consistencyOf } = await import('../mirror/receipt.ts');
+  const source = await openView(mirror);
+  const old = flags.receipt === undefined ? null : await readReceipt(flags.receipt);
+  const secret = secretOf(old, flags);
+  const composed = await composeReceipt(source, log, index, secret);
+  let receipt = composed;
+  if (old !== null) {
+    const consistency = await consistencyOf(source, log, old.inclusion.treeSize, composed.inclusion.treeSize);
+    const merged = mergeReceipt(old, composed, consistency);
+    if (merged.equivocation !== null) {
+      throw new AntequemError('equivocation', `${merged.equivocation} Keep the receipt and the mirror: together they are the evidence`);
+    }
+    receipt = merged.receipt;
+  }
+  if (flags.output === undefined) printJson(receipt);
+  else await writeReceipt(flags.output, receipt, true);
+  const where = flags.output === undefined ? '' : `${flags.output}: `;
+  note(`${where}entry ${index} of ${log} is ${stageInWords(receipt)}, by the mirror ${mirror}`);
+}
+
+function secretOf(
+  old: Receipt | null,
+  { digest, nonce }: MirrorReceiptFlags,
+): { readonly digest: Uint8Array; readonly nonce: Uint8Array } {
+  if (old !== null && digest === undefined && nonce === undefined) {
+    return { digest: fromHex(old.entry.digest), nonce: fromHex(old.entry.nonce) };
+  }
+  if (old === null && digest !== undefined) return { digest, nonce: nonce ?? new Uint8Array(0) };
+  throw new AntequemError(
+    'arguments-invalid',
+    'with --mirror name --digest and --nonce, or an older receipt with --receipt: the mirror does not have them',
+  );
+}

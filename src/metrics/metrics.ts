@@ -1,0 +1,164 @@
+// What Prometheus gets: what this process did, and where the whole service stands.
+
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { STATUSES } from '../anchor/report.ts';
+import type { LaneDepth } from '../queue/wakeup.ts';
+import type { OperationState } from './state.ts';
+
+const WEI_DIGITS = 18;
+/** Seconds: a commit takes a few milliseconds with fsync on a good disk. */
+const BUCKETS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15];
+
+/** Of the process: the same for all services in it, and observed once. */
+let processRegistry: Registry | null = null;
+
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #commits: Histogram;
+  readonly #committed: Counter;
+  readonly #answers: Map<string, { inc(): void }>;
+  readonly #gauges = new Map<string, Gauge>();
+
+  constructor() {
+    if (processRegistry === null) {
+      processRegistry = new Registry();
+      collectDefaultMetrics({ register: processRegistry });
+    }
+    const registers = [this.#registry];
+    this.#commits = new Histogram({
+      name: 'antequem_commit_seconds',
+      help: 'Time of the transactions that append entries, by this process.',
+      buckets: BUCKETS,
+      registers,
+    });
+    this.#committed = new Counter({
+      name: 'antequem_committed_entries_total',
+      help: 'Entries that clients were told are durable, by this process; repeats of a request count again.',
+      registers,
+    });
+    const answers = new Counter({
+      name: 'antequem_http_requests_total',
+      help: 'Requests that this process answered, by class of status.',
+      labelNames: ['status'],
+      registers,
+    });
+    const classes = ['1xx', '2xx', '3xx', '4xx', '5xx'];
+    this.#answers = new Map(classes.map((status) => [status, answers.labels({ status })]));
+  }
+
+  /** A transaction that appended. */
+  committed(entries: number, milliseconds: number): void {
+    this.#commits.observe(milliseconds / 1_000);
+    this.#committed.inc(entries);
+  }
+
+  answered(status: number): void {
+    this.#answers.get(`${Math.floor(status / 100)}xx`)?.inc();
+  }
+
+  /**
+   * All of it, in the text format. What could not be read is left out, not guessed.
+   * @param now milliseconds since the Unix epoch
+   */
+  async text(state: OperationState | null, lanes: ReadonlyMap<string, LaneDepth> | null, now: number): Promise<string> {
+    for (const gauge of this.#gauges.values()) gauge.reset();
+    this.#set('antequem_database_up', 'Whether the database tells where the service stands.', state === null ? 0 : 1);
+    if (state !== null) this.#setState(state, now);
+    this.#set('antequem_queue_up', 'Whether the queue of wake-ups answers.', lanes === null ? 0 : 1);
+    for (const [lane, depth] of lanes ?? []) {
+      for (const [jobs, count] of Object.entries(depth)) {
+        this.#set('antequem_queue_jobs', 'Wake-ups in the queue.', count, { lane, state: jobs });
+      }
+    }
+    const parts = [this.#registry, ...(processRegistry === null ? [] : [processRegistry])];
+    return (await Promise.all(parts.map((part) => part.metrics()))).join('\n');
+  }
+
+  #setState(
+    { entries, unanchored, round, targets, calendars, webhooks, databaseTime }: OperationState,
+    now: number,
+  ): void {
+    const age = (since: number | null): number => (since === null ? 0 : Math.max(0, now - since) / 1_000);
+    this.#set(
+      'antequem_clock_skew_seconds',
+      'Clock of this process against that of the database.',
+      (now - databaseTime) / 1_000,
+    );
+    this.#set('antequem_entries', 'Entries of all logs.', entries);
+    this.#set('antequem_unanchored_entries', 'Entries that no final anchor covers.', unanchored.entries);
+    this.#set(
+      'antequem_unanchored_oldest_seconds',
+      'Age of the oldest of them; 0 without any.',
+      age(unanchored.oldest),
+    );
+    if (round !== null) {
+      this.#set('antequem_rounds', 'Number of the newest round.', round.number);
+      this.#set('antequem_round_age_seconds', 'Since the newest round was closed.', age(round.closedAt));
+    }
+    for (const { name: target, chain, stopped, anchors, oldest, reorganisations, accounts } of targets) {
+      this.#set('antequem_target_stopped', 'Whether a target waits for the operator.', stopped === null ? 0 : 1, {
+        target,
+      });
+      for (const status of STATUSES) {
+        this.#set('antequem_anchors', 'Rounds of a target by how far they are.', anchors[status], { target, status });
+      }
+      this.#set(
+        'antequem_anchor_oldest_seconds',
+        'Since the oldest round was closed that is not final with a target; 0 without any.',
+        age(oldest),
+        { target },
+      );
+      this.#set('antequem_reorganisations', 'Anchors that were in a block that is gone.', reorganisations, { target });
+      for (const { address, balance, spent } of accounts) {
+        const labels = { target, chain, address };
+        this.#set(
+          'antequem_spent_coins',
+          'What the last 24 hours cost or may cost, in the coin of the chain.',
+          coins(spent),
+          labels,
+        );
+        if (balance === null) continue;
+        this.#set(
+          'antequem_balance_coins',
+          'What the account held when last looked at, in the coin of the chain.',
+          coins(balance.wei),
+          labels,
+        );
+        this.#set('antequem_balance_low', 'Whether that does not last long.', balance.low ? 1 : 0, labels);
+      }
+    }
+    for (const { target, calendar, open, failing, oldest } of calendars) {
+      const labels = { target, calendar };
+      this.#set('antequem_calendar_requests', 'What a calendar has yet to answer.', open, labels);
+      this.#set('antequem_calendar_failing', 'Of that, what it did not answer when last asked.', failing, labels);
+      this.#set('antequem_calendar_oldest_seconds', 'Age of the oldest of it.', age(oldest), labels);
+    }
+    this.#set('antequem_webhooks', 'Webhooks by state.', webhooks.webhooks - webhooks.disabled, { state: 'active' });
+    this.#set('antequem_webhooks', 'Webhooks by state.', webhooks.disabled, { state: 'disabled' });
+    this.#set('antequem_webhook_deliveries', 'Deliveries that wait or were given up.', webhooks.pending, {
+      state: 'pending',
+    });
+    this.#set('antequem_webhook_deliveries', 'Deliveries that wait or were given up.', webhooks.dead, {
+      state: 'dead',
+    });
+    this.#set(
+      'antequem_webhook_oldest_seconds',
+      'How long the oldest delivery waits; 0 without any.',
+      age(webhooks.oldest),
+    );
+  }
+
+  #set(name: string, help: string, value: number, labels: Readonly<Record<string, string>> = {}): void {
+    let gauge = this.#gauges.get(name);
+    if (gauge === undefined) {
+      gauge = new Gauge({ name, help, labelNames: Object.keys(labels), registers: [this.#registry] });
+      this.#gauges.set(name, gauge);
+    }
+    gauge.set(labels, value);
+  }
+}
+
+/** Of wei; six digits are more than a graph shows. */
+function coins(wei: bigint): number {
+  return Number(wei / 10n ** BigInt(WEI_DIGITS - 9)) / 1e9;
+}

@@ -1,0 +1,127 @@
+// What operators and load balancers ask of a process.
+
+import { ROUNDS_LANE, targetLane } from '../anchor/jobs.ts';
+import { AntequemError } from '../core/errors.ts';
+import type { Guard } from '../log/guard.ts';
+import type { Queue } from '../queue/queue.ts';
+import type { LaneDepth } from '../queue/wakeup.ts';
+import type { Database } from '../store/database.ts';
+import { WEBHOOKS_LANE } from '../webhooks/worker.ts';
+import { Cached } from './cached.ts';
+import { Metrics } from './metrics.ts';
+import { newerNotice, type Probe, probeDatabase, refusalOf, stateNotices } from './readiness.ts';
+import { type OperationState, readState } from './state.ts';
+
+export interface OperationOptions {
+  readonly database: Database;
+  readonly queue: Pick<Queue, 'depth'>;
+  readonly guard: Guard;
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
+  /** What the configuration gives reason to say. */
+  readonly notices: () => readonly string[];
+  /** Fires when the process is told to stop. */
+  readonly stopping: AbortSignal;
+  /** Milliseconds that what scrapes and probes ask for is kept. Default 10,000. */
+  readonly kept?: number;
+}
+
+export interface Readiness {
+  /** Why requests would fail; null: they would not. */
+  readonly refusal: AntequemError | null;
+  readonly notices: readonly string[];
+  readonly checks: Readonly<Record<string, string>>;
+}
+
+const KEPT = 10_000;
+const PATIENCE = 5_000;
+/** Milliseconds: a database that hangs is as good as none. */
+const PROBE_PATIENCE = 3_000;
+/** Milliseconds that a probe waits for what is no reason to fail. */
+const NOTICE_PATIENCE = 1_000;
+
+export class Operation {
+  readonly metrics = new Metrics();
+  readonly #options: OperationOptions;
+  readonly #state: Cached<OperationState>;
+  readonly #lanes: Cached<ReadonlyMap<string, LaneDepth>>;
+  readonly #guardStore: Cached<boolean>;
+  readonly #probe: Cached<Probe>;
+
+  constructor(options: OperationOptions) {
+    const { database, queue, guard, now, kept = KEPT } = options;
+    this.#options = options;
+    const patience = PATIENCE;
+    this.#state = new Cached(() => readState(database, now()), { kept, patience });
+    this.#lanes = new Cached(
+      async () => {
+        const targets = (await this.#state.get())?.targets ?? [];
+        const names = targets.map(({ name }) => targetLane(name));
+        const depth = await queue.depth([ROUNDS_LANE, ...names, WEBHOOKS_LANE]);
+        if (depth === null) throw new AntequemError('queue-silent', 'the queue does not answer');
+        return depth;
+      },
+      { kept, patience },
+    );
+    this.#guardStore = new Cached(
+      async () => {
+        await guard.store?.read([guard.rounds]);
+        return true;
+      },
+      { kept, patience },
+    );
+    // Never old: those who ask at the same time share an answer, no more.
+    this.#probe = new Cached(() => probeDatabase(database, now), { kept: 0, patience: PROBE_PATIENCE });
+  }
+
+  /** For Prometheus, in its text format. Never throws. */
+  async scrape(): Promise<string> {
+    const [state, lanes] = await Promise.all([this.#state.get(), this.#lanes.get()]);
+    return this.metrics.text(state, lanes, this.#options.now());
+  }
+
+  /** Never throws. */
+  async readiness(): Promise<Readiness> {
+    const { stopping, guard, notices: configured } = this.#options;
+    if (stopping.aborted) {
+      const refusal = new AntequemError('draining', 'this process is about to stop: ask another one');
+      return { refusal, notices: [], checks: {} };
+    }
+    const probe = await this.#probe.get();
+    if (probe === null) {
+      const says = `the database has failed, or not answered for ${PROBE_PATIENCE} ms`;
+      return { refusal: new AntequemError('database-unavailable', says), notices: [], checks: {} };
+    }
+    const [state, lanes, store, refusal, newer] = await Promise.all([
+      this.#state.get(NOTICE_PATIENCE),
+      this.#lanes.get(NOTICE_PATIENCE),
+      this.#guardStore.get(NOTICE_PATIENCE),
+      refusalOf(probe),
+      newerNotice(probe),
+    ]);
+    const stopped = state?.targets.some((target) => target.stopped !== null) ?? false;
+    return {
+      refusal,
+      notices: [
+        ...configured(),
+        ...newer,
+        ...(store === null ? ['what is published cannot be recorded now, so no new checkpoint is signed'] : []),
+        ...(lanes === null ? ['the queue does not answer: rounds are closed and anchored late'] : []),
+        ...(state === null ? [] : stateNotices(state)),
+      ],
+      checks: {
+        database: 'ok',
+        migrations: newer.length === 0 ? 'ok' : 'newer',
+        clock: refusal?.code === 'clock-skew' ? 'skewed' : 'ok',
+        published: guard.standing.finding !== null ? 'set back' : guardState(guard, store),
+        queue: lanes === null ? 'silent' : 'ok',
+        targets: state === null ? 'unknown' : stopped ? 'stopped' : 'ok',
+      },
+    };
+  }
+}
+
+function guardState({ store: configured }: Guard, answered: boolean | null): string {
+  if (configured === null) return 'not recorded';
+  return answered === null ? 'silent' : 'ok';
+}

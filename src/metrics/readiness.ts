@@ -1,0 +1,74 @@
+// Whether requests would succeed here, and what an operator should know although they would.
+
+import { AntequemError } from '../core/errors.ts';
+import { MAX_CLOCK_SKEW } from '../log/sequence.ts';
+import type { Queryable } from '../store/database.ts';
+import { migrationNames } from '../store/migrate.ts';
+import type { OperationState } from './state.ts';
+
+/** What the database says of itself. */
+export interface Probe {
+  /** Milliseconds by the database's clock, and by ours while it was asked. */
+  readonly databaseTime: number;
+  readonly before: number;
+  readonly after: number;
+  readonly migrations: readonly string[];
+}
+
+export async function probeDatabase(database: Queryable, now: () => number): Promise<Probe> {
+  const before = now();
+  const { rows } = await database.query<{ now: number; migrations: string[] }>(
+    `SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
+            (SELECT array_agg(name ORDER BY name) FROM migrations) AS migrations`,
+  );
+  const [row] = rows;
+  return { databaseTime: row?.now ?? 0, before, after: now(), migrations: row?.migrations ?? [] };
+}
+
+/**
+ * What of the probe makes requests fail; null: nothing.
+ * @returns AntequemError `clock-skew`, `schema-older`
+ */
+export async function refusalOf(probe: Probe): Promise<AntequemError | null> {
+  const missing = (await migrationNames()).filter((name) => !probe.migrations.includes(name));
+  if (missing.length > 0) {
+    return new AntequemError(
+      'schema-older',
+      `the database lacks ${missing.length} migration(s) of this release: start a process of it anew`,
+    );
+  }
+  // An answer that took its time is no skew.
+  const skew = Math.max(probe.before - probe.databaseTime, probe.databaseTime - probe.after);
+  if (skew <= MAX_CLOCK_SKEW) return null;
+  return new AntequemError(
+    'clock-skew',
+    `the clocks of service and database are ${Math.round(skew / 1_000)} s apart, so nothing is appended`,
+  );
+}
+
+/** Whether another release has been at the database. */
+export async function newerNotice({ migrations }: Probe): Promise<string[]> {
+  const known = new Set(await migrationNames());
+  const newer = migrations.filter((name) => !known.has(name));
+  return newer.length === 0 ? [] : ['a newer release has migrated the database: replace this process by one of it'];
+}
+
+/** What the state of the whole service gives reason to say. No amounts: this is told without a key. */
+export function stateNotices(state: OperationState): string[] {
+  const { targets, calendars, webhooks } = state;
+  return [
+    ...targets.flatMap(({ name, stopped }) =>
+      stopped === null ? [] : [`the target ${name} is stopped (${stopped.code}): antequem anchors`],
+    ),
+    ...targets
+      .filter(({ accounts }) => accounts.some(({ balance }) => balance?.low === true))
+      .map(({ name }) => `the account of the target ${name} holds little: send it more`),
+    ...calendars
+      .filter(({ open, failing }) => failing > 0 && failing === open)
+      .map(({ calendar }) => `the calendar ${calendar} does not answer`),
+    ...(webhooks.dead === 0
+      ? []
+      : [`${webhooks.dead} webhook deliveries were given up: antequem webhooks list, and replay`]),
+    ...(webhooks.disabled === 0 ? [] : [`${webhooks.disabled} webhooks are disabled: their receivers are gone`]),
+  ];
+}

@@ -1,0 +1,117 @@
+// Where the whole service stands, as the database tells it: the same from every process.
+
+import { type AnchorStatus, reportTargets } from '../anchor/report.ts';
+import { SYSTEM_LOG } from '../core/origin.ts';
+import type { Queryable } from '../store/database.ts';
+
+export interface OperationState {
+  /** Entries of all logs. */
+  readonly entries: number;
+  /** Entries in no round that is final with any target, those of `_system` aside; when the oldest was received. */
+  readonly unanchored: { readonly entries: number; readonly oldest: number | null };
+  /** The newest round and when it was closed, milliseconds; null before the first. */
+  readonly round: { readonly number: number; readonly closedAt: number } | null;
+  readonly targets: readonly TargetStanding[];
+  readonly calendars: readonly CalendarStanding[];
+  readonly webhooks: WebhookStanding;
+  /** Milliseconds by the database's clock. */
+  readonly databaseTime: number;
+}
+
+export interface TargetStanding {
+  readonly name: string;
+  /** CAIP-2. */
+  readonly chain: string;
+  readonly stopped: { readonly code: string; readonly reason: string } | null;
+  readonly anchors: Readonly<Record<AnchorStatus, number>>;
+  /** When the oldest round that is not final was closed; null: all are final. */
+  readonly oldest: number | null;
+  readonly reorganisations: number;
+  readonly accounts: readonly {
+    readonly address: string;
+    readonly balance: { readonly wei: bigint; readonly low: boolean } | null;
+    /** Wei within 24 hours. */
+    readonly spent: bigint;
+  }[];
+}
+
+/** What a calendar of OpenTimestamps has yet to answer. */
+export interface CalendarStanding {
+  readonly target: string;
+  readonly calendar: string;
+  readonly open: number;
+  /** Of those, what it did not answer when last asked. */
+  readonly failing: number;
+  /** When the oldest was made. */
+  readonly oldest: number | null;
+}
+
+export interface WebhookStanding {
+  readonly webhooks: number;
+  readonly disabled: number;
+  readonly pending: number;
+  readonly dead: number;
+  /** Since when the oldest pending delivery waits. */
+  readonly oldest: number | null;
+}
+
+/** @param now milliseconds since the Unix epoch */
+export async function readState(database: Queryable, now: number): Promise<OperationState> {
+  const [logs, round, targets, calendars, webhooks] = await Promise.all([
+    readLogs(database),
+    database.query<{ number: number; closed_at: number }>(
+      'SELECT number, closed_at FROM rounds ORDER BY number DESC LIMIT 1',
+    ),
+    reportTargets(database, now),
+    database.query<CalendarStanding>(
+      `SELECT target, calendar, count(*) AS open, count(*) FILTER (WHERE problem IS NOT NULL) AS failing,
+              min(created_at) AS oldest
+       FROM ots_requests WHERE answered_at IS NULL AND next_at IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2`,
+    ),
+    database.query<WebhookStanding>(
+      `SELECT (SELECT count(*) FROM webhooks) AS webhooks,
+              (SELECT count(*) FROM webhooks WHERE disabled_at IS NOT NULL) AS disabled,
+              (SELECT count(*) FROM webhook_deliveries WHERE status = 'pending') AS pending,
+              (SELECT count(*) FROM webhook_deliveries WHERE status = 'dead') AS dead,
+              (SELECT min(since) FROM webhook_deliveries WHERE status = 'pending') AS oldest`,
+    ),
+  ]);
+  const newest = round.rows[0];
+  return {
+    ...logs,
+    round: newest === undefined ? null : { number: newest.number, closedAt: newest.closed_at },
+    targets: targets.map(({ oldest, ...target }) => ({ ...target, oldest: oldest?.closedAt ?? null })),
+    calendars: calendars.rows,
+    webhooks: webhooks.rows[0] ?? { webhooks: 0, disabled: 0, pending: 0, dead: 0, oldest: null },
+  };
+}
+
+/**
+ * Rounds below the frontier are final with some target, by a row of their own or by the rounds behind them, each of which
+ * names the root of the one before. So what of a log is not anchored begins at its size in the newest of those.
+ */
+async function readLogs(database: Queryable): Promise<Pick<OperationState, 'entries' | 'unanchored' | 'databaseTime'>> {
+  const { rows } = await database.query<{ now: number; entries: number; open: number; oldest: number | null }>(
+    `WITH frontier AS MATERIALIZED (
+       SELECT coalesce(max(coalesce(
+         (SELECT min(round) FROM anchors WHERE target = t.name AND status <> 'finalized'),
+         (SELECT max(round) + 1 FROM anchors WHERE target = t.name))), 1) AS round FROM targets t),
+     open AS (
+       SELECT l.id, l.size, CASE WHEN f.round <= 1 THEN 0 ELSE coalesce((
+           SELECT r.size FROM round_leaves r WHERE r.log = l.id AND r.round < f.round ORDER BY r.size DESC LIMIT 1), 0)
+         END AS anchored
+       FROM logs l, frontier f WHERE l.name <> $1)
+     SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
+            (SELECT coalesce(sum(size), 0)::bigint FROM logs) AS entries,
+            coalesce(sum(o.size - o.anchored), 0)::bigint AS open, min(e.received_at) AS oldest
+     FROM open o
+     CROSS JOIN LATERAL (SELECT segment FROM stretches s WHERE s.log = o.id AND s.first_index <= o.anchored
+                         ORDER BY s.first_index DESC LIMIT 1) s
+     LEFT JOIN LATERAL (SELECT received_at FROM entries e
+                        WHERE e.segment = s.segment AND e.log = o.id AND e.index = o.anchored) e ON true
+     WHERE o.size > o.anchored`,
+    [SYSTEM_LOG],
+  );
+  const [row = { now: 0, entries: 0, open: 0, oldest: null }] = rows;
+  return { entries: row.entries, unanchored: { entries: row.open, oldest: row.oldest }, databaseTime: row.now };
+}

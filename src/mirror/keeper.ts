@@ -1,0 +1,105 @@
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { AntequemError } from '../core/errors.ts';
+
+/** Files under way at once; a flush of the disk serves several. */
+const WRITERS = 16;
+/** Files that may wait. */
+const BACKLOG = 128;
+/** Where files are written before they get their names. */
+const UNFINISHED = '.unfinished';
+
+/**
+ * Writes the files of a mirror, each whole or not at all, and durable before `flush` returns. Paths are made by us alone, of
+ * numbers and of names of logs, which hold neither a slash nor a leading dot.
+ */
+export class Keeper {
+  readonly folder: string;
+  readonly #waiting: { readonly path: string; readonly bytes: Uint8Array }[] = [];
+  readonly #made = new Set<string>();
+  #writers = 0;
+  #files = 0;
+  #failure: unknown = null;
+  #move = Promise.withResolvers<void>();
+
+  private constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  /** @throws AntequemError `mirror-unwritable` */
+  static async open(folder: string): Promise<Keeper> {
+    try {
+      await rm(join(folder, UNFINISHED), { recursive: true, force: true });
+      await mkdir(join(folder, UNFINISHED), { recursive: true });
+    } catch (cause) {
+      throw unwritable(folder, cause);
+    }
+    return new Keeper(folder);
+  }
+
+  /** Begins to write a file, in place of one that is there. */
+  keep(path: string, bytes: Uint8Array): void {
+    this.#waiting.push({ path, bytes });
+    if (this.#writers >= WRITERS) return;
+    this.#writers++;
+    void this.#write();
+  }
+
+  /** Waits until not too much is under way. @throws AntequemError `mirror-unwritable` */
+  async settled(): Promise<void> {
+    await this.#until(() => this.#waiting.length < BACKLOG);
+  }
+
+  /** All that was kept so far is durable. @throws AntequemError `mirror-unwritable` */
+  async flush(): Promise<void> {
+    await this.#until(() => this.#waiting.length === 0 && this.#writers === 0);
+  }
+
+  /** Takes away the partial tiles that a larger tree has no use for: all widths of one tile but one. */
+  async dropPartials(tile: string, but: string | null): Promise<void> {
+    const folder = join(this.folder, ...`${tile}.p`.split('/'));
+    const names = await readdir(folder).catch(() => []);
+    const stale = names.filter((name) => name !== but);
+    await Promise.all(stale.map((name) => rm(join(folder, name), { force: true })));
+    if (stale.length === names.length) await rm(folder, { recursive: true, force: true });
+    this.#made.delete(folder);
+  }
+
+  async #until(done: () => boolean): Promise<void> {
+    while (!done() && this.#failure === null) await this.#move.promise;
+    if (this.#failure !== null) throw unwritable(this.folder, this.#failure);
+  }
+
+  #moved(): void {
+    this.#move.resolve();
+    this.#move = Promise.withResolvers<void>();
+  }
+
+  async #write(): Promise<void> {
+    try {
+      for (let file = this.#waiting.shift(); file !== undefined; file = this.#waiting.shift()) {
+        const to = join(this.folder, ...file.path.split('/'));
+        const folder = dirname(to);
+        if (!this.#made.has(folder)) {
+          await mkdir(folder, { recursive: true });
+          if (this.#made.size > 10_000) this.#made.clear();
+          this.#made.add(folder);
+        }
+        const unfinished = join(this.folder, UNFINISHED, String(this.#files++));
+        await writeFile(unfinished, file.bytes, { flush: true });
+        await rename(unfinished, to);
+        this.#moved();
+      }
+    } catch (error) {
+      this.#failure ??= error;
+    } finally {
+      this.#writers--;
+      this.#moved();
+    }
+  }
+}
+
+function unwritable(folder: string, cause: unknown): AntequemError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new AntequemError('mirror-unwritable', `the mirror ${folder} cannot be written: ${why}`, { cause });
+}

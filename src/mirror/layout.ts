@@ -1,0 +1,41 @@
+// Where things stand, in a service and in a mirror of it alike (docs/formats.md, "Mirror"), and how large they may be.
+
+import { TILE_WIDTH, tileLocation, tilePath } from '../core/tiles.ts';
+
+/** A tile or bundle as an audit asks for it: as wide as the tree at hand makes it. */
+export type TilePlace = Parameters<typeof tileLocation>[0];
+
+export const SERVICE = 'v1/audit/service';
+
+export const MAX_SERVICE = 65_536;
+/** A signed note with the signatures of many witnesses. */
+export const MAX_CHECKPOINT = 65_536;
+export const MAX_TILE = TILE_WIDTH * 32;
+/** Entries have 73 bytes, each after two bytes of length. */
+export const MAX_BUNDLE = TILE_WIDTH * 75;
+/** 256 acts; a key for very many logs is the longest. */
+export const MAX_ACTS = 16 << 20;
+/** 256 leaves with their checkpoints, and anchors with their proofs. */
+export const MAX_ROUND = 8 << 20;
+
+export function checkpointPath(log: string): string {
+  return `logs/${log}/checkpoint`;
+}
+
+export function tileOfLog(log: string, tile: TilePlace): string {
+  return `logs/${log}/${tileLocation(tile)}`;
+}
+
+/** Payloads of 256 entries of `_system`, or of fewer where there are no more. */
+export function actsPath(index: number, width: number): string {
+  return `v1/audit/acts/${tileLocation({ level: 'entries', index, width }).slice('tile/entries/'.length)}`;
+}
+
+export function roundPath(number: number): string {
+  return `v1/audit/rounds/${tilePath(number)}`;
+}
+
+/** Leaves 256 · `bundle` and on; those of bundle 0 stand in the round itself. */
+export function leavesPath(number: number, bundle: number): string {
+  return `${roundPath(number)}.leaves/${tilePath(bundle)}`;
+}

@@ -1,0 +1,174 @@
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Answer, type TestService, testService } from '../support/service.ts';
+
+const STRUCTURED = 'application/cloudevents+json; charset=UTF-8';
+const BATCH = 'application/cloudevents-batch+json; charset=UTF-8';
+
+let service: TestService;
+let names = 0;
+
+beforeAll(async () => {
+  service = await testService();
+});
+afterAll(() => service[Symbol.asyncDispose]());
+
+async function newLog(): Promise<string> {
+  const name = `events-${names++}`;
+  expect((await service.send('PUT', `/v1/logs/${name}`)).status).toBe(201);
+  return name;
+}
+
+const send = (
+  log: string,
+  type: string | null,
+  body: string | Uint8Array,
+  headers: Record<string, string> = {},
+): Promise<Answer> =>
+  service.send('POST', `/v1/logs/${log}/ingest/cloudevents`, {
+    body: typeof body === 'string' ? Buffer.from(body) : body,
+    headers: { ...(type === null ? {} : { 'content-type': type }), prefer: 'return=representation', ...headers },
+  });
+
+const lines = async (log: string): Promise<string[]> => {
+  const page = await service.send('GET', `/v1/logs/${log}/export?receipts=false`);
+  return page.text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line).payload.text);
+};
+
+// The example of section 3.2 of the JSON event format, and the same in binary mode as section 3.1.5 of the HTTP binding.
+const example = {
+  specversion: '1.0',
+  type: 'com.example.someevent',
+  source: '/mycontext',
+  subject: null,
+  id: 'C234-1234-1234',
+  time: '2018-04-05T17:31:00Z',
+  comexampleextension1: 'value',
+  comexampleothervalue: '5',
+  datacontenttype: 'application/json',
+  data: { appinfoA: 'abc', appinfoB: 123, appinfoC: true },
+};
+const line =
+  '{"comexampleextension1":"value","comexampleothervalue":"5","data":{"appinfoA":"abc","appinfoB":123,"appinfoC":true},' +
+  '"datacontenttype":"application/json","id":"C234-1234-1234","source":"/mycontext","specversion":"1.0",' +
+  '"time":"2018-04-05T17:31:00Z","type":"com.example.someevent"}';
+const binary = {
+  'ce-specversion': '1.0',
+  'ce-type': 'com.example.someevent',
+  'ce-source': '/mycontext',
+  'ce-id': 'C234-1234-1234',
+  'ce-time': '2018-04-05T17:31:00Z',
+  'ce-comexampleextension1': 'value',
+  'ce-comexampleothervalue': '5',
+};
+
+describe('CloudEvents', () => {
+  it('come to the same line in every mode, and stand in the log once', async () => {
+    const log = await newLog();
+    const structured = await send(log, STRUCTURED, JSON.stringify(example, null, 2));
+    expect(structured.json).toMatchObject({ count: 1, index: 0, repeated: 0 });
+    expect(structured.at('digest')).toBe(createHash('sha256').update(line).digest('hex'));
+    expect(await lines(log)).toEqual([line]);
+    const modes = [
+      await send(log, 'application/json', JSON.stringify(example.data), binary),
+      await send(log, BATCH, JSON.stringify([example, example])),
+      await send(log, STRUCTURED, JSON.stringify(example)),
+    ];
+    expect(modes.map(({ json }) => json)).toEqual([
+      expect.objectContaining({ count: 0, repeated: 1, conflicting: 0 }),
+      expect.objectContaining({ count: 0, repeated: 2, conflicting: 0 }),
+      expect.objectContaining({ count: 0, repeated: 1, conflicting: 0 }),
+    ]);
+  });
+
+  it('are the same by source and id together', async () => {
+    const log = await newLog();
+    const batch = [
+      { ...example, source: '/a', id: '1' },
+      { ...example, source: '/a', id: '2' },
+      { ...example, source: '/b', id: '1' },
+      { ...example, source: '/a', id: '1', type: 'another' },
+    ];
+    expect((await send(log, BATCH, JSON.stringify(batch))).json).toMatchObject({
+      count: 3,
+      repeated: 1,
+      conflicting: 1,
+    });
+  });
+
+  it('are answered without a body, as Knative asks, unless one is preferred', async () => {
+    const log = await newLog();
+    const answer = await send(log, STRUCTURED, JSON.stringify(example), { prefer: '' });
+    expect([answer.status, answer.text]).toEqual([204, '']);
+    expect(await lines(log)).toHaveLength(1);
+  });
+
+  it('in binary mode hold text as text and bytes in base64', async () => {
+    const log = await newLog();
+    const headers = (id: string): Record<string, string> => ({ ...binary, 'ce-id': id });
+    await send(log, 'text/plain', 'grüße', headers('text'));
+    await send(log, 'application/octet-stream', Uint8Array.from([0, 255]), headers('bytes'));
+    await send(log, 'text/plain', Uint8Array.from([0xe4]), headers('latin'));
+    await send(log, null, '', headers('none'));
+    await send(log, 'application/vnd.a+json', '{ "n": 9007199254740993 }', headers('json'));
+    const data = (await lines(log)).map((text) => /"data(_base64)?":(\{.*?\}|".*?")/.exec(text)?.[0]);
+    expect(data).toEqual([
+      '"data":"grüße"',
+      '"data_base64":"AP8="',
+      '"data_base64":"5A=="',
+      undefined,
+      '"data":{"n":9007199254740993}',
+    ]);
+  });
+
+  it('have percent-encoded headers', async () => {
+    const log = await newLog();
+    await send(log, null, '', {
+      ...binary,
+      'ce-subject': 'Euro%20%E2%82%AC%20%F0%9F%98%80',
+      'ce-quoted': '"a \\"b\\""',
+    });
+    expect(JSON.parse((await lines(log))[0] ?? '')).toMatchObject({ subject: 'Euro € 😀', quoted: 'a "b"' });
+    for (const subject of ['%ff', '\xe4']) {
+      const answer = await send(log, null, '', { ...binary, 'ce-id': 'x', 'ce-subject': subject });
+      expect([answer.status, answer.code]).toEqual([400, 'cloudevent-invalid']);
+    }
+  });
+
+  it.each<[string, object]>([
+    ['of another version', { ...example, specversion: '0.3' }],
+    ['without an id', { ...example, id: undefined }],
+    ['with an empty source', { ...example, source: '' }],
+    ['without a type', { ...example, type: null }],
+    ['with an attribute in capitals', { ...example, traceParent: 'a' }],
+    ['with an attribute that is an object', { ...example, extension: {} }],
+    ['with a fraction', { ...example, extension: 1.5 }],
+    ['with both kinds of data', { ...example, data_base64: 'AAAA' }],
+    ['with data that is not base64', { ...example, data: undefined, data_base64: '?' }],
+    ['in a list', [example]],
+  ])('are refused %s', async (_, event) => {
+    const log = await newLog();
+    const answer = await send(log, STRUCTURED, JSON.stringify(event));
+    expect([answer.status, answer.code]).toEqual([400, expect.stringMatching(/^(cloudevent|base64)-invalid$/)]);
+    expect(await lines(log)).toEqual([]);
+  });
+
+  it('of any other type are not taken for one', async () => {
+    const log = await newLog();
+    const answer = await send(log, 'application/json', JSON.stringify(example));
+    expect([answer.status, answer.code]).toEqual([415, 'media-type-unsupported']);
+    const xml = await send(log, 'application/cloudevents+xml', '<event/>');
+    expect([xml.status, xml.code]).toEqual([415, 'media-type-unsupported']);
+  });
+
+  it('of a batch are logged all or none', async () => {
+    const log = await newLog();
+    const answer = await send(log, BATCH, JSON.stringify([example, { ...example, id: '' }]));
+    expect([answer.status, answer.code]).toEqual([400, 'cloudevent-invalid']);
+    expect(await lines(log)).toEqual([]);
+    expect((await send(log, BATCH, '[]')).json).toMatchObject({ count: 0, index: null });
+  });
+});

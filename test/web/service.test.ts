@@ -1,0 +1,194 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Browser, Locator, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { browserMissing, openWatched, tabTo, testBrowser, violations, type WatchedPage } from '../support/browser.ts';
+import { type WebGround, webGround } from './ground.ts';
+
+const HOSTILE = '<img src=x onerror="alert(1)"><script>alert(2)</script>\u202Egnp.exe\u0000';
+const appended = z.object({ index: z.number() });
+
+/** The element that has the focus. */
+const focused = (page: Page): Locator => page.locator(':focus');
+
+describe.skipIf(browserMissing !== null)('the pages of a service with keys', () => {
+  let ground: WebGround;
+  let browser: Browser;
+  let shown: WatchedPage;
+  let token: string;
+
+  const send = (method: string, path: string, body?: string): Promise<Response> =>
+    fetch(`${ground.url}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}` },
+      ...(body === undefined ? {} : { body }),
+    });
+  const append = async (log: string, body: string): Promise<number> =>
+    appended.parse(await (await send('POST', `/v1/logs/${log}/entries`, body)).json()).index;
+
+  beforeAll(async () => {
+    [ground, browser] = await Promise.all([webGround({ open: false }), testBrowser()]);
+    const { keys } = ground.foundation;
+    token = (await keys.create('<b>the & operator</b>', ['admin'], null)).token;
+    for (const log of ['app', 'quiet']) await send('PUT', `/v1/logs/${log}`);
+    for (let i = 0; i < 60; i++) await append('app', `line ${i}`);
+    shown = await openWatched(browser);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await ground?.[Symbol.asyncDispose]();
+  });
+
+  it('ask for a key, refuse a wrong one, and let in by keyboard alone', async () => {
+    const { page } = shown;
+    await page.goto(ground.url);
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+    expect(await violations(page)).toEqual([]);
+    await tabTo(page, page.getByLabel('API key'));
+    await page.keyboard.type(`${token.slice(0, -4)}AAAA`);
+    await page.keyboard.press('Enter');
+    await page.getByText('not known here').waitFor();
+    await page.keyboard.type(token);
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'At a glance' }).waitFor();
+    expect(await page.evaluate('document.cookie')).toBe('');
+    expect(await page.evaluate('JSON.stringify([{ ...localStorage }, { ...sessionStorage }])')).toBe('[{},{}]');
+    // The name of a key is anybody's.
+    expect(await page.locator('.who').innerText()).toContain('<b>the & operator</b>');
+  });
+
+  it('show at a glance what is anchored and what waits', async () => {
+    const { page } = shown;
+    const row = (log: string): Locator =>
+      page.getByRole('row').filter({ has: page.getByRole('link', { name: log, exact: true }) });
+    await row('app').getByText(/ago/).waitFor({ timeout: 40_000 });
+    expect(await row('app').innerText()).toContain('60');
+    expect(await row('quiet').innerText()).toContain('empty');
+    const round = page.locator('.timeline .round').last();
+    expect(await round.innerText()).toMatch(/local chain block \d+\s+final\s+took \d+ s\s+[\d,]+ gwei/);
+    expect(await violations(page)).toEqual([]);
+  });
+
+  it('lead by keyboard to a stamp, which becomes final by itself, and to its receipt', async () => {
+    const { page } = shown;
+    await tabTo(page, page.getByRole('link', { name: 'Stamp', exact: true }));
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Stamp' }).waitFor();
+    // Who does not see the page is told by the focus that it is another.
+    expect(await focused(page).innerText()).toBe('Stamp');
+    await tabTo(page, page.getByLabel('Or a text'));
+    await page.keyboard.insertText(HOSTILE);
+    await tabTo(page, page.getByRole('radio', { name: 'Its digest alone' }));
+    await page.keyboard.press('ArrowDown');
+    await tabTo(page, page.getByLabel('Log', { exact: true }));
+    await page.keyboard.type('stamps');
+    expect(await violations(page)).toEqual([]);
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Entry 0 of stamps' }).waitFor();
+    await page.getByRole('status').getByText('final', { exact: true }).waitFor({ timeout: 40_000 });
+
+    const download = page.waitForEvent('download');
+    await tabTo(page, page.getByRole('link', { name: 'Download the receipt' }));
+    await page.keyboard.press('Enter');
+    const file = join(ground.folder, 'stamps.json');
+    await (await download).saveAs(file);
+    expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ entry: { index: 0 }, round: {} });
+  });
+
+  it('show a hostile payload as text', async () => {
+    const { page } = shown;
+    const content = page.locator('pre.text');
+    await content.waitFor();
+    expect(await content.innerText()).toBe(
+      '<img src=x onerror="alert(1)"><script>alert(2)</script>⟨U+202E⟩gnp.exe⟨U+0000⟩',
+    );
+    expect(await page.locator('main img, main script').count()).toBe(0);
+    expect(await violations(page)).toEqual([]);
+  });
+
+  it('show a log, page through it, and find by digest and by file', async () => {
+    const { page } = shown;
+    await page.goto(`${ground.url}/#/logs/app`);
+    await page.getByRole('cell', { name: 'final' }).first().waitFor({ timeout: 40_000 });
+    expect(await violations(page)).toEqual([]);
+    expect(await page.getByRole('row').count()).toBe(51);
+    await tabTo(page, page.getByRole('link', { name: 'Older' }));
+    await page.keyboard.press('Enter');
+    await page.getByText('0 to 9 of 60').waitFor();
+    await writeFile(join(ground.folder, 'line'), 'line 7');
+    await page.getByLabel(/Find a file/).setInputFiles(join(ground.folder, 'line'));
+    await page.getByRole('heading', { name: 'Where this digest was logged' }).waitFor();
+    expect(await page.getByRole('link', { name: 'Entry 7 of app' }).count()).toBe(1);
+    expect(await violations(page)).toEqual([]);
+    await tabTo(page, page.getByLabel('SHA-256 digest to find'));
+    await page.keyboard.type('ab'.repeat(32));
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'This digest is in no log here' }).waitFor();
+  });
+
+  it('show the rounds, and one of them with all its hashes', async () => {
+    const { page } = shown;
+    await page.goto(`${ground.url}/#/rounds`);
+    const round = page.getByRole('link', { name: 'Round 1', exact: true });
+    await round.waitFor();
+    expect(await violations(page)).toEqual([]);
+    await tabTo(page, round);
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Round 1', exact: true }).waitFor();
+    await page.getByText('Hash of the block', { exact: true }).waitFor();
+    expect(await page.locator('main').innerText()).toMatch(/Cost\s+[\d,]+ gwei \(\d+ wei\)/);
+    expect(await violations(page)).toEqual([]);
+  });
+
+  it('take addresses of others for what they are', async () => {
+    const { page } = shown;
+    for (const address of [
+      '#/logs/%3Cimg%20src=x%20onerror=alert(1)%3E',
+      '#/<img src=x>',
+      '#/find/../../v1',
+      '#/rounds/1e3',
+    ]) {
+      await page.goto(`${ground.url}/${address}`);
+      await page.getByRole('heading', { name: 'There is nothing here' }).waitFor();
+    }
+    await page.goto(`${ground.url}/#/logs/nowhere`);
+    await page.getByRole('alert').getByText('there is no log nowhere').waitFor();
+  });
+
+  it('fit a phone', async () => {
+    const { page } = shown;
+    await page.setViewportSize({ width: 360, height: 740 });
+    for (const address of ['#/', '#/rounds', '#/rounds/1', '#/logs/app', '#/logs/stamps/0', '#/stamp']) {
+      await page.goto(`${ground.url}/${address}`);
+      await page.getByText('Loading…').waitFor({ state: 'detached' });
+      expect([address, await page.evaluate('document.documentElement.scrollWidth')]).toEqual([address, 360]);
+    }
+    await page.setViewportSize({ width: 1280, height: 720 });
+  });
+
+  it('let out again', async () => {
+    const { page, complaints } = shown;
+    await tabTo(page, page.getByRole('button', { name: 'Sign out' }));
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+    await page.reload();
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+    // What was refused on purpose above the browser notes by itself.
+    expect(complaints.filter((line) => !/status of 40[14] .*(session|nowhere)/.test(line))).toEqual([]);
+  });
+
+  it('show a key of some logs those alone', async () => {
+    const { page, complaints } = await openWatched(browser);
+    const { keys } = ground.foundation;
+    const narrow = await keys.create('narrow', ['read'], ['app']);
+    await page.goto(ground.url);
+    await page.getByLabel('API key').fill(narrow.token);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('row').filter({ hasText: 'app' }).waitFor();
+    expect(await page.getByRole('link', { name: 'stamps' }).count()).toBe(0);
+    expect(await page.getByRole('link', { name: 'Rounds' }).count()).toBe(0);
+    expect(await page.getByRole('link', { name: 'Stamp' }).count()).toBe(0);
+    expect(complaints).toEqual([]);
+  });
+});

@@ -1,0 +1,389 @@
+// Witnesses after C2SP tlog-witness: the real service, and small real witnesses with a state of their own.
+
+import { createHash } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { fromHex, utf8 } from '../../src/core/bytes.ts';
+import { parseWitnessKey } from '../../src/core/cosignature.ts';
+import { consistencyRanges } from '../../src/core/merkle.ts';
+import { TileStore } from '../../src/log/tilestore.ts';
+import { verifyTlogProof } from '../../src/verify/tlog-proof.ts';
+import { feedWitnesses } from '../../src/witness/feed.ts';
+import { offerCheckpoint } from '../../src/witness/offer.ts';
+import { Witnesses } from '../../src/witness/witnesses.ts';
+import { silent } from '../support/anchoring.ts';
+import type { TestService } from '../support/service.ts';
+import type { TestWitness } from '../support/witness.ts';
+import { append, published, WitnessGround } from './ground.ts';
+
+const until = (check: () => Promise<void> | void): Promise<void> =>
+  vi.waitFor(check, { timeout: 30_000, interval: 100 });
+const notices = async (service: TestService): Promise<string> =>
+  JSON.stringify((await service.send('GET', '/readyz')).at('notices'));
+
+describe('a witness', () => {
+  let ground: WitnessGround;
+  let witness: TestWitness;
+  let service: TestService;
+
+  beforeAll(async () => {
+    ground = await WitnessGround.open();
+    witness = await ground.witness('witness.example/north');
+    service = await ground.service({});
+  });
+  beforeEach(() => {
+    witness.requests.length = 0;
+    witness.delay = 0;
+  });
+  afterAll(() => ground[Symbol.asyncDispose]());
+
+  test('cosigns every checkpoint as the log grows, each time from the one before', async () => {
+    const vkey = await ground.log(service, 'grown');
+    const sizes = [1, 2, 3, 7, 8, 9, 255, 256, 257, 600];
+    let before = 0;
+    for (const size of sizes) {
+      await append(service, 'grown', size - before, `to ${size}`);
+      expect(await published(service, 'grown', vkey, [witness])).toEqual({ size, by: [witness.name] });
+      expect(witness.requests.at(-1)).toMatchObject({ status: 200, body: expect.stringMatching(`^old ${before}\n`) });
+      before = size;
+    }
+    expect(witness.requests).toHaveLength(sizes.length);
+    // Nothing new: the same bytes, and nobody is asked.
+    const { text } = await service.send('GET', '/logs/grown/checkpoint');
+    expect((await service.send('GET', '/logs/grown/checkpoint')).text).toBe(text);
+    expect(witness.requests).toHaveLength(sizes.length);
+    // The witness shows the same to monitors.
+    const hash = createHash('sha256').update('log.test/logs/grown').digest('hex');
+    expect(await (await fetch(`${witness.url}/${hash}/checkpoint`)).text()).toBe(text);
+  });
+
+  test('cosigns the empty log', async () => {
+    const vkey = await ground.log(service, 'empty');
+    expect(await published(service, 'empty', vkey, [witness])).toEqual({ size: 0, by: [witness.name] });
+    await append(service, 'empty', 1);
+    expect(await published(service, 'empty', vkey, [witness])).toEqual({ size: 1, by: [witness.name] });
+  });
+
+  test('that many ask for at once is asked in turn, and all get what it said', async () => {
+    const vkey = await ground.log(service, 'crowded');
+    witness.delay = 30;
+    for (let i = 0; i < 5; i++) {
+      const answers = Array.from({ length: 6 }, async (_, n) => {
+        if (n % 2 === 0) await append(service, 'crowded', 1, `${i} ${n}`);
+        return published(service, 'crowded', vkey, [witness]);
+      });
+      for (const { by } of await Promise.all(answers)) expect(by).toEqual([witness.name]);
+    }
+    expect(witness.requests.every(({ status }) => status === 200)).toBe(true);
+    expect(witness.requests.length).toBeLessThanOrEqual(15);
+  });
+
+  test('answers 409 where another process was there first, and then is shown the way from there', async () => {
+    const vkey = await ground.log(service, 'shared');
+    await append(service, 'shared', 3);
+    await published(service, 'shared', vkey, [witness]);
+    await append(service, 'shared', 2);
+    // Another process publishes, is answered, and dies before it keeps the answer.
+    const { publisher, registry, database, appender } = service.foundation;
+    const log = await registry.find('shared');
+    if (log === null) throw new Error('no log');
+    const { note } = await publisher.current(log);
+    const path = await new TileStore(database, appender.sequencing.stretches).ranges(log, consistencyRanges(3, 5), 5);
+    const address = { key: parseWitnessKey(witness.vkey), url: witness.url };
+    const answer = await offerCheckpoint(address, { old: 3, path, note }, AbortSignal.timeout(20_000));
+    expect(answer).toMatchObject({ kind: 'cosigned' });
+    // The same checkpoint again: the witness says the same of it.
+    expect(await published(service, 'shared', vkey, [witness])).toEqual({ size: 5, by: [witness.name] });
+    expect(witness.requests.map(({ status }) => status)).toEqual([200, 200, 409, 200]);
+    expect(witness.requests.at(-1)?.body).toMatch(/^old 5\n\nlog\.test/);
+  });
+
+  test('that has lost its state starts from nothing', async () => {
+    const vkey = await ground.log(service, 'forgotten');
+    await append(service, 'forgotten', 300);
+    await published(service, 'forgotten', vkey, [witness]);
+    await rm(witness.state);
+    await append(service, 'forgotten', 5);
+    expect(await published(service, 'forgotten', vkey, [witness])).toEqual({ size: 305, by: [witness.name] });
+    expect(witness.requests.map(({ status }) => status)).toEqual([200, 409, 200]);
+  });
+
+  test('keeps what it cosigned over a restart', async () => {
+    const vkey = await ground.log(service, 'restarted');
+    await append(service, 'restarted', 3);
+    await published(service, 'restarted', vkey, [witness]);
+    await witness.stop();
+    await witness.start();
+    await append(service, 'restarted', 3);
+    expect(await published(service, 'restarted', vkey, [witness])).toEqual({ size: 6, by: [witness.name] });
+    expect(witness.requests.map(({ status }) => status)).toEqual([200, 200]);
+  });
+});
+
+describe('a fork', () => {
+  test('is refused by the witness, shown without it, and withheld where that is asked for', async () => {
+    await using ground = await WitnessGround.open();
+    const witness = await ground.witness('witness.example/north');
+    const service = await ground.service({});
+    const vkey = await ground.log(service, 'forked');
+    await append(service, 'forked', 4, 'one history');
+    await published(service, 'forked', vkey, [witness]);
+
+    const other = await ground.service({}, service);
+    expect(await ground.log(other, 'forked')).toBe(vkey);
+    await append(other, 'forked', 3, 'another history');
+    expect(await published(other, 'forked', vkey, [witness])).toEqual({ size: 3, by: [] });
+    expect(await notices(other)).toContain(
+      'the witness W0 does not cosign log.test/logs/forked: it has cosigned 4 entries of log.test/logs/forked, of which ' +
+        '3 are published here: look whether the database was set back',
+    );
+
+    for (const [more, size] of [
+      [4, 4],
+      [9, 9],
+    ] as const) {
+      const fork = await ground.service({ missing: 'hold' }, service);
+      await ground.log(fork, 'forked');
+      await append(fork, 'forked', more, 'a third history');
+      const { status, code, headers } = await fork.send('GET', '/logs/forked/checkpoint');
+      expect([status, code, headers.get('retry-after')]).toEqual([503, 'checkpoint-not-witnessed', '1']);
+      expect(witness.requests.map((request) => request.status).slice(-2)).toEqual([409, 422]);
+      expect(await notices(fork)).toContain(
+        'it answers 422: the checkpoint does not continue the 4 entries it has cosigned',
+      );
+      expect(witness.requests.at(-1)?.body).toContain(`\nlog.test/logs/forked\n${size}\n`);
+    }
+    expect(witness.size('log.test/logs/forked')).toBe(4);
+    expect(await published(service, 'forked', vkey, [witness])).toEqual({ size: 4, by: [witness.name] });
+  });
+});
+
+describe('a witness that is away', () => {
+  test('is waited for no longer than the timeout, asked again later, and catches up', async () => {
+    await using ground = await WitnessGround.open();
+    const witness = await ground.witness('witness.example/north');
+    const service = await ground.service({ timeout: 300 });
+    const vkey = await ground.log(service, 'patient');
+    await append(service, 'patient', 3);
+    witness.fault = 'silent';
+    expect(await published(service, 'patient', vkey, [witness])).toEqual({ size: 3, by: [] });
+    expect(witness.requests).toHaveLength(1);
+    witness.fault = null;
+    // The request that hangs ends with the connection.
+    await witness.stop();
+    await append(service, 'patient', 3);
+    await until(async () => expect(await notices(service)).toContain('the witness W0 does not cosign'));
+    expect(await published(service, 'patient', vkey, [witness])).toEqual({ size: 6, by: [] });
+    await witness.start();
+    await until(async () =>
+      expect(await published(service, 'patient', vkey, [witness])).toEqual({ size: 6, by: [witness.name] }),
+    );
+    expect(await notices(service)).not.toContain('witness');
+  });
+
+  test('holds up no append and no round, and who waits for it is let go when it dies', async () => {
+    await using ground = await WitnessGround.open();
+    const witness = await ground.witness('witness.example/north');
+    const service = await ground.service({ timeout: 600_000 });
+    const vkey = await ground.log(service, 'appended');
+    await append(service, 'appended', 1);
+    witness.fault = 'silent';
+    let answered = false;
+    const waiting = published(service, 'appended', vkey, [witness]).then((checkpoint) => {
+      answered = true;
+      return checkpoint;
+    });
+    await until(() => expect(witness.requests).toHaveLength(1));
+    await append(service, 'appended', 5);
+    expect((await service.closeRound())?.number).toBe(1);
+    const receipt = await service.send('GET', '/v1/logs/appended/entries/5/receipt');
+    expect([receipt.status, receipt.at('round', 'number')]).toEqual([200, 1]);
+    expect(answered).toBe(false);
+    await witness.stop();
+    expect(await waiting).toEqual({ size: 1, by: [] });
+  });
+
+  test('does not keep the others from making the quorum', async () => {
+    await using ground = await WitnessGround.open();
+    const [north, east] = [await ground.witness('witness.example/north'), await ground.witness('witness.example/east')];
+    const west = await ground.witness('witness.example/west');
+    const service = await ground.service({ policy: ground.policy('2'), timeout: 600_000 });
+    const vkey = await ground.log(service, 'quorum');
+    await east.stop();
+    await append(service, 'quorum', 3);
+    const { size, by } = await published(service, 'quorum', vkey, ground.witnesses);
+    expect([size, by]).toEqual([3, [north.name, west.name]]);
+    // With two of three gone there is nobody to wait for.
+    await west.stop();
+    await append(service, 'quorum', 3);
+    const { size: grown } = await published(service, 'quorum', vkey, ground.witnesses);
+    expect(grown).toBe(6);
+    await until(async () =>
+      expect(await published(service, 'quorum', vkey, ground.witnesses)).toEqual({ size: 6, by: [north.name] }),
+    );
+  });
+
+  test('keeps new checkpoints back where the policy is to hold them', async () => {
+    await using ground = await WitnessGround.open();
+    const [north, east] = [await ground.witness('witness.example/north'), await ground.witness('witness.example/east')];
+    const service = await ground.service({ missing: 'hold' });
+    const vkey = await ground.log(service, 'held');
+    const both = { by: [north.name, east.name] };
+    await append(service, 'held', 3);
+    expect(await published(service, 'held', vkey, ground.witnesses)).toEqual({ size: 3, ...both });
+    await east.stop();
+    await append(service, 'held', 3);
+    expect(await published(service, 'held', vkey, ground.witnesses)).toEqual({ size: 3, ...both });
+    await east.start();
+    await until(async () =>
+      expect(await published(service, 'held', vkey, ground.witnesses)).toEqual({ size: 6, ...both }),
+    );
+  });
+
+  test('and is not needed: nobody waits, and what it says comes later', async () => {
+    await using ground = await WitnessGround.open();
+    const witness = await ground.witness('witness.example/north');
+    witness.delay = 200;
+    const service = await ground.service({ policy: ground.policy('none'), timeout: 600_000 });
+    const vkey = await ground.log(service, 'unneeded');
+    await append(service, 'unneeded', 3);
+    expect(await published(service, 'unneeded', vkey, [witness])).toEqual({ size: 3, by: [] });
+    await until(async () =>
+      expect(await published(service, 'unneeded', vkey, [witness])).toEqual({ size: 3, by: [witness.name] }),
+    );
+  });
+});
+
+describe('what a witness answers', () => {
+  const nothing = 'it answers 200 without a cosignature that holds under its configured key';
+  const FAULTS: [TestWitness['fault'], string][] = [
+    [() => '', nothing],
+    [() => 'yes\n', nothing],
+    [(line) => line.replace(/.{4}==\n$/, 'AAAA==\n'), nothing],
+    [(line) => line.replace('/w', '/v'), nothing],
+    [(line) => line.trimEnd(), nothing],
+    [() => '— x '.repeat(40_000), 'it answers with more than 65536 bytes'],
+    [403, 'it answers 403: it does not take the signature for one of a key it trusts'],
+    [404, 'it answers 404: it was not told of this log'],
+    [409, 'it answers 409 without the size it has cosigned'],
+    [400, 'it answers 400: it does not take the request for well-formed'],
+    [500, 'it answers 500'],
+    [302, 'unexpected redirect'],
+  ];
+
+  test('is not stored unless it holds, and is told to the operator', async () => {
+    await using ground = await WitnessGround.open();
+    for (const [i, [fault]] of FAULTS.entries()) (await ground.witness(`witness.example/w${i}`)).fault = fault;
+    const service = await ground.service({});
+    const vkey = await ground.log(service, 'wrong');
+    await append(service, 'wrong', 3);
+    expect(await published(service, 'wrong', vkey, ground.witnesses)).toEqual({ size: 3, by: [] });
+    await until(async () => {
+      const told = (await notices(service)).split('the witness ').slice(1);
+      expect(told.map((each) => each.replace(/",?.*$/, ''))).toEqual(
+        FAULTS.map(([, says], i) => `W${i} does not cosign log.test/logs/wrong: ${says}`),
+      );
+    });
+    // They rest: who asks next waits for none of them.
+    await published(service, 'wrong', vkey, ground.witnesses);
+    expect(ground.witnesses.map(({ requests }) => requests.length)).toEqual(FAULTS.map(() => 1));
+    expect((await service.foundation.database.query('SELECT 1 FROM cosignatures')).rowCount).toBe(0);
+  });
+
+  test('beside others of keys nobody knows is found, and they are not kept', async () => {
+    await using ground = await WitnessGround.open();
+    const witness = await ground.witness('witness.example/north');
+    const service = await ground.service({});
+    const vkey = await ground.log(service, 'besides');
+    await append(service, 'besides', 3);
+    witness.fault = (line) =>
+      `— witness.example/old AAAAAAAA\n${line}— witness.example/post-quantum ${'A'.repeat(3_244)}\n`;
+    expect(await published(service, 'besides', vkey, [witness])).toEqual({ size: 3, by: [witness.name] });
+  });
+});
+
+test('where the policy lists logs, no other is offered', async () => {
+  await using ground = await WitnessGround.open();
+  const witness = await ground.witness('witness.example/north');
+  const first = await ground.service({});
+  const listed = await ground.log(first, 'listed');
+  const service = await ground.service({ policy: ground.policy('all', [listed]) }, first);
+  for (const [name, by] of [
+    ['listed', [witness.name]],
+    ['private', []],
+  ] as const) {
+    const vkey = await ground.log(service, name);
+    await append(service, name, 3);
+    expect(await published(service, name, vkey, [witness])).toEqual({ size: 3, by });
+  }
+  expect(witness.requests).toHaveLength(1);
+});
+
+test('what a round signed is offered without anybody asking, and stands in receipts', async () => {
+  await using ground = await WitnessGround.open();
+  const witness = await ground.witness('witness.example/north');
+  const service = await ground.service({ policy: ground.policy('none') });
+  const { database, registry, publisher, appender, guard } = service.foundation;
+  for (const name of ['a', 'b', 'c']) {
+    await ground.log(service, name);
+    await append(service, name, 3);
+  }
+  witness.know((await registry.signer(registry.system)).verifierKey);
+  await service.closeRound();
+  const tiles = new TileStore(database, appender.sequencing.stretches);
+  const settings = { policy: ground.policy('none'), timeout: 1_000, interval: 50, missing: 'publish' } as const;
+  const witnesses = new Witnesses({ ...settings, database, registry, publisher, tiles, now: Date.now, logger: silent });
+  const stop = feedWitnesses({ database, witnesses, standing: guard.standing, interval: 50, logger: silent });
+  try {
+    await until(() => expect(['a', 'b', 'c'].map((name) => witness.size(`log.test/logs/${name}`))).toEqual([3, 3, 3]));
+    await until(() => expect(witness.size('log.test/logs/_system')).toBeGreaterThan(0));
+    await until(async () => {
+      const receipt = await service.send('GET', '/v1/logs/b/entries/1/receipt');
+      expect(receipt.at('round', 'number')).toBe(1);
+      expect(String(receipt.at('checkpoint'))).toContain(`— ${witness.name} `);
+    });
+    // Once all is cosigned nobody is asked any more.
+    const { length } = witness.requests;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(witness.requests).toHaveLength(length);
+  } finally {
+    await stop();
+    await witnesses.close();
+  }
+});
+
+test('a tlog-proof bears the cosignatures of a checkpoint that enough witnesses cosigned', async () => {
+  await using ground = await WitnessGround.open();
+  const [north, east] = [await ground.witness('witness.example/north'), await ground.witness('witness.example/east')];
+  const service = await ground.service({});
+  const vkey = await ground.log(service, 'proved');
+  await append(service, 'proved', 20);
+  const fetchProof = async (index: number) =>
+    service.send('GET', `/v1/logs/proved/entries/${index}/receipt.tlog-proof`);
+  const { text, headers } = await fetchProof(7);
+  expect(headers.get('content-type')).toBe('text/plain; charset=utf-8');
+  for (const { name } of [north, east]) expect(text).toContain(`\n— ${name} `);
+  const trust = { policy: ground.policy('all', [vkey]) };
+  const verdict = verifyTlogProof({ proof: text, payload: utf8('entry 7') }, trust);
+  expect(verdict.claims.map(({ code }) => code)).toEqual([
+    'content-matches',
+    'position-by-key',
+    'signature-holds',
+    'witnesses-enough',
+    'operators-word',
+  ]);
+  // With one of them gone an older checkpoint serves, as long as it covers the entry.
+  await east.stop();
+  await append(service, 'proved', 5);
+  expect((await fetchProof(19)).text).toContain(`\n— ${east.name} `);
+  const late = await fetchProof(22);
+  expect(late.text).not.toContain(`\n— ${east.name} `);
+  const found = verifyTlogProof({ proof: late.text, digest: fromHex('00'.repeat(32)) }, trust);
+  expect(found.claims.map(({ code }) => code)).toEqual([
+    'content-differs',
+    'position-by-key',
+    'signature-holds',
+    'witnesses-too-few',
+    'operators-word',
+  ]);
+});
