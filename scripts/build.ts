@@ -1,9 +1,10 @@
-// Emits dist/: JavaScript and declarations of what the package ships. A checkout needs none of it.
+// Emits dist/: JavaScript and declarations of what the package ships, and its pages. A checkout needs none of it.
 
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { bundlePage, PAGE_NAMES } from '../src/pages/bundle.ts';
 
 const project = resolve(import.meta.dirname, '..');
 const dist = resolve(project, 'dist');
@@ -13,6 +14,9 @@ execFileSync(resolve(project, 'node_modules/.bin/tsc'), ['-p', resolve(import.me
   stdio: 'inherit',
 });
 cpSync(resolve(project, 'src/store/migrations'), resolve(dist, 'store/migrations'), { recursive: true });
+
+mkdirSync(resolve(dist, 'web'));
+for (const name of PAGE_NAMES) writeFileSync(resolve(dist, `web/${name}.html`), await bundlePage(name));
 
 // The nearest package.json is the one whose `imports` hold: below dist/ they name what was emitted.
 const { imports } = z

@@ -44,6 +44,8 @@ describe('the configuration', () => {
         cookieFile: null,
         confirmations: 6,
       },
+      calendar: null,
+      trustedProxies: [],
       operation: { rateLimit: null, metricsTokenFile: null, drainDelay: 0, webhookAllowPrivate: false },
       witnesses: null,
       logLevel: 'info',

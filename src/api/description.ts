@@ -55,6 +55,8 @@ export interface Description {
   /** By status. */
   readonly answers: Readonly<Record<number, Answer>>;
   readonly problems?: readonly ProblemCode[];
+  /** What problems come as besides JSON, to senders that read none. */
+  readonly problemsAs?: Readonly<Record<string, Content>>;
 }
 
 const descriptions = new WeakMap<RequestHandler, Description>();

@@ -130,7 +130,7 @@ function operationObject(path: string, described: Description, schemas: Schemas)
       ...Object.fromEntries(
         Object.entries(described.answers).map(([status, answer]) => [status, responseObject(answer, schemas)]),
       ),
-      ...problemResponses(problemsOf(path, described), schemas),
+      ...problemResponses(problemsOf(path, described), described.problemsAs ?? {}, schemas),
     },
   };
 }
@@ -204,7 +204,11 @@ function problemsOf(path: string, described: Description): ProblemCode[] {
   ].sort();
 }
 
-function problemResponses(codes: readonly ProblemCode[], schemas: Schemas): Record<string, ResponseObject> {
+function problemResponses(
+  codes: readonly ProblemCode[],
+  also: Readonly<Record<string, Content>>,
+  schemas: Schemas,
+): Record<string, ResponseObject> {
   const byStatus = new Map<number, ProblemCode[]>();
   for (const code of codes) byStatus.set(PROBLEM_STATUS[code], [...(byStatus.get(PROBLEM_STATUS[code]) ?? []), code]);
   const schema = schemas.of(problem);
@@ -217,6 +221,7 @@ function problemResponses(codes: readonly ProblemCode[], schemas: Schemas): Reco
           'application/problem+json': {
             schema: { allOf: [schema, { type: 'object', properties: { code: { enum: some } } }] },
           },
+          ...contentMap(also, schemas),
         },
       },
     ]),

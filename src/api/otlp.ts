@@ -52,6 +52,7 @@ const otlpOperation = (id: string, summary: string, description: string): Reques
       'media-type-unsupported',
       'otlp-invalid',
     ],
+    problemsAs: { [PROTOBUF]: 'bytes' },
   });
 
 /** Taking in logs over OTLP/HTTP (section OTLP/HTTP of the OpenTelemetry protocol 1.x). */

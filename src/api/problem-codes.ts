@@ -22,7 +22,6 @@ export const PROBLEM_STATUS = {
   'request-invalid': 400,
   'session-invalid': 400,
   'tile-location': 400,
-  'time-invalid': 400,
   'verifier-key': 400,
   'verify-invalid': 400,
   'webhook-invalid': 400,

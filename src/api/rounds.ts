@@ -100,7 +100,7 @@ const oneRound = described({
   answers: {
     200: jsonAnswer(
       'The round with its leaves in hex.',
-      z.intersection(roundForm, z.object({ leaves: z.array(z.string().regex(/^[0-9a-f]+$/)) })),
+      roundForm.extend({ leaves: z.array(z.string().regex(/^[0-9a-f]+$/)) }),
     ),
   },
   problems: ['round-not-found'],

@@ -60,7 +60,7 @@ const listOperation = described({
       'A page of entries.',
       z.object({
         size: countForm.meta({ description: 'Entries of the log.' }),
-        entries: z.array(z.intersection(entryForm, z.object({ payload: payloadForm.optional() }))),
+        entries: z.array(entryForm.extend({ payload: payloadForm.optional() })),
         next: countForm.optional(),
       }),
     ),

@@ -133,10 +133,13 @@ describe('a proxy that cannot sign', () => {
       { log: 'demo', index: 306 },
     ],
     [
-      'an entry postdated within the time of the next',
-      changingBytes(bundle, (bytes) => void bytes.writeUInt8(bytes.readUInt8(50 * ENTRY + 10) ^ 1, 50 * ENTRY + 10)),
+      'an entry backdated by a millisecond',
+      changingBytes(
+        bundle,
+        (bytes) => void bytes.writeBigUInt64BE(bytes.readBigUInt64BE(44 * ENTRY + 3) - 1n, 44 * ENTRY + 3),
+      ),
       'entry-altered',
-      { log: 'demo' },
+      { log: 'demo', index: 300 },
     ],
     [
       'another commitment',
@@ -188,14 +191,18 @@ describe('a proxy that cannot sign', () => {
       (path, shown) =>
         hiding(/^v1\/audit\/rounds\/003$/)(
           path,
-          changingJson('v1/audit/service', (json) => void (json.rounds = 2))(path, shown),
+          changingJson('v1/audit/service', (json) => {
+            json.rounds = 2;
+          })(path, shown),
         ),
       'round-missing',
       { round: 3 },
     ],
     [
       'a round told of that is not recorded',
-      changingJson('v1/audit/service', (json) => void (json.rounds = 4)),
+      changingJson('v1/audit/service', (json) => {
+        json.rounds = 4;
+      }),
       'round-unrecorded',
       { round: 4 },
     ],
@@ -207,16 +214,17 @@ describe('a proxy that cannot sign', () => {
     ],
     [
       'a leaf of a round left out',
-      changingJson(
-        'v1/audit/rounds/002',
-        (json) => void (json.leaves = [Object(json.leaves)[0], Object(json.leaves)[1]]),
-      ),
+      changingJson('v1/audit/rounds/002', (json) => {
+        json.leaves = [Object(json.leaves)[0], Object(json.leaves)[1]];
+      }),
       'round-broken',
       { round: 2 },
     ],
     [
       'a round closed at another time',
-      changingJson('v1/audit/rounds/002', (json) => void (json.closedAt = '2026-01-01T00:00:00.000Z')),
+      changingJson('v1/audit/rounds/002', (json) => {
+        json.closedAt = '2026-01-01T00:00:00.000Z';
+      }),
       'link-broken',
       { round: 2 },
     ],
@@ -256,16 +264,17 @@ describe('a proxy that cannot sign', () => {
     ],
     [
       'an anchor in another block',
-      changingJson('v1/audit/rounds/002', (json) => void (Object(json.anchors)[0].block.hash = `0x${'ab'.repeat(32)}`)),
+      changingJson('v1/audit/rounds/002', (json) => {
+        Object(json.anchors)[0].block.hash = `0x${'ab'.repeat(32)}`;
+      }),
       'anchor-differs',
       { round: 2 },
     ],
     [
       'an anchor that never took place',
-      changingJson(
-        'v1/audit/rounds/002',
-        (json) => void (Object(json.anchors)[0].transaction = `0x${'ab'.repeat(32)}`),
-      ),
+      changingJson('v1/audit/rounds/002', (json) => {
+        Object(json.anchors)[0].transaction = `0x${'ab'.repeat(32)}`;
+      }),
       'anchor-differs',
       { round: 2 },
     ],
@@ -289,7 +298,9 @@ describe('a proxy that cannot sign', () => {
     const remember = join(folder.path, 'seen.json');
     expect(codesOf(await auditOf({ at: service.url, rpc: chain.url, remember }))).toEqual([]);
     const other = forgeMirror(join(folder.path, 'foreign'), { origin: 'log.test', logs: { demo: 1 }, rounds: [] });
-    const lie = changingJson('v1/audit/service', (json) => void (json.verifierKey = other));
+    const lie = changingJson('v1/audit/service', (json) => {
+      json.verifierKey = other;
+    });
     const { findings } = await lied('another key of _system than before', lie, { remember });
     expect(findings[0]).toMatchObject({ code: 'key-differs', log: '_system' });
   });

@@ -1,5 +1,7 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
+import { join } from 'node:path';
 
 export interface Shown {
   readonly status: number;
@@ -52,6 +54,25 @@ export async function openServer(
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return { url: urlOf(server), asked, [Symbol.asyncDispose]: () => end(server) };
+}
+
+/** What a plain web server does with a folder. */
+export function sendFile(folder: string, path: string, response: ServerResponse): void {
+  try {
+    response.end(readFileSync(join(folder, ...path.split('/'))));
+  } catch {
+    response.writeHead(404).end();
+  }
+}
+
+/** Sends without end, as long as somebody takes it. */
+export function pour(response: ServerResponse, what: string, sent: (bytes: number) => void = () => {}): void {
+  const chunk = Buffer.alloc(16_384, what);
+  const more = (): void => {
+    while (!response.destroyed && response.write(chunk)) sent(chunk.length);
+    if (!response.destroyed) response.once('drain', more);
+  };
+  more();
 }
 
 function urlOf(server: ReturnType<typeof createServer>): string {

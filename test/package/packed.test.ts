@@ -4,8 +4,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { rolldown } from 'rolldown';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { formatTlogProof, receiptTlogProof } from '../../src/core/tlog-proof.ts';
+import { example } from '../ots/examples.ts';
 import { provenReceipt } from '../support/receipts.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -54,6 +57,17 @@ test('the service loads, migrations beside it', () => {
   expect(run(process.execPath, '--input-type=module', '-e', script).trim()).toBe('function function true');
 });
 
+test('brings its pages, made', () => {
+  const script = `const { openPage } = await import('./node_modules/antequem/dist/pages/pages.js');
+    for (const name of ['service', 'verify']) {
+      const { html, policy } = await openPage(name);
+      const script = html.toString().split('<script>')[1].split('</script>')[0];
+      const hash = (await import('node:crypto')).createHash('sha256').update(script).digest('base64');
+      console.log(policy.includes(hash) && policy.includes("frame-ancestors 'none'"));
+    }`;
+  expect(run(process.execPath, '--input-type=module', '-e', script).trim()).toBe('true\ntrue');
+});
+
 test('antequem/verify verifies a receipt', () => {
   const { receipt, payload, log } = provenReceipt();
   writeFileSync(join(project, 'receipt.json'), JSON.stringify(receipt));
@@ -70,6 +84,27 @@ test('antequem/verify verifies a receipt', () => {
   expect(run(process.execPath, 'verify.js').trim()).toBe('unproven 2 refuted 1');
 });
 
+test('antequem/verify verifies many receipts, an .ots file and a tlog-proof by one function', () => {
+  const { receipt, payload } = provenReceipt();
+  writeFileSync(join(project, 'receipt.json'), JSON.stringify(receipt));
+  writeFileSync(join(project, 'receipt.tlog-proof'), formatTlogProof(receiptTlogProof(receipt)));
+  writeFileSync(join(project, 'hello.ots'), example('hello-world.txt.ots'));
+  writeFileSync(
+    join(project, 'all.js'),
+    `import { readFileSync } from 'node:fs';
+     import { verify, verifyReceipts } from 'antequem/verify';
+     const payload = new Uint8Array(${JSON.stringify([...payload])});
+     const first = async (file, payload) => (await verify({ proof: readFileSync(file), payload }, {})).claims[0].code;
+     const codes = [await first('receipt.json', payload), await first('receipt.tlog-proof', payload)];
+     codes.push(await first('hello.ots', new TextEncoder().encode('Hello World!\\n')));
+     const receipt = JSON.parse(readFileSync('receipt.json', 'utf8'));
+     for await (const { verdict } of verifyReceipts([{ receipt, payload }, { receipt, payload }], {})) codes.push(verdict.result);
+     console.log(codes.join(' '));`,
+  );
+  const matches = 'content-matches content-matches content-matches';
+  expect(run(process.execPath, 'all.js').trim()).toBe(`${matches} unproven unproven`);
+});
+
 test('its types are those of a strict TypeScript project', () => {
   writeFileSync(
     join(project, 'typed.ts'),
@@ -83,13 +118,16 @@ test('its types are those of a strict TypeScript project', () => {
   run(join(root, 'node_modules/.bin/tsc'), ...flags, 'typed.ts');
 });
 
-test('bundled for a browser it pulls in no Node built-in', async () => {
-  writeFileSync(join(project, 'page.js'), `export { verifyReceipt } from 'antequem/verify';`);
+test('bundled for a browser it pulls in no Node built-in, and is small with all that it verifies', async () => {
+  writeFileSync(join(project, 'page.js'), `export * from 'antequem/verify';`);
   const bundle = await rolldown({ input: join(project, 'page.js'), cwd: project, platform: 'browser' });
-  const { output } = await bundle.generate({ format: 'esm' });
+  const { output } = await bundle.generate({ format: 'esm', minify: true });
   await bundle.close();
   const [chunk] = output;
   expect(chunk.imports).toEqual([]);
   expect(chunk.code).toContain('antequem-receipt/v1');
   expect(chunk.code).not.toMatch(/["'`]node:|\brequire\(/);
+  const size = gzipSync(chunk.code, { level: 9 }).length;
+  console.log(`antequem/verify: ${chunk.code.length} bytes minified, ${size} compressed`);
+  expect(size).toBeLessThanOrEqual(60_000);
 });

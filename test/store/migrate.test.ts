@@ -25,7 +25,8 @@ const run = async (): Promise<string[]> =>
 
 test('are numbered without gap', () => {
   expect(files.length).toBeGreaterThan(2);
-  for (const [i, file] of files.entries()) expect(file).toMatch(new RegExp(`^000${i + 1}_[a-z-]+\\.sql$`));
+  for (const [i, file] of files.entries())
+    expect(file).toMatch(new RegExp(`^${String(i + 1).padStart(4, '0')}_[a-z-]+\\.sql$`));
 });
 
 test('run once, however often they are started', async () => {

@@ -24,7 +24,8 @@ const listening = () =>
         (
           await one.database.query(
             `SELECT 1 FROM pg_stat_activity
-             WHERE application_name = 'antequem progress' AND state = 'idle' AND query LIKE 'LISTEN%'`,
+             WHERE datname = current_database() AND application_name = 'antequem progress'
+               AND state = 'idle' AND query LIKE 'LISTEN%'`,
           )
         ).rowCount,
       { timeout: 5_000 },
@@ -55,7 +56,8 @@ test('a closed round wakes all who wait, also after the connection was lost', as
     expect(progress.waiting).toBe(0);
     if (i > 0) break;
     await one.database.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'antequem progress'`,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = 'antequem progress'`,
     );
   }
   await progress.close();
@@ -83,8 +85,10 @@ test('it closes before it was connected, and where nothing can be reached', asyn
   await expect
     .poll(
       async () =>
-        (await one.database.query(`SELECT 1 FROM pg_stat_activity WHERE application_name = 'antequem progress'`))
-          .rowCount,
+        (
+          await one.database.query(`SELECT 1 FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = 'antequem progress'`)
+        ).rowCount,
       { timeout: 3_000 },
     )
     .toBe(0);

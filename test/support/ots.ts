@@ -176,7 +176,7 @@ export async function otsGround(count = 3): Promise<OtsGround> {
 
 /** Looks again and again until it is so. */
 export async function until(target: OtsTarget, rounds: readonly number[], so: () => Promise<boolean>): Promise<void> {
-  for (const end = performance.now() + 20_000; ; ) {
+  for (const end = performance.now() + 45_000; ; ) {
     await target.advance(rounds);
     await target.inspect();
     if (await so()) return;

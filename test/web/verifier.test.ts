@@ -3,6 +3,11 @@ import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { sha256 } from '#sha256';
+import { utf8 } from '../../src/core/bytes.ts';
+import { serializeOtsFile } from '../../src/ots/file.ts';
+import { TimestampBuilder } from '../../src/ots/timestamp.ts';
+import { GENESIS, nextHeader, SECOND, serveChain } from '../bitcoin/chain-server.ts';
 import { browserMissing, openWatched, tabTo, testBrowser, violations, type WatchedPage } from '../support/browser.ts';
 import { type WebGround, webGround } from './ground.ts';
 
@@ -74,6 +79,7 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
 
   const NODE = 'A node of the chain';
   const HASH = 'Or the hash of the block';
+  const ESPLORA = 'A source for Bitcoin';
   const KEY = 'The key of the log';
 
   it('proves the good one, by node, by block hash, and says whose log it is by its key', async () => {
@@ -132,7 +138,7 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     const { page } = verifier;
     await page.goto(ground.verifier);
     await page.getByLabel('Choose or drop the receipt').setInputFiles(path('invoice.txt'));
-    await page.getByText('neither a receipt (JSON) nor an .ots file').waitFor();
+    await page.getByText('neither a receipt (JSON) nor an .ots file nor a tlog-proof').waitFor();
     await page.getByLabel(NODE).fill('not a url');
     await page.getByLabel('Choose or drop the receipt').setInputFiles(path('receipt.json'));
     await page.getByText('The address of a node begins with http').waitFor();
@@ -157,6 +163,35 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     await page.setViewportSize({ width: 360, height: 740 });
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360);
     await page.setViewportSize({ width: 1280, height: 720 });
+  });
+
+  it('proves an .ots file by Esplora, refutes it for another file, and says what a tlog-proof is', async () => {
+    const { page } = verifier;
+    const builder = new TimestampBuilder(sha256(utf8(CONTENT)));
+    const merkleRoot = builder.apply({ kind: 'sha256' }).attest({ kind: 'bitcoin', height: 2 }).message;
+    await writeFile(path('invoice.ots'), serializeOtsFile({ hash: 'sha256', timestamp: builder.finish() }));
+    const headers = [GENESIS, SECOND, nextHeader(SECOND, merkleRoot)];
+    for (let i = 0; i < 6; i++) headers.push(nextHeader(headers.at(-1) ?? SECOND, sha256(merkleRoot)));
+    await using esplora = await serveChain(headers);
+    // Public ones answer pages of other sites.
+    await page.route(`${esplora.url}/**`, async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, headers: { ...response.headers(), 'access-control-allow-origin': '*' } });
+    });
+    const source = { [ESPLORA]: `${esplora.url}/api` };
+    expect(await verdict({ content: 'invoice.txt', proof: 'invoice.ots' }, source)).toBe('PROVEN');
+    expect(await page.locator('.banner').innerText()).toMatch(
+      /existed before\s9\s*January\s2009.*By block 2 of Bitcoin\./s,
+    );
+    expect(await steps(page)).toEqual(['File, verified', 'Operations, verified', 'Bitcoin, verified']);
+    expect(await verdict({ content: 'other.txt', proof: 'invoice.ots' }, source)).toBe('REFUTED');
+    expect(await verdict({ content: 'invoice.txt', proof: 'invoice.ots' })).toBe('NOT PROVEN');
+
+    const proof = await fetch(`${ground.url}/v1/logs/ledger/entries/0/receipt.tlog-proof`);
+    await writeFile(path('invoice.tlog-proof'), await proof.text());
+    expect(await verdict({ content: 'invoice.txt', proof: 'invoice.tlog-proof' }, { [KEY]: key })).toBe('NOT PROVEN');
+    expect((await steps(page)).slice(0, 3)).toEqual(['Entry, verified', 'Tree, verified', 'Checkpoint, verified']);
+    expect(await page.locator('.banner').innerText()).toContain('never when');
   });
 
   it('serves somebody without a mouse', async () => {

@@ -1,47 +1,54 @@
-// What was dropped as the proof: a receipt, or an .ots file.
+// What was dropped as the proof: a receipt, an .ots file or a tlog-proof.
 
 import { FormatError } from '../../core/errors.ts';
-import { MAX_RECEIPT_TEXT, parseReceipt, type Receipt } from '../../core/receipt.ts';
+import { MAX_RECEIPT_TEXT, parseReceipt, parseReceiptJson, RECEIPT_FORMAT, type Receipt } from '../../core/receipt.ts';
+import { isTlogProof, type ParsedTlogProof, parseTlogProof } from '../../core/tlog-proof.ts';
 import { isOtsFile, type OtsFile, parseOtsFile } from '../../ots/file.ts';
 
-export type Proof =
-  /** `receipt` is null where the JSON breaks the format: the verdict says how. */
-  | { readonly kind: 'receipt'; readonly file: File; readonly json: unknown; readonly receipt: Receipt | null }
-  | { readonly kind: 'ots'; readonly file: File; readonly bytes: Uint8Array; readonly ots: OtsFile | null };
+interface ProofFile {
+  readonly file: File;
+  readonly bytes: Uint8Array;
+}
 
-/** Beyond it neither is read. */
-const MAX_OTS = 262_144;
-const MAX_SIZE = Math.max(4 * MAX_RECEIPT_TEXT, MAX_OTS);
+/** What is read of it is for the picture, null where it breaks its format: then the verdict says how. */
+export type Proof = ProofFile &
+  (
+    | { readonly kind: 'receipt'; readonly read: Receipt | null }
+    | { readonly kind: 'ots'; readonly read: OtsFile | null }
+    | { readonly kind: 'tlog-proof'; readonly read: ParsedTlogProof | null }
+  );
 
-/** Whether a file looks like a proof rather than like what is proven: by how it begins. */
+/** Of any of them: a character of a receipt has four bytes at most. */
+const MAX_SIZE = 4 * MAX_RECEIPT_TEXT;
+
+/** Whether a file says that it is a proof, rather than what is proven. */
 export async function looksLikeProof(file: File): Promise<boolean> {
   if (file.size > MAX_SIZE) return false;
-  const head = new Uint8Array(await file.slice(0, 31).arrayBuffer());
-  if (isOtsFile(head)) return true;
-  return head[0] === 0x7b && (await file.text()).includes('"antequem-receipt/v1"');
-}
-
-/** @throws FormatError where it is neither */
-export async function readProof(file: File): Promise<Proof> {
-  if (file.size > MAX_SIZE)
-    throw new FormatError('proof-size', 'This file is too large for a receipt or an .ots file.');
   const bytes = new Uint8Array(await file.arrayBuffer());
-  if (isOtsFile(bytes)) return { kind: 'ots', file, bytes, ots: formatOrNull(() => parseOtsFile(bytes)) };
+  if (isOtsFile(bytes)) return true;
   const text = new TextDecoder().decode(bytes);
-  if (text.length > MAX_RECEIPT_TEXT) throw new FormatError('proof-size', 'This file is too large for a receipt.');
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    throw new FormatError('proof-unknown', 'This is neither a receipt (JSON) nor an .ots file.');
-  }
-  const named = typeof json === 'object' && json !== null && 'format' in json && json.format === 'antequem-receipt/v1';
-  if (!named)
-    throw new FormatError('proof-unknown', 'This JSON does not say that it is a receipt (antequem-receipt/v1).');
-  return { kind: 'receipt', file, json, receipt: formatOrNull(() => parseReceipt(json)) };
+  return isTlogProof(text) || (text.trimStart().startsWith('{') && text.includes(`"${RECEIPT_FORMAT}"`));
 }
 
-function formatOrNull<T>(read: () => T): T | null {
+/** @throws FormatError where it is none of them */
+export async function readProof(file: File): Promise<Proof> {
+  if (file.size > MAX_SIZE) throw unknown('This file is too large for a receipt or an .ots file.');
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  if (isOtsFile(bytes)) return { kind: 'ots', file, bytes, read: orNull(() => parseOtsFile(bytes)) };
+  const text = new TextDecoder().decode(bytes);
+  if (isTlogProof(text)) return { kind: 'tlog-proof', file, bytes, read: orNull(() => parseTlogProof(text)) };
+  const json = orNull(() => parseReceiptJson(text));
+  if (json === null) throw unknown('This is neither a receipt (JSON) nor an .ots file nor a tlog-proof.');
+  const named = typeof json === 'object' && 'format' in json && json.format === RECEIPT_FORMAT;
+  if (!named) throw unknown(`This JSON does not say that it is a receipt (${RECEIPT_FORMAT}).`);
+  return { kind: 'receipt', file, bytes, read: orNull(() => parseReceipt(json)) };
+}
+
+function unknown(message: string): FormatError {
+  return new FormatError('proof-unknown', message);
+}
+
+function orNull<T>(read: () => T): T | null {
   try {
     return read();
   } catch (error) {

@@ -83,6 +83,8 @@ function advice({ result, claims }: Verdict): string {
     return 'The round of this entry had not closed when the receipt was made: get a newer one.';
   if (codes.has('no-anchor') || codes.has('anchor-not-included'))
     return 'No chain has it yet: get a newer receipt later.';
+  if (!claims.some(({ claim }) => claim === 'anchor'))
+    return 'A tlog-proof says where an entry stands, never when: its receipt says both.';
   const chains = new Set(
     claims.flatMap(({ claim, chain }) => (claim === 'anchor' && chain !== undefined ? [chain] : [])),
   );

@@ -3,7 +3,7 @@
 import { computed, signal } from '@preact/signals';
 import { fromHex, toHex, utf8 } from '../../core/bytes.ts';
 import type { Verdict } from '../../core/verdict.ts';
-import { verifyReceipt, verifyTimestamp } from '../../verify/verify.ts';
+import { verify } from '../../verify/verify.ts';
 import type { HashName } from '../parts/hash-worker.ts';
 import { hashFile } from '../parts/hashing.ts';
 import { looksLikeProof, type Proof, readProof } from './proof-file.ts';
@@ -107,11 +107,8 @@ export async function check(): Promise<void> {
     if (stop.aborted) return;
     faults.value = 'faults' in reading ? reading.faults : {};
     if ('faults' in reading) return;
-    const given = digest === null ? {} : { digest };
-    const verdict =
-      subject.proof.kind === 'receipt'
-        ? await verifyReceipt({ receipt: subject.proof.json, ...given }, reading.trust)
-        : await verifyTimestamp({ ots: subject.proof.bytes, ...given }, reading.trust);
+    const evidence = { proof: subject.proof.bytes, ...(digest === null ? {} : { digest }) };
+    const verdict = await verify(evidence, reading.trust);
     if (stop.aborted) return;
     outcome.value = { ...subject, proof: subject.proof, verdict, digest, notes: reading.notes, at: Date.now() };
   } catch (error) {
@@ -122,7 +119,7 @@ export async function check(): Promise<void> {
 }
 
 async function digestOf(what: Content | null, by: Proof | null): Promise<Uint8Array | null> {
-  const hash = by?.kind === 'ots' ? (by.ots?.hash ?? 'sha256') : 'sha256';
+  const hash = by?.kind === 'ots' ? (by.read?.hash ?? 'sha256') : 'sha256';
   if (hashing?.of !== what || hashing?.hash !== hash) {
     hashing?.stop.abort();
     hashing = what === null || what.kind === 'digest' ? null : startHashing(what, hash);

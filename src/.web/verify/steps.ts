@@ -2,6 +2,7 @@
 
 import { fromBase64, fromHex, toHex } from '../../core/bytes.ts';
 import { type Anchor, type Receipt, receiptLeafHash } from '../../core/receipt.ts';
+import type { ParsedTlogProof } from '../../core/tlog-proof.ts';
 import type { Claim, Verdict } from '../../core/verdict.ts';
 import { describeTimestamp } from '../../ots/description.ts';
 import type { OtsFile } from '../../ots/file.ts';
@@ -36,11 +37,18 @@ const text = (name: string, value: string): Fact => ({ name, value, form: 'text'
 /** The steps of what was verified, in their order from the entry up. */
 export function stepsOf(proof: Proof, verdict: Verdict, digest: Uint8Array | null): Step[] {
   const given = digest === null ? [] : [bytes('Digest given', toHex(digest))];
-  if (proof.kind === 'receipt') {
-    return proof.receipt === null ? brokenSteps('The receipt', verdict) : receiptSteps(proof.receipt, verdict, given);
+  if (proof.read === null) return brokenSteps(BROKEN[proof.kind], verdict);
+  switch (proof.kind) {
+    case 'receipt':
+      return receiptSteps(proof.read, verdict, given);
+    case 'ots':
+      return timestampSteps(proof.read, verdict, given);
+    case 'tlog-proof':
+      return placeSteps(proof.read, verdict, given);
   }
-  return proof.ots === null ? brokenSteps('The .ots file', verdict) : timestampSteps(proof.ots, verdict, given);
 }
+
+const BROKEN = { receipt: 'The receipt', ots: 'The .ots file', 'tlog-proof': 'The tlog-proof' } as const;
 
 function brokenSteps(title: string, { claims }: Verdict): Step[] {
   return [{ id: 'proof', title, status: worst(claims), gist: 'breaks its format', claims, facts: [] }];
@@ -76,7 +84,7 @@ function receiptSteps(receipt: Receipt, verdict: Verdict, given: readonly Fact[]
       gist: `index ${formatCount(entry.index)} of ${formatCount(inclusion.treeSize)}`,
       claims: about('position'),
       facts: inclusionFacts(entry.index, inclusion.treeSize, inclusion.path),
-      leaf: { index: entry.index, size: inclusion.treeSize },
+      ...(entry.index < inclusion.treeSize ? { leaf: { index: entry.index, size: inclusion.treeSize } } : {}),
     },
     {
       id: 'checkpoint',
@@ -108,7 +116,7 @@ function roundStep(receipt: Receipt, own: readonly Claim[], notBefore: readonly 
       ...round.link.beacons.map(({ chain, height, hash }) => bytes('Formed after', `${chain} block ${height} ${hash}`)),
       ...inclusionFacts(round.index, round.size, round.path),
     ],
-    leaf: { index: round.index, size: round.size },
+    ...(round.index < round.size ? { leaf: { index: round.index, size: round.size } } : {}),
   };
 }
 
@@ -215,6 +223,48 @@ function timestampSteps(ots: OtsFile, verdict: Verdict, given: readonly Fact[]):
         facts: [],
       }),
     ),
+  ];
+}
+
+/** A tlog-proof ends at the checkpoint. */
+function placeSteps(proof: ParsedTlogProof, verdict: Verdict, given: readonly Fact[]): Step[] {
+  const about = (...names: Claim['claim'][]): Claim[] => verdict.claims.filter(({ claim }) => names.includes(claim));
+  const { index, head, path, extra, checkpoint } = proof;
+  const entryClaims = about('content', 'received-at');
+  return [
+    {
+      id: 'entry',
+      title: 'Entry',
+      status: refutedBy(entryClaims) ?? worst(about('content')),
+      gist: 'as the proof brings it along',
+      claims: entryClaims,
+      facts: [...given, ...(extra === null ? [] : [bytes('Entry and nonce', toHex(extra))])],
+    },
+    {
+      id: 'tree',
+      title: 'Tree',
+      status: worst(about('position')),
+      gist: `index ${formatCount(index)} of ${formatCount(head.size)}`,
+      claims: about('position'),
+      facts: inclusionFacts(index, head.size, path.map(toHex)),
+      ...(index < head.size ? { leaf: { index, size: head.size } } : {}),
+    },
+    {
+      id: 'checkpoint',
+      title: 'Checkpoint',
+      status: worst(about('checkpoint')),
+      gist: `signed by ${head.origin}`,
+      claims: about('checkpoint'),
+      facts: [text('Signed note', checkpoint.trimEnd())],
+    },
+    {
+      id: 'chain',
+      title: 'No chain',
+      status: 'unverified',
+      gist: 'a tlog-proof says where an entry stands, never when: its receipt says both',
+      claims: [],
+      facts: [],
+    },
   ];
 }
 
