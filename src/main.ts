@@ -64,6 +64,8 @@ export interface Foundation {
   readonly webhooks: Webhooks;
   /** The secret that a webhook's messages are signed with, by its id. */
   readonly webhookSecret: (id: string) => Uint8Array;
+  /** The same of every seed: a receiver may have been told an older one. */
+  readonly webhookSecrets: (id: string) => readonly Uint8Array[];
   readonly guard: Guard;
   close(): Promise<void>;
 }
@@ -107,7 +109,9 @@ export async function openFoundation(
     const allowPrivate = config.operation.webhookAllowPrivate;
     const webhooks = new Webhooks({ database, ...effects, allowPrivate });
     const webhookSecret = (id: string): Uint8Array => seed.secret(`webhook ${id}`);
-    return { database, registry, appender, publisher, keys, sessions, webhooks, webhookSecret, guard, close };
+    const webhookSecrets = (id: string): readonly Uint8Array[] => seed.secrets(`webhook ${id}`);
+    const parts = { database, registry, appender, publisher, keys, sessions, guard };
+    return { ...parts, webhooks, webhookSecret, webhookSecrets, close };
   } catch (error) {
     await close();
     throw error;
@@ -175,7 +179,7 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
       stops.push(await startAnchoring(config, foundation, queue, logger, options));
       const webhooks = startWebhooks({
         database: foundation.database,
-        secret: foundation.webhookSecret,
+        secret: foundation.webhookSecrets,
         allowPrivate: config.operation.webhookAllowPrivate,
         now: effects.now,
         random: Math.random,

@@ -36,6 +36,7 @@ const auditService = described({
         format: z.literal('antequem-service/v1'),
         origin: originForm,
         verifierKey: z.string(),
+        verifierKeys: z.array(z.string()).nonempty(),
         rounds: countForm,
         chains: z.array(
           z.object({ chain: z.string(), contract: z.string().optional(), genesis: z.string().optional() }),
@@ -99,7 +100,7 @@ export function auditRoutes({ database, registry, entries, publisher, anchors }:
   return exactRouter()
     .get('/v1/audit/service', auditService, async (request, response) => {
       await gate.admit(request, 'read', null);
-      const { verifierKey } = await registry.signer(registry.system);
+      const verifierKeys = (await registry.signers(registry.system)).map(({ verifierKey }) => verifierKey);
       const { rows } = await database.query<ChainRow>(
         'SELECT DISTINCT chain, contract, genesis FROM targets ORDER BY chain, contract',
       );
@@ -107,7 +108,8 @@ export function auditRoutes({ database, registry, entries, publisher, anchors }:
       response.json({
         format: 'antequem-service/v1',
         origin: registry.serviceOrigin,
-        verifierKey,
+        verifierKey: verifierKeys.at(-1),
+        verifierKeys,
         rounds: newest?.number ?? 0,
         chains: rows.map(({ chain, contract, genesis }) => ({
           chain,

@@ -86,9 +86,10 @@ export function ingestRoutes(service: Service, gate: Gate, budget: BodyBudget): 
   const ingest = async (
     request: Request,
     response: Response,
-    read: (body: Uint8Array) => EventDraft[],
+    readerFor: (request: Request) => (body: Uint8Array) => EventDraft[],
   ): Promise<z.input<typeof ingested>> => {
     const { log } = await admitAppend(request, service, gate);
+    const read = readerFor(request);
     const drafts = read(await readBody(request, response));
     if (drafts.length === 0) return view(log, { appended: null, repeats: { count: 0, conflicting: 0 } });
     const logged = await service.appender.appendEvents(log, drafts);
@@ -100,10 +101,10 @@ export function ingestRoutes(service: Service, gate: Gate, budget: BodyBudget): 
 
   return exactRouter()
     .post('/v1/logs/:log/ingest/kubernetes-audit', kubernetesOperation, async (request, response) => {
-      response.json(await ingest(request, response, readAuditEvents));
+      response.json(await ingest(request, response, () => readAuditEvents));
     })
     .post('/v1/logs/:log/ingest/cloudevents', cloudEventsOperation, async (request, response) => {
-      const answer = await ingest(request, response, cloudEventsReader(request));
+      const answer = await ingest(request, response, cloudEventsReader);
       if (/(^|[,;\s])return=representation\b/i.test(request.get('prefer') ?? '')) response.json(answer);
       else response.status(204).end();
     });

@@ -26,7 +26,11 @@ const logForm = z
     name: z.string(),
     origin: originForm,
     logId: hashForm.meta({ description: 'SHA-256 of the origin.' }),
-    verifierKey: z.string().meta({ description: 'C2SP signed-note key that its checkpoints verify with.' }),
+    verifierKey: z.string().meta({ description: 'C2SP signed-note key that its checkpoints verify with: the newest.' }),
+    verifierKeys: z
+      .array(z.string())
+      .nonempty()
+      .meta({ description: 'All keys that sign it now, the oldest first: several while keys are rotated.' }),
     blinded: z.boolean().meta({ description: 'Whether entries bear nonces.' }),
     createdAt: timeForm,
     size: countForm,
@@ -82,12 +86,13 @@ export function logRoutes(service: Service, gate: Gate): Router {
   const { registry, database } = service;
   /** `anchored` as far as any of it is in a block. */
   const describe = async (log: Log & Head, anchored: Standing | undefined): Promise<object> => {
-    const { verifierKey } = await registry.signer(log);
+    const verifierKeys = (await registry.signers(log)).map(({ verifierKey }) => verifierKey);
     return {
       name: log.name,
       origin: log.origin,
       logId: toHex(log.logId),
-      verifierKey,
+      verifierKey: verifierKeys.at(-1),
+      verifierKeys,
       blinded: log.blinded,
       createdAt: formatTime(log.createdAt),
       size: log.size,

@@ -74,9 +74,11 @@ export function sessionRoutes({ sessions, registry, roundInterval }: Service, ga
       response.json(view(opened.key));
     })
     .delete('/v1/session', closeSession, async (request, response) => {
-      if (!fromOwnPage(request)) throw elsewhere();
       const secret = sessionSecret(request);
-      if (secret !== null) await sessions.close(secret);
+      if (secret !== null) {
+        if (!fromOwnPage(request)) throw elsewhere();
+        await sessions.close(secret);
+      }
       setCookie(response, request.get('origin'), '', 0);
       response.status(204).end();
     });

@@ -8,6 +8,8 @@ const count = z.int().check(z.nonnegative());
 const any = z.looseObject({ at: z.string().check(z.refine(isTime)), act: z.string() });
 const known = z.discriminatedUnion('act', [
   z.looseObject({ act: z.literal('log-created'), log: z.string(), blinded: z.boolean(), publicKey: hash }),
+  z.looseObject({ act: z.literal('log-key-added'), log: z.string(), number: count, publicKey: hash }),
+  z.looseObject({ act: z.literal('log-key-retired'), log: z.string(), number: count, publicKey: hash }),
   z.looseObject({
     act: z.literal('key-created'),
     key: z.string(),

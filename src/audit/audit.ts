@@ -10,7 +10,7 @@ import type { LogSeed } from '../log/seed.ts';
 import type { Database, Transaction } from '../store/database.ts';
 import { askChains, type ChainOutcome, type TrustedNode, viewChains } from './chains.ts';
 import { type Finding, Findings } from './findings.ts';
-import type { KnownKeys } from './log-keys.ts';
+import { checkSystemKeys, type KnownKeys } from './log-keys.ts';
 import { type AuditedLog, readLog, readLogs } from './log-state.ts';
 import { type LogWalk, walkLog } from './log-walk.ts';
 import { checkSegments } from './placement.ts';
@@ -166,11 +166,12 @@ class Auditor {
 
   async #walkSystem(system: AuditedLog): Promise<SystemActs> {
     const { state } = this.#options;
-    const acts = new SystemActs(this.#db, this.#findings);
+    const acts = new SystemActs(this.#db, system.origin, this.#findings);
     // An earlier audit is a witness for it too, but its acts are needed: it is walked from the start.
     const known = state?.position(system) ?? null;
     if (known !== null) await resumeAt(this.#db, system, known, this.#findings);
     const walk = await this.#walk(system, {
+      keyActs: null,
       erased: new Float64Array(0),
       from: null,
       onPayload: (index, payload) => acts.take(index, payload),
@@ -181,6 +182,7 @@ class Auditor {
       this.#findings.add('act-unreadable', { log: SYSTEM_LOG, index: walk.firstDigest }, says);
     }
     await acts.finish();
+    await checkSystemKeys(this.#db, system, walk.keys, this.#keys, acts.logKeys, this.#findings);
     return acts;
   }
 
@@ -209,7 +211,7 @@ class Auditor {
         const from = known === null ? null : await resumeAt(this.#db, log, known, this.#findings);
         this.#counts.resumed += from?.position.size ?? 0;
         this.#total -= from?.position.size ?? 0;
-        await this.#walk(log, { erased, from, onPage: async () => {} });
+        await this.#walk(log, { keyActs: acts.logKeys, erased, from, onPage: async () => {} });
       }
       if (logs.length < LOGS) return;
     }
@@ -217,7 +219,9 @@ class Auditor {
 
   async #walk(
     log: AuditedLog,
-    how: Pick<Parameters<typeof walkLog>[0], 'erased' | 'from' | 'onPayload'> & { onPage: () => Promise<void> },
+    how: Pick<Parameters<typeof walkLog>[0], 'keyActs' | 'erased' | 'from' | 'onPayload'> & {
+      onPage: () => Promise<void>;
+    },
   ): Promise<LogWalk> {
     const { state, clock } = this.#options;
     this.#counts.logs++;

@@ -91,7 +91,7 @@ export class VoucherCheck {
         const says = `the checkpoint of ${this.#log.name} at size ${checkpoint.size} has another root than its entries make`;
         this.#findings.add('checkpoint-differs', place, says);
       } else {
-        signatures.push(this.#checkNote(checkpoint, place));
+        signatures.push(this.#checkNote(checkpoint, place, tree));
         this.#agreed = checkpoint.size;
       }
     }
@@ -99,13 +99,17 @@ export class VoucherCheck {
     await Promise.all(signatures);
   }
 
-  async #checkNote({ size, root, note }: CheckpointRow, place: { log: string; index: number }): Promise<void> {
+  async #checkNote(
+    { size, root, note }: CheckpointRow,
+    place: { log: string; index: number },
+    tree: Reached,
+  ): Promise<void> {
     const { name, origin } = this.#log;
     const parsed = readNote(note);
     if (parsed?.text !== formatCheckpoint({ origin, size, root })) {
       const says = `the note of the checkpoint of ${name} at size ${size} does not say that size and root`;
       this.#findings.add('checkpoint-unreadable', place, says);
-    } else if (!(await this.#keys.signed(parsed, origin))) {
+    } else if (!(await this.#keys.signed(parsed, origin, tree))) {
       this.#findings.add('signature-broken', place, `the signature of ${name} at size ${size} does not hold`);
     }
   }

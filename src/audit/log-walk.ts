@@ -8,8 +8,8 @@ import { checkNothingBeyond, readVouchers, sizesOf, VoucherCheck, type Vouchers 
 import { type EntryPage, PAGE_ENTRIES, readLarge, readPage } from './entry-pages.ts';
 import { EntryWalk } from './entry-walk.ts';
 import type { Findings } from './findings.ts';
-import type { KnownKeys } from './log-keys.ts';
-import { readKeys } from './log-keys.ts';
+import type { LogKeyActs } from './log-key-acts.ts';
+import { type KnownKeys, type LogKeys, readKeys } from './log-keys.ts';
 import type { AuditedLog } from './log-state.ts';
 import { findEntry, Placement, type Run } from './placement.ts';
 import { checkNoTileBeyond, checkTiles, readTiles } from './tiles.ts';
@@ -28,6 +28,8 @@ export interface LogWalkOptions {
   readonly log: AuditedLog;
   readonly findings: Findings;
   readonly keys: KnownKeys;
+  /** What `_system` tells of the keys of logs; null: it is what is walked. */
+  readonly keyActs: LogKeyActs | null;
   /** Indices that are recorded as erased, ascending. */
   readonly erased: Float64Array;
   /** Where to go on, with the tree there; null: from the first entry. */
@@ -44,6 +46,7 @@ export interface LogWalk {
   readonly digests: number;
   readonly firstDigest: number | null;
   readonly checkpoints: number;
+  readonly keys: LogKeys;
   /** Whether it came to the head. */
   readonly complete: boolean;
 }
@@ -62,7 +65,8 @@ export async function walkLog(options: LogWalkOptions): Promise<LogWalk> {
   const before = findings.count;
   const begin = from?.position.size ?? 0;
   const placement = await Placement.read(db, log, log.size, findings);
-  const vouching = new VoucherCheck(log, await readKeys(db, log, options.keys, findings), findings, begin);
+  const keys = await readKeys(db, log, options.keys, options.keyActs, findings);
+  const vouching = new VoucherCheck(log, keys, findings, begin);
   const walk = new EntryWalk({
     log,
     findings,
@@ -79,7 +83,7 @@ export async function walkLog(options: LogWalkOptions): Promise<LogWalk> {
   }
   await checkNoTileBeyond(db, log, log.size, findings);
   await checkNothingBeyond(db, log, log.size, findings);
-  return { entries: walk.size - begin, ...walk.counts, checkpoints: vouching.count, complete };
+  return { entries: walk.size - begin, ...walk.counts, checkpoints: vouching.count, keys, complete };
 }
 
 async function walkPages(

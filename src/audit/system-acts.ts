@@ -8,6 +8,7 @@ import { type Act, type ActOf, readAct } from './acts.ts';
 import { Erasures } from './erasures.ts';
 import type { Findings } from './findings.ts';
 import { KeyActs } from './key-acts.ts';
+import { LogKeyActs } from './log-key-acts.ts';
 import { near } from './nearness.ts';
 
 /** Takes the acts in, in the order of their entries, and compares them a page at a time. */
@@ -15,6 +16,7 @@ export class SystemActs {
   readonly erasures = new Erasures();
   readonly keys: KeyActs;
   readonly accounts: AccountActs;
+  readonly logKeys: LogKeyActs;
   /** When the operator declared that something published was lost, milliseconds; ascending. */
   readonly recoveries: number[] = [];
   readonly #db: Queryable;
@@ -24,11 +26,12 @@ export class SystemActs {
   /** One bit a log, by its id. */
   #recorded = new Uint8Array(1_024);
 
-  constructor(db: Queryable, findings: Findings) {
+  constructor(db: Queryable, systemOrigin: string, findings: Findings) {
     this.#db = db;
     this.#findings = findings;
     this.keys = new KeyActs(findings);
     this.accounts = new AccountActs(findings);
+    this.logKeys = new LogKeyActs(findings, systemOrigin);
   }
 
   /** One entry of `_system`. */
@@ -43,6 +46,10 @@ export class SystemActs {
     const page = this.#page.sort((a, b) => a.entry - b.entry);
     this.#page = [];
     await this.#reconcileLogs(page.filter((act) => act.act === 'log-created'));
+    await this.logKeys.take(
+      this.#db,
+      page.flatMap((act) => (act.act === 'log-key-added' || act.act === 'log-key-retired' ? [act] : [])),
+    );
     await this.#reconcileRounds(page.filter((act) => act.act === 'round-closed'));
     for (const act of page) {
       if (act.act === 'key-created') this.keys.created({ ...act, createdAt: act.at });

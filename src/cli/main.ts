@@ -9,6 +9,7 @@ import { deployCommand } from './commands/deploy.ts';
 import { eraseCommand } from './commands/erase.ts';
 import { infoCommand } from './commands/info.ts';
 import { keysCommand } from './commands/keys.ts';
+import { logsCommand } from './commands/logs.ts';
 import { pathCommand } from './commands/path.ts';
 import { receiptCommand } from './commands/receipt.ts';
 import { recoverCommand } from './commands/recover.ts';
@@ -33,6 +34,7 @@ const COMMANDS = [
   auditCommand,
   eraseCommand,
   keysCommand,
+  logsCommand,
   anchorsCommand,
   webhooksCommand,
   deployCommand,

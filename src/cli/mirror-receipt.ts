@@ -31,7 +31,10 @@ export async function mirrorReceipt(
     const consistency = await consistencyOf(source, log, old.inclusion.treeSize, composed.inclusion.treeSize);
     const merged = mergeReceipt(old, composed, consistency);
     if (merged.equivocation !== null) {
-      throw new AntequemError('equivocation', `${merged.equivocation} Keep the receipt and the mirror: together they are the evidence`);
+      throw new AntequemError(
+        'equivocation',
+        `${merged.equivocation} Keep the receipt and the mirror: together they are the evidence`,
+      );
     }
     receipt = merged.receipt;
   }

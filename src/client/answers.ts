@@ -25,7 +25,10 @@ export type Erased = z.infer<typeof erased>;
 export const logDescription = z.object({
   origin: z.string(),
   logId: z.string(),
+  /** The newest of those below. */
   verifierKey: z.string(),
+  /** All keys that sign the log now, the oldest first. */
+  verifierKeys: z.array(z.string()).optional(),
   size: size.optional(),
   root: z.string().optional(),
 });

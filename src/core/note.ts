@@ -83,6 +83,20 @@ export function formatNote(note: Note): string {
 }
 
 /**
+ * One note with the signature lines of all, in their order. All must be notes of the same text.
+ * @throws FormatError `note-invalid` where they are not
+ */
+export function joinNotes(notes: readonly string[]): string {
+  const [first, ...others] = notes;
+  if (first === undefined) throw invalid('none at all');
+  const body = first.slice(0, first.lastIndexOf('\n\n') + 2);
+  if (body === '' || others.some((note) => !note.startsWith(body) || note.lastIndexOf('\n\n') + 2 !== body.length)) {
+    throw invalid('signed over another text than the others');
+  }
+  return first + others.map((note) => note.slice(body.length)).join('');
+}
+
+/**
  * Takes a signed note apart; says nothing about whether its signatures hold.
  * @throws FormatError `note-invalid`, `base64-invalid`
  */

@@ -1,6 +1,7 @@
 import { equalBytes } from '../core/bytes.ts';
 import type { Checkpoint } from '../core/checkpoint.ts';
 import { AntequemError } from '../core/errors.ts';
+import { joinNotes } from '../core/note.ts';
 import { Batch } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Guard } from './guard.ts';
@@ -36,6 +37,12 @@ export interface PublisherOptions {
 
 const TOGETHER = 128;
 
+/** The newest that was handed out of a log, and how often keys had changed when it was signed. */
+interface Latest {
+  readonly published: Published;
+  readonly keyEpoch: number;
+}
+
 interface RecordedAt {
   readonly log: number;
   readonly size: number;
@@ -51,7 +58,7 @@ export class Publisher implements Checkpoints {
   readonly #now: () => number;
   readonly #guard: Guard | null;
   readonly #signPatience: number;
-  readonly #latest = new Map<number, Published>();
+  readonly #latest = new Map<number, Latest>();
   readonly #recorded: Batch<RecordedAt, { root: Uint8Array; note: string } | null>;
 
   constructor(database: Queryable, registry: Registry, now: () => number, options: PublisherOptions = {}) {
@@ -67,23 +74,24 @@ export class Publisher implements Checkpoints {
   async current(log: Log): Promise<Published> {
     for (;;) {
       const head = await this.#registry.head(log);
-      const latest = this.#latest.get(log.id);
+      const latest = await this.#remembered(log);
       if (latest?.size === head.size && equalBytes(latest.root, head.root)) return latest;
+      const { keyEpoch } = this.#registry;
       const { published, newest } = await this.#publish(this.#database, [{ log, head }]);
       // Another process was ahead: whoever asks there and here must not see the log shrink.
       if (!newest) continue;
       const [checkpoint] = published;
       if (checkpoint === undefined) throw new AntequemError('internal', 'no checkpoint came of publishing');
       if (this.#latest.size >= 20_000) this.#latest.clear();
-      this.#latest.set(log.id, checkpoint);
+      this.#latest.set(log.id, { published: checkpoint, keyEpoch });
       return checkpoint;
     }
   }
 
   /** A checkpoint that covers entry `index`: the latest one handed out where it does, else the current one. */
   async covering(log: Log, index: number): Promise<Published> {
-    const latest = this.#latest.get(log.id);
-    return latest !== undefined && latest.size > index ? latest : this.current(log);
+    const latest = await this.#remembered(log);
+    return latest !== null && latest.size > index ? latest : this.current(log);
   }
 
   witnessed(log: Log, index: number): Promise<Published> {
@@ -92,8 +100,7 @@ export class Publisher implements Checkpoints {
 
   /** Whether a checkpoint of that size or a larger one was signed. */
   async covers(log: Log, size: number): Promise<boolean> {
-    const latest = this.#latest.get(log.id);
-    if (latest !== undefined && latest.size >= size) return true;
+    if ((this.#latest.get(log.id)?.published.size ?? -1) >= size) return true;
     const { rowCount } = await this.#database.query({
       name: 'published-size',
       text: 'SELECT 1 FROM checkpoints WHERE log = $1 AND size >= $2 LIMIT 1',
@@ -127,6 +134,13 @@ export class Publisher implements Checkpoints {
     return (await this.#publish(db, heads)).published;
   }
 
+  /** What was handed out last, unless keys have changed since: then it may bear more signatures by now. */
+  async #remembered(log: Log): Promise<Published | null> {
+    await this.#registry.noticeKeys();
+    const latest = this.#latest.get(log.id);
+    return latest?.keyEpoch === this.#registry.keyEpoch ? latest.published : null;
+  }
+
   async #publish(
     db: Queryable,
     heads: readonly { log: Log; head: Head }[],
@@ -136,15 +150,16 @@ export class Publisher implements Checkpoints {
   }
 
   async #sign(db: Queryable, heads: readonly { log: Log; head: Head }[]): Promise<Published[]> {
-    await this.#registry.prepareSigners(
+    const signers = await this.#registry.prepareSigners(
       heads.map(({ log }) => log),
       db,
     );
     const published: Published[] = [];
     for (const { log, head } of heads) {
       const checkpoint = { origin: log.origin, size: head.size, root: head.root };
-      const signer = await this.#registry.signer(log);
-      published.push({ ...checkpoint, note: await this.#signed(signer, checkpoint) });
+      const notes: string[] = [];
+      for (const signer of signers.get(log.id) ?? []) notes.push(await this.#signed(signer, checkpoint));
+      published.push({ ...checkpoint, note: joinNotes(notes) });
     }
     const logs = heads.map(({ log }) => log.id);
     const sizes = published.map(({ size }) => size);
@@ -158,16 +173,15 @@ export class Publisher implements Checkpoints {
     );
     if (added.rowCount === heads.length) return published;
     // Some were there. A statement of its own, for the first one's snapshot lacks what another process committed while
-    // it waited for that.
-    const { rowCount } = await db.query(
-      `SELECT 1 FROM unnest($1::int[], $2::bigint[], $3::bytea[]) AS s (log, size, root)
-       JOIN checkpoints c USING (log, size) WHERE c.root = s.root`,
+    // it waited for that. What was recorded first is what is handed out, also where it bears other signatures: keys were
+    // added or retired, and not every process has noticed.
+    const { rows } = await db.query<{ note: string }>(
+      `SELECT c.note FROM unnest($1::int[], $2::bigint[], $3::bytea[]) WITH ORDINALITY AS s (log, size, root, n)
+       JOIN checkpoints c USING (log, size) WHERE c.root = s.root ORDER BY s.n`,
       [logs, sizes, roots],
     );
-    if (rowCount !== heads.length) {
-      throw checkpointConflict();
-    }
-    return published;
+    if (rows.length !== heads.length) throw checkpointConflict();
+    return published.map((checkpoint, i) => ({ ...checkpoint, note: rows[i]?.note ?? checkpoint.note }));
   }
 
   /** A signer may be a machine elsewhere: while it is silent no lock is held for it. */

@@ -21,6 +21,8 @@ export interface LogRow {
 export const LOG_COLUMNS = 'id, name, origin, log_id, blinded, created_at';
 
 const TOGETHER = 128;
+/** Milliseconds between looks whether keys of logs were added or retired by another process. */
+const KEYS_TRUSTED = 10_000;
 
 /** The logs of one service: makes them, finds them, holds their keys. */
 export class Registry {
@@ -31,7 +33,11 @@ export class Registry {
   readonly #seed: KeyRing;
   readonly #sequencing: Sequencing;
   readonly #known = new Map<string, Log>();
-  readonly #signers = new Map<number, LogSigner>();
+  readonly #signers = new Map<number, readonly LogSigner[]>();
+  #keyEpoch = 0;
+  /** How often keys were changed in the database, as of the last look. */
+  #changes: number | null = null;
+  #lookedAt: number | null = null;
   readonly #heads: Batch<number, Head | null>;
 
   private constructor(database: Database, serviceOrigin: string, seed: KeyRing, sequencing: Sequencing, system: Log) {
@@ -126,46 +132,101 @@ export class Registry {
     return head;
   }
 
-  /** The key that signs for a log. @throws AntequemError `seed-changed` */
+  /** The newest key of a log. @throws AntequemError `seed-changed` */
   async signer(log: Log): Promise<LogSigner> {
-    await this.prepareSigners([log]);
-    const signer = this.#signers.get(log.id);
+    const signer = (await this.signers(log)).at(-1);
     if (signer === undefined) throw new AntequemError('internal', `no key for ${log.name}`);
     return signer;
   }
 
+  /** The keys that sign for a log, all of them together, the oldest first. @throws AntequemError `seed-changed` */
+  async signers(log: Log): Promise<readonly LogSigner[]> {
+    return (await this.prepareSigners([log])).get(log.id) ?? [];
+  }
+
+  /** What key `number` of a log is once it is made. */
+  newSigner(log: Log, number: number): LogSigner {
+    return this.#seed.signer(log.origin, number);
+  }
+
+  /** Goes up where keys were found to have changed: what was signed before may bear other signatures than it would now. */
+  get keyEpoch(): number {
+    return this.#keyEpoch;
+  }
+
   /**
-   * Makes the keys of many logs ready with one query, within a transaction where one is under way: to wait for a second
+   * The keys of many logs by their ids, with one query, within a transaction where one is under way: to wait for a second
    * connection while holding locks that those who have one wait for would end in nothing but a timeout.
    * @throws AntequemError `seed-changed`
    */
-  async prepareSigners(logs: readonly Log[], db: Queryable = this.#database): Promise<void> {
-    const missing = logs.filter((log) => !this.#signers.has(log.id));
-    if (missing.length === 0) return;
+  async prepareSigners(
+    logs: readonly Log[],
+    db: Queryable = this.#database,
+  ): Promise<ReadonlyMap<number, readonly LogSigner[]>> {
+    await this.noticeKeys(db);
+    const epoch = this.#keyEpoch;
+    const found = new Map<number, readonly LogSigner[]>();
+    const missing: Log[] = [];
+    for (const log of logs) {
+      const signers = this.#signers.get(log.id);
+      if (signers === undefined) missing.push(log);
+      else found.set(log.id, signers);
+    }
+    if (missing.length === 0) return found;
     const { rows } = await db.query<{ log: number; number: number; public_key: Uint8Array }>(
-      `SELECT DISTINCT ON (log) log, number, public_key FROM log_keys
-       WHERE log = ANY($1) AND revoked_at IS NULL ORDER BY log, number DESC`,
+      'SELECT log, number, public_key FROM log_keys WHERE log = ANY($1) AND revoked_at IS NULL ORDER BY log, number',
       [missing.map((log) => log.id)],
     );
-    const keys = new Map(rows.map((row) => [row.log, row]));
-    // Some hundred bytes each: a service of a million logs holds them all.
+    const keys = Map.groupBy(rows, (row) => row.log);
     for (const log of missing) {
-      const key = keys.get(log.id);
-      const signer = this.#seed.signer(log.origin, key?.number);
-      if (key === undefined || !equalBytes(signer.publicKey, key.public_key)) {
-        throw new AntequemError(
-          'seed-changed',
-          `the log seed is not the one ${log.origin} was made with: put the right LOG_SEED_FILE back`,
-        );
-      }
-      this.#signers.set(log.id, signer);
+      const signers = (keys.get(log.id) ?? []).map(({ number, public_key }) => {
+        const signer = this.#seed.signer(log.origin, number, public_key);
+        if (!equalBytes(signer.publicKey, public_key)) throw seedChanged(log);
+        return signer;
+      });
+      if (signers.length === 0) throw seedChanged(log);
+      found.set(log.id, signers);
+      // Some hundred bytes each: a service of a million logs holds them all. What was read before a change is not kept.
+      if (epoch === this.#keyEpoch) this.#signers.set(log.id, signers);
     }
+    return found;
+  }
+
+  /** Looks whether keys were added or retired, at most once in ten seconds and with one row for all logs. */
+  async noticeKeys(db: Queryable = this.#database): Promise<void> {
+    const now = this.#sequencing.effects.now();
+    const lookedAt = this.#lookedAt;
+    if (lookedAt !== null && Math.abs(now - lookedAt) < KEYS_TRUSTED) return;
+    // Others need not look meanwhile.
+    this.#lookedAt = now;
+    try {
+      const { rows } = await db.query<{ changes: number }>('SELECT changes FROM log_key_changes');
+      const changes = rows[0]?.changes ?? 0;
+      if (this.#changes !== null && this.#changes !== changes) this.forgetKeys();
+      this.#changes = changes;
+    } catch (error) {
+      this.#lookedAt = lookedAt;
+      throw error;
+    }
+  }
+
+  /** Has the keys of all logs read again. */
+  forgetKeys(): void {
+    this.#keyEpoch++;
+    this.#signers.clear();
   }
 
   #remember(log: Log): void {
     if (this.#known.size >= 20_000) this.#known.clear();
     this.#known.set(log.name, log);
   }
+}
+
+function seedChanged(log: Log): AntequemError {
+  return new AntequemError(
+    'seed-changed',
+    `no log seed makes a key that signs for ${log.origin}: put the right LOG_SEED_FILE back, with every seed in use`,
+  );
 }
 
 export function logOf(row: LogRow): Log {

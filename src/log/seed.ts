@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, hkdfSync, type KeyObject, sign } from 'node:crypto';
-import { concat, fromHex, utf8 } from '../core/bytes.ts';
+import { concat, equalBytes, fromHex, utf8 } from '../core/bytes.ts';
 import { type Checkpoint, formatCheckpoint } from '../core/checkpoint.ts';
 import { AntequemError } from '../core/errors.ts';
 import { formatNote, formatVerifierKey, noteKeyId } from '../core/note.ts';
@@ -23,44 +23,88 @@ export interface LogSigner {
 
 /** Where the keys of logs come from. */
 export interface KeyRing {
-  /** Key `number` of a log, 1 if not told. */
-  signer(origin: string, number?: number): LogSigner;
+  /**
+   * Key `number` of a log, 1 if not told: the one with this public key where it can be made, else the one that a new key
+   * of that number would be.
+   */
+  signer(origin: string, number?: number, publicKey?: Uint8Array): LogSigner;
 }
 
-/** The secret all log keys are derived from. Kept outside the database, so that its administrator cannot sign. */
-export class LogSeed implements KeyRing {
-  readonly #seed: Uint8Array;
+const MAX_SEEDS = 16;
 
-  /** @param seed 32 bytes */
-  constructor(seed: Uint8Array) {
-    if (seed.length !== 32) throw new AntequemError('seed-invalid', 'the log seed must have 32 bytes');
-    this.#seed = seed;
+/**
+ * The secrets all log keys are derived from. Kept outside the database, so that its administrator cannot sign. There is
+ * one, or several while one is left behind: new keys come of the newest, and those that were made stay what they are.
+ */
+export class LogSeed implements KeyRing {
+  readonly #newest: Uint8Array;
+  /** The newest first. */
+  readonly #seeds: readonly Uint8Array[];
+
+  /** @param seeds 32 bytes each, the newest last; at least one */
+  constructor(...seeds: readonly Uint8Array[]) {
+    this.#seeds = seeds.toReversed();
+    const [newest] = this.#seeds;
+    if (newest === undefined || seeds.some(({ length }) => length !== 32)) {
+      throw new AntequemError('seed-invalid', 'the log seed must have 32 bytes');
+    }
+    this.#newest = newest;
   }
 
-  /** @throws AntequemError `seed-invalid` unless 64 hex digits, white space around them aside */
+  /**
+   * One seed a line, the newest last; white space around them and empty lines aside.
+   * @throws AntequemError `seed-invalid` unless each is 64 hex digits and none is there twice
+   */
   static parse(text: string): LogSeed {
-    const hex = text.trim().toLowerCase();
-    if (!/^[0-9a-f]{64}$/.test(hex)) {
+    const lines = text.split('\n').map((line) => line.trim().toLowerCase());
+    const seeds = lines.filter((line) => line !== '');
+    if (seeds.length === 0 || seeds.some((hex) => !/^[0-9a-f]{64}$/.test(hex))) {
       throw new AntequemError(
         'seed-invalid',
-        'the log seed must be 64 hex digits: make one with `openssl rand -hex 32`',
+        'the log seed must be 64 hex digits, of several seeds one a line: make one with `openssl rand -hex 32`',
       );
     }
-    return new LogSeed(fromHex(hex));
+    if (seeds.length > MAX_SEEDS || new Set(seeds).size < seeds.length) {
+      throw new AntequemError('seed-invalid', `a log seed is there twice, or there are more than ${MAX_SEEDS}`);
+    }
+    return new LogSeed(...seeds.map(fromHex));
   }
 
-  /** Key `number` of a log: HKDF-SHA-256 (RFC 5869) of the seed, no salt, info = origin ‖ 0x0A ‖ number in decimal. */
-  signer(origin: string, number = 1): LogSigner {
-    const secret = new Uint8Array(hkdfSync('sha256', this.#seed, new Uint8Array(0), utf8(`${origin}\n${number}`), 32));
-    const key = createPrivateKey({ key: Buffer.from(concat(PKCS8, secret)), format: 'der', type: 'pkcs8' });
-    return new Ed25519Signer(origin, key);
+  /** HKDF-SHA-256 (RFC 5869) of a seed, no salt, info = origin ‖ 0x0A ‖ number in decimal. */
+  signer(origin: string, number = 1, publicKey: Uint8Array | null = null): LogSigner {
+    const derive = (seed: Uint8Array): LogSigner => {
+      const secret = derived(seed, `${origin}\n${number}`);
+      const key = createPrivateKey({ key: Buffer.from(concat(PKCS8, secret)), format: 'der', type: 'pkcs8' });
+      return new Ed25519Signer(origin, key);
+    };
+    if (publicKey !== null) {
+      for (const seed of this.#seeds) {
+        const signer = derive(seed);
+        if (equalBytes(signer.publicKey, publicKey)) return signer;
+      }
+    }
+    return derive(this.#newest);
   }
 
   /** 32 bytes for another purpose than signing: HKDF as above, info = the purpose, which has no newline. */
   secret(purpose: string): Uint8Array {
-    if (purpose.includes('\n')) throw new AntequemError('internal', 'a purpose has one line');
-    return new Uint8Array(hkdfSync('sha256', this.#seed, new Uint8Array(0), utf8(purpose), 32));
+    return derived(this.#newest, lineOf(purpose));
   }
+
+  /** The same of every seed, the newest first: what somebody was told before is among them. */
+  secrets(purpose: string): Uint8Array[] {
+    return this.#seeds.map((seed) => derived(seed, lineOf(purpose)));
+  }
+}
+
+/** With a newline it could be the key of a log. */
+function lineOf(purpose: string): string {
+  if (purpose.includes('\n')) throw new AntequemError('internal', 'a purpose has one line');
+  return purpose;
+}
+
+function derived(seed: Uint8Array, info: string): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', seed, new Uint8Array(0), utf8(info), 32));
 }
 
 class Ed25519Signer implements LogSigner {

@@ -15,6 +15,20 @@ const DEADLINE = 30_000;
 /** An act of the service that its own log, `_system`, records. Hashes and keys are hex, times as everywhere in JSON. */
 export type SystemAct =
   | { readonly act: 'log-created'; readonly log: string; readonly blinded: boolean; readonly publicKey: string }
+  /** From now on key `number` of the log signs, too. */
+  | {
+      readonly act: 'log-key-added';
+      readonly log: string;
+      readonly number: number;
+      readonly publicKey: string;
+    }
+  /** From now on it does not. Named in full: whoever knows the keys that are left learns this one, too. */
+  | {
+      readonly act: 'log-key-retired';
+      readonly log: string;
+      readonly number: number;
+      readonly publicKey: string;
+    }
   | {
       readonly act: 'key-created';
       readonly key: string;

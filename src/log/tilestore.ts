@@ -29,6 +29,8 @@ export class TileStore {
   readonly #tiles = new LruCache<string, Tile>(CACHED_BYTES);
   readonly #roots = new LruCache<string, Uint8Array>(CACHED_ROOTS);
   readonly #stored: Batch<TileKey, Uint8Array | null>;
+  /** Reads under way: however many ask for a tile, it is read, and its tree made, once. */
+  readonly #reads = new Map<string, Promise<Tile>>();
 
   constructor(database: Queryable, stretches: Stretches) {
     this.#database = database;
@@ -67,15 +69,26 @@ export class TileStore {
   /** A tile with all that it has in the log's first `size` entries, or with more. */
   async #read(log: NamedLog, level: number, index: number, size: number): Promise<Tile> {
     const key = `${log.id}/${level}/${index}`;
+    const width = tileWidth(level, index, size);
     const known = this.#tiles.get(key);
-    if (known !== undefined && known.hashes.length >= tileWidth(level, index, size) * HASH_SIZE) return known;
-    const stored = await this.#stored.get({ log: log.id, level, index });
+    if (known !== undefined && known.hashes.length >= width * HASH_SIZE) return known;
+    const reading = `${key}.p/${width}`;
+    const underWay = this.#reads.get(reading);
+    if (underWay !== undefined) return underWay;
+    const read = this.#fetch(log, { log: log.id, level, index }, size).finally(() => this.#reads.delete(reading));
+    this.#reads.set(reading, read);
+    const tile = await read;
+    this.#tiles.set(key, tile, 2 * tile.hashes.length);
+    return tile;
+  }
+
+  async #fetch(log: NamedLog, key: TileKey, size: number): Promise<Tile> {
+    const { level, index } = key;
+    const stored = await this.#stored.get(key);
     if (stored === null && index !== Math.floor(size / TILE_WIDTH ** (level + 1))) {
       throw new AntequemError('log-damaged', `log ${log.name} lacks tile ${level}/${index}: run an audit`);
     }
-    const tile = new Tile(stored ?? (await partialTile(this.#database, this.#stretches, log.id, level, size)));
-    this.#tiles.set(key, tile, 2 * tile.hashes.length);
-    return tile;
+    return new Tile(stored ?? (await partialTile(this.#database, this.#stretches, log.id, level, size)));
   }
 }
 

@@ -14,7 +14,7 @@ import { readService, type ServiceAnswer } from './answers.ts';
 import { AllRoundsNeeded } from './chain-check.ts';
 import { compareViews } from './comparison.ts';
 import type { Keeper } from './keeper.ts';
-import { Pass, type PassResult } from './pass.ts';
+import { HOLDING, type Holding, Pass, type PassResult } from './pass.ts';
 import { auditPublic } from './public.ts';
 import { finishMirror } from './saving.ts';
 import type { Source } from './source.ts';
@@ -36,6 +36,8 @@ export interface MirrorAuditOptions {
   readonly fromBlock: number;
   /** Another view of the same service; null: none. */
   readonly against: Source | null;
+  /** Default: what a small machine has room for. */
+  readonly holding?: Holding;
   readonly onProgress: (at: string, entries: number, total: number) => void;
   /** Milliseconds, monotonic. */
   readonly clock: () => number;
@@ -144,6 +146,7 @@ class Auditor {
       newest: this.#service.rounds,
       anchoring: this.#anchoring,
       all: this.#all,
+      holding: this.#options.holding ?? HOLDING,
       onProgress,
       onSafe: (force) => this.#save(force),
     });

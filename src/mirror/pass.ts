@@ -34,6 +34,7 @@ export interface PassOptions {
   readonly anchoring: Anchoring;
   /** Whether rounds and acts are read from the first on, although an earlier audit had read them. */
   readonly all: boolean;
+  readonly holding: Holding;
   readonly onProgress: (at: string, entries: number, total: number) => void;
   /** Saves the state where it is time to. */
   readonly onSafe: (force: boolean) => Promise<void>;
@@ -62,10 +63,15 @@ export interface PassResult {
   }[];
 }
 
-/** Acts between two looks at the logs: their commitments are held so long. */
-const MOST_ACTS = 8_192;
-/** Leaves of rounds that are held until the logs are looked at, some hundred bytes each. */
-const MOST_MARKS = 50_000;
+/** What is held in memory between two looks at the logs. */
+export interface Holding {
+  /** Acts: their commitments. */
+  readonly acts: number;
+  /** Leaves of rounds, some hundred bytes each with their checkpoints. */
+  readonly leaves: number;
+}
+
+export const HOLDING: Holding = { acts: 8_192, leaves: 50_000 };
 
 export class Pass {
   readonly #options: PassOptions;
@@ -178,7 +184,8 @@ export class Pass {
 
   /** Reads acts and the rounds they tell of, as many as may be held. @returns whether there are no more */
   async #readWindow(acts: ActReader): Promise<boolean> {
-    for (let read = 0; read < MOST_ACTS && this.#rounds.marks < MOST_MARKS; read++) {
+    const { holding } = this.#options;
+    for (let read = 0; read < holding.acts && this.#rounds.marks < holding.leaves; read++) {
       const act = await acts.read();
       if (act === undefined) return true;
       this.#acts++;

@@ -11,13 +11,28 @@ const WORKER = 'antequem:hash-worker';
 export const PAGE_NAMES = ['service', 'verify'] as const;
 export type PageName = (typeof PAGE_NAMES)[number];
 
-const PAGES: Readonly<Record<PageName, { title: string; description: string; connections: string }>> = {
-  service: { title: 'Antequem', description: 'Logs, rounds and anchors of this service.', connections: "'self'" },
+interface PageSource {
+  readonly title: string;
+  readonly description: string;
+  /** What it may connect to. */
+  readonly connections: string;
+  /** In their order, after those that all pages have. */
+  readonly styles: readonly string[];
+}
+
+const PAGES: Readonly<Record<PageName, PageSource>> = {
+  service: {
+    title: 'Antequem',
+    description: 'Logs, rounds and anchors of this service.',
+    connections: "'self'",
+    styles: ['service.css', 'timeline.css'],
+  },
   verify: {
     title: 'Antequem verifier',
     description: 'Checks a file against its Antequem receipt or .ots file, in this page alone.',
     // Whatever source of trust its user names.
     connections: 'http: https:',
+    styles: ['verify.css', 'path.css', 'print.css'],
   },
 };
 
@@ -27,12 +42,13 @@ const ICON =
 
 /** The page's HTML, for any web host and for disk. Takes a third of a second. */
 export async function bundlePage(name: PageName): Promise<string> {
-  const { title, description, connections } = PAGES[name];
+  const { title, description, connections, styles: own } = PAGES[name];
   const [script, ...styles] = await Promise.all([
     bundleScript(`${name}/${name}.tsx`),
     read('parts/tokens.css'),
     read('parts/parts.css'),
-    read(`${name}/${name}.css`),
+    read('parts/controls.css'),
+    ...own.map((file) => read(`${name}/${file}`)),
   ]);
   const style = styles.join('\n');
   const policy = [

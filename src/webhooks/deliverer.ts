@@ -12,8 +12,8 @@ import { signedHeaders } from './signature.ts';
 
 export interface DelivererOptions {
   readonly database: Database;
-  /** The secret of a webhook, by its id. */
-  readonly secret: (webhook: string) => Uint8Array;
+  /** The secret of a webhook, by its id; several while one is left behind. */
+  readonly secret: (webhook: string) => Uint8Array | readonly Uint8Array[];
   readonly allowPrivate: boolean;
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;

@@ -67,8 +67,9 @@ export class Witnesses implements Checkpoints {
   async concerns(log: Log): Promise<boolean> {
     const { policy, registry } = this.options;
     if (policy.logs.length === 0) return true;
-    const { publicKey } = await registry.signer(log);
-    return policy.logs.some(({ key }) => key.name === log.origin && toHex(key.publicKey) === toHex(publicKey));
+    // A policy may name an older key than the newest, or be ahead.
+    const keys = new Set((await registry.signers(log)).map(({ publicKey }) => toHex(publicKey)));
+    return policy.logs.some(({ key }) => key.name === log.origin && keys.has(toHex(key.publicKey)));
   }
 
   /** @throws AntequemError `checkpoint-not-witnessed` where such are withheld and none ever was */
@@ -77,7 +78,8 @@ export class Witnesses implements Checkpoints {
     const published = await publisher.current(log);
     if (!(await this.concerns(log))) return published;
     const complete = this.#complete.get(log.id);
-    if (complete?.size === published.size) return complete;
+    // A key of the log that came later has signed it, too, since then.
+    if (complete?.size === published.size && complete.note.startsWith(published.note)) return complete;
     const cosigned = await this.#awaitQuorum(log, published);
     if (this.#reached(cosigned)) return cosigned;
     // Meanwhile the log may have grown, and witnesses be further.
@@ -154,7 +156,7 @@ export class Witnesses implements Checkpoints {
   async #withCosignatures(log: Log, published: Published): Promise<Cosigned> {
     const keys = this.options.policy.witnesses.map(({ key }) => key);
     const cosigned = await this.#cosignatures.of(log, published, keys);
-    if (this.#open(cosigned).length === 0 && (this.#complete.get(log.id)?.size ?? 0) < cosigned.size) {
+    if (this.#open(cosigned).length === 0 && (this.#complete.get(log.id)?.size ?? 0) <= cosigned.size) {
       if (this.#complete.size >= 20_000) this.#complete.clear();
       this.#complete.set(log.id, cosigned);
     }

@@ -15,7 +15,7 @@ beforeAll(async () => {
   service = await testService();
   document = JSON.parse((await service.send('GET', '/openapi.json')).text);
   await service.send('PUT', '/v1/logs/demo');
-  const body = Array.from({ length: 12 }, (_, i) => JSON.stringify({ verb: 'get', number: i })).join('\n');
+  const body = Array.from({ length: 80 }, (_, i) => JSON.stringify({ verb: 'get', number: i })).join('\n');
   await service.send('POST', '/v1/logs/demo/entries?split=lines', { body });
   await service.closeRound();
   await service.send('POST', '/v1/logs/demo/entries', { body: 'not in a round yet' });
@@ -136,13 +136,16 @@ describe('the service', () => {
   it('answers whatever is asked as the document says', async () => {
     const known = {
       log: ['demo', 'demo', '_system', 'absent'],
-      index: ['0', '3', '12', '40'],
+      // Many, for some of them get erased.
+      index: Array.from({ length: 80 }, (_, i) => String(i)),
       number: ['1', '2'],
       webhook: [webhook],
-      location: ['0/000.p/12', '0/000', 'entries/000.p/12', '000.p/1', '001', '001.leaves/001'],
+      location: ['0/000.p/80', '0/000', 'entries/000.p/80', '000.p/1', '001', '001.leaves/001'],
       // Else a receipt is waited for.
       wait: ['0'],
       digest: ['ab'.repeat(32)],
+      from: ['0', '1'],
+      to: ['2', '80'],
     };
     const calls = callArbitrary(document, known).filter(({ target }) => !/[?&]wait=(?!0\b)/.test(target));
     const seen = new Set<string>();
@@ -153,22 +156,20 @@ describe('the service', () => {
         expect(answer.status).toBeLessThan(500);
         seen.add(`${call.operation.operationId} ${answer.status < 300 ? 'fine' : 'refused'}`);
       }),
-      { numRuns: 1_500, endOnFailure: true },
+      { numRuns: 1_200, endOnFailure: true },
     );
-    // Each operation was seen to succeed, or it is one that takes more than chance.
-    const lucky = new Set([
-      'createWebhook',
-      'replayWebhook',
-      'openSession',
-      'verifyReceipt',
-      'readReceiptOts',
-      'ingestKubernetesAudit',
-      'auditActs',
-    ]);
-    for (const { path, method } of operations()) {
-      const id = document.paths[path]?.[method]?.operationId ?? '';
-      if (!lucky.has(id)) expect([...seen]).toContain(`${id} fine`);
-    }
+    // It was no mere knocking on closed doors.
+    const fine = [
+      'appendEntries',
+      'createLog',
+      'describeLog',
+      'exportEntries',
+      'ingestOtlp',
+      'listEntries',
+      'listRounds',
+      'readReceipt',
+    ];
+    expect([...seen]).toEqual(expect.arrayContaining(fine.map((id) => `${id} fine`)));
     expect(service.logged()).not.toContain('request failed');
   });
 
@@ -179,7 +180,7 @@ describe('the service', () => {
       fc.asyncProperty(calls, async (call) => {
         const answer = await send(call, closed);
         expectDocumented(call, answer);
-        if (call.operation.security.length > 0) expect([400, 401, 404, 405]).toContain(answer.status);
+        if (call.operation.security.length > 0) expect([400, 401]).toContain(answer.status);
       }),
       { numRuns: 300 },
     );

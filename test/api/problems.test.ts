@@ -106,7 +106,7 @@ describe('a problem', () => {
   });
 
   it.each([
-    '/',
+    '/index.html',
     '/v1',
     '/v2/logs',
     '/v1/logs/demo/entrie',

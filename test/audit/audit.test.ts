@@ -175,7 +175,7 @@ describe('what cannot run', () => {
     ['no database there', { DATABASE_URL: 'postgres://127.0.0.1:1/none' }, [], 'ECONNREFUSED'],
     ['no such seed file', { LOG_SEED_FILE: '/nowhere/seed' }, [], 'LOG_SEED_FILE'],
     ['a database of another service', { ORIGIN: 'other.example.org' }, [], 'belongs to'],
-    ['a service asked for', {}, ['--url', 'http://127.0.0.1:1'], 'leave --url out'],
+    ['a service that is not there', {}, ['--url', 'http://127.0.0.1:1'], 'could not be read'],
   ])('%s: exit code 3', async (_, changed, args, says) => {
     const ran = await run(['audit', ...args], { cwd: folder, env: { ...env, ...changed } });
     expect([ran.code, ran.stderr]).toEqual([3, expect.stringContaining(says)]);

@@ -1,15 +1,17 @@
-// docs/verification.md as its reader follows it: every command as printed, against a real service and a real chain, and
-// the last one on a machine with no network.
+// docs/verification.md as its reader follows it: every command as printed, against a real service, a real chain and a
+// Bitcoin node, and what needs no network on a machine that has none.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
+import { REGTEST, type RegtestNode } from '../../scripts/local/bitcoin-node.ts';
+import type { LocalCalendar } from '../../scripts/local/calendar.ts';
 import { LOCAL_CHAIN_KEY } from '../../scripts/local/chain.ts';
 import { readConfig } from '../../src/config.ts';
 import { parseReceiptText } from '../../src/core/receipt.ts';
@@ -22,28 +24,36 @@ import {
   encodeAnnounce,
 } from '../../src/evm/anchor-contract.ts';
 import { deployAnchor } from '../../src/evm/deploy.ts';
-import { serve } from '../../src/main.ts';
+import { type Running, serve } from '../../src/main.ts';
 import { finished, type Ran, run } from '../cli/command.ts';
+import { referenceMissing } from '../ots/reference.ts';
+import { testBitcoin, testCalendar } from '../support/bitcoin.ts';
 import { type TestChain, testChain } from '../support/chain.ts';
-import { testDatabase } from '../support/postgres.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 
 const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
 const page = readFileSync(join(REPOSITORY, 'docs/verification.md'), 'utf8');
-const blocks = [...page.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, language = '', text = '']) => ({
-  language,
-  text,
-}));
+/** The blocks of the page; those that are files with the name that the sentence before them ends in. */
+const blocks = [...page.matchAll(/(?:`([\w.]+)`:\n\n)?^```(\w+)\n([\s\S]*?)^```$/gm)].map(
+  ([, file = '', language = '', text = '']) => ({ file, language, text }),
+);
 const LINE = '2026-11-23 05:12:44 status installed libc6:amd64 2.41-12';
 
 let folder: string;
 let chain: TestChain;
+let database: TestDatabase;
+let service: Running;
+let bitcoin: RegtestNode;
+let calendar: LocalCalendar;
+let key: string;
 let anchor: IncludedEvmAnchor;
 let root: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'antequem-page-'));
-  const [database, opened] = await Promise.all([testDatabase(), testChain()]);
-  chain = opened;
+  [database, chain, bitcoin] = await Promise.all([testDatabase(), testChain(), testBitcoin()]);
+  // As many blocks as the verifier wants to see upon one.
+  calendar = await testCalendar(bitcoin, { interval: 200, depth: 6 });
   await deployAnchor({ provider: chain.provider, signer: chain.wallet, dryRun: false });
   await Promise.all([
     writeFile(join(folder, 'seed'), '5e'.repeat(32)),
@@ -57,6 +67,18 @@ beforeAll(async () => {
     `#!/bin/sh\nexec '${process.execPath}' '${join(REPOSITORY, 'src/cli/antequem.js')}' "$@"\n`,
   );
   await chmod(join(folder, 'bin', 'antequem'), 0o755);
+  for (const { file, text } of blocks) if (file !== '') await writeFile(join(folder, file), text);
+  await mkdir(join(folder, '.antequem'));
+  // The package by its name, which nobody has installed here.
+  const verifier = pathToFileURL(join(REPOSITORY, 'src/verify/verify.ts')).href;
+  await writeFile(
+    join(folder, 'package.mjs'),
+    `import { registerHooks } from 'node:module';
+     registerHooks({
+       resolve: (name, context, next) =>
+         name === 'antequem/verify' ? { url: '${verifier}', shortCircuit: true } : next(name, context),
+     });`,
+  );
   const config = readConfig({
     DATABASE_URL: database.url,
     ORIGIN: 'page.test',
@@ -67,26 +89,37 @@ beforeAll(async () => {
     EVM_CHAIN_ID: '31337',
     EVM_PRIVATE_KEY_FILE: join(folder, 'key'),
   });
-  const service = await serve({ ...config, open: true }, pino({ level: 'silent' }));
-  try {
-    const antequem = (...args: string[]): Promise<Ran> =>
-      run(args, { cwd: folder, env: { ANTEQUEM_URL: service.url ?? '' } });
-    await writeFile(join(folder, 'lines'), `${LINE}\nanother line\n`);
-    expect((await antequem('append', 'page', 'lines')).code).toBe(0);
-    expect((await antequem('receipt', 'page', '0', '--wait', '60', '-o', 'receipt.json')).code).toBe(0);
-  } finally {
-    await service.stop();
-    await database.drop();
-  }
+  const ots = {
+    name: 'calendars',
+    calendars: [{ url: calendar.url, uris: [] }],
+    minCalendars: 1,
+    ephemeral: true,
+  };
+  const headers = { chain: REGTEST, rpcUrls: [bitcoin.rpcUrl], esploraUrls: [], cookieFile: null, confirmations: 2 };
+  const all = { ...config, open: true, reconcileInterval: 500, ots, bitcoin: headers };
+  service = await serve(all, pino({ level: 'silent' }));
+  const endpoints = { url: service.url, databaseUrl: database.url, bitcoinRpcUrl: bitcoin.rpcUrl };
+  await writeFile(join(folder, '.antequem', 'endpoints.json'), JSON.stringify(endpoints));
+  const antequem = (...args: string[]): Promise<Ran> =>
+    run(args, { cwd: folder, env: { ANTEQUEM_URL: service.url ?? '' } });
+  await writeFile(join(folder, 'lines'), `${LINE}\nanother line\n`);
+  expect((await antequem('append', 'demo', 'lines')).code).toBe(0);
+  expect((await antequem('receipt', 'demo', '0', '--wait', '60', '-o', 'receipt.json')).code).toBe(0);
+  const described: unknown = await (await fetch(`${service.url}/v1/logs/demo`)).json();
+  key = z.looseObject({ verifierKey: z.string() }).parse(described).verifierKey;
   const receipt = parseReceiptText(readFileSync(join(folder, 'receipt.json'), 'utf8'));
   if (!('round' in receipt)) throw new Error('the receipt has no round');
-  const [first] = receipt.anchors;
+  const first = receipt.anchors.find(({ type }) => type === 'evm');
   if (first?.type !== 'evm' || first.status === 'submitted') throw new Error('the receipt has no anchor');
   anchor = first;
   root = receipt.round.root;
 });
 
 afterAll(async () => {
+  await service?.stop();
+  await database?.drop();
+  await calendar?.close();
+  await bitcoin?.close();
   await chain?.[Symbol.asyncDispose]();
   await rm(folder, { recursive: true, force: true });
 });
@@ -94,16 +127,29 @@ afterAll(async () => {
 const environment = (): NodeJS.ProcessEnv => ({
   ...process.env,
   RPC: chain.url,
+  VKEY: key,
+  NODE_OPTIONS: `--import=${pathToFileURL(join(folder, 'package.mjs')).href}`,
   NO_COLOR: '1',
   PATH: `${join(folder, 'bin')}:${join(process.execPath, '..')}:${process.env.PATH}`,
 });
 
-const commands = blocks.filter(({ language }) => language === 'sh').map(({ text }) => text);
+const commands = blocks.filter(({ language }) => language === 'sh').map(({ text }) => runnable(text));
+
+/** The commands without those of programs that are not here; each is told. */
+function runnable(text: string): string {
+  const away: [RegExp, boolean, string][] = [
+    [/^ots .*$/gm, spawnSync('ots', ['--version']).status === 0, 'the stock client ots'],
+    [/^\/usr\/bin\/python3 .*$/gm, referenceMissing === null, 'python3-opentimestamps'],
+  ];
+  return away.reduce((rest, [lines, here, what]) => {
+    if (here || !lines.test(rest)) return rest;
+    console.warn(`not run, since ${what} is not installed: ${rest.match(lines)?.join('; ')}`);
+    return rest.replace(lines, ':');
+  }, text);
+}
 
 /** Runs the page from its top to its end, or to the first command that fails. */
 async function runPage(): Promise<Ran> {
-  const script = blocks.find(({ language }) => language === 'js');
-  await writeFile(join(folder, 'check.mjs'), script?.text ?? '');
   const joined = commands.map((text, i) => `echo '@@@ ${i}'\n${text}`).join('\n');
   return finished(spawn('sh', ['-eu', '-c', joined], { cwd: folder, env: environment(), stdio: 'pipe' }), '');
 }
@@ -160,9 +206,57 @@ test('every command of the page, as printed, shows what the page says', async ()
   expect(decoded('existedBefore', output('ARGUMENTS='))).toEqual(expected);
   const time = new Date((mined?.timestamp ?? 0) * 1_000).toISOString();
   expect(output('node check.mjs')).toBe(`existed before ${time}, block ${mined?.number}\n`);
-  expect(output('antequem verify')).toContain(
-    `proven: existed before ${block.time} on eip155:31337 block ${block.number}`,
+  const proven = `proven: existed before ${block.time} on eip155:31337 block ${block.number}`;
+  expect(output('antequem verify content receipt.json --block-hash "$BLOCK"')).toContain(proven);
+
+  // Down to Bitcoin.
+  const header = z
+    .looseObject({ hash: z.string(), merkleroot: z.string(), time: z.int() })
+    .parse(JSON.parse(output('HEIGHT=').trim()));
+  if (referenceMissing === null) expect(output('/usr/bin/python3 check.py')).toContain(header.merkleroot);
+  const stamped = `existed before ${new Date(header.time * 1_000).toISOString()} on ${REGTEST}`;
+  expect(output('antequem verify content content.ots')).toContain(`proven: ${stamped}`);
+  expect(output('antequem receipt demo 0 --until bitcoin -o receipt.json')).toContain(stamped);
+  expect(output('field "anchors.find').trim()).toBe(header.hash);
+
+  expect(output('antequem path receipt.json --json')).toBe(`${root}\n`);
+  expect(output('python3 climb.py')).toBe(`${root}\n`);
+  expect(output('python3 ask.py')).toContain(`, block ${mined?.number}\n`);
+  expect(ran.stderr).toContain('1 receipt: 1 proven, 0 unproven, 0 refuted');
+  expect(output('antequem receipt demo 0 --tlog-proof')).toContain('unproven');
+  expect(output('node module.mjs')).toMatch(
+    /^verified: The SHA-256 digest of the given content is the one in the receipt/,
   );
+});
+
+test('the Python of the page, with nothing but its standard library, comes to the same', async () => {
+  const python = (file: string, ...args: string[]): Promise<Ran> =>
+    finished(spawn('python3', ['-I', '-S', file, ...args], { cwd: folder, env: environment(), stdio: 'pipe' }), '');
+  const { block } = anchor;
+  for (const file of ['walk.py', 'climb.py']) {
+    expect(await python(file)).toMatchObject({ code: 0, stdout: `${root}\n` });
+  }
+  const time = new Date(block.time).toISOString().replace('.000Z', '+00:00');
+  expect(await python('ask.py', chain.url, root)).toMatchObject({
+    code: 0,
+    stdout: `eip155:31337: existed before ${time}, block ${block.number}\n`,
+  });
+  const never = await python('ask.py', chain.url, '00'.repeat(32));
+  expect([never.code, never.stderr]).toEqual([1, expect.stringContaining('this root was never anchored there')]);
+  await writeFile(join(folder, 'content'), `${LINE}.`);
+  try {
+    const climbed = await python('climb.py');
+    expect([climbed.code, climbed.stderr]).toEqual([1, expect.stringContaining('does not lead to the root')]);
+    expect((await python('walk.py')).stdout).not.toBe(`${root}\n`);
+  } finally {
+    await writeFile(join(folder, 'content'), LINE);
+  }
+  expect(
+    blocks
+      .find(({ file }) => file === 'walk.py')
+      ?.text.trim()
+      .split('\n'),
+  ).toHaveLength(10);
 });
 
 test('its constants are those of the contract', () => {

@@ -3,19 +3,22 @@
 import { readConfig } from '../../src/config.ts';
 import { compareBytes, fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { formatCheckpoint, parseCheckpoint } from '../../src/core/checkpoint.ts';
+import { formatWitnessKey } from '../../src/core/cosignature.ts';
 import { readHeader, readReceipt, readTransaction } from '../../src/core/evm-bytes.ts';
 import { formatNote, formatVerifierKey, parseNote, parseVerifierKey } from '../../src/core/note.ts';
+import { isReached, parsePolicy } from '../../src/core/policy.ts';
 import { parseReceipt, parseReceiptText } from '../../src/core/receipt.ts';
 import { decodeRlp, encodeRlp } from '../../src/core/rlp.ts';
 import { encodeCheckpointLeaf, encodeLink, parseCheckpointLeaf, parseLink } from '../../src/core/round.ts';
 import { encodeBundle, parseBundle, parseTileLocation, tileLocation } from '../../src/core/tiles.ts';
+import { formatTlogProof, parseTlogProof, receiptTlogProof } from '../../src/core/tlog-proof.ts';
 import { acceptLines } from '../../src/log/accept.ts';
 import { parseOtsFile, serializeOtsFile } from '../../src/ots/file.ts';
 import { parseTargets } from '../../src/targets.ts';
 import { BLOCK, file as otsFile, bytes as raw } from '../ots/refusal.ts';
 import { real, varied } from '../ots/samples.ts';
 import { anchorAmong, outcomeOf, sealBlock, transactionOf } from '../support/blocks.ts';
-import { provenReceipt, seeded } from '../support/receipts.ts';
+import { MemoryLog, provenReceipt, seeded } from '../support/receipts.ts';
 
 export interface Parser {
   readonly name: string;
@@ -32,6 +35,17 @@ function demand(holds: boolean, what: string): void {
 
 const { receipt, log, round, anchor } = provenReceipt();
 const proven = { ...receipt, anchors: [anchorAmong(round.root), anchor] };
+const only = new MemoryLog('only');
+only.append('the only entry', { nonce: new Uint8Array(0) });
+const POLICY = `# who is asked
+log ${log.verifierKey} https://log.test
+witness A ${formatWitnessKey('a.test', seeded('A'))} https://a.test/w
+witness B ${formatWitnessKey('b.test', seeded('B'))}
+witness C ${formatWitnessKey('c.test', seeded('C'))}
+group two 2 A B
+group 	all all two C
+quorum all
+`;
 const TYPES = [0, 1, 2, 3, 4];
 const root = seeded('root');
 const block = sealBlock([transactionOf(root)], [outcomeOf(root)]);
@@ -118,6 +132,27 @@ export const PARSERS: readonly Parser[] = [
       const written = text(input);
       const { name, publicKey } = parseVerifierKey(written);
       demand(formatVerifierKey(name, publicKey) === written, 'a key in two spellings');
+    },
+  },
+  {
+    name: 'tlog-proof',
+    samples: [receipt, only.receipt(0)].map((each) => utf8(formatTlogProof(receiptTlogProof(each)))),
+    take(input) {
+      const written = text(input);
+      demand(formatTlogProof(parseTlogProof(written)) === written, 'a tlog-proof in two spellings');
+    },
+  },
+  {
+    name: 'policy',
+    samples: [utf8(POLICY)],
+    take(input) {
+      const { quorum, witnesses } = parsePolicy(input);
+      demand(
+        isReached(quorum, () => true),
+        'a quorum that nobody can reach',
+      );
+      const none = isReached(quorum, () => false);
+      demand(none || witnesses.length > 0, 'a quorum without witnesses');
     },
   },
   {

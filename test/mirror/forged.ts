@@ -3,11 +3,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { sha256 } from '#sha256';
-import { toHex, u64, utf8 } from '../../src/core/bytes.ts';
+import { toHex, utf8 } from '../../src/core/bytes.ts';
 import { commitTo, encodeEntry, entryLeafHash } from '../../src/core/entry.ts';
 import { hashLeaf, MerkleTree } from '../../src/core/merkle.ts';
 import { formatVerifierKey } from '../../src/core/note.ts';
 import { logId, logOrigin, SYSTEM_LOG } from '../../src/core/origin.ts';
+import type { Anchor } from '../../src/core/receipt.ts';
 import { encodeCheckpointLeaf, encodeLink, firstPreviousRoot } from '../../src/core/round.ts';
 import { encodeBundle, tileLocation, tilePath } from '../../src/core/tiles.ts';
 import { formatTime } from '../../src/core/time.ts';
@@ -22,7 +23,14 @@ export interface ForgedStory {
   /** Entries of each log in the end. */
   readonly logs: Readonly<Record<string, number>>;
   /** When each round closed, and how many entries of each log it has; what it leaves out did not grow. */
-  readonly rounds: readonly { readonly closedAt: number; readonly sizes: Readonly<Record<string, number>> }[];
+  readonly rounds: readonly {
+    readonly closedAt: number;
+    readonly sizes: Readonly<Record<string, number>>;
+    /** What it says of anchors of its root. */
+    readonly anchors?: (root: Uint8Array) => readonly Anchor[];
+  }[];
+  /** Chains that the service tells of. */
+  readonly chains?: readonly string[];
   /** Rounds whose acts `_system` does not have. */
   readonly untold?: readonly number[];
   /** Leaves of rounds that show an earlier root of the log than it had. */
@@ -79,7 +87,7 @@ export function forgeMirror(folder: string, story: ForgedStory): string {
     act(NEW_YEAR, { act: 'log-created', log: logOrigin(origin, name), blinded: true, publicKey: toHex(keyOf(name)) });
   }
   let previousRoot = firstPreviousRoot(origin);
-  for (const [i, { closedAt, sizes }] of story.rounds.entries()) {
+  for (const [i, { closedAt, sizes, anchors }] of story.rounds.entries()) {
     const number = i + 1;
     const grown = [...Object.entries(sizes).map(([name, size]) => ({ name, log: logs.get(name)!, size }))];
     grown.push({ name: SYSTEM_LOG, log: system, size: system.size });
@@ -108,7 +116,7 @@ export function forgeMirror(folder: string, story: ForgedStory): string {
         beacons: [],
         root: toHex(root),
         size: all.length,
-        anchors: [],
+        anchors: anchors?.(root) ?? [],
         leaves: all.slice(0, 256),
       }),
     );
@@ -126,7 +134,8 @@ export function forgeMirror(folder: string, story: ForgedStory): string {
     write(location.replace('tile/entries', 'v1/audit/acts'), `${lines.join('\n')}\n`);
   }
   const verifierKey = formatVerifierKey(system.origin, keyOf(SYSTEM_LOG));
-  const service = { format: 'antequem-service/v1', origin, verifierKey, rounds: story.rounds.length, chains: [] };
+  const told = (story.chains ?? []).map((chain) => ({ chain }));
+  const service = { format: 'antequem-service/v1', origin, verifierKey, rounds: story.rounds.length, chains: told };
   write('v1/audit/service', JSON.stringify(service));
   return verifierKey;
 }
@@ -159,6 +168,3 @@ function writeTiles(log: ForgedLog, write: (path: string, bytes: Uint8Array) => 
     hashes = Buffer.concat(above);
   }
 }
-
-/** Bytes of a number, for payloads that differ. */
-export const numbered = (index: number): string => toHex(u64(index));

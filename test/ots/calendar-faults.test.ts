@@ -1,12 +1,12 @@
 // A service with an EVM chain, two calendars in order and one for each thing that a calendar can do wrong.
 
-import { writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { sha256 } from '#sha256';
-import { BITCOIN } from '../../src/core/bitcoin-header.ts';
+import { readConfig } from '../../src/config.ts';
 import { concat, fromBase64, fromHex, utf8 } from '../../src/core/bytes.ts';
 import { parseReceipt } from '../../src/core/receipt.ts';
 import { deployAnchor } from '../../src/evm/deploy.ts';
@@ -180,41 +180,29 @@ beforeAll(async () => {
   // The third answers as it should, and names another host than it is.
   const [, , misleading] = good;
   if (misleading !== undefined) misleading.uri = trap.url;
-  const keyFile = join(tmpdir(), `antequem-key-${process.pid}`);
-  await writeFile(keyFile, SENDER_KEY);
+  const folder = await mkdtemp(join(tmpdir(), 'antequem-calendars-'));
+  ends.push(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, 'key'), SENDER_KEY);
   mine(20);
+  const { targets, ots, bitcoin } = readConfig({
+    DATABASE_URL: 'postgres:///none',
+    ORIGIN: 'log.test',
+    LOG_SEED_FILE: 'none',
+    EVM_RPC_URLS: chain.url,
+    EVM_CHAIN_ID: '31337',
+    EVM_PRIVATE_KEY_FILE: join(folder, 'key'),
+    OTS_CALENDARS: [...good.map(({ url }) => url), ...bad.map(({ gate }) => gate.url)].join(),
+    BITCOIN_RPC_URL: node.url,
+  });
+  if (ots === null) throw new Error('no calendars');
   service = await testService({
     config: {
       roles: ['api', 'worker'],
       roundInterval: 500,
       reconcileInterval: 1_000,
-      targets: [
-        {
-          name: 'evm-31337',
-          rpcUrls: [chain.url],
-          chainId: 31337,
-          contract: null,
-          mode: 'anchor',
-          key: { file: keyFile },
-          confirmations: null,
-          maxFee: 100_000_000_000n,
-          maxPriorityFee: 3_000_000_000n,
-          dailyBudget: null,
-          replaceAfter: 180_000,
-          lowBalance: null,
-          ephemeral: true,
-        },
-      ],
-      ots: {
-        name: 'opentimestamps',
-        calendars: [...good.map(({ url }) => url), ...bad.map(({ gate }) => gate.url)].map((url) => ({
-          url,
-          uris: [],
-        })),
-        minCalendars: 2,
-        ephemeral: true,
-      },
-      bitcoin: { chain: BITCOIN, rpcUrls: [node.url], esploraUrls: [], cookieFile: null, confirmations: 6 },
+      targets: targets.map((target) => ({ ...target, ephemeral: true })),
+      ots: { ...ots, ephemeral: true },
+      bitcoin,
     },
   });
   ends.push(() => service[Symbol.asyncDispose]());

@@ -43,7 +43,9 @@ export function usePolled<T>(
         if (signal.aborted) return null;
         failure.value = messageOf(error);
         // What is not there or not ours will be neither in a moment.
-        return error instanceof ApiFailure && error.status >= 400 && error.status < 500 ? null : 5_000;
+        return error instanceof ApiFailure && error.status >= 400 && error.status < 500 && error.status !== 429
+          ? null
+          : 5_000;
       }
     }
     return () => gone.abort();

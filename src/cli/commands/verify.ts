@@ -1,17 +1,24 @@
 import { Command } from 'commander';
 import { utf8 } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
+import { parsePolicy } from '../../core/policy.ts';
+import { isTlogProof } from '../../core/tlog-proof.ts';
 import { exitCode, type Verdict } from '../../core/verdict.ts';
 import { parseOtsFile } from '../../ots/file.ts';
 import type { HashKind } from '../../ots/operation.ts';
 import type { Trust } from '../../verify/verify.ts';
 import { agreedSources } from '../bitcoin-sources.ts';
+import { readAtMost } from '../bounded-file.ts';
 import { readContent } from '../digest.ts';
 import { blockHash, fileDigest, httpUrl, repeated } from '../options.ts';
 import { note, print, printJson } from '../output.ts';
 import { type Proof, readProof } from '../proof-file.ts';
 import type { GlobalOptions } from '../session.ts';
 import { advice, verdictText } from '../verdict-text.ts';
+import { verifyMany } from '../verify-many.ts';
+
+const MAX_POLICY = 262_144;
+const TIMELESS = 'a tlog-proof says where an entry stands, and nothing of when: the receipt does';
 
 interface VerifyFlags {
   readonly line?: string;
@@ -20,6 +27,8 @@ interface VerifyFlags {
   readonly rpc?: string[];
   readonly bitcoin?: string[];
   readonly blockHash?: string[];
+  readonly policy?: string;
+  readonly many?: boolean;
 }
 
 /** `antequem verify`: what a receipt or an .ots file proves, by one's own trust. The service is not asked. */
@@ -28,8 +37,11 @@ export function verifyCommand(): Command {
     .description(
       'check a receipt, or an OpenTimestamps file of any origin, against what it is about and against sources you trust',
     )
-    .argument('<file...>', 'FILE RECEIPT or FILE FILE.ots; the second alone with --line or --digest. FILE may be -')
-    .usage('[options] <file> <receipt|file.ots>')
+    .argument(
+      '<file...>',
+      'FILE RECEIPT, FILE FILE.ots or FILE FILE.tlog-proof; the second alone with --line or --digest. FILE may be -',
+    )
+    .usage('[options] <file> <receipt|file.ots|file.tlog-proof>')
     .option('--line <text>', 'the payload, as text, in place of FILE')
     .option(
       '--digest <hex>',
@@ -48,6 +60,11 @@ export function verifyCommand(): Command {
       'hash of a block you know to be final, 0x… or of Bitcoin without 0x: with the proof in the receipt no node is needed; may be repeated',
       repeated(blockHash),
     )
+    .option(
+      '--policy <file>',
+      'keys of logs and witnesses you trust, and how many of these must have cosigned (C2SP tlog-policy)',
+    )
+    .option('--many', 'RECEIPTS: a receipt on each line; or LINES RECEIPTS: with what they are about, a line for each')
     .addHelpText(
       'after',
       `
@@ -59,17 +76,30 @@ Examples:
   $ sed -n 13p app.log | tr -d '\\n' | antequem verify - r.json --key "$VKEY" --rpc URL
   $ antequem verify r.json --line 'the thirteenth line' --block-hash 0x…
   $ antequem verify contract.pdf contract.pdf.ots --bitcoin "http://$(cat ~/.bitcoin/.cookie)@127.0.0.1:8332"
-  $ antequem verify contract.pdf contract.pdf.ots --bitcoin https://blockstream.info/api`,
+  $ antequem verify contract.pdf contract.pdf.ots --bitcoin https://blockstream.info/api
+  $ antequem verify --many app.log receipts.ndjson --key "$VKEY" --block-hash 0x…`,
     )
     .action(async (files: string[], flags: VerifyFlags, command: Command) => {
+      const json = command.optsWithGlobals<GlobalOptions>().json === true;
+      if (flags.many === true) {
+        const [receipts = '', content = null, more] = files.toReversed();
+        if (more !== undefined || flags.line !== undefined || flags.digest !== undefined) {
+          throw new AntequemError(
+            'arguments-invalid',
+            'with --many name RECEIPTS, or LINES and RECEIPTS, and no content',
+          );
+        }
+        process.exitCode = await verifyMany({ receipts, content, trust: await trustOf(flags), json });
+        return;
+      }
       const { file, proof: name } = inputs(files, flags);
       const proof = await readProof(name);
       const trust = await trustOf(flags);
       const verdict = await verdictOn(proof, name, file, flags, trust);
       process.exitCode = exitCode(verdict);
-      if (command.optsWithGlobals<GlobalOptions>().json === true) return printJson(verdict);
+      if (json) return printJson(verdict);
       print(verdictText(verdict));
-      const next = advice(verdict);
+      const next = proof.kind === 'receipt' && isTlogProof(proof.text) ? TIMELESS : advice(verdict);
       if (next !== null) note(next);
     });
 }
@@ -96,6 +126,7 @@ async function trustOf(flags: VerifyFlags): Promise<Trust> {
     evm: rpcSource === null ? [] : nodes.map((url) => rpcSource(url)),
     bitcoin: await agreedSources(flags.bitcoin ?? [], note),
     blockHashes: flags.blockHash ?? [],
+    ...(flags.policy === undefined ? {} : { policy: parsePolicy(await readAtMost(flags.policy, MAX_POLICY)) }),
     now: Date.now(),
   };
 }
@@ -107,8 +138,11 @@ async function verdictOn(
   flags: VerifyFlags,
   trust: Trust,
 ): Promise<Verdict> {
-  const { verifyReceipt, verifyTimestamp } = await import('../../verify/verify.ts');
+  const { verifyReceipt, verifyTimestamp, verifyTlogProof } = await import('../../verify/verify.ts');
   if (proof.kind === 'receipt') {
+    if (isTlogProof(proof.text)) {
+      return verifyTlogProof({ proof: proof.text, ...(await content(file, flags, 'sha256')) }, trust);
+    }
     return verifyReceipt({ receipt: json(proof.text, name), ...(await content(file, flags, 'sha256')) }, trust);
   }
   return verifyTimestamp({ ots: proof.bytes, ...(await content(file, flags, hashOf(proof.bytes))) }, trust);
@@ -138,6 +172,8 @@ function json(text: string, file: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new AntequemError('receipt-invalid', `${file} is neither a receipt nor an .ots file`, { cause });
+    throw new AntequemError('receipt-invalid', `${file} is neither a receipt, nor an .ots file, nor a tlog-proof`, {
+      cause,
+    });
   }
 }

@@ -1,0 +1,170 @@
+import { Command } from 'commander';
+import { AntequemError } from '../../core/errors.ts';
+import { formatVerifierKey } from '../../core/note.ts';
+import { formatTime } from '../../core/time.ts';
+import type { Log } from '../../log/log.ts';
+import type { Registry } from '../../log/registry.ts';
+import type { LogWithKey } from '../../log/rotation.ts';
+import type { Foundation } from '../../main.ts';
+import { logName, wholeNumber } from '../options.ts';
+import { counted, note, print, printJson } from '../output.ts';
+import type { GlobalOptions } from '../session.ts';
+
+const PAGE = 1_000;
+
+/** `antequem logs`: the keys that sign logs, by way of the database: the seeds are where the service is. */
+export function logsCommand(): Command {
+  return new Command('logs')
+    .description(
+      'list, rotate and retire the keys that sign logs; works on the database, with the environment of serve',
+    )
+    .addCommand(keysCommand())
+    .addCommand(rotateCommand())
+    .addCommand(retireCommand())
+    .addHelpText(
+      'after',
+      `
+A new key signs together with the old one until that is retired; _system tells of both. docs/operations.md, "Rotating keys".
+
+Examples:
+  $ antequem logs keys payments
+  $ antequem logs rotate payments
+  $ antequem logs rotate --all
+  $ antequem logs retire payments 1
+  $ antequem logs retire --all`,
+    );
+}
+
+function keysCommand(): Command {
+  return new Command('keys')
+    .description('the keys of logs, retired ones too, as verifier keys')
+    .argument('[log...]', 'which logs (default: all)', names)
+    .action(async (logs: string[], _: object, command: Command) => {
+      const found = await withLogs(logs, logs.length === 0, async ({ database }, logs) => {
+        const { readLogKeys } = await import('../../log/rotation.ts');
+        const keys = await readLogKeys(database, logs);
+        return logs.flatMap((log) => (keys.get(log.id) ?? []).map((key) => ({ log, key })));
+      });
+      if (isJson(command)) return printJson(found.map(view));
+      for (const each of found) print(line(each));
+    });
+}
+
+interface AllOption {
+  readonly all?: true;
+}
+
+function rotateCommand(): Command {
+  return new Command('rotate')
+    .description(
+      'give logs a new key each, of the last seed in LOG_SEED_FILE; it signs together with those that are there',
+    )
+    .argument('[log...]', 'which logs', names)
+    .option('--all', 'all logs, _system too')
+    .action(async (logs: string[], { all }: AllOption, command: Command) => {
+      demandSome(logs.length > 0, all);
+      await withLogs(logs, all === true, async (foundation, logs) => {
+        const { addKeys } = await import('../../log/rotation.ts');
+        const added = await addKeys(parts(foundation), logs);
+        if (isJson(command)) printJson(added.map(view));
+        else for (const each of added) print(line(each));
+        note(`${counted(added.length, 'key', 'keys')} added; every process signs with them within ten seconds`);
+        // By old and new keys together: what it covers tells of the new ones to whoever knows the old.
+        await foundation.publisher.current(foundation.registry.system);
+      });
+    });
+}
+
+interface RetireOptions extends AllOption {
+  readonly force?: true;
+}
+
+function retireCommand(): Command {
+  return new Command('retire')
+    .description('have keys sign no more; without a number all but the newest')
+    .argument('[log]', 'which log', logName)
+    .argument('[number]', 'which of its keys', wholeNumber(1, 1_000_000))
+    .option('--all', 'of all logs, _system too')
+    .option('--force', 'also while the keys that stay are not a minute old')
+    .action(async (log: string | undefined, number: number | undefined, options: RetireOptions, command: Command) => {
+      demandSome(log !== undefined, options.all);
+      await withLogs(log === undefined ? [] : [log], options.all === true, async (foundation, logs) => {
+        const { retireKeys } = await import('../../log/rotation.ts');
+        // By the keys that leave, too: what comes after them is vouched for by a key known before.
+        await foundation.publisher.current(foundation.registry.system);
+        const retirements = logs.map((log) => ({ log, number: number ?? null }));
+        const retired = await retireKeys(parts(foundation), retirements, options.force === true);
+        if (isJson(command)) printJson(retired.map(view));
+        else for (const each of retired) print(line(each));
+        note(`${counted(retired.length, 'key', 'keys')} retired; no process signs with them after ten seconds`);
+      });
+    });
+}
+
+/** Runs with these logs of the service, found. @throws AntequemError `log-not-found` */
+async function withLogs<T>(
+  names: readonly string[],
+  all: boolean,
+  work: (foundation: Foundation, logs: readonly Log[]) => Promise<T>,
+): Promise<T> {
+  const [{ readConfig }, { openFoundation, realEffects }] = await Promise.all([
+    import('../../config.ts'),
+    import('../../main.ts'),
+  ]);
+  const foundation = await openFoundation(readConfig(process.env), realEffects);
+  try {
+    return await work(foundation, await (all ? allLogs(foundation.registry) : namedLogs(foundation.registry, names)));
+  } finally {
+    await foundation.close();
+  }
+}
+
+async function allLogs(registry: Registry): Promise<Log[]> {
+  const logs: Log[] = [];
+  for (;;) {
+    const page = await registry.list(logs.at(-1)?.name ?? '', PAGE);
+    logs.push(...page);
+    if (page.length < PAGE) return logs;
+  }
+}
+
+async function namedLogs(registry: Registry, names: readonly string[]): Promise<Log[]> {
+  const logs: Log[] = [];
+  for (const name of new Set(names)) {
+    const log = await registry.find(name);
+    if (log === null) throw new AntequemError('log-not-found', `there is no log ${name}`);
+    logs.push(log);
+  }
+  return logs;
+}
+
+function parts({ database, registry, appender, guard }: Foundation) {
+  return { database, registry, sequencing: appender.sequencing, guard };
+}
+
+function demandSome(named: boolean, all: true | undefined): void {
+  if (named === (all === true)) throw new AntequemError('arguments-invalid', 'name logs, or --all, not both');
+}
+
+function names(name: string, before: readonly string[] = []): string[] {
+  return [...before, logName(name)];
+}
+
+function view({ log, key }: LogWithKey): object {
+  return {
+    log: log.name,
+    number: key.number,
+    verifierKey: formatVerifierKey(log.origin, key.publicKey),
+    addedAt: formatTime(key.addedAt),
+    retiredAt: key.retiredAt === null ? null : formatTime(key.retiredAt),
+  };
+}
+
+function line({ log, key }: LogWithKey): string {
+  const state = key.retiredAt === null ? 'active' : `retired ${formatTime(key.retiredAt)}`;
+  return `${log.name}  ${key.number}  ${state}  ${formatVerifierKey(log.origin, key.publicKey)}`;
+}
+
+function isJson(command: Command): boolean {
+  return command.optsWithGlobals<GlobalOptions>().json === true;
+}

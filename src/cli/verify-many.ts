@@ -1,0 +1,68 @@
+import { AntequemError, FormatError } from '../core/errors.ts';
+import { parseReceiptJson } from '../core/receipt.ts';
+import { exitCode } from '../core/verdict.ts';
+import type { ReceiptAnswer, Trust, VerifyInput } from '../verify/verify.ts';
+import { MAX_ENTRY_BYTES } from './lines.ts';
+import { counted, note, print, printJsonLine } from './output.ts';
+import { MAX_RECEIPT_BYTES } from './receipt-file.ts';
+import { linesOf } from './text-lines.ts';
+import { headline } from './verdict-text.ts';
+
+export interface ManyReceipts {
+  /** A file with a receipt on each line, `-` for standard input. */
+  readonly receipts: string;
+  /** A file with what they are about, a line for each; null: nobody has it. */
+  readonly content: string | null;
+  readonly trust: Trust;
+  readonly json: boolean;
+}
+
+/**
+ * Verifies receipts line by line: tells those that are not proven, and how many there are of each kind.
+ * @returns 1 where one is refuted or no receipt, else 2 where one is unproven, else 0
+ * @throws AntequemError `lines-differ` where there are not as many lines of content, `receipts-missing` where there is none
+ */
+export async function verifyMany(many: ManyReceipts): Promise<0 | 1 | 2> {
+  const { verifyReceipts } = await import('../verify/verify.ts');
+  const counts = { proven: 0, unproven: 0, refuted: 0 };
+  let line = 0;
+  for await (const answer of verifyReceipts(inputs(many), many.trust)) {
+    line++;
+    const result = 'verdict' in answer ? answer.verdict.result : 'refuted';
+    counts[result]++;
+    if (many.json) printJsonLine({ line, ...('verdict' in answer ? answer : { error: answer.error.message }) });
+    else if (result !== 'proven') print(`${line}: ${told(answer)}`);
+  }
+  if (line === 0) throw new AntequemError('receipts-missing', `${many.receipts} has no receipt in it`);
+  note(
+    `${counted(line, 'receipt', 'receipts')}: ${counts.proven} proven, ${counts.unproven} unproven, ${counts.refuted} refuted`,
+  );
+  if (counts.refuted > 0) return exitCode({ result: 'refuted' });
+  return exitCode({ result: counts.unproven > 0 ? 'unproven' : 'proven' });
+}
+
+function told(answer: ReceiptAnswer): string {
+  return 'verdict' in answer ? headline(answer.verdict) : answer.error.message;
+}
+
+async function* inputs({ receipts, content }: ManyReceipts): AsyncGenerator<VerifyInput, void, undefined> {
+  const payloads = content === null ? null : linesOf(content, MAX_ENTRY_BYTES);
+  const differ = (which: string): AntequemError =>
+    new AntequemError('lines-differ', `${receipts} and ${content} have not as many lines: ${which} ends first`);
+  for await (const line of linesOf(receipts, MAX_RECEIPT_BYTES)) {
+    const payload = await payloads?.next();
+    if (payload?.done === true) throw differ(String(content));
+    yield { receipt: parsed(line.toString()), ...(payload === undefined ? {} : { payload: payload.value }) };
+  }
+  if (payloads !== null && (await payloads.next()).done !== true) throw differ(receipts);
+}
+
+/** What is no JSON is no receipt either, and is told as such. */
+function parsed(text: string): unknown {
+  try {
+    return parseReceiptJson(text);
+  } catch (error) {
+    if (error instanceof FormatError) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,83 @@
+// Checkpoints that were signed before bear the signatures of keys that came later, too.
+
+import { createPublicKey, verify } from 'node:crypto';
+import { concat, equalBytes, fromHex, utf8 } from '../core/bytes.ts';
+import { formatCheckpoint } from '../core/checkpoint.ts';
+import { AntequemError, FormatError } from '../core/errors.ts';
+import { joinNotes, type Note, noteKeyId, parseNote } from '../core/note.ts';
+import type { Queryable } from '../store/database.ts';
+import type { Guard } from './guard.ts';
+import type { Log } from './log.ts';
+import type { LogSigner } from './seed.ts';
+
+// DER around 32 raw bytes: SubjectPublicKeyInfo of an Ed25519 key (RFC 8410 section 4).
+const SPKI = fromHex('302a300506032b6570032100');
+
+/**
+ * Adds signatures of these keys to the newest checkpoint of their logs, where there is one and it lacks them: a log that
+ * does not grow would else be vouched for by none but its old keys. Only what one of its own keys signed before is signed,
+ * so that nothing that was put into the database gets a signature here.
+ * @param own the keys that sign for each log now
+ * @throws AntequemError `checkpoint-damaged`, and what the guard throws
+ */
+export async function endorse(
+  db: Queryable,
+  guard: Guard,
+  own: ReadonlyMap<number, readonly LogSigner[]>,
+  logs: readonly { readonly log: Log; readonly signers: readonly LogSigner[] }[],
+): Promise<void> {
+  const { rows } = await db.query<{ n: number; size: number; root: Uint8Array; note: string }>(
+    `SELECT q.n::int, c.size, c.root, c.note FROM unnest($1::int[]) WITH ORDINALITY AS q (log, n)
+     CROSS JOIN LATERAL (SELECT size, root, note FROM checkpoints WHERE log = q.log ORDER BY size DESC LIMIT 1) AS c`,
+    [logs.map(({ log }) => log.id)],
+  );
+  const lacking = rows.flatMap(({ n, size, root, note }) => {
+    const wanted = logs[n - 1];
+    if (wanted === undefined) return [];
+    const { log } = wanted;
+    const head = { size, root: new Uint8Array(root) };
+    const checkpoint = { origin: log.origin, ...head };
+    const parsed = read(note);
+    if (
+      parsed?.text !== formatCheckpoint(checkpoint) ||
+      !(own.get(log.id) ?? []).some((key) => bears(parsed, key, true))
+    ) {
+      throw new AntequemError(
+        'checkpoint-damaged',
+        `the newest checkpoint of ${log.name}, at size ${size}, is not one that its keys signed: run an audit`,
+      );
+    }
+    const signers = wanted.signers.filter((signer) => !bears(parsed, signer, false));
+    return signers.length === 0 ? [] : [{ log, head, checkpoint, note, signers }];
+  });
+  if (lacking.length === 0) return;
+  await guard.release(db, lacking);
+  const notes: string[] = [];
+  for (const { checkpoint, note, signers } of lacking) {
+    const lines: string[] = [];
+    for (const signer of signers) lines.push(await signer.sign(checkpoint));
+    notes.push(joinNotes([note, ...lines]));
+  }
+  await db.query(
+    `UPDATE checkpoints c SET note = s.note FROM unnest($1::int[], $2::bigint[], $3::text[]) AS s (log, size, note)
+     WHERE c.log = s.log AND c.size = s.size`,
+    [lacking.map(({ log }) => log.id), lacking.map(({ head }) => head.size), notes],
+  );
+}
+
+function bears({ text, signatures }: Note, { origin, publicKey }: LogSigner, valid: boolean): boolean {
+  const keyId = noteKeyId(origin, publicKey);
+  const line = signatures.find((each) => each.name === origin && equalBytes(each.keyId, keyId));
+  if (line === undefined || !valid) return line !== undefined;
+  const key = createPublicKey({ key: Buffer.from(concat(SPKI, publicKey)), format: 'der', type: 'spki' });
+  return verify(null, utf8(text), key, line.signature);
+}
+
+function read(note: string): Note | null {
+  try {
+    return parseNote(note);
+  } catch (error) {
+    if (error instanceof FormatError) return null;
+    throw error;
+  }
+}

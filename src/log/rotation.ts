@@ -1,0 +1,195 @@
+// Keys of logs that come and go: a new one signs together with those that are there, until they are retired.
+
+import { toHex } from '../core/bytes.ts';
+import { AntequemError } from '../core/errors.ts';
+import type { Database, Queryable, Transaction } from '../store/database.ts';
+import { endorse } from './endorsement.ts';
+import type { Guard } from './guard.ts';
+import type { Log } from './log.ts';
+import type { Registry } from './registry.ts';
+import type { LogSigner } from './seed.ts';
+import type { Sequencing } from './sequence.ts';
+import { recordedTransaction, type SystemAct } from './system.ts';
+
+/** Keys that may sign a log together: each is a line in every checkpoint. */
+const MAX_ACTIVE = 4;
+/** Milliseconds that the keys which stay must have signed for: six times what a process takes to notice a new one. */
+const SETTLED = 60_000;
+
+/** A key of a log. Times are milliseconds since the Unix epoch. */
+export interface LogKey {
+  readonly number: number;
+  /** 32 bytes, Ed25519. */
+  readonly publicKey: Uint8Array;
+  readonly addedAt: number;
+  /** Null while it signs. */
+  readonly retiredAt: number | null;
+}
+
+export interface LogWithKey {
+  readonly log: Log;
+  readonly key: LogKey;
+}
+
+export interface RotationParts {
+  readonly database: Database;
+  readonly registry: Registry;
+  readonly sequencing: Sequencing;
+  readonly guard: Guard;
+}
+
+/** All keys of these logs by the logs' ids, in the order of their numbers. */
+export async function readLogKeys(db: Queryable, logs: readonly Log[]): Promise<ReadonlyMap<number, LogKey[]>> {
+  const { rows } = await db.query<{
+    log: number;
+    number: number;
+    public_key: Uint8Array;
+    created_at: number;
+    revoked_at: number | null;
+  }>('SELECT log, number, public_key, created_at, revoked_at FROM log_keys WHERE log = ANY ($1) ORDER BY log, number', [
+    logs.map(({ id }) => id),
+  ]);
+  const keys = new Map<number, LogKey[]>(logs.map(({ id }) => [id, []]));
+  for (const { log, number, public_key, created_at, revoked_at } of rows) {
+    const publicKey = new Uint8Array(public_key);
+    keys.get(log)?.push({ number, publicKey, addedAt: created_at, retiredAt: revoked_at });
+  }
+  return keys;
+}
+
+/**
+ * Gives each of these logs one more key, all of them or none, told by `_system`. Other processes sign with it within ten
+ * seconds; the newest checkpoint of each log is signed with it at once.
+ * @throws AntequemError `keys-too-many`, `seed-changed`, `checkpoint-damaged`, and what the guard throws
+ */
+export async function addKeys(parts: RotationParts, logs: readonly Log[]): Promise<LogWithKey[]> {
+  const { registry, sequencing } = parts;
+  return changeKeys(parts, logs, async (tx, keysOf) => {
+    const now = sequencing.effects.now();
+    const added = logs.map((log): LogWithKey & { signer: LogSigner } => {
+      const keys = keysOf(log);
+      if (keys.filter(isActive).length >= MAX_ACTIVE) {
+        throw new AntequemError('keys-too-many', `${log.name} has ${MAX_ACTIVE} keys that sign: retire one first`);
+      }
+      const number = (keys.at(-1)?.number ?? 0) + 1;
+      const signer = registry.newSigner(log, number);
+      return { log, key: { number, publicKey: signer.publicKey, addedAt: now, retiredAt: null }, signer };
+    });
+    await endorse(
+      tx,
+      parts.guard,
+      await registry.prepareSigners(logs, tx),
+      added.map(({ log, signer }) => ({ log, signers: [signer] })),
+    );
+    await tx.query(
+      `INSERT INTO log_keys (log, number, public_key, created_at)
+       SELECT log, number, key, $4 FROM unnest($1::int[], $2::int[], $3::bytea[]) AS k (log, number, key)`,
+      [
+        added.map(({ log }) => log.id),
+        added.map(({ key }) => key.number),
+        added.map(({ key }) => Buffer.from(key.publicKey)),
+        now,
+      ],
+    );
+    return {
+      result: added.map(({ log, key }) => ({ log, key })),
+      acts: added.map(({ log, key }) => actOf('log-key-added', log, key)),
+    };
+  });
+}
+
+export interface Retirement {
+  readonly log: Log;
+  /** Null: every key but the newest. */
+  readonly number: number | null;
+}
+
+/**
+ * Retires keys, all of them or none, told by `_system`. The newest checkpoint of each log bears a signature of the keys
+ * that stay.
+ * @param force also where the keys that stay are so new that not every process may sign with them
+ * @throws AntequemError `log-key-not-found`, `log-key-last`, `log-key-new`, `checkpoint-damaged`, `seed-changed`, and what
+ *   the guard throws
+ */
+export async function retireKeys(
+  parts: RotationParts,
+  retirements: readonly Retirement[],
+  force: boolean,
+): Promise<LogWithKey[]> {
+  const { registry, sequencing } = parts;
+  const logs = retirements.map(({ log }) => log);
+  return changeKeys(parts, logs, async (tx, keysOf) => {
+    const now = sequencing.effects.now();
+    const plans = retirements.map((retirement) => planOf(retirement, keysOf(retirement.log), force ? null : now));
+    const retired = plans.flatMap(({ log, leaving }) =>
+      leaving.map((key) => ({ log, key: { ...key, retiredAt: now } })),
+    );
+    const signers = await registry.prepareSigners(logs, tx);
+    const staying = plans.map(({ log, leaving }) => {
+      const gone = new Set(leaving.map(({ publicKey }) => toHex(publicKey)));
+      return { log, signers: (signers.get(log.id) ?? []).filter(({ publicKey }) => !gone.has(toHex(publicKey))) };
+    });
+    await endorse(tx, parts.guard, signers, staying);
+    await tx.query(
+      `UPDATE log_keys k SET revoked_at = $3 FROM unnest($1::int[], $2::int[]) AS r (log, number)
+       WHERE k.log = r.log AND k.number = r.number`,
+      [retired.map(({ log }) => log.id), retired.map(({ key }) => key.number), now],
+    );
+    return { result: retired, acts: retired.map(({ log, key }) => actOf('log-key-retired', log, key)) };
+  });
+}
+
+async function changeKeys(
+  { database, registry, sequencing }: RotationParts,
+  logs: readonly Log[],
+  work: (
+    tx: Transaction,
+    keysOf: (log: Log) => readonly LogKey[],
+  ) => Promise<{ result: LogWithKey[]; acts: readonly SystemAct[] }>,
+): Promise<LogWithKey[]> {
+  if (logs.length === 0) return [];
+  const changed = await recordedTransaction(database, registry.system, sequencing, async (tx) => {
+    await tx.query('UPDATE log_key_changes SET changes = changes + 1');
+    // What this process remembers may be ten seconds old.
+    registry.forgetKeys();
+    const keys = await readLogKeys(tx, logs);
+    return work(tx, (log) => keys.get(log.id) ?? []);
+  });
+  registry.forgetKeys();
+  return changed;
+}
+
+/** @param now null: however new the keys are that stay */
+function planOf({ log, number }: Retirement, keys: readonly LogKey[], now: number | null) {
+  const active = keys.filter(isActive);
+  const leaving = number === null ? active.slice(0, -1) : active.filter((key) => key.number === number);
+  if (leaving.length === 0 && number !== null) {
+    const key = keys.find((each) => each.number === number);
+    const says =
+      key === undefined ? `${log.name} has no key ${number}` : `key ${number} of ${log.name} is retired already`;
+    throw new AntequemError('log-key-not-found', `${says}: see antequem logs keys ${log.name}`);
+  }
+  const staying = active.filter((key) => !leaving.includes(key));
+  if (staying.length === 0) {
+    throw new AntequemError(
+      'log-key-last',
+      `key ${number} is the only one that signs ${log.name}: antequem logs rotate ${log.name} gives it another`,
+    );
+  }
+  if (leaving.length > 0 && now !== null && !staying.some(({ addedAt }) => now - addedAt >= SETTLED)) {
+    throw new AntequemError(
+      'log-key-new',
+      `the keys of ${log.name} that would be left are not a minute old, and not every process may sign with them yet: ` +
+        'wait, so that whoever checks signatures learns of them, or use --force',
+    );
+  }
+  return { log, leaving };
+}
+
+function isActive({ retiredAt }: LogKey): boolean {
+  return retiredAt === null;
+}
+
+function actOf(act: 'log-key-added' | 'log-key-retired', { origin }: Log, { number, publicKey }: LogKey): SystemAct {
+  return { act, log: origin, number, publicKey: toHex(publicKey) };
+}

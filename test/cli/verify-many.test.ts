@@ -1,0 +1,95 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { formatTlogProof, receiptTlogProof } from '../../src/core/tlog-proof.ts';
+import { anchorAmong } from '../support/blocks.ts';
+import { MemoryLog, MemoryRound } from '../support/receipts.ts';
+import { TestWitness } from '../support/witness.ts';
+import { run } from './command.ts';
+
+const log = new MemoryLog('payments');
+for (let i = 0; i < 8; i++) log.append(`line ${i}`);
+const round = new MemoryRound([log]);
+const anchor = anchorAmong(round.root);
+const receipts = Array.from({ length: 8 }, (_, i) => JSON.stringify(round.receipt(log, i, [anchor])));
+const lines = Array.from({ length: 8 }, (_, i) => `line ${i}`);
+const trust = ['--key', log.verifierKey, '--block-hash', anchor.block.hash];
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'verify-many-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const save = async (name: string, text: string): Promise<string> => {
+  await writeFile(join(folder, name), text);
+  return name;
+};
+const verify = (...args: string[]) => run(['verify', ...args], { cwd: folder });
+
+test('a receipt on each line, with what each is about: what is not proven is told', async () => {
+  const all = await save('all.ndjson', `${receipts.join('\n')}\n\n`);
+  const content = await save('app.log', lines.join('\n'));
+  expect(await verify('--many', content, all, ...trust)).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: '8 receipts: 8 proven, 0 unproven, 0 refuted\n',
+  });
+  const wrong = await save('wrong.log', lines.with(4, 'another').join('\n'));
+  const found = await verify('--many', wrong, all, ...trust);
+  expect([found.code, found.stderr]).toEqual([1, '8 receipts: 7 proven, 0 unproven, 1 refuted\n']);
+  expect(found.stdout).toMatch(
+    /^5: refuted: The SHA-256 digest of the given content is not the one in the receipt.*\n$/,
+  );
+});
+
+test('without content, without sources, and as JSON', async () => {
+  const mixed = await save('mixed.ndjson', `${receipts[0]}\nnot json\n{"format":"antequem-receipt/v1"}`);
+  const { code, stdout, stderr } = await verify('--many', mixed, '--json');
+  const told = stdout
+    .trim()
+    .split('\n')
+    .map((line): unknown => JSON.parse(line));
+  expect(told).toMatchObject([
+    { line: 1, verdict: { result: 'unproven' } },
+    { line: 2, error: 'not a receipt (antequem-receipt/v1): not a JSON object' },
+    { line: 3, verdict: { result: 'refuted' } },
+  ]);
+  expect([code, stderr]).toEqual([1, '3 receipts: 0 proven, 1 unproven, 2 refuted\n']);
+  expect((await verify('--many', await save('one.ndjson', receipts[0] ?? ''))).code).toBe(2);
+});
+
+test.each([
+  [['empty.ndjson'], 'empty.ndjson has no receipt in it'],
+  [['one.log', 'two.ndjson'], 'two.ndjson and one.log have not as many lines: one.log ends first'],
+  [['three.log', 'two.ndjson'], 'two.ndjson and three.log have not as many lines: two.ndjson ends first'],
+  [['nowhere.ndjson'], 'cannot read nowhere.ndjson'],
+  [['a', 'b', 'c'], 'with --many name RECEIPTS, or LINES and RECEIPTS'],
+])('could not run: %j', async (files, says) => {
+  await save('empty.ndjson', '\n \n');
+  await save('two.ndjson', receipts.slice(0, 2).join('\n'));
+  await save('one.log', 'line 0\n');
+  await save('three.log', 'line 0\nline 1\nline 2\n');
+  const { code, stderr } = await verify('--many', ...files);
+  expect(code).toBe(3);
+  expect(stderr).toContain(says);
+});
+
+test('a tlog-proof, by the key of the log and by a policy with its witnesses', async () => {
+  const proof = await save('p.tlog-proof', formatTlogProof(receiptTlogProof(JSON.parse(receipts[3] ?? ''))));
+  const one = await verify('--line', 'line 3', proof, '--key', log.verifierKey);
+  expect(one.code).toBe(2);
+  expect(one.stdout).toContain('✓ position');
+  expect(one.stderr).toBe('a tlog-proof says where an entry stands, and nothing of when: the receipt does\n');
+  const { vkey } = new TestWitness('north.example', join(folder, 'state'));
+  const policy = await save('policy', `log ${log.verifierKey}\nwitness north ${vkey}\nquorum north\n`);
+  const two = await verify('--line', 'line 3', proof, '--policy', policy);
+  expect(two.stdout).toContain('these cosigned the checkpoint: none; it asks for more');
+  expect(two.stdout).toContain('✓ checkpoint  The checkpoint was signed with the given key');
+  const bad = await verify('--line', 'line 3', proof, '--policy', await save('bad', 'quorum\n'));
+  expect([bad.code, bad.stderr]).toEqual([
+    3,
+    expect.stringContaining('not a policy: line 1: not of the form: quorum <name>'),
+  ]);
+});
