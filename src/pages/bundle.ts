@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { AntequemError } from '../core/errors.ts';
 
-const SOURCES = new URL('../.web/', import.meta.url);
+const SOURCES = new URL('../web/', import.meta.url);
 const WORKER = 'antequem:hash-worker';
 
 export const PAGE_NAMES = ['service', 'verify'] as const;
