@@ -3,12 +3,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { formatEther, formatUnits } from 'ethers';
 import type { z } from 'zod';
-import { otsVariables } from '../src/calendars.ts';
+import { otsVariables } from '../src/config/calendars.ts';
+import { operationVariables } from '../src/config/operation.ts';
+import { ownCalendarVariables } from '../src/config/own-calendar.ts';
+import { evmVariables } from '../src/config/targets.ts';
+import { witnessVariables } from '../src/config/witnesses.ts';
 import { environment } from '../src/config.ts';
-import { operationVariables } from '../src/operation.ts';
-import { ownCalendarVariables } from '../src/own-calendar.ts';
-import { evmVariables } from '../src/targets.ts';
-import { witnessVariables } from '../src/witness-settings.ts';
 
 const FILE = new URL('../docs/configuration.md', import.meta.url);
 

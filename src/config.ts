@@ -1,13 +1,18 @@
 import { z } from 'zod';
-import { type BitcoinConfig, bitcoinOf, type OtsConfig, otsFaults, otsOf, otsVariables } from './calendars.ts';
+import { type BitcoinConfig, bitcoinOf, type OtsConfig, otsFaults, otsOf, otsVariables } from './config/calendars.ts';
+import { type OperationConfig, operationOf, operationVariables } from './config/operation.ts';
+import {
+  type OwnCalendarConfig,
+  ownCalendarFaults,
+  ownCalendarOf,
+  ownCalendarVariables,
+} from './config/own-calendar.ts';
+import { duration, list, url, wholeNumber } from './config/settings.ts';
+import { type EvmConfig, evmFaults, evmVariables, readTargetsFile, targetOfVariables } from './config/targets.ts';
+import { readWitnesses, witnessVariables } from './config/witnesses.ts';
 import { AntequemError } from './core/errors.ts';
 import { checkServiceOrigin } from './core/origin.ts';
-import { type OperationConfig, operationOf, operationVariables } from './operation.ts';
-import { type OwnCalendarConfig, ownCalendarFaults, ownCalendarOf, ownCalendarVariables } from './own-calendar.ts';
-import { duration, list, url, wholeNumber } from './settings.ts';
-import { type EvmConfig, evmFaults, evmVariables, readTargetsFile, targetOfVariables } from './targets.ts';
 import type { WitnessSettings } from './witness/witnesses.ts';
-import { readWitnesses, witnessVariables } from './witness-settings.ts';
 
 const port = wholeNumber(0, 65_535, 'not a port: 0 to 65535, 0 for any free one');
 const count = wholeNumber(1, Number.MAX_SAFE_INTEGER, 'not a whole number from 1 on');

@@ -3,8 +3,10 @@ import { z } from 'zod';
 import { beaconsOf } from '../anchor/receipts.ts';
 import { newestRound, type Round, readRound, readSignedLeaves } from '../anchor/rounds.ts';
 import { toHex } from '../core/bytes.ts';
+import { formatVerifierKey } from '../core/note.ts';
 import { parseTileLocation, parseTilePath, TILE_WIDTH } from '../core/tiles.ts';
 import { formatTime } from '../core/time.ts';
+import { readLogKeys } from '../log/rotation.ts';
 import type { Gate } from './access.ts';
 import { described, jsonAnswer } from './description.ts';
 import { beaconForm, countForm, hashForm, originForm, timeForm } from './forms.ts';
@@ -100,7 +102,10 @@ export function auditRoutes({ database, registry, entries, publisher, anchors }:
   return exactRouter()
     .get('/v1/audit/service', auditService, async (request, response) => {
       await gate.admit(request, 'read', null);
-      const verifierKeys = (await registry.signers(registry.system)).map(({ verifierKey }) => verifierKey);
+      const { system } = registry;
+      // Those that were retired signed what came before.
+      const keys = (await readLogKeys(database, [system])).get(system.id) ?? [];
+      const verifierKeys = keys.map(({ publicKey }) => formatVerifierKey(system.origin, publicKey));
       const { rows } = await database.query<ChainRow>(
         'SELECT DISTINCT chain, contract, genesis FROM targets ORDER BY chain, contract',
       );

@@ -179,9 +179,9 @@ export const roundReceiptSchema = z.strictObject({
   anchors: z.array(anchor).check(z.maxLength(16, 'more than 16 anchors')),
 });
 
-/** Beacons and anchors of a round as receipts have them. */
+/** Beacons and one anchor of a round as receipts have them. */
 export const beaconsSchema = round.def.shape.link.def.shape.beacons;
-export const anchorsSchema = z.array(anchor).check(z.maxLength(16, 'more than 16 anchors'));
+export const anchorSchema = anchor;
 
 /** All of `antequem-receipt/v1`; for the published JSON Schema. */
 export const receiptSchema = z.union([pendingReceiptSchema, roundReceiptSchema]);

@@ -3,7 +3,14 @@
 import * as z from 'zod/mini';
 import { AntequemError } from '../core/errors.ts';
 import { checkServiceOrigin } from '../core/origin.ts';
-import { anchorsSchema, beaconsSchema, chainSchema, countSchema, timeSchema } from '../core/receipt-schema.ts';
+import {
+  type Anchor,
+  anchorSchema,
+  beaconsSchema,
+  chainSchema,
+  countSchema,
+  timeSchema,
+} from '../core/receipt-schema.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
 import { leavesPath, MAX_ROUND, MAX_SERVICE, roundPath, SERVICE } from './layout.ts';
 import type { Source } from './source.ts';
@@ -12,8 +19,9 @@ const hash = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 const service = z.looseObject({
   format: z.literal('antequem-service/v1'),
   origin: z.string().check(z.refine(isServiceOrigin)),
-  /** Of `_system`, which names all other keys. */
+  /** Of `_system`, which names all other keys: the newest, and all that it ever had. */
   verifierKey: z.string().check(z.maxLength(600)),
+  verifierKeys: z.optional(z.array(z.string().check(z.maxLength(600))).check(z.minLength(1), z.maxLength(64))),
   rounds: countSchema(0),
   chains: z
     .array(
@@ -35,6 +43,14 @@ const leaves = z
   )
   .check(z.maxLength(TILE_WIDTH));
 
+/** Kinds of anchors that a newer release may have are none of ours to judge. */
+const anchorList = z.pipe(
+  z
+    .array(z.union([anchorSchema, z.looseObject({ type: z.string().check(z.refine(isUnknown)) })]))
+    .check(z.maxLength(64)),
+  z.transform((anchors) => anchors.flatMap((anchor) => (isKnown(anchor) ? [anchor] : []))),
+);
+
 const round = z.looseObject({
   number: countSchema(1),
   closedAt: timeSchema,
@@ -42,7 +58,7 @@ const round = z.looseObject({
   beacons: beaconsSchema,
   root: hash,
   size: countSchema(1),
-  anchors: anchorsSchema,
+  anchors: anchorList,
   leaves,
 });
 const bundle = z.looseObject({ leaves });
@@ -83,6 +99,22 @@ export async function readLeaves(
   const bytes = await source.read(leavesPath(number, index), MAX_ROUND);
   const parsed = bytes === null ? null : bundle.safeParse(parseJson(bytes));
   return bytes !== null && parsed?.success ? { leaves: parsed.data.leaves, bytes } : null;
+}
+
+/** Whether two rounds are the same but for their anchors, which come later. */
+export function sameRound(one: Uint8Array, other: Uint8Array): boolean {
+  const [a, b] = [one, other].map((bytes) => round.safeParse(parseJson(bytes)).data);
+  return (
+    a !== undefined && b !== undefined && a.root === b.root && JSON.stringify(a.leaves) === JSON.stringify(b.leaves)
+  );
+}
+
+function isKnown(anchor: { readonly type: string }): anchor is Anchor {
+  return !isUnknown(anchor.type);
+}
+
+function isUnknown(type: string): boolean {
+  return type !== 'evm' && type !== 'opentimestamps';
 }
 
 function parseJson(bytes: Uint8Array): unknown {

@@ -16,9 +16,10 @@ import { compareViews } from './comparison.ts';
 import type { Keeper } from './keeper.ts';
 import { HOLDING, type Holding, Pass, type PassResult } from './pass.ts';
 import { auditPublic } from './public.ts';
+import { Saver } from './saver.ts';
 import { finishMirror } from './saving.ts';
 import type { Source } from './source.ts';
-import type { MirrorState } from './state.ts';
+import type { KeyMemory, MirrorState } from './state.ts';
 import { type MirrorResult, mirrorVerdict } from './verdict.ts';
 
 export interface MirrorAuditOptions {
@@ -51,10 +52,6 @@ export interface MirrorAudit {
   /** Milliseconds that the walk over rounds and entries took. */
   readonly walked: number;
 }
-
-/** Milliseconds between two writings of the state; a large one is written more rarely. */
-const SAVE_EVERY = 500;
-const SAVING_SHARE = 20;
 
 /**
  * Audits a service over the network, or a mirror on disk.
@@ -104,7 +101,7 @@ class Auditor {
   readonly #findings = new Findings();
   readonly #anchoring: Anchoring;
   readonly #all: boolean;
-  #saveAt: number;
+  readonly #saver: Saver;
 
   constructor(
     options: MirrorAuditOptions,
@@ -118,7 +115,7 @@ class Auditor {
     this.#service = service;
     this.#failures = failures;
     this.#all = all || state.rounds === null;
-    this.#saveAt = options.clock() + SAVE_EVERY;
+    this.#saver = new Saver(state, options.keeper, options.clock);
     this.#anchoring = new Anchoring({
       views,
       bitcoin,
@@ -134,21 +131,21 @@ class Auditor {
   async run(): Promise<MirrorAudit> {
     const { source, keeper, state, verifiers, against, onProgress, clock } = this.#options;
     const began = clock();
-    const systemKey = this.#systemKey();
+    const keys = this.#systemKeys();
     const pass = new Pass({
       source,
       keeper,
       state,
       findings: this.#findings,
       serviceOrigin: this.#service.origin,
-      systemKey,
+      ...keys,
       verifiers,
       newest: this.#service.rounds,
       anchoring: this.#anchoring,
       all: this.#all,
       holding: this.#options.holding ?? HOLDING,
       onProgress,
-      onSafe: (force) => this.#save(force),
+      onSafe: () => this.#saver.tick(),
     });
     const passed = await pass.run();
     const walked = clock() - began;
@@ -174,7 +171,7 @@ class Auditor {
       state.open = [...(open ?? [])];
       if (keeper !== null) await finishMirror(keeper, this.#service, passed);
     }
-    await this.#save(true);
+    await this.#saver.save();
     const result = this.#result(passed, [...this.#failures, ...outcomes], compared);
     return { verdict: mirrorVerdict(result), findings, result, walked };
   }
@@ -198,35 +195,30 @@ class Auditor {
     };
   }
 
-  /** The key of `_system`: the one that was given, else the one that was seen before, else the one that the service names. */
-  #systemKey(): Uint8Array {
+  /**
+   * The keys of `_system` by all that is known, and those of them that are gone by: what was given, else what was seen
+   * before, else what the service names.
+   */
+  #systemKeys(): { readonly systemKeys: readonly KeyMemory[]; readonly anchors: readonly Uint8Array[] } {
     const { verifiers, state } = this.#options;
     const origin = logOrigin(this.#service.origin, SYSTEM_LOG);
     const given = verifiers.filter(({ name }) => name === origin).map(({ publicKey }) => publicKey);
-    const named = parseVerifierKey(this.#service.verifierKey);
-    const seen = state.logs.get(SYSTEM_LOG)?.publicKey;
+    const named = (this.#service.verifierKeys ?? [this.#service.verifierKey]).map(parseVerifierKey);
+    const seen = state.logs.get(SYSTEM_LOG)?.keys ?? [];
     const differs = (says: string): void => this.#findings.add('key-differs', { log: SYSTEM_LOG }, says);
-    const key = given[0] ?? seen ?? named.publicKey;
-    if (named.name !== origin || !equalBytes(named.publicKey, key)) {
-      differs(
-        `the service names another key of _system than the one that was ${given[0] === undefined ? 'seen before' : 'given'}`,
-      );
-    }
-    if (given.some((each) => !equalBytes(each, key))) differs('two different keys of _system were given');
-    if (seen !== undefined && !equalBytes(seen, key)) {
-      differs('the key of _system that was given is not the one that was seen before');
+    const isNamed = (key: Uint8Array): boolean => named.some(({ publicKey }) => equalBytes(publicKey, key));
+    if (named.some(({ name }) => name !== origin)) differs('the service names keys of another log as those of _system');
+    if (!given.every(isNamed)) differs('the service does not name the key of _system that was given');
+    if (!seen.every(({ publicKey }) => isNamed(publicKey))) {
+      differs('the service does not name the key of _system any more that was seen before');
     }
     if (given.length > 0 && this.#findings.count === 0) state.keysGiven = true;
-    return key;
-  }
-
-  async #save(force: boolean): Promise<void> {
-    const { state, keeper, clock } = this.#options;
-    const now = clock();
-    if (!force && now < this.#saveAt) return;
-    this.#saveAt = Number.POSITIVE_INFINITY;
-    await keeper?.flush();
-    await state.save();
-    this.#saveAt = clock() + Math.max(SAVE_EVERY, SAVING_SHARE * (clock() - now));
+    const systemKeys = [...seen];
+    for (const publicKey of [...named.map((key) => key.publicKey), ...given]) {
+      if (systemKeys.every((key) => !equalBytes(key.publicKey, publicKey)))
+        systemKeys.push({ publicKey, retiredAt: null });
+    }
+    const anchors = [given, seen.map(({ publicKey }) => publicKey), named.map(({ publicKey }) => publicKey)];
+    return { systemKeys, anchors: anchors.find(({ length }) => length > 0) ?? [] };
   }
 }

@@ -37,7 +37,7 @@ export class Heads {
     for (const name of names) {
       const head = await this.#heads.get(name);
       if (head === null || head === undefined) continue;
-      keeper.keep(checkpointPath(name), Buffer.from(head.note, 'utf8'));
+      keeper.keep(checkpointPath(name), Buffer.from(head.note, 'utf8'), () => true);
       await keeper.settled();
     }
     await keeper.flush();

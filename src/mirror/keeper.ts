@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AntequemError } from '../core/errors.ts';
 
@@ -8,14 +8,23 @@ const WRITERS = 16;
 const BACKLOG = 128;
 /** Where files are written before they get their names. */
 const UNFINISHED = '.unfinished';
+/** Where what contradicts the mirror is put: it is evidence, and so is what it contradicts. */
+const CONFLICTING = 'conflicting';
+const TOLD = 10;
+
+/** Whether something may take the place of what the mirror has. */
+export type Replacing = (old: Uint8Array) => boolean;
 
 /**
- * Writes the files of a mirror, each whole or not at all, and durable before `flush` returns. Paths are made by us alone, of
- * numbers and of names of logs, which hold neither a slash nor a leading dot.
+ * Writes the files of a mirror, each whole or not at all, and durable before `flush` returns. What is there already is not
+ * replaced by something else unless it may change. Paths are made by us alone, of numbers and of names of logs, which hold
+ * neither a slash nor a leading dot.
  */
 export class Keeper {
   readonly folder: string;
-  readonly #waiting: { readonly path: string; readonly bytes: Uint8Array }[] = [];
+  /** The first paths at which something else is there. */
+  readonly conflicts: string[] = [];
+  readonly #waiting: { readonly path: string; readonly bytes: Uint8Array; readonly replacing: Replacing }[] = [];
   readonly #made = new Set<string>();
   #writers = 0;
   #files = 0;
@@ -37,9 +46,9 @@ export class Keeper {
     return new Keeper(folder);
   }
 
-  /** Begins to write a file, in place of one that is there. */
-  keep(path: string, bytes: Uint8Array): void {
-    this.#waiting.push({ path, bytes });
+  /** Begins to write a file. */
+  keep(path: string, bytes: Uint8Array, replacing: Replacing = () => false): void {
+    this.#waiting.push({ path, bytes, replacing });
     if (this.#writers >= WRITERS) return;
     this.#writers++;
     void this.#write();
@@ -75,19 +84,29 @@ export class Keeper {
     this.#move = Promise.withResolvers<void>();
   }
 
+  async #put(path: string, bytes: Uint8Array): Promise<void> {
+    const to = join(this.folder, ...path.split('/'));
+    const folder = dirname(to);
+    if (!this.#made.has(folder)) {
+      await mkdir(folder, { recursive: true });
+      if (this.#made.size > 10_000) this.#made.clear();
+      this.#made.add(folder);
+    }
+    const unfinished = join(this.folder, UNFINISHED, String(this.#files++));
+    await writeFile(unfinished, bytes, { flush: true });
+    await rename(unfinished, to);
+  }
+
   async #write(): Promise<void> {
     try {
       for (let file = this.#waiting.shift(); file !== undefined; file = this.#waiting.shift()) {
-        const to = join(this.folder, ...file.path.split('/'));
-        const folder = dirname(to);
-        if (!this.#made.has(folder)) {
-          await mkdir(folder, { recursive: true });
-          if (this.#made.size > 10_000) this.#made.clear();
-          this.#made.add(folder);
+        const { path, bytes, replacing } = file;
+        const old = await readFile(join(this.folder, ...path.split('/'))).catch(() => null);
+        if (old === null || (!old.equals(bytes) && replacing(old))) await this.#put(path, bytes);
+        else if (!old.equals(bytes)) {
+          if (this.conflicts.length < TOLD) this.conflicts.push(path);
+          await this.#put(`${CONFLICTING}/${path}`, bytes);
         }
-        const unfinished = join(this.folder, UNFINISHED, String(this.#files++));
-        await writeFile(unfinished, file.bytes, { flush: true });
-        await rename(unfinished, to);
         this.#moved();
       }
     } catch (error) {

@@ -1,11 +1,11 @@
 import type { CheckpointRow, LeafRow } from '../audit/checkpoints.ts';
 import { LogKeys } from '../audit/log-keys.ts';
 import type { Position } from '../audit/log-walk.ts';
-import { toHex } from '../core/bytes.ts';
+import { equalBytes, toHex } from '../core/bytes.ts';
 import { EMPTY_ROOT } from '../core/merkle.ts';
 import { logId, logOrigin } from '../core/origin.ts';
 import type { Floor } from './bundle-walk.ts';
-import type { LogMemory } from './state.ts';
+import type { KeyMemory, LogMemory } from './state.ts';
 
 /** A log that is audited, and what is to be looked at in it next. */
 export interface AuditedLog {
@@ -13,7 +13,9 @@ export interface AuditedLog {
   readonly origin: string;
   /** 32 bytes. */
   readonly logId: Uint8Array;
-  readonly publicKey: Uint8Array;
+  /** In the order in which it got them, as far as is known. */
+  readonly publicKeys: KeyMemory[];
+  /** The same, to check signatures with. */
   readonly keys: LogKeys;
   /** Where an earlier audit had come to. */
   readonly known: Position | null;
@@ -42,7 +44,7 @@ export class Ledger {
   }
 
   /** @throws FormatError `log-name-invalid` */
-  add(name: string, publicKey: Uint8Array, memory: LogMemory | null = null): AuditedLog {
+  add(name: string, publicKeys: readonly KeyMemory[], memory: LogMemory | null = null): AuditedLog {
     const origin = logOrigin(this.#serviceOrigin, name);
     const id = logId(origin);
     const beginning = beginningOf({ logId: id });
@@ -50,8 +52,8 @@ export class Ledger {
       name,
       origin,
       logId: id,
-      publicKey,
-      keys: new LogKeys({ origin }, [publicKey]),
+      publicKeys: [],
+      keys: new LogKeys({ origin }, []),
       known: memory?.position ?? null,
       position: memory?.position ?? beginning,
       rounded: memory?.rounded ?? beginning,
@@ -61,6 +63,7 @@ export class Ledger {
       floors: [],
       broken: false,
     };
+    for (const key of publicKeys) addKey(log, key);
     this.#byName.set(name, log);
     this.#byId.set(toHex(id), log);
     return log;
@@ -86,4 +89,19 @@ export class Ledger {
 /** Where a log begins. */
 export function beginningOf({ logId }: Pick<AuditedLog, 'logId'>): Position {
   return { size: 0, root: EMPTY_ROOT, leaf: logId, receivedAt: 0 };
+}
+
+/** Gives a log one more key. Twice is once. */
+export function addKey(log: AuditedLog, key: KeyMemory): void {
+  if (log.keys.has(key.publicKey)) return;
+  log.publicKeys.push(key);
+  log.keys.add(key.publicKey);
+  if (key.retiredAt !== null) log.keys.retire(key.publicKey, key.retiredAt);
+}
+
+/** What was received later is not vouched for by this key any more. */
+export function retireKey(log: AuditedLog, publicKey: Uint8Array, retiredAt: number): void {
+  const place = log.publicKeys.findIndex((key) => equalBytes(key.publicKey, publicKey));
+  if (place >= 0) log.publicKeys[place] = { publicKey, retiredAt };
+  log.keys.retire(publicKey, retiredAt);
 }

@@ -1,22 +1,21 @@
 // One pass over all that a service shows: its acts and rounds in their order, and each log as far as they reach.
 
 import type { Findings } from '../audit/findings.ts';
-import { equalBytes, fromHex } from '../core/bytes.ts';
-import { FormatError } from '../core/errors.ts';
 import type { Verifier } from '../core/note.ts';
-import { logOrigin, SYSTEM_LOG } from '../core/origin.ts';
+import { SYSTEM_LOG } from '../core/origin.ts';
 import { firstPreviousRoot } from '../core/round.ts';
 import { ActReader } from './acts.ts';
 import type { Anchoring, Declared } from './anchoring.ts';
 import { sameRoot } from './anchoring.ts';
-import { readRound } from './answers.ts';
+import { readRound, sameRound } from './answers.ts';
 import { Heads } from './heads.ts';
 import type { Keeper } from './keeper.ts';
+import { KeyActs } from './key-acts.ts';
 import { roundPath } from './layout.ts';
 import { type AuditedLog, beginningOf, Ledger } from './ledger.ts';
 import { RoundWalk } from './rounds.ts';
 import type { Source } from './source.ts';
-import type { MirrorState, RoundAt } from './state.ts';
+import type { KeyMemory, MirrorState, RoundAt } from './state.ts';
 import { Walker } from './walker.ts';
 
 export interface PassOptions {
@@ -25,8 +24,9 @@ export interface PassOptions {
   readonly state: MirrorState;
   readonly findings: Findings;
   readonly serviceOrigin: string;
-  /** The key of `_system` that is gone by. */
-  readonly systemKey: Uint8Array;
+  /** The keys of `_system` that are known or named, and those of them that are gone by. */
+  readonly systemKeys: readonly KeyMemory[];
+  readonly anchors: readonly Uint8Array[];
   /** Keys of logs that are known otherwise. */
   readonly verifiers: readonly Verifier[];
   /** Rounds that the service tells of. */
@@ -36,8 +36,8 @@ export interface PassOptions {
   readonly all: boolean;
   readonly holding: Holding;
   readonly onProgress: (at: string, entries: number, total: number) => void;
-  /** Saves the state where it is time to. */
-  readonly onSafe: (force: boolean) => Promise<void>;
+  /** Told where the state may be saved. */
+  readonly onSafe: () => Promise<void>;
 }
 
 export interface PassResult {
@@ -80,6 +80,7 @@ export class Pass {
   readonly #heads: Heads;
   readonly #walker: Walker;
   readonly #rounds: RoundWalk;
+  readonly #keys: KeyActs;
   readonly #senders: { chain: string; address: string }[];
   #recoveredAt: number | null;
   #acts = 0;
@@ -92,10 +93,10 @@ export class Pass {
     const { source, keeper, state, findings, serviceOrigin, all, anchoring } = options;
     this.#ledger = new Ledger(serviceOrigin);
     for (const [name, memory] of state.logs) {
-      if (name !== SYSTEM_LOG) this.#ledger.add(name, memory.publicKey, memory);
+      if (name !== SYSTEM_LOG) this.#ledger.add(name, memory.keys, memory);
       if (name !== SYSTEM_LOG) this.#resumed += memory.position.size;
     }
-    this.#system = this.#ledger.add(SYSTEM_LOG, options.systemKey, state.logs.get(SYSTEM_LOG) ?? null);
+    this.#system = this.#ledger.add(SYSTEM_LOG, options.systemKeys, state.logs.get(SYSTEM_LOG) ?? null);
     const from = all ? null : state.rounds;
     if (from === null) {
       // Its acts are needed, all of them; what an earlier audit had found of it still is a witness.
@@ -105,6 +106,8 @@ export class Pass {
     } else this.#resumed += this.#system.position.size;
     this.#senders = from === null ? [] : [...state.senders];
     this.#recoveredAt = from === null ? null : state.recovered;
+    const { verifiers, anchors } = options;
+    this.#keys = new KeyActs({ serviceOrigin, ledger: this.#ledger, findings, verifiers, anchors });
     this.#heads = new Heads(source, findings);
     this.#walker = new Walker({
       source,
@@ -141,6 +144,7 @@ export class Pass {
     }
     const others = [...this.#ledger.all()].filter((log) => log !== this.#system);
     await this.#walker.toHeads(others, this.#rounds.last);
+    this.#keys.finish(this.#system);
     return this.#result(others);
   }
 
@@ -158,7 +162,7 @@ export class Pass {
         continue;
       }
       await anchoring.take(found.answer, round);
-      keeper?.keep(roundPath(round.number), found.bytes);
+      keeper?.keep(roundPath(round.number), found.bytes, (old) => sameRound(old, found.bytes));
       await keeper?.settled();
     }
   }
@@ -193,32 +197,11 @@ export class Pass {
       if (act.act === 'round-closed') {
         await this.#rounds.take(act);
         this.#report(`round ${act.number}`);
-      } else if (act.act === 'log-created') this.#addLog(act);
-      else if (act.act === 'sender-declared') this.#senders.push({ chain: act.chain, address: act.address });
+      } else if (act.act === 'sender-declared') this.#senders.push({ chain: act.chain, address: act.address });
       else if (act.act === 'recovered') this.#recoveredAt = act.at;
+      else this.#keys.take(act);
     }
     return false;
-  }
-
-  #addLog({ log: origin, publicKey, entry }: { log: string; publicKey: string; entry: number }): void {
-    const { findings, serviceOrigin, verifiers } = this.#options;
-    const key = fromHex(publicKey);
-    const name = nameOf(origin, serviceOrigin);
-    if (name === null || name === SYSTEM_LOG) {
-      const says = `entry ${entry} of _system tells of a log ${origin.slice(0, 200)}, which is none of ${serviceOrigin}`;
-      findings.add('act-unreadable', { log: SYSTEM_LOG, index: entry }, says);
-      return;
-    }
-    const known = this.#ledger.named(name);
-    if (known !== null && !equalBytes(known.publicKey, key)) {
-      const says = `entry ${entry} of _system names another key of ${name} than was seen before`;
-      findings.add('key-differs', { log: name }, says);
-    }
-    if (verifiers.some((given) => given.name === origin && !equalBytes(given.publicKey, key))) {
-      const says = `entry ${entry} of _system names another key of ${name} than the one that was given for it`;
-      findings.add('key-differs', { log: name }, says);
-    }
-    if (known === null) this.#ledger.add(name, key);
   }
 
   /** What is walked and verified up to here need not be again. */
@@ -232,7 +215,7 @@ export class Pass {
       state.recovered = this.#recoveredAt;
       for (const log of this.#ledger.all()) this.#remember(log);
     }
-    await onSafe(false);
+    await onSafe();
   }
 
   /** A pass over all rounds anew does not forget that later ones were read. */
@@ -245,9 +228,9 @@ export class Pass {
   #remember(log: AuditedLog): void {
     const { state, findings } = this.#options;
     if (log.broken || findings.concern(log.name)) return;
-    const { publicKey, position, rounded, covered } = log;
+    const { publicKeys, position, rounded, covered } = log;
     const known = log.known !== null && log.known.size > position.size ? log.known : position;
-    state.logs.set(log.name, { publicKey, position: known, rounded, covered });
+    state.logs.set(log.name, { keys: [...publicKeys], position: known, rounded, covered });
   }
 
   async #walked(log: AuditedLog, entries: number): Promise<void> {
@@ -255,7 +238,7 @@ export class Pass {
     this.#report(log.name);
     if (this.#options.findings.count > 0 || log === this.#system) return;
     this.#remember(log);
-    await this.#options.onSafe(false);
+    await this.#options.onSafe();
   }
 
   #report(at: string): void {
@@ -286,16 +269,5 @@ export class Pass {
         size: log.position.size,
       })),
     };
-  }
-}
-
-/** The name of the log with this origin, null where it is none of the service. */
-function nameOf(origin: string, serviceOrigin: string): string | null {
-  const name = origin.slice(`${serviceOrigin}/logs/`.length);
-  try {
-    return logOrigin(serviceOrigin, name) === origin ? name : null;
-  } catch (error) {
-    if (error instanceof FormatError) return null;
-    throw error;
   }
 }

@@ -8,6 +8,7 @@ import type { MirrorAudit, MirrorAuditOptions } from './audit.ts';
 import { compareViews } from './comparison.ts';
 import { Heads } from './heads.ts';
 import { type AuditedLog, Ledger } from './ledger.ts';
+import { Saver } from './saver.ts';
 import { mirrorVerdict } from './verdict.ts';
 import { Walker } from './walker.ts';
 
@@ -36,15 +37,16 @@ export async function auditPublic(options: MirrorAuditOptions): Promise<MirrorAu
   const logs = verifiers.map(({ name, publicKey }): AuditedLog => {
     const log = name.slice(`${serviceOrigin}/logs/`.length);
     const memory = state.logs.get(log) ?? null;
-    if (memory !== null && !equalBytes(memory.publicKey, publicKey)) {
+    if (memory?.keys.every((key) => !equalBytes(key.publicKey, publicKey))) {
       findings.add('key-differs', { log }, `the key of ${log} that was given is not the one that was seen before`);
     }
-    return ledger.add(log, publicKey, memory);
+    return ledger.add(log, [...(memory?.keys ?? []), { publicKey, retiredAt: null }], memory);
   });
+  const saver = new Saver(state, null, clock);
   let entries = 0;
   let total = 0;
-  const remember = ({ name, publicKey, position, rounded, covered, broken }: AuditedLog): void => {
-    if (!broken && !findings.concern(name)) state.logs.set(name, { publicKey, position, rounded, covered });
+  const remember = ({ name, publicKeys, position, rounded, covered, broken }: AuditedLog): void => {
+    if (!broken && !findings.concern(name)) state.logs.set(name, { keys: publicKeys, position, rounded, covered });
   };
   const walker = new Walker({
     source,
@@ -57,6 +59,8 @@ export async function auditPublic(options: MirrorAuditOptions): Promise<MirrorAu
     onWalked: async (log, count) => {
       entries += count;
       onProgress(log.name, entries, total);
+      remember(log);
+      await saver.tick();
     },
   });
   await walker.toHeads(logs, NO_ROUND);
@@ -66,7 +70,7 @@ export async function auditPublic(options: MirrorAuditOptions): Promise<MirrorAu
       ? null
       : await compareViews({ source, against, findings, serviceOrigin, logs, rounds: null, onProgress });
   for (const log of logs) remember(log);
-  await state.save();
+  await saver.save();
   const list: Finding[] = findings.list();
   const result = {
     logs: logs.length,

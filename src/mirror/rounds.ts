@@ -10,7 +10,7 @@ import { formatBlockHash } from '../core/receipt.ts';
 import { type CheckpointLeaf, type Link, parseCheckpointLeaf, parseLink } from '../core/round.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
 import { formatTime, parseTime } from '../core/time.ts';
-import { type LeafAnswer, type RoundAnswer, readLeaves, readRound } from './answers.ts';
+import { type LeafAnswer, type RoundAnswer, readLeaves, readRound, sameRound } from './answers.ts';
 import type { Keeper } from './keeper.ts';
 import { leavesPath, roundPath } from './layout.ts';
 import type { AuditedLog, Ledger } from './ledger.ts';
@@ -83,7 +83,7 @@ export class RoundWalk {
     }
     const at = { number, root: fromHex(answer.root), closedAt: parseTime(answer.closedAt) };
     if (await this.#check(answer, at)) await onRound(answer, at);
-    keeper?.keep(roundPath(number), found.bytes);
+    keeper?.keep(roundPath(number), found.bytes, (old) => sameRound(old, found.bytes));
     await keeper?.settled();
     this.#compareWithEarlier(at);
     this.#last = at;

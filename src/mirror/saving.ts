@@ -15,7 +15,7 @@ export async function finishMirror(keeper: Keeper, service: ServiceAnswer, passe
     keeper,
     passed.walked.map(({ name }) => name),
   );
-  keeper.keep(SERVICE, utf8(`${JSON.stringify({ ...service, rounds: passed.rounds })}\n`));
+  keeper.keep(SERVICE, utf8(`${JSON.stringify({ ...service, rounds: passed.rounds })}\n`), () => true);
   await keeper.flush();
   for (const { name, before, size } of passed.walked) {
     if (before !== size) await dropPartials(keeper, name, before, size);

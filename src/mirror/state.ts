@@ -28,7 +28,8 @@ const file = z.strictObject({
   logs: z.record(
     z.string().check(z.refine(isLogName)),
     z.strictObject({
-      publicKey: hash,
+      /** In the order in which it got them. */
+      keys: z.array(z.strictObject({ publicKey: hash, retiredAt: z.nullable(count) })).check(z.minLength(1)),
       /** Up to where all was read. */
       position,
       /** Up to where all was compared that rounds say of it. */
@@ -79,8 +80,16 @@ export interface RoundAt {
   readonly closedAt: number;
 }
 
-export interface LogMemory {
+/** A key of a log. */
+export interface KeyMemory {
+  /** 32 bytes. */
   readonly publicKey: Uint8Array;
+  /** Milliseconds; null while it signs. */
+  readonly retiredAt: number | null;
+}
+
+export interface LogMemory {
+  readonly keys: readonly KeyMemory[];
   readonly position: Position;
   readonly rounded: Position;
   readonly covered: number;
@@ -162,10 +171,10 @@ export class MirrorState {
       origin: this.#origin,
       keysGiven: this.keysGiven,
       logs: Object.fromEntries(
-        [...this.logs].map(([name, { publicKey, position, rounded, covered }]) => [
+        [...this.logs].map(([name, { keys, position, rounded, covered }]) => [
           name,
           {
-            publicKey: toHex(publicKey),
+            keys: keys.map(({ publicKey, retiredAt }) => ({ publicKey: toHex(publicKey), retiredAt })),
             position: storedPosition(position),
             rounded: storedPosition(rounded),
             covered,
@@ -188,7 +197,7 @@ export class MirrorState {
     this.keysGiven = stored.keysGiven;
     for (const [name, log] of Object.entries(stored.logs)) {
       this.logs.set(name, {
-        publicKey: fromHex(log.publicKey),
+        keys: log.keys.map(({ publicKey, retiredAt }) => ({ publicKey: fromHex(publicKey), retiredAt })),
         position: positionOf(log.position),
         rounded: positionOf(log.rounded),
         covered: log.covered,

@@ -3,6 +3,7 @@
 import type { Findings } from '../audit/findings.ts';
 import type { Position } from '../audit/log-walk.ts';
 import { equalBytes } from '../core/bytes.ts';
+import { parseNote } from '../core/note.ts';
 import type { Floor } from './bundle-walk.ts';
 import type { Head, Heads } from './heads.ts';
 import type { Keeper } from './keeper.ts';
@@ -86,7 +87,7 @@ export class Walker {
     }
     this.checkpoints++;
     if (head.size === log.position.size) {
-      if (equalBytes(head.root, log.position.root)) return;
+      if (equalBytes(head.root, log.position.root)) return this.#checkSignature(log, head);
       const says = `the checkpoint of ${log.name} at size ${head.size} has another root than its entries had when they were audited`;
       findings.add('log-rewritten', { log: log.name }, says);
       log.broken = true;
@@ -94,6 +95,14 @@ export class Walker {
     }
     const floors = last.number > 0 ? [{ index: log.covered, time: last.closedAt, round: last.number }] : [];
     await this.#walk(log, head, head.size, { leaves: [], checkpoints: [head], floors, commitment });
+  }
+
+  /** By a key that had not been retired when the last entry was received. */
+  async #checkSignature(log: AuditedLog, { size, note }: Head): Promise<void> {
+    const { receivedAt } = log.position;
+    if (await log.keys.signed(parseNote(note), log.origin, { size, receivedAt })) return;
+    const says = `the signature of ${log.name} at size ${size} does not hold`;
+    this.#options.findings.add('signature-broken', { log: log.name }, says);
   }
 
   /** Takes a log to some size, without anything that vouches for it there. */

@@ -22,6 +22,7 @@ describe('making a log', () => {
       origin: 'log.test/logs/my.first_log-1',
       logId: createHash('sha256').update('log.test/logs/my.first_log-1').digest('hex'),
       verifierKey: expect.any(String),
+      verifierKeys: [made.at('verifierKey')],
       blinded: true,
       createdAt: expect.stringMatching(/Z$/),
       size: 0,

@@ -8,7 +8,14 @@ import { type TestService, testService } from '../support/service.ts';
 const SRC = new URL('../../src/', import.meta.url);
 
 /** Codes of faults in what clients send that are found below the API. */
-const FOUND_BELOW = ['log-name-invalid', 'tile-location', 'base64-invalid', 'receipt-invalid', 'verifier-key', 'webhook-url-invalid'];
+const FOUND_BELOW = [
+  'log-name-invalid',
+  'tile-location',
+  'base64-invalid',
+  'receipt-invalid',
+  'verifier-key',
+  'webhook-url-invalid',
+];
 
 describe('docs/problems.md', () => {
   it('lists every code that reaches a client, and no other', async () => {

@@ -1,5 +1,6 @@
 // Every parser that sees outside bytes, with samples of what it takes and what must hold of all it takes.
 
+import { parseTargets } from '../../src/config/targets.ts';
 import { readConfig } from '../../src/config.ts';
 import { compareBytes, fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { formatCheckpoint, parseCheckpoint } from '../../src/core/checkpoint.ts';
@@ -14,7 +15,6 @@ import { encodeBundle, parseBundle, parseTileLocation, tileLocation } from '../.
 import { formatTlogProof, parseTlogProof, receiptTlogProof } from '../../src/core/tlog-proof.ts';
 import { acceptLines } from '../../src/log/accept.ts';
 import { parseOtsFile, serializeOtsFile } from '../../src/ots/file.ts';
-import { parseTargets } from '../../src/targets.ts';
 import { BLOCK, file as otsFile, bytes as raw } from '../ots/refusal.ts';
 import { real, varied } from '../ots/samples.ts';
 import { anchorAmong, outcomeOf, sealBlock, transactionOf } from '../support/blocks.ts';

@@ -4,6 +4,7 @@ import { fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { EMPTY_ROOT } from '../../src/core/merkle.ts';
 import { parseVerifierKey } from '../../src/core/note.ts';
 import { LogSeed } from '../../src/log/seed.ts';
+import { asAdministrator } from '../support/history.ts';
 import { type Instance, ORIGIN, openInstance, SEED } from '../support/instance.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { recompute } from '../support/recompute.ts';
@@ -114,7 +115,9 @@ describe('the database of another', () => {
 
   test('key in one log alone is refused when that log is to sign', async () => {
     const log = await one.makeLog('foreign-key');
-    await one.database.query('UPDATE log_keys SET public_key = sha256(public_key) WHERE log = $1', [log.id]);
+    await asAdministrator(server.url, (client) =>
+      client.query('UPDATE log_keys SET public_key = sha256(public_key) WHERE log = $1', [log.id]),
+    );
     await expect(two.registry.signer(log)).rejects.toMatchObject({ code: 'seed-changed' });
     await expect(two.publisher.current(log)).rejects.toMatchObject({ code: 'seed-changed' });
   });

@@ -1,10 +1,15 @@
 // A third party's audit of a real service on a real chain: alone, again, from a mirror, of more.
 
 import { join } from 'node:path';
+import { Wallet } from 'ethers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseVerifierKey } from '../../src/core/note.ts';
 import { verdictSchema } from '../../src/core/verdict.ts';
+import { ANCHOR_ADDRESS, encodeAnchor } from '../../src/evm/anchor-contract.ts';
 import { deployAnchor } from '../../src/evm/deploy.ts';
+import { addKeys, retireKeys } from '../../src/log/rotation.ts';
+import type { MirrorAudit } from '../../src/mirror/audit.ts';
+import { SENDER_KEY } from '../support/anchoring.ts';
 import { type TestChain, testChain } from '../support/chain.ts';
 import type { TestService } from '../support/service.ts';
 import { anchorRounds, appendLines, auditOf, codesOf, seededService, temporaryFolder } from './ground.ts';
@@ -78,8 +83,51 @@ describe('again', () => {
     await anchorRounds(service, chain.url);
     const fourth = await auditOf({ at: service.url, rpc: chain.url, remember });
     expect([codesOf(fourth), fourth.result.entries]).toEqual([[], 0]);
-    const says = fourth.verdict.claims.find(({ code }) => code === 'anchors-final')?.says;
-    expect(says).toContain('4 rounds of 4');
+    const says = ({ verdict }: MirrorAudit): string | undefined =>
+      verdict.claims.find(({ code }) => code === 'anchors-final')?.says;
+    expect(says(fourth)).toContain('4 rounds of 4');
+
+    // A round anchored a second time is none that is unknown; all rounds are read again to tell.
+    const { root } = JSON.parse(await (await fetch(`${service.url}/v1/audit/rounds/002`)).text());
+    const account = new Wallet(SENDER_KEY, chain.provider);
+    await (await account.sendTransaction({ to: ANCHOR_ADDRESS, data: encodeAnchor(Buffer.from(root, 'hex')) })).wait();
+    const fifth = await auditOf({ at: service.url, rpc: chain.url, remember });
+    expect([codesOf(fifth), fifth.result.acts]).toEqual([[], first.result.acts + 2]);
+    expect(says(fifth)).toContain('4 rounds of 4');
+    // And with another account to look for.
+    const sixth = await auditOf({ at: service.url, rpc: chain.url, remember, senders: [`0x${'12'.repeat(20)}`] });
+    expect([codesOf(sixth), sixth.result.acts]).toEqual([[], first.result.acts + 2]);
+  });
+});
+
+describe('keys that come and go', () => {
+  test('are those that _system tells of, also for who knew the first ones alone', async () => {
+    const { database, registry, appender, guard } = service.foundation;
+    const parts = { database, registry, sequencing: appender.sequencing, guard };
+    const logs = [await registry.find('demo'), registry.system].filter((log) => log !== null);
+    const before = join(folder.path, 'before.json');
+    const first = parseVerifierKey((await registry.signer(registry.system)).verifierKey);
+    const verifiers = [first];
+    expect(codesOf(await auditOf({ at: service.url, rpc: chain.url, remember: before, verifiers }))).toEqual([]);
+
+    await addKeys(parts, logs);
+    await appendLines(service, 'demo', 3, 'signed by two keys');
+    await service.closeRound();
+    expect(codesOf(await auditOf({ at: service.url, rpc: chain.url }))).toEqual([]);
+    await retireKeys(
+      parts,
+      logs.map((log) => ({ log, number: null })),
+      true,
+    );
+    await appendLines(service, 'demo', 3, 'signed by the second');
+    await service.closeRound();
+    for (const how of [{}, { remember: before }, { remember: before, verifiers }, { verifiers }]) {
+      const { findings, verdict } = await auditOf({ at: service.url, rpc: chain.url, ...how });
+      expect([findings, verdict.result]).toEqual([[], 'proven']);
+    }
+    const second = parseVerifierKey((await registry.signer(registry.system)).verifierKey);
+    expect(second.publicKey).not.toEqual(first.publicKey);
+    expect(codesOf(await auditOf({ at: service.url, verifiers: [second] }))).toEqual([]);
   });
 });
 
@@ -91,12 +139,12 @@ describe('a mirror', () => {
     const mirrored = await auditOf({ at: save, rpc: chain.url });
     expect(mirrored.findings).toEqual([]);
     expect(mirrored.verdict.existedBefore).toEqual(saved.verdict.existedBefore);
-    expect(mirrored.result).toMatchObject({ rounds: 4, entries: saved.result.entries });
+    expect(mirrored.result).toMatchObject({ rounds: saved.result.rounds, entries: saved.result.entries });
     await appendLines(service, 'demo', 400, 'after the mirror');
     await service.closeRound();
     await anchorRounds(service, chain.url);
     const again = await auditOf({ at: service.url, rpc: chain.url, save });
-    expect([codesOf(again), again.result.rounds]).toEqual([[], 5]);
+    expect([codesOf(again), again.result.rounds]).toEqual([[], Number(saved.result.rounds) + 1]);
     const grown = await auditOf({ at: save, rpc: chain.url });
     expect([codesOf(grown), grown.result.entries]).toEqual([[], mirrored.result.entries + 400 + 1]);
   });

@@ -55,7 +55,13 @@ describe('refused by the database', () => {
     'UPDATE tiles SET root = sha256(root)',
     'DELETE FROM tiles',
     `UPDATE checkpoints SET note = 'other'`,
+    'UPDATE checkpoints SET note = note',
+    `UPDATE checkpoints SET note = note || 'x', root = sha256(root)`,
     'DELETE FROM checkpoints',
+    'UPDATE log_keys SET public_key = sha256(public_key)',
+    'UPDATE log_keys SET created_at = 0, revoked_at = 1',
+    'UPDATE log_keys SET revoked_at = NULL',
+    'DELETE FROM log_keys',
     'UPDATE rounds SET closed_at = 0',
     'DELETE FROM rounds',
     `UPDATE round_leaves SET leaf = ''`,
@@ -76,10 +82,17 @@ describe('refused by the database', () => {
     `DELETE FROM logs WHERE name = 'demo'`,
   ])('%s', refused);
 
-  test.each(['logs', 'entries', 'entries_000001', 'tiles', 'checkpoints', 'rounds', 'round_leaves', 'stretches'])(
-    'TRUNCATE %s',
-    (table) => refused(`TRUNCATE ${table} CASCADE`),
-  );
+  test.each([
+    'logs',
+    'log_keys',
+    'entries',
+    'entries_000001',
+    'tiles',
+    'checkpoints',
+    'rounds',
+    'round_leaves',
+    'stretches',
+  ])('TRUNCATE %s', (table) => refused(`TRUNCATE ${table} CASCADE`));
 
   test('TRUNCATE of all of them at once', () =>
     refused('TRUNCATE entries, tiles, checkpoints, rounds, round_leaves, stretches, logs CASCADE'));

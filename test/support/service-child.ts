@@ -7,6 +7,7 @@ import { z } from 'zod';
 
 const started = z.object({ url: z.string().nullable() });
 const memory = z.object({ rss: z.number() });
+const heap = z.object({ heap: z.number() });
 
 /** A service in a process of its own. */
 export interface ServiceChild {
@@ -16,6 +17,8 @@ export interface ServiceChild {
   readonly ended: Promise<void>;
   /** Bytes. */
   memory(): Promise<number>;
+  /** Bytes of its heap that are in use after a collection: what grows here leaks. */
+  heap(): Promise<number>;
   /** As by `kill -9`. */
   kill(): Promise<void>;
   stop(): Promise<void>;
@@ -33,6 +36,11 @@ export async function startServiceChild(environment: Readonly<Record<string, str
       const answer = message(child);
       child.send('memory');
       return memory.parse(await answer).rss;
+    },
+    heap: async () => {
+      const answer = message(child);
+      child.send('heap');
+      return heap.parse(await answer).heap;
     },
     kill: async () => {
       child.kill('SIGKILL');

@@ -1,6 +1,8 @@
 // The real service in a process of its own, without API keys: its environment comes as JSON.
 
 import { flushCompileCache } from 'node:module';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { pino } from 'pino';
 import { z } from 'zod';
 import { readConfig } from '../../src/config.ts';
@@ -13,7 +15,17 @@ const running = await serve({ ...config, open: true }, pino({ level: environment
 process.on('message', (message) => {
   if (message === 'stop') void running.stop().then(() => process.exit());
   if (message === 'memory') process.send?.({ rss: process.memoryUsage.rss() });
+  if (message === 'heap') process.send?.({ heap: heapInUse() });
 });
 process.send?.({ url: running.url });
+
+/** Bytes that are left once everything that can go is gone. */
+function heapInUse(): number {
+  setFlagsFromString('--expose-gc');
+  const collect: unknown = runInNewContext('gc');
+  if (typeof collect === 'function') collect();
+  return process.memoryUsage().heapUsed;
+}
+
 // By the end of most of these processes it would be too late.
 flushCompileCache();

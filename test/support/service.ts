@@ -6,7 +6,8 @@ import { type DestinationStream, pino } from 'pino';
 import type { Scope } from '../../src/access/keys.ts';
 import { closeRound, type Round } from '../../src/anchor/rounds.ts';
 import { type Config, readConfig } from '../../src/config.ts';
-import { type Foundation, openFoundation, realEffects, serve } from '../../src/main.ts';
+import { serve } from '../../src/main.ts';
+import { type Foundation, openFoundation, realEffects } from '../../src/start/foundation.ts';
 import { testDatabase } from './postgres.ts';
 
 export interface ServiceOptions {

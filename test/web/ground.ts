@@ -8,8 +8,9 @@ import { pino } from 'pino';
 import { LOCAL_CHAIN_KEY } from '../../scripts/local/chain.ts';
 import { readConfig } from '../../src/config.ts';
 import { deployAnchor } from '../../src/evm/deploy.ts';
-import { type Foundation, openFoundation, realEffects, serve } from '../../src/main.ts';
+import { serve } from '../../src/main.ts';
 import { bundlePage } from '../../src/pages/bundle.ts';
+import { type Foundation, openFoundation, realEffects } from '../../src/start/foundation.ts';
 import { testChain } from '../support/chain.ts';
 import { testDatabase } from '../support/postgres.ts';
 

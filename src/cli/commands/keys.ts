@@ -77,7 +77,7 @@ function revokeCommand(): Command {
 async function withKeys<T>(work: (keys: ApiKeys) => Promise<T>): Promise<T> {
   const [{ readConfig }, { openFoundation, realEffects }] = await Promise.all([
     import('../../config.ts'),
-    import('../../main.ts'),
+    import('../../start/foundation.ts'),
   ]);
   const { keys, close } = await openFoundation(readConfig(process.env), realEffects);
   try {

@@ -5,7 +5,7 @@ import { formatTime } from '../../core/time.ts';
 import type { Log } from '../../log/log.ts';
 import type { Registry } from '../../log/registry.ts';
 import type { LogWithKey } from '../../log/rotation.ts';
-import type { Foundation } from '../../main.ts';
+import type { Foundation } from '../../start/foundation.ts';
 import { logName, wholeNumber } from '../options.ts';
 import { counted, note, print, printJson } from '../output.ts';
 import type { GlobalOptions } from '../session.ts';
@@ -109,7 +109,7 @@ async function withLogs<T>(
 ): Promise<T> {
   const [{ readConfig }, { openFoundation, realEffects }] = await Promise.all([
     import('../../config.ts'),
-    import('../../main.ts'),
+    import('../../start/foundation.ts'),
   ]);
   const foundation = await openFoundation(readConfig(process.env), realEffects);
   try {

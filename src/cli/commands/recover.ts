@@ -32,7 +32,7 @@ Examples:
     .action(async (options: { yes?: true }, command: Command) => {
       const [{ readConfig }, { openFoundation, realEffects }, { adopt, assessDamage }] = await Promise.all([
         import('../../config.ts'),
-        import('../../main.ts'),
+        import('../../start/foundation.ts'),
         import('../../anchor/recovery.ts'),
       ]);
       const config = readConfig(process.env);

@@ -2,9 +2,9 @@
 
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { isReached, type Policy, readPolicy } from './core/policy.ts';
+import { isReached, type Policy, readPolicy } from '../core/policy.ts';
+import type { WitnessSettings } from '../witness/witnesses.ts';
 import { duration } from './settings.ts';
-import type { WitnessSettings } from './witness/witnesses.ts';
 
 /** What concerns witnesses in the environment. */
 export const witnessVariables = {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { configurationText, settings } from '../scripts/configuration.ts';
-import { readConfig } from '../src/config.ts';
+import { configurationText, settings } from '../../scripts/configuration.ts';
+import { readConfig } from '../../src/config.ts';
 
 const LEAST = { DATABASE_URL: 'postgres:///antequem', ORIGIN: 'log.example.org', LOG_SEED_FILE: '/run/secrets/seed' };
 const EVM = { EVM_RPC_URLS: 'https://one.test', EVM_CHAIN_ID: '1', EVM_PRIVATE_KEY_FILE: '/run/secrets/key' };
@@ -256,7 +256,7 @@ describe('a chain to anchor to', () => {
 describe('docs/configuration.md', () => {
   it('is what the schema says, and the schema says what each setting is for', async () => {
     expect(settings().filter(({ description }) => description === null)).toEqual([]);
-    expect(await readFile(new URL('../docs/configuration.md', import.meta.url), 'utf8')).toBe(configurationText());
+    expect(await readFile(new URL('../../docs/configuration.md', import.meta.url), 'utf8')).toBe(configurationText());
     expect(
       settings()
         .filter(({ required }) => required)

@@ -1,12 +1,12 @@
 // Calendars and sources of Bitcoin headers as the configuration describes them.
 
 import type { Logger } from 'pino';
-import { agreeing } from './bitcoin/agreement.ts';
-import { esploraSource, nodeSource } from './bitcoin/header-sources.ts';
-import type { BitcoinConfig, OtsConfig } from './calendars.ts';
-import type { HeaderSource } from './core/bitcoin-source.ts';
-import { OtsTarget } from './ots/target.ts';
-import type { Database } from './store/database.ts';
+import { agreeing } from '../bitcoin/agreement.ts';
+import { esploraSource, nodeSource } from '../bitcoin/header-sources.ts';
+import type { BitcoinConfig, OtsConfig } from '../config/calendars.ts';
+import type { HeaderSource } from '../core/bitcoin-source.ts';
+import { OtsTarget } from '../ots/target.ts';
+import type { Database } from '../store/database.ts';
 
 /** All that is configured as one, which must agree; null where nothing is. */
 export function bitcoinSource({ chain, rpcUrls, esploraUrls, cookieFile }: BitcoinConfig): HeaderSource | null {

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { readConfig } from '../src/config.ts';
-import { formatWitnessKey } from '../src/core/cosignature.ts';
+import { readConfig } from '../../src/config.ts';
+import { formatWitnessKey } from '../../src/core/cosignature.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'antequem-policy-'));
 afterAll(() => rmSync(folder, { recursive: true }));

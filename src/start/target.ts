@@ -1,15 +1,15 @@
 // Targets as the configuration describes them.
 
 import type { Logger } from 'pino';
-import { compareWithChain } from './anchor/comparison.ts';
-import { AntequemError } from './core/errors.ts';
-import { claimDeclaration } from './evm/account.ts';
-import { ANCHOR_ADDRESS } from './evm/anchor-contract.ts';
-import { openSigner } from './evm/keystore.ts';
-import { EvmTarget } from './evm/target.ts';
-import { recordedTransaction } from './log/system.ts';
-import type { Foundation } from './main.ts';
-import type { EvmConfig } from './targets.ts';
+import { compareWithChain } from '../anchor/comparison.ts';
+import type { EvmConfig } from '../config/targets.ts';
+import { AntequemError } from '../core/errors.ts';
+import { claimDeclaration } from '../evm/account.ts';
+import { ANCHOR_ADDRESS } from '../evm/anchor-contract.ts';
+import { openSigner } from '../evm/keystore.ts';
+import { EvmTarget } from '../evm/target.ts';
+import { recordedTransaction } from '../log/system.ts';
+import type { Foundation } from './foundation.ts';
 
 export interface Outside {
   readonly now: () => number;

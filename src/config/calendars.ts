@@ -1,7 +1,7 @@
 // Which OpenTimestamps calendars stamp the rounds, and whom to ask for the headers of Bitcoin.
 
 import { z } from 'zod';
-import { BITCOIN } from './core/bitcoin-header.ts';
+import { BITCOIN } from '../core/bitcoin-header.ts';
 import { list, url, wholeNumber } from './settings.ts';
 
 export interface CalendarConfig {

@@ -1,0 +1,135 @@
+import type { Logger } from 'pino';
+import { Quota } from '../access/quota.ts';
+import { QuotaRedis } from '../access/quota-redis.ts';
+import { anchorStates, readAnchors } from '../anchor/anchors.ts';
+import { Calendar } from '../anchor/calendar.ts';
+import { DigestIntake } from '../anchor/digests.ts';
+import { Receipts } from '../anchor/receipts.ts';
+import { Remembered } from '../anchor/remembered.ts';
+import { RoundTrees } from '../anchor/roundtrees.ts';
+import type { CalendarService } from '../api/calendar.ts';
+import type { Service } from '../api/service.ts';
+import type { Config } from '../config.ts';
+import { AntequemError } from '../core/errors.ts';
+import type { Anchor, OpenTimestampsAnchor } from '../core/receipt.ts';
+import { EntryReader } from '../log/entries.ts';
+import type { Guard } from '../log/guard.ts';
+import type { Effects } from '../log/log.ts';
+import { TileStore } from '../log/tilestore.ts';
+import type { Operation } from '../metrics/operation.ts';
+import { readOtsAnchors } from '../ots/receipt-anchor.ts';
+import type { Progress } from '../store/progress.ts';
+import { Witnesses } from '../witness/witnesses.ts';
+import { confirmationDelay } from './calendars.ts';
+import { type Foundation, readSecret } from './foundation.ts';
+import { finalityDelay } from './target.ts';
+
+/** Puts together what the API serves. */
+export function composeApi(
+  config: Config,
+  foundation: Foundation,
+  outside: {
+    progress: Progress;
+    witnesses: Witnesses | null;
+    quota: Quota | null;
+    operation: Operation;
+    metricsToken: string | null;
+    stopping: AbortSignal;
+    logger: Logger;
+    effects: Effects;
+  },
+): Service {
+  const { database, appender } = foundation;
+  const { effects, witnesses, ...rest } = outside;
+  const checkpoints = witnesses ?? foundation.publisher;
+  const entries = new EntryReader(database, appender.sequencing.stretches);
+  const tiles = new TileStore(database, appender.sequencing.stretches);
+  const trees = new RoundTrees(database);
+  const remembered = new Remembered(
+    (round) => readAnchors(database, round),
+    () => performance.now(),
+  );
+  outside.progress.onNews(() => remembered.forget());
+  const anchors = (round: number): Promise<Anchor[]> => remembered.get(round);
+  return {
+    ...foundation,
+    ...rest,
+    checkpoints,
+    entries,
+    tiles,
+    trees,
+    receipts: new Receipts({ database, entries, tiles, publisher: checkpoints, trees, anchors }),
+    anchors,
+    anchorStates: (round) => anchorStates(database, round),
+    calendars: config.ots === null ? null : { chain: config.bitcoin.chain },
+    ownCalendar: config.calendar?.uri ?? null,
+    calendar: openOwnCalendar(config, foundation, trees, effects),
+    trustedProxies: config.trustedProxies,
+    now: effects.now,
+    open: config.open,
+    roundInterval: config.roundInterval,
+    finalityDelay: finalityDelay(config.targets),
+    confirmationDelay: confirmationDelay(config.ots, config.bitcoin),
+  };
+}
+
+/** Ourselves as a calendar; null where that is off. */
+function openOwnCalendar(
+  { calendar, bitcoin: { chain } }: Config,
+  { database, guard: { standing } }: Foundation,
+  trees: RoundTrees,
+  effects: Effects,
+): CalendarService | null {
+  if (calendar === null) return null;
+  const { uri, perMinute } = calendar;
+  const anchors = (round: number): Promise<OpenTimestampsAnchor[]> => readOtsAnchors(database, round);
+  return {
+    calendar: new Calendar({ database, trees, anchors, chain, uri }),
+    intake: new DigestIntake({ database, effects, standing }),
+    perMinute,
+  };
+}
+
+/** Whoever cosigns checkpoints; null where nobody is configured to. */
+export function openWitnesses(
+  { witnesses }: Config,
+  { database, registry, publisher, appender }: Foundation,
+  { now }: Effects,
+  logger: Logger,
+): Witnesses | null {
+  if (witnesses === null) return null;
+  const tiles = new TileStore(database, appender.sequencing.stretches);
+  return new Witnesses({ ...witnesses, database, registry, publisher, tiles, now, logger });
+}
+
+/** What opens /metrics beside an API key, if anything. */
+export async function readMetricsToken({ operation: { metricsTokenFile: file } }: Config): Promise<string | null> {
+  if (file === null) return null;
+  const what = 'a file with at least 16 characters without spaces: `openssl rand -hex 32` makes them';
+  const token = await readSecret(file, 'METRICS_TOKEN_FILE', what);
+  if (/^[\x21-\x7e]{16,1000}$/.test(token)) return token;
+  throw new AntequemError('secret-missing', `METRICS_TOKEN_FILE ${file} holds no token; it must name ${what}`);
+}
+
+/** How much each API key may ask; null: as much as it likes. */
+export async function openQuota({ operation: { rateLimit }, redisUrl }: Config): Promise<Quota | null> {
+  if (rateLimit === null) return null;
+  return new Quota(rateLimit, redisUrl === null ? null : await QuotaRedis.open(redisUrl, rateLimit));
+}
+
+/** What an operator should know although all is ready. */
+export function noticesOf({ targets, ots, bitcoin }: Config, { standing, store }: Guard): string[] {
+  const notices: string[] = [];
+  if (standing.finding !== null) notices.push(standing.finding.message);
+  if (targets.length === 0 && ots === null) notices.push('no chain is configured: rounds are closed and not anchored');
+  if (ots !== null && confirmationDelay(ots, bitcoin) === null) {
+    notices.push('OpenTimestamps proofs are stored and never confirmed: set BITCOIN_RPC_URL or BITCOIN_ESPLORA_URL');
+  }
+  if (store === null) {
+    notices.push(
+      'what is published is recorded in the database alone: whether that was set back shows only where it was anchored; ' +
+        'set LOG_GUARD_FILE or REDIS_URL',
+    );
+  }
+  return notices;
+}

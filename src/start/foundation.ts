@@ -1,0 +1,102 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { type Logger, pino } from 'pino';
+import { ApiKeys } from '../access/keys.ts';
+import { Sessions } from '../access/sessions.ts';
+import type { Config } from '../config.ts';
+import { AntequemError } from '../core/errors.ts';
+import { Appender } from '../log/appender.ts';
+import { Guard } from '../log/guard.ts';
+import type { Effects } from '../log/log.ts';
+import { Publisher } from '../log/publish.ts';
+import type { PublishedStore } from '../log/published.ts';
+import { PublishedFile } from '../log/published-file.ts';
+import { PublishedRedis } from '../log/published-redis.ts';
+import { Registry } from '../log/registry.ts';
+import { LogSeed } from '../log/seed.ts';
+import { type Database, openDatabase } from '../store/database.ts';
+import { migrate } from '../store/migrate.ts';
+import { Webhooks } from '../webhooks/webhooks.ts';
+
+/** Time and randomness as they really are. */
+export const realEffects: Effects = { now: Date.now, random: (length) => new Uint8Array(randomBytes(length)) };
+
+/** The parts that every role needs. */
+export interface Foundation {
+  readonly database: Database;
+  readonly registry: Registry;
+  readonly appender: Appender;
+  readonly publisher: Publisher;
+  readonly keys: ApiKeys;
+  readonly sessions: Sessions;
+  readonly webhooks: Webhooks;
+  /** The secret that a webhook's messages are signed with, by its id. */
+  readonly webhookSecret: (id: string) => Uint8Array;
+  /** The same of every seed: a receiver may have been told an older one. */
+  readonly webhookSecrets: (id: string) => readonly Uint8Array[];
+  readonly guard: Guard;
+  close(): Promise<void>;
+}
+
+export interface FoundationOptions {
+  readonly logger?: Logger;
+  /** Whether the database is compared with what was published before anything else. Default: it is. */
+  readonly compare?: boolean;
+}
+
+/** Brings the database up to date, opens the logs on it and compares it with what was published. */
+export async function openFoundation(
+  config: Pick<Config, 'databaseUrl' | 'origin' | 'logSeedFile' | 'guardFile' | 'redisUrl' | 'operation'>,
+  effects: Effects,
+  { logger = pino({ level: 'silent' }), compare = true }: FoundationOptions = {},
+): Promise<Foundation> {
+  const seed = LogSeed.parse(
+    await readSecret(
+      config.logSeedFile,
+      'LOG_SEED_FILE',
+      'a file with 64 hex digits: `openssl rand -hex 32` makes them',
+    ),
+  );
+  await migrate(config.databaseUrl);
+  const database = openDatabase(config.databaseUrl);
+  const appender = new Appender(database, effects);
+  const { sequencing } = appender;
+  const { standing, stretches } = sequencing;
+  const store = openPublished(config);
+  const guard = new Guard({ database, serviceOrigin: config.origin, store, standing, stretches, logger });
+  const close = async (): Promise<void> => {
+    await guard.close();
+    await database.end();
+  };
+  try {
+    if (compare) await guard.compare();
+    const registry = await Registry.open(database, config.origin, seed, sequencing);
+    const publisher = new Publisher(database, registry, effects.now, { guard });
+    const keys = new ApiKeys(database, registry.system, sequencing);
+    const sessions = new Sessions(database, keys, effects, seed.secret('sessions'));
+    const allowPrivate = config.operation.webhookAllowPrivate;
+    const webhooks = new Webhooks({ database, ...effects, allowPrivate });
+    const webhookSecret = (id: string): Uint8Array => seed.secret(`webhook ${id}`);
+    const webhookSecrets = (id: string): readonly Uint8Array[] => seed.secrets(`webhook ${id}`);
+    const parts = { database, registry, appender, publisher, keys, sessions, guard };
+    return { ...parts, webhooks, webhookSecret, webhookSecrets, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Where it is recorded what was published: the file, else Redis, else nowhere. */
+function openPublished({ guardFile, redisUrl }: Pick<Config, 'guardFile' | 'redisUrl'>): PublishedStore | null {
+  if (guardFile !== null) return new PublishedFile(guardFile);
+  return redisUrl === null ? null : new PublishedRedis(redisUrl);
+}
+
+/** A secret out of a file, white space around it aside. */
+export async function readSecret(file: string, setting: string, how: string): Promise<string> {
+  try {
+    return (await readFile(file, 'utf8')).trim();
+  } catch (cause) {
+    throw new AntequemError('secret-missing', `${setting} ${file} cannot be read; it must name ${how}`, { cause });
+  }
+}

@@ -1,0 +1,91 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import { type TestService, testService } from '../support/service.ts';
+import { run } from './command.ts';
+
+const keysForm = z.array(
+  z.object({
+    log: z.string(),
+    number: z.number(),
+    verifierKey: z.string(),
+    addedAt: z.string(),
+    retiredAt: z.string().nullable(),
+  }),
+);
+
+let service: TestService;
+let ahead = 0;
+beforeAll(async () => {
+  service = await testService({ ahead: () => ahead });
+  for (const log of ['one', 'two']) {
+    await service.send('PUT', `/v1/logs/${log}`);
+    await service.send('POST', `/v1/logs/${log}/entries`, { body: 'a' });
+  }
+});
+afterAll(() => service?.[Symbol.asyncDispose]());
+
+const logs = (...args: string[]) => {
+  const { databaseUrl, origin, logSeedFile } = service.config;
+  const env = { DATABASE_URL: databaseUrl, ORIGIN: origin, LOG_SEED_FILE: logSeedFile };
+  return run(['logs', ...args], { env });
+};
+const keys = async (...args: string[]): Promise<z.infer<typeof keysForm>> => {
+  const { code, stdout, stderr } = await logs(...args, '--json');
+  expect([code, stderr.replace(/^\d+ keys? .*\n$/, '')]).toEqual([0, '']);
+  return keysForm.parse(JSON.parse(stdout));
+};
+/** What the service says ten seconds later. */
+const told = async (log: string): Promise<unknown[]> => {
+  ahead += 10_000;
+  const described = await service.send('GET', `/v1/logs/${log}`);
+  return [described.at('verifierKey'), described.at('verifierKeys')];
+};
+
+test('logs rotate and retire: told in full, taken up by the service that runs, all or none', async () => {
+  const old = await keys('keys');
+  expect(old.map(({ log, number, retiredAt }) => [log, number, retiredAt])).toEqual([
+    ['_system', 1, null],
+    ['one', 1, null],
+    ['two', 1, null],
+  ]);
+  const added = await keys('rotate', '--all');
+  expect(added.map(({ log, number }) => [log, number])).toEqual([
+    ['_system', 2],
+    ['one', 2],
+    ['two', 2],
+  ]);
+  const [, first] = old;
+  const [, second] = added;
+  expect(await told('one')).toEqual([second?.verifierKey, [first?.verifierKey, second?.verifierKey]]);
+  const audit = await service.send('GET', '/v1/audit/service');
+  expect([audit.at('verifierKey'), audit.at('verifierKeys')]).toEqual([
+    added[0]?.verifierKey,
+    [old[0]?.verifierKey, added[0]?.verifierKey],
+  ]);
+
+  expect(await logs('retire', 'one', '1')).toMatchObject({ code: 1, stderr: expect.stringContaining('--force') });
+  expect(await logs('retire', 'one', '1', '--force')).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^one {2}1 {2}retired \d{4}-.*Z {2}log\.test\/logs\/one\+/),
+    stderr: '1 key retired; no process signs with them after ten seconds\n',
+  });
+  expect(await told('one')).toEqual([second?.verifierKey, [second?.verifierKey]]);
+  expect(await logs('retire', 'one', '2', '--force')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('antequem logs rotate one'),
+  });
+  expect((await keys('retire', '--all', '--force')).map(({ log, number }) => [log, number])).toEqual([
+    ['_system', 1],
+    ['two', 1],
+  ]);
+});
+
+test.each([
+  ['no log and not all', ['rotate'], 'name logs, or --all'],
+  ['a log and all', ['rotate', 'one', '--all'], 'name logs, or --all'],
+  ['no such log', ['rotate', 'none'], 'there is no log none'],
+  ['no such key', ['retire', 'one', '9'], 'has no key 9'],
+  ['no number', ['retire', 'one', 'x'], 'number'],
+])('%s', async (_, args, says) => {
+  expect(await logs(...args)).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining(says) });
+});
