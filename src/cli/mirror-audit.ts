@@ -54,9 +54,6 @@ export async function auditView(
       onProgress,
       clock: () => performance.now(),
     });
-    for (const path of keeper?.conflicts ?? []) {
-      note(`${path} is there already and is another: what is served now was put into ${flags.save}/conflicting`);
-    }
     return { verdict, entries: result.entries, milliseconds: walked };
   } finally {
     source.close();

@@ -162,6 +162,11 @@ class Auditor {
             rounds: passed.rounds,
             onProgress,
           });
+    await keeper?.flush();
+    for (const path of keeper?.conflicts ?? []) {
+      const says = `the mirror ${keeper?.folder} has something else at ${path} than what is served, which was put into conflicting/`;
+      this.#findings.add('view-split', {}, says);
+    }
     const findings = this.#findings.list();
     if (findings.length === 0) {
       // Of a chain that was not asked now nothing can be told of the rounds read meanwhile: it is forgotten.

@@ -1,7 +1,7 @@
 // What somebody between an auditor and a real service, or with the seed and the money of one, can show, and how each lie is
 // named.
 
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { REMOTE_FAULTS } from '../../src/audit/codes.ts';
@@ -183,6 +183,21 @@ describe('with the seed: two histories', () => {
       [],
       expect.arrayContaining(['views-agree']),
     ]);
+  });
+
+  test('a mirror is not written over by another history, also where what it remembers is gone', async () => {
+    const save = join(folder.path, 'kept');
+    expect(codesOf(await auditOf({ at: liar.url, apiKey: 'service', save }))).toEqual([]);
+    rmSync(join(save, 'state.json'));
+    const { findings } = await examine('another history, onto the mirror of the one', {
+      at: liar.url,
+      apiKey: 'twin',
+      save,
+      rpc: undefined,
+    });
+    expect(findings[0]).toMatchObject({ code: 'view-split' });
+    expect(codesOf(await auditOf({ at: save, rpc: chain.url }))).toEqual([]);
+    expect(existsSync(join(save, 'conflicting/v1/audit/rounds/001'))).toBe(true);
   });
 
   test('the second one asked about on the chain: it has roots that are no rounds of it', async () => {
