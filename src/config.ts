@@ -57,7 +57,7 @@ export const environment = z.object({
     .string()
     .min(1)
     .describe(
-      '64 hex digits (`openssl rand -hex 32`), kept apart from the database: all keys of logs, sessions and webhooks come of it.',
+      '64 hex digits (`openssl rand -hex 32`), kept apart from the database: all keys of logs, sessions and webhooks come of it. Several, the newest last, while one is left behind.',
     ),
   LOG_GUARD_FILE: z
     .string()

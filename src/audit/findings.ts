@@ -77,7 +77,7 @@ function rank({ code, log }: Finding): number {
   const { claim } = FAULTS[code];
   if (claim === 'anchor') return 4;
   // As a rule it is the round whose time is wrong.
-  if (code === 'received-after-close') return 2;
+  if (code === 'received-after-close' || code === 'backdated') return 2;
   if (log === SYSTEM_LOG) return 0;
   if (log !== null || claim === 'position') return 1;
   return claim === 'content' ? 3 : 2;

@@ -7,6 +7,7 @@ import { appendCommand } from './commands/append.ts';
 import { auditCommand } from './commands/audit.ts';
 import { deployCommand } from './commands/deploy.ts';
 import { eraseCommand } from './commands/erase.ts';
+import { exportCommand } from './commands/export.ts';
 import { infoCommand } from './commands/info.ts';
 import { keysCommand } from './commands/keys.ts';
 import { logsCommand } from './commands/logs.ts';
@@ -28,6 +29,7 @@ const COMMANDS = [
   stampCommand,
   receiptCommand,
   upgradeCommand,
+  exportCommand,
   pathCommand,
   verifyCommand,
   infoCommand,

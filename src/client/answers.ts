@@ -1,35 +1,89 @@
-// What the service's answers must hold for the client to use them. Fields beyond these are let through unread:
-// a newer service may say more.
-
-import * as z from 'zod';
-
-const size = z.int().nonnegative();
+// What the service's answers must hold for the client to use them. Fields beyond these are let through unread: a newer
+// service may say more. Checked by hand, since the client brings no dependency along.
 
 /** 201 of `POST …/entries` and `…/digests`: for a batch `index` is the first, `digest` and `leafHash` the last. */
-export const appended = z.object({
-  log: z.string(),
-  index: size,
-  count: z.int().positive(),
-  digest: z.string(),
-  leafHash: z.string(),
-  receivedAt: z.string(),
-  receipt: z.string(),
-});
-export type Appended = z.infer<typeof appended>;
+export interface Appended {
+  readonly log: string;
+  readonly index: number;
+  readonly count: number;
+  readonly digest: string;
+  readonly leafHash: string;
+  readonly receivedAt: string;
+  readonly receipt: string;
+}
 
 /** 200 of `DELETE …/entries/{index}/payload`. */
-export const erased = z.object({ log: z.string(), index: size, erased: z.literal(true) });
-export type Erased = z.infer<typeof erased>;
+export interface Erased {
+  readonly log: string;
+  readonly index: number;
+  readonly erased: true;
+}
 
 /** `PUT` and `GET /v1/logs/{log}`. */
-export const logDescription = z.object({
-  origin: z.string(),
-  logId: z.string(),
-  /** The newest of those below. */
-  verifierKey: z.string(),
-  /** All keys that sign the log now, the oldest first. */
-  verifierKeys: z.array(z.string()).optional(),
-  size: size.optional(),
-  root: z.string().optional(),
-});
-export type LogDescription = z.infer<typeof logDescription>;
+export interface LogDescription {
+  readonly origin: string;
+  readonly logId: string;
+  readonly verifierKey: string;
+  readonly size?: number;
+  readonly root?: string;
+}
+
+/** Reads an answer; null where it is not what it should be. */
+export type Reader<T> = (json: unknown) => T | null;
+
+export const readAppended: Reader<Appended> = (json) => {
+  const [log, digest, leafHash, receivedAt, receipt] = texts(
+    json,
+    'log',
+    'digest',
+    'leafHash',
+    'receivedAt',
+    'receipt',
+  );
+  const index = size(json, 'index');
+  const count = size(json, 'count');
+  if (log === undefined || digest === undefined || leafHash === undefined || receivedAt === undefined) return null;
+  if (receipt === undefined || index === undefined || count === undefined || count === 0) return null;
+  return { log, index, count, digest, leafHash, receivedAt, receipt };
+};
+
+export const readErased: Reader<Erased> = (json) => {
+  const [log] = texts(json, 'log');
+  const index = size(json, 'index');
+  return log === undefined || index === undefined || field(json, 'erased') !== true
+    ? null
+    : { log, index, erased: true };
+};
+
+export const readLog: Reader<LogDescription> = (json) => {
+  const [origin, logId, verifierKey] = texts(json, 'origin', 'logId', 'verifierKey');
+  if (origin === undefined || logId === undefined || verifierKey === undefined) return null;
+  const entries = size(json, 'size');
+  const [root] = texts(json, 'root');
+  return {
+    origin,
+    logId,
+    verifierKey,
+    ...(entries === undefined ? {} : { size: entries }),
+    ...(root === undefined ? {} : { root }),
+  };
+};
+
+/** What an object has under a name of its own; undefined where it is none. */
+export function field(json: unknown, name: string): unknown {
+  return typeof json === 'object' && json !== null ? Object.getOwnPropertyDescriptor(json, name)?.value : undefined;
+}
+
+/** The strings among these fields, undefined in place of the others. */
+export function texts(json: unknown, ...names: readonly string[]): (string | undefined)[] {
+  return names.map((name) => {
+    const value = field(json, name);
+    return typeof value === 'string' ? value : undefined;
+  });
+}
+
+/** A whole number from 0 on. */
+export function size(json: unknown, name: string): number | undefined {
+  const value = field(json, name);
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+}

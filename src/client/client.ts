@@ -1,8 +1,24 @@
-import type * as z from 'zod';
 import { concat } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
-import { type Appended, appended, type Erased, erased, type LogDescription, logDescription } from './answers.ts';
+import {
+  type Appended,
+  type Erased,
+  type LogDescription,
+  type Reader,
+  readAppended,
+  readErased,
+  readLog,
+} from './answers.ts';
 import { failureOf, UnreachableError } from './failure.ts';
+import { linesOf } from './lines.ts';
+import { LogWriter, type WriterOptions } from './writer.ts';
+
+export { AntequemError, FormatError } from '../core/errors.ts';
+export type { Appended, Erased, LogDescription } from './answers.ts';
+export type { Content } from './batch.ts';
+export type { Entry, Receipt } from './check.ts';
+export { ServiceError, UnreachableError } from './failure.ts';
+export { LogWriter, type WriterOptions } from './writer.ts';
 
 export interface ClientOptions {
   /** Where the service answers, such as `http://127.0.0.1:3963`. */
@@ -28,6 +44,13 @@ export type Stage = 'round' | 'included' | 'finalized' | 'bitcoin';
 /** Bytes an .ots file of a service may have. */
 const MAX_OTS = 262_144;
 
+/** What tells whether an answer is as it should be, such as a schema of zod. */
+export interface Schema<T> {
+  safeParse(
+    json: unknown,
+  ): { readonly success: true; readonly data: T } | { readonly success: false; readonly error?: unknown };
+}
+
 interface Request {
   readonly method?: string;
   readonly headers?: Record<string, string>;
@@ -35,6 +58,8 @@ interface Request {
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds the service was asked to hold on, beyond the timeout. */
   readonly holds?: number;
+  /** The answer takes as long as it takes. */
+  readonly endless?: boolean;
 }
 
 /**
@@ -42,22 +67,47 @@ interface Request {
  * (`retrying`). Calls throw ServiceError for a problem, UnreachableError where no answer came, AntequemError
  * `answer-invalid` for an answer that is not this API's.
  */
-export class Client {
+export class Client implements AsyncDisposable {
   readonly url: string;
   readonly #options: ClientOptions;
+
+  readonly #writers = new Map<string, LogWriter>();
 
   constructor(options: ClientOptions) {
     this.#options = options;
     this.url = options.url.replace(/\/+$/, '');
   }
 
+  /** What appends to a log in the background: the same one for each name, made by the first call with its options. */
+  log(name: string, options: WriterOptions = {}): LogWriter {
+    const writer = this.#writers.get(name) ?? new LogWriter(this, name, options);
+    this.#writers.set(name, writer);
+    return writer;
+  }
+
+  /** Sends what the writers still hold and closes them. */
+  async close(): Promise<void> {
+    const writers = [...this.#writers.values()];
+    this.#writers.clear();
+    await Promise.all(writers.map((writer) => writer.close()));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   /** Creates a log, or finds it there. */
   async createLog(log: string, signal?: AbortSignal): Promise<LogDescription> {
-    return this.#json(logDescription, logPath(log), { method: 'PUT', signal });
+    return this.#json(readLog, logPath(log), { method: 'PUT', signal });
   }
 
   async describeLog(log: string, signal?: AbortSignal): Promise<LogDescription> {
-    return this.#json(logDescription, logPath(log), { signal });
+    return this.#json(readLog, logPath(log), { signal });
+  }
+
+  /** The whole body as one entry. */
+  async appendEntry(log: string, body: Uint8Array<ArrayBuffer>, options: AppendOptions): Promise<Appended> {
+    return this.#append(`${logPath(log)}/entries`, 'application/octet-stream', body, options);
   }
 
   /** One entry per line of `body`, without its newline; blank lines are skipped. All or none. */
@@ -114,6 +164,20 @@ export class Client {
     return concat(...chunks);
   }
 
+  /**
+   * The lines of an export as they come, each a JSON object: attacker-controlled text. A stream that breaks off ends in an
+   * UnreachableError: go on behind the last line.
+   */
+  async *exportLines(log: string, query: URLSearchParams, signal?: AbortSignal): AsyncGenerator<string> {
+    const response = await this.#send(`${logPath(log)}/export?${query}`, { signal, endless: true });
+    try {
+      if (response.body !== null) yield* linesOf(response.body);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw this.#lost(error);
+    }
+  }
+
   /** The RFC 9162 consistency proof between two sizes of a log, as the service gives it. */
   async consistency(log: string, from: number, to: number, signal?: AbortSignal): Promise<unknown> {
     const response = await this.#send(`${logPath(log)}/proofs/consistency?from=${from}&to=${to}`, { signal });
@@ -122,12 +186,16 @@ export class Client {
 
   /** Erases payload, digest and nonce of an entry, for ever; that they are gone already is no error. */
   async erase(log: string, index: number, signal?: AbortSignal): Promise<Erased> {
-    return this.#json(erased, `${logPath(log)}/entries/${index}/payload`, { method: 'DELETE', signal });
+    return this.#json(readErased, `${logPath(log)}/entries/${index}/payload`, { method: 'DELETE', signal });
   }
 
   /** A call that has no method of its own here; what of its answer `schema` does not name is left out. */
-  async call<T>(schema: z.ZodType<T>, method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<T> {
-    return this.#json(schema, path, {
+  async call<T>(schema: Schema<T>, method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<T> {
+    const read: Reader<T> = (json) => {
+      const parsed = schema.safeParse(json);
+      return parsed.success ? parsed.data : null;
+    };
+    return this.#json(read, path, {
       method,
       ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
     });
@@ -139,7 +207,7 @@ export class Client {
     body: Uint8Array<ArrayBuffer> | string,
     options: AppendOptions,
   ): Promise<Appended> {
-    return this.#json(appended, path, {
+    return this.#json(readAppended, path, {
       method: 'POST',
       headers: { 'content-type': type, 'idempotency-key': options.idempotencyKey },
       body,
@@ -147,11 +215,10 @@ export class Client {
     });
   }
 
-  async #json<T>(schema: z.ZodType<T>, path: string, request: Request): Promise<T> {
-    const body = await this.#body(await this.#send(path, request));
-    const parsed = schema.safeParse(body);
-    if (!parsed.success) throw this.#foreign(parsed.error);
-    return parsed.data;
+  async #json<T>(read: Reader<T>, path: string, request: Request): Promise<T> {
+    const answer = read(await this.#body(await this.#send(path, request)));
+    if (answer === null) throw this.#foreign(new Error('the answer has another form'));
+    return answer;
   }
 
   async #body(response: Response): Promise<unknown> {
@@ -172,14 +239,19 @@ export class Client {
   }
 
   async #send(path: string, request: Request): Promise<Response> {
-    const timeout = AbortSignal.timeout((this.#options.timeout ?? 60_000) + (request.holds ?? 0));
+    const signals = [
+      ...(request.endless === true
+        ? []
+        : [AbortSignal.timeout((this.#options.timeout ?? 60_000) + (request.holds ?? 0))]),
+      ...(request.signal === undefined ? [] : [request.signal]),
+    ];
     const { apiKey } = this.#options;
     let response: Response;
     try {
       response = await (this.#options.fetch ?? fetch)(`${this.url}${path}`, {
         method: request.method ?? 'GET',
         headers: { ...request.headers, ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }) },
-        signal: request.signal === undefined ? timeout : AbortSignal.any([timeout, request.signal]),
+        signal: AbortSignal.any(signals),
         ...(request.body === undefined ? {} : { body: request.body }),
       });
     } catch (error) {

@@ -15,6 +15,9 @@ import { recordedTransaction, type SystemAct } from './system.ts';
 const MAX_ACTIVE = 4;
 /** Milliseconds that the keys which stay must have signed for: six times what a process takes to notice a new one. */
 const SETTLED = 60_000;
+/** Milliseconds that a change may take, and besides for each log; measured is one, on a machine with other things to do. */
+const DEADLINE = 30_000;
+const DEADLINE_PER_LOG = 10;
 
 /** A key of a log. Times are milliseconds since the Unix epoch. */
 export interface LogKey {
@@ -148,13 +151,15 @@ async function changeKeys(
   ) => Promise<{ result: LogWithKey[]; acts: readonly SystemAct[] }>,
 ): Promise<LogWithKey[]> {
   if (logs.length === 0) return [];
-  const changed = await recordedTransaction(database, registry.system, sequencing, async (tx) => {
+  const change = async (tx: Transaction): ReturnType<typeof work> => {
     await tx.query('UPDATE log_key_changes SET changes = changes + 1');
     // What this process remembers may be ten seconds old.
     registry.forgetKeys();
     const keys = await readLogKeys(tx, logs);
     return work(tx, (log) => keys.get(log.id) ?? []);
-  });
+  };
+  const deadline = DEADLINE + DEADLINE_PER_LOG * logs.length;
+  const changed = await recordedTransaction(database, registry.system, sequencing, change, deadline);
   registry.forgetKeys();
   return changed;
 }

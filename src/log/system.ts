@@ -53,12 +53,16 @@ export type SystemAct =
   /** A target whose chain has rounds that the database has not. */
   | { readonly act: 'recovered'; readonly subject: string; readonly reason: string };
 
-/** A transaction that ends with entries of `_system`: what it records and what it does become durable together. */
+/**
+ * A transaction that ends with entries of `_system`: what it records and what it does become durable together.
+ * @param deadline milliseconds
+ */
 export async function recordedTransaction<T>(
   database: Database,
   system: Log,
   sequencing: Sequencing,
   work: (tx: Transaction) => Promise<{ result: T; acts: readonly SystemAct[] }>,
+  deadline = DEADLINE,
 ): Promise<T> {
   for (;;) {
     try {
@@ -80,7 +84,7 @@ export async function recordedTransaction<T>(
           }
           return { result, settle };
         },
-        { deadline: DEADLINE },
+        { deadline },
       );
       settle();
       return result;

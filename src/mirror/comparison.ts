@@ -4,12 +4,13 @@
 import type { Findings } from '../audit/findings.ts';
 import { equalBytes, toHex } from '../core/bytes.ts';
 import { parseCheckpoint } from '../core/checkpoint.ts';
-import { AntequemError, FormatError } from '../core/errors.ts';
+import { AntequemError } from '../core/errors.ts';
 import { consistencyRanges, foldRight, inclusionRanges, perfectNodes, type Range } from '../core/merkle.ts';
 import { parseNote } from '../core/note.ts';
 import { verifyConsistency, verifyInclusion } from '../core/proof.ts';
 import { nodeFromTile, TILE_WIDTH, tileOfNode } from '../core/tiles.ts';
 import { readRound, readService } from './answers.ts';
+import { formed } from './formed.ts';
 import { checkpointPath, MAX_CHECKPOINT } from './layout.ts';
 import type { AuditedLog } from './ledger.ts';
 import type { Source } from './source.ts';
@@ -166,13 +167,4 @@ async function compareRounds(options: ComparisonOptions): Promise<number> {
 async function rootOf(source: Source, number: number): Promise<string> {
   const found = await readRound(source, number);
   return typeof found === 'string' ? `(${found})` : toHex(Buffer.from(found.answer.root, 'hex'));
-}
-
-function formed<T>(read: () => T): T | null {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof FormatError) return null;
-    throw error;
-  }
 }

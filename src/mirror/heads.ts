@@ -1,7 +1,7 @@
 import type { Findings } from '../audit/findings.ts';
 import { parseCheckpoint } from '../core/checkpoint.ts';
-import { FormatError } from '../core/errors.ts';
 import { parseNote } from '../core/note.ts';
+import { formed } from './formed.ts';
 import type { Keeper } from './keeper.ts';
 import { checkpointPath, MAX_CHECKPOINT } from './layout.ts';
 import type { AuditedLog } from './ledger.ts';
@@ -52,7 +52,7 @@ export class Heads {
       return null;
     }
     const note = Buffer.from(bytes).toString('utf8');
-    const head = parse(note);
+    const head = formed(() => parseCheckpoint(parseNote(note).text));
     if (head?.origin !== origin) {
       const says = `what is served as the checkpoint of ${name} is none of that log`;
       this.#findings.add('checkpoint-unreadable', { log: name }, says);
@@ -65,14 +65,5 @@ export class Heads {
       return null;
     }
     return { size: head.size, root: head.root, note };
-  }
-}
-
-function parse(note: string): { origin: string; size: number; root: Uint8Array } | null {
-  try {
-    return parseCheckpoint(parseNote(note).text);
-  } catch (error) {
-    if (error instanceof FormatError) return null;
-    throw error;
   }
 }

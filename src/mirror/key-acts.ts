@@ -4,9 +4,9 @@ import type { Act, ActOf } from '../audit/acts.ts';
 import type { Findings } from '../audit/findings.ts';
 import { confirmedSize, type LogKeyAct } from '../audit/log-key-acts.ts';
 import { equalBytes, fromHex } from '../core/bytes.ts';
-import { FormatError } from '../core/errors.ts';
 import type { Verifier } from '../core/note.ts';
 import { logOrigin, SYSTEM_LOG } from '../core/origin.ts';
+import { formed } from './formed.ts';
 import { type AuditedLog, addKey, type Ledger, retireKey } from './ledger.ts';
 
 export interface KeyActsOptions {
@@ -96,11 +96,6 @@ export class KeyActs {
   #nameOf(origin: string): string | null {
     const { serviceOrigin } = this.#options;
     const name = origin.slice(`${serviceOrigin}/logs/`.length);
-    try {
-      return logOrigin(serviceOrigin, name) === origin ? name : null;
-    } catch (error) {
-      if (error instanceof FormatError) return null;
-      throw error;
-    }
+    return formed(() => logOrigin(serviceOrigin, name)) === origin ? name : null;
   }
 }

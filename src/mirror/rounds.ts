@@ -4,13 +4,13 @@
 import type { Findings } from '../audit/findings.ts';
 import { compareBytes, equalBytes, fromHex, toHex } from '../core/bytes.ts';
 import { TreeEdge } from '../core/edge.ts';
-import { FormatError } from '../core/errors.ts';
 import { hashLeaf } from '../core/merkle.ts';
 import { formatBlockHash } from '../core/receipt.ts';
 import { type CheckpointLeaf, type Link, parseCheckpointLeaf, parseLink } from '../core/round.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
 import { formatTime, parseTime } from '../core/time.ts';
 import { type LeafAnswer, type RoundAnswer, readLeaves, readRound, sameRound } from './answers.ts';
+import { formed } from './formed.ts';
 import type { Keeper } from './keeper.ts';
 import { leavesPath, roundPath } from './layout.ts';
 import type { AuditedLog, Ledger } from './ledger.ts';
@@ -230,14 +230,4 @@ function sameLink(link: Link, answer: RoundAnswer): boolean {
     JSON.stringify(beacons) ===
       JSON.stringify(answer.beacons.map(({ chain, height, hash }) => ({ chain, height, hash })))
   );
-}
-
-/** What a reader makes of bytes; null where they break the form. */
-function formed<T>(read: () => T): T | null {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof FormatError) return null;
-    throw error;
-  }
 }

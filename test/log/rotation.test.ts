@@ -1,15 +1,18 @@
 // Keys of logs that change while they sign: by two processes, of one seed or two, and what an audit makes of it.
 
+import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { confirmedSize } from '../../src/audit/log-key-acts.ts';
 import { LogKeys } from '../../src/audit/log-keys.ts';
-import { fromHex, toHex } from '../../src/core/bytes.ts';
+import { fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { EMPTY_ROOT } from '../../src/core/merkle.ts';
 import { checkNote, formatVerifierKey, joinNotes, parseNote, parseVerifierKey } from '../../src/core/note.ts';
+import { parsePolicy } from '../../src/core/policy.ts';
 import type { Log } from '../../src/log/log.ts';
 import { addKeys, readLogKeys, retireKeys } from '../../src/log/rotation.ts';
 import { LogSeed } from '../../src/log/seed.ts';
 import { verifyReceipt } from '../../src/verify/verify.ts';
+import { Witnesses } from '../../src/witness/witnesses.ts';
 import { auditDatabase } from '../support/audit.ts';
 import { asAdministrator, copyOf } from '../support/history.ts';
 import { Clock, type Instance, ORIGIN, openInstance, SEED } from '../support/instance.ts';
@@ -179,6 +182,32 @@ describe('two processes', () => {
     later(two);
     for (const { registry } of [one, two]) expect(await registry.signers(log)).toHaveLength(3);
   });
+});
+
+test('one connection is enough', async () => {
+  const log = await one.makeLog('narrow');
+  await one.append(log, 'a');
+  await one.publisher.current(log);
+  const narrow = await openInstance(server.url, { connections: 1 });
+  await rotate(narrow, log);
+  await retire(narrow, log, 1);
+  expect(signedBy(log, (await narrow.publisher.current(log)).note)).toEqual([1, 2]);
+  await narrow.end();
+});
+
+test('a witness policy that names any of the keys that sign concerns the log', async () => {
+  const log = await one.makeLog('witnessed');
+  await rotate(one, log);
+  const { database, registry, publisher, tiles, effects } = one;
+  const concerned = (number: number): Promise<boolean> => {
+    const policy = parsePolicy(utf8(`log ${key(log, number)}\nquorum none\n`));
+    const settings = { policy, timeout: 0, interval: 0, missing: 'publish' } as const;
+    const parts = { database, registry, publisher, tiles, now: effects.now, logger: pino({ level: 'silent' }) };
+    return new Witnesses({ ...settings, ...parts }).concerns(log);
+  };
+  expect([await concerned(1), await concerned(2), await concerned(3)]).toEqual([true, true, false]);
+  await retire(one, log, 1);
+  expect([await concerned(1), await concerned(2)]).toEqual([false, true]);
 });
 
 describe('refused', () => {

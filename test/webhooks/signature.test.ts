@@ -11,6 +11,16 @@ test('the library of the standard takes what we sign', () => {
   expect(receiver.verify(message.body, signedHeaders(secret, message))).toEqual(JSON.parse(message.body));
 });
 
+test('of several secrets whoever has one of them takes it', () => {
+  const older = new Uint8Array(randomBytes(32));
+  const headers = signedHeaders([secret, older], message);
+  for (const each of [secret, older]) {
+    expect(new Webhook(formatSecret(each)).verify(message.body, headers)).toEqual(JSON.parse(message.body));
+  }
+  const stranger = new Webhook(formatSecret(randomBytes(32)));
+  expect(() => stranger.verify(message.body, headers)).toThrow(WebhookVerificationError);
+});
+
 test('and refuses another body, id, time or secret', () => {
   const receiver = new Webhook(formatSecret(secret));
   const headers = signedHeaders(secret, message);

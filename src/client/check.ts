@@ -1,0 +1,168 @@
+// What a client can check of what it is told: by WebCrypto, which is wherever fetch is.
+
+import { concat, fromHex, toBase64, toHex, u64 } from '../core/bytes.ts';
+import { AntequemError, FormatError } from '../core/errors.ts';
+import { parseTime } from '../core/time.ts';
+import type { Appended } from './answers.ts';
+import { field, size, texts } from './answers.ts';
+
+/** One entry that is durable. */
+export interface Entry {
+  /** Origin of the log. */
+  readonly log: string;
+  readonly index: number;
+  /** SHA-256 of the entry in hex, computed here. */
+  readonly digest: string;
+  readonly receivedAt: string;
+  /** As the service told it; null where it was not the last of its batch. */
+  readonly leafHash: string | null;
+}
+
+/** `antequem-receipt/v1` (docs/formats.md); of what comes behind the checkpoint nothing was checked. */
+export interface Receipt {
+  readonly format: 'antequem-receipt/v1';
+  readonly entry: {
+    readonly log: string;
+    readonly index: number;
+    readonly receivedAt: string;
+    readonly digest: string;
+    readonly nonce: string;
+    readonly previous: string;
+  };
+  readonly inclusion: { readonly treeSize: number; readonly path: readonly string[] };
+  readonly checkpoint: string;
+  readonly round?: unknown;
+  readonly anchors?: unknown;
+  readonly expectedBy?: string;
+}
+
+/** What was sent in one request, and what the answers before it said. */
+export interface Expected {
+  /** SHA-256 of each entry in hex. */
+  readonly digests: readonly string[];
+  /** The last answer about the log; null: this is the first. */
+  readonly before: Appended | null;
+}
+
+/** SHA-256 in hex. */
+export async function digestOf(bytes: Uint8Array): Promise<string> {
+  return toHex(await sha256(bytes));
+}
+
+/**
+ * The entries that an answer tells of, once it agrees with what was sent and with what was answered before: as many
+ * entries, the digest, an index behind all earlier ones, a time not before theirs.
+ * @throws AntequemError `answer-contradicts`
+ */
+export function checkAppended(answer: Appended, { digests, before }: Expected): Entry[] {
+  if (answer.count !== digests.length)
+    throw contradiction(`it counts ${answer.count} entries, ${digests.length} were sent`);
+  if (answer.digest !== digests.at(-1)) throw contradiction('the digest is not that of what was sent');
+  if (before !== null) {
+    if (answer.log !== before.log) throw contradiction(`the log is ${answer.log}, and was ${before.log}`);
+    if (answer.index < before.index + before.count) {
+      throw contradiction(
+        `the index is ${answer.index}, and entries up to ${before.index + before.count - 1} stood there`,
+      );
+    }
+    if (parseTime(answer.receivedAt) < parseTime(before.receivedAt)) {
+      throw contradiction(`it was received at ${answer.receivedAt}, before ${before.receivedAt}`);
+    }
+  }
+  return digests.map((digest, i) => ({
+    log: answer.log,
+    index: answer.index + i,
+    digest,
+    receivedAt: answer.receivedAt,
+    leafHash: i === digests.length - 1 ? answer.leafHash : null,
+  }));
+}
+
+/**
+ * A receipt, once it is that of the entry: its digest, its place, its leaf hash where that was told, and a path from there
+ * to the root of its checkpoint. Signatures and anchors are for `antequem/verify`.
+ * @throws AntequemError `answer-contradicts`
+ */
+export async function checkReceipt(json: unknown, entry: Entry): Promise<Receipt> {
+  const receipt = readReceipt(json);
+  if (receipt === null) throw contradiction('it is no receipt');
+  const told = receipt.entry;
+  if (told.log !== entry.log || told.index !== entry.index) {
+    throw contradiction(`the receipt is that of entry ${told.index} of ${told.log}`);
+  }
+  if (told.digest !== entry.digest) throw contradiction('the receipt has another digest than what was sent');
+  if (told.receivedAt !== entry.receivedAt) throw contradiction(`the receipt says received at ${told.receivedAt}`);
+  try {
+    await checkHashes(receipt, entry);
+  } catch (error) {
+    if (error instanceof FormatError) throw contradiction(error.message);
+    throw error;
+  }
+  return receipt;
+}
+
+async function checkHashes({ entry, inclusion, checkpoint }: Receipt, { leafHash }: Entry): Promise<void> {
+  const commitment = await sha256(concat(fromHex(entry.digest), fromHex(entry.nonce)));
+  // 0x00 of a leaf, 0x01 of the format of entries.
+  const encoded = concat(Uint8Array.of(0, 1), u64(parseTime(entry.receivedAt)), fromHex(entry.previous), commitment);
+  const leaf = await sha256(encoded);
+  if (leafHash !== null && toHex(leaf) !== leafHash) throw contradiction('the leaf hash is not the one that was told');
+  const root = await rootOf(leaf, entry.index, inclusion);
+  const [origin, treeSize, rootText] = checkpoint.split('\n', 3);
+  if (origin !== entry.log || treeSize !== String(inclusion.treeSize) || root === null || rootText !== toBase64(root)) {
+    throw contradiction('the entry does not stand in the checkpoint');
+  }
+}
+
+/** RFC 9162 section 2.1.3.2; null where the path has not the one length it can have. */
+async function rootOf(
+  leaf: Uint8Array,
+  index: number,
+  { treeSize, path }: Receipt['inclusion'],
+): Promise<Uint8Array | null> {
+  if (index >= treeSize) return null;
+  let [node, last, hash] = [index, treeSize - 1, leaf];
+  const siblings = path.map(fromHex);
+  for (let at = 0; last > 0; node = Math.floor(node / 2), last = Math.floor(last / 2)) {
+    if (node % 2 === 0 && node === last) continue;
+    const sibling = siblings[at++];
+    if (sibling === undefined || sibling.length !== 32) return null;
+    const [left, right] = node % 2 === 1 ? [sibling, hash] : [hash, sibling];
+    hash = await sha256(concat(Uint8Array.of(1), left, right));
+    if (Math.floor(last / 2) === 0 && at !== siblings.length) return null;
+  }
+  return treeSize === 1 && siblings.length > 0 ? null : hash;
+}
+
+function readReceipt(json: unknown): Receipt | null {
+  const entry = field(json, 'entry');
+  const inclusion = field(json, 'inclusion');
+  const path = field(inclusion, 'path');
+  const [checkpoint, expectedBy] = texts(json, 'checkpoint', 'expectedBy');
+  const [log, receivedAt, digest, nonce, previous] = texts(entry, 'log', 'receivedAt', 'digest', 'nonce', 'previous');
+  const index = size(entry, 'index');
+  const treeSize = size(inclusion, 'treeSize');
+  if (field(json, 'format') !== 'antequem-receipt/v1' || checkpoint === undefined || log === undefined) return null;
+  if (receivedAt === undefined || digest === undefined || nonce === undefined || previous === undefined) return null;
+  if (index === undefined || treeSize === undefined || !Array.isArray(path) || path.length > 64) return null;
+  if (!path.every((hash) => typeof hash === 'string')) return null;
+  const round = field(json, 'round');
+  const anchors = field(json, 'anchors');
+  return {
+    format: 'antequem-receipt/v1',
+    entry: { log, index, receivedAt, digest, nonce, previous },
+    inclusion: { treeSize, path },
+    checkpoint,
+    ...(round === undefined ? {} : { round }),
+    ...(anchors === undefined ? {} : { anchors }),
+    ...(expectedBy === undefined ? {} : { expectedBy }),
+  };
+}
+
+async function sha256(bytes: Uint8Array): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest('SHA-256', new Uint8Array(bytes)));
+}
+
+function contradiction(what: string): AntequemError {
+  return new AntequemError('answer-contradicts', `the service's answer does not hold: ${what}`);
+}

@@ -1,0 +1,226 @@
+import { AntequemError } from '../core/errors.ts';
+import type { Appended } from './answers.ts';
+import { batchBody, batchLength, bytesOf, type Content } from './batch.ts';
+import { checkAppended, checkReceipt, digestOf, type Entry, type Receipt } from './check.ts';
+import type { AppendOptions, Client, Stage } from './client.ts';
+import { flushBeforeExit, nothingToSend } from './exit.ts';
+import { ServiceError } from './failure.ts';
+import { type RetryPolicy, retrying } from './retry.ts';
+
+export interface WriterOptions {
+  /** What may wait to be sent; default 64 MiB and 100,000 entries. */
+  readonly maxBufferedBytes?: number;
+  readonly maxBufferedEntries?: number;
+  /** Milliseconds that an entry waits for others to go with it; default 20. */
+  readonly linger?: number;
+  /** Milliseconds of unbroken failure after which a batch is given up; default: never. */
+  readonly giveUpAfter?: number;
+  /** Told of what is lost: entries that the service refused, that had no room, or were given up. Default: the console. */
+  readonly onError?: (error: unknown, entries: number) => void;
+  readonly sleep?: RetryPolicy['sleep'];
+  readonly random?: () => number;
+  readonly now?: () => number;
+}
+
+interface Waiting {
+  readonly bytes: Uint8Array;
+  readonly resolve: (entry: Entry) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** What an entry costs beside its bytes. */
+const OVERHEAD = 256;
+
+/**
+ * Appends to one log in the background: entries are sent in their order, in batches, each stored once however often it
+ * has to be sent. A service that is away is waited for. Every answer is checked against what was sent.
+ */
+export class LogWriter implements AsyncDisposable {
+  readonly name: string;
+  readonly #client: Client;
+  readonly #options: WriterOptions;
+  readonly #waiting: Waiting[] = [];
+  #bytes = 0;
+  #entries = 0;
+  #sending: Promise<void> | null = null;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+  #before: Appended | null = null;
+  #room: PromiseWithResolvers<void> | null = null;
+  #toldFull = false;
+  #closed = false;
+
+  /** Use `client.log(name)`. */
+  constructor(client: Client, name: string, options: WriterOptions) {
+    this.#client = client;
+    this.name = name;
+    this.#options = options;
+  }
+
+  /** Entries that are not durable yet. */
+  get buffered(): number {
+    return this.#entries;
+  }
+
+  /** Whether the next entry would find no room. */
+  get full(): boolean {
+    const { maxBufferedBytes = 64 << 20, maxBufferedEntries = 100_000 } = this.#options;
+    return this.#entries >= maxBufferedEntries || this.#bytes >= maxBufferedBytes;
+  }
+
+  /**
+   * Takes an entry: text, bytes, or what JSON can write. Resolves once it is durable; whoever does not wait for that
+   * learns of failures by `onError`. Rejects with AntequemError `buffer-full`, `writer-closed`, `answer-contradicts`,
+   * FormatError `entry-too-large`, or what the service refused it with.
+   */
+  append(content: Content): Promise<Entry> {
+    const appended = this.#take(content);
+    // Who does not look at it is told otherwise.
+    appended.catch(() => {});
+    return appended;
+  }
+
+  /** Resolves when there is room for another entry: `await log.ready()` before `log.append(…)` holds a fast writer back. */
+  async ready(): Promise<void> {
+    while (this.full) {
+      this.#room ??= Promise.withResolvers<void>();
+      await this.#room.promise;
+    }
+  }
+
+  /** Sends what waits; resolves once all that was appended before is durable, or has failed. */
+  async flush(): Promise<void> {
+    const last = this.#waiting.at(-1);
+    this.#send();
+    // What comes meanwhile is not waited for.
+    while (last !== undefined && this.#waiting.includes(last)) await this.#sending;
+    await this.#sending;
+  }
+
+  /** Flushes and takes nothing more. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.flush();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /**
+   * The receipt of an entry that `append` resolved with, checked against it: digest, place, leaf hash and the path to its
+   * checkpoint. As far as it has come, or (`wait`, seconds, at most 60) once it has reached a stage.
+   */
+  async receipt(
+    entry: Entry,
+    { wait = 0, until = 'finalized' }: { readonly wait?: number; readonly until?: Stage } = {},
+  ): Promise<Receipt> {
+    const json = await retrying(() => this.#client.receipt(this.name, entry.index, { wait, until }), this.#policy());
+    return checkReceipt(json, entry);
+  }
+
+  async #take(content: Content): Promise<Entry> {
+    if (this.#closed) throw new AntequemError('writer-closed', `the writer of the log ${this.name} was closed`);
+    const bytes = bytesOf(content);
+    if (this.full) {
+      const error = new AntequemError(
+        'buffer-full',
+        `${this.#entries} entries wait to be sent to ${this.#client.url}, and no more fit: wait for log.ready() before log.append()`,
+      );
+      if (!this.#toldFull) this.#tell(error, 1);
+      this.#toldFull = true;
+      throw error;
+    }
+    this.#toldFull = false;
+    this.#entries++;
+    this.#bytes += bytes.length + OVERHEAD;
+    const { promise, resolve, reject } = Promise.withResolvers<Entry>();
+    this.#waiting.push({ bytes, resolve, reject });
+    flushBeforeExit(this);
+    this.#schedule();
+    return promise;
+  }
+
+  #schedule(): void {
+    if (this.#sending !== null || this.#timer !== null) return;
+    this.#timer = setTimeout(() => this.#send(), this.#options.linger ?? 20);
+    // A process that has nothing else to do need not wait: it flushes.
+    if (typeof this.#timer === 'object') this.#timer.unref?.();
+  }
+
+  #send(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    if (this.#sending !== null || this.#waiting.length === 0) return;
+    this.#sending = this.#sendBatch().finally(() => {
+      this.#sending = null;
+      if (this.#waiting.length > 0) this.#send();
+      else nothingToSend(this);
+    });
+  }
+
+  async #sendBatch(): Promise<void> {
+    const batch = this.#waiting.splice(0, batchLength(this.#waiting));
+    try {
+      const entries = await this.#deliver(batch.map(({ bytes }) => bytes));
+      for (const [i, { resolve }] of batch.entries()) {
+        const entry = entries[i];
+        if (entry !== undefined) resolve(entry);
+      }
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+      this.#tell(error, batch.length);
+    } finally {
+      this.#entries -= batch.length;
+      this.#bytes -= batch.reduce((sum, { bytes }) => sum + bytes.length + OVERHEAD, 0);
+      if (!this.full) {
+        this.#room?.resolve();
+        this.#room = null;
+      }
+    }
+  }
+
+  async #deliver(batch: readonly Uint8Array[]): Promise<Entry[]> {
+    const { lines, body } = batchBody(batch);
+    // One key for all attempts: whether the first was stored before its answer got lost does not matter.
+    const options: AppendOptions = { idempotencyKey: crypto.randomUUID() };
+    const send = (): Promise<Appended> =>
+      lines ? this.#client.appendLines(this.name, body, options) : this.#client.appendEntry(this.name, body, options);
+    const digests = await Promise.all(batch.map(digestOf));
+    const answer = await retrying(async () => {
+      try {
+        return await send();
+      } catch (error) {
+        if (!(error instanceof ServiceError && error.code === 'log-not-found')) throw error;
+        await this.#client.createLog(this.name);
+        return send();
+      }
+    }, this.#policy());
+    const entries = checkAppended(answer, { digests, before: this.#before });
+    this.#before = answer;
+    return entries;
+  }
+
+  #policy(): RetryPolicy {
+    const {
+      giveUpAfter = Number.POSITIVE_INFINITY,
+      sleep = wait,
+      random = Math.random,
+      now = Date.now,
+    } = this.#options;
+    return { giveUpAfter, sleep, random, now };
+  }
+
+  #tell(error: unknown, entries: number): void {
+    const { onError = this.#toConsole } = this.#options;
+    onError(error, entries);
+  }
+
+  readonly #toConsole = (error: unknown, entries: number): void => {
+    const what = error instanceof Error ? error.message : String(error);
+    console.error(`antequem: ${entries} entries of the log ${this.name} were not appended: ${what}`);
+  };
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
