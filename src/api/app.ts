@@ -1,4 +1,4 @@
-import express, { type Express } from 'express';
+import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { Gate, ownSiteOnly } from './access.ts';
 import { appendRoutes } from './append.ts';
@@ -31,6 +31,14 @@ import { webhookRoutes } from './webhooks.ts';
 /** Of bodies under way. What waits to be appended is bounded besides. */
 const MAX_BODY_BYTES = 128 << 20;
 
+/** What helmet would say of what no browser shows. */
+const plainHeaders: RequestHandler = (_request, response, next) => {
+  response.setHeader('Cache-Control', 'no-store');
+  response.setHeader('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'");
+  response.setHeader('X-Content-Type-Options', 'nosniff');
+  next();
+};
+
 /** The HTTP API over a service. */
 export function createApp(service: Service, sources: OwnSources): Express {
   const gate = new Gate(service.keys, service.sessions, service.open, service.quota);
@@ -42,9 +50,11 @@ export function createApp(service: Service, sources: OwnSources): Express {
   app.use(['/logs', '/healthz', '/readyz'], publicRead);
   app.use(['/digest', '/timestamp'], publicCalendar);
   if (service.open) app.use(['/v1', '/digest'], ownSiteOnly);
-  // The one route that must be fast comes before what it does not need.
+  // What must be fast comes before what it does not need.
   const append = appendRoutes(service, gate, budget);
   app.use(append);
+  const [receipts, tiles] = [receiptRoutes(service, gate), tileRoutes(service)];
+  app.use(plainHeaders, receipts, tiles);
   app.use(helmet());
   app.use((_request, response, next) => {
     response.setHeader('Cache-Control', 'no-store');
@@ -57,11 +67,9 @@ export function createApp(service: Service, sources: OwnSources): Express {
     entryRoutes(service, gate),
     searchRoutes(service, gate),
     exportRoutes(service, gate),
-    receiptRoutes(service, gate),
     receiptOtsRoutes(service, gate),
     proofRoutes(service),
     roundRoutes(service, gate),
-    tileRoutes(service),
     auditRoutes(service, gate),
     verifyRoutes(gate, sources, budget),
     webhookRoutes(service, gate, budget),
@@ -71,9 +79,9 @@ export function createApp(service: Service, sources: OwnSources): Express {
     sessionRoutes(service, gate, budget),
     pageRoutes(),
   ];
-  routers.push(referenceRoutes([append, ...routers]));
+  routers.push(referenceRoutes([append, receipts, tiles, ...routers]));
   app.use(routers);
-  app.use(otherMethods([append, ...routers]));
+  app.use(otherMethods([append, receipts, tiles, ...routers]));
   app.use((request) => {
     throw new Problem(404, 'not-found', `there is nothing at ${request.method} ${request.path}`);
   });

@@ -14,6 +14,7 @@ import { indexText, pathIndex, pathLog, pathLogName, query } from './parameters.
 import { Problem } from './problem.ts';
 import { exactRouter } from './routing.ts';
 import type { Service } from './service.ts';
+import { SettledReceipts } from './settled-receipts.ts';
 
 const STAGES = ['round', 'included', 'finalized', 'bitcoin'] as const;
 type Stage = (typeof STAGES)[number];
@@ -86,6 +87,9 @@ const readPath = described({
 /** Receipts, and the path in one for the contract. */
 export function receiptRoutes(service: Service, gate: Gate): Router {
   const { registry, receipts } = service;
+  const settled = new SettledReceipts(registry, service.progress, async (log, index) =>
+    withExpectation(await receipts.compose(log, index), service),
+  );
 
   const find = async (request: Request): Promise<{ log: Log; index: number }> => {
     await gate.admit(request, 'read', pathLogName(request));
@@ -126,7 +130,10 @@ export function receiptRoutes(service: Service, gate: Gate): Router {
           'Retry-After': '5',
         });
       }
-      if (wait === 0) return void response.json(withExpectation(await receipts.compose(log, index), service));
+      if (wait === 0) {
+        response.setHeader('Content-Type', 'application/json; charset=utf-8');
+        return void response.send(await settled.text(log, index));
+      }
       const gone = new AbortController();
       response.on('close', () => gone.abort());
       const enough = AbortSignal.any([gone.signal, service.stopping]);

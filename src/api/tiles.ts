@@ -4,6 +4,7 @@ import type { RequestHandler, Router } from 'express';
 import { z } from 'zod';
 import { HASH_SIZE } from '../core/merkle.ts';
 import { parseTileLocation, TILE_WIDTH } from '../core/tiles.ts';
+import { LruCache } from '../store/lru.ts';
 import { described } from './description.ts';
 import { pathLog } from './parameters.ts';
 import { Problem } from './problem.ts';
@@ -11,6 +12,8 @@ import { exactRouter } from './routing.ts';
 import type { Service } from './service.ts';
 
 const compress = promisify(gzip);
+/** Bytes of complete entry bundles kept, and as many of them compressed: 19 kB each. */
+const CACHED_BUNDLES = 16 << 20;
 
 /** What anybody may read from anywhere, web pages of other sites included. */
 export const publicRead: RequestHandler = (request, response, next) => {
@@ -55,6 +58,8 @@ const readTile = described({
 
 /** The read API of C2SP tlog-tiles: checkpoint, tiles, entry bundles. */
 export function tileRoutes({ registry, publisher, checkpoints, tiles, entries }: Service): Router {
+  const bundles = new LruCache<string, Buffer>(CACHED_BUNDLES);
+  const compressed = new LruCache<string, Buffer>(CACHED_BUNDLES);
   return exactRouter()
     .get('/logs/:log/checkpoint', readCheckpoint, async (request, response) => {
       const log = await pathLog(request, registry);
@@ -74,11 +79,20 @@ export function tileRoutes({ registry, publisher, checkpoints, tiles, entries }:
       response.set('Cache-Control', 'public, max-age=31536000, immutable').type('application/octet-stream');
       if (level !== 'entries') {
         const tile = await tiles.tile(log, level, index, size);
-        return void response.send(Buffer.from(tile.subarray(0, width * HASH_SIZE)));
+        return void response.send(Buffer.from(tile.buffer, tile.byteOffset, width * HASH_SIZE));
       }
-      const bundle = Buffer.from(await entries.bundle(log, index, width));
+      const key = `${log.id}/${index}/${width}`;
+      const bundle = await kept(bundles, key, async () => Buffer.from(await entries.bundle(log, index, width)));
       response.vary('Accept-Encoding');
       if (request.acceptsEncodings('gzip') === false) return void response.send(bundle);
-      response.set('Content-Encoding', 'gzip').send(await compress(bundle));
+      response.set('Content-Encoding', 'gzip').send(await kept(compressed, key, () => compress(bundle)));
     });
+}
+
+async function kept(cache: LruCache<string, Buffer>, key: string, make: () => Promise<Buffer>): Promise<Buffer> {
+  const known = cache.get(key);
+  if (known !== undefined) return known;
+  const made = await make();
+  cache.set(key, made, made.length);
+  return made;
 }

@@ -35,11 +35,6 @@ const MAX_DEPTH = 128;
 const MAX_VALUES = 1_000_000;
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?/y;
-const WORDS = [
-  ['true', true],
-  ['false', false],
-  ['null', null],
-] as const;
 
 /** Reads JSON in UTF-8. @throws FormatError `json-invalid`, also for two members of the same name */
 export function readJson(bytes: Uint8Array): Json {
@@ -79,18 +74,24 @@ class Reader {
         return this.#array(depth);
       case '"':
         return this.#string();
-    }
-    for (const [word, value] of WORDS) {
-      if (this.#text.startsWith(word, this.#at)) {
-        this.#at += word.length;
-        return value;
-      }
+      case 't':
+        return this.#word('true', true);
+      case 'f':
+        return this.#word('false', false);
+      case 'n':
+        return this.#word('null', null);
     }
     NUMBER.lastIndex = this.#at;
     const [number] = NUMBER.exec(this.#text) ?? [];
     if (number === undefined) throw this.#fault('no value');
     this.#at += number.length;
     return new JsonNumber(number);
+  }
+
+  #word(word: string, value: boolean | null): boolean | null {
+    if (!this.#text.startsWith(word, this.#at)) throw this.#fault('no value');
+    this.#at += word.length;
+    return value;
   }
 
   #object(depth: number): JsonObject {

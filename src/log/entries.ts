@@ -1,4 +1,4 @@
-import { concat, readU64 } from '../core/bytes.ts';
+import { concat } from '../core/bytes.ts';
 import { ENTRY_SIZE } from '../core/entry.ts';
 import { AntequemError } from '../core/errors.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
@@ -37,8 +37,6 @@ const COLUMNS =
   'e.index, e.received_at, e.commitment, e.leaf_hash, e.digest, e.nonce, length(e.payload) AS payload_size';
 
 const TOGETHER = 128;
-/** Bytes of time, commitment and leaf hash. */
-const PACKED = 72;
 
 interface Place {
   readonly segment: number;
@@ -149,8 +147,8 @@ export class EntryReader {
   }
 
   /**
-   * Bundle `index` of the C2SP tile API, its first `width` entries. Packed by the database: of rows it takes a third of the
-   * time, and a quarter of this process's.
+   * Bundle `index` of the C2SP tile API, its first `width` entries. Packed by the database, byte for byte: that takes a third
+   * of the time that to pack it here would, and a quarter of this process's.
    */
   async bundle(log: Log, index: number, width: number): Promise<Uint8Array> {
     const begin = index * TILE_WIDTH;
@@ -164,7 +162,7 @@ export class EntryReader {
         name: 'read-bundle',
         text: `SELECT string_agg($7::bytea || int8send(received_at) || previous || commitment, '' ORDER BY index)
                         FILTER (WHERE index >= $5) AS bundle,
-                      max(leaf_hash) FILTER (WHERE index = $4::bigint - 1) AS last
+                      string_agg(leaf_hash, '') FILTER (WHERE index = $4::bigint - 1) AS last
                FROM (SELECT index, received_at, commitment, leaf_hash,
                             lag(leaf_hash, 1, $6::bytea) OVER (ORDER BY index) AS previous
                      FROM entries WHERE segment = $1 AND log = $2 AND index >= $3 AND index < $4) AS e`,
@@ -176,7 +174,7 @@ export class EntryReader {
     }
     const bundle = concat(...parts);
     if (bundle.length !== width * (2 + ENTRY_SIZE)) {
-      throw new AntequemError('log-damaged', `log ${log.name} lacks entries between ${begin} and ${end}: run an audit`);
+      throw new AntequemError('log-damaged', `log ${log.name} lacks entries from ${begin} on: run an audit`);
     }
     return bundle;
   }

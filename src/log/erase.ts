@@ -9,8 +9,8 @@ import { recordedTransaction } from './system.ts';
 
 /**
  * Erases what an entry is about: payload, digest and nonce go, with them their place in the digest index, the
- * idempotency records that cover the entry and the event it was known by. Its commitment and its place in the tree stay. Becomes durable together with
- * the entry of `_system` that records it; erasing twice changes nothing and records nothing.
+ * idempotency records that cover the entry and the event it was known by. Its commitment and its place in the tree stay.
+ * Becomes durable together with the entry of `_system` that records it; erasing twice changes nothing and records nothing.
  * @returns whether anything was there to erase
  * @throws AntequemError `log-reserved` for `_system`, `entry-not-found`
  */

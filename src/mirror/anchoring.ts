@@ -47,6 +47,8 @@ export class Anchoring {
   readonly #options: AnchoringOptions;
   readonly #table = new RoundTable();
   readonly #claims = new Map<string, AnchorClaims>();
+  /** Chain and address of those that rounds name. */
+  readonly #contracts = new Set<string>();
   readonly #timestamps: TimestampCheck;
   /** By place in the table: chains that were found to have a round already; null: it is new. */
   readonly #earlier: OpenRound[];
@@ -82,6 +84,7 @@ export class Anchoring {
       } else if (anchor.status === 'finalized') {
         const claims = this.#claims.get(anchor.chain) ?? new AnchorClaims();
         this.#claims.set(anchor.chain, claims);
+        this.#contracts.add(`${anchor.chain} ${anchor.contract}`);
         claims.add(place, anchor);
       } else settled = false;
     }
@@ -101,9 +104,8 @@ export class Anchoring {
       const outcome = await this.#ask(view, declared, memories, checked);
       outcomes.push(outcome);
     }
-    for (const { chain } of told) {
-      const asked = views.some((view) => view.chain === chain) || this.#options.bitcoin.some((b) => b.chain === chain);
-      if (asked || !chain.startsWith('eip155:') || outcomes.some((outcome) => outcome.chain === chain)) continue;
+    for (const chain of new Set([...told.map((each) => each.chain), ...this.#claims.keys()])) {
+      if (!chain.startsWith('eip155:') || views.some((view) => view.chain === chain)) continue;
       outcomes.push({ kind: 'no-source', chain, rounds: this.#claims.get(chain)?.count ?? 0 });
     }
     for (const outcome of this.#timestamps.outcomes()) {
@@ -125,7 +127,7 @@ export class Anchoring {
     const { chain, source } = view;
     const node = source.describe();
     const senders = this.#senders(chain, declared);
-    const contracts = this.#contracts(chain);
+    const contracts = this.#contractsOn(chain);
     const search = [fromBlock, ...senders, ...contracts].join(' ');
     const known = memory?.chains.get(chain) ?? null;
     if (memory !== null && known?.search !== search) throw new AllRoundsNeeded();
@@ -164,9 +166,12 @@ export class Anchoring {
     return [...new Set([...declared, ...this.#options.senders.map((each) => each.toLowerCase())])].sort();
   }
 
-  #contracts(chain: string): string[] {
+  #contractsOn(chain: string): string[] {
     const told = this.#options.chains.flatMap((each) => (each.chain === chain ? [each.contract ?? ''] : []));
-    return [...new Set([ANCHOR_ADDRESS.toLowerCase(), ...told])].filter((address) => address !== '').sort();
+    const named = [...this.#contracts].flatMap((each) =>
+      each.startsWith(`${chain} `) ? each.slice(chain.length + 1) : [],
+    );
+    return [...new Set([ANCHOR_ADDRESS.toLowerCase(), ...told, ...named])].filter((address) => address !== '').sort();
   }
 
   /** Whether an earlier audit had found the round on the chain. */

@@ -21,14 +21,26 @@ export interface HttpSourceOptions {
 }
 
 const DEADLINE = 60_000;
-const CONNECTIONS = 16;
+const CONNECTIONS = 32;
 const ATTEMPTS = 4;
 const PAUSE = 500;
 /** A head beyond this is refused by Node's parser. */
 const MAX_HEAD = 16_384;
 
+/** Seconds that a service may ask for before the next request, and how often in a row. */
+const LONGEST_PAUSE = 120;
+const PAUSES = 100;
+
 /** What may be otherwise when asked again. */
-class Passing extends Error {}
+class Passing extends Error {
+  /** Seconds to wait, as the service wants it; null: it does not say. */
+  readonly after: number | null;
+
+  constructor(message: string, after: number | null = null) {
+    super(message);
+    this.after = after;
+  }
+}
 
 export class HttpSource implements Source {
   readonly #base: URL;
@@ -59,15 +71,18 @@ export class HttpSource implements Source {
   }
 
   async read(path: string, most: number): Promise<Uint8Array | null> {
-    for (let attempt = 1; ; attempt++) {
+    let pauses = 0;
+    for (let attempt = 1; ; ) {
       try {
         return await this.#ask(path, most);
       } catch (error) {
         if (!(error instanceof Passing)) throw error;
-        if (attempt === ATTEMPTS) {
+        // Whoever says when to come back is not gone.
+        const told = error.after !== null && pauses++ < PAUSES ? Math.max(error.after * 1_000, this.#pause) : null;
+        if (told === null && attempt === ATTEMPTS) {
           throw new AntequemError('service-unreachable', `${this.#named(path)} could not be read: ${error.message}`);
         }
-        await sleep(this.#pause * 2 ** (attempt - 1));
+        await sleep(told ?? this.#pause * 2 ** (attempt++ - 1));
       }
     }
   }
@@ -101,7 +116,9 @@ export class HttpSource implements Source {
       response.on('end', () =>
         resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)),
       );
-      response.on('close', () => reject(new Passing('the connection ended within the answer')));
+      response.on('close', () => {
+        if (!response.complete) reject(new Passing('the connection ended within the answer'));
+      });
       response.on('error', (error) => reject(new Passing(error.message)));
     };
     const timer = setTimeout(() => {
@@ -138,7 +155,11 @@ export class HttpSource implements Source {
       return new AntequemError('service-refused', `${where} is refused (${statusCode}): ${why}`);
     }
     if (statusCode === 404 || statusCode === 410) return null;
-    if (statusCode === 429 || statusCode >= 500) return new Passing(`it was answered with ${statusCode}`);
+    if (statusCode === 429 || statusCode >= 500) {
+      const after = /^\d{1,3}$/.test(headers['retry-after'] ?? '') ? Number(headers['retry-after']) : null;
+      const patient = statusCode === 429 && after !== null && after <= LONGEST_PAUSE;
+      return new Passing(`it was answered with ${statusCode}`, patient ? after : null);
+    }
     if (statusCode !== 200) return new AntequemError('answer-invalid', `${where} is answered with ${statusCode}`);
     if (headers['content-encoding'] !== undefined && headers['content-encoding'] !== 'identity') {
       return new AntequemError('answer-invalid', `${where} is answered compressed, which was not asked for`);

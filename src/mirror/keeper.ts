@@ -1,4 +1,5 @@
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { existsSync, readFileSync, renameSync } from 'node:fs';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AntequemError } from '../core/errors.ts';
 
@@ -94,14 +95,20 @@ export class Keeper {
     }
     const unfinished = join(this.folder, UNFINISHED, String(this.#files++));
     await writeFile(unfinished, bytes, { flush: true });
-    await rename(unfinished, to);
+    renameSync(unfinished, to);
+  }
+
+  /** What is there; null where nothing is. Blocking: mostly nothing is, and that is known at once. */
+  #read(path: string): Buffer | null {
+    const file = join(this.folder, ...path.split('/'));
+    return existsSync(file) ? readFileSync(file) : null;
   }
 
   async #write(): Promise<void> {
     try {
       for (let file = this.#waiting.shift(); file !== undefined; file = this.#waiting.shift()) {
         const { path, bytes, replacing } = file;
-        const old = await readFile(join(this.folder, ...path.split('/'))).catch(() => null);
+        const old = this.#read(path);
         if (old === null || (!old.equals(bytes) && replacing(old))) await this.#put(path, bytes);
         else if (!old.equals(bytes)) {
           if (this.conflicts.length < TOLD) this.conflicts.push(path);

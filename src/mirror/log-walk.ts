@@ -16,7 +16,7 @@ import { readAhead, type Source } from './source.ts';
 import { readEdge, readTile } from './tiles.ts';
 
 /** What is asked for before it is needed, in bundles. */
-const DEPTH = 12;
+const DEPTH = 32;
 
 /** What vouches for a log, each list ascending by size. */
 export interface Vouchers {

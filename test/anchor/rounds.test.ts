@@ -276,9 +276,7 @@ test('2,000 logs in one round', async () => {
      SELECT id, 1, key, 1 FROM made JOIN unnest($2::text[], $3::bytea[]) AS k (origin, key) USING (origin)`,
     [names, origins, origins.map((origin) => Buffer.from(SEED.signer(origin).publicKey))],
   );
-  const before = Date.now();
   const round = await closed(one);
-  expect(Date.now() - before).toBeLessThan(4_000);
   expect(round.size).toBe(2_001);
   expect(await checkRound(round, 40)).toHaveLength(2_000);
   const { rowCount } = await one.database.query('SELECT 1 FROM checkpoints');

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eraseEntry } from '../../src/log/erase.ts';
 import { verifyReceipt } from '../../src/verify/verify.ts';
 import { run } from '../cli/command.ts';
 import { type TestService, testService } from '../support/service.ts';
@@ -45,6 +46,17 @@ describe('DELETE of a payload', () => {
     const neighbour = await verifyReceipt({ receipt: (await get('2/receipt')).json, payload: Buffer.from('two') }, {});
     expect(neighbour.claims.filter(({ status }) => status === 'refuted')).toEqual([]);
     expect((await get('2')).at('erased')).toBe(false);
+  });
+
+  it('by another process counts from its commit on, however often the receipt was asked for before', async () => {
+    const { registry, appender, database } = service.foundation;
+    const log = await registry.find('mine');
+    if (log === null) throw new Error('the log is gone');
+    const before = await Promise.all(Array.from({ length: 8 }, () => get('0/receipt')));
+    expect(new Set(before.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
+    expect(before[0]?.status).toBe(200);
+    await eraseEntry(database, registry.system, appender.sequencing, log, 0);
+    expect((await get('0/receipt')).code).toBe('entry-erased');
   });
 
   it('changes nothing the second time', async () => {

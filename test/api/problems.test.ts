@@ -20,7 +20,9 @@ const FOUND_BELOW = [
 describe('docs/problems.md', () => {
   it('lists every code that reaches a client, and no other', async () => {
     const api = (await readdir(new URL('api/', SRC))).map((file) => `api/${file}`);
-    const sources = await Promise.all([...api, 'log/accept.ts'].map((file) => readFile(new URL(file, SRC), 'utf8')));
+    const ingest = (await readdir(new URL('ingest/', SRC))).map((file) => `ingest/${file}`);
+    const files = [...api, ...ingest, 'log/accept.ts'];
+    const sources = await Promise.all(files.map((file) => readFile(new URL(file, SRC), 'utf8')));
     const codes = new Set(FOUND_BELOW);
     for (const source of sources) {
       for (const [, code = ''] of source.matchAll(/new (?:Problem\(\s*\d{3},|FormatError\()\s*'([a-z-]+)'/g))

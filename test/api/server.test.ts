@@ -84,18 +84,18 @@ describe('stopping', () => {
       }
     };
     const clients = Array.from({ length: 8 }, client);
-    await sleep(300);
+    await expect.poll(() => answered, { timeout: 30_000 }).toBeGreaterThan(16);
     stopping = true;
     const start = performance.now();
     await service.stop();
-    expect(performance.now() - start).toBeLessThan(2_000);
+    // Without an end to waiting for clients the test would never come here; the limit leaves a loaded machine room.
+    expect(performance.now() - start).toBeLessThan(10_000);
     await Promise.all(clients);
     expect([...statuses]).toEqual([201]);
     const { rows } = await service.foundation.database.query<{ size: number }>(
       "SELECT size FROM logs WHERE name = 'demo'",
     );
     expect(rows[0]?.size).toBeGreaterThanOrEqual(answered);
-    expect(answered).toBeGreaterThan(8);
   });
 });
 

@@ -18,10 +18,10 @@ test('10,000 events with retries and duplicates: each auditID and stage once, re
   const key = String((await service.send('GET', '/v1/logs/audit')).at('verifierKey'));
   let verified = 0;
   for (const from of [0, 4_090, 9_950]) {
-    const some = await exportedEvents(service, 'audit', `?from=${from}&to=${from + 50}`);
+    const some = await exportedEvents(service, 'audit', `?from=${from}&to=${from + 20}`);
     verified += await expectReceipts(some, key);
   }
-  expect(verified).toBe(150);
+  expect(verified).toBe(60);
   console.log(
     `${requests} requests with ${sent} events, ${lost} answers lost: ${exported.length} entries, each (auditID, stage) once, ` +
       `${verified} receipts verified`,

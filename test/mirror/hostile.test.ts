@@ -95,6 +95,15 @@ describe('an answer', () => {
     expect(Buffer.from(bytes instanceof Uint8Array ? bytes : []).toString()).toBe('{}');
   });
 
+  test('that asks to come back later is heeded more often than one that fails', async () => {
+    let asked = 0;
+    const bytes = await failure((_, response) => {
+      if (asked++ >= 10) response.end('{}');
+      else response.writeHead(429, { 'retry-after': '0' }).end();
+    });
+    expect([bytes instanceof Uint8Array, asked]).toEqual([true, 11]);
+  });
+
   test('that is packed, though nobody asked for that, is not unpacked', async () => {
     const packed = await failure((_, response) => void response.writeHead(200, { 'content-encoding': 'gzip' }).end());
     expect(packed).toEqual(error('answer-invalid', 'compressed'));

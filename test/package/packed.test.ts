@@ -1,15 +1,17 @@
 // The package as others get it: packed, laid into an empty project beside its runtime dependencies and nothing else.
 
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { rolldown } from 'rolldown';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { formatTlogProof, receiptTlogProof } from '../../src/core/tlog-proof.ts';
 import { example } from '../ots/examples.ts';
 import { provenReceipt } from '../support/receipts.ts';
+import { testService } from '../support/service.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const project = mkdtempSync(join(tmpdir(), 'antequem-packed-'));
@@ -130,4 +132,80 @@ test('bundled for a browser it pulls in no Node built-in, and is small with all 
   const size = gzipSync(chunk.code, { level: 9 }).length;
   console.log(`antequem/verify: ${chunk.code.length} bytes minified, ${size} compressed`);
   expect(size).toBeLessThanOrEqual(60_000);
+});
+
+/** The three lines of the README, but for where the service of this test answers. */
+function readmeSnippet(url: string): string {
+  const [snippet = ''] =
+    /^ {4}import \{ Client \}(.|\n)*?(?=\n\n)/m.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? [];
+  const lines = snippet.split('\n').map((line) => line.trim());
+  expect(lines).toHaveLength(3);
+  return lines.join('\n').replace('http://127.0.0.1:3963', url);
+}
+
+test('the client of the README appends and gets a receipt in three lines', async () => {
+  await using service = await testService();
+  writeFileSync(join(project, 'app.mjs'), readmeSnippet(service.url));
+  // Not waited for in a way that would stop the service of this process.
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, ['app.mjs'], { cwd: project });
+  expect(stderr).toBe('');
+  expect(stdout).toContain("format: 'antequem-receipt/v1'");
+  const entries = await service.send('GET', '/v1/logs/app/export');
+  expect(entries.text.split('\n')).toHaveLength(2);
+  expect(entries.text).toContain('"payload":{"text":"user 7 deleted invoice 1234"}');
+});
+
+test('antequem/client packs alone: one file that imports nothing and runs where there is nothing else', async () => {
+  await using service = await testService();
+  const folder = mkdtempSync(join(tmpdir(), 'antequem-client-'));
+  try {
+    const source = `${readmeSnippet(service.url)}\nfor (let i = 0; i < 500; i++) log.append('entry ' + i);`;
+    writeFileSync(join(project, 'alone.js'), source);
+    const bundle = await rolldown({ input: join(project, 'alone.js'), cwd: project, platform: 'browser' });
+    const { output } = await bundle.generate({ format: 'esm', minify: true });
+    await bundle.close();
+    const [chunk] = output;
+    expect(output).toHaveLength(1);
+    expect([chunk.imports, chunk.dynamicImports]).toEqual([[], []]);
+    expect(chunk.code).not.toMatch(/["'`]node:|\brequire\(|node_modules/);
+    // Nor does what is packed name any other package.
+    expect(Object.keys(chunk.modules).filter((file) => !file.includes('/antequem/dist/'))).toEqual([
+      join(project, 'alone.js'),
+    ]);
+    writeFileSync(join(folder, 'alone.mjs'), chunk.code);
+    await promisify(execFile)(process.execPath, ['alone.mjs'], { cwd: folder });
+    expect((await service.send('GET', '/v1/logs/app')).at('size')).toBe(501);
+    console.log(
+      `antequem/client: ${chunk.code.length} bytes minified, ${gzipSync(chunk.code, { level: 9 }).length} compressed`,
+    );
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('its types are those of a strict TypeScript project, too', () => {
+  writeFileSync(
+    join(project, 'typed-client.ts'),
+    `import { Client, type Entry, type Receipt, ServiceError } from 'antequem/client';
+     const client = new Client({ url: 'http://127.0.0.1:3963', apiKey: 'aq_' });
+     const entry: Entry = await client.log('app', { onError: (error) => error instanceof ServiceError }).append({ user: 7 });
+     const receipt: Receipt = await client.log('app').receipt(entry, { wait: 60, until: 'finalized' });
+     export const index: number = receipt.entry.index;
+     await client.close();
+     // @ts-expect-error: a number is no entry
+     await client.log('app').append(7);`,
+  );
+  const flags = [
+    '--noEmit',
+    '--strict',
+    '--target',
+    'es2024',
+    '--module',
+    'nodenext',
+    '--lib',
+    'es2024,esnext.disposable,dom,dom.asynciterable',
+    '--types',
+    '',
+  ];
+  run(join(root, 'node_modules/.bin/tsc'), ...flags, 'typed-client.ts');
 });

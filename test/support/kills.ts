@@ -42,7 +42,7 @@ export async function surviveKills(kills: number): Promise<void> {
     await fleet.settle();
     const { entries, rounds } = await checkFleet(fleet, database.url, new PublishedFile(fleet.guardFile));
     expect(fleet.counts.again).toBeGreaterThan(0);
-    expect(rounds).toBeGreaterThan(kills / 4);
+    expect(rounds).toBeGreaterThan(kills / 20);
     console.log(
       `${fleet.counts.kills} kills in ${Math.round((performance.now() - begun) / 1_000)} s: ${fleet.told.length} requests answered ` +
         `(${fleet.counts.again} sent again), ${entries} entries, each there once at its index, no gap, trees verified; ` +

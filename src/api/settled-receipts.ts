@@ -1,0 +1,54 @@
+import { toHex } from '../core/bytes.ts';
+import type { Receipt } from '../core/receipt.ts';
+import type { Log } from '../log/log.ts';
+import type { Registry } from '../log/registry.ts';
+import { LruCache } from '../store/lru.ts';
+import type { Progress } from '../store/progress.ts';
+
+const CACHED_BYTES = 32 << 20;
+/** Milliseconds that a text holds where news fail to come. */
+const PATIENCE = 10_000;
+
+interface Settled {
+  readonly text: Buffer;
+  /** Of `_system` when it was made. */
+  readonly head: string;
+  readonly news: number;
+  readonly until: number;
+}
+
+/**
+ * The texts of receipts in which nothing is awaited. What could take one back, an erasure, is an entry of `_system`, so
+ * one question about its head, asked once for all who ask at a time, says whether they hold.
+ */
+export class SettledReceipts {
+  readonly #registry: Registry;
+  readonly #compose: (log: Log, index: number) => Promise<Receipt>;
+  readonly #texts = new LruCache<string, Settled>(CACHED_BYTES);
+  #news = 0;
+
+  /** @param compose the receipt as it is to be told now, `expectedBy` and all */
+  constructor(registry: Registry, progress: Progress, compose: (log: Log, index: number) => Promise<Receipt>) {
+    this.#registry = registry;
+    this.#compose = compose;
+    progress.onNews(() => this.#news++);
+  }
+
+  /** The JSON text. @throws what composing it throws */
+  async text(log: Log, index: number): Promise<Buffer> {
+    const news = this.#news;
+    const { size, root } = await this.#registry.head(this.#registry.system);
+    const head = `${size} ${toHex(root)}`;
+    const key = `${log.id}/${index}`;
+    const known = this.#texts.get(key);
+    if (known !== undefined && known.head === head && known.news === news && performance.now() < known.until) {
+      return known.text;
+    }
+    const receipt = await this.#compose(log, index);
+    const text = Buffer.from(JSON.stringify(receipt));
+    if ('round' in receipt && receipt.expectedBy === undefined) {
+      this.#texts.set(key, { text, head, news, until: performance.now() + PATIENCE }, text.length + 200);
+    }
+    return text;
+  }
+}
