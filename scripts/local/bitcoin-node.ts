@@ -3,14 +3,10 @@
 import { mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Block, FullNode, TX } from 'bcoin';
-import { bitcoinChain } from '../../src/core/bitcoin-header.ts';
 
 // Its native parts want a compiler; read when it is loaded.
 process.env.NODE_BACKEND = 'js';
 const { default: bcoin } = await import('bcoin');
-
-/** CAIP-2 id of every regtest chain: they all begin with the same block. */
-export const REGTEST = bitcoinChain('0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206');
 
 // Its coins are worth nothing, and nobody is kept from them.
 const purse = bcoin.KeyRing.fromPrivate(Buffer.alloc(32, 0x61), true);
@@ -30,6 +26,8 @@ export interface RegtestOptions {
   readonly port?: number;
   /** For JSON-RPC: letters and digits. */
   readonly password: string;
+  /** The name others reach it by, where that is beyond loopback (in a network of containers). */
+  readonly host?: string | undefined;
 }
 
 /** Where a transaction stands. */
@@ -47,13 +45,13 @@ export class RegtestNode {
   readonly rpcUrl: string;
   #last: Promise<unknown> = Promise.resolve();
 
-  private constructor(node: FullNode, password: string) {
+  private constructor(node: FullNode, password: string, host: string) {
     this.#node = node;
-    this.rpcUrl = `http://${USER}:${password}@127.0.0.1:${node.http.http.address().port}`;
+    this.rpcUrl = `http://${USER}:${password}@${host}:${node.http.http.address().port}`;
   }
 
   /** Opens it with the blocks it had, or with as many new ones as it takes to have coins. */
-  static async open({ dataDir, port, password }: RegtestOptions): Promise<RegtestNode> {
+  static async open({ dataDir, port, password, host }: RegtestOptions): Promise<RegtestNode> {
     if (dataDir !== null) mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     const node = await openNode({
       network: 'regtest',
@@ -64,12 +62,12 @@ export class RegtestNode {
       workers: false,
       listen: false,
       indexTX: true,
-      httpHost: '127.0.0.1',
+      httpHost: host === undefined ? '127.0.0.1' : '0.0.0.0',
       httpPort: port ?? 0,
       apiKey: password,
       coinbaseAddress: [ADDRESS],
     });
-    const opened = new RegtestNode(node, password);
+    const opened = new RegtestNode(node, password, host ?? '127.0.0.1');
     await opened.#endow();
     return opened;
   }

@@ -5,7 +5,8 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { REGTEST, RegtestNode } from './bitcoin-node.ts';
+import { REGTEST } from '../../src/core/bitcoin-header.ts';
+import { RegtestNode } from './bitcoin-node.ts';
 import { LocalCalendar } from './calendar.ts';
 
 const STOP_LIMIT_MS = 1_000;
@@ -23,14 +24,20 @@ const Options = z.object({
   calendarPort: z.number(),
   interval: z.number(),
   depth: z.number(),
+  /** Beyond loopback: the name and the password by which a network of containers knows it. */
+  host: z.string().optional(),
+  password: z.string().optional(),
 });
 
-const { dataDir, rpcPort, calendarPort, interval, depth } = Options.parse(JSON.parse(process.argv[2] ?? ''));
-const node = await RegtestNode.open({ dataDir, port: rpcPort, password: keptPassword() });
+const { dataDir, rpcPort, calendarPort, interval, depth, host, password } = Options.parse(
+  JSON.parse(process.argv[2] ?? ''),
+);
+const node = await RegtestNode.open({ dataDir, port: rpcPort, password: password ?? keptPassword(), host });
 const calendar = await LocalCalendar.open({
   node,
   book: join(dataDir, 'calendar.jsonl'),
   port: calendarPort,
+  host,
   interval,
   depth,
   random: (length) => new Uint8Array(randomBytes(length)),

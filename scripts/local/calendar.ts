@@ -18,8 +18,10 @@ export interface CalendarOptions {
   readonly node: RegtestNode;
   /** The file of what it has promised and done; null: in memory. */
   readonly book: string | null;
-  /** On loopback. Default: any free one. */
+  /** Default: any free one. */
   readonly port?: number;
+  /** The name others reach it by, where that is beyond loopback. */
+  readonly host?: string | undefined;
   /** Milliseconds between blocks, which are mined while there is something to confirm; null: by `turn` alone. */
   readonly interval: number | null;
   /** How many blocks it mines from the one with a stamp on. */
@@ -48,11 +50,11 @@ export class LocalCalendar {
 
   static async open(options: CalendarOptions): Promise<LocalCalendar> {
     const server = createServer();
-    server.listen(options.port ?? 0, '127.0.0.1');
+    server.listen(options.port ?? 0, options.host === undefined ? '127.0.0.1' : '0.0.0.0');
     await once(server, 'listening');
     const address = server.address();
     if (address === null || typeof address === 'string') throw new Error('the calendar has no port');
-    const calendar = new LocalCalendar(options, server, `http://127.0.0.1:${address.port}`);
+    const calendar = new LocalCalendar(options, server, `http://${options.host ?? '127.0.0.1'}:${address.port}`);
     server.on('request', (request, response) => {
       calendar.#answer(request, response).catch(() => response.destroy());
     });

@@ -1,9 +1,9 @@
 // A Bitcoin node on a chain of its own, a calendar that stamps into it, and blocks that are reorganised away.
 
 import { expect, test } from 'vitest';
-import { REGTEST } from '../../scripts/local/bitcoin-node.ts';
 import { anchorStates, readAnchors } from '../../src/anchor/anchors.ts';
 import { nodeSource } from '../../src/bitcoin/header-sources.ts';
+import { REGTEST } from '../../src/core/bitcoin-header.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { testBitcoin, testCalendar } from '../support/bitcoin.ts';
 import { otsGround, until } from '../support/ots.ts';

@@ -10,10 +10,11 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
-import { REGTEST, type RegtestNode } from '../../scripts/local/bitcoin-node.ts';
+import type { RegtestNode } from '../../scripts/local/bitcoin-node.ts';
 import type { LocalCalendar } from '../../scripts/local/calendar.ts';
 import { LOCAL_CHAIN_KEY } from '../../scripts/local/chain.ts';
 import { readConfig } from '../../src/config.ts';
+import { REGTEST } from '../../src/core/bitcoin-header.ts';
 import { parseReceiptText } from '../../src/core/receipt.ts';
 import type { IncludedEvmAnchor } from '../../src/core/receipt-schema.ts';
 import {

@@ -2,9 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { REGTEST } from '../../scripts/local/bitcoin-node.ts';
 import { nodeSource, openSource } from '../../src/bitcoin/header-sources.ts';
-import { parseHeader } from '../../src/core/bitcoin-header.ts';
+import { parseHeader, REGTEST } from '../../src/core/bitcoin-header.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { testBitcoin } from '../support/bitcoin.ts';
 
