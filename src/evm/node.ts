@@ -1,9 +1,13 @@
 // What anchoring asks of a node, one method an effect: tests make each of them fail.
 
-import { type FetchGetUrlFunc, FetchRequest, hexlify, isError, JsonRpcProvider, Network } from 'ethers';
+import { FetchRequest, hexlify, isError, JsonRpcProvider, Network } from 'ethers';
 import * as z from 'zod/mini';
 import { AntequemError } from '../core/errors.ts';
+import { boundedFetch } from './bounded-fetch.ts';
 import { reason } from './rejection.ts';
+
+/** A full block of Ethereum with all its receipts stays below half of it. */
+const MAX_ANSWER = 32 * 1_048_576;
 
 export type BlockTag = number | 'latest' | 'finalized';
 
@@ -78,7 +82,7 @@ export function rpcNode({ url, chainId, timeout = 10_000 }: NodeOptions): EvmNod
   request.timeout = timeout;
   // Whoever asks decides when to ask again: waiting in here would hide a node that is down.
   request.setThrottleParams({ maxAttempts: 1 });
-  request.getUrlFunc = post;
+  request.getUrlFunc = boundedFetch(MAX_ANSWER);
   const network = Network.from(chainId);
   const options = { staticNetwork: network, cacheTimeout: -1, batchMaxCount: 1 };
   const provider = new JsonRpcProvider(request, network, options);
@@ -153,29 +157,6 @@ const receipt = z.pipe(
     }),
   ),
 );
-
-/** A full block of Ethereum with all its receipts stays below half of it. */
-const MAX_ANSWER = 32 * 1_048_576;
-
-/** Ethers' own transport reads answers of any length. */
-const post: FetchGetUrlFunc = async (request) => {
-  const response = await fetch(request.url, {
-    method: request.method,
-    headers: request.headers,
-    body: request.body === null ? null : new Uint8Array(request.body),
-    redirect: 'error',
-    signal: AbortSignal.timeout(request.timeout),
-  });
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > MAX_ANSWER) throw new AntequemError('rpc-failed', `an answer of more than ${MAX_ANSWER} bytes`);
-    chunks.push(chunk);
-  }
-  const headers = Object.fromEntries(response.headers);
-  return { statusCode: response.status, statusMessage: response.statusText, headers, body: Buffer.concat(chunks) };
-};
 
 /** Whether the node itself answered with an error. */
 function isRefusal(error: unknown): boolean {

@@ -1,10 +1,11 @@
 // A trusted node's view of its chain, over JSON-RPC.
 
-import { type FetchGetUrlFunc, FetchRequest, isError, JsonRpcProvider, Network } from 'ethers';
+import { FetchRequest, isError, JsonRpcProvider, Network } from 'ethers';
 import * as z from 'zod/mini';
 import { excerpt } from '../core/bytes.ts';
 import { AntequemError, FormatError } from '../core/errors.ts';
 import type { EvmBlock, EvmSource, EvmTransaction } from '../core/evm-source.ts';
+import { boundedFetch } from './bounded-fetch.ts';
 
 const TIMEOUT_MS = 10_000;
 /** A block's list of transaction hashes and a receipt of ours have some hundred kilobytes at most. */
@@ -60,7 +61,7 @@ async function openConnection(url: string): Promise<Connection> {
   const request = new FetchRequest(url);
   request.timeout = TIMEOUT_MS;
   request.setThrottleParams({ maxAttempts: 2 });
-  request.getUrlFunc = boundedFetch;
+  request.getUrlFunc = boundedFetch(MAX_ANSWER);
   const question = request.clone();
   question.body = { jsonrpc: '2.0', id: 1, method: 'eth_chainId', params: [] };
   const response = await question.send();
@@ -102,26 +103,6 @@ async function readBlock(provider: JsonRpcProvider, number: number): Promise<Evm
     transactions: block.transactions.map((hash) => hash.toLowerCase()),
   };
 }
-
-/** Ethers' own transport reads answers of any length. */
-const boundedFetch: FetchGetUrlFunc = async (request) => {
-  const response = await fetch(request.url, {
-    method: request.method,
-    headers: request.headers,
-    body: request.body === null ? null : new Uint8Array(request.body),
-    redirect: 'error',
-    signal: AbortSignal.timeout(request.timeout),
-  });
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > MAX_ANSWER) throw new AntequemError('rpc-failed', `its answer has more than ${MAX_ANSWER} bytes`);
-    chunks.push(chunk);
-  }
-  const headers = Object.fromEntries(response.headers);
-  return { statusCode: response.status, statusMessage: response.statusText, headers, body: Buffer.concat(chunks) };
-};
 
 function parseUrl(text: string): URL {
   const url = URL.parse(text);

@@ -1,0 +1,33 @@
+import type { FetchGetUrlFunc } from 'ethers';
+import { AntequemError } from '../core/errors.ts';
+
+/**
+ * The transport of ethers' requests: ethers' own reads answers of any length, and follows redirects.
+ * @param most bytes of an answer; beyond them it throws AntequemError `rpc-failed`
+ */
+export function boundedFetch(most: number): FetchGetUrlFunc {
+  return async (request) => {
+    const response = await fetch(request.url, {
+      method: request.method,
+      headers: request.headers,
+      body: request.body === null ? null : new Uint8Array(request.body),
+      redirect: 'error',
+      signal: AbortSignal.timeout(request.timeout),
+    });
+    const headers = Object.fromEntries(response.headers);
+    const body = await boundedBody(response, most);
+    return { statusCode: response.status, statusMessage: response.statusText, headers, body };
+  };
+}
+
+/** The bytes of an answer. @throws AntequemError `rpc-failed` beyond `most` */
+export async function boundedBody(response: Response, most: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > most) throw new AntequemError('rpc-failed', `its answer has more than ${most} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
