@@ -1,10 +1,16 @@
-import { defineConfig } from 'vitest/config';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { configDefaults, defineConfig } from 'vitest/config';
+import { LEFT_TO_CI } from './test/support/left-to-ci.ts';
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, ...(process.env.CI === 'true' ? [] : LEFT_TO_CI)],
     globalSetup: ['test/support/global-setup.ts'],
     reporters: ['default', './test/support/summary.ts'],
+    // Hundreds of processes are started; each compiles the same sources.
+    env: { NODE_COMPILE_CACHE: join(tmpdir(), 'antequem-compile-cache') },
     // Much of the time goes by waiting for processes, chains and clocks.
     maxWorkers: 3,
     testTimeout: 60_000,

@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     include: ['test/scale/**/*.scale.ts'],
     globalSetup: ['test/support/global-setup.ts'],
-    reporters: ['default', './test/support/summary.ts'],
+    reporters: ['default'],
     fileParallelism: false,
     testTimeout: 3_600_000,
     hookTimeout: 600_000,

@@ -21,7 +21,7 @@ function isShell(facts: ProcessFacts): boolean {
  * works in is none of them: it may end while what it started in the background goes on, and a closed terminal tells
  * by HUP.
  */
-export function launcherAncestors(parent: number): ProcessFacts[] {
+function launcherAncestors(parent: number): ProcessFacts[] {
   const chain: ProcessFacts[] = [];
   let shells: ProcessFacts[] = [];
   for (let facts = findProcess(parent); facts !== null; facts = findProcess(facts.parent)) {

@@ -160,7 +160,7 @@ export function receiptRoutes(service: Service, gate: Gate): Router {
 }
 
 /** Whether a receipt proves the stage, or a later one. */
-export function hasReached(receipt: Receipt, stage: Stage): boolean {
+function hasReached(receipt: Receipt, stage: Stage): boolean {
   if (!('round' in receipt)) return false;
   const confirmed = receipt.anchors.some((anchor) => anchor.type === 'opentimestamps' && anchor.status === 'confirmed');
   const evm = receipt.anchors.flatMap((anchor) => (anchor.type === 'evm' ? [anchor.status] : []));

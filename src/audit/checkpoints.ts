@@ -80,8 +80,8 @@ export class VoucherCheck {
     const signatures: Promise<void>[] = [];
     let leafAt = 0;
     for (const checkpoint of checkpoints) {
-      for (; (leaves[leafAt]?.size ?? Number.POSITIVE_INFINITY) < checkpoint.size; leafAt++) {
-        this.#checkLeaf(leaves[leafAt]!, bySize);
+      for (let leaf = leaves[leafAt]; leaf !== undefined && leaf.size < checkpoint.size; leaf = leaves[++leafAt]) {
+        this.#checkLeaf(leaf, bySize);
       }
       const tree = bySize.get(checkpoint.size);
       if (tree === undefined) continue;
@@ -95,7 +95,7 @@ export class VoucherCheck {
         this.#agreed = checkpoint.size;
       }
     }
-    for (; leafAt < leaves.length; leafAt++) this.#checkLeaf(leaves[leafAt]!, bySize);
+    for (const leaf of leaves.slice(leafAt)) this.#checkLeaf(leaf, bySize);
     await Promise.all(signatures);
   }
 

@@ -124,8 +124,8 @@ export async function* readLarge(
   while (from < payloads.length) {
     const group: LargePayload[] = [];
     let bytes = 0;
-    for (let i = from; i < payloads.length && bytes < FETCHED_AT_ONCE; i++) {
-      const entry = payloads[i]!;
+    for (const entry of payloads.slice(from)) {
+      if (bytes >= FETCHED_AT_ONCE) break;
       group.push(entry);
       if (entry.length <= MAX_ENTRY_BYTES) bytes += entry.length;
     }

@@ -55,7 +55,7 @@ export function progressLine(at: { bytes: number; entries: number; total: number
 }
 
 /** Entries, rate, time left and what is being looked at; `elapsed` in milliseconds. */
-export function countLine(of: { at: string; entries: number; total: number; elapsed: number }): string {
+function countLine(of: { at: string; entries: number; total: number; elapsed: number }): string {
   const seconds = Math.max(of.elapsed, 1) / 1000;
   const share = of.total === 0 ? 1 : Math.min(1, of.entries / of.total);
   const done = `${counted(of.entries, 'entry', 'entries')}  ${counted(Math.round(of.entries / seconds), 'entry', 'entries')}/s`;

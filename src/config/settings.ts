@@ -42,7 +42,7 @@ export const list = (text: string): string[] =>
     .filter((part) => part !== '');
 
 /** An amount such as 30 or 0.05, with so many decimals at most, above 0, in the unit that has them. */
-export const amount = (decimals: number, what: string) =>
+const amount = (decimals: number, what: string) =>
   z
     .union([z.string(), z.number().transform(String)], what)
     .refine((text) => new RegExp(`^\\d{1,9}(\\.\\d{1,${decimals}})?$`).test(text), { error: what, abort: true })

@@ -80,7 +80,7 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
 export function compareBytes(a: Uint8Array, b: Uint8Array): -1 | 0 | 1 {
   const shared = Math.min(a.length, b.length);
   for (let i = 0; i < shared; i++) {
-    const difference = a[i]! - b[i]!;
+    const difference = (a[i] ?? 0) - (b[i] ?? 0);
     if (difference !== 0) return difference < 0 ? -1 : 1;
   }
   return a.length === b.length ? 0 : a.length < b.length ? -1 : 1;
@@ -114,7 +114,7 @@ export function writeU64(out: Uint8Array, offset: number, value: number): void {
 export function readU64(bytes: Uint8Array, offset: number): number {
   if (offset < 0 || offset + 8 > bytes.length) throw new FormatError('integer-range', 'a u64 is cut short');
   let value = 0;
-  for (let i = 0; i < 8; i++) value = value * 256 + bytes[offset + i]!;
+  for (let i = 0; i < 8; i++) value = value * 256 + (bytes[offset + i] ?? 0);
   if (!Number.isSafeInteger(value)) throw new FormatError('integer-range', 'a u64 of 2^53 or more');
   return value;
 }

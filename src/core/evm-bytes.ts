@@ -56,7 +56,7 @@ const TYPED: Readonly<Record<number, { readonly to: number; readonly data: numbe
 };
 
 /** The type byte of a transaction or receipt: 0 for one that is a bare list. @throws FormatError `rlp-invalid` */
-export function typeOf(bytes: Uint8Array): number {
+function typeOf(bytes: Uint8Array): number {
   const [first = 0xff] = bytes;
   if (first >= 0xc0 && first < 0xff) return 0;
   if (first === 0 || first > 0x7f) throw new FormatError('rlp-invalid', 'neither a transaction nor a receipt');

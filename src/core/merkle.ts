@@ -70,19 +70,14 @@ export function perfectNodes(range: Range): Node[] {
 
 /** The root over neighbouring perfect subtrees, given left to right; the empty root for none. */
 export function foldRight(hashes: readonly Uint8Array[]): Uint8Array {
-  let root: Uint8Array | undefined;
-  for (let i = hashes.length - 1; i >= 0; i--) {
-    const hash = hashes[i]!;
-    root = root === undefined ? hash : hashNode(hash, root);
-  }
-  return root ?? EMPTY_ROOT;
+  return hashes.length === 0 ? EMPTY_ROOT : hashes.reduceRight((root, hash) => hashNode(hash, root));
 }
 
 /**
  * Turns a run of sibling hashes into their parents in place: the hash of the pair at 2i, 2i+1 stands at i afterwards;
  * a last one without sibling is dropped. Returns the number of parents.
  */
-export function hashPairs(hashes: Uint8Array, count: number): number {
+function hashPairs(hashes: Uint8Array, count: number): number {
   const input = new Uint8Array(65);
   input[0] = 0x01;
   const parents = Math.floor(count / 2);

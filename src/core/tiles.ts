@@ -9,14 +9,6 @@ export const TILE_HEIGHT = 8;
 /** Levels a tree below 2^53 leaves can have tiles on. */
 export const MAX_TILE_LEVEL = 6;
 
-/** Tile `index` of `level` with its first `width` hashes; its hashes are the roots of 256^level leaves each. */
-export interface TileId {
-  readonly level: number;
-  readonly index: number;
-  /** 1–256; below 256 the tile is partial. */
-  readonly width: number;
-}
-
 /** N in groups of three digits, all but the last after an `x`: 1234067 → `x001/x234/067`. */
 export function tilePath(index: number): string {
   if (!Number.isSafeInteger(index) || index < 0) throw new FormatError('tile-path', `not a tile index: ${index}`);

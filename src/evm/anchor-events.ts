@@ -3,6 +3,7 @@
 import * as z from 'zod/mini';
 import { AntequemError } from '../core/errors.ts';
 import { ANCHORED_TOPIC, decodeAnchoredLog } from './anchor-contract.ts';
+import { boundedBody } from './bounded-fetch.ts';
 
 /** A root that a block holds. Hex is lower case with 0x. */
 export interface AnchorEvent {
@@ -95,9 +96,9 @@ async function ask(url: string, query: AnchorEventQuery): Promise<AnchorEvent[] 
       redirect: 'error',
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
-    const body = await readBounded(response);
+    const body = await boundedBody(response, MAX_ANSWER);
     if (body === null) return 'its answer is too long';
-    text = body;
+    text = body.toString('utf8');
   } catch (error) {
     // Too much to ask for at once takes too long, too.
     if (error instanceof Error && error.name === 'TimeoutError') return 'it took too long';
@@ -119,18 +120,6 @@ async function ask(url: string, query: AnchorEventQuery): Promise<AnchorEvent[] 
       },
     ];
   });
-}
-
-/** The text of an answer; null where it is longer than any we would hold. */
-async function readBounded(response: Response): Promise<string | null> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > MAX_ANSWER) return null;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 function parseJson(text: string): unknown {

@@ -14,19 +14,20 @@ export function boundedFetch(most: number): FetchGetUrlFunc {
       redirect: 'error',
       signal: AbortSignal.timeout(request.timeout),
     });
-    const headers = Object.fromEntries(response.headers);
     const body = await boundedBody(response, most);
+    if (body === null) throw new AntequemError('rpc-failed', `its answer has more than ${most} bytes`);
+    const headers = Object.fromEntries(response.headers);
     return { statusCode: response.status, statusMessage: response.statusText, headers, body };
   };
 }
 
-/** The bytes of an answer. @throws AntequemError `rpc-failed` beyond `most` */
-export async function boundedBody(response: Response, most: number): Promise<Buffer> {
+/** The bytes of an answer; null where there are more than `most`. */
+export async function boundedBody(response: Response, most: number): Promise<Buffer | null> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of response.body ?? []) {
     length += chunk.length;
-    if (length > most) throw new AntequemError('rpc-failed', `its answer has more than ${most} bytes`);
+    if (length > most) return null;
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

@@ -107,7 +107,7 @@ export async function deployAnchor(options: DeployOptions): Promise<DeployResult
 }
 
 /** Whether the contract stands on that chain. @throws AntequemError `deploy-code-differs` */
-export async function isDeployed(provider: Provider): Promise<boolean> {
+async function isDeployed(provider: Provider): Promise<boolean> {
   const code = await provider.getCode(ANCHOR_ADDRESS);
   if (code === '0x') return false;
   const hash = keccak256(code);

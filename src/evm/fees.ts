@@ -72,7 +72,7 @@ function most(a: bigint, b: bigint): bigint {
 }
 
 /** The least gas limit a transaction with this calldata is taken with (EIP-7623: 10 gas a token, bytes not zero are 4). */
-export function calldataFloor(data: string): bigint {
+function calldataFloor(data: string): bigint {
   const tokens = getBytes(data).reduce((sum, byte) => sum + (byte === 0 ? 1 : 4), 0);
   return 21_000n + 10n * BigInt(tokens);
 }

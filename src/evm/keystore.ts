@@ -30,7 +30,7 @@ export async function openSigner(source: KeySource, target: string): Promise<Evm
 }
 
 /** @throws FormatError `keystore-invalid`, AntequemError `keystore-password` */
-export async function keystoreSigner(json: string, password: string, name: string): Promise<EvmSigner> {
+async function keystoreSigner(json: string, password: string, name: string): Promise<EvmSigner> {
   if (!isKeystoreJson(json)) {
     throw new FormatError(
       'keystore-invalid',

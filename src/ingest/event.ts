@@ -4,7 +4,7 @@ import { FormatError } from '../core/errors.ts';
 
 /** Of what senders batch for themselves: the API server's batches have 10 MiB at most unless told otherwise. */
 export const MAX_EVENT_BODY = 12 << 20;
-export const MAX_EVENTS = 10_000;
+const MAX_EVENTS = 10_000;
 
 /** What an entry can hold; of anything larger the digest alone is logged. */
 const MAX_PAYLOAD = 1 << 20;
@@ -30,7 +30,7 @@ export function eventDraft(line: string, identity: readonly string[] | null): Ev
 }
 
 /** The first 16 bytes of SHA-256 of the strings as a JSON array. */
-export function eventId(identity: readonly string[]): Uint8Array {
+function eventId(identity: readonly string[]): Uint8Array {
   return sha256(utf8(JSON.stringify(identity))).slice(0, 16);
 }
 

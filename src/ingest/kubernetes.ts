@@ -3,7 +3,7 @@ import { FormatError } from '../core/errors.ts';
 import { checkEventCount, type EventDraft, eventDraft } from './event.ts';
 import { canonicalJson, type Json, JsonObject, readJson } from './json.ts';
 
-export const AUDIT_VERSION = 'audit.k8s.io/v1';
+const AUDIT_VERSION = 'audit.k8s.io/v1';
 
 /** Kubernetes' own are UUIDs, but a request may bring its own in `Audit-ID`. */
 const MAX_AUDIT_ID = 256;

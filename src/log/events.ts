@@ -10,9 +10,6 @@ const SLOTS = 10;
 const LIVE = 8;
 const DAY = 86_400_000;
 
-/** Milliseconds for which an event that was logged is known at least. */
-export const EVENT_MEMORY = (LIVE - 1) * DAY;
-
 export const NO_REPEATS: Repeats = { count: 0, conflicting: 0 };
 
 /** What became of a submission's drafts: which are new, and how many were there before. */

@@ -6,7 +6,7 @@ import { parseTimestamp } from './serialization.ts';
 import type { Timestamp } from './timestamp.ts';
 
 /** Bytes an answer may have. */
-export const MAX_ANSWER = 10_000;
+const MAX_ANSWER = 10_000;
 
 export interface CalendarAnswer {
   /** As it came. */

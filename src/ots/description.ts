@@ -37,7 +37,7 @@ export function describeTimestamp(timestamp: Timestamp): string {
 }
 
 /** What an attestation says of `message`. */
-export function attestationText(attestation: Attestation, message: Uint8Array): string {
+function attestationText(attestation: Attestation, message: Uint8Array): string {
   switch (attestation.kind) {
     case 'pending':
       return `pending: ask ${attestation.uri} for ${toHex(message)}`;

@@ -75,7 +75,7 @@ function anchorOf(
 }
 
 /** What the blocks say of attestations; of what was not looked up nothing speaks against it. */
-export function judgeBy(blocks: readonly AttestedBlock[]): (height: number, merkleRoot: Uint8Array) => Judgement {
+function judgeBy(blocks: readonly AttestedBlock[]): (height: number, merkleRoot: Uint8Array) => Judgement {
   const states = new Map<string, Judgement>();
   for (const block of blocks) {
     const key = place(block.height, block.merkleRoot);
@@ -87,7 +87,7 @@ export function judgeBy(blocks: readonly AttestedBlock[]): (height: number, merk
 }
 
 /** By height. */
-export async function readBlocks(database: Queryable, target: string, round: number): Promise<AttestedBlock[]> {
+async function readBlocks(database: Queryable, target: string, round: number): Promise<AttestedBlock[]> {
   const { rows } = await database.query<{
     height: number;
     merkle_root: Uint8Array;

@@ -9,7 +9,7 @@ import { applyOp, checkLength, compareOps, type Op, opText } from './operation.t
 export const MAX_LEVELS = 256;
 
 /** Bytes that all messages of a timestamp may have together: a few bytes of input can ask for 4096 of work. */
-export const MAX_WORK = 4 * 1_048_576;
+const MAX_WORK = 4 * 1_048_576;
 
 /** Made by {@link TimestampBuilder} alone: in canonical order, nothing twice, at least one of either in each. */
 export interface Timestamp {

@@ -1,7 +1,7 @@
 import type { BitcoinBlock, HeaderSource } from '../core/bitcoin-source.ts';
 
 /** Blocks, itself included, that a block must have upon it to be held for final. */
-export const CONFIRMATIONS = 6;
+const CONFIRMATIONS = 6;
 
 /** The source as of one verdict: each question is asked once, so the verdict does not contradict itself. */
 export function remembering(source: HeaderSource): HeaderSource {

@@ -8,10 +8,10 @@ import { type Code, claimOf } from './codes.ts';
  * with the start of its slot of 12 s, in whole seconds, and a builder takes transactions until well into the slot; the
  * rest is for clocks that differ. Also granted to the verifier's own clock.
  */
-export const CLOCK_TOLERANCE_MS = 15_000;
+const CLOCK_TOLERANCE_MS = 15_000;
 
 /** The same for Bitcoin, where miners may set a block's time back to the median of the eleven before it. */
-export const BITCOIN_TOLERANCE_MS = 2 * 3_600_000;
+const BITCOIN_TOLERANCE_MS = 2 * 3_600_000;
 
 export interface Bounds {
   /** Time of the round's close, null while it is not shown. */

@@ -33,7 +33,7 @@ export type RefusalCode =
   | 'witness-answer-invalid';
 
 /** The body of add-checkpoint. */
-export function formatOffer({ old, path, note }: Offer): string {
+function formatOffer({ old, path, note }: Offer): string {
   return `${[`old ${old}`, ...path.map(toBase64)].join('\n')}\n\n${note}`;
 }
 

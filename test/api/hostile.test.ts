@@ -25,7 +25,7 @@ async function totalSize(): Promise<number> {
 /** The size once nothing is under way any more: whoever sent a whole body and left has had it appended. */
 async function settledSize(): Promise<number> {
   for (let before = await totalSize(); ; ) {
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await new Promise((resolve) => setTimeout(resolve, 400));
     const now = await totalSize();
     if (now === before) return now;
     before = now;

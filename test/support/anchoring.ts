@@ -26,7 +26,7 @@ export interface RestartableChain {
   stop(): Promise<void>;
 }
 
-export async function restartableChain(): Promise<RestartableChain> {
+async function restartableChain(): Promise<RestartableChain> {
   let chain: LocalChain = await startChain();
   const { url } = chain;
   const provider = openProvider(url);

@@ -9,7 +9,7 @@ import { LOCAL_CHAIN_KEY } from '../../scripts/local/chain.ts';
 import { openProvider, type TestChain } from './chain.ts';
 
 /** The program's place; null where there is none for this machine. */
-export function anvilProgram(): string | null {
+function anvilProgram(): string | null {
   try {
     const found = createRequire(import.meta.url).resolve('@foundry-rs/anvil-linux-amd64/package.json');
     return join(dirname(found), 'bin', 'anvil');

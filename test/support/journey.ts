@@ -3,7 +3,6 @@
 import { sha256 } from '#sha256';
 import { utf8 } from '../../src/core/bytes.ts';
 import type { Appended, Log } from '../../src/log/log.ts';
-import type { Published } from '../../src/log/publish.ts';
 import type { PublishedStore } from '../../src/log/published.ts';
 import { PublishedFile } from '../../src/log/published-file.ts';
 import type { KeyRing } from '../../src/log/seed.ts';
@@ -20,11 +19,6 @@ export interface InnerFault {
 }
 
 export const KEY = 'journey';
-
-export interface Trip {
-  readonly appended: Appended;
-  readonly checkpoint: Published;
-}
 
 /** An instance that gives up early on what hangs. */
 export function openTraveller(url: string, file: string, fault: InnerFault | null = null): Promise<Instance> {

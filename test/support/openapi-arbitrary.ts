@@ -99,7 +99,7 @@ function bodyArbitrary(
 }
 
 /** Values of a schema, as far as ours go. */
-export function arbitraryOf(schema: unknown, document: OpenApi): Arbitrary<unknown> {
+function arbitraryOf(schema: unknown, document: OpenApi): Arbitrary<unknown> {
   if (!isSchema(schema)) return fc.jsonValue();
   if (typeof schema.$ref === 'string') return arbitraryOf(resolve(schema.$ref, document), document);
   if ('const' in schema) return fc.constant(schema.const);

@@ -1,7 +1,7 @@
 import type { HeaderSource } from '../../src/core/bitcoin-source.ts';
 import type { CalendarClient } from '../../src/ots/calendar-client.ts';
 import type { Database } from '../../src/store/database.ts';
-import type { Moment } from './anchor-faults.ts';
+import { bound, type Spoil, type Strike, spoiler, withSpoiltCommits } from './spoil.ts';
 
 /** What stamping does to the outside or asks of it, and what it writes down of that, in the order in which it happens. */
 export const OTS_EFFECTS = [
@@ -17,13 +17,8 @@ export const OTS_EFFECTS = [
 ] as const;
 export type OtsEffect = (typeof OTS_EFFECTS)[number];
 
-export interface OtsFault {
+export interface OtsFault extends Strike {
   readonly effect: OtsEffect;
-  readonly moment: Moment;
-  /** Whether this occurrence is struck, counted from 1. */
-  readonly due: (occurrence: number) => boolean;
-  /** What strikes: throws, or ends the process and never returns. */
-  readonly strike: () => Promise<never>;
 }
 
 /** The parts of a target that reach outside. */
@@ -33,25 +28,10 @@ export interface OtsParts {
   readonly database: Database;
 }
 
-type Work = () => Promise<unknown>;
-type Spoil = <T>(work: () => Promise<T>, undo?: Work) => Promise<T>;
-
 /** The parts, one of whose effects fails. */
-export function withOtsFault(parts: OtsParts, { effect, moment, due, strike }: OtsFault): OtsParts {
+export function withOtsFault(parts: OtsParts, { effect, ...strike }: OtsFault): OtsParts {
   const { client, source, database } = parts;
-  let occurrence = 0;
-  const spoil: Spoil = async (work, undo = async () => {}) => {
-    occurrence += 1;
-    if (!due(occurrence)) return work();
-    if (moment === 'failed') {
-      return strike().catch(async (error: unknown) => {
-        await undo();
-        throw error;
-      });
-    }
-    await work();
-    return strike();
-  };
+  const spoil = spoiler(strike);
   switch (effect) {
     case 'submit':
       return { ...parts, client: { ...client, submit: (...args) => spoil(() => client.submit(...args)) } };
@@ -73,11 +53,6 @@ export function withOtsFault(parts: OtsParts, { effect, moment, due, strike }: O
       return { ...parts, database: withSpoiltCommits(database, /UPDATE ots_attestations SET state/, spoil) };
   }
 }
-
-const bound = (target: object, property: string | symbol): unknown => {
-  const value: unknown = Reflect.get(target, property);
-  return typeof value === 'function' ? value.bind(target) : value;
-};
 
 /** Spoils claims that had something to claim. */
 function withSpoiltClaims(
@@ -109,27 +84,4 @@ const WAITING = {
 function kindsOfClaim(text: string): ('submit' | 'upgrade' | 'block')[] {
   if (text.startsWith('UPDATE ots_requests SET tried_at')) return ['submit', 'upgrade'];
   return text.startsWith('UPDATE ots_attestations a SET next_at') ? ['block'] : [];
-}
-
-/** Spoils the commit of whatever writes this. */
-function withSpoiltCommits(database: Database, writes: RegExp, spoil: Spoil): Database {
-  return new Proxy(database, {
-    get: (pool, property) => {
-      if (property !== 'connect') return bound(pool, property);
-      return async () => {
-        const client = await pool.connect();
-        let storing = false;
-        return new Proxy(client, {
-          get: (connection, name) => {
-            if (name !== 'query') return bound(connection, name);
-            return (text: string, values?: unknown[]) => {
-              if (writes.test(text)) storing = true;
-              const run = () => connection.query(text, values);
-              return text === 'COMMIT' && storing ? spoil(run, () => connection.query('ROLLBACK')) : run();
-            };
-          },
-        });
-      };
-    },
-  });
 }

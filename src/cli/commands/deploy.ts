@@ -1,11 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { FetchRequest, JsonRpcProvider, Wallet } from 'ethers';
+import { duration } from '../../config/settings.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { deployAnchor, formatDeployResult } from '../../evm/deploy.ts';
 import { reason } from '../../evm/rejection.ts';
-
-const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 interface DeployFlags {
   readonly rpc: string;
@@ -42,14 +41,11 @@ export function deployCommand(): Command {
     });
 }
 
-/** Milliseconds of `500ms`, `60s`, `5m`, `1h` or `1d`. */
+/** Written as `ROUND_INTERVAL` is. */
 function parseInterval(text: string): number {
-  const match = /^([1-9]\d{0,8})(ms|s|m|h|d)$/.exec(text);
-  const unit = UNITS[match?.[2] ?? ''];
-  if (match === null || unit === undefined) {
-    throw new InvalidArgumentError('write a whole number and a unit: 500ms, 60s, 5m, 1h or 1d');
-  }
-  return Number(match[1]) * unit;
+  const ms = duration.safeParse(text);
+  if (!ms.success) throw new InvalidArgumentError('write a whole number and a unit: 500ms, 60s, 5m or 24h');
+  return ms.data;
 }
 
 /** The key is never put into a message. */

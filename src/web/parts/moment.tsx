@@ -2,7 +2,7 @@ import { signal } from '@preact/signals';
 import { formatMoment, formatSpan } from './units.ts';
 
 /** Milliseconds since the Unix epoch, by the clock here, a step every few seconds. */
-export const now = signal(Date.now());
+const now = signal(Date.now());
 setInterval(() => {
   now.value = Date.now();
 }, 5_000);

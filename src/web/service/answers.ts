@@ -23,7 +23,7 @@ export const logAnswer = z.object({
 export const logsAnswer = z.object({ logs: z.array(logAnswer), next: z.optional(z.string()) });
 
 const block = z.object({ number: z.number(), hash: z.string(), time: z.string() });
-export const anchorState = z.object({
+const anchorState = z.object({
   type: z.string(),
   target: z.string(),
   chain: z.string(),

@@ -6,7 +6,7 @@ import { chainName, formatCount, formatSpan, formatWei } from '../parts/units.ts
 import { visible } from '../parts/visible.ts';
 import type { AnchorState, RoundAnswer } from './answers.ts';
 
-export function statusOf({ status, problem }: Pick<AnchorState, 'status' | 'problem'>): Status {
+function statusOf({ status, problem }: Pick<AnchorState, 'status' | 'problem'>): Status {
   if (status === 'finalized') return 'final';
   return problem === null ? status : 'trouble';
 }

@@ -8,7 +8,7 @@ import { parseVerifierKey } from '../../core/note.ts';
 import type { Trust } from '../../verify/verify.ts';
 import { rpcSource } from './rpc-source.ts';
 
-export const TRUST_FIELDS = ['rpc', 'esplora', 'blocks', 'key'] as const;
+const TRUST_FIELDS = ['rpc', 'esplora', 'blocks', 'key'] as const;
 export type TrustField = (typeof TRUST_FIELDS)[number];
 /** As typed: URLs and hashes one a line or with white space between. */
 export type TrustTexts = Readonly<Record<TrustField, string>>;
