@@ -6,6 +6,7 @@ import type { Gate } from './access.ts';
 import { described } from './description.ts';
 import { pathIndex, pathLog, pathLogName } from './parameters.ts';
 import { Problem } from './problem.ts';
+import { RECEIPT_PROBLEMS } from './receipts.ts';
 import { exactRouter } from './routing.ts';
 import type { Service } from './service.ts';
 
@@ -16,18 +17,7 @@ const readOts = described({
   description: 'For stock OpenTimestamps clients, beside the payload as a file.',
   access: 'read',
   answers: { 200: { says: 'The file.', content: { 'application/vnd.opentimestamps.ots': 'bytes' } } },
-  problems: [
-    'checkpoint-conflict',
-    'database-set-back',
-    'entry-erased',
-    'entry-not-found',
-    'guard-unavailable',
-    'log-not-found',
-    'receipt-pending',
-    'signer-silent',
-    'timestamp-absent',
-    'timestamp-too-long',
-  ],
+  problems: [...RECEIPT_PROBLEMS, 'receipt-pending', 'timestamp-absent', 'timestamp-too-long'],
 });
 
 /** Receipts as files of OpenTimestamps. */

@@ -30,7 +30,7 @@ const receiptQuery = z.strictObject({
   until: z.enum(STAGES, `not one of ${STAGES.join(', ')}`).default('finalized'),
 });
 
-const RECEIPT_PROBLEMS = [
+export const RECEIPT_PROBLEMS = [
   'checkpoint-conflict',
   'database-set-back',
   'entry-erased',

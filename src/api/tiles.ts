@@ -83,8 +83,10 @@ export function tileRoutes({ registry, publisher, checkpoints, tiles, entries }:
       }
       const key = `${log.id}/${index}/${width}`;
       const bundle = await kept(bundles, key, async () => Buffer.from(await entries.bundle(log, index, width)));
-      response.vary('Accept-Encoding');
-      if (request.acceptsEncodings('gzip') === false) return void response.send(bundle);
+      response.setHeader('Vary', 'Accept-Encoding');
+      // Negotiation costs as much as the rest: whoever names neither gzip nor all has nothing to negotiate.
+      const named = /gzip|\*/i.test(request.headers['accept-encoding']?.toString() ?? '');
+      if (!named || request.acceptsEncodings('gzip') === false) return void response.send(bundle);
       response.set('Content-Encoding', 'gzip').send(await kept(compressed, key, () => compress(bundle)));
     });
 }

@@ -11,11 +11,12 @@ import { inParallel } from '../../src/evm/parallel.ts';
 import { keySigner } from '../../src/evm/signer.ts';
 import { EvmTarget } from '../../src/evm/target.ts';
 import { openDatabase } from '../../src/store/database.ts';
-import { cellName, EFFECTS, type Effect, MOMENTS, type Moment, withFault } from '../support/anchor-faults.ts';
+import { cellName, EFFECTS, type Effect, withFault } from '../support/anchor-faults.ts';
 import { closeRounds, silent } from '../support/anchoring.ts';
 import { anvilChain, noAnvil } from '../support/anvil-chain.ts';
 import type { TestChain } from '../support/chain.ts';
 import { testDatabase } from '../support/postgres.ts';
+import { MOMENTS, type Moment } from '../support/spoil.ts';
 
 const PROCESS = join(import.meta.dirname, '../support/anchor-process.ts');
 const PHRASE = 'test test test test test test test test test test test junk';

@@ -10,10 +10,10 @@ import { AntequemError } from '../../src/core/errors.ts';
 import { inParallel } from '../../src/evm/parallel.ts';
 import { CalendarError, calendarClient } from '../../src/ots/calendar-client.ts';
 import type { OtsTarget } from '../../src/ots/target.ts';
-import { MOMENTS, type Moment } from '../support/anchor-faults.ts';
 import { type OtsGround, otsGround } from '../support/ots.ts';
 import { OTS_EFFECTS, type OtsEffect, withOtsFault } from '../support/ots-faults.ts';
 import { FAST } from '../support/ots-pace.ts';
+import { MOMENTS, type Moment } from '../support/spoil.ts';
 
 const PROCESS = join(import.meta.dirname, '../support/ots-process.ts');
 const THEN = ['goes on', 'process killed'] as const;

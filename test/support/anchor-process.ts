@@ -7,7 +7,8 @@ import { rpcNode } from '../../src/evm/node.ts';
 import { keySigner } from '../../src/evm/signer.ts';
 import { EvmTarget } from '../../src/evm/target.ts';
 import { openDatabase } from '../../src/store/database.ts';
-import { EFFECTS, MOMENTS, withFault } from './anchor-faults.ts';
+import { EFFECTS, withFault } from './anchor-faults.ts';
+import { MOMENTS } from './spoil.ts';
 
 const settings = z.strictObject({
   databaseUrl: z.string(),

@@ -8,9 +8,9 @@ import { BITCOIN } from '../../src/core/bitcoin-header.ts';
 import { calendarClient } from '../../src/ots/calendar-client.ts';
 import { OtsTarget } from '../../src/ots/target.ts';
 import { openDatabase } from '../../src/store/database.ts';
-import { MOMENTS } from './anchor-faults.ts';
 import { OTS_EFFECTS, withOtsFault } from './ots-faults.ts';
 import { FAST } from './ots-pace.ts';
+import { MOMENTS } from './spoil.ts';
 
 const settings = z.strictObject({
   databaseUrl: z.string(),
