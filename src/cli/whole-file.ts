@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { link, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AntequemError } from '../core/errors.ts';
@@ -14,7 +15,8 @@ export async function writeWhole(
   replace: boolean,
   mode?: number,
 ): Promise<void> {
-  const draft = `${file}.${process.pid}.tmp`;
+  // Not by the process's number, which in a container is always 1.
+  const draft = `${file}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     const handle = await open(draft, 'wx', mode);
     try {

@@ -216,6 +216,13 @@ export class Registry {
     this.#signers.clear();
   }
 
+  /** The same, and looks anew whether they changed since. */
+  doubtKeys(): void {
+    this.forgetKeys();
+    this.#lookedAt = null;
+    this.#changes = null;
+  }
+
   #remember(log: Log): void {
     if (this.#known.size >= 20_000) this.#known.clear();
     this.#known.set(log.name, log);

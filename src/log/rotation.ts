@@ -159,9 +159,12 @@ async function changeKeys(
     return work(tx, (log) => keys.get(log.id) ?? []);
   };
   const deadline = DEADLINE + DEADLINE_PER_LOG * logs.length;
-  const changed = await recordedTransaction(database, registry.system, sequencing, change, deadline);
-  registry.forgetKeys();
-  return changed;
+  try {
+    return await recordedTransaction(database, registry.system, sequencing, change, deadline);
+  } finally {
+    // What was read within may have been undone, and its number of changes be another's soon.
+    registry.doubtKeys();
+  }
 }
 
 /** @param now null: however new the keys are that stay */

@@ -50,7 +50,7 @@ export async function storeAnswer(
       await tx.query(
         `INSERT INTO ots_requests (target, round, kind, calendar, message, created_at, next_at, problem)
          SELECT $1, $2, 'upgrade', $3, $4, $5, $6, $7
-         WHERE (SELECT count(*) FROM ots_requests WHERE target = $1 AND round = $2) < ${MOST_REQUESTS}
+         WHERE $8 OR (SELECT count(*) FROM ots_requests WHERE target = $1 AND round = $2) < ${MOST_REQUESTS}
          ON CONFLICT DO NOTHING`,
         [
           target,
@@ -60,6 +60,8 @@ export async function storeAnswer(
           now,
           configured ? now + rules.pace.upgrade.first : null,
           configured ? null : NOT_CONFIGURED,
+          // What one calendar leads to without end must not cost what another promises at first.
+          request.kind === 'submit',
         ],
       );
     }

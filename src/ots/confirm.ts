@@ -127,6 +127,9 @@ function reasonOf(error: unknown): string {
   throw error;
 }
 
+/** Milliseconds. */
+const DAY = 86_400_000;
+
 async function record(
   tx: Transaction,
   sightings: readonly Sighting[],
@@ -155,9 +158,10 @@ async function record(
       // That a source has no such block, or says nothing, takes back nothing that was seen.
       const problem = sighting.seen === 'unknown' ? sighting.problem : `there is no block ${sighting.height} yet`;
       await tx.query(
-        `UPDATE ots_attestations SET next_at = $4, problem = $5
+        // The longer it was not there the later it is looked for: a height may be one that never comes.
+        `UPDATE ots_attestations SET next_at = $4::bigint + least(greatest($6::bigint, ($4 - found_at) / 8), ${DAY}), problem = $5
          WHERE request = $1 AND height = $2 AND merkle_root = $3 AND state <> 'buried'`,
-        [...key, now() + pace.confirm, problem],
+        [...key, now(), problem, pace.confirm],
       );
     }
   }

@@ -58,6 +58,8 @@ export async function post(
   });
   // Also those after the answer, which are nobody's concern then.
   request.on('error', reject);
+  // After `101 Switching Protocols`, to which nobody here listens, that is all that is heard.
+  request.once('close', () => reject(new Error('the connection ended without an answer')));
   request.end(bytes);
   try {
     return await promise;

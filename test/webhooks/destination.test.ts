@@ -30,6 +30,7 @@ describe('an address', () => {
     '100.64.0.1',
     '127.0.0.1',
     '127.255.255.255',
+    '168.63.129.16',
     '169.254.169.254',
     '172.16.0.1',
     '172.31.255.255',
@@ -172,6 +173,15 @@ describe('an attempt', () => {
     receiver.answer = (_, response) => void response.writeHead(307, { location: elsewhere.url }).end();
     expect((await post(new URL(receiver.url), {}, '{}', options)).status).toBe(307);
     expect(elsewhere.received).toHaveLength(0);
+  });
+
+  it('ends with a receiver that would speak another protocol', async () => {
+    await using receiver = await openReceiver();
+    receiver.answer = (_, response) =>
+      void response.writeHead(101, { connection: 'Upgrade', upgrade: 'websocket' }).end();
+    await expect(post(new URL(receiver.url), {}, '{}', options)).rejects.toMatchObject({
+      code: expect.stringMatching(/^receiver-/),
+    });
   });
 
   it('ends in time with a receiver that is silent, and reads little of one that is not', async () => {

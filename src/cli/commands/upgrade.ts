@@ -7,7 +7,7 @@ import { httpUrl, repeated, wholeNumber } from '../options.ts';
 import { upgradeOts } from '../ots-upgrade.ts';
 import { note, print, printJson } from '../output.ts';
 import { readProof } from '../proof-file.ts';
-import { writeReceipt } from '../receipt-file.ts';
+import { readReceipt, writeReceipt } from '../receipt-file.ts';
 import { type GlobalOptions, openSession } from '../session.ts';
 import { fetchReceipt, hasReached, stageInWords } from '../stage.ts';
 
@@ -64,8 +64,7 @@ async function upgradeReceipt(file: string, old: Receipt, wait: number, command:
   const fresh = await fetchReceipt(client, log, old.entry.index, { wait, until: 'finalized' });
   const merged = mergeReceipt(old, fresh, await consistency(client, log, old, fresh));
   if (merged.equivocation !== null) {
-    const evidence = `${file}.conflict.json`;
-    await writeReceipt(evidence, fresh, true);
+    const evidence = await keepEvidence(file, fresh);
     throw new AntequemError(
       'equivocation',
       `${merged.equivocation} Keep ${file} and ${evidence}: together they are the evidence`,
@@ -77,6 +76,20 @@ async function upgradeReceipt(file: string, old: Receipt, wait: number, command:
   if (json) printJson({ file, changed, finalized: hasReached(merged.receipt, 'finalized') });
   else print(`${file}: ${changed ? 'upgraded' : 'nothing new'}, entry ${old.entry.index} of ${log} is ${state}`);
   if (merged.receipt.expectedBy !== undefined) note(`more is expected by ${merged.receipt.expectedBy}`);
+}
+
+/** Beside what was kept of earlier contradictions. Returns where. */
+async function keepEvidence(file: string, receipt: Receipt): Promise<string> {
+  for (let n = 1; ; n++) {
+    const evidence = `${file}.conflict${n === 1 ? '' : `-${n}`}.json`;
+    try {
+      await writeReceipt(evidence, receipt, false);
+      return evidence;
+    } catch (error) {
+      if (!(error instanceof AntequemError) || error.code !== 'file-exists' || n === 1_000) throw error;
+      if (JSON.stringify(await readReceipt(evidence)) === JSON.stringify(receipt)) return evidence;
+    }
+  }
 }
 
 /** The name under which the service knows the log of a receipt. */

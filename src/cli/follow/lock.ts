@@ -82,8 +82,12 @@ async function read(file: string): Promise<Owner | null> {
 
 async function lives(found: Owner, file: string): Promise<boolean> {
   if (found.host !== hostname()) {
-    const { mtimeMs } = await stat(file);
-    return Date.now() - mtimeMs < SILENCE;
+    // Gone since it was read: whoever had it let it go.
+    const mtimeMs = await stat(file).then(
+      (found) => found.mtimeMs,
+      () => null,
+    );
+    return mtimeMs !== null && Date.now() - mtimeMs < SILENCE;
   }
   try {
     process.kill(found.pid, 0);
