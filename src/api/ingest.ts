@@ -20,8 +20,8 @@ const ingested = z
     log: originForm,
     count: countForm.meta({ description: 'Events that were new.' }),
     index: countForm.nullable().meta({ description: 'Of the first of those; null where none was.' }),
-    repeated: countForm.meta({ description: 'Events that stood in the log already.' }),
-    conflicting: countForm.meta({ description: 'Of those the ones that came with other content.' }),
+    repeated: countForm.meta({ description: 'Events that stood in the log already, with this content.' }),
+    conflicting: countForm.meta({ description: 'Of the new ones those whose ids the log knew with other content.' }),
     digest: hashForm.nullable().meta({ description: 'Of the last new entry.' }),
     leafHash: hashForm.nullable().meta({ description: 'Of the last new entry.' }),
     receivedAt: timeForm.nullable(),
@@ -43,7 +43,8 @@ const kubernetesOperation = described({
   summary: 'Events of the Kubernetes audit webhook',
   description:
     'An EventList of audit.k8s.io/v1, as `--audit-webhook-config-file` has the API server send it. One entry for each event: ' +
-    'its canonical JSON (docs/ingestion.md). An auditID and stage is logged once, however often and in whichever batch it comes.',
+    'its canonical JSON (docs/ingestion.md). An event is logged once, however often and in whichever batch it comes; an ' +
+    'auditID and stage that comes with other content is an entry of its own, and counted as `conflicting`.',
   access: 'append',
   body: {
     'application/json': z.object({
@@ -71,7 +72,8 @@ const cloudEventsOperation = described({
   summary: 'CloudEvents 1.0',
   description:
     'Structured, batched or binary (attributes in `ce-…` headers). One entry for each event: its JSON event format as ' +
-    'canonical JSON. A source and id is logged once. The answer has no body, as receivers of CloudEvents are asked to give ' +
+    'canonical JSON. An event is logged once, however often it comes; a source and id that comes with other content is an ' +
+    'entry of its own, and counted as `conflicting`. The answer has no body, as receivers of CloudEvents are asked to give ' +
     'none, unless `Prefer: return=representation` asks for one.',
   access: 'append',
   headers: z.object({ Prefer: z.string().optional().meta({ description: '`return=representation`' }) }),
@@ -94,7 +96,11 @@ export function ingestRoutes(service: Service, gate: Gate, budget: BodyBudget): 
     if (drafts.length === 0) return view(log, { appended: null, repeats: { count: 0, conflicting: 0 } });
     const logged = await service.appender.appendEvents(log, drafts);
     if (logged.repeats.conflicting > 0) {
-      service.logger.warn({ log: log.name, ...logged.repeats }, 'events came again with other content');
+      const { conflicting } = logged.repeats;
+      service.logger.warn(
+        { log: log.name, conflicting, index: logged.appended?.index },
+        'events came with other content under ids that the log knew',
+      );
     }
     return view(log, logged);
   };

@@ -15,13 +15,13 @@ export interface EventDraft {
   readonly digest: Uint8Array;
   /** The line; null where it is larger than an entry can be. */
   readonly payload: Uint8Array | null;
-  /** 16 bytes that name the event. */
+  /** 16 bytes that name the event; with the digest it is what the log takes once. */
   readonly event?: Uint8Array;
 }
 
 /**
  * The draft of a line of JSON, in UTF-8 and without a newline.
- * @param identity the strings that make two lines the same event; null: nothing does
+ * @param identity the strings that name the event; null: nothing does
  */
 export function eventDraft(line: string, identity: readonly string[] | null): EventDraft {
   const bytes = utf8(line);

@@ -10,7 +10,7 @@ const MAX_AUDIT_ID = 256;
 
 /**
  * The events of a body that the audit webhook of the Kubernetes API server sends: an EventList of audit.k8s.io/v1. Each
- * is one line of canonical JSON, known by auditID and stage.
+ * is one line of canonical JSON, named by auditID and stage.
  * @throws FormatError `json-invalid`, `event-list-invalid`, `batch-too-large`
  */
 export function readAuditEvents(body: Uint8Array): EventDraft[] {

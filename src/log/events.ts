@@ -1,4 +1,4 @@
-import { equalBytes, toHex } from '../core/bytes.ts';
+import { concat, toHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Queryable, Transaction } from '../store/database.ts';
 import type { Draft, Log, Repeats } from './log.ts';
@@ -12,16 +12,19 @@ const DAY = 86_400_000;
 
 export const NO_REPEATS: Repeats = { count: 0, conflicting: 0 };
 
-/** What became of a submission's drafts: which are new, and how many were there before. */
+/** What became of a submission's drafts: which are new, and what the log knew of them. */
 export interface Sifted {
   /** Positions among the submission's drafts; null: all of them are new. */
   readonly fresh: readonly number[] | null;
+  /** Under which key each of those is remembered; null: under none. */
+  readonly keys: readonly (Uint8Array | null)[];
   readonly repeats: Repeats;
 }
 
 /**
- * Tells events that a log holds, or that came earlier in the same group, from new ones. Runs under the lock of the log's
- * row: nobody logs the same event meanwhile. Costs nothing where no draft bears an event id.
+ * Tells events that a log holds, or that came earlier in the same group, from new ones. The same event is what has the
+ * same id and says the same: who may choose an id must not be able to hide a second event behind a first. Runs under the
+ * lock of the log's row: nobody logs the same event meanwhile. Asks nothing where no draft bears an event id.
  * @param now milliseconds by the database's clock
  */
 export async function siftEvents(
@@ -31,48 +34,69 @@ export async function siftEvents(
   now: number,
   stretches: Stretches,
 ): Promise<Sifted[]> {
-  const all = { fresh: null, repeats: NO_REPEATS };
-  const bearing = submissions.filter((drafts) => drafts.some(({ event }) => event !== undefined));
-  if (bearing.length === 0) return submissions.map(() => all);
-  const ids = bearing.flatMap((drafts) => drafts.flatMap(({ event }) => (event === undefined ? [] : [event])));
-  const known = await findEvents(tx, log, ids, now);
-  const digests = known.size === 0 ? new Map<number, string>() : await readDigests(tx, log, known.values(), stretches);
-  const claimed = new Map<string, Uint8Array>();
-  return submissions.map((drafts) => {
-    const fresh: number[] = [];
-    let conflicting = 0;
-    for (const [i, { event, digest }] of drafts.entries()) {
-      if (event === undefined) {
-        fresh.push(i);
-        continue;
-      }
-      const id = toHex(event);
-      const index = known.get(id);
-      const other = claimed.get(id);
-      if (index !== undefined) {
-        if (digests.get(index) !== toHex(digest)) conflicting++;
-      } else if (other !== undefined) {
-        if (!equalBytes(other, digest)) conflicting++;
-      } else {
-        claimed.set(id, digest);
-        fresh.push(i);
-      }
-    }
-    const count = drafts.length - fresh.length;
-    return count === 0 ? all : { fresh, repeats: { count, conflicting } };
-  });
+  const keys = submissions
+    .flat()
+    .flatMap(({ event, digest }) => (event === undefined ? [] : [event, contentKey(event, digest)]));
+  const held = keys.length === 0 ? new Map<string, string>() : await heldContents(tx, log, keys, now, stretches);
+  return submissions.map((drafts) => sift(drafts, held));
 }
 
-/** The index of each event that the log holds, by the hex of its id. */
+/** @param held by the hex of a key the digest, in hex, of the entry remembered under it; the new ones are added */
+function sift(drafts: readonly Draft[], held: Map<string, string>): Sifted {
+  const fresh: number[] = [];
+  const keys: (Uint8Array | null)[] = [];
+  let conflicting = 0;
+  for (const [i, { event, digest }] of drafts.entries()) {
+    let key: Uint8Array | null = null;
+    if (event !== undefined) {
+      const content = toHex(digest);
+      const other = contentKey(event, digest);
+      const first = held.get(toHex(event));
+      const second = held.get(toHex(other));
+      if (first === content || second === content) continue;
+      if (first !== undefined) conflicting++;
+      // Where both are taken the digests begin alike, which somebody took pains for: logged, and not remembered.
+      key = first === undefined ? event : second === undefined ? other : null;
+      if (key !== null) held.set(toHex(key), content);
+    }
+    fresh.push(i);
+    keys.push(key);
+  }
+  const count = drafts.length - fresh.length;
+  return { fresh: count === 0 ? null : fresh, keys, repeats: { count, conflicting } };
+}
+
+/**
+ * What an event is remembered under whose id stands for other content. Next to the id's own place in the index, so that
+ * looking for both costs hardly more than looking for one. That it is short matters little: digests are compared whole.
+ */
+function contentKey(event: Uint8Array, digest: Uint8Array): Uint8Array {
+  return concat(event.subarray(0, 8), digest.subarray(0, 8));
+}
+
+/** The digests, in hex, of the entries remembered under these keys, by the hex of the key. */
+async function heldContents(
+  tx: Transaction,
+  log: Log,
+  keys: readonly Uint8Array[],
+  now: number,
+  stretches: Stretches,
+): Promise<Map<string, string>> {
+  const known = await findEvents(tx, log, keys, now);
+  const digests = known.size === 0 ? new Map<number, string>() : await readDigests(tx, log, known.values(), stretches);
+  return new Map([...known].map(([key, index]) => [key, digests.get(index) ?? '']));
+}
+
+/** The index of each event that the log holds, by the hex of its key. */
 async function findEvents(
   tx: Transaction,
   log: Log,
-  ids: readonly Uint8Array[],
+  keys: readonly Uint8Array[],
   now: number,
 ): Promise<Map<string, number>> {
   const { rows } = await tx.query<{ id: Uint8Array; index: number }>(
     'SELECT id, index FROM logged_events WHERE log = $1 AND id = ANY ($2::bytea[]) AND slot = ANY ($3::smallint[])',
-    [log.id, ids.map((id) => Buffer.from(id)), liveSlots(now)],
+    [log.id, keys.map((key) => Buffer.from(key)), liveSlots(now)],
   );
   return new Map(rows.map(({ id, index }) => [toHex(id), index]));
 }
@@ -102,16 +126,16 @@ async function readDigests(
   return digests;
 }
 
-/** Remembers where each event of `drafts`, the entries from index `first` on, was logged. */
+/** Remembers under these keys the entries from index `first` on. */
 export async function recordEvents(
   tx: Transaction,
   log: Log,
-  drafts: readonly Draft[],
+  keys: readonly (Uint8Array | null)[],
   first: number,
   now: number,
 ): Promise<void> {
-  if (!drafts.some(({ event }) => event !== undefined)) return;
-  const events = drafts.flatMap(({ event }, i) => (event === undefined ? [] : [{ event, index: first + i }]));
+  const events = keys.flatMap((key, i) => (key === null ? [] : [{ key, index: first + i }]));
+  if (events.length === 0) return;
   await tx.query({
     name: 'record-events',
     text: `INSERT INTO logged_events (slot, log, id, index)
@@ -120,7 +144,7 @@ export async function recordEvents(
     values: [
       slotOf(now),
       log.id,
-      Buffer.concat(events.map(({ event }) => event)),
+      Buffer.concat(events.map(({ key }) => key)),
       `{${events.map(({ index }) => index).join(',')}}`,
     ],
   });

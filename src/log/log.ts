@@ -23,7 +23,7 @@ export interface Draft {
   readonly digest: Uint8Array;
   /** Null where the client keeps it. */
   readonly payload: Uint8Array | null;
-  /** 16 bytes that name the event it is: the log takes each event once. Absent: it is nothing but an entry. */
+  /** 16 bytes that name the event it is: the log takes what it says once. Absent: it is nothing but an entry. */
   readonly event?: Uint8Array;
 }
 
@@ -55,11 +55,11 @@ export interface Appended {
   readonly leafHash: Uint8Array;
 }
 
-/** What was not appended because the log had it. */
+/** Which of a submission's events the log knew. */
 export interface Repeats {
-  /** Events that stand in the log already. */
+  /** Events that were not appended: they stand in the log already, with this content. */
   readonly count: number;
-  /** Of those the ones that came with other content. */
+  /** Events that were appended although the log knew their ids, as they came with other content. */
   readonly conflicting: number;
 }
 

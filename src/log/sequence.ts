@@ -136,7 +136,7 @@ export async function sequence(
     recordEvents(
       tx,
       log,
-      fresh.flatMap(({ submission }) => submission.drafts),
+      sifted.flatMap(({ keys }) => keys),
       head.size,
       head.database_now,
     ),

@@ -12,7 +12,7 @@ import {
   timeSchema,
 } from '../core/receipt-schema.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
-import { leavesPath, MAX_ROUND, MAX_SERVICE, roundPath, SERVICE } from './layout.ts';
+import { leavesPath, MAX_LEAVES, MAX_NOTE, MAX_ROUND, MAX_SERVICE, roundPath, SERVICE } from './layout.ts';
 import type { Source } from './source.ts';
 
 const hash = z.string().check(z.regex(/^[0-9a-f]{64}$/));
@@ -38,7 +38,7 @@ const leaves = z
   .array(
     z.looseObject({
       leaf: z.string().check(z.regex(/^(?:[0-9a-f]{2})*$/), z.maxLength(1_024)),
-      checkpoint: z.optional(z.string().check(z.maxLength(65_536))),
+      checkpoint: z.optional(z.string().check(z.maxLength(MAX_NOTE))),
     }),
   )
   .check(z.maxLength(TILE_WIDTH));
@@ -96,7 +96,7 @@ export async function readLeaves(
   number: number,
   index: number,
 ): Promise<{ readonly leaves: readonly LeafAnswer[]; readonly bytes: Uint8Array } | null> {
-  const bytes = await source.read(leavesPath(number, index), MAX_ROUND);
+  const bytes = await source.read(leavesPath(number, index), MAX_LEAVES);
   const parsed = bytes === null ? null : bundle.safeParse(parseJson(bytes));
   return bytes !== null && parsed?.success ? { leaves: parsed.data.leaves, bytes } : null;
 }

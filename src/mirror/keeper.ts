@@ -5,8 +5,9 @@ import { AntequemError } from '../core/errors.ts';
 
 /** Files under way at once; a flush of the disk serves several. */
 const WRITERS = 16;
-/** Files that may wait. */
+/** Files that may wait, and bytes of those that wait or are being written. */
 const BACKLOG = 128;
+const BACKLOG_BYTES = 32 << 20;
 /** Where files are written before they get their names. */
 const UNFINISHED = '.unfinished';
 /** Where what contradicts the mirror is put: it is evidence, and so is what it contradicts. */
@@ -29,6 +30,9 @@ export class Keeper {
   readonly #made = new Set<string>();
   #writers = 0;
   #files = 0;
+  #bytes = 0;
+  /** One after the other: each takes a name that none before it has. */
+  #aside: Promise<void> = Promise.resolve();
   #failure: unknown = null;
   #move = Promise.withResolvers<void>();
 
@@ -50,6 +54,7 @@ export class Keeper {
   /** Begins to write a file. */
   keep(path: string, bytes: Uint8Array, replacing: Replacing = () => false): void {
     this.#waiting.push({ path, bytes, replacing });
+    this.#bytes += bytes.length;
     if (this.#writers >= WRITERS) return;
     this.#writers++;
     void this.#write();
@@ -57,7 +62,7 @@ export class Keeper {
 
   /** Waits until not too much is under way. @throws AntequemError `mirror-unwritable` */
   async settled(): Promise<void> {
-    await this.#until(() => this.#waiting.length < BACKLOG);
+    await this.#until(() => this.#waiting.length < BACKLOG && this.#bytes < BACKLOG_BYTES);
   }
 
   /** All that was kept so far is durable. @throws AntequemError `mirror-unwritable` */
@@ -104,6 +109,16 @@ export class Keeper {
     return existsSync(file) ? readFileSync(file) : null;
   }
 
+  /** Beside what was put aside before: each of them is evidence. */
+  async #putAside(path: string, bytes: Uint8Array): Promise<void> {
+    for (let n = 1; ; n++) {
+      const name = `${CONFLICTING}/${path}${n === 1 ? '' : `.${n}`}`;
+      const old = this.#read(name);
+      if (old?.equals(bytes)) return;
+      if (old === null) return this.#put(name, bytes);
+    }
+  }
+
   async #write(): Promise<void> {
     try {
       for (let file = this.#waiting.shift(); file !== undefined; file = this.#waiting.shift()) {
@@ -112,8 +127,10 @@ export class Keeper {
         if (old === null || (!old.equals(bytes) && replacing(old))) await this.#put(path, bytes);
         else if (!old.equals(bytes)) {
           if (this.conflicts.length < TOLD) this.conflicts.push(path);
-          await this.#put(`${CONFLICTING}/${path}`, bytes);
+          this.#aside = this.#aside.then(() => this.#putAside(path, bytes));
+          await this.#aside;
         }
+        this.#bytes -= bytes.length;
         this.#moved();
       }
     } catch (error) {

@@ -67,11 +67,11 @@ export interface PassResult {
 export interface Holding {
   /** Acts: their commitments. */
   readonly acts: number;
-  /** Leaves of rounds, some hundred bytes each with their checkpoints. */
-  readonly leaves: number;
+  /** Bytes that leaves of rounds take with their checkpoints, but for those of the round that goes beyond. */
+  readonly bytes: number;
 }
 
-export const HOLDING: Holding = { acts: 8_192, leaves: 50_000 };
+export const HOLDING: Holding = { acts: 8_192, bytes: 64 << 20 };
 
 export class Pass {
   readonly #options: PassOptions;
@@ -180,7 +180,7 @@ export class Pass {
       await this.#walker.to(system, acts.next, commitment);
       const due = [...this.#ledger.all()].filter((log) => log !== system && log.leaves.length > 0);
       await this.#walker.toRounds(due);
-      this.#rounds.clearMarks();
+      this.#rounds.clearHeld();
       await this.#commit(acts.next);
     }
     await this.#walker.toHead(system, this.#rounds.last);
@@ -189,7 +189,7 @@ export class Pass {
   /** Reads acts and the rounds they tell of, as many as may be held. @returns whether there are no more */
   async #readWindow(acts: ActReader): Promise<boolean> {
     const { holding } = this.#options;
-    for (let read = 0; read < holding.acts && this.#rounds.marks < holding.leaves; read++) {
+    for (let read = 0; read < holding.acts && this.#rounds.held < holding.bytes; read++) {
       const act = await acts.read();
       if (act === undefined) return true;
       this.#acts++;

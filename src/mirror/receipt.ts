@@ -14,7 +14,7 @@ import { parseBundle, TILE_WIDTH } from '../core/tiles.ts';
 import { formatTime, parseTime } from '../core/time.ts';
 import { type LeafAnswer, type RoundAnswer, readLeaves, readRound, readService } from './answers.ts';
 import { ranges } from './comparison.ts';
-import { checkpointPath, MAX_CHECKPOINT } from './layout.ts';
+import { checkpointPath, leavesIn, MAX_CHECKPOINT, MOST_LEAVES } from './layout.ts';
 import type { Source } from './source.ts';
 import { readTile } from './tiles.ts';
 
@@ -27,7 +27,8 @@ export interface Secret {
 /** A round with the leaf of a log. */
 interface Covering {
   readonly round: RoundAnswer;
-  readonly leaves: readonly LeafAnswer[];
+  /** Hashes of its leaves. */
+  readonly hashes: readonly Uint8Array[];
   readonly index: number;
   readonly size: number;
   readonly note: string;
@@ -126,13 +127,16 @@ async function findRound(
   const id = logId(origin);
   for (let number = low; number <= newest; number++) {
     const round = await roundAt(source, number);
-    const leaves = await allLeaves(source, round);
-    for (const [place, { leaf, checkpoint }] of leaves.entries()) {
-      if (!leaf.startsWith('81')) continue;
-      const parsed = parseCheckpointLeaf(fromHex(leaf));
-      if (parsed.size <= index || checkpoint === undefined || !equalBytes(parsed.logId, id)) continue;
-      return { round, leaves, index: place, size: parsed.size, note: checkpoint };
+    const hashes: Uint8Array[] = [];
+    let place: Pick<Covering, 'index' | 'size' | 'note'> | null = null;
+    for await (const { leaf: hex, checkpoint } of allLeaves(source, round)) {
+      const leaf = fromHex(hex);
+      hashes.push(hashLeaf(leaf));
+      if (place !== null || leaf[0] !== 0x81 || checkpoint === undefined) continue;
+      const { logId, size } = parseCheckpointLeaf(leaf);
+      if (size > index && equalBytes(logId, id)) place = { index: hashes.length - 1, size, note: checkpoint };
     }
+    if (place !== null) return { round, hashes, ...place };
   }
   return null;
 }
@@ -143,18 +147,17 @@ async function roundAt(source: Source, number: number): Promise<RoundAnswer> {
   return found.answer;
 }
 
-async function allLeaves(source: Source, { number, size, leaves }: RoundAnswer): Promise<LeafAnswer[]> {
-  const all = [...leaves];
-  for (let bundle = 1; all.length < size; bundle++) {
-    const further = await readLeaves(source, number, bundle);
-    if (further === null) throw damaged(source, `leaves of round ${number} are missing`);
-    all.push(...further.leaves);
+/** Bundle by bundle, each as full as it must be. */
+async function* allLeaves(source: Source, { number, size, leaves }: RoundAnswer): AsyncGenerator<LeafAnswer> {
+  if (size > MOST_LEAVES) throw damaged(source, `round ${number} tells of ${size} leaves`);
+  for (let bundle = 0; bundle * TILE_WIDTH < size; bundle++) {
+    const found = bundle === 0 ? { leaves } : await readLeaves(source, number, bundle);
+    if (found?.leaves.length !== leavesIn(bundle, size)) throw damaged(source, `leaves of round ${number} are missing`);
+    yield* found.leaves;
   }
-  return all;
 }
 
-function roundOf({ round, leaves, index }: Covering): object {
-  const hashes = leaves.map(({ leaf }) => hashLeaf(fromHex(leaf)));
+function roundOf({ round, hashes, index }: Covering): object {
   const tree = new MerkleTree(Buffer.concat(hashes));
   const { number, closedAt, root, size, previousRoot, beacons, anchors } = round;
   const link = { previousRoot, beacons, path: tree.inclusionPath(0).map(toHex) };

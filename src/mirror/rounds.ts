@@ -12,7 +12,7 @@ import { formatTime, parseTime } from '../core/time.ts';
 import { type LeafAnswer, type RoundAnswer, readLeaves, readRound, sameRound } from './answers.ts';
 import { formed } from './formed.ts';
 import type { Keeper } from './keeper.ts';
-import { leavesPath, roundPath } from './layout.ts';
+import { leavesIn, leavesPath, MOST_DIGESTS, roundPath } from './layout.ts';
 import type { AuditedLog, Ledger } from './ledger.ts';
 import { readAhead, type Source } from './source.ts';
 import type { RoundAt } from './state.ts';
@@ -21,6 +21,8 @@ import type { RoundAt } from './state.ts';
 const DEPTH = 8;
 const DIGEST_LEAF = 0x82;
 const DIGEST_LEAF_SIZE = 33;
+/** Bytes that a leaf takes in memory beside its note. */
+const LEAF_COST = 512;
 
 export interface RoundWalkOptions {
   readonly source: Source;
@@ -41,7 +43,7 @@ export class RoundWalk {
   readonly #options: RoundWalkOptions;
   readonly #ahead = new Map<number, ReturnType<typeof readRound>>();
   #last: RoundAt;
-  #marks = 0;
+  #held = 0;
 
   constructor(options: RoundWalkOptions) {
     this.#options = options;
@@ -52,13 +54,13 @@ export class RoundWalk {
     return this.#last;
   }
 
-  /** What was put down since it was cleared. */
-  get marks(): number {
-    return this.#marks;
+  /** Bytes that take what was put down since it was cleared. */
+  get held(): number {
+    return this.#held;
   }
 
-  clearMarks(): void {
-    this.#marks = 0;
+  clearHeld(): void {
+    this.#held = 0;
   }
 
   /** Takes the next round, as entry `entry` of `_system` tells of it. */
@@ -109,12 +111,19 @@ export class RoundWalk {
     findings.add('rounds-rewritten', { round: at.number }, says);
   }
 
-  /** @returns whether the leaves make the root */
+  /** No further than all is in order, so that no log comes twice. @returns whether the leaves make the root */
   async #check(answer: RoundAnswer, at: RoundAt): Promise<boolean> {
-    const { findings } = this.#options;
+    const { findings, ledger } = this.#options;
     const { number } = at;
     const broken = (says: string): void => findings.add('round-broken', { round: number }, says);
     if (answer.number !== number) broken(`what is served as round ${number} says that it is round ${answer.number}`);
+    const most = 1 + ledger.count + MOST_DIGESTS;
+    if (answer.size > most) {
+      broken(
+        `round ${number} tells of ${answer.size} leaves, and ${ledger.count} logs and digests make ${most} at most`,
+      );
+      return false;
+    }
     const tree = TreeEdge.restore(0, []);
     let before: Uint8Array | null = null;
     for await (const { leaf: hex, checkpoint } of this.#leaves(answer)) {
@@ -126,6 +135,7 @@ export class RoundWalk {
         const order = before === null ? -1 : compareBytes(before, key);
         if (order > 0 || (order === 0 && key[0] !== DIGEST_LEAF)) {
           broken(`leaf ${tree.size} of round ${number} is out of order`);
+          return false;
         }
         before = key;
         this.#takeLeaf(at, tree.size, leaf, checkpoint ?? null);
@@ -133,23 +143,28 @@ export class RoundWalk {
       tree.append(hashLeaf(leaf), () => {});
     }
     if (tree.size !== answer.size) {
-      broken(`round ${number} is served with ${tree.size} leaves, and tells of ${answer.size}`);
+      const bundle = Math.floor(tree.size / TILE_WIDTH);
+      const due = leavesIn(bundle, answer.size);
+      broken(`round ${number} tells of ${answer.size} leaves, and is not served with the ${due} from ${tree.size} on`);
+      return false;
     }
     if (equalBytes(tree.root(), at.root)) return true;
     broken(`the leaves of round ${number} do not make its root`);
     return false;
   }
 
+  /** Up to the first bundle that has not as many as it must. */
   async *#leaves(answer: RoundAnswer): AsyncGenerator<LeafAnswer> {
     const { source, keeper } = this.#options;
     const { number, size } = answer;
-    yield* answer.leaves.slice(0, size);
+    if (answer.leaves.length !== leavesIn(0, size)) return;
+    yield* answer.leaves;
     const further = Math.ceil(size / TILE_WIDTH) - 1;
     const bundles = readAhead(2, (n) => (n < further ? readLeaves(source, number, n + 1) : null));
     for (let n = 1; n <= further; n++) {
       const bundle = await bundles.next();
-      if (bundle === null) return;
-      yield* bundle.leaves.slice(0, size - n * TILE_WIDTH);
+      if (bundle?.leaves.length !== leavesIn(n, size)) return;
+      yield* bundle.leaves;
       keeper?.keep(leavesPath(number, n), bundle.bytes);
       await keeper?.settled();
     }
@@ -207,7 +222,7 @@ export class RoundWalk {
       return;
     }
     log.leaves.push({ size, round, leaf, closed_at: at.closedAt });
-    this.#marks++;
+    this.#held += LEAF_COST + 2 * (note?.length ?? 0);
     if (note === null) {
       const says = `the checkpoint of ${log.name} at size ${size}, which round ${round} has, is not served`;
       findings.add('checkpoint-missing', { round, log: log.name }, says);

@@ -44,9 +44,17 @@ export class Walker {
 
   /** @param commitment what entries should commit to, where that is known */
   async toRound(log: AuditedLog, commitment?: Commitment): Promise<void> {
-    const { findings, heads } = this.#options;
     const last = log.leaves.at(-1);
-    if (last === undefined || log.broken) return;
+    if (last === undefined) return;
+    if (!log.broken) await this.#toRound(log, last, commitment);
+    // Of a log that is broken, too: more comes with every round.
+    log.leaves = [];
+    log.checkpoints = [];
+    log.floors = [];
+  }
+
+  async #toRound(log: AuditedLog, last: AuditedLog['leaves'][number], commitment?: Commitment): Promise<void> {
+    const { findings, heads } = this.#options;
     const head = await heads.of(log);
     if (head === null) {
       log.broken = true;
@@ -61,9 +69,6 @@ export class Walker {
     const { leaves, checkpoints, floors } = log;
     await this.#walk(log, head, last.size, { leaves, checkpoints, floors, commitment });
     this.checkpoints += checkpoints.length;
-    log.leaves = [];
-    log.checkpoints = [];
-    log.floors = [];
   }
 
   /** Takes logs to their heads. @param last the newest round, which has none of what comes behind it in a log */

@@ -84,7 +84,7 @@ describe('CloudEvents', () => {
     ]);
   });
 
-  it('are the same by source and id together', async () => {
+  it('are named by source and id together, and other content under a name is logged too', async () => {
     const log = await newLog();
     const batch = [
       { ...example, source: '/a', id: '1' },
@@ -92,11 +92,11 @@ describe('CloudEvents', () => {
       { ...example, source: '/b', id: '1' },
       { ...example, source: '/a', id: '1', type: 'another' },
     ];
-    expect((await send(log, BATCH, JSON.stringify(batch))).json).toMatchObject({
-      count: 3,
-      repeated: 1,
-      conflicting: 1,
-    });
+    const answer = await send(log, BATCH, JSON.stringify(batch));
+    expect(answer.json).toMatchObject({ count: 4, repeated: 0, conflicting: 1 });
+    expect((await lines(log)).map((text) => JSON.parse(text).type).at(-1)).toBe('another');
+    const again = await send(log, BATCH, JSON.stringify(batch.toReversed()));
+    expect(again.json).toMatchObject({ count: 0, repeated: 4, conflicting: 0 });
   });
 
   it('are answered without a body, as Knative asks, unless one is preferred', async () => {

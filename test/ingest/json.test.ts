@@ -119,6 +119,15 @@ describe('canonical JSON', () => {
     expect(() => readJson(bytes)).toThrow(expect.objectContaining({ code: 'json-invalid' }));
   });
 
+  it('takes a time that grows with the length, whatever is written', () => {
+    const zeros = '0'.repeat(2_000_000);
+    expect(canonical(`{"a":1${zeros}1}`)).toBe(`{"a":1${zeros}1}`);
+    expect(canonical(`[0.${zeros}10${zeros}]`)).toBe(`[0.${zeros}10${zeros}]`);
+    expect(canonical(`[1.5${zeros},1${zeros}e-2000000]`)).toBe('[1.5,1]');
+    const nested = `${'{"a":[],"b":{},"c":[1,'.repeat(60)}"${'x'.repeat(2_000_000)}"${']}'.repeat(60)}`;
+    expect(canonical(nested)).toBe(nested);
+  });
+
   it('has no use for what objects inherit', () => {
     expect(canonical('{"__proto__":{"a":1},"constructor":2}')).toBe('{"__proto__":{"a":1},"constructor":2}');
   });

@@ -67,10 +67,16 @@ describe('the audit webhook of Kubernetes', () => {
     expect(next?.auditID).toBe(received?.auditID);
   });
 
-  it('says where an event came again with other content', async () => {
-    const forged: AuditEvent = { auditID: '', stage: '', json: (events[0]?.json ?? '').replace('10.0.', '66.6.') };
-    expect((await send(eventList([forged]))).json).toMatchObject({ count: 0, repeated: 1, conflicting: 1 });
-    expect(service.logged()).toContain('events came again with other content');
+  it('logs what comes under a known auditID with other content, and says so', async () => {
+    const other: AuditEvent = { auditID: '', stage: '', json: (events[0]?.json ?? '').replace('10.0.', '66.6.') };
+    const answer = await send(eventList([other]));
+    expect(answer.json).toMatchObject({ count: 1, repeated: 0, conflicting: 1 });
+    const line = await stored(Number(answer.at('index')));
+    expect(JSON.parse(line)).toEqual(JSON.parse(other.json));
+    expect(JSON.parse(line)).not.toEqual(JSON.parse(await stored(0)));
+    expect(service.logged()).toContain('events came with other content under ids that the log knew');
+    const again = await send(eventList([other, ...events.slice(0, 1)]));
+    expect(again.json).toMatchObject({ count: 0, repeated: 2, conflicting: 0 });
   });
 
   it('logs the digest alone of an event that is larger than an entry can be', async () => {

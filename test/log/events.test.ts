@@ -49,12 +49,39 @@ describe('events', () => {
     expect(await send(one, there, event('a'))).toMatchObject({ appended: { count: 1 } });
   });
 
-  test('that come with other content are not logged, and counted', async () => {
+  test('that come with other content are logged once as well, and counted', async () => {
     const log = await one.makeLog('conflicting');
-    const same = await send(one, log, event('a'), event('a', 'otherwise'), event('b'));
-    expect(same).toMatchObject({ appended: { count: 2 }, repeats: { count: 1, conflicting: 1 } });
-    const later = await send(two, log, event('a'), event('b', 'otherwise'));
-    expect(later).toEqual({ appended: null, repeats: { count: 2, conflicting: 1 } });
+    const same = await send(one, log, event('a'), event('a', 'a2'), event('b'), event('a', 'a2'));
+    expect(same).toMatchObject({ appended: { index: 0, count: 3 }, repeats: { count: 1, conflicting: 1 } });
+    const later = await send(two, log, event('a'), event('b', 'b2'), event('a', 'a3'), event('a', 'a2'));
+    expect(later).toMatchObject({ appended: { index: 3, count: 2 }, repeats: { count: 2, conflicting: 2 } });
+    const again = await send(one, log, event('a', 'a3'), event('b', 'b2'), event('b'), event('a', 'a2'), event('a'));
+    expect(again).toEqual({ appended: null, repeats: { count: 5, conflicting: 0 } });
+    expect(await digests(log)).toEqual(['a', 'a2', 'b', 'b2', 'a3'].map((content) => toHex(sha256(utf8(content)))));
+  });
+
+  test('of one id and many contents, sent at the same time to two processes, stand there once each', async () => {
+    const log = await one.makeLog('contested');
+    const all = Array.from({ length: 60 }, (_, i) => event('a', `content ${i}`));
+    const batches = Array.from({ length: 30 }, (_, i) => all.slice((i * 13) % 40, ((i * 13) % 40) + 20));
+    const outcomes = await Promise.all(batches.map((batch, i) => send(i % 2 === 0 ? one : two, log, ...batch)));
+    const stored = await digests(log);
+    expect(stored).toHaveLength(new Set(batches.flat()).size);
+    expect(new Set(stored)).toEqual(new Set(batches.flat().map(({ digest }) => toHex(digest))));
+    expect(outcomes.reduce((sum, { repeats }) => sum + repeats.conflicting, 0)).toBe(stored.length - 1);
+  });
+
+  test('whose digests were made to begin alike are logged all the same', async () => {
+    const log = await one.makeLog('alike');
+    const [first, second, third] = [1, 2, 3].map((end): Draft => {
+      const digest = new Uint8Array(32).fill(end);
+      digest.fill(7, 0, end === 1 ? 0 : 8);
+      return { digest, payload: null, event: new Uint8Array(16).fill(5) };
+    });
+    if (first === undefined || second === undefined || third === undefined) throw new Error('three were made');
+    expect(await send(one, log, first, second, third)).toMatchObject({ appended: { count: 3 }, repeats: { count: 0 } });
+    expect(await send(one, log, first, second)).toMatchObject({ appended: null });
+    expect(await send(two, log, third)).toMatchObject({ appended: { count: 1 }, repeats: { conflicting: 1 } });
   });
 
   test('of overlapping batches sent at the same time to two processes stand there once', async () => {
@@ -103,6 +130,15 @@ describe('events', () => {
     expect(rows).toEqual([{ index: 0 }, { index: 2 }]);
     expect(await send(one, log, event('a'), event('b'))).toMatchObject({ appended: { index: 3, count: 1 } });
   });
+});
+
+test('an event under a contested id is known when the first one was erased', async () => {
+  const log = await one.makeLog('erased-first');
+  await send(one, log, event('a'), event('a', 'a2'));
+  await eraseEntry(one.database, one.registry.system, one.sequencing, log, 0);
+  expect(await send(one, log, event('a', 'a2'))).toMatchObject({ appended: null, repeats: { count: 1 } });
+  await eraseEntry(one.database, one.registry.system, one.sequencing, log, 1);
+  expect(await send(one, log, event('a', 'a2'))).toMatchObject({ appended: { index: 2 } });
 });
 
 describe('the memory of events', () => {

@@ -56,9 +56,9 @@ describe('320 rounds, two logs', () => {
     expect([codesOf(whole), whole.result.rounds, whole.result.unrounded]).toEqual([[], 320, 0]);
     expect(whole.result.checkpoints).toBe(320 * 2 + 5 + 2 + 1);
     for (const holding of [
-      { acts: 1, leaves: 50_000 },
-      { acts: 100, leaves: 50_000 },
-      { acts: 8_192, leaves: 7 },
+      { acts: 1, bytes: 64 << 20 },
+      { acts: 100, bytes: 64 << 20 },
+      { acts: 8_192, bytes: 8_000 },
     ]) {
       const parts = await auditOf({ at, holding });
       expect([codesOf(parts), parts.result.entries]).toEqual([[], whole.result.entries]);
@@ -72,7 +72,7 @@ describe('320 rounds, two logs', () => {
         at,
         remember,
         clock,
-        holding: { acts: 64, leaves: 50_000 },
+        holding: { acts: 64, bytes: 64 << 20 },
         onProgress: () => {
           if (++asked === 150) throw new Error('broken off');
         },
