@@ -42,8 +42,17 @@ export function bodyReader(
       read(request, response, (error?: unknown) => (error === undefined ? resolve() : reject(error)));
     });
     const body: unknown = request.body;
-    return body instanceof Uint8Array ? body : new Uint8Array(0);
+    if (body instanceof Uint8Array) return body;
+    // Of a request that broke off before it was read the parser makes one without a body.
+    if (!request.complete || declaresBody(request)) {
+      throw new Problem(400, 'request-invalid', 'the body did not arrive whole: send it again');
+    }
+    return new Uint8Array(0);
   };
+}
+
+function declaresBody(request: Request): boolean {
+  return request.get('transfer-encoding') !== undefined || Number(request.get('content-length') ?? 0) !== 0;
 }
 
 /** How large the body can be, before it is there. */

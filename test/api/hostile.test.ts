@@ -87,8 +87,23 @@ describe('whatever is sent', () => {
     const answer = await sendRaw(service.url, bytes, 'end');
     expect(answer.status === 0 || answer.status === 200 || (answer.status >= 400 && answer.status < 500)).toBe(true);
     expect(answer.text).not.toMatch(INTERNALS);
-    expect(await totalSize()).toBe(before);
+    expect(await settledSize()).toBe(before);
     expect((await service.send('GET', '/healthz')).status).toBe(200);
+  });
+
+  it.each([
+    ['a length', `${'x'.repeat(5)}`, { 'Content-Length': '10' }],
+    ['chunks', '5\r\nxxxxx\r\n', { 'Transfer-Encoding': 'chunked' }],
+    ['chunks that break', '5\r\nxxxxx\r\nzz\r\n', { 'Transfer-Encoding': 'chunked' }],
+  ])('writes nothing of a body that breaks off, after %s', async (_, sent, headers) => {
+    const before = await settledSize();
+    for (const then of ['end', 'cut'] as const) {
+      const requests = Array.from({ length: 8 }, () =>
+        sendRaw(service.url, requestText('POST', '/v1/logs/demo/entries', { ...headers }, '') + sent, then),
+      );
+      for (const { status } of await Promise.all(requests)) expect([0, 400]).toContain(status);
+    }
+    expect(await settledSize()).toBe(before);
   });
 
   it('is answered one after the other where it comes all at once', async () => {
