@@ -7,7 +7,7 @@ import type { EntryReader } from '../log/entries.ts';
 import type { Log } from '../log/log.ts';
 import type { Checkpoints, Published } from '../log/publish.ts';
 import type { TileStore } from '../log/tilestore.ts';
-import { Batch } from '../store/batch.ts';
+import { Batch, inOrder } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Round } from './rounds.ts';
 import type { RoundTrees } from './roundtrees.ts';
@@ -20,8 +20,6 @@ export interface ReceiptSources {
   readonly trees: RoundTrees;
   readonly anchors: (round: number) => Promise<Anchor[]>;
 }
-
-const TOGETHER = 128;
 
 interface EntryAt {
   readonly log: number;
@@ -42,7 +40,7 @@ export class Receipts {
 
   constructor(sources: ReceiptSources) {
     this.#sources = sources;
-    this.#covering = new Batch((entries) => readCovering(sources.database, entries), TOGETHER);
+    this.#covering = new Batch((entries) => readCovering(sources.database, entries));
   }
 
   /** @throws AntequemError `entry-not-found`, `entry-erased` */
@@ -137,9 +135,7 @@ async function readCovering(database: Queryable, entries: readonly EntryAt[]): P
              SELECT round, index, size FROM round_leaves WHERE log = q.log AND size > q.index ORDER BY size LIMIT 1) c`,
     values: [entries.map(({ log }) => log), entries.map(({ index }) => index)],
   });
-  const covering: (Covering | null)[] = entries.map(() => null);
-  for (const { n, round, index, size } of rows) covering[n - 1] = { round, index, size };
-  return covering;
+  return inOrder(rows, entries.length, ({ round, index, size }) => ({ round, index, size }));
 }
 
 /** The beacons of a round as JSON has them. */

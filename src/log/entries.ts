@@ -2,7 +2,7 @@ import { concat } from '../core/bytes.ts';
 import { ENTRY_SIZE } from '../core/entry.ts';
 import { AntequemError } from '../core/errors.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
-import { Batch } from '../store/batch.ts';
+import { Batch, inOrder } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
 import { segmentRuns } from './head.ts';
 import type { Log } from './log.ts';
@@ -36,8 +36,6 @@ const HEAD = Buffer.from([0, ENTRY_SIZE, 1]);
 const COLUMNS =
   'e.index, e.received_at, e.commitment, e.leaf_hash, e.digest, e.nonce, length(e.payload) AS payload_size';
 
-const TOGETHER = 128;
-
 interface Place {
   readonly segment: number;
   readonly log: number;
@@ -53,7 +51,7 @@ export class EntryReader {
   constructor(database: Queryable, stretches: Stretches) {
     this.#database = database;
     this.#stretches = stretches;
-    this.#single = new Batch((places) => readEntries(database, places), TOGETHER);
+    this.#single = new Batch((places) => readEntries(database, places));
   }
 
   /** Entry `index`, null where the log is not so long. */
@@ -201,9 +199,7 @@ async function readEntries(database: Queryable, places: readonly Place[]): Promi
            JOIN entries e ON e.segment = q.segment AND e.log = q.log AND e.index = q.index`,
     values: [places.map(({ segment }) => segment), places.map(({ log }) => log), places.map(({ index }) => index)],
   });
-  const entries: (StoredEntry | null)[] = places.map(() => null);
-  for (const row of rows) entries[row.n - 1] = entryOf(row);
-  return entries;
+  return inOrder(rows, places.length, entryOf);
 }
 
 function entryOf(row: EntryRow): StoredEntry {

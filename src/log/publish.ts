@@ -2,7 +2,7 @@ import { equalBytes } from '../core/bytes.ts';
 import type { Checkpoint } from '../core/checkpoint.ts';
 import { AntequemError } from '../core/errors.ts';
 import { joinNotes } from '../core/note.ts';
-import { Batch } from '../store/batch.ts';
+import { Batch, inOrder } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Guard } from './guard.ts';
 import { checkpointConflict } from './holdings.ts';
@@ -35,8 +35,6 @@ export interface PublisherOptions {
   readonly signPatience?: number;
 }
 
-const TOGETHER = 128;
-
 /** The newest that was handed out of a log, and how often keys had changed when it was signed. */
 interface Latest {
   readonly published: Published;
@@ -67,7 +65,7 @@ export class Publisher implements Checkpoints {
     this.#now = now;
     this.#guard = options.guard ?? null;
     this.#signPatience = options.signPatience ?? 5_000;
-    this.#recorded = new Batch((heads) => readRecorded(database, heads), TOGETHER);
+    this.#recorded = new Batch((heads) => readRecorded(database, heads));
   }
 
   /** The checkpoint of the log's head as it is now. */
@@ -216,7 +214,5 @@ async function readRecorded(
            JOIN checkpoints c ON c.log = q.log AND c.size = q.size`,
     values: [heads.map(({ log }) => log), heads.map(({ size }) => size)],
   });
-  const recorded: ({ root: Uint8Array; note: string } | null)[] = heads.map(() => null);
-  for (const { n, root, note } of rows) recorded[n - 1] = { root: new Uint8Array(root), note };
-  return recorded;
+  return inOrder(rows, heads.length, ({ root, note }) => ({ root: new Uint8Array(root), note }));
 }

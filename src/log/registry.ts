@@ -2,7 +2,7 @@ import { equalBytes, toHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import { EMPTY_ROOT } from '../core/merkle.ts';
 import { checkLogName, logId, logOrigin, SYSTEM_LOG } from '../core/origin.ts';
-import { Batch } from '../store/batch.ts';
+import { Batch, inOrder } from '../store/batch.ts';
 import { type Database, type Queryable, transaction } from '../store/database.ts';
 import type { Head, Log } from './log.ts';
 import type { KeyRing, LogSigner } from './seed.ts';
@@ -20,7 +20,6 @@ export interface LogRow {
 
 export const LOG_COLUMNS = 'id, name, origin, log_id, blinded, created_at';
 
-const TOGETHER = 128;
 /** Milliseconds between looks whether keys of logs were added or retired by another process. */
 const KEYS_TRUSTED = 10_000;
 
@@ -46,7 +45,7 @@ export class Registry {
     this.#seed = seed;
     this.#sequencing = sequencing;
     this.system = system;
-    this.#heads = new Batch((logs) => readHeads(database, logs), TOGETHER);
+    this.#heads = new Batch((logs) => readHeads(database, logs));
   }
 
   /**
@@ -277,7 +276,5 @@ async function readHeads(database: Queryable, logs: readonly number[]): Promise<
     text: `SELECT q.n::int, l.size, l.root FROM unnest($1::int[]) WITH ORDINALITY AS q (id, n) JOIN logs l ON l.id = q.id`,
     values: [logs],
   });
-  const heads: (Head | null)[] = logs.map(() => null);
-  for (const { n, size, root } of rows) heads[n - 1] = { size, root: new Uint8Array(root) };
-  return heads;
+  return inOrder(rows, logs.length, ({ size, root }) => ({ size, root: new Uint8Array(root) }));
 }

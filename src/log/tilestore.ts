@@ -1,7 +1,7 @@
 import { AntequemError } from '../core/errors.ts';
 import { foldRight, HASH_SIZE, MerkleTree, type Node, perfectNodes, type Range } from '../core/merkle.ts';
 import { TILE_WIDTH, type TileSlice, tileOfNode, tileWidth } from '../core/tiles.ts';
-import { Batch } from '../store/batch.ts';
+import { Batch, inOrder } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
 import { LruCache } from '../store/lru.ts';
 import { partialTile } from './head.ts';
@@ -12,8 +12,6 @@ import type { Stretches } from './stretch.ts';
 const CACHED_BYTES = 32 << 20;
 /** Roots of remembered ranges that are no perfect subtree: those at the right edge, which all proofs of a size share. */
 const CACHED_ROOTS = 20_000;
-const TOGETHER = 128;
-
 type NamedLog = Pick<Log, 'id' | 'name'>;
 
 interface TileKey {
@@ -35,7 +33,7 @@ export class TileStore {
   constructor(database: Queryable, stretches: Stretches) {
     this.#database = database;
     this.#stretches = stretches;
-    this.#stored = new Batch((keys) => readTiles(database, keys), TOGETHER);
+    this.#stored = new Batch((keys) => readTiles(database, keys));
   }
 
   /** The hashes of a tile in the log's first `size` entries: 256, or as many as there are. */
@@ -115,7 +113,5 @@ async function readTiles(database: Queryable, keys: readonly TileKey[]): Promise
            JOIN tiles t ON t.log = q.log AND t.level = q.level AND t.index = q.index`,
     values: [keys.map(({ log }) => log), keys.map(({ level }) => level), keys.map(({ index }) => index)],
   });
-  const tiles: (Uint8Array | null)[] = keys.map(() => null);
-  for (const { n, hashes } of rows) tiles[n - 1] = new Uint8Array(hashes);
-  return tiles;
+  return inOrder(rows, keys.length, ({ hashes }) => new Uint8Array(hashes));
 }

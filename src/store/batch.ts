@@ -4,6 +4,7 @@ interface Pending<Q, A> {
   readonly reject: (error: unknown) => void;
 }
 
+const TOGETHER = 128;
 /** Batches under way at a time: while the database works on one, the answers of another are made use of. */
 const LANES = 3;
 
@@ -21,7 +22,7 @@ export class Batch<Q, A> {
    * @param ask gives the answers in the order of the questions
    * @param limit how many questions go together at most
    */
-  constructor(ask: (questions: readonly Q[]) => Promise<readonly A[]>, limit: number) {
+  constructor(ask: (questions: readonly Q[]) => Promise<readonly A[]>, limit: number = TOGETHER) {
     this.#ask = ask;
     this.#limit = limit;
   }
@@ -50,4 +51,15 @@ export class Batch<Q, A> {
     }
     this.#lanes--;
   }
+}
+
+/** Answers out of rows that each tell in `n`, from 1 on, which of `count` questions they answer; null where none does. */
+export function inOrder<R extends { readonly n: number }, A>(
+  rows: readonly R[],
+  count: number,
+  answer: (row: R) => A,
+): (A | null)[] {
+  const answers = Array<A | null>(count).fill(null);
+  for (const row of rows) answers[row.n - 1] = answer(row);
+  return answers;
 }
