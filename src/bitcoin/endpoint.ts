@@ -1,3 +1,4 @@
+import { collectAtMost } from '../core/bounded.ts';
 import { toBase64, utf8 } from '../core/bytes.ts';
 import { AntequemError, FormatError } from '../core/errors.ts';
 
@@ -66,15 +67,9 @@ function loginOf({ username, password }: URL): string | null {
 }
 
 async function boundedText(response: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = '';
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > MAX_ANSWER) throw new AntequemError('bitcoin-failed', `more than ${MAX_ANSWER} bytes`);
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
+  const bytes = await collectAtMost(response.body, MAX_ANSWER);
+  if (bytes === null) throw new AntequemError('bitcoin-failed', `more than ${MAX_ANSWER} bytes`);
+  return new TextDecoder().decode(bytes);
 }
 
 /** Why a question failed, without the URL. */

@@ -1,9 +1,9 @@
 // All `Anchored` events of some senders, by the word of a node: what an audit holds the rounds of a database against.
 
 import * as z from 'zod/mini';
+import { collectAtMost } from '../core/bounded.ts';
 import { AntequemError } from '../core/errors.ts';
 import { ANCHORED_TOPIC, decodeAnchoredLog } from './anchor-contract.ts';
-import { boundedBody } from './bounded-fetch.ts';
 
 /** A root that a block holds. Hex is lower case with 0x. */
 export interface AnchorEvent {
@@ -96,9 +96,9 @@ async function ask(url: string, query: AnchorEventQuery): Promise<AnchorEvent[] 
       redirect: 'error',
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
-    const body = await boundedBody(response, MAX_ANSWER);
+    const body = await collectAtMost(response.body, MAX_ANSWER);
     if (body === null) return 'its answer is too long';
-    text = body.toString('utf8');
+    text = Buffer.from(body).toString('utf8');
   } catch (error) {
     // Too much to ask for at once takes too long, too.
     if (error instanceof Error && error.name === 'TimeoutError') return 'it took too long';

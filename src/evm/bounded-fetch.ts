@@ -1,4 +1,5 @@
 import type { FetchGetUrlFunc } from 'ethers';
+import { collectAtMost } from '../core/bounded.ts';
 import { AntequemError } from '../core/errors.ts';
 
 /**
@@ -14,21 +15,9 @@ export function boundedFetch(most: number): FetchGetUrlFunc {
       redirect: 'error',
       signal: AbortSignal.timeout(request.timeout),
     });
-    const body = await boundedBody(response, most);
+    const body = await collectAtMost(response.body, most);
     if (body === null) throw new AntequemError('rpc-failed', `its answer has more than ${most} bytes`);
     const headers = Object.fromEntries(response.headers);
     return { statusCode: response.status, statusMessage: response.statusText, headers, body };
   };
-}
-
-/** The bytes of an answer; null where there are more than `most`. */
-export async function boundedBody(response: Response, most: number): Promise<Buffer | null> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > most) return null;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }

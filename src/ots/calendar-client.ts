@@ -1,5 +1,6 @@
 // The HTTP side of a calendar: `POST /digest`, `GET /timestamp/<hex>`. What comes back is anybody's bytes.
 
+import { collectAtMost } from '../core/bounded.ts';
 import { toHex } from '../core/bytes.ts';
 import { AntequemError, FormatError } from '../core/errors.ts';
 import { parseTimestamp } from './serialization.ts';
@@ -106,14 +107,9 @@ function refusal(calendar: string, { status, headers }: Answer): CalendarError {
 }
 
 async function boundedBytes(response: Response): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > MAX_ANSWER) throw new CalendarError(`more than ${MAX_ANSWER} bytes`);
-    chunks.push(chunk);
-  }
-  return new Uint8Array(Buffer.concat(chunks));
+  const bytes = await collectAtMost(response.body, MAX_ANSWER);
+  if (bytes === null) throw new CalendarError(`more than ${MAX_ANSWER} bytes`);
+  return bytes;
 }
 
 function reasonOf(error: unknown, timeout: number): string {
