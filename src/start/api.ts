@@ -15,7 +15,6 @@ import type { Anchor, OpenTimestampsAnchor } from '../core/receipt.ts';
 import { EntryReader } from '../log/entries.ts';
 import type { Guard } from '../log/guard.ts';
 import type { Effects } from '../log/log.ts';
-import { TileStore } from '../log/tilestore.ts';
 import type { Operation } from '../metrics/operation.ts';
 import { readOtsAnchors } from '../ots/receipt-anchor.ts';
 import type { Progress } from '../store/progress.ts';
@@ -39,11 +38,10 @@ export function composeApi(
     effects: Effects;
   },
 ): Service {
-  const { database, appender } = foundation;
+  const { database, appender, tiles } = foundation;
   const { effects, witnesses, ...rest } = outside;
   const checkpoints = witnesses ?? foundation.publisher;
   const entries = new EntryReader(database, appender.sequencing.stretches);
-  const tiles = new TileStore(database, appender.sequencing.stretches);
   const trees = new RoundTrees(database);
   const remembered = new Remembered(
     (round) => readAnchors(database, round),
@@ -56,7 +54,6 @@ export function composeApi(
     ...rest,
     checkpoints,
     entries,
-    tiles,
     trees,
     receipts: new Receipts({ database, entries, tiles, publisher: checkpoints, trees, anchors }),
     anchors,
@@ -93,12 +90,11 @@ function openOwnCalendar(
 /** Whoever cosigns checkpoints; null where nobody is configured to. */
 export function openWitnesses(
   { witnesses }: Config,
-  { database, registry, publisher, appender }: Foundation,
+  { database, registry, publisher, tiles }: Foundation,
   { now }: Effects,
   logger: Logger,
 ): Witnesses | null {
   if (witnesses === null) return null;
-  const tiles = new TileStore(database, appender.sequencing.stretches);
   return new Witnesses({ ...witnesses, database, registry, publisher, tiles, now, logger });
 }
 

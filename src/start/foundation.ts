@@ -14,6 +14,7 @@ import { PublishedFile } from '../log/published-file.ts';
 import { PublishedRedis } from '../log/published-redis.ts';
 import { Registry } from '../log/registry.ts';
 import { LogSeed } from '../log/seed.ts';
+import { TileStore } from '../log/tilestore.ts';
 import { type Database, openDatabase } from '../store/database.ts';
 import { migrate } from '../store/migrate.ts';
 import { Webhooks } from '../webhooks/webhooks.ts';
@@ -27,6 +28,8 @@ export interface Foundation {
   readonly registry: Registry;
   readonly appender: Appender;
   readonly publisher: Publisher;
+  /** One for all that reads them, so that they are remembered once. */
+  readonly tiles: TileStore;
   readonly keys: ApiKeys;
   readonly sessions: Sessions;
   readonly webhooks: Webhooks;
@@ -68,6 +71,7 @@ export async function openFoundation(
     await guard.close();
     await database.end();
   };
+  const tiles = new TileStore(database, stretches);
   try {
     if (compare) await guard.compare();
     const registry = await Registry.open(database, config.origin, seed, sequencing);
@@ -78,7 +82,7 @@ export async function openFoundation(
     const webhooks = new Webhooks({ database, ...effects, allowPrivate });
     const webhookSecret = (id: string): Uint8Array => seed.secret(`webhook ${id}`);
     const webhookSecrets = (id: string): readonly Uint8Array[] => seed.secrets(`webhook ${id}`);
-    const parts = { database, registry, appender, publisher, keys, sessions, guard };
+    const parts = { database, registry, appender, publisher, tiles, keys, sessions, guard };
     return { ...parts, webhooks, webhookSecret, webhookSecrets, close };
   } catch (error) {
     await close();
