@@ -59,9 +59,8 @@ interface AnchorRow {
   updated_at: number;
 }
 
-/** The states of a round's anchors, by the targets' names. */
-export async function anchorStates(database: Queryable, round: number): Promise<AnchorState[]> {
-  const states = database.query<AnchorRow>({
+async function readRows(database: Queryable, round: number): Promise<AnchorRow[]> {
+  const { rows } = await database.query<AnchorRow>({
     name: 'anchor-states',
     text: `SELECT a.target, t.chain, t.contract, t.mode, a.status, a.transaction, a.block_number, a.block_hash,
                   a.block_time, coalesce(t.stop_reason, a.problem) AS problem, e.problem AS proof_problem, a.submitted_at,
@@ -74,7 +73,12 @@ export async function anchorStates(database: Queryable, round: number): Promise<
            LEFT JOIN evm_evidence e USING (target, round, block_hash) WHERE a.round = $1 ORDER BY a.target`,
     values: [round],
   });
-  const [{ rows }, calendars] = await Promise.all([states, reportCalendars(database, round)]);
+  return rows;
+}
+
+/** The states of a round's anchors, by the targets' names. */
+export async function anchorStates(database: Queryable, round: number): Promise<AnchorState[]> {
+  const [rows, calendars] = await Promise.all([readRows(database, round), reportCalendars(database, round)]);
   return rows.map((row): AnchorState => {
     const { target, chain, status, contract, mode } = row;
     const common = {
@@ -110,13 +114,13 @@ export async function readAnchors(database: Queryable, round: number): Promise<A
 
 /** Where there is a proof, number and time of the block are what the header says, not what a node said of it. */
 export async function readEvmAnchors(database: Queryable, round: number): Promise<EvmAnchor[]> {
-  const [states, evidence] = await Promise.all([anchorStates(database, round), readEvidence(database, round)]);
-  return states.flatMap((state): EvmAnchor[] => {
-    if (state.type !== 'evm') return [];
-    const { target, chain, contract, transaction, status, block } = state;
-    if (transaction === null || status === 'pending') return [];
-    const identity = { type: 'evm' as const, chain, contract, transaction };
+  const [rows, evidence] = await Promise.all([readRows(database, round), readEvidence(database, round)]);
+  return rows.flatMap((row): EvmAnchor[] => {
+    const { target, chain, contract, transaction, status } = row;
+    if (contract === null || transaction === null || status === 'pending') return [];
+    const identity = { type: 'evm' as const, chain, contract, transaction: `0x${toHex(transaction)}` };
     if (status === 'submitted') return [{ ...identity, status }];
+    const block = blockOf(row);
     if (block === null) return [];
     const proven = evidence.get(target);
     return [{ ...identity, status, ...(proven?.block.hash === block.hash ? proven : { block: { ...block } }) }];
@@ -130,41 +134,4 @@ function blockOf(row: AnchorRow): AnchorState['block'] {
     hash: formatBlockHash(row.chain, row.block_hash),
     time: formatTime(row.block_time),
   };
-}
-
-/** What of a target is not final yet: for health and metrics. */
-export interface Backlog {
-  readonly target: string;
-  readonly chain: string;
-  readonly unfinished: number;
-  /** The oldest round among them and when it was closed, milliseconds. */
-  readonly oldest: { readonly round: number; readonly closedAt: number } | null;
-  readonly stopped: { readonly code: string; readonly reason: string } | null;
-}
-
-/** What every target has yet to do. */
-export async function readBacklog(database: Queryable): Promise<Backlog[]> {
-  const { rows } = await database.query<{
-    name: string;
-    chain: string;
-    stop_code: string | null;
-    stop_reason: string | null;
-    unfinished: number;
-    round: number | null;
-    closed_at: number | null;
-  }>(
-    `SELECT t.name, t.chain, t.stop_code, t.stop_reason, u.unfinished, r.number AS round, r.closed_at
-     FROM targets t
-     CROSS JOIN LATERAL (SELECT count(*) AS unfinished, min(round) AS oldest FROM anchors
-                         WHERE target = t.name AND status <> 'finalized') u
-     LEFT JOIN rounds r ON r.number = u.oldest ORDER BY t.name`,
-  );
-  return rows.map((row) => ({
-    target: row.name,
-    chain: row.chain,
-    unfinished: row.unfinished,
-    oldest: row.round === null || row.closed_at === null ? null : { round: row.round, closedAt: row.closed_at },
-    stopped:
-      row.stop_code === null || row.stop_reason === null ? null : { code: row.stop_code, reason: row.stop_reason },
-  }));
 }

@@ -1,12 +1,12 @@
 import { Wallet } from 'ethers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { readBacklog } from '../../src/anchor/anchors.ts';
 import { resumeTarget } from '../../src/evm/alarm.ts';
 import { ANCHOR_ADDRESS, encodeAnchor } from '../../src/evm/anchor-contract.ts';
 import { rpcNode } from '../../src/evm/node.ts';
 import { SENDER, SENDER_KEY, statuses } from '../support/anchoring.ts';
 import { noAnvil } from '../support/anvil-chain.ts';
 import { type AnvilGround, anvilGround, attemptsOf, problemOf } from '../support/anvil-ground.ts';
+import { readBacklog } from '../support/backlog.ts';
 
 describe.skipIf(noAnvil !== null)(`an account, on anvil${noAnvil === null ? '' : ` (skipped: ${noAnvil})`}`, () => {
   let ground: AnvilGround;

@@ -1,11 +1,11 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { readBacklog } from '../../src/anchor/anchors.ts';
 import { rpcNode } from '../../src/evm/node.ts';
 import type { EvmTargetOptions } from '../../src/evm/target.ts';
 import { SENDER, statuses } from '../support/anchoring.ts';
 import { anvilChain, noAnvil } from '../support/anvil-chain.ts';
 import { type AnvilGround, anvilGround, problemOf } from '../support/anvil-ground.ts';
+import { readBacklog } from '../support/backlog.ts';
 import { openGate } from '../support/gate.ts';
 import { type LyingEndpoint, lyingEndpoint } from '../support/lying-rpc.ts';
 

@@ -3,13 +3,14 @@ import { createServer } from 'node:http';
 import { Wallet } from 'ethers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startChain } from '../../scripts/local/chain.ts';
-import { anchorStates, readBacklog, readEvmAnchors } from '../../src/anchor/anchors.ts';
+import { anchorStates, readEvmAnchors } from '../../src/anchor/anchors.ts';
 import { addMissingAnchors } from '../../src/anchor/reconciler.ts';
 import { parseReceipt } from '../../src/core/receipt.ts';
 import { ANCHOR_ADDRESS, ANCHOR_INTERFACE, encodeAnchoredAt } from '../../src/evm/anchor-contract.ts';
 import { type EvmNode, rpcNode } from '../../src/evm/node.ts';
 import type { EvmTarget } from '../../src/evm/target.ts';
 import { type AnchorGround, anchorGround, minedAnchors, SENDER, SENDER_KEY, statuses } from '../support/anchoring.ts';
+import { readBacklog } from '../support/backlog.ts';
 
 let ground: AnchorGround;
 beforeEach(async () => {

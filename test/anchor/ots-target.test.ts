@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
-import { anchorStates, readAnchors, readBacklog } from '../../src/anchor/anchors.ts';
+import { anchorStates, readAnchors } from '../../src/anchor/anchors.ts';
 import { parseHeader } from '../../src/core/bitcoin-header.ts';
 import { fromBase64, fromHex, toHex } from '../../src/core/bytes.ts';
 import { timestampLines } from '../../src/ots/line.ts';
 import { UNHURRIED } from '../../src/ots/pace.ts';
 import { parseTimestamp, serializeTimestamp } from '../../src/ots/serialization.ts';
 import { mergeTimestamps } from '../../src/ots/timestamp.ts';
+import { readBacklog } from '../support/backlog.ts';
 import { type OtsGround, otsGround, until } from '../support/ots.ts';
 import { FAST } from '../support/ots-pace.ts';
 
