@@ -13,7 +13,7 @@ import { type AnchoringOptions, startAnchoring } from './start/anchoring.ts';
 import { composeApi, noticesOf, openQuota, openWitnesses, readMetricsToken } from './start/api.ts';
 import { bitcoinSources } from './start/calendars.ts';
 import { openFoundation, realEffects } from './start/foundation.ts';
-import { Progress } from './store/progress.ts';
+import { Notifications } from './store/notifications.ts';
 import { startWebhooks } from './webhooks/worker.ts';
 import { feedWitnesses } from './witness/feed.ts';
 
@@ -47,13 +47,13 @@ export async function serve(config: Config, logger: Logger, options: AnchoringOp
       logger,
     });
     stops.push(() => queue.close());
-    const progress = Progress.listen(config.databaseUrl);
-    stops.push(() => progress.close());
+    const notifications = Notifications.listen(config.databaseUrl);
+    stops.push(() => notifications.close());
     const witnesses = openWitnesses(config, foundation, effects, logger);
     if (witnesses !== null) stops.push(() => witnesses.close());
     if (config.roles.includes('worker')) {
       if (witnesses !== null)
-        stops.push(feedWitnesses({ ...witnesses.options, witnesses, standing: foundation.guard.standing }));
+        stops.push(feedWitnesses({ ...witnesses.options, witnesses, rollback: foundation.guard.rollback }));
       stops.push(await startAnchoring(config, foundation, queue, logger, options));
       const webhooks = startWebhooks({
         database: foundation.database,
@@ -63,7 +63,7 @@ export async function serve(config: Config, logger: Logger, options: AnchoringOp
         random: Math.random,
         logger,
         queue,
-        progress,
+        notifications,
       });
       stops.push(() => webhooks.stop());
     }
@@ -80,7 +80,16 @@ export async function serve(config: Config, logger: Logger, options: AnchoringOp
       stopping: stopping.signal,
     });
     const metricsToken = await readMetricsToken(config);
-    const outside = { progress, witnesses, quota, operation, metricsToken, stopping: stopping.signal, logger, effects };
+    const outside = {
+      notifications,
+      witnesses,
+      quota,
+      operation,
+      metricsToken,
+      stopping: stopping.signal,
+      logger,
+      effects,
+    };
     const service = composeApi(config, foundation, outside);
     const count = roundsByCount(queue, config.roundEntries);
     foundation.appender.onCommitted = (entries, milliseconds) => {

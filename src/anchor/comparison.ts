@@ -3,13 +3,13 @@
 import type { Logger } from 'pino';
 import { toHex } from '../core/bytes.ts';
 import { findUnknownRound, type RoundSearch } from '../evm/unknown-rounds.ts';
-import { SET_BACK, type Standing, setBack } from '../log/standing.ts';
+import { type RollbackState, SET_BACK, setBack } from '../log/rollback.ts';
 import type { Database } from '../store/database.ts';
 
 export interface ChainComparison {
   readonly database: Database;
   readonly search: RoundSearch;
-  readonly standing: Standing;
+  readonly rollback: RollbackState;
   readonly now: () => number;
   readonly logger: Logger;
 }
@@ -19,8 +19,8 @@ export interface ChainComparison {
  * not. A chain that does not answer says nothing.
  */
 export async function compareWithChain(comparison: ChainComparison): Promise<void> {
-  const { database, search, standing, now, logger } = comparison;
-  if (standing.finding !== null) return;
+  const { database, search, rollback, now, logger } = comparison;
+  if (rollback.finding !== null) return;
   const { target } = search;
   const unknown = await findUnknownRound(database, search).catch((error: unknown) => {
     // Without the message: it may hold the URL of the endpoint, and that an access key.
@@ -39,5 +39,5 @@ export async function compareWithChain(comparison: ChainComparison): Promise<voi
     [target, now(), SET_BACK, error.message],
   );
   logger.error({ target, code: error.code }, error.message);
-  standing.note();
+  rollback.note();
 }

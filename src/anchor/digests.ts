@@ -3,7 +3,7 @@
 import { AntequemError } from '../core/errors.ts';
 import { digestCommitment } from '../core/round.ts';
 import type { Effects } from '../log/log.ts';
-import type { Standing } from '../log/standing.ts';
+import type { RollbackState } from '../log/rollback.ts';
 import type { Queryable, Transaction } from '../store/database.ts';
 
 /** Whether any wait, as an SQL expression. */
@@ -17,7 +17,7 @@ export interface IntakeOptions {
   readonly database: Queryable;
   readonly effects: Effects;
   /** Nothing is promised on a database that was set back. */
-  readonly standing: Standing;
+  readonly rollback: RollbackState;
   /** Digests that may wait for the database, in memory. Default 20,000. */
   readonly maxQueued?: number;
   /** Digests that may wait for a round, in the database. Default 1,000,000. */
@@ -58,8 +58,8 @@ export class DigestIntake {
    *   `database-silent` and what the database fails with: then it is unknown whether it was taken, and no harm if so
    */
   async take(digest: Uint8Array): Promise<TakenDigest> {
-    const { effects, standing, maxQueued, patience } = this.#options;
-    standing.demand();
+    const { effects, rollback, maxQueued, patience } = this.#options;
+    rollback.demand();
     const nonce = effects.random(NONCE_SIZE);
     const commitment = digestCommitment(digest, nonce);
     if (this.#queue.length >= maxQueued) throw overloaded();

@@ -5,8 +5,8 @@ import { skipNonces } from '../evm/unknown-rounds.ts';
 import type { Guard } from '../log/guard.ts';
 import type { Loss } from '../log/holdings.ts';
 import type { Registry } from '../log/registry.ts';
+import { SET_BACK } from '../log/rollback.ts';
 import type { Sequencing } from '../log/sequence.ts';
-import { SET_BACK } from '../log/standing.ts';
 import { recordedTransaction, type SystemAct } from '../log/system.ts';
 import type { Database } from '../store/database.ts';
 

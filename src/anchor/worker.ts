@@ -21,7 +21,7 @@ export interface WorkerOptions {
   readonly now: () => number;
   readonly logger: Logger;
   /** Default: none, nothing is compared. */
-  readonly guard?: Pick<Guard, 'standing' | 'releaseRounds'>;
+  readonly guard?: Pick<Guard, 'rollback' | 'releaseRounds'>;
 }
 
 export interface AnchorWorker {
@@ -44,7 +44,7 @@ export async function startWorker(options: WorkerOptions): Promise<AnchorWorker>
 
   const { guard } = options;
   /** Nothing is closed or sent on a database that was set back. */
-  const halted = (): boolean => guard !== undefined && guard.standing.finding !== null;
+  const halted = (): boolean => guard !== undefined && guard.rollback.finding !== null;
   const addNewRounds = async (): Promise<void> => {
     // No round is sent before it is recorded as published.
     await guard?.releaseRounds();

@@ -1,6 +1,6 @@
 import type { Router } from 'express';
 import { z } from 'zod';
-import { readStandings, type Standing } from '../anchor/standings.ts';
+import { type LogCoverage, readCoverage } from '../anchor/coverage.ts';
 import { toHex } from '../core/bytes.ts';
 import { SYSTEM_LOG } from '../core/origin.ts';
 import { formatTime } from '../core/time.ts';
@@ -85,7 +85,7 @@ const describeLog = described({
 export function logRoutes(service: Service, gate: Gate): Router {
   const { registry, database } = service;
   /** `anchored` as far as any of it is in a block. */
-  const describe = async (log: Log & Head, anchored: Standing | undefined): Promise<object> => {
+  const describe = async (log: Log & Head, anchored: LogCoverage | undefined): Promise<object> => {
     const verifierKeys = (await registry.signers(log)).map(({ verifierKey }) => verifierKey);
     return {
       name: log.name,
@@ -102,7 +102,7 @@ export function logRoutes(service: Service, gate: Gate): Router {
   };
   const describeOne = async (log: Log): Promise<object> => {
     const head = await registry.head(log);
-    return describe({ ...log, ...head }, (await readStandings(database, [log.id])).get(log.id));
+    return describe({ ...log, ...head }, (await readCoverage(database, [log.id])).get(log.id));
   };
 
   /** Of these logs those that exist, in the order of `registry.list`. */
@@ -125,7 +125,7 @@ export function logRoutes(service: Service, gate: Gate): Router {
         allowed === null ? await registry.list(after, limit + 1) : await listNamed(allowed, after, limit + 1);
       const logs = found.slice(0, limit);
       await registry.prepareSigners(logs);
-      const standings = await readStandings(
+      const standings = await readCoverage(
         database,
         logs.map(({ id }) => id),
       );

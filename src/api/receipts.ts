@@ -87,7 +87,7 @@ const readPath = described({
 /** Receipts, and the path in one for the contract. */
 export function receiptRoutes(service: Service, gate: Gate): Router {
   const { registry, receipts } = service;
-  const settled = new SettledReceipts(registry, service.progress, async (log, index) =>
+  const settled = new SettledReceipts(registry, service.notifications, async (log, index) =>
     withExpectation(await receipts.compose(log, index), service),
   );
 
@@ -107,7 +107,7 @@ export function receiptRoutes(service: Service, gate: Gate): Router {
     for (;;) {
       // Registered before the look, so that nothing happens between the two.
       const patience = new AbortController();
-      const news = service.progress.next(
+      const news = service.notifications.next(
         Math.min(1_000, Math.max(0, deadline - service.now())),
         AbortSignal.any([enough, patience.signal]),
       );
@@ -125,7 +125,7 @@ export function receiptRoutes(service: Service, gate: Gate): Router {
     .get('/v1/logs/:log/entries/:index/receipt', readReceipt, async (request, response) => {
       const { log, index } = await find(request);
       const { wait, until } = query(request, receiptQuery);
-      if (wait > 0 && service.progress.waiting >= MAX_WAITING) {
+      if (wait > 0 && service.notifications.waiting >= MAX_WAITING) {
         throw new Problem(503, 'overloaded', 'too many requests wait already: ask without `wait`', {
           'Retry-After': '5',
         });

@@ -12,7 +12,7 @@ import type { Registry } from '../log/registry.ts';
 import type { TileStore } from '../log/tilestore.ts';
 import type { Operation } from '../metrics/operation.ts';
 import type { Database } from '../store/database.ts';
-import type { Progress } from '../store/progress.ts';
+import type { Notifications } from '../store/notifications.ts';
 import type { Webhooks } from '../webhooks/webhooks.ts';
 import type { CalendarService } from './calendar.ts';
 
@@ -35,7 +35,7 @@ export interface Service {
   readonly webhooks: Webhooks;
   /** The secret that a webhook's messages are signed with, by its id. */
   readonly webhookSecret: (id: string) => Uint8Array;
-  readonly progress: Progress;
+  readonly notifications: Notifications;
   readonly anchors: (round: number) => Promise<Anchor[]>;
   /** Anchors of a round with their states, for people. */
   readonly anchorStates: (round: number) => Promise<readonly object[]>;

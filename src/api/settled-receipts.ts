@@ -3,7 +3,7 @@ import type { Receipt } from '../core/receipt.ts';
 import type { Log } from '../log/log.ts';
 import type { Registry } from '../log/registry.ts';
 import { LruCache } from '../store/lru.ts';
-import type { Progress } from '../store/progress.ts';
+import type { Notifications } from '../store/notifications.ts';
 
 const CACHED_BYTES = 32 << 20;
 /** Milliseconds that a text holds where news fail to come. */
@@ -28,10 +28,14 @@ export class SettledReceipts {
   #news = 0;
 
   /** @param compose the receipt as it is to be told now, `expectedBy` and all */
-  constructor(registry: Registry, progress: Progress, compose: (log: Log, index: number) => Promise<Receipt>) {
+  constructor(
+    registry: Registry,
+    notifications: Notifications,
+    compose: (log: Log, index: number) => Promise<Receipt>,
+  ) {
     this.#registry = registry;
     this.#compose = compose;
-    progress.onNews(() => this.#news++);
+    notifications.onNews(() => this.#news++);
   }
 
   /** The JSON text. @throws what composing it throws */

@@ -2,10 +2,10 @@
 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { TrustedNode } from '../audit/chains.ts';
+import type { TrustedNode } from '../audit/database/chains.ts';
+import type { Source } from '../audit/remote/source.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Verdict } from '../core/verdict.ts';
-import type { Source } from '../mirror/source.ts';
 import { agreedSources } from './bitcoin-sources.ts';
 import { note } from './output.ts';
 import { apiKeyOf, type GlobalOptions } from './session.ts';
@@ -31,9 +31,9 @@ export async function auditView(
   onProgress: (at: string, entries: number, total: number) => void,
 ): Promise<{ verdict: Verdict; entries: number; milliseconds: number }> {
   const [{ auditMirror }, { Keeper }, { MirrorState }, { parseVerifierKey }] = await Promise.all([
-    import('../mirror/audit.ts'),
-    import('../mirror/keeper.ts'),
-    import('../mirror/state.ts'),
+    import('../audit/remote/audit.ts'),
+    import('../audit/remote/keeper.ts'),
+    import('../audit/remote/state.ts'),
     import('../core/note.ts'),
   ]);
   const source = await openView(globals.url ?? flags.mirror ?? '', apiKeyOf(globals));
@@ -68,8 +68,8 @@ export async function auditView(
  */
 export async function openView(place: string, apiKey?: string): Promise<Source> {
   const [{ HttpSource }, { FolderSource }] = await Promise.all([
-    import('../mirror/http-source.ts'),
-    import('../mirror/folder-source.ts'),
+    import('../audit/remote/http-source.ts'),
+    import('../audit/remote/folder-source.ts'),
   ]);
   if (/^https?:/.test(place)) return new HttpSource({ url: place, apiKey });
   if (place.startsWith('file://')) return new FolderSource(fileURLToPath(place));

@@ -21,7 +21,7 @@ export async function mirrorReceipt(
   index: number,
   flags: MirrorReceiptFlags,
 ): Promise<void> {
-  const { composeReceipt, consistencyOf } = await import('../mirror/receipt.ts');
+  const { composeReceipt, consistencyOf } = await import('../audit/remote/receipt.ts');
   const source = await openView(mirror);
   const old = flags.receipt === undefined ? null : await readReceipt(flags.receipt);
   const secret = secretOf(old, flags);

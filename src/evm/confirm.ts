@@ -19,7 +19,7 @@ export interface Confirmation {
  * What the chain says about the attempts to anchor a round: transactions with one nonce, of which one at most is ever
  * mined. Blocks are canonical.
  */
-export type Sighting = {
+export type Observation = {
   /** The attempt that is mined, else the newest. */
   readonly id: number;
   readonly hash: Uint8Array;
@@ -54,7 +54,7 @@ interface AttemptRow {
 const AT_ONCE = 8;
 
 export interface Look {
-  readonly sightings: readonly Sighting[];
+  readonly observations: readonly Observation[];
   /** Why some could not be looked at; they are left out. Null: all were. */
   readonly failure: unknown;
 }
@@ -89,7 +89,7 @@ export async function sight(database: Database, node: EvmNode, request: Confirma
     outcomeOf(lookAt(view, group)),
   );
   return {
-    sightings: looks.flatMap((look) => ('value' in look ? [look.value] : [])),
+    observations: looks.flatMap((look) => ('value' in look ? [look.value] : [])),
     failure: looks.find((look) => 'failure' in look)?.failure ?? null,
   };
 }
@@ -110,7 +110,7 @@ interface Attempt {
   readonly receipt: Outcome<NodeReceipt | null>;
 }
 
-async function lookAt(view: ChainView, group: readonly Attempt[]): Promise<Sighting> {
+async function lookAt(view: ChainView, group: readonly Attempt[]): Promise<Observation> {
   for (const attempt of group) {
     const receipt = readOutcome(attempt.receipt);
     const block = receipt === null ? null : await view.block(receipt.blockNumber);
@@ -184,23 +184,23 @@ function hexOf(bytes: Uint8Array): string {
 }
 
 /**
- * The first sighting that only the operator can judge, as an error; null: none. What is not final must look so for
+ * The first observation that only the operator can judge, as an error; null: none. What is not final must look so for
  * `patience` milliseconds: endpoints learn of blocks one after the other.
  * @returns AntequemError `nonce-foreign`, `anchor-without-effect` (alarms), `nonce-suspect` (not yet)
  */
 export function alarmOf(
-  sightings: readonly Sighting[],
+  observations: readonly Observation[],
   account: Account,
   { now, patience }: { readonly now: number; readonly patience: number },
 ): AntequemError | null {
-  for (const sighting of sightings) {
-    if ((sighting.seen !== 'superseded' && sighting.seen !== 'without-effect') || sighting.cleared) continue;
-    const which = `${hexOf(sighting.hash)} (round ${sighting.round})`;
-    const certain = sighting.settled || (sighting.lostAt !== null && now - sighting.lostAt >= patience);
+  for (const observation of observations) {
+    if ((observation.seen !== 'superseded' && observation.seen !== 'without-effect') || observation.cleared) continue;
+    const which = `${hexOf(observation.hash)} (round ${observation.round})`;
+    const certain = observation.settled || (observation.lostAt !== null && now - observation.lostAt >= patience);
     if (!certain) {
       return new AntequemError('nonce-suspect', `${which} seems lost: nothing is signed until that is clear`);
     }
-    return sighting.seen === 'superseded'
+    return observation.seen === 'superseded'
       ? new AntequemError(
           'nonce-foreign',
           `another transaction of ${account.address} has taken the nonce of ${which}: ` +

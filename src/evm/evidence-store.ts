@@ -6,7 +6,7 @@ import { readHeader } from '../core/evm-bytes.ts';
 import type { EvmProof } from '../core/receipt-schema.ts';
 import { formatTime } from '../core/time.ts';
 import type { Database, Queryable } from '../store/database.ts';
-import type { Sighting } from './confirm.ts';
+import type { Observation } from './confirm.ts';
 
 /** An anchor in a block for which a proof is to be had. */
 export interface Wanted {
@@ -26,11 +26,15 @@ const MOST_ATTEMPTS = 6;
 /** Anchors in blocks for which there is no proof and one may be tried now. */
 export async function wantedEvidence(
   database: Database,
-  request: { readonly target: string; readonly rounds: readonly number[]; readonly sightings: readonly Sighting[] },
+  request: {
+    readonly target: string;
+    readonly rounds: readonly number[];
+    readonly observations: readonly Observation[];
+  },
   now: number,
 ): Promise<Wanted[]> {
-  const { target, rounds, sightings } = request;
-  const mined = sightings.filter((sighting) => 'block' in sighting);
+  const { target, rounds, observations } = request;
+  const mined = observations.filter((observation) => 'block' in observation);
   const { rows } = await database.query<Wanted>(
     `WITH found AS (
        SELECT * FROM unnest($3::bigint[], $4::bytea[], $5::bytea[]) AS s (round, transaction, block_hash)

@@ -9,7 +9,7 @@ import { type EvmProof, evmProofSchema } from '../core/receipt-schema.ts';
 import { formatTime } from '../core/time.ts';
 import type { Database } from '../store/database.ts';
 import { type RebuiltBlock, rebuildBlock } from './block.ts';
-import type { Sighting } from './confirm.ts';
+import type { Observation } from './confirm.ts';
 import { insertProblem, insertProof, type Wanted, wantedEvidence } from './evidence-store.ts';
 import type { EvmNode, RawSource } from './node.ts';
 import { inParallel } from './parallel.ts';
@@ -23,7 +23,7 @@ export interface EvidenceRequest {
   /** Rounds whose evidence is tried again where it is due. */
   readonly rounds: readonly number[];
   /** What was just seen, not yet recorded. */
-  readonly sightings: readonly Sighting[];
+  readonly observations: readonly Observation[];
   /** Milliseconds until what failed is tried again; longer each time. */
   readonly retryAfter: number;
   /** Milliseconds since the Unix epoch. */

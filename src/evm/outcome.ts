@@ -2,9 +2,9 @@
 
 import type { Database, Transaction } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
-import type { Sighting } from './confirm.ts';
+import type { Observation } from './confirm.ts';
 
-type Mined = Extract<Sighting, { seen: 'included' | 'final' }>;
+type Mined = Extract<Observation, { seen: 'included' | 'final' }>;
 
 export interface Recording {
   readonly now: number;
@@ -13,15 +13,15 @@ export interface Recording {
 }
 
 /** Brings anchors and transactions to what was seen. */
-export async function recordSightings(
+export async function recordObservations(
   database: Database,
-  sightings: readonly Sighting[],
+  observations: readonly Observation[],
   { now, abandon }: Recording,
 ): Promise<void> {
-  if (sightings.length === 0) return;
-  const mined = sightings.filter((sighting) => 'block' in sighting);
-  const gone = sightings.filter((sighting) => !('block' in sighting));
-  const lost = gone.filter((sighting) => 'settled' in sighting);
+  if (observations.length === 0) return;
+  const mined = observations.filter((observation) => 'block' in observation);
+  const gone = observations.filter((observation) => !('block' in observation));
+  const lost = gone.filter((observation) => 'settled' in observation);
   await transaction(database, async (tx) => {
     await traceMoved(tx, gone, mined, now);
     await stepAside(tx, mined);
@@ -40,7 +40,7 @@ export async function recordSightings(
 /** The block an anchor was in, where it is in none or in another one now. */
 async function traceMoved(
   tx: Transaction,
-  gone: readonly Sighting[],
+  gone: readonly Observation[],
   mined: readonly Mined[],
   now: number,
 ): Promise<void> {
@@ -107,7 +107,7 @@ async function closeNonces(tx: Transaction, mined: readonly Mined[]): Promise<vo
 }
 
 /** `sent_at` 0: the stored bytes go out again at the next occasion. How long they wait is counted anew. */
-async function backToSubmitted(tx: Transaction, gone: readonly Sighting[], now: number): Promise<void> {
+async function backToSubmitted(tx: Transaction, gone: readonly Observation[], now: number): Promise<void> {
   if (gone.length === 0) return;
   await tx.query(
     `WITH gone AS (
@@ -122,7 +122,7 @@ async function backToSubmitted(tx: Transaction, gone: readonly Sighting[], now: 
 }
 
 /** Since when what is lost is known to be so. Where that is gone along with, nobody needs to know. */
-async function noteLosses(tx: Transaction, gone: readonly Sighting[], { now, abandon }: Recording): Promise<void> {
+async function noteLosses(tx: Transaction, gone: readonly Observation[], { now, abandon }: Recording): Promise<void> {
   const found = gone.filter(({ seen, lostAt }) => seen === 'nowhere' && lostAt !== null);
   const lost = gone.filter(({ seen, lostAt }) => seen !== 'nowhere' && lostAt === null);
   if (found.length > 0) {
@@ -137,11 +137,11 @@ async function noteLosses(tx: Transaction, gone: readonly Sighting[], { now, aba
 
 async function giveUp(
   tx: Transaction,
-  lost: readonly Extract<Sighting, { settled: boolean }>[],
+  lost: readonly Extract<Observation, { settled: boolean }>[],
   now: number,
 ): Promise<void> {
   if (lost.length === 0) return;
-  const costs = lost.map((sighting) => ('cost' in sighting ? (sighting.cost?.toString() ?? null) : null));
+  const costs = lost.map((observation) => ('cost' in observation ? (observation.cost?.toString() ?? null) : null));
   await tx.query(
     `INSERT INTO anchor_history
        (at, event, target, round, instance, status, transaction, block_number, block_hash, block_time)
@@ -164,8 +164,8 @@ async function giveUp(
   ]);
 }
 
-function idsOf(sightings: readonly Sighting[]): number[] {
-  return sightings.map(({ id }) => id);
+function idsOf(observations: readonly Observation[]): number[] {
+  return observations.map(({ id }) => id);
 }
 
 function blockHash({ block }: Mined): Buffer {

@@ -16,7 +16,7 @@ import type { FeeCaps } from './fees.ts';
 import type { Finality } from './finality.ts';
 import { beginInstance, checkChain } from './instance.ts';
 import { type EvmNode, rpcNode } from './node.ts';
-import { recordSightings } from './outcome.ts';
+import { recordObservations } from './outcome.ts';
 import { Sending } from './sending.ts';
 import type { EvmSigner } from './signer.ts';
 import {
@@ -206,11 +206,11 @@ export class EvmTarget {
     const { contract } = this.#identity;
     const target = this.name;
     const request = { target, chain: this.chain, contract, finality: this.#finality, rounds };
-    const { sightings, failure } = await sight(database, node, request);
-    const evidence = { ...request, sightings, retryAfter: this.#pollInterval, now };
+    const { observations, failure } = await sight(database, node, request);
+    const evidence = { ...request, observations, retryAfter: this.#pollInterval, now };
     for (const says of await storeEvidence(database, node, evidence)) logger.warn({ target }, says);
-    await recordSightings(database, sightings, { now: now(), abandon: ephemeral });
-    const alarm = alarmOf(sightings, this.#account, { now: now(), patience });
+    await recordObservations(database, observations, { now: now(), abandon: ephemeral });
+    const alarm = alarmOf(observations, this.#account, { now: now(), patience });
     if (alarm !== null) this.#sending.doubtContract();
     if (alarm !== null && !ephemeral) throw alarm;
     if (failure !== null) throw failure;

@@ -1,11 +1,11 @@
 import { AntequemError, FormatError } from '../core/errors.ts';
 import { type Database, transaction } from '../store/database.ts';
 import type { Appended, Draft, Effects, Log, Logged, Submission } from './log.ts';
+import { openSegment, PartitionMap, SegmentFull } from './partition-map.ts';
 import { type Prepared, prepare } from './prepared.ts';
 import type { Outcome } from './replay.ts';
-import { Edges, type Sequencing, sequence } from './sequence.ts';
-import { Standing } from './standing.ts';
-import { openSegment, SegmentFull, Stretches } from './stretch.ts';
+import { RollbackState } from './rollback.ts';
+import { CompactRanges, type Sequencing, sequence } from './sequence.ts';
 
 const GROUP_ENTRIES = 20_000;
 const GROUP_BYTES = 16 << 20;
@@ -54,7 +54,12 @@ export class Appender {
     this.#database = database;
     this.#maxQueuedBytes = options.maxQueuedBytes ?? 128 << 20;
     this.#commitDeadline = options.commitDeadline ?? COMMIT_DEADLINE;
-    this.sequencing = { effects, stretches: new Stretches(), edges: new Edges(), standing: new Standing() };
+    this.sequencing = {
+      effects,
+      partitions: new PartitionMap(),
+      ranges: new CompactRanges(),
+      rollback: new RollbackState(),
+    };
   }
 
   /**
@@ -107,7 +112,7 @@ export class Appender {
 
   /** Why an append of so many bytes would be refused at once; null: it would not. */
   refusal(log: Log, bytes = 0): AntequemError | null {
-    return this.sequencing.standing.finding ?? this.#excess(this.#lines.get(log.id), bytes);
+    return this.sequencing.rollback.finding ?? this.#excess(this.#lines.get(log.id), bytes);
   }
 
   /** Why so many bytes more cannot wait; null: they can. A log that hangs must leave room for the others. */

@@ -6,7 +6,7 @@ import { Batch, inOrder } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
 import { segmentRuns } from './head.ts';
 import type { Log } from './log.ts';
-import type { Stretches } from './stretch.ts';
+import type { PartitionMap } from './partition-map.ts';
 
 /** An entry as it is kept. */
 export interface StoredEntry {
@@ -45,25 +45,25 @@ interface Place {
 /** Reads entries back. */
 export class EntryReader {
   readonly #database: Queryable;
-  readonly #stretches: Stretches;
+  readonly #partitions: PartitionMap;
   readonly #single: Batch<Place, StoredEntry | null>;
 
-  constructor(database: Queryable, stretches: Stretches) {
+  constructor(database: Queryable, partitions: PartitionMap) {
     this.#database = database;
-    this.#stretches = stretches;
+    this.#partitions = partitions;
     this.#single = new Batch((places) => readEntries(database, places));
   }
 
   /** Entry `index`, null where the log is not so long. */
   async read(log: Pick<Log, 'id'>, index: number): Promise<StoredEntry | null> {
-    const segment = await this.#stretches.find(this.#database, log.id, index);
+    const segment = await this.#partitions.find(this.#database, log.id, index);
     return segment === null ? null : this.#single.get({ segment, log: log.id, index });
   }
 
   /** Entries [begin, end), which must be there. */
   async list(log: Log, begin: number, end: number): Promise<StoredEntry[]> {
     const entries: StoredEntry[] = [];
-    for (const run of await segmentRuns(this.#database, this.#stretches, log.id, begin, end)) {
+    for (const run of await segmentRuns(this.#database, this.#partitions, log.id, begin, end)) {
       const { rows } = await this.#database.query<EntryRow>(
         `SELECT ${COLUMNS} FROM entries e WHERE segment = $1 AND log = $2 AND index >= $3 AND index < $4 ORDER BY index`,
         [run.segment, log.id, run.begin, run.end],
@@ -86,7 +86,7 @@ export class EntryReader {
     end: number,
     bytes: number,
   ): Promise<(StoredEntry & { readonly payload: Uint8Array | null })[]> {
-    const [run] = await segmentRuns(this.#database, this.#stretches, log.id, begin, end);
+    const [run] = await segmentRuns(this.#database, this.#partitions, log.id, begin, end);
     if (run === undefined) return [];
     // Sizes are known without reading what is stored apart.
     const { rows } = await this.#database.query<EntryRow & { payload: Uint8Array | null }>(
@@ -104,7 +104,7 @@ export class EntryReader {
 
   /** The payload of an entry: `absent` where the client kept it or it was erased. */
   async payload(log: Log, index: number): Promise<Uint8Array | 'absent' | null> {
-    const segment = await this.#stretches.find(this.#database, log.id, index);
+    const segment = await this.#partitions.find(this.#database, log.id, index);
     if (segment === null) return null;
     const { rows } = await this.#database.query<{ payload: Uint8Array | null }>(
       'SELECT payload FROM entries WHERE segment = $1 AND log = $2 AND index = $3',
@@ -117,7 +117,7 @@ export class EntryReader {
   /** The payloads of entries [begin, end), which must be there; null where there is none. */
   async payloads(log: Log, begin: number, end: number): Promise<(Uint8Array | null)[]> {
     const payloads: (Uint8Array | null)[] = [];
-    for (const run of await segmentRuns(this.#database, this.#stretches, log.id, begin, end)) {
+    for (const run of await segmentRuns(this.#database, this.#partitions, log.id, begin, end)) {
       const { rows } = await this.#database.query<{ payload: Uint8Array | null }>(
         'SELECT payload FROM entries WHERE segment = $1 AND log = $2 AND index >= $3 AND index < $4 ORDER BY index',
         [run.segment, log.id, run.begin, run.end],
@@ -154,7 +154,7 @@ export class EntryReader {
     const parts: Uint8Array[] = [];
     let previous: Uint8Array = log.logId;
     // From the entry before on, which the first one names.
-    const runs = await segmentRuns(this.#database, this.#stretches, log.id, Math.max(0, begin - 1), end);
+    const runs = await segmentRuns(this.#database, this.#partitions, log.id, Math.max(0, begin - 1), end);
     for (const run of runs) {
       const { rows } = await this.#database.query<{ bundle: Uint8Array | null; last: Uint8Array | null }>({
         name: 'read-bundle',

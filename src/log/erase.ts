@@ -25,7 +25,7 @@ export async function eraseEntry(
     throw new AntequemError('log-reserved', '_system is the log of the service itself: nothing in it is erased');
   }
   return recordedTransaction(database, system, sequencing, async (tx) => {
-    const segment = await sequencing.stretches.find(tx, log.id, index);
+    const segment = await sequencing.partitions.find(tx, log.id, index);
     const { rows } = await tx.query<{ there: boolean }>(
       `SELECT (digest IS NOT NULL OR nonce IS NOT NULL OR payload IS NOT NULL) AS there
        FROM entries WHERE segment = $1 AND log = $2 AND index = $3 FOR UPDATE`,

@@ -2,7 +2,7 @@ import { concat, toHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Queryable, Transaction } from '../store/database.ts';
 import type { Draft, Log, Repeats } from './log.ts';
-import type { Stretches } from './stretch.ts';
+import type { PartitionMap } from './partition-map.ts';
 
 // The ring of migration 0012. A day's slot is looked into for eight days, so that what was logged is known for seven whole
 // ones; the other two are emptied before their turn comes.
@@ -32,12 +32,12 @@ export async function siftEvents(
   log: Log,
   submissions: readonly (readonly Draft[])[],
   now: number,
-  stretches: Stretches,
+  partitions: PartitionMap,
 ): Promise<Sifted[]> {
   const keys = submissions
     .flat()
     .flatMap(({ event, digest }) => (event === undefined ? [] : [event, contentKey(event, digest)]));
-  const held = keys.length === 0 ? new Map<string, string>() : await heldContents(tx, log, keys, now, stretches);
+  const held = keys.length === 0 ? new Map<string, string>() : await heldContents(tx, log, keys, now, partitions);
   return submissions.map((drafts) => sift(drafts, held));
 }
 
@@ -80,10 +80,10 @@ async function heldContents(
   log: Log,
   keys: readonly Uint8Array[],
   now: number,
-  stretches: Stretches,
+  partitions: PartitionMap,
 ): Promise<Map<string, string>> {
   const known = await findEvents(tx, log, keys, now);
-  const digests = known.size === 0 ? new Map<number, string>() : await readDigests(tx, log, known.values(), stretches);
+  const digests = known.size === 0 ? new Map<number, string>() : await readDigests(tx, log, known.values(), partitions);
   return new Map([...known].map(([key, index]) => [key, digests.get(index) ?? '']));
 }
 
@@ -106,11 +106,11 @@ async function readDigests(
   tx: Transaction,
   log: Log,
   indices: Iterable<number>,
-  stretches: Stretches,
+  partitions: PartitionMap,
 ): Promise<Map<number, string>> {
   const bySegment = new Map<number, number[]>();
   for (const index of new Set(indices)) {
-    const { segment } = await stretches.locate(tx, log.id, index);
+    const { segment } = await partitions.locate(tx, log.id, index);
     const others = bySegment.get(segment);
     if (others === undefined) bySegment.set(segment, [index]);
     else others.push(index);

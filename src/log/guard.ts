@@ -5,9 +5,9 @@ import { EMPTY_ROOT } from '../core/merkle.ts';
 import type { Database, Queryable } from '../store/database.ts';
 import { type Claim, demandUnsigned, type Loss, missingMarks, missingRound, newestRound } from './holdings.ts';
 import type { Head, Log } from './log.ts';
+import type { PartitionMap } from './partition-map.ts';
 import { type Change, type Mark, type PublishedStore, sameMark } from './published.ts';
-import { SET_BACK, type Standing, setBack } from './standing.ts';
-import type { Stretches } from './stretch.ts';
+import { type RollbackState, SET_BACK, setBack } from './rollback.ts';
 
 const PAGE = 1_000;
 /** Named in a message; there may be thousands. */
@@ -22,8 +22,8 @@ export interface GuardOptions {
   readonly serviceOrigin: string;
   /** Null: none is configured, and only what was anchored is compared. */
   readonly store: PublishedStore | null;
-  readonly standing: Standing;
-  readonly stretches: Stretches;
+  readonly rollback: RollbackState;
+  readonly partitions: PartitionMap;
   readonly logger: Logger;
   /** Milliseconds that the store may take. Default 5,000. */
   readonly storePatience?: number;
@@ -45,8 +45,8 @@ export class Guard {
     this.#options = options;
   }
 
-  get standing(): Standing {
-    return this.#options.standing;
+  get rollback(): RollbackState {
+    return this.#options.rollback;
   }
 
   /** What the rounds of this service go by among the logs. No origin has a `#`. */
@@ -60,7 +60,7 @@ export class Guard {
    * @throws AntequemError `database-set-back`, `checkpoint-conflict`, `guard-unavailable`
    */
   async release(db: Queryable, heads: readonly { log: Log; head: Head }[]): Promise<boolean> {
-    this.standing.demand();
+    this.rollback.demand();
     if (this.store === null) return true;
     let open = heads;
     let newest = true;
@@ -73,7 +73,7 @@ export class Guard {
         return mark === null ? [] : [{ log, mark }];
       });
       // Asked after the marks were read: what was marked then was durable before.
-      this.#demandNone(await missingMarks(db, this.#options.stretches, known));
+      this.#demandNone(await missingMarks(db, this.#options.partitions, known));
       await demandUnsigned(
         db,
         open.filter((_, i) => marks[i] === null),
@@ -97,7 +97,7 @@ export class Guard {
    */
   async releaseRounds(): Promise<void> {
     const { database } = this.#options;
-    this.standing.demand();
+    this.rollback.demand();
     if (this.store === null) return;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const [from = null] = await this.#ask(this.store.read([this.rounds]));
@@ -112,7 +112,7 @@ export class Guard {
 
   /** All that was published and is not in the database. @throws AntequemError `guard-unavailable` */
   async losses(): Promise<Loss[]> {
-    const { database, serviceOrigin, stretches, logger } = this.#options;
+    const { database, serviceOrigin, partitions, logger } = this.#options;
     if (this.store === null) return [];
     const marks = await this.#ask(this.store.all());
     const round = marks.get(this.rounds) ?? null;
@@ -131,7 +131,7 @@ export class Guard {
         if (log !== undefined) claims.push({ log, mark });
         else if (mark.size > 0) losses.push({ subject, published: mark, now: null });
       }
-      losses.push(...(await missingMarks(database, stretches, claims)));
+      losses.push(...(await missingMarks(database, partitions, claims)));
     }
     if (marks.size === 0 && (await database.query('SELECT 1 FROM checkpoints LIMIT 1')).rowCount === 1) {
       logger.warn(`${this.store.name} knows nothing of what was published: it begins with what the database has now`);
@@ -181,7 +181,7 @@ export class Guard {
   }
 
   async #look(): Promise<void> {
-    if (this.#looking || this.standing.finding !== null) return;
+    if (this.#looking || this.rollback.finding !== null) return;
     this.#looking = true;
     try {
       if (!this.#compared) await this.compare();
@@ -231,7 +231,7 @@ export class Guard {
   }
 
   #note(error: AntequemError): void {
-    if (this.standing.finding === null) this.#options.logger.error({ code: error.code }, error.message);
-    this.standing.note();
+    if (this.rollback.finding === null) this.#options.logger.error({ code: error.code }, error.message);
+    this.rollback.note();
   }
 }

@@ -4,8 +4,8 @@ import { equalBytes } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Head, Log } from './log.ts';
+import type { PartitionMap } from './partition-map.ts';
 import { type Mark, sameMark } from './published.ts';
-import type { Stretches } from './stretch.ts';
 import { TileStore } from './tilestore.ts';
 
 /** A log and how far it was published. */
@@ -24,7 +24,7 @@ export interface Loss {
 }
 
 /** Which of these marks the database does not hold: with this root at this size, whatever came after. */
-export async function missingMarks(db: Queryable, stretches: Stretches, claims: readonly Claim[]): Promise<Loss[]> {
+export async function missingMarks(db: Queryable, partitions: PartitionMap, claims: readonly Claim[]): Promise<Loss[]> {
   if (claims.length === 0) return [];
   const { rows } = await db.query<{ n: number; size: number; root: Uint8Array; signed: Uint8Array | null }>(
     `SELECT s.n::int, l.size, l.root, c.root AS signed
@@ -39,7 +39,7 @@ export async function missingMarks(db: Queryable, stretches: Stretches, claims: 
     const now = row === undefined ? null : { size: row.size, root: new Uint8Array(row.root) };
     let root: Uint8Array | null = null;
     if (now !== null && now.size === mark.size) root = now.root;
-    if (now !== null && now.size > mark.size) root = row?.signed ?? (await rootAt(db, stretches, log, mark.size));
+    if (now !== null && now.size > mark.size) root = row?.signed ?? (await rootAt(db, partitions, log, mark.size));
     if (root === null || !equalBytes(root, mark.root)) losses.push({ subject: log.origin, published: mark, now });
   }
   return losses;
@@ -48,11 +48,11 @@ export async function missingMarks(db: Queryable, stretches: Stretches, claims: 
 /** Of a size that was marked and then not signed, since its transaction was rolled back. */
 async function rootAt(
   db: Queryable,
-  stretches: Stretches,
+  partitions: PartitionMap,
   log: Claim['log'],
   size: number,
 ): Promise<Uint8Array | null> {
-  const [root] = await new TileStore(db, stretches).ranges(log, [{ begin: 0, end: size }], size);
+  const [root] = await new TileStore(db, partitions).ranges(log, [{ begin: 0, end: size }], size);
   return root ?? null;
 }
 

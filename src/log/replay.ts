@@ -3,7 +3,7 @@ import { AntequemError } from '../core/errors.ts';
 import type { Queryable, Transaction } from '../store/database.ts';
 import { NO_REPEATS } from './events.ts';
 import type { Appended, Log, Logged, Submission } from './log.ts';
-import type { Stretches } from './stretch.ts';
+import type { PartitionMap } from './partition-map.ts';
 
 /** How long the answer to an Idempotency-Key is kept. */
 export const IDEMPOTENCY_TTL = 7 * 24 * 3_600_000;
@@ -29,7 +29,7 @@ export async function findReplays(
   log: Log,
   submissions: readonly Submission[],
   now: number,
-  stretches: Stretches,
+  partitions: PartitionMap,
 ): Promise<(Outcome | undefined)[]> {
   const keyed = submissions.flatMap(({ idempotency }) => (idempotency === null ? [] : [idempotency]));
   if (keyed.length === 0) return submissions.map(() => undefined);
@@ -47,7 +47,7 @@ export async function findReplays(
       const record = records.get(id);
       if (record !== undefined) {
         if (!equalBytes(record.request_hash, idempotency.requestHash)) return { refused: reused(idempotency.key) };
-        return readAppended(tx, log, record, stretches);
+        return readAppended(tx, log, record, partitions);
       }
       const other = claimed.get(id);
       if (other !== undefined) {
@@ -98,9 +98,9 @@ export async function purgeKeys(db: Queryable, now: number): Promise<number> {
   return rowCount ?? 0;
 }
 
-async function readAppended(tx: Transaction, log: Log, record: Record, stretches: Stretches): Promise<Outcome> {
+async function readAppended(tx: Transaction, log: Log, record: Record, partitions: PartitionMap): Promise<Outcome> {
   const last = record.first_index + record.count - 1;
-  const { segment } = await stretches.locate(tx, log.id, last);
+  const { segment } = await partitions.locate(tx, log.id, last);
   const { rows } = await tx.query<{ received_at: number; digest: Uint8Array | null; leaf_hash: Uint8Array }>(
     'SELECT received_at, digest, leaf_hash FROM entries WHERE segment = $1 AND log = $2 AND index = $3',
     [segment, log.id, last],

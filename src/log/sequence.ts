@@ -1,47 +1,47 @@
 import { sha256Into } from '#sha256';
 import { writeU64 } from '../core/bytes.ts';
-import type { CompleteTile, TreeEdge } from '../core/edge.ts';
+import type { CompactRange, CompleteTile } from '../core/compact-range.ts';
 import { ENTRY_SIZE } from '../core/entry.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Defer, Queryable, Transaction } from '../store/database.ts';
 import { recordEvents, siftEvents } from './events.ts';
-import { readEdge } from './head.ts';
+import { readCompactRange } from './head.ts';
 import type { Appended, Effects, Log } from './log.ts';
+import { type PartitionMap, partitionRange } from './partition-map.ts';
 import { nonceSizeOf, type Prepared, partOf, strideOf } from './prepared.ts';
 import { findReplays, type Outcome, recordKeys } from './replay.ts';
-import { type Standing, setBack } from './standing.ts';
-import { type Stretches, stretchOf } from './stretch.ts';
+import { type RollbackState, setBack } from './rollback.ts';
 
 /** Service and database further apart than this: nothing is appended. One jump forward would poison a log's times. */
 export const MAX_CLOCK_SKEW = 60_000;
 
 /** What a process remembers of the edge of each log it appends to; right only where the size still is the row's. */
-export class Edges {
-  readonly #edges = new Map<number, TreeEdge>();
+export class CompactRanges {
+  readonly #ranges = new Map<number, CompactRange>();
 
   /**
    * The edge at this size: remembered, else read. Taken out: whoever takes it puts it back once it is durable.
    * @throws AntequemError `database-set-back` where the log was larger before
    */
-  async take(tx: Queryable, stretches: Stretches, log: number, size: number): Promise<TreeEdge> {
-    const edge = this.#edges.get(log);
-    if (edge !== undefined && edge.size > size) throw setBack(`log ${log} has ${size} entries and had ${edge.size}`);
-    this.#edges.delete(log);
-    return edge?.size === size ? edge : readEdge(tx, stretches, log, size);
+  async take(tx: Queryable, partitions: PartitionMap, log: number, size: number): Promise<CompactRange> {
+    const range = this.#ranges.get(log);
+    if (range !== undefined && range.size > size) throw setBack(`log ${log} has ${size} entries and had ${range.size}`);
+    this.#ranges.delete(log);
+    return range?.size === size ? range : readCompactRange(tx, partitions, log, size);
   }
 
-  keep(log: number, edge: TreeEdge): void {
-    this.#edges.set(log, edge);
+  keep(log: number, range: CompactRange): void {
+    this.#ranges.set(log, range);
     // 24 kB each at the most.
-    if (this.#edges.size > 2_000) for (const oldest of this.#edges.keys()) return void this.#edges.delete(oldest);
+    if (this.#ranges.size > 2_000) for (const oldest of this.#ranges.keys()) return void this.#ranges.delete(oldest);
   }
 }
 
 export interface Sequencing {
   readonly effects: Effects;
-  readonly stretches: Stretches;
-  readonly edges: Edges;
-  readonly standing: Standing;
+  readonly partitions: PartitionMap;
+  readonly ranges: CompactRanges;
+  readonly rollback: RollbackState;
 }
 
 interface HeadRow {
@@ -63,9 +63,9 @@ export async function sequence(
   defer: Defer,
   log: Log,
   submissions: readonly Prepared[],
-  { effects, stretches, edges, standing }: Sequencing,
+  { effects, partitions, ranges, rollback }: Sequencing,
 ): Promise<{ outcomes: Outcome[]; settle: () => void }> {
-  standing.demand();
+  rollback.demand();
   const locked = await tx.query<HeadRow>({
     name: 'lock-head',
     text: `SELECT size, last_leaf, last_received_at, (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS database_now
@@ -87,14 +87,14 @@ export async function sequence(
     log,
     submissions.map(({ submission }) => submission),
     now,
-    stretches,
+    partitions,
   );
   const sifted = await siftEvents(
     tx,
     log,
     submissions.map(({ submission }, i) => (outcomes[i] === undefined ? submission.drafts : [])),
     head.database_now,
-    stretches,
+    partitions,
   );
   const parts = submissions.map((prepared, i) => partOf(prepared, sifted[i]?.fresh ?? null));
   const fresh = parts.filter(({ submission }, i) => outcomes[i] === undefined && submission.drafts.length > 0);
@@ -112,9 +112,9 @@ export async function sequence(
   if (count === 0) return { outcomes: decided(), settle: () => {} };
 
   const receivedAt = Math.max(now, head.last_received_at);
-  const edge = await standing.watch(edges.take(tx, stretches, log.id, head.size));
-  const batch = chain(log, fresh, count, { lastLeaf: head.last_leaf, receivedAt, edge });
-  const segments = await takeSegments(tx, stretches, log.id, head.size, count);
+  const range = await rollback.watch(ranges.take(tx, partitions, log.id, head.size));
+  const batch = chain(log, fresh, count, { lastLeaf: head.last_leaf, receivedAt, range });
+  const segments = await takeSegments(tx, partitions, log.id, head.size, count);
 
   let next = head.size;
   for (const prepared of fresh) {
@@ -143,13 +143,13 @@ export async function sequence(
     tx.query({
       name: 'move-head',
       text: 'UPDATE logs SET size = $2, root = $3, last_leaf = $4, last_received_at = $5 WHERE id = $1',
-      values: [log.id, next, edge.root(), batch.record(count - 1).leafHash, receivedAt],
+      values: [log.id, next, range.root(), batch.record(count - 1).leafHash, receivedAt],
     }),
   ]) {
     defer(statement);
   }
 
-  return { outcomes: decided(), settle: () => edges.keep(log.id, edge) };
+  return { outcomes: decided(), settle: () => ranges.keep(log.id, range) };
 }
 
 function missing(): never {
@@ -176,7 +176,7 @@ function chain(
   log: Log,
   fresh: readonly Prepared[],
   count: number,
-  head: { lastLeaf: Uint8Array; receivedAt: number; edge: TreeEdge },
+  head: { lastLeaf: Uint8Array; receivedAt: number; range: CompactRange },
 ): Batch {
   const nonceSize = nonceSizeOf(log);
   const stride = strideOf(nonceSize);
@@ -191,7 +191,7 @@ function chain(
     records.copy(leaf, 42, at - 32, at);
     sha256Into(leaf, records, at);
     records.copy(leaf, 10, at, end);
-    head.edge.append(new Uint8Array(records.subarray(at, end)), (tile) => tiles.push(tile));
+    head.range.append(new Uint8Array(records.subarray(at, end)), (tile) => tiles.push(tile));
   }
 
   const offsets = new Int32Array(count);
@@ -227,15 +227,15 @@ function chain(
 /** The segment of each index of [begin, begin + count). */
 async function takeSegments(
   tx: Transaction,
-  stretches: Stretches,
+  partitions: PartitionMap,
   log: number,
   begin: number,
   count: number,
 ): Promise<Int32Array> {
   const segments = new Int32Array(count);
   for (let index = begin; index < begin + count; ) {
-    const end = Math.min(stretchOf(index).end, begin + count);
-    segments.fill(await stretches.take(tx, log, index), index - begin, end - begin);
+    const end = Math.min(partitionRange(index).end, begin + count);
+    segments.fill(await partitions.take(tx, log, index), index - begin, end - begin);
     index = end;
   }
   return segments;

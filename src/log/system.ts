@@ -5,9 +5,9 @@ import { formatTime } from '../core/time.ts';
 import type { Database, Transaction } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
 import type { Log, Submission } from './log.ts';
+import { openSegment, SegmentFull } from './partition-map.ts';
 import { prepare } from './prepared.ts';
 import { type Sequencing, sequence } from './sequence.ts';
-import { openSegment, SegmentFull } from './stretch.ts';
 
 /** Milliseconds; a round of a hundred thousand logs takes some seconds. */
 const DEADLINE = 30_000;

@@ -6,7 +6,7 @@ import type { Queryable } from '../store/database.ts';
 import { LruCache } from '../store/lru.ts';
 import { partialTile } from './head.ts';
 import type { Log } from './log.ts';
-import type { Stretches } from './stretch.ts';
+import type { PartitionMap } from './partition-map.ts';
 
 /** Bytes of remembered tiles: 8 kB each, and as much for what lies within. */
 const CACHED_BYTES = 32 << 20;
@@ -23,16 +23,16 @@ interface TileKey {
 /** The tiles of all logs, the last used remembered. Of a tile that grows its first hashes never change. */
 export class TileStore {
   readonly #database: Queryable;
-  readonly #stretches: Stretches;
+  readonly #partitions: PartitionMap;
   readonly #tiles = new LruCache<string, Tile>(CACHED_BYTES);
   readonly #roots = new LruCache<string, Uint8Array>(CACHED_ROOTS);
   readonly #stored: Batch<TileKey, Uint8Array | null>;
   /** Reads under way: however many ask for a tile, it is read, and its tree made, once. */
   readonly #reads = new Map<string, Promise<Tile>>();
 
-  constructor(database: Queryable, stretches: Stretches) {
+  constructor(database: Queryable, partitions: PartitionMap) {
     this.#database = database;
-    this.#stretches = stretches;
+    this.#partitions = partitions;
     this.#stored = new Batch((keys) => readTiles(database, keys));
   }
 
@@ -86,7 +86,7 @@ export class TileStore {
     if (stored === null && index !== Math.floor(size / TILE_WIDTH ** (level + 1))) {
       throw new AntequemError('log-damaged', `log ${log.name} lacks tile ${level}/${index}: run an audit`);
     }
-    return new Tile(stored ?? (await partialTile(this.#database, this.#stretches, log.id, level, size)));
+    return new Tile(stored ?? (await partialTile(this.#database, this.#partitions, log.id, level, size)));
   }
 }
 

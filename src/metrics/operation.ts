@@ -113,7 +113,7 @@ export class Operation {
         database: 'ok',
         migrations: newer.length === 0 ? 'ok' : 'newer',
         clock: refusal?.code === 'clock-skew' ? 'skewed' : 'ok',
-        published: guard.standing.finding !== null ? 'set back' : guardState(guard, store),
+        published: guard.rollback.finding !== null ? 'set back' : guardState(guard, store),
         queue: lanes === null ? 'silent' : 'ok',
         targets: state === null ? 'unknown' : stopped ? 'stopped' : 'ok',
       },

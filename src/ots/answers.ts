@@ -4,9 +4,9 @@ import { equalBytes } from '../core/bytes.ts';
 import type { Database, Queryable, Transaction } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
 import type { CalendarAnswer } from './calendar-client.ts';
-import { endsOf } from './ends.ts';
+import { openAttestations } from './open-attestations.ts';
 import { NOT_CONFIGURED, type Request } from './requests.ts';
-import { lockRounds, type Rules, settle } from './standing.ts';
+import { lockRounds, type Rules, settle } from './status.ts';
 
 export interface Storing {
   readonly target: string;
@@ -31,7 +31,7 @@ export async function storeAnswer(
   answer: CalendarAnswer,
   { target, calendars, rules, now }: Storing,
 ): Promise<string | null> {
-  const { pending, blocks } = endsOf(answer.timestamp);
+  const { pending, blocks } = openAttestations(answer.timestamp);
   // What sends us back where we are is no answer.
   const ahead = pending.filter(
     (next) =>

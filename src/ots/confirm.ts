@@ -7,7 +7,7 @@ import { equalBytes, fromHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Database, Transaction } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
-import { lockRounds, type Rules, settle } from './standing.ts';
+import { lockRounds, type Rules, settle } from './status.ts';
 
 export interface Confirmation {
   readonly target: string;
@@ -34,7 +34,7 @@ interface Row {
   block_hash: Uint8Array | null;
 }
 
-type Sighting = Row &
+type Observation = Row &
   (
     | { readonly seen: 'there'; readonly header: Uint8Array; readonly hash: Uint8Array; readonly depth: number }
     | { readonly seen: 'other'; readonly hash: string }
@@ -56,7 +56,7 @@ export async function confirm(
   if (source === null) return NO_SOURCE;
   const due = await claimDue(database, confirmation);
   if (due.length === 0) return undefined;
-  const { sightings, failure } = await look(
+  const { observations, failure } = await look(
     source,
     due,
     confirmation.now() + confirmation.rules.pace.lookup / 2,
@@ -66,8 +66,8 @@ export async function confirm(
   const { target, rules, now } = confirmation;
   await transaction(database, async (tx) => {
     await lockRounds(tx, target, rounds);
-    await record(tx, sightings, confirmation);
-    await reopen(tx, sightings, now());
+    await record(tx, observations, confirmation);
+    await reopen(tx, observations, now());
     await settle(tx, target, rounds, rules, now(), failure);
   });
   return failure;
@@ -92,8 +92,8 @@ async function look(
   rows: readonly Row[],
   deadline: number,
   now: () => number,
-): Promise<{ readonly sightings: Sighting[]; readonly failure: string | null }> {
-  const sightings: Sighting[] = [];
+): Promise<{ readonly observations: Observation[]; readonly failure: string | null }> {
+  const observations: Observation[] = [];
   let failure: string | null = null;
   // Asked for before the headers: a block that is there afterwards is at least so deep.
   const tip = await source.height().catch((error: unknown) => {
@@ -110,15 +110,15 @@ async function look(
           })
         : null;
     for (const row of group) {
-      if (failure !== null) sightings.push({ ...row, seen: 'unknown', problem: failure });
-      else if (block === null) sightings.push({ ...row, seen: 'nothing' });
+      if (failure !== null) observations.push({ ...row, seen: 'unknown', problem: failure });
+      else if (block === null) observations.push({ ...row, seen: 'nothing' });
       else if (equalBytes(parseHeader(block.header).merkleRoot, row.merkle_root)) {
         const depth = tip - height + 1;
-        sightings.push({ ...row, seen: 'there', header: block.header, hash: fromHex(block.hash), depth });
-      } else sightings.push({ ...row, seen: 'other', hash: block.hash });
+        observations.push({ ...row, seen: 'there', header: block.header, hash: fromHex(block.hash), depth });
+      } else observations.push({ ...row, seen: 'other', hash: block.hash });
     }
   }
-  return { sightings, failure };
+  return { observations, failure };
 }
 
 /** Only what sources throw is theirs. */
@@ -132,15 +132,17 @@ const DAY = 86_400_000;
 
 async function record(
   tx: Transaction,
-  sightings: readonly Sighting[],
+  observations: readonly Observation[],
   { rules: { pace, confirmations, burial }, now }: Confirmation,
 ): Promise<void> {
-  for (const sighting of sightings) {
-    const key = [sighting.request, sighting.height, sighting.merkle_root];
-    if (sighting.seen === 'there') {
-      const { header, hash, depth } = sighting;
+  for (const observation of observations) {
+    const key = [observation.request, observation.height, observation.merkle_root];
+    if (observation.seen === 'there') {
+      const { header, hash, depth } = observation;
       const was =
-        sighting.state === 'confirmed' && sighting.block_hash !== null && equalBytes(sighting.block_hash, hash);
+        observation.state === 'confirmed' &&
+        observation.block_hash !== null &&
+        equalBytes(observation.block_hash, hash);
       const state = depth >= burial ? 'buried' : depth >= confirmations || was ? 'confirmed' : 'included';
       const next = state === 'buried' ? null : now() + (state === 'confirmed' ? pace.watch : pace.confirm);
       await tx.query(
@@ -148,15 +150,20 @@ async function record(
          WHERE request = $1 AND height = $2 AND merkle_root = $3 AND state <> 'buried'`,
         [...key, state, Buffer.from(header), Buffer.from(hash), next],
       );
-    } else if (sighting.seen === 'other') {
+    } else if (observation.seen === 'other') {
       await tx.query(
         `UPDATE ots_attestations SET state = 'contradicted', header = NULL, block_hash = NULL, next_at = $4, problem = $5
          WHERE request = $1 AND height = $2 AND merkle_root = $3 AND state <> 'buried'`,
-        [...key, now() + pace.watch, `block ${sighting.height} is ${sighting.hash}, which has another merkle root`],
+        [
+          ...key,
+          now() + pace.watch,
+          `block ${observation.height} is ${observation.hash}, which has another merkle root`,
+        ],
       );
     } else {
       // That a source has no such block, or says nothing, takes back nothing that was seen.
-      const problem = sighting.seen === 'unknown' ? sighting.problem : `there is no block ${sighting.height} yet`;
+      const problem =
+        observation.seen === 'unknown' ? observation.problem : `there is no block ${observation.height} yet`;
       await tx.query(
         // The longer it was not there the later it is looked for: a height may be one that never comes.
         `UPDATE ots_attestations SET next_at = $4::bigint + least(greatest($6::bigint, ($4 - found_at) / 8), ${DAY}), problem = $5
@@ -168,9 +175,9 @@ async function record(
 }
 
 /** Who led to a block that is not there any more is asked again; who is right after all, is not. */
-async function reopen(tx: Transaction, sightings: readonly Sighting[], now: number): Promise<void> {
-  const changed = (from: (state: Row['state']) => boolean, seen: Sighting['seen']): number[] => [
-    ...new Set(sightings.filter((each) => each.seen === seen && from(each.state)).map(({ request }) => request)),
+async function reopen(tx: Transaction, observations: readonly Observation[], now: number): Promise<void> {
+  const changed = (from: (state: Row['state']) => boolean, seen: Observation['seen']): number[] => [
+    ...new Set(observations.filter((each) => each.seen === seen && from(each.state)).map(({ request }) => request)),
   ];
   await tx.query(
     `UPDATE ots_requests q SET answered_at = NULL, next_at = $2, attempts = 0,

@@ -8,13 +8,13 @@ import { AntequemError } from '../core/errors.ts';
 import type { Beacon } from '../core/round.ts';
 import type { Database } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
-import { Asking } from './asking.ts';
 import { type CalendarClient, calendarClient } from './calendar-client.ts';
+import { CalendarPoller } from './calendar-poller.ts';
 import { confirm, NO_SOURCE } from './confirm.ts';
 import { type Pace, QUICK, UNHURRIED } from './pace.ts';
 import { openSubmissions, reviewCalendars } from './requests.ts';
-import { settle } from './standing.ts';
 import { dueRounds, nextLooks, registerOts } from './state.ts';
+import { settle } from './status.ts';
 
 export interface OtsTargetOptions {
   readonly name: string;
@@ -57,7 +57,7 @@ export class OtsTarget {
   readonly #options: OtsTargetOptions;
   readonly #pace: Pace;
   readonly #client: CalendarClient;
-  readonly #asking: Asking;
+  readonly #poller: CalendarPoller;
   readonly #contacts: readonly string[];
   readonly #rules: { minCalendars: number; pace: Pace; confirmations: number; burial: number };
   /** What was last wrong with the source of headers, so that it is told once. */
@@ -77,7 +77,7 @@ export class OtsTarget {
     this.#contacts = [...new Set(calendars.flatMap(({ url, uris }) => [url, ...uris]))];
     const { confirmations = 6, burial = 100 } = options;
     this.#rules = { minCalendars, pace: this.#pace, confirmations, burial: Math.max(burial, confirmations) };
-    this.#asking = new Asking({
+    this.#poller = new CalendarPoller({
       target: name,
       client: this.#client,
       addresses: addressesOf(options),
@@ -109,7 +109,7 @@ export class OtsTarget {
     const { database, calendars, source, now } = this.#options;
     const urls = calendars.map(({ url }) => url);
     await openSubmissions(database, this.name, rounds, urls, now());
-    await this.#asking.askAll(rounds);
+    await this.#poller.askAll(rounds);
     await this.#confirm(rounds);
     const trouble = source === null ? NO_SOURCE : undefined;
     await transaction(database, (tx) => settle(tx, this.name, rounds, this.#rules, now(), trouble));

@@ -17,7 +17,7 @@ import type { Guard } from '../log/guard.ts';
 import type { Effects } from '../log/log.ts';
 import type { Operation } from '../metrics/operation.ts';
 import { readOtsAnchors } from '../ots/receipt-anchor.ts';
-import type { Progress } from '../store/progress.ts';
+import type { Notifications } from '../store/notifications.ts';
 import { Witnesses } from '../witness/witnesses.ts';
 import { confirmationDelay } from './calendars.ts';
 import { type Foundation, readSecret } from './foundation.ts';
@@ -28,7 +28,7 @@ export function composeApi(
   config: Config,
   foundation: Foundation,
   outside: {
-    progress: Progress;
+    notifications: Notifications;
     witnesses: Witnesses | null;
     quota: Quota | null;
     operation: Operation;
@@ -41,13 +41,13 @@ export function composeApi(
   const { database, appender, tiles } = foundation;
   const { effects, witnesses, ...rest } = outside;
   const checkpoints = witnesses ?? foundation.publisher;
-  const entries = new EntryReader(database, appender.sequencing.stretches);
+  const entries = new EntryReader(database, appender.sequencing.partitions);
   const trees = new RoundTrees(database);
   const remembered = new Remembered(
     (round) => readAnchors(database, round),
     () => performance.now(),
   );
-  outside.progress.onNews(() => remembered.forget());
+  outside.notifications.onNews(() => remembered.forget());
   const anchors = (round: number): Promise<Anchor[]> => remembered.get(round);
   return {
     ...foundation,
@@ -73,7 +73,7 @@ export function composeApi(
 /** Ourselves as a calendar; null where that is off. */
 function openOwnCalendar(
   { calendar, bitcoin: { chain } }: Config,
-  { database, guard: { standing } }: Foundation,
+  { database, guard: { rollback } }: Foundation,
   trees: RoundTrees,
   effects: Effects,
 ): CalendarService | null {
@@ -82,7 +82,7 @@ function openOwnCalendar(
   const anchors = (round: number): Promise<OpenTimestampsAnchor[]> => readOtsAnchors(database, round);
   return {
     calendar: new Calendar({ database, trees, anchors, chain, uri }),
-    intake: new DigestIntake({ database, effects, standing }),
+    intake: new DigestIntake({ database, effects, rollback }),
     perMinute,
   };
 }
@@ -114,9 +114,9 @@ export async function openQuota({ operation: { rateLimit }, redisUrl }: Config):
 }
 
 /** What an operator should know although all is ready. */
-export function noticesOf({ targets, ots, bitcoin }: Config, { standing, store }: Guard): string[] {
+export function noticesOf({ targets, ots, bitcoin }: Config, { rollback, store }: Guard): string[] {
   const notices: string[] = [];
-  if (standing.finding !== null) notices.push(standing.finding.message);
+  if (rollback.finding !== null) notices.push(rollback.finding.message);
   if (targets.length === 0 && ots === null) notices.push('no chain is configured: rounds are closed and not anchored');
   if (ots !== null && confirmationDelay(ots, bitcoin) === null) {
     notices.push('OpenTimestamps proofs are stored and never confirmed: set BITCOIN_RPC_URL or BITCOIN_ESPLORA_URL');

@@ -64,14 +64,14 @@ export async function openFoundation(
   const database = openDatabase(config.databaseUrl);
   const appender = new Appender(database, effects);
   const { sequencing } = appender;
-  const { standing, stretches } = sequencing;
+  const { rollback, partitions } = sequencing;
   const store = openPublished(config);
-  const guard = new Guard({ database, serviceOrigin: config.origin, store, standing, stretches, logger });
+  const guard = new Guard({ database, serviceOrigin: config.origin, store, rollback, partitions, logger });
   const close = async (): Promise<void> => {
     await guard.close();
     await database.end();
   };
-  const tiles = new TileStore(database, stretches);
+  const tiles = new TileStore(database, partitions);
   try {
     if (compare) await guard.compare();
     const registry = await Registry.open(database, config.origin, seed, sequencing);

@@ -62,7 +62,7 @@ export async function compareRounds(
   await target.register();
   const { chainId, rpcUrls } = evm;
   const search = { target: target.name, contract: evm.contract ?? ANCHOR_ADDRESS, chainId, rpcUrls };
-  await compareWithChain({ database, search, standing: guard.standing, now, logger });
+  await compareWithChain({ database, search, rollback: guard.rollback, now, logger });
 }
 
 /** Milliseconds from the close of a round to its first anchor being final, as people may expect it; null: never. */

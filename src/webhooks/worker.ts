@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { Queue } from '../queue/queue.ts';
 import type { Again } from '../queue/wakeup.ts';
 import type { Database } from '../store/database.ts';
-import type { Progress } from '../store/progress.ts';
+import type { Notifications } from '../store/notifications.ts';
 import { Deliverer, type DelivererOptions } from './deliverer.ts';
 import { MAX_WEBHOOKS } from './webhooks.ts';
 
@@ -14,7 +14,7 @@ export const WEBHOOKS_LANE = 'webhooks';
 export interface WebhookWorkerOptions extends DelivererOptions {
   readonly queue: Queue;
   /** Tells that something may be due. */
-  readonly progress: Progress;
+  readonly notifications: Notifications;
 }
 
 export interface WebhookWorker {
@@ -32,7 +32,7 @@ const HOUR = 3_600_000;
 const KEPT = 30 * 24 * HOUR;
 
 export function startWebhooks(options: WebhookWorkerOptions): WebhookWorker {
-  const { database, queue, progress, now, logger } = options;
+  const { database, queue, notifications, now, logger } = options;
   const deliverer = new Deliverer(options);
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -59,7 +59,7 @@ export function startWebhooks(options: WebhookWorkerOptions): WebhookWorker {
     );
     await queue.wake(rows.map(({ id }) => ({ lane: WEBHOOKS_LANE, id: id.replace('_', '-'), data: { webhook: id } })));
   };
-  const following = follow({ look, progress, signal, logger });
+  const following = follow({ look, notifications, signal, logger });
   const purging = setInterval(() => {
     purgeEvents(database, now()).catch((error: unknown) => logger.warn({ err: error }, 'old webhook events stay'));
   }, HOUR).unref();
@@ -76,12 +76,12 @@ export function startWebhooks(options: WebhookWorkerOptions): WebhookWorker {
 /** Looks whenever there are news, and now and then. */
 async function follow({
   look,
-  progress,
+  notifications,
   signal,
   logger,
 }: {
   readonly look: () => Promise<void>;
-  readonly progress: Progress;
+  readonly notifications: Notifications;
   readonly signal: AbortSignal;
   readonly logger: Logger;
 }): Promise<void> {
@@ -91,7 +91,7 @@ async function follow({
     } catch (error) {
       logger.warn({ err: error }, 'what is due for webhooks could not be looked up; trying again');
     }
-    await progress.next(SOON, signal);
+    await notifications.next(SOON, signal);
   }
 }
 

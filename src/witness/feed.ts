@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { LOG_COLUMNS, type LogRow, logOf } from '../log/registry.ts';
-import type { Standing } from '../log/standing.ts';
+import type { RollbackState } from '../log/rollback.ts';
 import type { Database } from '../store/database.ts';
 import type { Pursuit } from './pursuit.ts';
 import type { Witnesses } from './witnesses.ts';
@@ -13,7 +13,7 @@ const AT_ONCE = 8;
 export interface FeedOptions {
   readonly database: Database;
   readonly witnesses: Witnesses;
-  readonly standing: Standing;
+  readonly rollback: RollbackState;
   /** Milliseconds between looks. */
   readonly interval: number;
   readonly logger: Logger;
@@ -24,7 +24,7 @@ export interface FeedOptions {
  * a witness that is offered a checkpoint twice cosigns it twice.
  * @returns how to stop
  */
-export function feedWitnesses({ database, witnesses, standing, interval, logger }: FeedOptions): () => Promise<void> {
+export function feedWitnesses({ database, witnesses, rollback, interval, logger }: FeedOptions): () => Promise<void> {
   let stopped = false;
   let looking: Promise<void> | null = null;
   const look = async (): Promise<void> => {
@@ -39,7 +39,7 @@ export function feedWitnesses({ database, witnesses, standing, interval, logger 
       const page = await lacking(database, pursuit, after);
       for (let i = 0; i < page.length; i += AT_ONCE) {
         // A database that was set back speaks to nobody.
-        if (stopped || standing.finding !== null) return;
+        if (stopped || rollback.finding !== null) return;
         const some = page.slice(i, i + AT_ONCE);
         await Promise.all(
           some.map(async ({ log, checkpoint }) => {

@@ -6,7 +6,7 @@ import { readLeaves } from '../../src/anchor/rounds.ts';
 import { compareBytes, toHex } from '../../src/core/bytes.ts';
 import { hashLeaves, MerkleTree } from '../../src/core/merkle.ts';
 import { encodeDigestLeaf, parseCheckpointLeaf } from '../../src/core/round.ts';
-import { Standing } from '../../src/log/standing.ts';
+import { RollbackState } from '../../src/log/rollback.ts';
 import { auditDatabase } from '../support/audit.ts';
 import { asAdministrator, copyOf } from '../support/history.ts';
 import { type Instance, openInstance } from '../support/instance.ts';
@@ -33,7 +33,7 @@ afterAll(async () => {
 const intake = (instance: Instance, options: Partial<IntakeOptions> = {}): DigestIntake => {
   const { database, effects, sequencing } = instance;
   // Generous: the machine may be loaded, and a slow answer is no fault of what is tested.
-  return new DigestIntake({ database, effects, standing: sequencing.standing, patience: 30_000, ...options });
+  return new DigestIntake({ database, effects, rollback: sequencing.rollback, patience: 30_000, ...options });
 };
 
 const digests = (count: number): Uint8Array[] => Array.from({ length: count }, () => new Uint8Array(randomBytes(32)));
@@ -131,9 +131,9 @@ describe('digests', () => {
   });
 
   test('are refused on a database that was set back', async () => {
-    const standing = new Standing();
-    standing.note();
-    await expect(intake(one, { standing }).take(new Uint8Array(32))).rejects.toMatchObject({
+    const rollback = new RollbackState();
+    rollback.note();
+    await expect(intake(one, { rollback }).take(new Uint8Array(32))).rejects.toMatchObject({
       code: 'database-set-back',
     });
   });

@@ -13,7 +13,7 @@ import { EntryReader } from '../../src/log/entries.ts';
 import { TileStore } from '../../src/log/tilestore.ts';
 import { Operation } from '../../src/metrics/operation.ts';
 import { openFoundation, realEffects } from '../../src/start/foundation.ts';
-import { Progress } from '../../src/store/progress.ts';
+import { Notifications } from '../../src/store/notifications.ts';
 import { testDatabase } from '../support/postgres.ts';
 import { testConfig } from '../support/service.ts';
 
@@ -24,11 +24,11 @@ it('what does not fit in the queue is refused at once and leaves the rest alone'
   const foundation = await openFoundation(config, realEffects);
   const { database, registry, publisher } = foundation;
   const appender = new Appender(database, realEffects, { maxQueuedBytes: 128 << 10 });
-  const entries = new EntryReader(database, appender.sequencing.stretches);
-  const tiles = new TileStore(database, appender.sequencing.stretches);
+  const entries = new EntryReader(database, appender.sequencing.partitions);
+  const tiles = new TileStore(database, appender.sequencing.partitions);
   const trees = new RoundTrees(database);
   const anchors = async (): Promise<[]> => [];
-  const progress = Progress.listen(test.url);
+  const notifications = Notifications.listen(test.url);
   const app = createApp(
     {
       ...foundation,
@@ -38,7 +38,7 @@ it('what does not fit in the queue is refused at once and leaves the rest alone'
       tiles,
       trees,
       receipts: new Receipts({ database, entries, tiles, publisher, trees, anchors }),
-      progress,
+      notifications,
       anchors,
       anchorStates: anchors,
       quota: null,
@@ -87,7 +87,7 @@ it('what does not fit in the queue is refused at once and leaves the rest alone'
   expect((await append(30_000)).status).toBe(201);
 
   await server.close();
-  await progress.close();
+  await notifications.close();
   await database.end();
   await test.drop();
   await rm(folder, { recursive: true });

@@ -89,7 +89,7 @@ async function makeLog(): Promise<Log> {
 /** Asks again, in a process that knows nothing, and looks at all there is. */
 async function check(log: Log, notes: readonly string[] = []): Promise<void> {
   const fresh = await openTraveller(server.url, file);
-  expect(fresh.guard.standing.finding).toBeNull();
+  expect(fresh.guard.rollback.finding).toBeNull();
   expect(await append(fresh, log)).toMatchObject({ index: 2, count: 1 });
   const current = await fresh.publisher.current(log);
   expect(current.size).toBe(3);

@@ -3,7 +3,7 @@ import { toHex } from '../../src/core/bytes.ts';
 import { consistencyRanges, inclusionRanges, type MerkleTree } from '../../src/core/merkle.ts';
 import { verifyConsistency, verifyInclusion } from '../../src/core/proof.ts';
 import type { Log } from '../../src/log/log.ts';
-import { stretchOf } from '../../src/log/stretch.ts';
+import { partitionRange } from '../../src/log/partition-map.ts';
 import { drafts, type Instance, openInstance } from '../support/instance.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { recompute } from '../support/recompute.ts';
@@ -31,7 +31,7 @@ async function extend(instance: Instance, log: Log, to: number): Promise<void> {
   }
 }
 
-describe('stretches', () => {
+describe('partitions', () => {
   test.each([
     [0, 0, 64],
     [63, 0, 64],
@@ -47,18 +47,18 @@ describe('stretches', () => {
     [131_071, 65_536, 131_072],
     [131_072, 131_072, 196_608],
     [2 ** 40 + 1, 2 ** 40, 2 ** 40 + 65_536],
-  ])('%d lies in [%d, %d)', (index, begin, end) => expect(stretchOf(index)).toEqual({ begin, end }));
+  ])('%d lies in [%d, %d)', (index, begin, end) => expect(partitionRange(index)).toEqual({ begin, end }));
 
   test('every index is in one, and the next begins where one ends', () => {
     for (let index = 0; index < 300_000; index++) {
-      const { begin, end } = stretchOf(index);
+      const { begin, end } = partitionRange(index);
       if (index < begin || index >= end) throw new Error(`${index} is not in [${begin}, ${end})`);
-      if (index === end - 1 && stretchOf(end).begin !== end) throw new Error(`a gap at ${end}`);
+      if (index === end - 1 && partitionRange(end).begin !== end) throw new Error(`a gap at ${end}`);
     }
   });
 });
 
-test('one entry at a time over the ends of stretches and tiles', async () => {
+test('one entry at a time over the ends of partitions and tiles', async () => {
   const log = await one.makeLog('steps');
   for (const to of [62, 126, 253, 510]) {
     await extend(one, log, to);
@@ -157,7 +157,7 @@ describe('a log of more than 65,536', () => {
     await expect(one.tiles.tile(log, 0, 259, SIZE)).rejects.toMatchObject({ code: 'log-damaged' });
   });
 
-  test('entries listed over the ends of stretches', async () => {
+  test('entries listed over the ends of partitions', async () => {
     for (const [begin, end] of [
       [60, 70],
       [0, 1_000],

@@ -84,7 +84,7 @@ describe('a commit that fails', () => {
     expect(await texts()).toEqual(['lost 0', 'lost 1', 'unanswered 0', 'unanswered 1']);
   });
 
-  test('at each end of a tile and of a stretch', async () => {
+  test('at each end of a tile and of a range', async () => {
     let expected = 0;
     for (const to of [63, 64, 65, 128, 255, 256, 257, 511, 512]) {
       const list = drafts(to - expected, `to ${to}`);

@@ -101,7 +101,7 @@ describe('a database set back', () => {
     await publish(later);
     const instance = await start(base.url);
     const log = await find(instance, 'demo');
-    expect(instance.guard.standing.finding).toMatchObject(REFUSED);
+    expect(instance.guard.rollback.finding).toMatchObject(REFUSED);
     await expect(instance.append(log, 'e')).rejects.toMatchObject(REFUSED);
     await expect(instance.makeLog('more')).rejects.toMatchObject(REFUSED);
     await expect(instance.keys.create('k', ['read'], null)).rejects.toMatchObject(REFUSED);
@@ -140,14 +140,14 @@ describe('a database set back', () => {
     // Not found at the start, as if it happened afterwards.
     const late = { ...shown(new PublishedFile(file)), all: async () => new Map() };
     const instance = await start(restored.url, { published: late });
-    expect(instance.guard.standing.finding).toBeNull();
+    expect(instance.guard.rollback.finding).toBeNull();
     const log = await find(instance, 'demo');
     await expect(instance.publisher.current(log)).rejects.toMatchObject(REFUSED);
     await expect(instance.append(log, 'f')).rejects.toMatchObject(REFUSED);
     await end(instance);
     // Nor at a start that does look.
     const again = await start(restored.url);
-    expect(again.guard.standing.finding).toMatchObject(REFUSED);
+    expect(again.guard.rollback.finding).toMatchObject(REFUSED);
     await end(again);
   });
 
@@ -178,7 +178,7 @@ describe('a database set back', () => {
     await end(refused);
 
     const instance = await start(restored.url);
-    expect(instance.guard.standing.finding).toBeNull();
+    expect(instance.guard.rollback.finding).toBeNull();
     const log = await find(instance, 'demo');
     expect(await instance.append(log, 'g')).toMatchObject({ index: 3 });
     expect(await instance.publisher.current(log)).toMatchObject({ size: 4 });
@@ -195,7 +195,7 @@ describe('a database set back', () => {
     await end(instance);
     // From now on it is the other copy that lacks what was published.
     const other = await start(live.url);
-    expect(other.guard.standing.finding).toMatchObject(REFUSED);
+    expect(other.guard.rollback.finding).toMatchObject(REFUSED);
     await end(other);
   });
 
@@ -205,10 +205,10 @@ describe('a database set back', () => {
       await instance.closeRound();
     });
     const refused = await start(base.url);
-    expect(refused.guard.standing.finding).toMatchObject(REFUSED);
+    expect(refused.guard.rollback.finding).toMatchObject(REFUSED);
     await end(refused);
     const instance = await start(live.url);
-    expect(instance.guard.standing.finding).toBeNull();
+    expect(instance.guard.rollback.finding).toBeNull();
     expect(await instance.append(await find(instance, 'demo'), 'e')).toMatchObject({ index: 4 });
     expect(await instance.closeRound()).toMatchObject({ number: 3 });
     await end(instance);
@@ -258,7 +258,7 @@ describe('a database that was not set back', () => {
       ),
     );
     expect(notes.filter((number) => number > 0).length).toBeGreaterThan(3);
-    for (const { guard } of instances) expect(guard.standing.finding).toBeNull();
+    for (const { guard } of instances) expect(guard.rollback.finding).toBeNull();
     const store = new PublishedFile(file);
     const marks = await store.all();
     for (const log of logs) expect(marks.get(log.origin)).toMatchObject({ size: 50 });
@@ -281,10 +281,10 @@ describe('a database that was not set back', () => {
       await instance.append(log, 'b');
       await instance.closeRound();
       const again = await start(server.url);
-      expect(again.guard.standing.finding).toBeNull();
+      expect(again.guard.rollback.finding).toBeNull();
       await end(again);
     }
-    expect(instance.guard.standing.finding).toBeNull();
+    expect(instance.guard.rollback.finding).toBeNull();
     await end(instance);
     await proxy.close();
   });
@@ -296,7 +296,7 @@ describe('a database that was not set back', () => {
     await first.publisher.current(log);
     file = `${file}-other`;
     const second = await start(server.url);
-    expect(second.guard.standing.finding).toBeNull();
+    expect(second.guard.rollback.finding).toBeNull();
     await second.append(log, 'b');
     expect(await second.publisher.current(log)).toMatchObject({ size: 2 });
     expect(await second.guard.store?.read([log.origin])).toMatchObject([{ size: 2 }]);

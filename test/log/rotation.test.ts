@@ -2,8 +2,8 @@
 
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { confirmedSize } from '../../src/audit/log-key-acts.ts';
-import { LogKeys } from '../../src/audit/log-keys.ts';
+import { confirmedSize } from '../../src/audit/database/log-key-acts.ts';
+import { LogKeys } from '../../src/audit/database/log-keys.ts';
 import { fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { EMPTY_ROOT } from '../../src/core/merkle.ts';
 import { checkNote, formatVerifierKey, joinNotes, parseNote, parseVerifierKey } from '../../src/core/note.ts';

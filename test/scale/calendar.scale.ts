@@ -26,7 +26,7 @@ test(`a round of ${DIGESTS.toLocaleString('en')} digests`, async () => {
   const instance = await openInstance(url);
   try {
     const { database, effects, sequencing } = instance;
-    const intake = new DigestIntake({ database, effects, standing: sequencing.standing, patience: 60_000 });
+    const intake = new DigestIntake({ database, effects, rollback: sequencing.rollback, patience: 60_000 });
     const commitments: Uint8Array[] = [];
     const [, taking] = await timed(async () => {
       for (let at = 0; at < DIGESTS; at += AT_ONCE) {

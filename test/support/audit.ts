@@ -1,5 +1,5 @@
-import { type Audit, type AuditOptions, audit } from '../../src/audit/audit.ts';
-import type { TrustedNode } from '../../src/audit/chains.ts';
+import { type Audit, type AuditOptions, audit } from '../../src/audit/database/audit.ts';
+import type { TrustedNode } from '../../src/audit/database/chains.ts';
 import { anchorEvents } from '../../src/evm/anchor-events.ts';
 import { rpcSource } from '../../src/evm/rpc-source.ts';
 import { openDatabase } from '../../src/store/database.ts';

@@ -19,7 +19,7 @@ export async function checkFleet(fleet: Fleet, databaseUrl: string, store: Publi
   const instance = await openInstance(databaseUrl, { published: store });
   try {
     await allFinal(instance);
-    expect(instance.guard.standing.finding).toBeNull();
+    expect(instance.guard.rollback.finding).toBeNull();
     expect(await instance.guard.losses()).toEqual([]);
     const entries = await checkEntries(fleet, instance);
     return { entries, rounds: await checkRounds(fleet, instance) };

@@ -131,7 +131,7 @@ const HISTORY = [
   'logs',
   'log_keys',
   'segments',
-  'stretches',
+  'partitions',
   'entries',
   'tiles',
   'checkpoints',

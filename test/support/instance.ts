@@ -62,7 +62,7 @@ export async function openInstance(url: string, options: InstanceOptions = {}) {
       ...(commitDeadline === undefined ? {} : { commitDeadline }),
     });
     const { sequencing } = appender;
-    const { standing, stretches } = sequencing;
+    const { rollback, partitions } = sequencing;
     const serviceOrigin = options.origin ?? ORIGIN;
     const store = options.published ?? null;
     const logger = pino({ level: 'silent' });
@@ -70,8 +70,8 @@ export async function openInstance(url: string, options: InstanceOptions = {}) {
       database,
       serviceOrigin,
       store,
-      standing,
-      stretches,
+      rollback,
+      partitions,
       logger,
       ...(storePatience === undefined ? {} : { storePatience }),
     });
@@ -82,8 +82,8 @@ export async function openInstance(url: string, options: InstanceOptions = {}) {
       ...(signPatience === undefined ? {} : { signPatience }),
     });
     const keys = new ApiKeys(database, registry.system, sequencing);
-    const entries = new EntryReader(database, sequencing.stretches);
-    const tiles = new TileStore(database, sequencing.stretches);
+    const entries = new EntryReader(database, sequencing.partitions);
+    const tiles = new TileStore(database, sequencing.partitions);
     const trees = new RoundTrees(database);
     const receipts = new Receipts({ database, entries, tiles, publisher, trees, anchors: async () => [] });
     const closeRound = (closing: Partial<RoundClosing> = {}): Promise<Round | null> =>

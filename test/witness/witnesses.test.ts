@@ -88,7 +88,7 @@ describe('a witness', () => {
     const log = await registry.find('shared');
     if (log === null) throw new Error('no log');
     const { note } = await publisher.current(log);
-    const path = await new TileStore(database, appender.sequencing.stretches).ranges(log, consistencyRanges(3, 5), 5);
+    const path = await new TileStore(database, appender.sequencing.partitions).ranges(log, consistencyRanges(3, 5), 5);
     const address = { key: parseWitnessKey(witness.vkey), url: witness.url };
     const answer = await offerCheckpoint(address, { old: 3, path, note }, AbortSignal.timeout(20_000));
     expect(answer).toMatchObject({ kind: 'cosigned' });
@@ -330,10 +330,10 @@ test('what a round signed is offered without anybody asking, and stands in recei
   }
   witness.know((await registry.signer(registry.system)).verifierKey);
   await service.closeRound();
-  const tiles = new TileStore(database, appender.sequencing.stretches);
+  const tiles = new TileStore(database, appender.sequencing.partitions);
   const settings = { policy: ground.policy('none'), timeout: 1_000, interval: 50, missing: 'publish' } as const;
   const witnesses = new Witnesses({ ...settings, database, registry, publisher, tiles, now: Date.now, logger: silent });
-  const stop = feedWitnesses({ database, witnesses, standing: guard.standing, interval: 50, logger: silent });
+  const stop = feedWitnesses({ database, witnesses, rollback: guard.rollback, interval: 50, logger: silent });
   try {
     await until(() => expect(['a', 'b', 'c'].map((name) => witness.size(`log.test/logs/${name}`))).toEqual([3, 3, 3]));
     await until(() => expect(witness.size('log.test/logs/_system')).toBeGreaterThan(0));

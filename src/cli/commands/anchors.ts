@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import type { AccountReport, CalendarReport, TargetReport } from '../../anchor/report.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { formatTime } from '../../core/time.ts';
-import { SET_BACK } from '../../log/standing.ts';
+import { SET_BACK } from '../../log/rollback.ts';
 import type { Database } from '../../store/database.ts';
 import { counted, note, print, printJson, toned } from '../output.ts';
 import { type GlobalOptions, localEndpoint } from '../session.ts';

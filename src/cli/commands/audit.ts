@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
-import type { TrustedNode } from '../../audit/chains.ts';
+import type { TrustedNode } from '../../audit/database/chains.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { checkServiceOrigin } from '../../core/origin.ts';
 import { exitCode, type Verdict } from '../../core/verdict.ts';
@@ -110,8 +110,8 @@ async function runAudit(
   // Curves and database are slow to load, and needed here alone.
   const [{ audit }, { AuditState }, { openDatabase }, { LogSeed }, { parseVerifierKey }, { agreedSources }] =
     await Promise.all([
-      import('../../audit/audit.ts'),
-      import('../../audit/resume.ts'),
+      import('../../audit/database/audit.ts'),
+      import('../../audit/database/resume.ts'),
       import('../../store/database.ts'),
       import('../../log/seed.ts'),
       import('../../core/note.ts'),

@@ -6,13 +6,13 @@ import { Chip, type Status } from '../parts/mark.tsx';
 import { Moment } from '../parts/moment.tsx';
 import { chainName, formatBytes, formatCount, formatMoment } from '../parts/units.ts';
 import { visible } from '../parts/visible.ts';
+import { Knot } from './anchor-status.tsx';
 import { type EntryAnswer, entryAnswer } from './answers.ts';
 import { ask, logPath, messageOf, send } from './api.ts';
 import { Failure, Loading } from './notice.tsx';
 import { usePolled } from './polled.ts';
 import { nextStage, reachedBy } from './progress.ts';
 import { href } from './router.ts';
-import { Knot } from './standing.tsx';
 
 interface Shown {
   readonly entry: EntryAnswer;

@@ -3,6 +3,7 @@ import { Chip, Mark } from '../parts/mark.tsx';
 import { Ago } from '../parts/moment.tsx';
 import { formatCount } from '../parts/units.ts';
 import { visible } from '../parts/visible.ts';
+import { RoundStrip, roundStatus } from './anchor-status.tsx';
 import { type LogAnswer, logsAnswer, type RoundAnswer, roundsAnswer } from './answers.ts';
 import { ask } from './api.ts';
 import { Failure, Loading } from './notice.tsx';
@@ -11,7 +12,6 @@ import { RoundList } from './rounds.tsx';
 import { href } from './router.ts';
 import { Search } from './search.tsx';
 import { may, ownLogs, pace } from './session.ts';
-import { RoundStrip, roundStatus } from './standing.tsx';
 
 const readyAnswer = z.object({ notices: z.array(z.string()) });
 

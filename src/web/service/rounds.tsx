@@ -4,13 +4,13 @@ import { Mark } from '../parts/mark.tsx';
 import { Ago, Moment } from '../parts/moment.tsx';
 import { chainName, formatCount, formatWei } from '../parts/units.ts';
 import { visible } from '../parts/visible.ts';
+import { AnchorLine, Knot, RoundStrip, roundStatus } from './anchor-status.tsx';
 import { type AnchorState, type RoundAnswer, roundAnswer, roundsAnswer } from './answers.ts';
 import { ask, messageOf } from './api.ts';
 import { Failure, Loading } from './notice.tsx';
 import { usePolled } from './polled.ts';
 import { href } from './router.ts';
 import { pace } from './session.ts';
-import { AnchorLine, Knot, RoundStrip, roundStatus } from './standing.tsx';
 
 /** The timeline of rounds, newest first. */
 export function Rounds() {

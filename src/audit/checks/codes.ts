@@ -1,0 +1,153 @@
+import type { Claim } from '../../core/verdict.ts';
+
+type ClaimName = Claim['claim'];
+
+interface Fault {
+  /** The claim of a verdict that it refutes. */
+  readonly claim: ClaimName;
+  /** For people: what must have happened. */
+  readonly means: string;
+}
+
+/** What an audit can find wrong; docs/audit.md explains each. Never reused. */
+export const FAULTS = {
+  'payload-differs': { claim: 'content', means: 'the payload was changed after it was logged' },
+  'commitment-differs': {
+    claim: 'content',
+    means: 'the digest or the nonce was changed after the entry was logged: its receipts show what they were',
+  },
+  'erased-unrecorded': {
+    claim: 'content',
+    means: 'somebody removed it behind the service, which records each erasure in _system',
+  },
+  'erased-in-part': { claim: 'content', means: 'somebody removed a part behind the service: erasure takes all three' },
+  'erased-still-there': {
+    claim: 'content',
+    means: 'what was erased was put back, from a backup for one: erase it again',
+  },
+  'entry-altered': {
+    claim: 'position',
+    means: 'the entry was changed, moved, put in or taken out after it was logged',
+  },
+  'entry-missing': { claim: 'position', means: 'the entry was deleted' },
+  'entry-stray': { claim: 'position', means: 'it was put in behind the service, or the head of the log was set back' },
+  'range-differs': {
+    claim: 'position',
+    means: 'the table of partitions was altered: the service does not find entries that are there',
+  },
+  'tile-differs': {
+    claim: 'position',
+    means: 'the tile was altered, or the entries below it were rewritten: whoever kept an old receipt can tell which',
+  },
+  'tile-missing': { claim: 'position', means: 'the tile was deleted' },
+  'round-disagrees': {
+    claim: 'position',
+    means: 'entries were rewritten after the round had closed, or the round was altered',
+  },
+  'head-differs': { claim: 'position', means: 'the row of the log was altered' },
+  'log-cut-off': { claim: 'position', means: 'the newest entries were cut off, or the database was set back' },
+  'log-rewritten': { claim: 'position', means: 'entries that an earlier audit had verified were rewritten' },
+  'log-gone': { claim: 'position', means: 'a whole log was deleted' },
+  'log-differs': { claim: 'position', means: 'the row of the log was altered, or put in behind the service' },
+  'time-decreases': { claim: 'received-at', means: 'times were altered, or entries moved' },
+  'received-after-close': {
+    claim: 'received-at',
+    means: 'the time was altered together with all that hangs on it, or that of the round was',
+  },
+  backdated: {
+    claim: 'received-at',
+    means: 'it was put in later than it says, or the clock of the service was wrong',
+  },
+  'view-split': {
+    claim: 'position',
+    means: 'the log was shown to two auditors with two histories, each signed: keep both mirrors as evidence',
+  },
+  'rounds-split': {
+    claim: 'round',
+    means: 'two chains of rounds were shown to two auditors: keep both mirrors as evidence',
+  },
+  'rounds-rewritten': { claim: 'round', means: 'rounds that an earlier audit had verified were rewritten' },
+  'checkpoint-differs': {
+    claim: 'checkpoint',
+    means: 'the log signed another tree than it has: the checkpoint was altered, or the log rewritten',
+  },
+  'checkpoint-missing': { claim: 'checkpoint', means: 'the checkpoint was deleted, or the leaf put in' },
+  'checkpoint-unreadable': { claim: 'checkpoint', means: 'the checkpoint was altered' },
+  'signature-broken': { claim: 'checkpoint', means: 'the checkpoint was altered or forged without the key of the log' },
+  'key-differs': {
+    claim: 'checkpoint',
+    means: 'a key of the log was altered or put in behind the service: trust no checkpoint signed with it',
+  },
+  'round-missing': { claim: 'round', means: 'rounds were deleted or renumbered' },
+  'round-broken': { claim: 'round', means: 'the round or one of its leaves was altered' },
+  'link-broken': { claim: 'round', means: 'the round was altered, or the rounds before it rewritten' },
+  'leaf-differs': {
+    claim: 'round',
+    means: 'the leaves were altered: receipts would be made of the wrong round',
+  },
+  'round-differs': {
+    claim: 'round',
+    means: 'the round was rewritten, or the entry of _system that tells its root',
+  },
+  'round-unrecorded': { claim: 'round', means: 'the round was put in behind the service, or _system rewritten' },
+  'round-cut-off': { claim: 'round', means: 'the newest rounds were cut off, or the database was set back' },
+  'round-heads-differ': {
+    claim: 'round',
+    means: 'the table of round heads was altered, so that a log is left out of the rounds to come or closed twice',
+  },
+  'act-unreadable': { claim: 'content', means: 'an entry of _system was altered or put in behind the service' },
+  'api-key-differs': { claim: 'content', means: 'an API key was altered behind the service' },
+  'api-key-unrecorded': {
+    claim: 'content',
+    means: 'an API key was put in behind the service: revoke it and look for what was done with it',
+  },
+  'api-key-gone': { claim: 'content', means: 'an API key was deleted behind the service' },
+  'sender-differs': {
+    claim: 'content',
+    means: 'the account that pays for anchors was altered, put in or deleted behind the service',
+  },
+  'anchor-missing': {
+    claim: 'anchor',
+    means: 'the round was rewritten after it was anchored, or the anchor never took place',
+  },
+  'anchor-differs': { claim: 'anchor', means: 'what the service tells of the anchor was altered' },
+  'anchor-before-close': { claim: 'anchor', means: 'the times of the round were altered' },
+  'timestamp-broken': {
+    claim: 'anchor',
+    means: 'what calendars answered for the round was altered or deleted, or the round was rewritten after it',
+  },
+  'root-unknown': {
+    claim: 'anchor',
+    means: 'rounds were rewritten after they were anchored, cut off, or the database was set back',
+  },
+} as const satisfies Record<string, Fault>;
+
+export type FaultCode = keyof typeof FAULTS;
+
+/** Those that an audit by the database alone does not look for. */
+export const REMOTE_FAULTS: readonly FaultCode[] = ['backdated', 'view-split', 'rounds-split', 'rounds-rewritten'];
+
+/** What an audit says where nothing is wrong, and the status it stands for; docs/audit.md explains each. */
+export const STANDINGS = {
+  'contents-hold': 'verified',
+  'entries-hold': 'verified',
+  'times-hold': 'unverified',
+  'checkpoints-hold': 'verified',
+  'keys-not-given': 'unverified',
+  'rounds-hold': 'verified',
+  'acts-hold': 'verified',
+  'views-agree': 'verified',
+  'contents-not-read': 'unverified',
+  'rounds-not-read': 'unverified',
+  'anchors-missing': 'unverified',
+  resumed: 'unverified',
+  'anchors-final': 'verified',
+  'anchors-behind': 'unverified',
+  recovered: 'unverified',
+  'no-anchor': 'unverified',
+  'no-source': 'unverified',
+  'source-failed': 'unverified',
+  'other-chain-instance': 'unverified',
+} as const satisfies Record<string, Claim['status']>;
+
+export type StandingCode = keyof typeof STANDINGS;

@@ -1,0 +1,155 @@
+// What `_system` tells of the service's acts, held against the tables that those acts changed.
+
+import { equalBytes, fromHex, toHex } from '../../core/bytes.ts';
+import { SYSTEM_LOG } from '../../core/origin.ts';
+import type { Queryable } from '../../store/database.ts';
+import { type Act, type ActOf, readAct } from '../checks/acts.ts';
+import { Erasures } from '../checks/erasures.ts';
+import type { Findings } from '../checks/findings.ts';
+import { near } from '../checks/nearness.ts';
+import { AccountActs } from './account-acts.ts';
+import { KeyActs } from './key-acts.ts';
+import { LogKeyActs } from './log-key-acts.ts';
+
+/** Takes the acts in, in the order of their entries, and compares them a page at a time. */
+export class SystemActs {
+  readonly erasures = new Erasures();
+  readonly keys: KeyActs;
+  readonly accounts: AccountActs;
+  readonly logKeys: LogKeyActs;
+  /** When the operator declared that something published was lost, milliseconds; ascending. */
+  readonly recoveries: number[] = [];
+  readonly #db: Queryable;
+  readonly #findings: Findings;
+  #page: Act[] = [];
+  #rounds = 0;
+  /** One bit a log, by its id. */
+  #recorded = new Uint8Array(1_024);
+
+  constructor(db: Queryable, systemOrigin: string, findings: Findings) {
+    this.#db = db;
+    this.#findings = findings;
+    this.keys = new KeyActs(findings);
+    this.accounts = new AccountActs(findings);
+    this.logKeys = new LogKeyActs(findings, systemOrigin);
+  }
+
+  /** One entry of `_system`. */
+  take(index: number, payload: Uint8Array): void {
+    const act = readAct(index, payload);
+    if (typeof act === 'string') this.#unreadable(index, act);
+    else if (act !== null) this.#page.push(act);
+  }
+
+  /** Compares what was taken in since the last time. */
+  async reconcile(): Promise<void> {
+    const page = this.#page.sort((a, b) => a.entry - b.entry);
+    this.#page = [];
+    await this.#reconcileLogs(page.filter((act) => act.act === 'log-created'));
+    await this.logKeys.take(
+      this.#db,
+      page.flatMap((act) => (act.act === 'log-key-added' || act.act === 'log-key-retired' ? [act] : [])),
+    );
+    await this.#reconcileRounds(page.filter((act) => act.act === 'round-closed'));
+    for (const act of page) {
+      if (act.act === 'key-created') this.keys.created({ ...act, createdAt: act.at });
+      else if (act.act === 'key-revoked') this.keys.revoked(act.key, act.at, act.entry);
+      else if (act.act === 'sender-declared') this.accounts.declared(act);
+      else if (act.act === 'entry-erased') this.erasures.add(act.log, act.index);
+      else if (act.act === 'recovered') this.recoveries.push(act.at);
+    }
+  }
+
+  /** Looks for what the tables have and no act tells of. */
+  async finish(): Promise<void> {
+    await this.reconcile();
+    const { rows } = await this.#db.query<{ number: number }>(
+      'SELECT number FROM rounds WHERE number > $1 ORDER BY number LIMIT 1',
+      [this.#rounds],
+    );
+    const [round] = rows;
+    if (round !== undefined) {
+      const says = `_system tells of ${this.#rounds} rounds, and there is a round ${round.number}`;
+      this.#findings.add('round-unrecorded', { round: round.number }, says);
+    }
+    await this.keys.finish(this.#db);
+    await this.accounts.finish(this.#db);
+  }
+
+  /** Whether `_system` tells that this log was made. */
+  recorded(log: number): boolean {
+    return ((this.#recorded[log >> 3] ?? 0) & (1 << (log & 7))) !== 0;
+  }
+
+  async #reconcileLogs(acts: readonly ActOf<'log-created'>[]): Promise<void> {
+    if (acts.length === 0) return;
+    const { rows } = await this.#db.query<{
+      id: number;
+      name: string;
+      origin: string;
+      blinded: boolean;
+      created_at: number;
+      public_key: Uint8Array | null;
+    }>(
+      `SELECT l.id, l.name, l.origin, l.blinded, l.created_at, k.public_key
+       FROM logs l LEFT JOIN log_keys k ON k.log = l.id AND k.number = 1 WHERE l.origin = ANY ($1)`,
+      [acts.map(({ log }) => log)],
+    );
+    const logs = new Map(rows.map((row) => [row.origin, row]));
+    for (const { log, blinded, publicKey, at, entry } of acts) {
+      const row = logs.get(log);
+      if (row === undefined) {
+        this.#findings.add('log-gone', {}, `_system tells in entry ${entry} that ${log} was made, and it is not there`);
+        continue;
+      }
+      this.#record(row.id);
+      const place = { log: row.name };
+      if (row.blinded !== blinded || !near(row.created_at, at)) {
+        const says = `the row of ${row.name} tells otherwise of how or when it was made than entry ${entry} of _system`;
+        this.#findings.add('log-differs', place, says);
+      }
+      if (row.public_key === null || !equalBytes(row.public_key, fromHex(publicKey))) {
+        const says = `key 1 of ${row.name} is not the one that entry ${entry} of _system names`;
+        this.#findings.add('key-differs', place, says);
+      }
+    }
+  }
+
+  async #reconcileRounds(acts: readonly ActOf<'round-closed'>[]): Promise<void> {
+    if (acts.length === 0) return;
+    const { rows } = await this.#db.query<{ number: number; root: Uint8Array }>(
+      'SELECT number, root FROM rounds WHERE number = ANY ($1) OR number = (SELECT max(number) FROM rounds)',
+      [acts.map(({ number }) => number)],
+    );
+    const newest = rows.reduce((most, { number }) => Math.max(most, number), 0);
+    const roots = new Map(rows.map((row) => [row.number, toHex(row.root)]));
+    for (const { number, root, entry } of acts) {
+      const says = `entry ${entry} of _system tells of round ${number}`;
+      if (number !== this.#rounds + 1) {
+        this.#findings.add('round-differs', { round: number }, `${says}, and round ${this.#rounds + 1} comes next`);
+      }
+      this.#rounds = number;
+      const found = roots.get(number);
+      if (found === undefined) {
+        const code = number > newest ? 'round-cut-off' : 'round-missing';
+        this.#findings.add(code, { round: number }, `${says}, which is not there`);
+      } else if (found !== root) {
+        this.#findings.add('round-differs', { round: number }, `${says} with another root than it has`);
+      }
+    }
+  }
+
+  #record(log: number): void {
+    const at = log >> 3;
+    if (at >= this.#recorded.length) {
+      const longer = new Uint8Array(2 * (at + 1));
+      longer.set(this.#recorded);
+      this.#recorded = longer;
+    }
+    this.#recorded[at] = (this.#recorded[at] ?? 0) | (1 << (log & 7));
+  }
+
+  #unreadable(index: number, how: string): void {
+    this.#findings.add('act-unreadable', { log: SYSTEM_LOG, index }, `entry ${index} of _system ${how}`);
+  }
+}

@@ -1,0 +1,135 @@
+// What a service tells an auditor, as its JSON. All of it is the service's word until it is recomputed.
+
+import * as z from 'zod/mini';
+import { AntequemError } from '../../core/errors.ts';
+import { checkServiceOrigin } from '../../core/origin.ts';
+import {
+  type Anchor,
+  anchorSchema,
+  beaconsSchema,
+  chainSchema,
+  countSchema,
+  timeSchema,
+} from '../../core/receipt-schema.ts';
+import { TILE_WIDTH } from '../../core/tiles.ts';
+import { leavesPath, MAX_LEAVES, MAX_NOTE, MAX_ROUND, MAX_SERVICE, roundPath, SERVICE } from './layout.ts';
+import type { Source } from './source.ts';
+
+const hash = z.string().check(z.regex(/^[0-9a-f]{64}$/));
+const service = z.looseObject({
+  format: z.literal('antequem-service/v1'),
+  origin: z.string().check(z.refine(isServiceOrigin)),
+  /** Of `_system`, which names all other keys: the newest, and all that it ever had. */
+  verifierKey: z.string().check(z.maxLength(600)),
+  verifierKeys: z.optional(z.array(z.string().check(z.maxLength(600))).check(z.minLength(1), z.maxLength(64))),
+  rounds: countSchema(0),
+  chains: z
+    .array(
+      z.looseObject({
+        chain: chainSchema,
+        contract: z.optional(z.string().check(z.regex(/^0x[0-9a-f]{40}$/))),
+        genesis: z.optional(hash),
+      }),
+    )
+    .check(z.maxLength(256)),
+});
+
+const leaves = z
+  .array(
+    z.looseObject({
+      leaf: z.string().check(z.regex(/^(?:[0-9a-f]{2})*$/), z.maxLength(1_024)),
+      checkpoint: z.optional(z.string().check(z.maxLength(MAX_NOTE))),
+    }),
+  )
+  .check(z.maxLength(TILE_WIDTH));
+
+/** Kinds of anchors that a newer release may have are none of ours to judge. */
+const anchorList = z.pipe(
+  z
+    .array(z.union([anchorSchema, z.looseObject({ type: z.string().check(z.refine(isUnknown)) })]))
+    .check(z.maxLength(64)),
+  z.transform((anchors) => anchors.flatMap((anchor) => (isKnown(anchor) ? [anchor] : []))),
+);
+
+const round = z.looseObject({
+  number: countSchema(1),
+  closedAt: timeSchema,
+  previousRoot: hash,
+  beacons: beaconsSchema,
+  root: hash,
+  size: countSchema(1),
+  anchors: anchorList,
+  leaves,
+});
+const bundle = z.looseObject({ leaves });
+
+export type ServiceAnswer = z.infer<typeof service>;
+export type RoundAnswer = z.infer<typeof round>;
+export type LeafAnswer = z.infer<typeof leaves>[number];
+
+/** What a service says of itself; null where there is no such thing. @throws AntequemError `answer-invalid` */
+export async function readService(source: Source): Promise<ServiceAnswer | null> {
+  const bytes = await source.read(SERVICE, MAX_SERVICE);
+  if (bytes === null) return null;
+  const parsed = service.safeParse(parseJson(bytes));
+  if (parsed.success) return parsed.data;
+  throw new AntequemError(
+    'answer-invalid',
+    `${source.describe()}/${SERVICE} is not what an Antequem service of this version answers there`,
+  );
+}
+
+/** A round with its first leaves: `missing` where there is none, `broken` where what is there is none. */
+export async function readRound(
+  source: Source,
+  number: number,
+): Promise<{ readonly answer: RoundAnswer; readonly bytes: Uint8Array } | 'missing' | 'broken'> {
+  const bytes = await source.read(roundPath(number), MAX_ROUND);
+  if (bytes === null) return 'missing';
+  const parsed = round.safeParse(parseJson(bytes));
+  return parsed.success ? { answer: parsed.data, bytes } : 'broken';
+}
+
+/** Further leaves of a round; null where there are none. */
+export async function readLeaves(
+  source: Source,
+  number: number,
+  index: number,
+): Promise<{ readonly leaves: readonly LeafAnswer[]; readonly bytes: Uint8Array } | null> {
+  const bytes = await source.read(leavesPath(number, index), MAX_LEAVES);
+  const parsed = bytes === null ? null : bundle.safeParse(parseJson(bytes));
+  return bytes !== null && parsed?.success ? { leaves: parsed.data.leaves, bytes } : null;
+}
+
+/** Whether two rounds are the same but for their anchors, which come later. */
+export function sameRound(one: Uint8Array, other: Uint8Array): boolean {
+  const [a, b] = [one, other].map((bytes) => round.safeParse(parseJson(bytes)).data);
+  return (
+    a !== undefined && b !== undefined && a.root === b.root && JSON.stringify(a.leaves) === JSON.stringify(b.leaves)
+  );
+}
+
+function isKnown(anchor: { readonly type: string }): anchor is Anchor {
+  return !isUnknown(anchor.type);
+}
+
+function isUnknown(type: string): boolean {
+  return type !== 'evm' && type !== 'opentimestamps';
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch {
+    return null;
+  }
+}
+
+function isServiceOrigin(text: string): boolean {
+  try {
+    checkServiceOrigin(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,229 @@
+// A third party's audit: of what a service shows, or of a mirror of it, without its database.
+
+import type { HeaderSource } from '../../core/bitcoin-source.ts';
+import { equalBytes } from '../../core/bytes.ts';
+import { AntequemError } from '../../core/errors.ts';
+import { parseVerifierKey, type Verifier } from '../../core/note.ts';
+import { logOrigin, SYSTEM_LOG } from '../../core/origin.ts';
+import type { Verdict } from '../../core/verdict.ts';
+import { type Finding, Findings } from '../checks/findings.ts';
+import type { ChainView } from '../database/anchors.ts';
+import { type ChainOutcome, type TrustedNode, viewChains } from '../database/chains.ts';
+import { Anchoring } from './anchoring.ts';
+import { readService, type ServiceAnswer } from './answers.ts';
+import { AllRoundsNeeded } from './chain-check.ts';
+import { compareViews } from './comparison.ts';
+import type { Keeper } from './keeper.ts';
+import { HOLDING, type Holding, Pass, type PassResult } from './pass.ts';
+import { auditPublic } from './public.ts';
+import { Saver } from './saver.ts';
+import { finishMirror } from './saving.ts';
+import type { Source } from './source.ts';
+import type { KeyMemory, MirrorState } from './state.ts';
+import { type MirrorResult, mirrorVerdict } from './verdict.ts';
+
+export interface MirrorAuditOptions {
+  readonly source: Source;
+  /** Where a mirror is kept; null: nowhere. */
+  readonly keeper: Keeper | null;
+  readonly state: MirrorState;
+  /** Keys of logs that are known otherwise. */
+  readonly verifiers: readonly Verifier[];
+  readonly nodes: readonly TrustedNode[];
+  readonly bitcoin: readonly HeaderSource[];
+  /** Accounts known to anchor for the service, 0x-hex, beside those that `_system` declares. */
+  readonly senders: readonly string[];
+  /** The block from which on chains are searched. */
+  readonly fromBlock: number;
+  /** Another view of the same service; null: none. */
+  readonly against: Source | null;
+  /** Default: what a small machine has room for. */
+  readonly holding?: Holding;
+  readonly onProgress: (at: string, entries: number, total: number) => void;
+  /** Milliseconds, monotonic. */
+  readonly clock: () => number;
+}
+
+export interface MirrorAudit {
+  readonly verdict: Verdict;
+  /** The first in front. */
+  readonly findings: readonly Finding[];
+  readonly result: MirrorResult;
+  /** Milliseconds that the walk over rounds and entries took. */
+  readonly walked: number;
+}
+
+/**
+ * Audits a service over the network, or a mirror on disk.
+ * @throws AntequemError what the source fails with; `audit-state-invalid`; `service-unknown` where there is none to audit
+ */
+export async function auditMirror(options: MirrorAuditOptions): Promise<MirrorAudit> {
+  const { source, verifiers, state } = options;
+  // Before anything is read: what is anchored meanwhile is beyond what is asked for.
+  const { views, failures } = await viewChains(options.nodes);
+  const service = await describe(source, verifiers);
+  if (service === null) return auditPublic(options);
+  state.claim(service.origin);
+  const unknown = [...views, ...options.bitcoin].some(({ chain }) => !state.chains.has(chain));
+  try {
+    return await new Auditor(options, service, views, failures, unknown).run();
+  } catch (error) {
+    if (!(error instanceof AllRoundsNeeded)) throw error;
+    return new Auditor(options, service, views, failures, true).run();
+  }
+}
+
+/** What the service says of itself; null where that is refused or not there and keys of logs were given to go by. */
+async function describe(source: Source, verifiers: readonly Verifier[]): Promise<ServiceAnswer | null> {
+  try {
+    const service = await readService(source);
+    if (service !== null || verifiers.length > 0) return service;
+  } catch (error) {
+    const refused = error instanceof AntequemError && error.code === 'service-refused';
+    if (refused && verifiers.length > 0) return null;
+    if (!refused) throw error;
+    throw new AntequemError(
+      'service-refused',
+      `${error.message}; without one only logs whose key is given with --key can be audited`,
+      { cause: error },
+    );
+  }
+  throw new AntequemError(
+    'service-unknown',
+    `${source.describe()} is no Antequem service of this version and no finished mirror of one`,
+  );
+}
+
+class Auditor {
+  readonly #options: MirrorAuditOptions;
+  readonly #service: ServiceAnswer;
+  readonly #failures: readonly ChainOutcome[];
+  readonly #findings = new Findings();
+  readonly #anchoring: Anchoring;
+  readonly #all: boolean;
+  readonly #saver: Saver;
+
+  constructor(
+    options: MirrorAuditOptions,
+    service: ServiceAnswer,
+    views: readonly ChainView[],
+    failures: readonly ChainOutcome[],
+    all: boolean,
+  ) {
+    const { state, bitcoin, senders, fromBlock } = options;
+    this.#options = options;
+    this.#service = service;
+    this.#failures = failures;
+    this.#all = all || state.rounds === null;
+    this.#saver = new Saver(state, options.keeper, options.clock);
+    this.#anchoring = new Anchoring({
+      views,
+      bitcoin,
+      findings: this.#findings,
+      senders,
+      fromBlock,
+      chains: service.chains,
+      memory: this.#all ? null : state,
+      onBlock: (chain, block, until) => options.onProgress(`${chain} block ${block} of ${until}`, 0, 0),
+    });
+  }
+
+  async run(): Promise<MirrorAudit> {
+    const { source, keeper, state, verifiers, against, onProgress, clock } = this.#options;
+    const began = clock();
+    const keys = this.#systemKeys();
+    const pass = new Pass({
+      source,
+      keeper,
+      state,
+      findings: this.#findings,
+      serviceOrigin: this.#service.origin,
+      ...keys,
+      verifiers,
+      newest: this.#service.rounds,
+      anchoring: this.#anchoring,
+      all: this.#all,
+      holding: this.#options.holding ?? HOLDING,
+      onProgress,
+      onSafe: () => this.#saver.tick(),
+    });
+    const passed = await pass.run();
+    const walked = clock() - began;
+    const { outcomes, chains, open } = await this.#anchoring.finish(passed.declared);
+    const compared =
+      against === null
+        ? null
+        : await compareViews({
+            source,
+            against,
+            findings: this.#findings,
+            serviceOrigin: this.#service.origin,
+            logs: passed.walked.map(({ log }) => log),
+            rounds: passed.rounds,
+            onProgress,
+          });
+    await keeper?.flush();
+    for (const path of keeper?.conflicts ?? []) {
+      const says = `the mirror ${keeper?.folder} has something else at ${path} than what is served, which was put into conflicting/`;
+      this.#findings.add('view-split', {}, says);
+    }
+    const findings = this.#findings.list();
+    if (findings.length === 0) {
+      // Of a chain that was not asked now nothing can be told of the rounds read meanwhile: it is forgotten.
+      state.chains.clear();
+      for (const [chain, memory] of chains) state.chains.set(chain, memory);
+      if (open === null) state.rounds = null;
+      state.open = [...(open ?? [])];
+      if (keeper !== null) await finishMirror(keeper, this.#service, passed);
+    }
+    await this.#saver.save();
+    const result = this.#result(passed, [...this.#failures, ...outcomes], compared);
+    return { verdict: mirrorVerdict(result), findings, result, walked };
+  }
+
+  #result(passed: PassResult, chains: readonly ChainOutcome[], compared: MirrorResult['compared']): MirrorResult {
+    const { logs, entries, resumed, acts, checkpoints, rounds, unrounded, declared } = passed;
+    return {
+      logs,
+      entries,
+      resumed,
+      acts,
+      checkpoints,
+      rounds,
+      unrounded,
+      keysKnown: this.#options.state.keysGiven,
+      recovered: declared.recoveredAt !== null,
+      chains,
+      compared,
+      findings: this.#findings.list(),
+      faults: this.#findings.count,
+    };
+  }
+
+  /**
+   * The keys of `_system` by all that is known, and those of them that are gone by: what was given, else what was seen
+   * before, else what the service names.
+   */
+  #systemKeys(): { readonly systemKeys: readonly KeyMemory[]; readonly anchors: readonly Uint8Array[] } {
+    const { verifiers, state } = this.#options;
+    const origin = logOrigin(this.#service.origin, SYSTEM_LOG);
+    const given = verifiers.filter(({ name }) => name === origin).map(({ publicKey }) => publicKey);
+    const named = (this.#service.verifierKeys ?? [this.#service.verifierKey]).map(parseVerifierKey);
+    const seen = state.logs.get(SYSTEM_LOG)?.keys ?? [];
+    const differs = (says: string): void => this.#findings.add('key-differs', { log: SYSTEM_LOG }, says);
+    const isNamed = (key: Uint8Array): boolean => named.some(({ publicKey }) => equalBytes(publicKey, key));
+    if (named.some(({ name }) => name !== origin)) differs('the service names keys of another log as those of _system');
+    if (!given.every(isNamed)) differs('the service does not name the key of _system that was given');
+    if (!seen.every(({ publicKey }) => isNamed(publicKey))) {
+      differs('the service does not name the key of _system any more that was seen before');
+    }
+    if (given.length > 0 && this.#findings.count === 0) state.keysGiven = true;
+    const systemKeys = [...seen];
+    for (const publicKey of [...named.map((key) => key.publicKey), ...given]) {
+      if (systemKeys.every((key) => !equalBytes(key.publicKey, publicKey)))
+        systemKeys.push({ publicKey, retiredAt: null });
+    }
+    const anchors = [given, seen.map(({ publicKey }) => publicKey), named.map(({ publicKey }) => publicKey)];
+    return { systemKeys, anchors: anchors.find(({ length }) => length > 0) ?? [] };
+  }
+}

@@ -1,0 +1,76 @@
+import { parseCheckpoint } from '../../core/checkpoint.ts';
+import { parseNote } from '../../core/note.ts';
+import type { Findings } from '../checks/findings.ts';
+import { formed } from './formed.ts';
+import type { Keeper } from './keeper.ts';
+import { checkpointPath, MAX_CHECKPOINT } from './layout.ts';
+import type { AuditedLog } from './ledger.ts';
+import type { Source } from './source.ts';
+
+/** The newest checkpoint of a log, signed by its key. */
+export interface Head {
+  readonly size: number;
+  readonly root: Uint8Array;
+  readonly note: string;
+}
+
+/** Reads the newest checkpoint of each log once, so that an audit has one view of it. */
+export class Heads {
+  readonly #source: Source;
+  readonly #findings: Findings;
+  readonly #heads = new Map<string, Promise<Head | null>>();
+
+  constructor(source: Source, findings: Findings) {
+    this.#source = source;
+    this.#findings = findings;
+  }
+
+  /** Null, and a finding, where there is none to go by. */
+  of(log: AuditedLog): Promise<Head | null> {
+    const known = this.#heads.get(log.name) ?? this.#read(log);
+    this.#heads.set(log.name, known);
+    return known;
+  }
+
+  /** Keeps those that were read; `_system` last, for it vouches for all others. */
+  async keep(keeper: Keeper, names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      const head = await this.#heads.get(name);
+      if (head === null || head === undefined) continue;
+      keeper.keep(checkpointPath(name), Buffer.from(head.note, 'utf8'), () => true);
+      await keeper.settled();
+    }
+    await keeper.flush();
+  }
+
+  async #read(log: AuditedLog): Promise<Head | null> {
+    const { name, origin } = log;
+    const bytes = await this.#source.read(checkpointPath(name), MAX_CHECKPOINT);
+    if (bytes === null) {
+      const says = `_system tells that ${name} was made, and no checkpoint of it is served`;
+      this.#findings.add('log-gone', { log: name }, says);
+      return null;
+    }
+    const note = Buffer.from(bytes).toString('utf8');
+    const head = formed(() => parseCheckpoint(parseNote(note).text));
+    if (head?.origin !== origin) {
+      const says = `what is served as the checkpoint of ${name} is none of that log`;
+      this.#findings.add('checkpoint-unreadable', { log: name }, says);
+      return null;
+    }
+    // Nothing is read for the sake of what the log did not sign.
+    if (!(await log.keys.signed(parseNote(note), origin))) {
+      const says = `the signature of ${name} at size ${head.size} does not hold`;
+      this.#findings.add('signature-broken', { log: name }, says);
+      return null;
+    }
+    return {
+      size: head.size,
+      root: head.root,
+      // One of each log is held to the end: as bytes it is half as large.
+      get note() {
+        return Buffer.from(bytes).toString('utf8');
+      },
+    };
+  }
+}

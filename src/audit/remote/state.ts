@@ -1,0 +1,246 @@
+// What an auditor remembers from one audit to the next: where it came to, and which keys it saw. It makes an audit
+// resumable, and it is a witness besides: what was rewritten or cut off below it shows.
+
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import * as z from 'zod/mini';
+import { fromHex, toHex } from '../../core/bytes.ts';
+import { AntequemError } from '../../core/errors.ts';
+import { checkLogName } from '../../core/origin.ts';
+import { chainSchema, countSchema, timeSchema } from '../../core/receipt-schema.ts';
+import type { Moment } from '../../core/verdict.ts';
+import type { Position } from '../database/log-walk.ts';
+
+const FORMAT = 'antequem-mirror-state/v1';
+/** Rounds that are remembered because a chain does not have them yet; of more the next audit reads all rounds. */
+export const MOST_OPEN = 10_000;
+
+const hash = z.string().check(z.regex(/^[0-9a-f]{64}$/));
+const count = countSchema(0);
+const position = z.strictObject({ size: count, root: hash, leaf: hash, receivedAt: count });
+const roundAt = z.strictObject({ number: count, root: hash, closedAt: count });
+const file = z.strictObject({
+  format: z.literal(FORMAT),
+  /** The service's origin. */
+  origin: z.string(),
+  /** Whether the key of `_system` was given by somebody once, not taken from the service. */
+  keysGiven: z.boolean(),
+  /** By name. */
+  logs: z.record(
+    z.string().check(z.refine(isLogName)),
+    z.strictObject({
+      /** In the order in which it got them. */
+      keys: z.array(z.strictObject({ publicKey: hash, retiredAt: z.nullable(count) })).check(z.minLength(1)),
+      /** Up to where all was read. */
+      position,
+      /** Up to where all was compared that rounds say of it. */
+      rounded: position,
+      /** Its size in the newest round that was compared. */
+      covered: count,
+    }),
+  ),
+  /** Rounds that are audited, with all that they vouch for. */
+  rounds: z.nullable(roundAt),
+  /** The newest round that was read, whose leaves were not all looked at when the state was written. */
+  reading: z.nullable(roundAt),
+  senders: z.array(z.strictObject({ chain: z.string(), address: z.string() })),
+  recovered: z.nullable(count),
+  chains: z.record(
+    chainSchema,
+    z.strictObject({
+      /** Searched up to this block. */
+      block: count,
+      /** For these accounts and contracts, as one text. */
+      search: z.string(),
+      /** Rounds that it has. */
+      anchored: count,
+      newest: z.nullable(
+        z.strictObject({
+          round: count,
+          moment: z.strictObject({
+            time: timeSchema,
+            chain: chainSchema,
+            block: z.strictObject({ number: count, hash: z.string() }),
+          }),
+        }),
+      ),
+    }),
+  ),
+  /** Rounds that are not final on some chain that was asked, or by the service's own word. */
+  open: z
+    .array(z.strictObject({ number: count, root: hash, closedAt: count, missing: z.array(chainSchema) }))
+    .check(z.maxLength(MOST_OPEN)),
+});
+
+type Stored = z.infer<typeof file>;
+
+export interface RoundAt {
+  readonly number: number;
+  readonly root: Uint8Array;
+  /** Milliseconds. */
+  readonly closedAt: number;
+}
+
+/** A key of a log. */
+export interface KeyMemory {
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+  /** Milliseconds; null while it signs. */
+  readonly retiredAt: number | null;
+}
+
+export interface LogMemory {
+  readonly keys: readonly KeyMemory[];
+  readonly position: Position;
+  readonly rounded: Position;
+  readonly covered: number;
+}
+
+export interface ChainMemory {
+  readonly block: number;
+  readonly search: string;
+  readonly anchored: number;
+  readonly newest: { readonly round: number; readonly moment: Moment } | null;
+}
+
+export interface OpenRound extends RoundAt {
+  /** Chains that were asked and do not have it in a final block. */
+  readonly missing: readonly string[];
+}
+
+/** The memory, in a file. */
+export class MirrorState {
+  keysGiven = false;
+  rounds: RoundAt | null = null;
+  reading: RoundAt | null = null;
+  senders: { chain: string; address: string }[] = [];
+  /** When the operator last declared that something was lost, milliseconds. */
+  recovered: number | null = null;
+  readonly logs = new Map<string, LogMemory>();
+  readonly chains = new Map<string, ChainMemory>();
+  open: OpenRound[] = [];
+  #origin: string | null = null;
+  readonly #file: string | null;
+
+  /** @param file null: nothing is remembered */
+  constructor(file: string | null) {
+    this.#file = file;
+  }
+
+  /** Reads the file; one that is not there yet knows nothing. @throws AntequemError `audit-state-invalid` */
+  static async open(path: string): Promise<MirrorState> {
+    const state = new MirrorState(path);
+    let text: string;
+    try {
+      text = await readFile(path, 'utf8');
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return state;
+      throw error;
+    }
+    const parsed = file.safeParse(parseJson(text));
+    if (!parsed.success) {
+      throw new AntequemError(
+        'audit-state-invalid',
+        `${path} is not the state of such an audit: name another file, or remove it to begin anew`,
+      );
+    }
+    state.#take(parsed.data);
+    return state;
+  }
+
+  /** The service that it is about; null while it knows nothing. */
+  get origin(): string | null {
+    return this.#origin;
+  }
+
+  /** @throws AntequemError `audit-state-invalid` where it is about another service */
+  claim(origin: string): void {
+    if (this.#origin !== null && this.#origin !== origin) {
+      throw new AntequemError(
+        'audit-state-invalid',
+        `${this.#file} remembers ${this.#origin}, and ${origin} is what answers: name another state file for it`,
+      );
+    }
+    this.#origin = origin;
+  }
+
+  /** Writes the file, whole or not at all. */
+  async save(): Promise<void> {
+    if (this.#file === null || this.#origin === null) return;
+    const stored: Stored = {
+      format: FORMAT,
+      origin: this.#origin,
+      keysGiven: this.keysGiven,
+      logs: Object.fromEntries(
+        [...this.logs].map(([name, { keys, position, rounded, covered }]) => [
+          name,
+          {
+            keys: keys.map(({ publicKey, retiredAt }) => ({ publicKey: toHex(publicKey), retiredAt })),
+            position: storedPosition(position),
+            rounded: storedPosition(rounded),
+            covered,
+          },
+        ]),
+      ),
+      rounds: this.rounds === null ? null : storedRound(this.rounds),
+      reading: this.reading === null ? null : storedRound(this.reading),
+      senders: this.senders,
+      recovered: this.recovered,
+      chains: Object.fromEntries(this.chains),
+      open: this.open.map((round) => ({ ...storedRound(round), missing: [...round.missing] })),
+    };
+    await writeFile(`${this.#file}.new`, `${JSON.stringify(stored)}\n`, { mode: 0o600, flush: true });
+    await rename(`${this.#file}.new`, this.#file);
+  }
+
+  #take(stored: Stored): void {
+    this.#origin = stored.origin;
+    this.keysGiven = stored.keysGiven;
+    for (const [name, log] of Object.entries(stored.logs)) {
+      this.logs.set(name, {
+        keys: log.keys.map(({ publicKey, retiredAt }) => ({ publicKey: fromHex(publicKey), retiredAt })),
+        position: positionOf(log.position),
+        rounded: positionOf(log.rounded),
+        covered: log.covered,
+      });
+    }
+    this.rounds = stored.rounds === null ? null : roundOf(stored.rounds);
+    this.reading = stored.reading === null ? null : roundOf(stored.reading);
+    this.senders = stored.senders;
+    this.recovered = stored.recovered;
+    for (const [chain, memory] of Object.entries(stored.chains)) this.chains.set(chain, memory);
+    this.open = stored.open.map((round) => ({ ...roundOf(round), missing: round.missing }));
+  }
+}
+
+function storedPosition({ size, root, leaf, receivedAt }: Position): z.infer<typeof position> {
+  return { size, root: toHex(root), leaf: toHex(leaf), receivedAt };
+}
+
+function positionOf({ size, root, leaf, receivedAt }: z.infer<typeof position>): Position {
+  return { size, root: fromHex(root), leaf: fromHex(leaf), receivedAt };
+}
+
+function storedRound({ number, root, closedAt }: RoundAt): z.infer<typeof roundAt> {
+  return { number, root: toHex(root), closedAt };
+}
+
+function roundOf({ number, root, closedAt }: z.infer<typeof roundAt>): RoundAt {
+  return { number, root: fromHex(root), closedAt };
+}
+
+function isLogName(name: string): boolean {
+  try {
+    checkLogName(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,45 @@
+import { AntequemError } from '../core/errors.ts';
+
+export const SET_BACK = 'database-set-back';
+
+const ADVICE =
+  'Nothing is appended, signed or sent, since that would fork what was published. Bring the newest copy of the database ' +
+  'back, or see with `antequem recover` what is lost and accept it';
+
+/** The error of a database that lacks what was there before. */
+export function setBack(what: string): AntequemError {
+  return new AntequemError(SET_BACK, `the database was set back or altered: ${what}. ${ADVICE}`);
+}
+
+/**
+ * Whether this process may append, sign and send: what was found of the database, in memory, so that to ask costs
+ * nothing. Once found it stays so: tiles and heads that are remembered may be of what was lost, and go with the process.
+ */
+export class RollbackState {
+  #found = false;
+
+  /** Why not, as anybody may read it: what exactly is missing stands in the service's own log. Null: it may. */
+  get finding(): AntequemError | null {
+    return this.#found ? setBack('it lacks what was published before') : null;
+  }
+
+  /** @throws AntequemError `database-set-back` */
+  demand(): void {
+    const { finding } = this;
+    if (finding !== null) throw finding;
+  }
+
+  note(): void {
+    this.#found = true;
+  }
+
+  /** The same promise; that it fails for a database set back is noted. */
+  async watch<T>(promise: Promise<T>): Promise<T> {
+    try {
+      return await promise;
+    } catch (error) {
+      if (error instanceof AntequemError && error.code === SET_BACK) this.note();
+      throw error;
+    }
+  }
+}
