@@ -1,0 +1,72 @@
+import { expect, it } from 'vitest';
+import { readModules } from './modules.ts';
+
+/** One thing in two files: the function for Node and the one for everywhere else. */
+const PAIRS = ['sha256', 'sha256Into'];
+
+/** Names that stand for two things today. The list may only get shorter: a name that is no longer needed here fails, too. */
+const KNOWN: readonly string[] = [
+  'ANCHORED_TOPIC',
+  'AnchorState',
+  'AnchoringOptions',
+  'Answer',
+  'Appended',
+  'AuditedLog',
+  'CalendarReport',
+  'Claim',
+  'Confirmation',
+  'Content',
+  'Endpoint',
+  'Entry',
+  'EntryPage',
+  'Evidence',
+  'Head',
+  'KeyActs',
+  'LogWalkOptions',
+  'MAX_BATCH_BYTES',
+  'MAX_ENTRY_BYTES',
+  'Mark',
+  'Moment',
+  'NodeOptions',
+  'Outcome',
+  'Position',
+  'Proof',
+  'Reached',
+  'Receipt',
+  'RoundAnswer',
+  'Schema',
+  'Scope',
+  'Source',
+  'Stage',
+  'Step',
+  'Vouchers',
+  'bytesOf',
+  'checkAnchors',
+  'checkChain',
+  'digestOf',
+  'failure',
+  'linesOf',
+  'newestRound',
+  'openSession',
+  'purgeEvents',
+  'readLeaves',
+  'readLog',
+  'readProof',
+  'readReceipt',
+  'readRound',
+  'reason',
+  'rpcSource',
+  'walkLog',
+  'wholeNumber',
+];
+
+it('gives each exported name to one thing alone', () => {
+  const files = new Map<string, string[]>();
+  for (const { path, exports } of readModules().values())
+    for (const name of exports) files.set(name, [...(files.get(name) ?? []), path]);
+  const shared = [...files].filter(([name, paths]) => paths.length > 1 && !PAIRS.includes(name));
+  const found = shared.filter(([name]) => !KNOWN.includes(name)).map(([name, paths]) => `${name}: ${paths.join(' ')}`);
+  expect(found).toEqual([]);
+  const names = shared.map(([name]) => name);
+  expect(KNOWN.filter((name) => !names.includes(name))).toEqual([]);
+});
