@@ -11,7 +11,7 @@ let log: Log;
 let before: string;
 
 const snapshot = async (): Promise<string> => {
-  const tables = ['logs', 'partitions', 'entries', 'tiles', 'checkpoints', 'rounds', 'round_leaves'];
+  const tables = ['logs', 'stretches', 'entries', 'tiles', 'checkpoints', 'rounds', 'round_leaves'];
   const counts = await Promise.all(
     tables.map((table) => one.database.query(`SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM ${table} t`)),
   );
@@ -66,7 +66,7 @@ describe('refused by the database', () => {
     'DELETE FROM rounds',
     `UPDATE round_leaves SET leaf = ''`,
     'DELETE FROM round_leaves',
-    'UPDATE partitions SET segment = 1',
+    'UPDATE stretches SET segment = 1',
     'DELETE FROM stretches',
     `UPDATE logs SET size = size - 1 WHERE name = 'demo'`,
     `UPDATE logs SET size = 0 WHERE name = 'demo'`,
@@ -91,11 +91,11 @@ describe('refused by the database', () => {
     'checkpoints',
     'rounds',
     'round_leaves',
-    'partitions',
+    'stretches',
   ])('TRUNCATE %s', (table) => refused(`TRUNCATE ${table} CASCADE`));
 
   test('TRUNCATE of all of them at once', () =>
-    refused('TRUNCATE entries, tiles, checkpoints, rounds, round_leaves, partitions, logs CASCADE'));
+    refused('TRUNCATE entries, tiles, checkpoints, rounds, round_leaves, stretches, logs CASCADE'));
 
   test('and all of it left as it was', async () => {
     expect(await snapshot()).toBe(before);

@@ -131,7 +131,7 @@ const HISTORY = [
   'logs',
   'log_keys',
   'segments',
-  'partitions',
+  'stretches',
   'entries',
   'tiles',
   'checkpoints',

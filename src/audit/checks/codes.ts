@@ -31,9 +31,9 @@ export const FAULTS = {
   },
   'entry-missing': { claim: 'position', means: 'the entry was deleted' },
   'entry-stray': { claim: 'position', means: 'it was put in behind the service, or the head of the log was set back' },
-  'range-differs': {
+  'stretch-differs': {
     claim: 'position',
-    means: 'the table of partitions was altered: the service does not find entries that are there',
+    means: 'the table of stretches was altered: the service does not find entries that are there',
   },
   'tile-differs': {
     claim: 'position',

@@ -160,8 +160,8 @@ async function relocate(
     findings.add('entry-missing', place, `entry ${index} of ${log.name}, which has ${log.size}, is missing`);
     return false;
   }
-  const says = `entry ${index} of ${log.name} lies in segment ${found}, its range names ${segment ?? 'none'}`;
-  findings.add('range-differs', place, says);
+  const says = `entry ${index} of ${log.name} lies in segment ${found}, its stretch names ${segment ?? 'none'}`;
+  findings.add('stretch-differs', place, says);
   placement.correct(index, found);
   return true;
 }

@@ -33,18 +33,18 @@ export class Placement {
         findings.add('log-cut-off', { log: log.name, index: size }, says);
       } else if (first < 0 || partitionRange(first).begin !== first) {
         findings.add(
-          'range-differs',
+          'stretch-differs',
           { log: log.name, index: first },
-          `${log.name} has a range that begins at ${first}`,
+          `${log.name} has a stretch that begins at ${first}`,
         );
       }
     }
     for (let begin = 0; begin < size; begin = partitionRange(begin).end) {
       if (segments.has(begin)) continue;
       findings.add(
-        'range-differs',
+        'stretch-differs',
         { log: log.name, index: begin },
-        `${log.name} has no range that begins at ${begin}`,
+        `${log.name} has no stretch that begins at ${begin}`,
       );
     }
     return new Placement(segments);
