@@ -42,6 +42,7 @@ export interface OtsAnchorState extends CommonState, CalendarReport {
 }
 
 interface AnchorRow {
+  round: number;
   target: string;
   chain: string;
   contract: string | null;
@@ -59,10 +60,10 @@ interface AnchorRow {
   updated_at: number;
 }
 
-async function readRows(database: Queryable, round: number): Promise<AnchorRow[]> {
+async function readRows(database: Queryable, rounds: readonly number[]): Promise<AnchorRow[]> {
   const { rows } = await database.query<AnchorRow>({
     name: 'anchor-states',
-    text: `SELECT a.target, t.chain, t.contract, t.mode, a.status, a.transaction, a.block_number, a.block_hash,
+    text: `SELECT a.round, a.target, t.chain, t.contract, t.mode, a.status, a.transaction, a.block_number, a.block_hash,
                   a.block_time, coalesce(t.stop_reason, a.problem) AS problem, e.problem AS proof_problem, a.submitted_at,
                   a.finalized_at, a.updated_at,
                   -- Of the attempts at one nonce one alone is mined.
@@ -70,40 +71,58 @@ async function readRows(database: Queryable, round: number): Promise<AnchorRow[]
                      SELECT max(x.cost) AS cost FROM evm_transactions x WHERE x.target = a.target AND x.round = a.round
                      GROUP BY x.chain, x.sender, x.instance, x.nonce) n) AS cost
            FROM anchors a JOIN targets t ON t.name = a.target
-           LEFT JOIN evm_evidence e USING (target, round, block_hash) WHERE a.round = $1 ORDER BY a.target`,
-    values: [round],
+           LEFT JOIN evm_evidence e USING (target, round, block_hash) WHERE a.round = ANY ($1::bigint[])
+           ORDER BY a.round, a.target`,
+    values: [rounds],
   });
   return rows;
 }
 
 /** The states of a round's anchors, by the targets' names. */
 export async function anchorStates(database: Queryable, round: number): Promise<AnchorState[]> {
-  const [rows, calendars] = await Promise.all([readRows(database, round), reportCalendars(database, round)]);
-  return rows.map((row): AnchorState => {
-    const { target, chain, status, contract, mode } = row;
-    const common = {
-      target,
-      chain,
-      status,
-      block: blockOf(row),
-      problem: status === 'finalized' ? null : row.problem,
-      submittedAt: row.submitted_at === null ? null : formatTime(row.submitted_at),
-      finalizedAt: row.finalized_at === null ? null : formatTime(row.finalized_at),
-      updatedAt: formatTime(row.updated_at),
-    };
-    if (contract === null || mode === null) {
-      return { type: 'opentimestamps', ...common, ...(calendars.get(target) ?? { calendars: [], blocks: [] }) };
-    }
-    return {
-      type: 'evm',
-      ...common,
-      contract,
-      mode,
-      transaction: row.transaction === null ? null : `0x${toHex(row.transaction)}`,
-      proofProblem: row.proof_problem,
-      cost: row.cost,
-    };
-  });
+  return (await anchorStatesOf(database, [round])).get(round) ?? [];
+}
+
+/** The same of many rounds, in as many queries as of one. A round without anchors is left out. */
+export async function anchorStatesOf(
+  database: Queryable,
+  rounds: readonly number[],
+): Promise<Map<number, AnchorState[]>> {
+  const [rows, calendars] = await Promise.all([readRows(database, rounds), reportCalendars(database, rounds)]);
+  const states = new Map<number, AnchorState[]>();
+  for (const row of rows) {
+    const state = stateOf(row, calendars.get(row.round)?.get(row.target));
+    const known = states.get(row.round);
+    if (known === undefined) states.set(row.round, [state]);
+    else known.push(state);
+  }
+  return states;
+}
+
+function stateOf(row: AnchorRow, calendars: CalendarReport = { calendars: [], blocks: [] }): AnchorState {
+  const { target, chain, status, contract, mode } = row;
+  const common = {
+    target,
+    chain,
+    status,
+    block: blockOf(row),
+    problem: status === 'finalized' ? null : row.problem,
+    submittedAt: row.submitted_at === null ? null : formatTime(row.submitted_at),
+    finalizedAt: row.finalized_at === null ? null : formatTime(row.finalized_at),
+    updatedAt: formatTime(row.updated_at),
+  };
+  if (contract === null || mode === null) {
+    return { type: 'opentimestamps', ...common, ...calendars };
+  }
+  return {
+    type: 'evm',
+    ...common,
+    contract,
+    mode,
+    transaction: row.transaction === null ? null : `0x${toHex(row.transaction)}`,
+    proofProblem: row.proof_problem,
+    cost: row.cost,
+  };
 }
 
 /** The anchors of a round as its receipts have them: what was sent to chains, and what calendars answered. */
@@ -114,7 +133,7 @@ export async function readAnchors(database: Queryable, round: number): Promise<A
 
 /** Where there is a proof, number and time of the block are what the header says, not what a node said of it. */
 export async function readEvmAnchors(database: Queryable, round: number): Promise<EvmAnchor[]> {
-  const [rows, evidence] = await Promise.all([readRows(database, round), readEvidence(database, round)]);
+  const [rows, evidence] = await Promise.all([readRows(database, [round]), readEvidence(database, round)]);
   return rows.flatMap((row): EvmAnchor[] => {
     const { target, chain, contract, transaction, status } = row;
     if (contract === null || transaction === null || status === 'pending') return [];

@@ -108,14 +108,18 @@ const oneRound = described({
 
 /** Rounds, their leaves and their anchors. */
 export function roundRoutes({ database, anchorStates }: Service, gate: Gate): Router {
-  const view = async (round: Round): Promise<object> => ({
+  const views = async (rounds: readonly Round[]): Promise<object[]> => {
+    const states = await anchorStates(rounds.map(({ number }) => number));
+    return rounds.map((round) => view(round, states.get(round.number) ?? []));
+  };
+  const view = (round: Round, anchors: readonly object[]): object => ({
     number: round.number,
     closedAt: formatTime(round.closedAt),
     previousRoot: toHex(round.previousRoot),
     root: toHex(round.root),
     size: round.size,
     beacons: beaconsOf(round),
-    anchors: await anchorStates(round.number),
+    anchors,
   });
 
   return exactRouter()
@@ -126,14 +130,14 @@ export function roundRoutes({ database, anchorStates }: Service, gate: Gate): Ro
       const found = await listRounds(database, before, limit + 1);
       const rounds = found.slice(0, limit);
       const next = found.length > limit ? rounds.at(-1)?.number : undefined;
-      response.json({ rounds: await Promise.all(rounds.map(view)), ...(next === undefined ? {} : { next }) });
+      response.json({ rounds: await views(rounds), ...(next === undefined ? {} : { next }) });
     })
     .get('/v1/rounds/:number', oneRound, async (request, response) => {
       await gate.admit(request, 'read', null);
       const number = pathIndex(request, 'number');
       const round = await readRound(database, number);
       if (round === null) throw new Problem(404, 'round-not-found', `there is no round ${number}`);
-      const leaves = await readLeaves(database, round);
-      response.json({ ...(await view(round)), leaves: leaves.map(toHex) });
+      const [leaves, [described = {}]] = await Promise.all([readLeaves(database, round), views([round])]);
+      response.json({ ...described, leaves: leaves.map(toHex) });
     });
 }

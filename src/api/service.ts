@@ -38,7 +38,7 @@ export interface Service {
   readonly notifications: Notifications;
   readonly anchors: (round: number) => Promise<Anchor[]>;
   /** Anchors of a round with their states, for people. */
-  readonly anchorStates: (round: number) => Promise<readonly object[]>;
+  readonly anchorStates: (rounds: readonly number[]) => Promise<ReadonlyMap<number, readonly object[]>>;
   /** The chain (CAIP-2) that OpenTimestamps calendars stamp rounds into; null: none are asked to. */
   readonly calendars: { readonly chain: string } | null;
   /** Our own calendar as pending attestations name it: `scheme://host[:port]`; null: it is off. */

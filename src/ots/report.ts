@@ -38,78 +38,91 @@ export interface CalendarReport {
   readonly blocks: readonly BlockState[];
 }
 
-/** By target. */
-export async function reportCalendars(database: Queryable, round: number): Promise<Map<string, CalendarReport>> {
-  const [requests, attestations] = await Promise.all([readRequests(database, round), readBlocks(database, round)]);
-  const targets = new Map<string, CalendarReport>();
-  for (const [target, rows] of Map.groupBy(requests, (row) => row.target)) {
-    const blocks = attestations.filter((row) => row.target === target).map(({ block }) => block);
-    targets.set(target, { calendars: rows.map(({ state }) => state), blocks });
+/** By round and target. */
+export async function reportCalendars(
+  database: Queryable,
+  rounds: readonly number[],
+): Promise<Map<number, Map<string, CalendarReport>>> {
+  const [requests, attestations] = await Promise.all([readRequests(database, rounds), readBlocks(database, rounds)]);
+  const reports = new Map<number, Map<string, { calendars: CalendarState[]; blocks: BlockState[] }>>();
+  for (const row of requests) {
+    const targets = reports.get(row.round) ?? new Map<string, { calendars: CalendarState[]; blocks: BlockState[] }>();
+    reports.set(row.round, targets);
+    const report = targets.get(row.target);
+    if (report === undefined) targets.set(row.target, { calendars: [stateOf(row)], blocks: [] });
+    else report.calendars.push(stateOf(row));
   }
-  return targets;
+  for (const row of attestations) reports.get(row.round)?.get(row.target)?.blocks.push(blockOf(row));
+  return reports;
 }
 
-async function readRequests(database: Queryable, round: number): Promise<{ target: string; state: CalendarState }[]> {
-  const { rows } = await database.query<{
-    target: string;
-    kind: 'submit' | 'upgrade';
-    calendar: string;
-    message: Uint8Array;
-    tried_at: number | null;
-    answered_at: number | null;
-    next_at: number | null;
-    problem: string | null;
-  }>({
+interface RequestRow {
+  round: number;
+  target: string;
+  kind: 'submit' | 'upgrade';
+  calendar: string;
+  message: Uint8Array;
+  tried_at: number | null;
+  answered_at: number | null;
+  next_at: number | null;
+  problem: string | null;
+}
+
+async function readRequests(database: Queryable, rounds: readonly number[]): Promise<RequestRow[]> {
+  const { rows } = await database.query<RequestRow>({
     name: 'ots-report',
-    text: `SELECT target, kind, calendar, message, tried_at, answered_at, next_at, problem
-           FROM ots_requests WHERE round = $1 ORDER BY target, kind, id`,
-    values: [round],
+    text: `SELECT round, target, kind, calendar, message, tried_at, answered_at, next_at, problem
+           FROM ots_requests WHERE round = ANY ($1::bigint[]) ORDER BY round, target, kind, id`,
+    values: [rounds],
   });
-  return rows.map((row) => ({
-    target: row.target,
-    state: {
-      calendar: row.calendar,
-      request: row.kind,
-      message: toHex(row.message),
-      state: row.answered_at !== null ? 'answered' : row.next_at === null ? 'ignored' : 'waiting',
-      problem: row.problem,
-      lastTry: timeOf(row.tried_at),
-      nextTry: timeOf(row.next_at),
-    },
-  }));
+  return rows;
 }
 
-async function readBlocks(database: Queryable, round: number): Promise<{ target: string; block: BlockState }[]> {
-  const { rows } = await database.query<{
-    target: string;
-    calendar: string;
-    height: number;
-    state: BlockState['state'] | 'buried';
-    header: Uint8Array | null;
-    problem: string | null;
-    next_at: number | null;
-  }>({
+function stateOf(row: RequestRow): CalendarState {
+  return {
+    calendar: row.calendar,
+    request: row.kind,
+    message: toHex(row.message),
+    state: row.answered_at !== null ? 'answered' : row.next_at === null ? 'ignored' : 'waiting',
+    problem: row.problem,
+    lastTry: timeOf(row.tried_at),
+    nextTry: timeOf(row.next_at),
+  };
+}
+
+interface BlockRow {
+  round: number;
+  target: string;
+  calendar: string;
+  height: number;
+  state: BlockState['state'] | 'buried';
+  header: Uint8Array | null;
+  problem: string | null;
+  next_at: number | null;
+}
+
+async function readBlocks(database: Queryable, rounds: readonly number[]): Promise<BlockRow[]> {
+  const { rows } = await database.query<BlockRow>({
     name: 'ots-report-blocks',
-    text: `SELECT q.target, q.calendar, t.height, t.state, t.header, t.problem, t.next_at
+    text: `SELECT q.round, q.target, q.calendar, t.height, t.state, t.header, t.problem, t.next_at
            FROM ots_requests q JOIN ots_attestations t ON t.request = q.id
-           WHERE q.round = $1 ORDER BY q.target, t.height, q.id`,
-    values: [round],
+           WHERE q.round = ANY ($1::bigint[]) ORDER BY q.round, q.target, t.height, q.id`,
+    values: [rounds],
   });
-  return rows.map(({ target, calendar, height, state, header, problem, next_at }) => {
-    const found = header === null ? null : parseHeader(new Uint8Array(header));
-    return {
-      target,
-      block: {
-        calendar,
-        height,
-        state: state === 'buried' ? 'confirmed' : state,
-        hash: found?.hash ?? null,
-        time: found === null ? null : formatTime(found.time),
-        problem,
-        nextLook: timeOf(next_at),
-      },
-    };
-  });
+  return rows;
+}
+
+function blockOf({ calendar, height, state, header, problem, next_at }: BlockRow): BlockState {
+  const found = header === null ? null : parseHeader(new Uint8Array(header));
+  return {
+    calendar,
+    height,
+    state: state === 'buried' ? 'confirmed' : state,
+    hash: found?.hash ?? null,
+    time: found === null ? null : formatTime(found.time),
+    problem,
+    nextLook: timeOf(next_at),
+  };
 }
 
 function timeOf(at: number | null): string | null {

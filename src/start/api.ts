@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { Quota } from '../access/quota.ts';
 import { QuotaRedis } from '../access/quota-redis.ts';
-import { anchorStates, readAnchors } from '../anchor/anchors.ts';
+import { anchorStatesOf, readAnchors } from '../anchor/anchors.ts';
 import { Calendar } from '../anchor/calendar.ts';
 import { DigestIntake } from '../anchor/digests.ts';
 import { Receipts } from '../anchor/receipts.ts';
@@ -57,7 +57,7 @@ export function composeApi(
     trees,
     receipts: new Receipts({ database, entries, tiles, publisher: checkpoints, trees, anchors }),
     anchors,
-    anchorStates: (round) => anchorStates(database, round),
+    anchorStates: (rounds) => anchorStatesOf(database, rounds),
     calendars: config.ots === null ? null : { chain: config.bitcoin.chain },
     ownCalendar: config.calendar?.uri ?? null,
     calendar: openOwnCalendar(config, foundation, trees, effects),
