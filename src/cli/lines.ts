@@ -2,14 +2,8 @@
 
 import { Buffer } from 'node:buffer';
 import { AntequemError } from '../core/errors.ts';
-
-/** What the service takes (design section 4). */
-export const MAX_ENTRY_BYTES = 1 << 20;
-export const MAX_BATCH_BYTES = 8 << 20;
-export const MAX_BATCH_LINES = 10_000;
-
-const NEWLINE = 0x0a;
-const BLANK = new Set([0x20, 0x09, 0x0d]);
+import { MAX_ENTRY_BYTES } from '../core/limits.ts';
+import { isBlank, NEWLINE } from '../core/lines.ts';
 
 /** Whole lines, newlines and blank lines included. */
 export interface LineBatch {
@@ -149,12 +143,6 @@ export class LineBuffer {
         `(${MAX_ENTRY_BYTES} bytes); shorten it, or record its digest with antequem stamp`,
     );
   }
-}
-
-/** As the service has it: nothing but spaces, tabs and carriage returns. */
-function isBlank(buffer: Buffer, start: number, end: number): boolean {
-  for (let i = start; i < end; i++) if (!BLANK.has(buffer[i] ?? 0)) return false;
-  return true;
 }
 
 /**

@@ -1,15 +1,13 @@
 import { createReadStream } from 'node:fs';
 import { AntequemError } from '../core/errors.ts';
+import { isBlank, NEWLINE } from '../core/lines.ts';
 import { reason } from './session.ts';
-
-const NEWLINE = 0x0a;
-const BLANK = /^[ \t\r]*$/;
 
 /**
  * The lines of a file (`-`: standard input) without their newlines, byte for byte; blank ones are skipped.
  * @throws AntequemError `file-unreadable`, `line-too-long`
  */
-export async function* linesOf(file: string, most: number): AsyncGenerator<Buffer, void, undefined> {
+export async function* fileLines(file: string, most: number): AsyncGenerator<Buffer, void, undefined> {
   let rest: Buffer[] = [];
   let length = 0;
   let number = 1;
@@ -45,8 +43,4 @@ async function* chunksOf(file: string): AsyncGenerator<Buffer, void, undefined> 
   } catch (cause) {
     throw new AntequemError('file-unreadable', `cannot read ${file}: ${reason(cause)}`, { cause });
   }
-}
-
-function isBlank(line: Buffer): boolean {
-  return line.length <= 64 && BLANK.test(line.toString('latin1'));
 }

@@ -1,11 +1,11 @@
 import { AntequemError, FormatError } from '../core/errors.ts';
+import { MAX_ENTRY_BYTES } from '../core/limits.ts';
 import { parseReceiptJson } from '../core/receipt.ts';
 import { exitCode } from '../core/verdict.ts';
 import type { ReceiptAnswer, Trust, VerifyInput } from '../verify/verify.ts';
-import { MAX_ENTRY_BYTES } from './lines.ts';
 import { counted, note, print, printJsonLine } from './output.ts';
 import { MAX_RECEIPT_BYTES } from './receipt-file.ts';
-import { linesOf } from './text-lines.ts';
+import { fileLines } from './text-lines.ts';
 import { headline } from './verdict-text.ts';
 
 export interface ManyReceipts {
@@ -46,10 +46,10 @@ function told(answer: ReceiptAnswer): string {
 }
 
 async function* inputs({ receipts, content }: ManyReceipts): AsyncGenerator<VerifyInput, void, undefined> {
-  const payloads = content === null ? null : linesOf(content, MAX_ENTRY_BYTES);
+  const payloads = content === null ? null : fileLines(content, MAX_ENTRY_BYTES);
   const differ = (which: string): AntequemError =>
     new AntequemError('lines-differ', `${receipts} and ${content} have not as many lines: ${which} ends first`);
-  for await (const line of linesOf(receipts, MAX_RECEIPT_BYTES)) {
+  for await (const line of fileLines(receipts, MAX_RECEIPT_BYTES)) {
     const payload = await payloads?.next();
     if (payload?.done === true) throw differ(String(content));
     yield { receipt: parsed(line.toString()), ...(payload === undefined ? {} : { payload: payload.value }) };

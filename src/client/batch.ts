@@ -2,13 +2,11 @@
 
 import { concat, utf8 } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
+import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_ENTRY_BYTES } from '../core/limits.ts';
+import { isBlank, NEWLINE } from '../core/lines.ts';
 
-/** What the service takes. */
-const MAX_ENTRY_BYTES = 1 << 20;
-const MAX_BATCH_ENTRIES = 10_000;
-const MAX_BATCH_BYTES = 4 << 20;
-
-const NEWLINE = 0x0a;
+/** Half of what the service takes, so that what a request costs when it has to be repeated stays moderate. */
+const REQUEST_BYTES = MAX_BATCH_BYTES / 2;
 
 /** An entry as an application has it: text, bytes, or what JSON can write. */
 export type Content = string | Uint8Array | object;
@@ -39,7 +37,7 @@ export function batchLength(entries: readonly { readonly bytes: Uint8Array }[]):
   for (const { bytes } of entries) {
     if (!isLine(bytes)) return Math.max(length, 1);
     size += bytes.length + 1;
-    if (length > 0 && (size > MAX_BATCH_BYTES || length === MAX_BATCH_ENTRIES)) return length;
+    if (length > 0 && (size > REQUEST_BYTES || length === MAX_BATCH_ENTRIES)) return length;
     length++;
   }
   return length;
@@ -58,7 +56,7 @@ export function batchBody(entries: readonly Uint8Array[]): {
   return { lines: true, body: new Uint8Array(concat(...entries.flatMap((bytes) => [bytes, newline]))) };
 }
 
-/** Whether the service would take it for one line: without a newline, and not blank, for blank lines are skipped. */
+/** Whether the bytes can be sent as a line: they hold no newline, and are not blank, since the service skips blank lines. */
 function isLine(bytes: Uint8Array): boolean {
-  return !bytes.includes(NEWLINE) && bytes.some((byte) => byte !== 0x20 && byte !== 0x09 && byte !== 0x0d);
+  return !bytes.includes(NEWLINE) && !isBlank(bytes);
 }

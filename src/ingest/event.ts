@@ -1,13 +1,10 @@
 import { sha256 } from '#sha256';
 import { utf8 } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
+import { MAX_BATCH_ENTRIES, MAX_ENTRY_BYTES } from '../core/limits.ts';
 
 /** Of what senders batch for themselves: the API server's batches have 10 MiB at most unless told otherwise. */
 export const MAX_EVENT_BODY = 12 << 20;
-const MAX_EVENTS = 10_000;
-
-/** What an entry can hold; of anything larger the digest alone is logged. */
-const MAX_PAYLOAD = 1 << 20;
 
 /** One event, ready to be logged: what an entry before it has a place is. */
 export interface EventDraft {
@@ -25,7 +22,7 @@ export interface EventDraft {
  */
 export function eventDraft(line: string, identity: readonly string[] | null): EventDraft {
   const bytes = utf8(line);
-  const draft = { digest: sha256(bytes), payload: bytes.length > MAX_PAYLOAD ? null : bytes };
+  const draft = { digest: sha256(bytes), payload: bytes.length > MAX_ENTRY_BYTES ? null : bytes };
   return identity === null ? draft : { ...draft, event: eventId(identity) };
 }
 
@@ -36,10 +33,10 @@ function eventId(identity: readonly string[]): Uint8Array {
 
 /** @throws FormatError `batch-too-large` */
 export function checkEventCount(count: number): void {
-  if (count > MAX_EVENTS) {
+  if (count > MAX_BATCH_ENTRIES) {
     throw new FormatError(
       'batch-too-large',
-      `${count} events came at once; ${MAX_EVENTS} are the most: send several batches`,
+      `${count} events came at once; ${MAX_BATCH_ENTRIES} are the most: send several batches`,
     );
   }
 }

@@ -1,13 +1,8 @@
 import { sha256 } from '#sha256';
 import { FormatError } from '../core/errors.ts';
+import { MAX_BATCH_ENTRIES, MAX_ENTRY_BYTES } from '../core/limits.ts';
+import { isBlank, NEWLINE } from '../core/lines.ts';
 import type { Draft } from './log.ts';
-
-export const MAX_ENTRY_BYTES = 1 << 20;
-export const MAX_BATCH_BYTES = 8 << 20;
-export const MAX_BATCH_ENTRIES = 10_000;
-
-const NEWLINE = 0x0a;
-const BLANK = new Set([0x20, 0x09, 0x0d]);
 
 /** The whole body as one entry. @throws FormatError `entry-too-large` */
 export function acceptPayload(payload: Uint8Array): Draft[] {
@@ -15,8 +10,7 @@ export function acceptPayload(payload: Uint8Array): Draft[] {
 }
 
 /**
- * Each line of the body as an entry, its bytes as they are without the newline; lines of nothing but spaces, tabs and
- * carriage returns are skipped.
+ * Each line of the body as an entry: its bytes as they are, without the newline. Blank lines are skipped.
  * @throws FormatError `batch-empty`, `batch-too-large`, `entry-too-large`
  */
 export function acceptLines(body: Uint8Array): Draft[] {
@@ -58,9 +52,4 @@ function draftOf(payload: Uint8Array, line: number): Draft {
     );
   }
   return { digest: sha256(payload), payload };
-}
-
-function isBlank(body: Uint8Array, begin: number, end: number): boolean {
-  for (let i = begin; i < end; i++) if (!BLANK.has(body[i] ?? 0)) return false;
-  return true;
 }

@@ -1,7 +1,7 @@
 import { AntequemError } from '../core/errors.ts';
+import { MAX_BATCH_ENTRIES } from '../core/limits.ts';
 import { SYSTEM_LOG } from '../core/origin.ts';
 import type { Database } from '../store/database.ts';
-import { MAX_BATCH_ENTRIES } from './accept.ts';
 import { forgetEvent } from './events.ts';
 import type { Log } from './log.ts';
 import type { Sequencing } from './sequence.ts';

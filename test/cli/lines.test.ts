@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { LineBuffer, lineBatches, MAX_ENTRY_BYTES } from '../../src/cli/lines.ts';
+import { LineBuffer, lineBatches } from '../../src/cli/lines.ts';
+import { MAX_ENTRY_BYTES } from '../../src/core/limits.ts';
 
 async function* chunksOf(...parts: string[]): AsyncGenerator<Uint8Array> {
   for (const part of parts) yield Buffer.from(part, 'latin1');

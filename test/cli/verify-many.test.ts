@@ -44,6 +44,13 @@ test('a receipt on each line, with what each is about: what is not proven is tol
   );
 });
 
+test('blank lines are skipped however long they are, in the content and among the receipts', async () => {
+  const spaced = (each: readonly string[]): string => each.flatMap((line) => [line, ' '.repeat(65), '\t\r']).join('\n');
+  const all = await save('spaced.ndjson', spaced(receipts));
+  const content = await save('spaced.log', spaced(lines));
+  expect((await verify('--many', content, all, ...trust)).stderr).toBe('8 receipts: 8 proven, 0 unproven, 0 refuted\n');
+});
+
 test('without content, without sources, and as JSON', async () => {
   const mixed = await save('mixed.ndjson', `${receipts[0]}\nnot json\n{"format":"antequem-receipt/v1"}`);
   const { code, stdout, stderr } = await verify('--many', mixed, '--json');

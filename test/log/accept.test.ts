@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { sha256 } from '#sha256';
 import { concat, utf8 } from '../../src/core/bytes.ts';
-import { acceptDigests, acceptLines, acceptPayload, MAX_BATCH_ENTRIES, MAX_ENTRY_BYTES } from '../../src/log/accept.ts';
+import { MAX_BATCH_ENTRIES, MAX_ENTRY_BYTES } from '../../src/core/limits.ts';
+import { acceptDigests, acceptLines, acceptPayload } from '../../src/log/accept.ts';
 
 const code = (value: string): unknown => expect.objectContaining({ name: 'FormatError', code: value });
 const lines = (body: string | Uint8Array): string[] =>

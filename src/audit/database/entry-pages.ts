@@ -1,6 +1,6 @@
 // Reads entries in bulk: a page is one piece of memory, for a row object an entry would cost more than its hashes.
 
-import { MAX_ENTRY_BYTES } from '../../log/accept.ts';
+import { MAX_ENTRY_BYTES } from '../../core/limits.ts';
 import { copyOut } from '../../store/copy-out.ts';
 import type { Transaction } from '../../store/database.ts';
 

@@ -2,9 +2,10 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { Command } from 'commander';
 import { AntequemError } from '../../core/errors.ts';
+import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_ENTRY_BYTES } from '../../core/limits.ts';
 import { deliver, retryPolicy } from '../delivery.ts';
 import { followCommandLine } from '../follow/run.ts';
-import { lineBatches, MAX_BATCH_BYTES, MAX_BATCH_LINES } from '../lines.ts';
+import { lineBatches } from '../lines.ts';
 import { logName, wholeNumber } from '../options.ts';
 import { counted, note, print, printJson, quoted } from '../output.ts';
 import { Progress } from '../progress.ts';
@@ -28,11 +29,11 @@ export function appendCommand(): Command {
     .argument('<log>', 'name of the log; it is created where there is none', logName)
     .argument('[file]', 'the file; standard input when left out or -')
     .option('-f, --follow', 'go on as the file grows, over rotation and restarts, each line exactly once')
-    .option('--batch <lines>', 'lines of a request at most', wholeNumber(1, MAX_BATCH_LINES), 5000)
+    .option('--batch <lines>', 'lines of a request at most', wholeNumber(1, MAX_BATCH_ENTRIES), 5000)
     .option(
       '--batch-bytes <bytes>',
       'bytes of a request at most',
-      wholeNumber((1 << 20) + 2, MAX_BATCH_BYTES),
+      wholeNumber(MAX_ENTRY_BYTES + 2, MAX_BATCH_BYTES),
       MAX_BATCH_BYTES / 2,
     )
     .option('--retry <seconds>', 'unbroken failure to bear (default: 60; with --follow for ever)', wholeNumber(0, 1e9))

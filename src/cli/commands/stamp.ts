@@ -2,9 +2,9 @@ import { access } from 'node:fs/promises';
 import { Command } from 'commander';
 import { toHex } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
+import { MAX_BATCH_ENTRIES } from '../../core/limits.ts';
 import { deliver, retryPolicy } from '../delivery.ts';
 import { digestOf } from '../digest.ts';
-import { MAX_BATCH_LINES } from '../lines.ts';
 import { logName, wholeNumber } from '../options.ts';
 import { counted, note, print, printJson, quoted } from '../output.ts';
 import { writeReceipt } from '../receipt-file.ts';
@@ -38,8 +38,8 @@ Examples:
       const session = openSession(command);
       const { client } = session;
       const chosen = [...new Set(files)];
-      if (chosen.length > MAX_BATCH_LINES) {
-        throw new AntequemError('too-many-files', `${chosen.length} files; stamp ${MAX_BATCH_LINES} at a time`);
+      if (chosen.length > MAX_BATCH_ENTRIES) {
+        throw new AntequemError('too-many-files', `${chosen.length} files; stamp ${MAX_BATCH_ENTRIES} at a time`);
       }
       for (const file of chosen) {
         if (flags.force !== true && (await exists(receiptName(file)))) throw fileExists(receiptName(file));

@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals';
 import { toHex, utf8 } from '../../core/bytes.ts';
+import { MAX_ENTRY_BYTES } from '../../core/limits.ts';
 import { DropFile } from '../parts/drop-file.tsx';
 import { hashFile } from '../parts/hashing.ts';
 import { formatBytes } from '../parts/units.ts';
@@ -11,8 +12,6 @@ import { usePolled } from './polled.ts';
 import { go, href } from './router.ts';
 import { may, ownLogs } from './session.ts';
 
-/** What the service takes as one entry. */
-const MOST_BYTES = 1 << 20;
 const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 
 /** Takes a file or a text into a log. */
@@ -72,7 +71,7 @@ export function Stamp() {
           file={file.value}
           onFiles={([first]) => {
             file.value = first ?? null;
-            if ((first?.size ?? 0) > MOST_BYTES) keep.value = false;
+            if ((first?.size ?? 0) > MAX_ENTRY_BYTES) keep.value = false;
           }}
         >
           {progress.value !== null && (
@@ -110,7 +109,7 @@ export function Stamp() {
             The content stays with you: keep it, since without it the receipt is about nothing.
           </Choice>
           <Choice keep={keep} value={true} label="The content">
-            {`The log keeps it, up to ${formatBytes(MOST_BYTES)}.`}
+            {`The log keeps it, up to ${formatBytes(MAX_ENTRY_BYTES)}.`}
           </Choice>
         </fieldset>
         <div class="field">
@@ -180,7 +179,8 @@ function Choice({ keep, value, label, children }: ChoiceProps) {
 function faultOf(what: Blob | null, log: string, keep: boolean): string | null {
   if (what === null) return 'Choose a file, or write a text.';
   if (!NAME.test(log)) return 'The name of a log has lower-case letters, digits, dots, dashes and underscores.';
-  if (keep && what.size > MOST_BYTES) return `The content has more than ${formatBytes(MOST_BYTES)}: send its digest.`;
+  if (keep && what.size > MAX_ENTRY_BYTES)
+    return `The content has more than ${formatBytes(MAX_ENTRY_BYTES)}: send its digest.`;
   return keep && what.size === 0 ? 'The content is empty: send its digest.' : null;
 }
 
