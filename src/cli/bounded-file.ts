@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { AntequemError } from '../core/errors.ts';
-import { reason } from './session.ts';
+import { reason } from './failure.ts';
 
 /**
  * The bytes of a file, `-` for standard input: at most one more than `most`, which tells that there are too many.

@@ -6,7 +6,7 @@ import { concat } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import { keccak256 } from '../core/keccak.ts';
 import type { HashKind } from '../ots/operation.ts';
-import { reason } from './session.ts';
+import { reason } from './failure.ts';
 
 /** OpenSSL's is several times as fast; what it lacks, or may lack, comes from elsewhere. */
 const HASHERS: Readonly<Record<HashKind, () => { update(chunk: Uint8Array): unknown; digest(): Uint8Array }>> = {

@@ -2,77 +2,42 @@
 
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { anchorsCommand } from './commands/anchors.ts';
-import { appendCommand } from './commands/append.ts';
-import { auditCommand } from './commands/audit.ts';
-import { deployCommand } from './commands/deploy.ts';
-import { eraseCommand } from './commands/erase.ts';
-import { exportCommand } from './commands/export.ts';
-import { infoCommand } from './commands/info.ts';
-import { keysCommand } from './commands/keys.ts';
-import { logsCommand } from './commands/logs.ts';
-import { pathCommand } from './commands/path.ts';
-import { receiptCommand } from './commands/receipt.ts';
-import { recoverCommand } from './commands/recover.ts';
-import { serveCommand } from './commands/serve.ts';
-import { stampCommand } from './commands/stamp.ts';
-import { upgradeCommand } from './commands/upgrade.ts';
-import { verifyCommand } from './commands/verify.ts';
-import { webhooksCommand } from './commands/webhooks.ts';
+import { COMMANDS } from './commands.ts';
 import { failureLine } from './failure.ts';
+import { DEFAULT_URL } from './options.ts';
 import { endQuietlyOnClosedPipe, note } from './output.ts';
-import { DEFAULT_URL } from './session.ts';
 
-const COMMANDS = [
-  serveCommand,
-  appendCommand,
-  stampCommand,
-  receiptCommand,
-  upgradeCommand,
-  exportCommand,
-  pathCommand,
-  verifyCommand,
-  infoCommand,
-  auditCommand,
-  eraseCommand,
-  keysCommand,
-  logsCommand,
-  anchorsCommand,
-  webhooksCommand,
-  deployCommand,
-  recoverCommand,
-];
-
-/** Commands whose codes 0 to 2 are answers: that they could not run is told apart from them. */
+/** Commands whose exit codes 0 to 2 are answers; that they could not run has a code of its own. */
 const ANSWERING = new Set(['verify', 'audit', 'recover']);
 const FAILED = 1;
 const COULD_NOT_RUN = 3;
 
-/** Runs one command line. `process.exitCode` bears how it went. */
+/** Runs one command line and sets `process.exitCode`. */
 export async function main(argv: readonly string[]): Promise<void> {
   endQuietlyOnClosedPipe();
-  const program = programOf(version());
   let running = '';
-  program.hook('preSubcommand', (_, command) => {
-    running = command.name();
-  });
   try {
+    const program = await programFor(argv.slice(2), version());
+    program.hook('preSubcommand', (_, command) => {
+      running = command.name();
+    });
     await program.parseAsync([...argv]);
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return;
-    // Commander has told its own errors already.
+    // Commander has printed its own errors already.
     if (!(error instanceof CommanderError)) note(`error: ${failureLine(error)}`);
     process.exitCode = ANSWERING.has(running) ? COULD_NOT_RUN : FAILED;
   }
 }
 
-/** All commands, not yet run. */
-export function programOf(version: string): Command {
+/** The program with all its commands, of which the one that `args` names is loaded. */
+export async function programFor(args: readonly string[], version: string): Promise<Command> {
   const program = new Command('antequem')
     .description('Proof of time for log entries: append them, get receipts, and prove them to anyone.')
     .version(version)
     // Options before a command are the program's: a command may have one of the same name.
     .enablePositionalOptions()
+    .configureHelp({ subcommandTerm: (command) => command.name() })
     .showHelpAfterError('run it with --help to see what it takes')
     .exitOverride()
     .addHelpText(
@@ -85,11 +50,16 @@ Examples:
   $ antequem append app app.log --follow         as the file grows, over rotation and restarts`,
     );
   withGlobalOptions(program);
-  for (const command of COMMANDS) program.addCommand(inherit(command(), program));
+  const [first, second] = program.parseOptions([...args]).operands;
+  const chosen = first === 'help' ? second : first;
+  for (const { name, summary, load } of COMMANDS) {
+    const command = name === chosen ? await load() : new Command(name);
+    program.addCommand(inherit(command.description(summary), program));
+  }
   return program;
 }
 
-/** The options every command knows, wherever on the line they stand. */
+/** The options that every command knows; they may stand anywhere on the line. */
 function withGlobalOptions(command: Command): void {
   const has = (flag: string): boolean => command.options.some(({ long }) => long === flag);
   if (!has('--json')) {
@@ -98,7 +68,7 @@ function withGlobalOptions(command: Command): void {
   if (!has('--url')) {
     command.option(
       '--url <url>',
-      `the service (default: $ANTEQUEM_URL, else .antequem/endpoints.json from here upwards, else ${DEFAULT_URL})`,
+      `the service (default: $ANTEQUEM_URL, else .antequem/endpoints.json in this folder or one above, else ${DEFAULT_URL})`,
     );
   }
   if (!has('--api-key-file')) {

@@ -5,6 +5,9 @@ import { fromHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import { checkLogName } from '../core/origin.ts';
 
+/** Where a service listens that was not told otherwise. */
+export const DEFAULT_URL = 'http://127.0.0.1:3963';
+
 /** A parser of whole numbers from `min` to `max`. */
 export function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {

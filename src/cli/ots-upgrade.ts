@@ -7,10 +7,10 @@ import { calendarClient } from '../ots/calendar-client.ts';
 import { type OtsFile, parseOtsFile, serializeOtsFile } from '../ots/file.ts';
 import { timestampLines } from '../ots/line.ts';
 import { mergeTimestamps } from '../ots/timestamp.ts';
+import { reason } from './failure.ts';
 import { type CalendarOutcome, complete, reachesBitcoin } from './ots-completion.ts';
 import { note, print, printJson } from './output.ts';
 import { calendarOf, isPublicCalendar } from './public-calendars.ts';
-import { reason } from './session.ts';
 import { writeWhole } from './whole-file.ts';
 
 export interface OtsUpgrade {

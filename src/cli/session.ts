@@ -5,8 +5,8 @@ import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { Client } from '../client/client.ts';
 import { AntequemError } from '../core/errors.ts';
-
-export const DEFAULT_URL = 'http://127.0.0.1:3963';
+import { reason } from './failure.ts';
+import { DEFAULT_URL } from './options.ts';
 
 /** The options that every command knows. */
 export interface GlobalOptions {
@@ -86,8 +86,4 @@ function readIfThere(file: string): string | null {
   } catch {
     return null;
   }
-}
-
-export function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

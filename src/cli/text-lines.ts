@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { AntequemError } from '../core/errors.ts';
 import { isBlank, NEWLINE } from '../core/lines.ts';
-import { reason } from './session.ts';
+import { reason } from './failure.ts';
 
 /**
  * The lines of a file (`-`: standard input) without their newlines, byte for byte; blank ones are skipped.

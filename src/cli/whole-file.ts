@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { link, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AntequemError } from '../core/errors.ts';
-import { reason } from './session.ts';
+import { reason } from './failure.ts';
 
 /**
  * Writes a file so that a crash leaves it whole, old or new, and what is told as written stays so.

@@ -1,6 +1,5 @@
 // The forms that settings have, with the messages that say what was expected.
 
-import { parseUnits } from 'ethers';
 import { z } from 'zod';
 
 /** What a timer can wait for. */
@@ -41,12 +40,18 @@ export const list = (text: string): string[] =>
     .map((part) => part.trim())
     .filter((part) => part !== '');
 
+/** Digits with a decimal point, in the smallest unit: `0.05` with 9 decimals is 50,000,000. */
+function unitsOf(text: string, decimals: number): bigint {
+  const [whole = '', fraction = ''] = text.split('.');
+  return BigInt(whole + fraction.padEnd(decimals, '0'));
+}
+
 /** An amount such as 30 or 0.05, with so many decimals at most, above 0, in the unit that has them. */
 const amount = (decimals: number, what: string) =>
   z
     .union([z.string(), z.number().transform(String)], what)
     .refine((text) => new RegExp(`^\\d{1,9}(\\.\\d{1,${decimals}})?$`).test(text), { error: what, abort: true })
-    .transform((text) => parseUnits(text, decimals))
+    .transform((text) => unitsOf(text, decimals))
     .refine((value) => value > 0n, 'must be above 0');
 
 /** Wei. */

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { programOf } from '../../src/cli/main.ts';
 import { progressLine } from '../../src/cli/progress.ts';
 import { run } from './command.ts';
 
@@ -10,22 +9,14 @@ const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.me
 test('the bin runs', async () => {
   expect(await run(['--version'])).toMatchObject({ code: 0, stdout: `${manifest.version}\n` });
   expect(await run(['no-such-command'])).toMatchObject({ code: 1, stdout: '' });
+  expect(await run(['--url'])).toMatchObject({ code: 1, stderr: expect.stringContaining('argument missing') });
+  expect(await run(['help', 'verify'])).toMatchObject({ code: 0, stdout: expect.stringContaining('--bitcoin') });
 });
 
 test('the bin is plain JavaScript that Nodes from 12 on parse: nothing newer than ES2019 and import()', () => {
   const bin = readFileSync(fileURLToPath(new URL('../../src/cli/antequem.js', import.meta.url)), 'utf8');
   expect(bin.startsWith('#!/usr/bin/env node\n')).toBe(true);
   expect(bin).not.toMatch(/\?\?|\?\.|^import |^await |#[a-z]+;|\d_\d/m);
-});
-
-test('every command knows the global options', () => {
-  const { commands } = programOf('0');
-  expect(commands.length).toBeGreaterThan(5);
-  for (const command of commands) {
-    expect(command.options.map(({ long }) => long)).toEqual(
-      expect.arrayContaining(['--json', '--url', '--api-key-file']),
-    );
-  }
 });
 
 test('the progress line: share, bytes, entries, rate, time left', () => {

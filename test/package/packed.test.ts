@@ -9,6 +9,7 @@ import { gzipSync } from 'node:zlib';
 import { rolldown } from 'rolldown';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { formatTlogProof, receiptTlogProof } from '../../src/core/tlog-proof.ts';
+import { HEAVY_PACKAGES, runAndList } from '../cli/loaded.ts';
 import { example } from '../ots/examples.ts';
 import { provenReceipt } from '../support/receipts.ts';
 import { testService } from '../support/service.ts';
@@ -49,6 +50,19 @@ test('the bin runs', () => {
   const bin = join(installed, 'src/cli/antequem.js');
   expect(run(process.execPath, bin, '--version').trim()).toBe('0.1.0');
   expect(run(process.execPath, bin, 'serve', '--help')).toContain('DATABASE_URL');
+});
+
+test('the bin loads what a command needs and no more', () => {
+  const { receipt, payload } = provenReceipt();
+  writeFileSync(join(project, 'receipt.json'), JSON.stringify(receipt));
+  writeFileSync(join(project, 'payload'), payload);
+  const bin = join(installed, 'src/cli/antequem.js');
+  const help = runAndList(bin, ['--help']);
+  expect([help.code, ...help.packages]).toEqual([0, 'antequem', 'commander']);
+  const verified = runAndList(bin, ['verify', join(project, 'payload'), join(project, 'receipt.json')]);
+  expect(verified.code, verified.stderr).toBe(2);
+  expect(verified.folders).toContain('verify');
+  expect(HEAVY_PACKAGES.filter((name) => verified.packages.has(name))).toEqual([]);
 });
 
 test('the service loads, migrations beside it', () => {

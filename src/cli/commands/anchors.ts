@@ -10,7 +10,6 @@ import { type GlobalOptions, localEndpoint } from '../session.ts';
 /** `antequem anchors`: where targets stand, and letting one that stopped go on; by way of the database. */
 export function anchorsCommand(): Command {
   return new Command('anchors')
-    .description('where the targets of anchoring stand; works on the database (DATABASE_URL, or that of local mode)')
     .action(list)
     .addCommand(new Command('list').description('all targets, with what they have yet to do').action(list))
     .addCommand(

@@ -4,12 +4,13 @@ import { Command } from 'commander';
 import { AntequemError } from '../../core/errors.ts';
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_ENTRY_BYTES } from '../../core/limits.ts';
 import { deliver, retryPolicy } from '../delivery.ts';
+import { reason } from '../failure.ts';
 import { followCommandLine } from '../follow/run.ts';
 import { lineBatches } from '../lines.ts';
 import { logName, wholeNumber } from '../options.ts';
 import { counted, note, print, printJson, quoted } from '../output.ts';
 import { Progress } from '../progress.ts';
-import { openSession, reason, type Session } from '../session.ts';
+import { openSession, type Session } from '../session.ts';
 
 const LINGER = 200;
 
@@ -25,7 +26,6 @@ interface AppendFlags {
 /** `antequem append`: every line is an entry, byte for byte without its newline. */
 export function appendCommand(): Command {
   return new Command('append')
-    .description('append the lines of a file, or of standard input, to a log; each line that is not blank is an entry')
     .argument('<log>', 'name of the log; it is created where there is none', logName)
     .argument('[file]', 'the file; standard input when left out or -')
     .option('-f, --follow', 'go on as the file grows, over rotation and restarts, each line exactly once')

@@ -31,9 +31,6 @@ interface AuditFlags {
  */
 export function auditCommand(): Command {
   return new Command('audit')
-    .description(
-      'read the whole database, or with --url all that a service shows, and say where the first thing is wrong; nothing is written there',
-    )
     .option('--mirror <dir>', 'audit a mirror on disk in place of a database or a service')
     .option('--save <dir>', 'with --url: keep a mirror of what was audited, and go on from there the next time')
     .option('--against <dir|url>', 'with --url or --mirror: hold it against another mirror or service')

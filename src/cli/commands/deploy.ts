@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
-import { FetchRequest, JsonRpcProvider, Wallet } from 'ethers';
+import type { JsonRpcProvider } from 'ethers';
 import { duration } from '../../config/settings.ts';
 import { AntequemError } from '../../core/errors.ts';
-import { deployAnchor, formatDeployResult } from '../../evm/deploy.ts';
 import { reason } from '../../evm/rejection.ts';
 
 interface DeployFlags {
@@ -17,13 +16,16 @@ interface DeployFlags {
 /** `antequem deploy`: put the contract on a chain, or count what anchoring there costs. */
 export function deployCommand(): Command {
   return new Command('deploy')
-    .description('deploy the contract to a chain at its one address; does nothing where it stands already')
     .requiredOption('--rpc <url>', 'JSON-RPC endpoint of the chain')
     .option('--key-file <file>', 'file with the private key that pays (0x and 64 hex digits)')
     .option('--dry-run', 'send nothing, print what the deployment and the rounds cost')
     .option('--round-interval <time>', 'time between rounds, for the cost of a month', parseInterval, 60_000)
     .option('--json', 'print the result as JSON, amounts in wei')
     .action(async (flags: DeployFlags) => {
+      const [{ Wallet }, { deployAnchor, formatDeployResult }] = await Promise.all([
+        import('ethers'),
+        import('../../evm/deploy.ts'),
+      ]);
       const key = flags.keyFile === undefined ? undefined : await readKey(flags.keyFile);
       const provider = await connect(flags.rpc);
       try {
@@ -56,6 +58,7 @@ async function readKey(file: string): Promise<string> {
     });
   });
   const key = text.trim();
+  const { Wallet } = await import('ethers');
   try {
     if (/^0x[0-9a-fA-F]{64}$/.test(key)) return new Wallet(key).privateKey;
   } catch {
@@ -66,6 +69,7 @@ async function readKey(file: string): Promise<string> {
 
 /** Asks for the chain id first: without it ethers would knock at a dead endpoint for ever. */
 async function connect(url: string): Promise<JsonRpcProvider> {
+  const { FetchRequest, JsonRpcProvider } = await import('ethers');
   let chainId: number;
   try {
     const request = new FetchRequest(url);

@@ -6,9 +6,6 @@ import { openSession } from '../session.ts';
 /** `antequem erase`: what an entry is about goes, its place in the log stays. */
 export function eraseCommand(): Command {
   return new Command('erase')
-    .description(
-      'erase what an entry is about: payload, digest and nonce go for ever; needs a key with the scope admin',
-    )
     .argument('<log>', 'name of the log', logName)
     .argument('<index>', 'index of the entry, from 0', wholeNumber(0, Number.MAX_SAFE_INTEGER))
     .addHelpText(

@@ -7,10 +7,11 @@ import { isTransient } from '../../client/failure.ts';
 import { retrying } from '../../client/retry.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { retryPolicy } from '../delivery.ts';
+import { reason } from '../failure.ts';
 import { logName, repeated, wholeNumber } from '../options.ts';
 import { counted, note, printJson } from '../output.ts';
 import { Progress } from '../progress.ts';
-import { openSession, reason } from '../session.ts';
+import { openSession } from '../session.ts';
 
 interface ExportFlags {
   readonly output?: string;
@@ -28,7 +29,6 @@ interface ExportFlags {
 export function exportCommand(): Command {
   const index = wholeNumber(0, Number.MAX_SAFE_INTEGER);
   return new Command('export')
-    .description('write the entries of a log with their payloads and receipts, one JSON object a line')
     .argument('<log>', 'name of the log', logName)
     .option('-o, --output <file>', 'write to a file, in place of one that is there; with it --json tells the outcome')
     .option('--from <index>', 'the first index', index, 0)

@@ -12,7 +12,6 @@ import type { GlobalOptions } from '../session.ts';
 /** `antequem info`: what an .ots file says. Asks nobody, and so says nothing of whether it is true. */
 export function infoCommand(): Command {
   return new Command('info')
-    .description('print the operations and attestations of an OpenTimestamps file; works offline, verifies nothing')
     .argument('<file.ots>', 'of any origin; - is standard input')
     .addHelpText(
       'after',

@@ -15,9 +15,6 @@ const PAGE = 1_000;
 /** `antequem logs`: the keys that sign logs, by way of the database: the seeds are where the service is. */
 export function logsCommand(): Command {
   return new Command('logs')
-    .description(
-      'list, rotate and retire the keys that sign logs; works on the database, with the environment of serve',
-    )
     .addCommand(keysCommand())
     .addCommand(rotateCommand())
     .addCommand(retireCommand())

@@ -9,7 +9,6 @@ import type { GlobalOptions } from '../session.ts';
 /** `antequem path`: what the contract's `existedBefore` takes. Asks nobody. */
 export function pathCommand(): Command {
   return new Command('path')
-    .description("print the way from a receipt's digest to its round's root, as the contract takes it; works offline")
     .argument('<receipt>', 'file of the receipt; - is standard input')
     .addHelpText(
       'after',

@@ -28,7 +28,6 @@ interface ReceiptFlags extends MirrorReceiptFlags {
 /** `antequem receipt`: the receipt of one entry, as far as it has come. */
 export function receiptCommand(): Command {
   return new Command('receipt')
-    .description('fetch the receipt of an entry: the proof of when and where it was logged')
     .argument('<log>', 'name of the log', logName)
     .argument('<index>', 'index of the entry, from 0', wholeNumber(0, Number.MAX_SAFE_INTEGER))
     .option(

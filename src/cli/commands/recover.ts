@@ -11,7 +11,6 @@ const LOST = 1;
 /** `antequem recover`: what a database that was set back has lost, and going on without it. */
 export function recoverCommand(): Command {
   return new Command('recover')
-    .description('show what a database that was set back has lost; with --yes declare that and go on without it')
     .option('--yes', 'record the loss in _system and let the database count as it is')
     .addHelpText(
       'after',

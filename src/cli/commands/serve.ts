@@ -6,7 +6,6 @@ const STOP_LIMIT_MS = 40_000;
 /** `antequem serve`: the API, the worker, or both, configured by the environment. */
 export function serveCommand(): Command {
   return new Command('serve')
-    .description('run the service as the environment configures it')
     .option('--roles <roles>', 'api, worker, or both with a comma between (default: $ROLES, else both)')
     .addHelpText(
       'after',

@@ -21,7 +21,6 @@ interface StampFlags {
 /** `antequem stamp`: the digests of files are logged, the files stay here. */
 export function stampCommand(): Command {
   return new Command('stamp')
-    .description('log the SHA-256 digests of files and write FILE.receipt.json beside each; no file leaves the machine')
     .argument('<files...>', 'the files')
     .option('--log <name>', 'name of the log; it is created where there is none', logName, 'stamps')
     .option('--wait <seconds>', 'hold on so long at most until the receipts are final', wholeNumber(0, 1e6), 60)

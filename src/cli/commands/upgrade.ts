@@ -21,7 +21,6 @@ interface UpgradeFlags {
 /** `antequem upgrade`: an older receipt, or .ots file, gains what was proven since. */
 export function upgradeCommand(): Command {
   return new Command('upgrade')
-    .description('bring a receipt or an .ots file up to date with what was proven since; the file is replaced')
     .argument('<file>', 'a receipt, or an OpenTimestamps file of any origin')
     .option('--wait <seconds>', 'of a receipt: hold on so long at most until it is final', wholeNumber(0, 1e6))
     .option(

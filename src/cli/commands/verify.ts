@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import type { HeaderSource } from '../../core/bitcoin-source.ts';
 import { utf8 } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { parsePolicy } from '../../core/policy.ts';
@@ -7,7 +8,6 @@ import { exitCode, type Verdict } from '../../core/verdict.ts';
 import { parseOtsFile } from '../../ots/file.ts';
 import type { HashKind } from '../../ots/operation.ts';
 import type { Trust } from '../../verify/verify.ts';
-import { agreedSources } from '../bitcoin-sources.ts';
 import { readAtMost } from '../bounded-file.ts';
 import { readContent } from '../digest.ts';
 import { blockHash, fileDigest, httpUrl, repeated } from '../options.ts';
@@ -15,7 +15,6 @@ import { note, print, printJson } from '../output.ts';
 import { type Proof, readProof } from '../proof-file.ts';
 import type { GlobalOptions } from '../session.ts';
 import { advice, verdictText } from '../verdict-text.ts';
-import { verifyMany } from '../verify-many.ts';
 
 const MAX_POLICY = 262_144;
 const TIMELESS = 'a tlog-proof says where an entry stands, and nothing of when: the receipt does';
@@ -34,9 +33,6 @@ interface VerifyFlags {
 /** `antequem verify`: what a receipt or an .ots file proves, by one's own trust. The service is not asked. */
 export function verifyCommand(): Command {
   return new Command('verify')
-    .description(
-      'check a receipt, or an OpenTimestamps file of any origin, against what it is about and against sources you trust',
-    )
     .argument(
       '<file...>',
       'FILE RECEIPT, FILE FILE.ots or FILE FILE.tlog-proof; the second alone with --line or --digest. FILE may be -',
@@ -89,6 +85,7 @@ Examples:
             'with --many name RECEIPTS, or LINES and RECEIPTS, and no content',
           );
         }
+        const { verifyMany } = await import('../verify-many.ts');
         process.exitCode = await verifyMany({ receipts, content, trust: await trustOf(flags), json });
         return;
       }
@@ -124,11 +121,16 @@ async function trustOf(flags: VerifyFlags): Promise<Trust> {
   return {
     ...(flags.key === undefined ? {} : { key: flags.key }),
     evm: rpcSource === null ? [] : nodes.map((url) => rpcSource(url)),
-    bitcoin: await agreedSources(flags.bitcoin ?? [], note),
+    bitcoin: flags.bitcoin === undefined ? [] : await bitcoinSources(flags.bitcoin),
     blockHashes: flags.blockHash ?? [],
     ...(flags.policy === undefined ? {} : { policy: parsePolicy(await readAtMost(flags.policy, MAX_POLICY)) }),
     now: Date.now(),
   };
+}
+
+async function bitcoinSources(urls: readonly string[]): Promise<HeaderSource[]> {
+  const { agreedSources } = await import('../bitcoin-sources.ts');
+  return agreedSources(urls, note);
 }
 
 async function verdictOn(

@@ -40,7 +40,6 @@ const deleted = z.object({ id: z.string(), deleted: z.literal(true) });
 /** `antequem webhooks`: who is told of rounds and anchors, and what became of it; needs a key with the scope admin. */
 export function webhooksCommand(): Command {
   return new Command('webhooks')
-    .description('make, list, delete and replay webhooks; needs a key with the scope admin')
     .addCommand(createCommand())
     .addCommand(listCommand())
     .addCommand(deleteCommand())

@@ -4,7 +4,7 @@ import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import * as z from 'zod';
 import { AntequemError } from '../../core/errors.ts';
-import { reason } from '../session.ts';
+import { reason } from '../failure.ts';
 
 const FORMAT = 'antequem-follow/v1';
 

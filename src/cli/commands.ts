@@ -1,0 +1,100 @@
+// Which commands there are. The body of one, with its options, is loaded once it is asked for.
+
+import type { Command } from 'commander';
+
+/** A command by its name, with the sentence that `antequem --help` shows. */
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  /** Loads the body: the command with its arguments, options and action. */
+  load(): Promise<Command>;
+}
+
+/** In the order of `antequem --help`. */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'serve',
+    summary: 'run the service as the environment configures it',
+    load: async () => (await import('./commands/serve.ts')).serveCommand(),
+  },
+  {
+    name: 'append',
+    summary: 'append the lines of a file, or of standard input, to a log; each line that is not blank is an entry',
+    load: async () => (await import('./commands/append.ts')).appendCommand(),
+  },
+  {
+    name: 'stamp',
+    summary: 'log the SHA-256 digests of files and write FILE.receipt.json beside each; no file leaves the machine',
+    load: async () => (await import('./commands/stamp.ts')).stampCommand(),
+  },
+  {
+    name: 'receipt',
+    summary: 'fetch the receipt of an entry: the proof of when and where it was logged',
+    load: async () => (await import('./commands/receipt.ts')).receiptCommand(),
+  },
+  {
+    name: 'upgrade',
+    summary: 'bring a receipt or an .ots file up to date with what was proven since; the file is replaced',
+    load: async () => (await import('./commands/upgrade.ts')).upgradeCommand(),
+  },
+  {
+    name: 'export',
+    summary: 'write the entries of a log with their payloads and receipts, one JSON object a line',
+    load: async () => (await import('./commands/export.ts')).exportCommand(),
+  },
+  {
+    name: 'path',
+    summary: "print the path from a receipt's digest to its round's root, as the contract takes it; works offline",
+    load: async () => (await import('./commands/path.ts')).pathCommand(),
+  },
+  {
+    name: 'verify',
+    summary: 'check a receipt or an OpenTimestamps file against its content and against sources you trust',
+    load: async () => (await import('./commands/verify.ts')).verifyCommand(),
+  },
+  {
+    name: 'info',
+    summary: 'print the operations and attestations of an OpenTimestamps file; works offline, verifies nothing',
+    load: async () => (await import('./commands/info.ts')).infoCommand(),
+  },
+  {
+    name: 'audit',
+    summary: 'check the whole database, or with --url all that a service shows, and name the first fault; read only',
+    load: async () => (await import('./commands/audit.ts')).auditCommand(),
+  },
+  {
+    name: 'erase',
+    summary: 'erase the payload, digest and nonce of an entry for ever; needs a key with the scope admin',
+    load: async () => (await import('./commands/erase.ts')).eraseCommand(),
+  },
+  {
+    name: 'keys',
+    summary: 'make, list and revoke API keys; works on the database (DATABASE_URL, ORIGIN, LOG_SEED_FILE)',
+    load: async () => (await import('./commands/keys.ts')).keysCommand(),
+  },
+  {
+    name: 'logs',
+    summary: 'list, rotate and retire the keys that sign logs; works on the database, with the environment of serve',
+    load: async () => (await import('./commands/logs.ts')).logsCommand(),
+  },
+  {
+    name: 'anchors',
+    summary: 'show the state of each anchor target; works on the database (DATABASE_URL, or that of local mode)',
+    load: async () => (await import('./commands/anchors.ts')).anchorsCommand(),
+  },
+  {
+    name: 'webhooks',
+    summary: 'make, list, delete and replay webhooks; needs a key with the scope admin',
+    load: async () => (await import('./commands/webhooks.ts')).webhooksCommand(),
+  },
+  {
+    name: 'deploy',
+    summary: 'deploy the contract to a chain, at the address it has everywhere; does nothing if it is there already',
+    load: async () => (await import('./commands/deploy.ts')).deployCommand(),
+  },
+  {
+    name: 'recover',
+    summary: 'show what a database that was set back has lost; with --yes accept the loss and go on without it',
+    load: async () => (await import('./commands/recover.ts')).recoverCommand(),
+  },
+];
