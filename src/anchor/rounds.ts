@@ -16,6 +16,7 @@ import { LOG_COLUMNS, type LogRow, logOf, type Registry } from '../log/registry.
 import type { Sequencing } from '../log/sequence.ts';
 import { recordedTransaction } from '../log/system.ts';
 import type { Database, Transaction } from '../store/database.ts';
+import { tryLock } from '../store/service-name.ts';
 import { takeDigests, WAITING_DIGESTS } from './digests.ts';
 
 /** A round as its row describes it. */
@@ -68,8 +69,7 @@ export async function closeRound(closing: RoundClosing): Promise<Round | null> {
   // Before the root is formed, so that they bound it from below.
   const beacons = (await closing.beacons()).slice(0, MAX_BEACONS);
   const closed = await recordedTransaction(database, registry.system, sequencing, async (tx) => {
-    const locked = await tx.query<{ locked: boolean }>('SELECT pg_try_advisory_xact_lock(0x726e64) AS locked');
-    if (locked.rows[0]?.locked !== true) return { result: null, acts: [] };
+    if (!(await tryLock(tx, 'round'))) return { result: null, acts: [] };
     const last = await newestRound(tx);
     const grown = await tx.query<GrownRow>(
       `SELECT ${LOG_COLUMNS}, l.size, l.root, l.last_received_at ${GROWN} ORDER BY l.log_id`,

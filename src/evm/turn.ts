@@ -1,5 +1,6 @@
 import type { Database } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
+import { takeLock } from '../store/service-name.ts';
 
 /**
  * Works on a target while no other process does, so that two do not send the same bytes side by side. Only that: what
@@ -9,7 +10,7 @@ export async function takeTurn<T>(database: Database, target: string, work: () =
   return transaction(database, async (tx) => {
     await tx.query("SET LOCAL lock_timeout = '10s'");
     try {
-      await tx.query("SELECT pg_advisory_xact_lock(hashtext('antequem target'), hashtext($1))", [target]);
+      await takeLock(tx, `target ${target}`);
     } catch (error) {
       if (isLockTimeout(error)) {
         await tx.query('ROLLBACK; BEGIN');

@@ -1,5 +1,6 @@
 import { AntequemError } from '../core/errors.ts';
 import { type Database, type Queryable, transaction } from '../store/database.ts';
+import { takeLock } from '../store/service-name.ts';
 
 const FIRST = 64;
 const LARGEST = 65_536;
@@ -89,7 +90,7 @@ export async function openSegment(database: Database): Promise<void> {
   await transaction(
     database,
     async (tx) => {
-      await tx.query('SELECT pg_advisory_xact_lock(0x736567)');
+      await takeLock(tx, 'segment');
       const { rows } = await tx.query<{ id: number; reserved: number }>(
         'SELECT id, reserved FROM segments ORDER BY id DESC LIMIT 1',
       );

@@ -4,6 +4,7 @@ import { EMPTY_ROOT } from '../core/merkle.ts';
 import { checkLogName, logId, logOrigin, SYSTEM_LOG } from '../core/origin.ts';
 import { Batch, inOrder } from '../store/batch.ts';
 import { type Database, type Queryable, transaction } from '../store/database.ts';
+import { serviceName, takeLock } from '../store/service-name.ts';
 import type { Head, Log } from './log.ts';
 import type { KeyRing, LogSigner } from './seed.ts';
 import type { Sequencing } from './sequence.ts';
@@ -61,7 +62,8 @@ export class Registry {
     const origin = logOrigin(serviceOrigin, SYSTEM_LOG);
     const signer = seed.signer(origin);
     const system = await transaction(database, async (tx) => {
-      await tx.query('SELECT pg_advisory_xact_lock(0x737973)');
+      // There may be no _system yet, by whose origin the database knows the name of the service.
+      await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`${serviceName(serviceOrigin)} open`]);
       const found = await findLog(tx, SYSTEM_LOG);
       // Unblinded: the service's acts are public, and whoever knows them checks their commitments.
       return found ?? insertLog(tx, SYSTEM_LOG, origin, false, signer.publicKey, sequencing.effects.now());
@@ -98,7 +100,7 @@ export class Registry {
     const { publicKey } = this.#seed.signer(origin);
     const { now } = this.#sequencing.effects;
     const result = await recordedTransaction(this.#database, this.system, this.#sequencing, async (tx) => {
-      await tx.query('SELECT pg_advisory_xact_lock(0x6c6f67, hashtext($1))', [name]);
+      await takeLock(tx, `log ${name}`);
       const found = await findLog(tx, name);
       if (found !== null) return { result: { log: found, created: false }, acts: [] };
       const log = await insertLog(tx, name, origin, options.blinded, publicKey, now());

@@ -72,7 +72,8 @@ export class Notifications {
       client.on('notification', () => this.#wake());
       try {
         await client.connect();
-        await client.query('LISTEN antequem_progress');
+        const { rows } = await client.query<{ channel: string }>('SELECT quote_ident(service_name()) AS channel');
+        await client.query(`LISTEN ${rows[0]?.channel}`);
         // What happened while nobody listened.
         this.#wake();
         await ended;

@@ -3,6 +3,7 @@
 import { AntequemError, FormatError } from '../core/errors.ts';
 import type { Database } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
+import { takeLock } from '../store/service-name.ts';
 import { parseDestination } from './destination.ts';
 import { type DeliveryStatus, EVENT_TYPES, type EventType, isEventType, messageId } from './event.ts';
 
@@ -91,7 +92,7 @@ export class Webhooks {
     }
     const id = `wh_${Buffer.from(random(8)).toString('hex')}`;
     await transaction(database, async (tx) => {
-      await tx.query("SELECT pg_advisory_xact_lock(hashtext('antequem webhooks'))");
+      await takeLock(tx, 'webhooks');
       const { rowCount } = await tx.query(
         `INSERT INTO webhooks (id, url, description, events, created_at) SELECT $1, $2, $3, $4, $5
          WHERE (SELECT count(*) FROM webhooks) < ${MAX_WEBHOOKS}`,
@@ -183,7 +184,7 @@ export class Webhooks {
           'since' in selection ? selection.since : null,
         ],
       );
-      await tx.query("SELECT pg_notify('antequem_progress', '')");
+      await tx.query('SELECT notify_service()');
       return rowCount ?? 0;
     });
   }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { startPostgres } from '../../scripts/local/postgres.ts';
 import { migrate } from '../../src/store/migrate.ts';
+import { DebianPostgres } from './debian-postgres.ts';
 import { createDatabase, dropDatabase } from './postgres.ts';
 
 declare module 'vitest' {
@@ -14,12 +15,13 @@ declare module 'vitest' {
   }
 }
 
-/** One server for the whole run, durable as in production; TEST_DATABASE_URL names another to be used instead. */
+/**
+ * One server for the whole run, durable as in production. TEST_POSTGRES=15 takes Debian's of that version in place of the
+ * embedded one; TEST_DATABASE_URL names a server that runs already.
+ */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const given = process.env.TEST_DATABASE_URL;
-  const server = given
-    ? null
-    : await startPostgres({ dataDir: mkdtempSync(join(tmpdir(), 'antequem-test-')), disposable: true });
+  const server = given ? null : await startServer(process.env.TEST_POSTGRES);
   const url = server?.url ?? given ?? '';
   const template = `antequem_template_${randomBytes(4).toString('hex')}`;
   await migrate(await createDatabase(url, template));
@@ -28,4 +30,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
     if (server === null) await dropDatabase(url, template);
     else await server.stop();
   };
+}
+
+async function startServer(version: string | undefined): Promise<{ url: string; stop: () => Promise<void> }> {
+  if (version === undefined) {
+    return startPostgres({ dataDir: mkdtempSync(join(tmpdir(), 'antequem-test-')), disposable: true });
+  }
+  const server = await DebianPostgres.open({ version });
+  return { url: server.url(), stop: () => server.close() };
 }
