@@ -26,8 +26,8 @@ export interface EvmBlock {
 }
 
 /**
- * A view of one EVM chain that whoever verifies trusts. A method that cannot answer throws; null says that the chain,
- * as this source sees it now, has no such thing.
+ * A view of one EVM chain that the verifier trusts. A method that cannot answer throws; null means that the chain has no
+ * such thing, as this source sees it now.
  */
 export interface EvmSource {
   readonly grounds: 'rpc';
@@ -41,4 +41,19 @@ export interface EvmSource {
   block(number: number): Promise<EvmBlock | null>;
   /** Height of the newest final block: it and those below are never replaced. */
   finalized(): Promise<number>;
+}
+
+/** The trusted sources by the chain that each of them says it serves. */
+export interface EvmSources {
+  readonly byChain: ReadonlyMap<string, readonly EvmSource[]>;
+  /** One sentence for each source that did not tell its chain. */
+  readonly failures: readonly string[];
+}
+
+/** Chains that anyone can start again under the same id (Hardhat, Anvil, Ganache, geth --dev). */
+const DEVELOPMENT_CHAINS = new Set(['eip155:31337', 'eip155:1337']);
+
+/** Whether several chains can have this id. */
+export function isDevelopmentChain(chain: string): boolean {
+  return DEVELOPMENT_CHAINS.has(chain);
 }

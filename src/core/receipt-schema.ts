@@ -191,8 +191,13 @@ export type RoundReceipt = z.infer<typeof roundReceiptSchema>;
 /** Hashes, times and notes as the JSON has them; `'round' in receipt` tells the two apart. */
 export type Receipt = PendingReceipt | RoundReceipt;
 export type ReceiptBeacon = z.infer<typeof beacon>;
-export type Anchor = z.infer<typeof anchor>;
+export type Anchor = AnchorOf[keyof AnchorOf];
 export type EvmAnchor = z.infer<typeof submittedEvmAnchor> | z.infer<typeof includedEvmAnchor>;
 export type IncludedEvmAnchor = z.infer<typeof includedEvmAnchor>;
 export type EvmProof = z.infer<typeof evmProofSchema>;
 export type OpenTimestampsAnchor = z.infer<typeof pendingOtsAnchor> | z.infer<typeof confirmedOtsAnchor>;
+/** The form of an anchor by its type. */
+export interface AnchorOf {
+  readonly evm: EvmAnchor;
+  readonly opentimestamps: OpenTimestampsAnchor;
+}

@@ -22,6 +22,7 @@ import { parseTime } from './time.ts';
 
 export type {
   Anchor,
+  AnchorOf,
   EvmAnchor,
   OpenTimestampsAnchor,
   PendingReceipt,

@@ -1,8 +1,7 @@
 import { sha256 } from '#sha256';
 import { equalBytes, fromHex } from '../core/bytes.ts';
 import type { Receipt } from '../core/receipt.ts';
-import type { Claim } from '../core/verdict.ts';
-import { claimOf } from './codes.ts';
+import { type Claim, claimOf } from '../core/verdict.ts';
 
 /** What the receipt is held against; both may be given. */
 export interface Content {

@@ -1,25 +1,23 @@
 // The claim `not-before`: the round was formed after the blocks whose hashes its link names.
 
+import { nameBlock, sourceFailure } from '../core/anchor-verifier.ts';
 import { parseHeader, REGTEST } from '../core/bitcoin-header.ts';
-import type { HeaderSource } from '../core/bitcoin-source.ts';
-import type { EvmSource } from '../core/evm-source.ts';
+import { type HeaderSource, isDeep } from '../core/bitcoin-source.ts';
+import { type EvmSource, type EvmSources, isDevelopmentChain } from '../core/evm-source.ts';
 import { formatBlockHash, parseBlockHash, type RoundReceipt } from '../core/receipt.ts';
 import type { ReceiptBeacon } from '../core/receipt-schema.ts';
 import { formatTime } from '../core/time.ts';
-import type { Claim, Moment } from '../core/verdict.ts';
-import { isDeep } from './bitcoin-view.ts';
-import { type Code, claimOf } from './codes.ts';
-import { type EvmSources, failure, isDevelopmentChain, nameBlock } from './evm-chains.ts';
+import { type Claim, claimOf, type Moment, type VerdictCode } from '../core/verdict.ts';
 
 export interface NotBefore {
   readonly claims: readonly Claim[];
   /** The latest confirmed beacon. */
   readonly moment: Moment | null;
-  /** Sources that know a beacon: they serve the very instance of the chain that the round was made on. */
+  /** Sources that know a beacon: they serve the same instance of the chain as the one the round was made on. */
   readonly sameInstance: ReadonlySet<EvmSource | HeaderSource>;
 }
 
-/** Asks the sources for the beacons of a round whose link holds. */
+/** Asks the sources about the beacons of a round whose link holds. */
 export async function checkNotBefore(
   receipt: RoundReceipt,
   sources: EvmSources,
@@ -27,7 +25,7 @@ export async function checkNotBefore(
 ): Promise<NotBefore> {
   const { beacons } = receipt.round.link;
   if (beacons.length === 0) {
-    const says = 'The round names no block of a chain, so nothing says when it was formed at the earliest.';
+    const says = 'The round names no block of a chain, so there is no earliest time for it.';
     const claims = [claimOf('no-beacon', { claim: 'not-before', grounds: 'none', says })];
     return { claims, moment: null, sameInstance: new Set() };
   }
@@ -67,7 +65,7 @@ function askAll(beacon: ReceiptBeacon, sources: EvmSources, bitcoin: readonly He
   return Promise.all(views.map(async (view) => ({ claim: await ask(beacon, view), source: view.source })));
 }
 
-/** What of a source counts here. */
+/** What is asked of a source about a beacon. */
 interface View {
   readonly source: EvmSource | HeaderSource;
   isFinal(height: number): Promise<boolean>;
@@ -95,7 +93,7 @@ async function ask(beacon: ReceiptBeacon, view: View): Promise<Claim> {
   const { source } = view;
   const startedAnew = isDevelopmentChain(chain) || chain === REGTEST;
   const named = nameBlock(chain, { number: beacon.height });
-  const say = (code: Code, says: string, time?: string): Claim =>
+  const say = (code: VerdictCode, says: string, time?: string): Claim =>
     claimOf(code, {
       claim: 'not-before',
       chain,
@@ -106,32 +104,41 @@ async function ask(beacon: ReceiptBeacon, view: View): Promise<Claim> {
   try {
     if (!(await view.isFinal(beacon.height))) {
       return startedAnew
-        ? say('other-chain-instance', `${source.describe()} has no ${named} yet: it may be a chain started anew.`)
-        : say('beacon-not-final', `${source.describe()} does not hold ${named} for final yet.`);
+        ? say(
+            'other-chain-instance',
+            `${source.describe()} has no ${named} yet: the chain may have been started again.`,
+          )
+        : say('beacon-not-final', `By ${source.describe()} ${named} is not final yet.`);
     }
     const block = await view.block(beacon.height);
-    if (block === null) return say('source-failed', `${source.describe()} has lost ${named}.`);
+    if (block === null) return say('source-failed', `${source.describe()} no longer has ${named}.`);
     if (block.hash !== formatBlockHash(chain, parseBlockHash(beacon.hash))) {
       return startedAnew
-        ? say('other-chain-instance', `${source.describe()} has another ${named}: it may be a chain started anew.`)
-        : say('beacon-differs', `The round names a ${named} that ${source.describe()} says is not on that chain.`);
+        ? say(
+            'other-chain-instance',
+            `${source.describe()} has a different ${named}: the chain may have been started again.`,
+          )
+        : say('beacon-differs', `By ${source.describe()} the ${named} that the round names is not on that chain.`);
     }
     const time = formatTime(block.time);
     return say('beacon-confirmed', `The round was formed after ${named} of ${time}, whose hash it names.`, time);
   } catch (error) {
-    return say('source-failed', `${failure(source, error)}.`);
+    return say('source-failed', `${sourceFailure(source, error)}.`);
   }
 }
 
 function unasked(beacon: ReceiptBeacon, sources: EvmSources): Claim {
   const { chain } = beacon;
-  const unverified = (code: Code, says: string): Claim =>
+  const unverified = (code: VerdictCode, says: string): Claim =>
     claimOf(code, { claim: 'not-before', chain, grounds: 'none', says });
   if (!chain.startsWith('eip155:')) {
-    return unverified('bitcoin-source-missing', `No source for ${chain} was asked about the block the round names.`);
+    return unverified(
+      'bitcoin-source-missing',
+      `No source for ${chain} was given, so the block that the round names is not confirmed.`,
+    );
   }
   const [reason] = sources.failures;
   return reason === undefined
-    ? unverified('no-source', `No node of ${chain} was asked about the block the round names.`)
-    : unverified('source-failed', `${reason}, so nothing confirms the block of ${chain} that the round names.`);
+    ? unverified('no-source', `No node of ${chain} was given, so the block that the round names is not confirmed.`)
+    : unverified('source-failed', `${reason}, so the block of ${chain} that the round names is not confirmed.`);
 }

@@ -6,8 +6,7 @@ import { FormatError } from '../core/errors.ts';
 import { checkNote, type Note, parseNote, type Verifier } from '../core/note.ts';
 import { logId } from '../core/origin.ts';
 import { type Receipt, receiptLeafHash } from '../core/receipt.ts';
-import type { Claim } from '../core/verdict.ts';
-import { type Code, claimOf } from './codes.ts';
+import { type Claim, claimOf, type VerdictCode } from '../core/verdict.ts';
 import type { TreeMemory } from './tree-memory.ts';
 
 /** What there is to say of a checkpoint, whoever's entry is in it. */
@@ -35,7 +34,7 @@ export function checkSignature(text: string, log: string, verifier: Verifier | n
     const says = `No key was given, so it was not checked that the checkpoint was signed by the log ${log}.`;
     return { claim: claimOf('key-not-given', { claim: 'checkpoint', grounds: 'none', says }), read };
   }
-  const by = (code: Code, says: string): Signed => ({
+  const by = (code: VerdictCode, says: string): Signed => ({
     claim: claimOf(code, { claim: 'checkpoint', grounds: 'key', says }),
     read,
   });
@@ -70,7 +69,8 @@ function readCheckpoint(text: string): { note: Note; head: Checkpoint } | null {
  */
 export function checkPosition(receipt: Receipt, { claim, read }: Signed, tree: TreeMemory | null): Claim {
   const { entry, inclusion } = receipt;
-  const refute = (code: Code, says: string): Claim => claimOf(code, { claim: 'position', grounds: 'bytes', says });
+  const refute = (code: VerdictCode, says: string): Claim =>
+    claimOf(code, { claim: 'position', grounds: 'bytes', says });
   if (read === null || tree === null) return refute('checkpoint-unreadable', UNREADABLE);
   const { head } = read;
   if (head.origin !== entry.log || head.size !== inclusion.treeSize) {

@@ -1,16 +1,15 @@
 // The verifier of receipts. What several of them have in common is looked into once.
 
-import type { HeaderSource } from '../core/bitcoin-source.ts';
+import type { AnchorFinding } from '../core/anchor-verifier.ts';
+import { type HeaderSource, remembering } from '../core/bitcoin-source.ts';
 import { FormatError } from '../core/errors.ts';
+import type { EvmSources } from '../core/evm-source.ts';
 import { parseVerifierKey, type Verifier } from '../core/note.ts';
 import { parseReceipt, RECEIPT_FORMAT, type Receipt, type RoundReceipt } from '../core/receipt.ts';
-import type { Claim, Verdict } from '../core/verdict.ts';
-import type { AnchorAnswer } from './anchor-answer.ts';
+import { type Claim, claimOf, type Verdict, verdictOf } from '../core/verdict.ts';
+import { sortSources } from '../evm/verifier.ts';
 import { checkAnchors } from './anchors.ts';
-import { remembering } from './bitcoin-view.ts';
-import { claimOf } from './codes.ts';
 import { checkContent } from './content.ts';
-import { type EvmSources, sortSources } from './evm-chains.ts';
 import { checkNotBefore, type NotBefore } from './not-before.ts';
 import { checkPosition, checkSignature, type Signed } from './position.ts';
 import { checkReceivedAt } from './received-at.ts';
@@ -19,7 +18,6 @@ import { checkRound } from './round.ts';
 import { sameJson } from './same-json.ts';
 import { TreeMemory } from './tree-memory.ts';
 import type { Trust } from './trust.ts';
-import { verdictOf } from './verdict.ts';
 import { checkWitnesses } from './witnesses.ts';
 
 /** Checkpoints, and trees with their nodes, of which it is remembered what was found. */
@@ -77,7 +75,7 @@ export async function* verifyReceipts(
 /** All that sources have to say of a round. */
 interface Asked {
   readonly notBefore: NotBefore;
-  readonly answers: readonly AnchorAnswer[];
+  readonly findings: readonly AnchorFinding[];
 }
 
 interface KnownRound {
@@ -131,13 +129,13 @@ class ReceiptVerifier {
       return verdictOf([...shown, round.claim, receivedAt, ...notShown(receipt.anchors)], [], null);
     }
     round.asked ??= this.#ask(receipt);
-    const { notBefore, answers } = await round.asked;
-    const moments = answers.flatMap(({ moment }) => (moment === null ? [] : [moment]));
-    const anchored = answers.flatMap(({ moment, claim: { grounds } }) =>
+    const { notBefore, findings } = await round.asked;
+    const moments = findings.flatMap(({ moment }) => (moment === null ? [] : [moment]));
+    const anchored = findings.flatMap(({ moment, claim: { grounds } }) =>
       moment === null ? [] : [{ at: moment.time, chain: moment.chain, grounds }],
     );
     const receivedAt = checkReceivedAt(receipt, { closedAt: receipt.round.closedAt, anchored, now });
-    const claims = [...shown, round.claim, ...notBefore.claims, receivedAt, ...answers.map(({ claim }) => claim)];
+    const claims = [...shown, round.claim, ...notBefore.claims, receivedAt, ...findings.map(({ claim }) => claim)];
     return verdictOf(claims, moments, notBefore.moment);
   }
 
@@ -167,11 +165,12 @@ class ReceiptVerifier {
 
   async #ask(receipt: RoundReceipt): Promise<Asked> {
     this.#sources ??= sortSources(this.#trust.evm ?? []);
-    const sources = await this.#sources;
-    const notBefore = await checkNotBefore(receipt, sources, this.#bitcoin);
+    const evm = await this.#sources;
+    const bitcoin = this.#bitcoin;
+    const notBefore = await checkNotBefore(receipt, evm, bitcoin);
     const { sameInstance } = notBefore;
-    const context = { sources, bitcoin: this.#bitcoin, sameInstance, trust: this.#trust };
-    return { notBefore, answers: await checkAnchors(receipt, context) };
+    const trusted = { evm, bitcoin, sameInstance, blockHashes: this.#trust.blockHashes ?? [] };
+    return { notBefore, findings: await checkAnchors(receipt, trusted) };
   }
 }
 

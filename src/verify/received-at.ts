@@ -1,7 +1,6 @@
 import type { Receipt } from '../core/receipt.ts';
 import { parseTime } from '../core/time.ts';
-import type { Claim } from '../core/verdict.ts';
-import { type Code, claimOf } from './codes.ts';
+import { type Claim, claimOf, type VerdictCode } from '../core/verdict.ts';
 
 /**
  * How far a block's time may lie before the moment its transactions were sent: proof-of-stake Ethereum stamps a block
@@ -26,7 +25,7 @@ export interface Bounds {
 export function checkReceivedAt(receipt: Receipt, bounds: Bounds): Claim {
   const { receivedAt } = receipt.entry;
   const ms = parseTime(receivedAt);
-  const say = (code: Code, grounds: Claim['grounds'], says: string): Claim =>
+  const say = (code: VerdictCode, grounds: Claim['grounds'], says: string): Claim =>
     claimOf(code, { claim: 'received-at', time: receivedAt, grounds, says });
   const { closedAt, anchored, now } = bounds;
   if (closedAt !== null && ms > parseTime(closedAt)) {

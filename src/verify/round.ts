@@ -6,8 +6,7 @@ import { verifyInclusion } from '../core/proof.ts';
 import { decodeHashes, parseBlockHash, type Receipt, type RoundReceipt } from '../core/receipt.ts';
 import { encodeCheckpointLeaf, encodeLink } from '../core/round.ts';
 import { parseTime } from '../core/time.ts';
-import type { Claim } from '../core/verdict.ts';
-import { claimOf } from './codes.ts';
+import { type Claim, claimOf } from '../core/verdict.ts';
 
 /**
  * Whether the checkpoint stands in the round, and number, close, predecessor and beacons in its link.

@@ -1,16 +1,13 @@
 // The verifier of .ots files, of whatever origin.
 
+import { remembering } from '../core/bitcoin-source.ts';
 import { equalBytes } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
-import type { Claim, Verdict } from '../core/verdict.ts';
+import { type Claim, claimOf, type Verdict, verdictOf } from '../core/verdict.ts';
 import { isOtsFile, type OtsFile, parseOtsFile } from '../ots/file.ts';
 import { digestOf } from '../ots/operation.ts';
-import { checkAttestations } from './attestations.ts';
-import { remembering } from './bitcoin-view.ts';
-import { claimOf } from './codes.ts';
-import { unreadable } from './ots-anchor.ts';
+import { checkAttestations, unreadableTimestamp } from '../ots/verifier.ts';
 import type { Trust } from './trust.ts';
-import { verdictOf } from './verdict.ts';
 
 /** What is to be verified. */
 export interface VerifyTimestampInput {
@@ -36,18 +33,18 @@ export async function verifyTimestamp(input: VerifyTimestampInput, trust: Trust)
     file = parseOtsFile(input.ots);
   } catch (error) {
     if (!(error instanceof FormatError) || !isOtsFile(input.ots)) throw error;
-    return verdictOf([unreadable(error, 'The .ots file').claim], [], null);
+    return verdictOf([unreadableTimestamp(error, 'The .ots file').claim], [], null);
   }
   const content = checkContent(file, input);
   const context = {
-    sources: (trust.bitcoin ?? []).map(remembering),
+    bitcoin: (trust.bitcoin ?? []).map(remembering),
     sameInstance: new Set<object>(),
     blockHashes: trust.blockHashes ?? [],
     carried: [],
   };
-  const answers = await checkAttestations(file.timestamp, context, MOST);
-  const moments = answers.flatMap(({ moment }) => (moment === null ? [] : [moment]));
-  return verdictOf([content, ...answers.map(({ claim }) => claim)], moments, null);
+  const findings = await checkAttestations(file.timestamp, context, MOST);
+  const moments = findings.flatMap(({ moment }) => (moment === null ? [] : [moment]));
+  return verdictOf([content, ...findings.map(({ claim }) => claim)], moments, null);
 }
 
 function checkContent({ hash, timestamp }: OtsFile, { payload, digest }: VerifyTimestampInput): Claim {

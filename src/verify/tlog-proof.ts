@@ -9,10 +9,8 @@ import { logId } from '../core/origin.ts';
 import { verifyInclusion } from '../core/proof.ts';
 import { formatTime } from '../core/time.ts';
 import { isTlogProof, type ParsedTlogProof, parseTlogProof, tlogProofEntry } from '../core/tlog-proof.ts';
-import type { Claim, Verdict } from '../core/verdict.ts';
-import { type Code, claimOf } from './codes.ts';
+import { type Claim, claimOf, type Verdict, type VerdictCode, verdictOf } from '../core/verdict.ts';
 import type { Trust } from './trust.ts';
-import { verdictOf } from './verdict.ts';
 import { checkWitnesses } from './witnesses.ts';
 
 /** What is to be verified. */
@@ -95,7 +93,7 @@ function checkSignature({ note, head }: ParsedTlogProof, keys: readonly Verifier
       says: `No key was given, so it was not checked that the checkpoint was signed by the log ${head.origin}.`,
     });
   }
-  const by = (code: Code, says: string): Claim => claimOf(code, { claim: 'checkpoint', grounds: 'key', says });
+  const by = (code: VerdictCode, says: string): Claim => claimOf(code, { claim: 'checkpoint', grounds: 'key', says });
   const own = keys.filter(({ name }) => name === head.origin);
   if (own.length === 0) {
     const names = keys.map(({ name }) => name).join(', ');
@@ -118,7 +116,8 @@ function checkPosition(
   { entry }: ReturnType<typeof tlogProofEntry>,
   signed: boolean,
 ): Claim {
-  const refute = (code: Code, says: string): Claim => claimOf(code, { claim: 'position', grounds: 'bytes', says });
+  const refute = (code: VerdictCode, says: string): Claim =>
+    claimOf(code, { claim: 'position', grounds: 'bytes', says });
   if (!verifyInclusion(entryLeafHash(entry), index, head.size, path, head.root)) {
     return refute(
       'position-broken',

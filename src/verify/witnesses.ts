@@ -4,8 +4,7 @@ import { toHex } from '../core/bytes.ts';
 import { checkCosignature } from '../core/cosignature.ts';
 import type { Note } from '../core/note.ts';
 import { isReached, type Policy } from '../core/policy.ts';
-import type { Claim } from '../core/verdict.ts';
-import { claimOf } from './codes.ts';
+import { type Claim, claimOf } from '../core/verdict.ts';
 
 /** Whether as many witnesses as the policy asks for cosigned; null where it asks for none and knows none. */
 export function checkWitnesses(note: Note, { witnesses, quorum }: Policy): Claim | null {

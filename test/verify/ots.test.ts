@@ -7,12 +7,11 @@ import type { HeaderSource } from '../../src/core/bitcoin-source.ts';
 import { concat, fromBase64, fromHex, toBase64, toHex, utf8 } from '../../src/core/bytes.ts';
 import type { OpenTimestampsAnchor } from '../../src/core/receipt.ts';
 import { formatTime } from '../../src/core/time.ts';
-import { type Claim, verdictSchema } from '../../src/core/verdict.ts';
+import { type Claim, VERDICT_CODES, verdictSchema } from '../../src/core/verdict.ts';
 import { serializeOtsFile } from '../../src/ots/file.ts';
 import { digestOf, type HashKind } from '../../src/ots/operation.ts';
 import { serializeTimestamp } from '../../src/ots/serialization.ts';
 import { mergeTimestamps, type Timestamp, TimestampBuilder } from '../../src/ots/timestamp.ts';
-import { CODES } from '../../src/verify/codes.ts';
 import { type Trust, type Verdict, verifyReceipt, verifyTimestamp } from '../../src/verify/verify.ts';
 import { GENESIS, SECOND } from '../bitcoin/chain-server.ts';
 import { example } from '../ots/examples.ts';
@@ -27,7 +26,7 @@ function held(verdict: Verdict): Verdict {
   const parsed = verdictSchema.parse(verdict);
   for (const { code, status, grounds } of parsed.claims) {
     seen.add(code);
-    expect([code, status]).toEqual([code, Object.entries(CODES).find(([each]) => each === code)?.[1]]);
+    expect([code, status]).toEqual([code, Object.entries(VERDICT_CODES).find(([each]) => each === code)?.[1]]);
     if (status === 'verified') expect(grounds).not.toBe('none');
   }
   expect(parsed.existedBefore !== null).toBe(parsed.result === 'proven');

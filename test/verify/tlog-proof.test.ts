@@ -5,8 +5,7 @@ import { cosignatureOf, cosignedText, formatWitnessKey } from '../../src/core/co
 import { formatSignature, parseNote } from '../../src/core/note.ts';
 import { type Policy, parsePolicy } from '../../src/core/policy.ts';
 import { formatTlogProof, receiptTlogProof } from '../../src/core/tlog-proof.ts';
-import { verdictSchema } from '../../src/core/verdict.ts';
-import { CODES } from '../../src/verify/codes.ts';
+import { VERDICT_CODES, verdictSchema } from '../../src/core/verdict.ts';
 import { verifyTlogProof } from '../../src/verify/tlog-proof.ts';
 import type { Trust } from '../../src/verify/trust.ts';
 import { MemoryLog, provenReceipt } from '../support/receipts.ts';
@@ -159,5 +158,5 @@ describe('what does not hold', () => {
 });
 
 test('every code of its own has shown itself', () => {
-  expect(TLOG_CODES.filter((code) => !seen.has(code) || CODES[code] === undefined)).toEqual([]);
+  expect(TLOG_CODES.filter((code) => !seen.has(code) || VERDICT_CODES[code] === undefined)).toEqual([]);
 });

@@ -7,8 +7,7 @@ import { toBase64, toHex } from '../../src/core/bytes.ts';
 import { parseReceipt } from '../../src/core/receipt.ts';
 import type { RoundReceipt } from '../../src/core/receipt-schema.ts';
 import { formatTime } from '../../src/core/time.ts';
-import { type Claim, verdictSchema } from '../../src/core/verdict.ts';
-import { CODES } from '../../src/verify/codes.ts';
+import { type Claim, VERDICT_CODES, verdictSchema } from '../../src/core/verdict.ts';
 import { type EvmSource, exitCode, type Trust, type Verdict, verifyReceipt } from '../../src/verify/verify.ts';
 import { anchorAmong, anchorIn, outcomeOf, sealBlock, transactionOf } from '../support/blocks.ts';
 import { EPOCH, MemoryChain, MemoryLog, MemoryRound, provenReceipt, seeded } from '../support/receipts.ts';
@@ -474,9 +473,9 @@ describe('input that is no receipt', () => {
 });
 
 test('every code has shown itself above with the status it stands for, and its page explains each', () => {
-  for (const code of [...OTS_CODES, ...TLOG_CODES]) seen.set(code, CODES[code]);
-  expect([...seen].sort()).toEqual(Object.entries(CODES).sort());
+  for (const code of [...OTS_CODES, ...TLOG_CODES]) seen.set(code, VERDICT_CODES[code]);
+  expect([...seen].sort()).toEqual(Object.entries(VERDICT_CODES).sort());
   const page = readFileSync(new URL('../../docs/verdict-codes.md', import.meta.url), 'utf8');
   const rows = [...page.matchAll(/^\| `([a-z-]+)` \| (\w+) \|/gm)].map(([, code, status]) => [code, status]);
-  expect(rows.sort()).toEqual(Object.entries(CODES).sort());
+  expect(rows.sort()).toEqual(Object.entries(VERDICT_CODES).sort());
 });

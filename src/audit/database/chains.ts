@@ -1,10 +1,10 @@
 // Which chains can be asked, and what they answer.
 
-import type { EvmSource } from '../../core/evm-source.ts';
+import { sourceFailure } from '../../core/anchor-verifier.ts';
+import { type EvmSource, isDevelopmentChain } from '../../core/evm-source.ts';
 import type { Claim } from '../../core/verdict.ts';
 import type { AnchorEvents } from '../../evm/anchor-events.ts';
 import type { Queryable } from '../../store/database.ts';
-import { failure, isDevelopmentChain } from '../../verify/evm-chains.ts';
 import type { Findings } from '../checks/findings.ts';
 import { type ChainAnswer, type ChainView, checkAnchors } from './anchors.ts';
 import type { SystemActs } from './system-acts.ts';
@@ -44,7 +44,7 @@ export async function viewChains(
       chain = await source.chainId();
       views.push({ source, events, chain, until: await source.finalized() });
     } catch (error) {
-      failures.push({ kind: 'failed', chain, says: failure(source, error) });
+      failures.push({ kind: 'failed', chain, says: sourceFailure(source, error) });
     }
   }
   return { views, failures };
@@ -106,7 +106,7 @@ async function askChain(options: ChainsOptions, view: ChainView, genesis: Uint8A
     return { kind: 'asked', chain, node, answer };
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'rpc-failed') {
-      return { kind: 'failed', chain, says: failure(source, error) };
+      return { kind: 'failed', chain, says: sourceFailure(source, error) };
     }
     throw error;
   }

@@ -1,11 +1,11 @@
 // Holds the rounds against what OpenTimestamps calendars made of them, and that against Bitcoin.
 
 import { type StoredBlock, storedTimestamps } from '../../anchor/stored-timestamp.ts';
+import { sourceFailure } from '../../core/anchor-verifier.ts';
 import type { HeaderSource } from '../../core/bitcoin-source.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { formatTime } from '../../core/time.ts';
 import type { Queryable } from '../../store/database.ts';
-import { failure } from '../../verify/evm-chains.ts';
 import type { Findings } from '../checks/findings.ts';
 import type { ChainAnswer } from './anchors.ts';
 import type { ChainOutcome } from './chains.ts';
@@ -82,7 +82,7 @@ class HeaderView {
       if (held !== null) this.#hold(round, held);
     } catch (error) {
       if (!(error instanceof AntequemError)) throw error;
-      this.#failure = failure(this.#source, error);
+      this.#failure = sourceFailure(this.#source, error);
     }
   }
 

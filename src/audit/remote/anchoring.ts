@@ -1,9 +1,10 @@
 // What rounds say of their anchors, gathered as they are read, and held against the chains at the end.
 
+import { sourceFailure } from '../../core/anchor-verifier.ts';
 import type { HeaderSource } from '../../core/bitcoin-source.ts';
 import { fromHex } from '../../core/bytes.ts';
+import { isDevelopmentChain } from '../../core/evm-source.ts';
 import { ANCHOR_ADDRESS } from '../../evm/anchor-contract.ts';
-import { failure, isDevelopmentChain } from '../../verify/evm-chains.ts';
 import type { Findings } from '../checks/findings.ts';
 import type { ChainView } from '../database/anchors.ts';
 import type { ChainOutcome } from '../database/chains.ts';
@@ -155,7 +156,7 @@ export class Anchoring {
       return { kind: 'asked', chain, node, answer: result };
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 'rpc-failed') {
-        return { kind: 'failed', chain, says: failure(source, error) };
+        return { kind: 'failed', chain, says: sourceFailure(source, error) };
       }
       throw error;
     }

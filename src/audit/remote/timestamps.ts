@@ -1,10 +1,10 @@
 // Holds the OpenTimestamps anchors of rounds against Bitcoin's headers.
 
-import type { HeaderSource } from '../../core/bitcoin-source.ts';
+import { type HeaderSource, remembering } from '../../core/bitcoin-source.ts';
+import { toHex } from '../../core/bytes.ts';
 import type { OpenTimestampsAnchor } from '../../core/receipt-schema.ts';
 import type { Moment } from '../../core/verdict.ts';
-import { remembering } from '../../verify/bitcoin-view.ts';
-import { checkOtsAnchor } from '../../verify/ots-anchor.ts';
+import { otsVerifier } from '../../ots/verifier.ts';
 import type { Findings } from '../checks/findings.ts';
 import type { ChainOutcome } from '../database/chains.ts';
 import type { ChainMemory, RoundAt } from './state.ts';
@@ -55,8 +55,9 @@ export class TimestampCheck {
       if (!this.#tallies.has(chain)) this.#unasked.set(chain, (this.#unasked.get(chain) ?? 0) + 1);
     }
     if (anchor.status !== 'confirmed' || ![...chains].some((chain) => this.#tallies.has(chain))) return proven;
-    const context = { sources: this.#sources, sameInstance: new Set<HeaderSource>(), blockHashes: [] };
-    for (const { claim, moment } of await checkOtsAnchor(anchor, root, context, MOST_ATTESTATIONS)) {
+    const evm = { byChain: new Map(), failures: [] };
+    const trusted = { evm, bitcoin: this.#sources, sameInstance: new Set<object>(), blockHashes: [] };
+    for (const { claim, moment } of await otsVerifier.check(anchor, toHex(root), trusted, MOST_ATTESTATIONS)) {
       if (claim.status === 'refuted') {
         const says = `the OpenTimestamps anchor of round ${number} does not hold (${claim.says.replace(/\.$/, '')})`;
         this.#findings.add('anchor-missing', { round: number }, says);
