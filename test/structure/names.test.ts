@@ -42,7 +42,6 @@ const KNOWN: readonly string[] = [
   'checkAnchors',
   'checkChain',
   'digestOf',
-  'failure',
   'newestRound',
   'openSession',
   'purgeEvents',
