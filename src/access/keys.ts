@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { FormatError } from '../core/errors.ts';
+import { LruCache } from '../core/lru.ts';
 import { checkLogName } from '../core/origin.ts';
 import type { Log } from '../log/log.ts';
 import type { Sequencing } from '../log/sequence.ts';
@@ -41,7 +42,7 @@ export class ApiKeys {
   readonly #database: Database;
   readonly #system: Log;
   readonly #sequencing: Sequencing;
-  readonly #cache = new Map<string, { row: KeyRow | null; readAt: number }>();
+  readonly #cache = new LruCache<string, { row: KeyRow | null; readAt: number }>(CACHED_KEYS);
 
   constructor(database: Database, system: Log, sequencing: Sequencing) {
     this.#database = database;
@@ -129,7 +130,6 @@ export class ApiKeys {
     if (cached !== undefined && now >= cached.readAt && now - cached.readAt < CACHE_MS) return cached.row;
     const { rows } = await this.#database.query<KeyRow>('SELECT * FROM api_keys WHERE id = $1', [id]);
     const row = rows[0] ?? null;
-    if (this.#cache.size >= CACHED_KEYS) this.#cache.clear();
     this.#cache.set(id, { row, readAt: now });
     return row;
   }

@@ -1,3 +1,5 @@
+import { LruCache } from '../core/lru.ts';
+
 // How much a caller may ask in a time. Counted in windows; shared by all processes where there is a Redis, which is asked
 // for a hundredth of the quota at a time, so that hardly a request waits for it. Where it does not answer, each process
 // counts by itself: a limit must not become an outage.
@@ -50,7 +52,7 @@ export class Quota {
   readonly #shared: SharedQuota | null;
   readonly #clock: () => number;
   readonly #share: number;
-  readonly #purses = new Map<string, Purse>();
+  readonly #purses = new LruCache<string, Purse>(MOST_PURSES);
   #failedAt = Number.NEGATIVE_INFINITY;
 
   /** @param clock milliseconds that only grow */
@@ -129,11 +131,6 @@ export class Quota {
   }
 
   #purse(owner: string): Purse {
-    const known = this.#purses.get(owner);
-    if (known !== undefined) return known;
-    if (this.#purses.size >= MOST_PURSES) this.#purses.clear();
-    const purse = { held: 0, left: 0, until: Number.NEGATIVE_INFINITY, fetching: null };
-    this.#purses.set(owner, purse);
-    return purse;
+    return this.#purses.getOrMake(owner, () => ({ held: 0, left: 0, until: Number.NEGATIVE_INFINITY, fetching: null }));
   }
 }

@@ -1,4 +1,4 @@
-import { LruCache } from '../store/lru.ts';
+import { LruCache } from '../core/lru.ts';
 
 /** Milliseconds that an answer holds where news fail to come. */
 const PATIENCE = 1_000;

@@ -1,7 +1,7 @@
 import { AntequemError } from '../core/errors.ts';
+import { LruCache } from '../core/lru.ts';
 import { hashLeaves, MerkleTree } from '../core/merkle.ts';
 import type { Queryable } from '../store/database.ts';
-import { LruCache } from '../store/lru.ts';
 import { type Round, readLeaves, readRound } from './rounds.ts';
 
 /** Leaves of remembered rounds: 64 bytes of tree each. */

@@ -1,8 +1,8 @@
 import { toHex } from '../core/bytes.ts';
+import { LruCache } from '../core/lru.ts';
 import type { Receipt } from '../core/receipt.ts';
 import type { Log } from '../log/log.ts';
 import type { Registry } from '../log/registry.ts';
-import { LruCache } from '../store/lru.ts';
 import type { Notifications } from '../store/notifications.ts';
 
 const CACHED_BYTES = 32 << 20;

@@ -1,4 +1,5 @@
 import { AntequemError } from '../core/errors.ts';
+import { LruCache } from '../core/lru.ts';
 import { type Database, type Queryable, transaction } from '../store/database.ts';
 import { takeLock } from '../store/service-name.ts';
 
@@ -34,7 +35,7 @@ export function partitionRange(index: number): IndexRange {
 
 /** Which segment holds which stretch. Never changes once it is so, hence remembered. */
 export class PartitionMap {
-  readonly #known = new Map<string, number>();
+  readonly #known = new LruCache<string, number>(100_000);
 
   /** The segment of the stretch that holds `index`, null where the log has none there. */
   async find(db: Queryable, log: number, index: number): Promise<number | null> {
@@ -80,7 +81,6 @@ export class PartitionMap {
 
   #remember(log: number, begin: number, segment: number): void {
     // A bound, not a cache policy: what is forgotten costs one look-up.
-    if (this.#known.size >= 100_000) this.#known.clear();
     this.#known.set(`${log}/${begin}`, segment);
   }
 }

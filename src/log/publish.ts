@@ -1,6 +1,7 @@
 import { equalBytes } from '../core/bytes.ts';
 import type { Checkpoint } from '../core/checkpoint.ts';
 import { AntequemError } from '../core/errors.ts';
+import { LruCache } from '../core/lru.ts';
 import { joinNotes } from '../core/note.ts';
 import { Batch, inOrder } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
@@ -56,7 +57,7 @@ export class Publisher implements Checkpoints {
   readonly #now: () => number;
   readonly #guard: Guard | null;
   readonly #signPatience: number;
-  readonly #latest = new Map<number, Latest>();
+  readonly #latest = new LruCache<number, Latest>(20_000);
   readonly #recorded: Batch<RecordedAt, { root: Uint8Array; note: string } | null>;
 
   constructor(database: Queryable, registry: Registry, now: () => number, options: PublisherOptions = {}) {
@@ -80,7 +81,6 @@ export class Publisher implements Checkpoints {
       if (!newest) continue;
       const [checkpoint] = published;
       if (checkpoint === undefined) throw new AntequemError('internal', 'no checkpoint came of publishing');
-      if (this.#latest.size >= 20_000) this.#latest.clear();
       this.#latest.set(log.id, { published: checkpoint, keyEpoch });
       return checkpoint;
     }

@@ -1,5 +1,6 @@
 import { equalBytes, toHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
+import { LruCache } from '../core/lru.ts';
 import { EMPTY_ROOT } from '../core/merkle.ts';
 import { checkLogName, logId, logOrigin, SYSTEM_LOG } from '../core/origin.ts';
 import { Batch, inOrder } from '../store/batch.ts';
@@ -32,7 +33,7 @@ export class Registry {
   readonly #database: Database;
   readonly #seed: KeyRing;
   readonly #sequencing: Sequencing;
-  readonly #known = new Map<string, Log>();
+  readonly #known = new LruCache<string, Log>(20_000);
   readonly #signers = new Map<number, readonly LogSigner[]>();
   #keyEpoch = 0;
   /** How often keys were changed in the database, as of the last look. */
@@ -225,7 +226,6 @@ export class Registry {
   }
 
   #remember(log: Log): void {
-    if (this.#known.size >= 20_000) this.#known.clear();
     this.#known.set(log.name, log);
   }
 }

@@ -1,9 +1,9 @@
 import { AntequemError } from '../core/errors.ts';
+import { LruCache } from '../core/lru.ts';
 import { foldRight, HASH_SIZE, MerkleTree, type Node, perfectNodes, type Range } from '../core/merkle.ts';
 import { TILE_WIDTH, type TileSlice, tileOfNode, tileWidth } from '../core/tiles.ts';
 import { Batch, inOrder } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
-import { LruCache } from '../store/lru.ts';
 import { partialTile } from './head.ts';
 import type { Log } from './log.ts';
 import type { PartitionMap } from './partition-map.ts';

@@ -4,6 +4,7 @@ import type { AnchorFinding } from '../core/anchor-verifier.ts';
 import { type HeaderSource, remembering } from '../core/bitcoin-source.ts';
 import { FormatError } from '../core/errors.ts';
 import type { EvmSources } from '../core/evm-source.ts';
+import { LruCache } from '../core/lru.ts';
 import { parseVerifierKey, type Verifier } from '../core/note.ts';
 import { parseReceipt, RECEIPT_FORMAT, type Receipt, type RoundReceipt } from '../core/receipt.ts';
 import { type Claim, claimOf, type Verdict, verdictOf } from '../core/verdict.ts';
@@ -13,7 +14,6 @@ import { checkContent } from './content.ts';
 import { checkNotBefore, type NotBefore } from './not-before.ts';
 import { checkPosition, checkSignature, type Signed } from './position.ts';
 import { checkReceivedAt } from './received-at.ts';
-import { Recent } from './recent.ts';
 import { checkRound } from './round.ts';
 import { sameJson } from './same-json.ts';
 import { TreeMemory } from './tree-memory.ts';
@@ -98,8 +98,8 @@ class ReceiptVerifier {
   readonly #trust: Trust;
   readonly #key: Verifier | null;
   readonly #bitcoin: readonly HeaderSource[];
-  readonly #checkpoints = new Recent<KnownCheckpoint>(CHECKPOINTS);
-  readonly #trees = new Recent<TreeMemory>(TREES);
+  readonly #checkpoints = new LruCache<string, KnownCheckpoint>(CHECKPOINTS);
+  readonly #trees = new LruCache<string, TreeMemory>(TREES);
   #sources: Promise<EvmSources> | null = null;
 
   /** @throws FormatError `verifier-key` where the trusted key is none */
@@ -140,7 +140,7 @@ class ReceiptVerifier {
   }
 
   #known({ checkpoint, entry }: Receipt): KnownCheckpoint {
-    return this.#checkpoints.get(`${entry.log}\n${checkpoint}`, () => {
+    return this.#checkpoints.getOrMake(`${entry.log}\n${checkpoint}`, () => {
       const { policy } = this.#trust;
       const listed = policy?.logs.find(({ key }) => key.name === entry.log)?.key ?? null;
       const signed = checkSignature(checkpoint, entry.log, this.#key ?? listed);
@@ -151,7 +151,7 @@ class ReceiptVerifier {
 
   #tree({ checkpoint }: Receipt, { read }: Signed): TreeMemory | null {
     if (read === null) return null;
-    return this.#trees.get(checkpoint, () => new TreeMemory(read.head.size, read.head.root));
+    return this.#trees.getOrMake(checkpoint, () => new TreeMemory(read.head.size, read.head.root));
   }
 
   #round(receipt: RoundReceipt, { signed, rounds }: KnownCheckpoint): KnownRound {

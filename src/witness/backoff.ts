@@ -1,9 +1,11 @@
+import { LruCache } from '../core/lru.ts';
+
 /** Puts off what fails: each time in a row for twice as long. */
 export class Backoff {
   readonly #first: number;
   readonly #longest: number;
   readonly #now: () => number;
-  readonly #failures = new Map<string, { count: number; until: number }>();
+  readonly #failures = new LruCache<string, { count: number; until: number }>(20_000);
 
   /** @param first @param longest milliseconds */
   constructor(first: number, longest: number, now: () => number) {
@@ -20,8 +22,6 @@ export class Backoff {
   /** @returns how often it failed in a row, this time included */
   failed(key: string): number {
     const count = (this.#failures.get(key)?.count ?? 0) + 1;
-    // What is forgotten is tried again once.
-    if (this.#failures.size >= 20_000) this.#failures.clear();
     const delay = Math.min(this.#longest, this.#first * 2 ** Math.min(count - 1, 30));
     this.#failures.set(key, { count, until: this.#now() + delay });
     return count;

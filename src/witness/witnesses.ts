@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { toHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
+import { LruCache } from '../core/lru.ts';
 import { isReached, type Policy } from '../core/policy.ts';
 import type { Log } from '../log/log.ts';
 import type { Checkpoints, Published, Publisher } from '../log/publish.ts';
@@ -42,7 +43,7 @@ export class Witnesses implements Checkpoints {
   readonly options: WitnessesOptions;
   readonly #cosignatures: Cosignatures;
   /** The newest shown of each log, while nothing can be added to it. */
-  readonly #complete = new Map<number, Cosigned>();
+  readonly #complete = new LruCache<number, Cosigned>(20_000);
 
   constructor(options: WitnessesOptions) {
     const { database, publisher, policy } = options;
@@ -157,7 +158,6 @@ export class Witnesses implements Checkpoints {
     const keys = this.options.policy.witnesses.map(({ key }) => key);
     const cosigned = await this.#cosignatures.of(log, published, keys);
     if (this.#open(cosigned).length === 0 && (this.#complete.get(log.id)?.size ?? 0) <= cosigned.size) {
-      if (this.#complete.size >= 20_000) this.#complete.clear();
       this.#complete.set(log.id, cosigned);
     }
     return cosigned;

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { Batch } from '../../src/store/batch.ts';
-import { LruCache } from '../../src/store/lru.ts';
 
 /** A batch that notes what went together, and answers when it is told to. */
 function slow(limit = 100) {
@@ -58,17 +57,4 @@ test('a failure is told to all that went together, and what comes after is asked
   await sleep(5);
   next();
   expect(await again).toBe('answer to 14');
-});
-
-test('what was used least recently goes first, and what weighs more than all may goes alone', () => {
-  const cache = new LruCache<string, number>(10);
-  cache.set('a', 1, 4);
-  cache.set('b', 2, 4);
-  expect(cache.get('a')).toBe(1);
-  cache.set('c', 3, 4);
-  expect([cache.get('a'), cache.get('b'), cache.get('c')]).toEqual([1, undefined, 3]);
-  cache.set('huge', 4, 50);
-  expect([cache.get('a'), cache.get('c'), cache.get('huge')]).toEqual([undefined, undefined, 4]);
-  cache.set('small', 5, 1);
-  expect([cache.get('huge'), cache.get('small')]).toEqual([undefined, 5]);
 });

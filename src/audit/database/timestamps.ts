@@ -4,6 +4,7 @@ import { type StoredBlock, storedTimestamps } from '../../anchor/stored-timestam
 import { sourceFailure } from '../../core/anchor-verifier.ts';
 import type { HeaderSource } from '../../core/bitcoin-source.ts';
 import { AntequemError } from '../../core/errors.ts';
+import { LruCache } from '../../core/lru.ts';
 import { formatTime } from '../../core/time.ts';
 import type { Queryable } from '../../store/database.ts';
 import type { Findings } from '../checks/findings.ts';
@@ -55,7 +56,7 @@ class HeaderView {
   readonly #source: HeaderSource;
   readonly #findings: Findings;
   /** Rounds that follow each other are mostly in one block. */
-  readonly #hashes = new Map<number, string | null>();
+  readonly #hashes = new LruCache<number, string | null>(1_000);
   #tip: number | null = null;
   #count = 0;
   #newest: ChainAnswer['newest'] = null;
@@ -99,7 +100,6 @@ class HeaderView {
     if (this.#tip - height + 1 < DEEP) return null;
     const known = this.#hashes.get(height);
     if (known !== undefined) return known;
-    if (this.#hashes.size >= 1_000) this.#hashes.clear();
     const hash = (await this.#source.header(height))?.hash ?? null;
     this.#hashes.set(height, hash);
     return hash;

@@ -1,10 +1,10 @@
-/** What was used last, up to a bound on what it weighs together. For what never changes. */
+/** Keeps the values that were used last, up to a bound on their weights together. */
 export class LruCache<K, V> {
   readonly #entries = new Map<K, { readonly value: V; readonly weight: number }>();
   readonly #limit: number;
   #weight = 0;
 
-  /** @param limit on the weights together */
+  /** @param limit on the weights together; a value that says nothing else weighs 1 */
   constructor(limit: number) {
     this.#limit = limit;
   }
@@ -26,6 +26,15 @@ export class LruCache<K, V> {
       if (this.#weight <= this.#limit || oldest === key) break;
       this.delete(oldest);
     }
+  }
+
+  /** The value kept under the key, else the one that `make` makes, which is kept from then on. */
+  getOrMake(key: K, make: () => V): V {
+    const kept = this.get(key);
+    if (kept !== undefined) return kept;
+    const made = make();
+    this.set(key, made);
+    return made;
   }
 
   delete(key: K): void {

@@ -1,0 +1,22 @@
+import { expect, test } from 'vitest';
+import { LruCache } from '../../src/core/lru.ts';
+
+test('what was used least recently goes first, and what weighs more than all may goes alone', () => {
+  const cache = new LruCache<string, number>(10);
+  cache.set('a', 1, 4);
+  cache.set('b', 2, 4);
+  expect(cache.get('a')).toBe(1);
+  cache.set('c', 3, 4);
+  expect([cache.get('a'), cache.get('b'), cache.get('c')]).toEqual([1, undefined, 3]);
+  cache.set('huge', 4, 50);
+  expect([cache.get('a'), cache.get('c'), cache.get('huge')]).toEqual([undefined, undefined, 4]);
+  cache.set('small', 5, 1);
+  expect([cache.get('huge'), cache.get('small')]).toEqual([undefined, 5]);
+});
+
+test('what is missing is made once and kept', () => {
+  const cache = new LruCache<string, number>(2);
+  let made = 0;
+  const get = (key: string): number => cache.getOrMake(key, () => ++made);
+  expect([get('a'), get('b'), get('a'), get('c'), get('a'), get('b')]).toEqual([1, 2, 1, 3, 1, 4]);
+});
