@@ -9,7 +9,7 @@ import { AntequemError } from './core/errors.ts';
 import { rpcSource } from './evm/rpc-source.ts';
 import { Operation } from './metrics/operation.ts';
 import { openQueue, type Queue } from './queue/queue.ts';
-import { type AnchoringOptions, startAnchoring } from './start/anchoring.ts';
+import { type StartOptions, startAnchoring } from './start/anchoring.ts';
 import { composeApi, noticesOf, openQuota, openWitnesses, readMetricsToken } from './start/api.ts';
 import { bitcoinSources } from './start/calendars.ts';
 import { openFoundation, realEffects } from './start/foundation.ts';
@@ -29,7 +29,7 @@ export interface Running {
  * Runs the roles of the configuration in this process.
  * @throws AntequemError `keys-missing` beyond loopback without an API key, and what its parts throw
  */
-export async function serve(config: Config, logger: Logger, options: AnchoringOptions = {}): Promise<Running> {
+export async function serve(config: Config, logger: Logger, options: StartOptions = {}): Promise<Running> {
   const effects = options.effects ?? realEffects;
   const foundation = await openFoundation(config, effects, { logger });
   const stops: (() => Promise<void>)[] = [() => foundation.close()];

@@ -70,7 +70,7 @@ export async function closeRound(closing: RoundClosing): Promise<Round | null> {
   const beacons = (await closing.beacons()).slice(0, MAX_BEACONS);
   const closed = await recordedTransaction(database, registry.system, sequencing, async (tx) => {
     if (!(await tryLock(tx, 'round'))) return { result: null, acts: [] };
-    const last = await newestRound(tx);
+    const last = await lastRound(tx);
     const grown = await tx.query<GrownRow>(
       `SELECT ${LOG_COLUMNS}, l.size, l.root, l.last_received_at ${GROWN} ORDER BY l.log_id`,
     );
@@ -188,13 +188,13 @@ function roundOf(row: RoundRow): Round {
 }
 
 /** The round closed last, null before the first. */
-export async function newestRound(db: Pick<Database, 'query'>): Promise<Round | null> {
+export async function lastRound(db: Pick<Database, 'query'>): Promise<Round | null> {
   const { rows } = await db.query<RoundRow>(`SELECT ${ROUND_COLUMNS} FROM rounds ORDER BY number DESC LIMIT 1`);
   return rows[0] === undefined ? null : roundOf(rows[0]);
 }
 
 /** Round `number`, null where there is none. */
-export async function readRound(db: Pick<Database, 'query'>, number: number): Promise<Round | null> {
+export async function roundByNumber(db: Pick<Database, 'query'>, number: number): Promise<Round | null> {
   const { rows } = await db.query<RoundRow>(`SELECT ${ROUND_COLUMNS} FROM rounds WHERE number = $1`, [number]);
   return rows[0] === undefined ? null : roundOf(rows[0]);
 }
@@ -209,7 +209,7 @@ export async function listRounds(db: Pick<Database, 'query'>, before: number, li
 }
 
 /** Every leaf of a round, in order. */
-export async function readLeaves(db: Pick<Database, 'query'>, round: Round): Promise<Uint8Array[]> {
+export async function leavesOf(db: Pick<Database, 'query'>, round: Round): Promise<Uint8Array[]> {
   const { rows } = await db.query<{ leaf: Uint8Array }>(
     'SELECT leaf FROM round_leaves WHERE round = $1 ORDER BY index',
     [round.number],

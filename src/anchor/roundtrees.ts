@@ -2,7 +2,7 @@ import { AntequemError } from '../core/errors.ts';
 import { LruCache } from '../core/lru.ts';
 import { hashLeaves, MerkleTree } from '../core/merkle.ts';
 import type { Queryable } from '../store/database.ts';
-import { type Round, readLeaves, readRound } from './rounds.ts';
+import { leavesOf, type Round, roundByNumber } from './rounds.ts';
 
 /** Leaves of remembered rounds: 64 bytes of tree each. */
 const CACHED_LEAVES = 500_000;
@@ -36,9 +36,9 @@ export class RoundTrees {
   }
 
   async #read(number: number): Promise<RoundTree> {
-    const round = await readRound(this.#database, number);
+    const round = await roundByNumber(this.#database, number);
     if (round === null) throw new AntequemError('round-damaged', `round ${number} is gone: run an audit`);
-    const leaves = await readLeaves(this.#database, round);
+    const leaves = await leavesOf(this.#database, round);
     const tree = new MerkleTree(hashLeaves(leaves));
     if (Buffer.compare(tree.root(), round.root) !== 0) {
       throw new AntequemError('round-damaged', `the leaves of round ${number} do not make its root: run an audit`);

@@ -2,9 +2,18 @@ import type { Logger } from 'pino';
 import type { Guard } from '../log/guard.ts';
 import type { Lane, Queue } from '../queue/queue.ts';
 import type { Database } from '../store/database.ts';
-import { RoundBatch } from './batch.ts';
-import { CLOSE, inspection, RECONCILE, ROUNDS_LANE, roundsTask, targetLane, targetTask } from './jobs.ts';
-import { addMissingAnchors, wakeRounds, wakeUnfinished } from './reconciler.ts';
+import {
+  addMissingAnchors,
+  CLOSE,
+  inspection,
+  RECONCILE,
+  ROUNDS_LANE,
+  roundsTask,
+  targetLane,
+  targetTask,
+  wakeRounds,
+  wakeUnfinished,
+} from './jobs.ts';
 import type { AnchorTarget } from './target.ts';
 
 export interface WorkerOptions {
@@ -12,20 +21,20 @@ export interface WorkerOptions {
   readonly database: Database;
   readonly queue: Queue;
   readonly targets: readonly AnchorTarget[];
-  /** Closes a round if one is due: what it was, or null. Called by several processes at once only one closes. */
+  /** Closes a round if one is due; null: none was. Of several processes only one closes it. */
   readonly closeRound: () => Promise<unknown>;
-  /** Milliseconds between looks whether a round is due. */
+  /** Milliseconds between checks whether a round is due. */
   readonly roundInterval: number;
-  /** Milliseconds between looks for what was forgotten, and at the chains. Default 30,000. */
+  /** Milliseconds between looks for forgotten work and at the chains. Default 30,000. */
   readonly reconcileInterval?: number;
   readonly now: () => number;
   readonly logger: Logger;
-  /** Default: none, nothing is compared. */
+  /** Default: none, and nothing is compared with what was published. */
   readonly guard?: Pick<Guard, 'rollback' | 'releaseRounds'>;
 }
 
 export interface AnchorWorker {
-  /** Waits for what is under way, at most ten seconds. The queue itself stays open. */
+  /** Waits at most ten seconds for work under way. The queue itself stays open. */
   stop(): Promise<void>;
 }
 
@@ -34,7 +43,7 @@ const HALTED_MS = 60_000;
 const CONCURRENCY = 100;
 
 /**
- * Closes rounds and brings them to their targets, from wake-ups of the queue. Any number of processes may do so.
+ * Closes rounds and anchors them, woken by jobs of the queue. Any number of processes may do this together.
  * @throws AntequemError where a target contradicts what the database knows of it
  */
 export async function startWorker(options: WorkerOptions): Promise<AnchorWorker> {
@@ -43,10 +52,10 @@ export async function startWorker(options: WorkerOptions): Promise<AnchorWorker>
   options.logger.info({ targets: targets.map(({ name }) => name), roundInterval }, 'closing and anchoring rounds');
 
   const { guard } = options;
-  /** Nothing is closed or sent on a database that was set back. */
+  /** Nothing is closed or sent while the database is known to be set back. */
   const halted = (): boolean => guard !== undefined && guard.rollback.finding !== null;
   const addNewRounds = async (): Promise<void> => {
-    // No round is sent before it is recorded as published.
+    // A round is recorded as published before it is sent.
     await guard?.releaseRounds();
     for (const { name } of targets) await wakeRounds(queue, name, await addMissingAnchors(database, name, now()));
   };
@@ -61,7 +70,7 @@ export async function startWorker(options: WorkerOptions): Promise<AnchorWorker>
         return undefined;
       }
       await addNewRounds();
-      // In the target's own lane: a chain may take its time to answer.
+      // In the target's own lane, because a chain may answer slowly.
       await queue.wake(targets.map(({ name }) => inspection(name)));
       return undefined;
     },
@@ -89,7 +98,7 @@ export async function startWorker(options: WorkerOptions): Promise<AnchorWorker>
   }
   queue.every(CLOSE, roundInterval);
   queue.every(RECONCILE, reconcileInterval);
-  // What was due while nobody ran does not wait for a schedule, which a process that was killed holds for some seconds.
+  // Work that was due while no process ran does not wait for the schedule, which a killed process holds for some seconds.
   const look = async (): Promise<void> => {
     if (halted()) return;
     await closeRound();
@@ -103,4 +112,49 @@ export async function startWorker(options: WorkerOptions): Promise<AnchorWorker>
       for (const target of targets) target.close();
     },
   };
+}
+
+interface Waiting {
+  readonly round: number;
+  readonly resolve: (again: number | null) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Collects rounds that are woken one by one: those that come in while a target works become its next batch. A thousand
+ * rounds then cost a few dozen database transactions, and a single round does not wait.
+ */
+class RoundBatch {
+  readonly #target: AnchorTarget;
+  #waiting: Waiting[] = [];
+  #working = false;
+
+  constructor(target: AnchorTarget) {
+    this.#target = target;
+  }
+
+  /** Resolves with the milliseconds until the next look at the round; null: none is needed. */
+  advance(round: number): Promise<number | null> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ round, resolve, reject });
+      if (!this.#working) void this.#work();
+    });
+  }
+
+  async #work(): Promise<void> {
+    this.#working = true;
+    while (this.#waiting.length > 0) {
+      // Jobs that were added together arrive within one turn of the event loop.
+      await new Promise(setImmediate);
+      const batch = this.#waiting;
+      this.#waiting = [];
+      try {
+        const outcome = await this.#target.advance([...new Set(batch.map(({ round }) => round))]);
+        for (const { round, resolve } of batch) resolve(outcome.get(round) ?? null);
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
+      }
+    }
+    this.#working = false;
+  }
 }

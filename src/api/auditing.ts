@@ -1,7 +1,7 @@
 import type { Response, Router } from 'express';
 import { z } from 'zod';
 import { beaconsOf } from '../anchor/receipts.ts';
-import { newestRound, type Round, readRound, readSignedLeaves } from '../anchor/rounds.ts';
+import { lastRound, type Round, readSignedLeaves, roundByNumber } from '../anchor/rounds.ts';
 import { toHex } from '../core/bytes.ts';
 import { formatVerifierKey } from '../core/note.ts';
 import { parseTileLocation, parseTilePath, TILE_WIDTH } from '../core/tiles.ts';
@@ -109,7 +109,7 @@ export function auditRoutes({ database, registry, entries, publisher, anchors }:
       const { rows } = await database.query<ChainRow>(
         'SELECT DISTINCT chain, contract, genesis FROM targets ORDER BY chain, contract',
       );
-      const newest = await newestRound(database);
+      const newest = await lastRound(database);
       response.json({
         format: 'antequem-service/v1',
         origin: registry.serviceOrigin,
@@ -139,7 +139,7 @@ export function auditRoutes({ database, registry, entries, publisher, anchors }:
       const [path = '', rest] = restOf(request.path).split('.leaves/');
       const number = parseTilePath(path);
       const bundle = rest === undefined ? 0 : parseTilePath(rest);
-      const round = number === null ? null : await readRound(database, number);
+      const round = number === null ? null : await roundByNumber(database, number);
       const last = round === null ? 0 : Math.ceil(round.size / TILE_WIDTH) - 1;
       if (round === null || bundle === null || bundle > last || (bundle === 0 && rest !== undefined)) {
         throw new Problem(404, 'round-not-found', 'there is no such round, or it has no such leaves');

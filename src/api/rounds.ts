@@ -1,7 +1,7 @@
 import type { Router } from 'express';
 import { z } from 'zod';
 import { beaconsOf } from '../anchor/receipts.ts';
-import { listRounds, type Round, readLeaves, readRound } from '../anchor/rounds.ts';
+import { leavesOf, listRounds, type Round, roundByNumber } from '../anchor/rounds.ts';
 import { toHex } from '../core/bytes.ts';
 import { formatTime } from '../core/time.ts';
 import type { Gate } from './access.ts';
@@ -135,9 +135,9 @@ export function roundRoutes({ database, anchorStates }: Service, gate: Gate): Ro
     .get('/v1/rounds/:number', oneRound, async (request, response) => {
       await gate.admit(request, 'read', null);
       const number = pathIndex(request, 'number');
-      const round = await readRound(database, number);
+      const round = await roundByNumber(database, number);
       if (round === null) throw new Problem(404, 'round-not-found', `there is no round ${number}`);
-      const [leaves, [described = {}]] = await Promise.all([readLeaves(database, round), views([round])]);
+      const [leaves, [described = {}]] = await Promise.all([leavesOf(database, round), views([round])]);
       response.json({ ...described, leaves: leaves.map(toHex) });
     });
 }

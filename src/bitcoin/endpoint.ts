@@ -6,7 +6,7 @@ const TIMEOUT_MS = 10_000;
 /** A header has 160 hex digits; the rest is for what a node says when it cannot answer. */
 const MAX_ANSWER = 16_384;
 
-export interface Answer {
+export interface HttpAnswer {
   readonly status: number;
   readonly text: string;
 }
@@ -22,7 +22,7 @@ export interface Endpoint {
    * @param path goes on from the path of the URL
    * @throws AntequemError `bitcoin-failed`
    */
-  ask(path: string, request?: { body?: string; login?: string | null }): Promise<Answer>;
+  ask(path: string, request?: { body?: string; login?: string | null }): Promise<HttpAnswer>;
 }
 
 /** @throws FormatError `bitcoin-url` */

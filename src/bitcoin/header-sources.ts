@@ -1,10 +1,10 @@
-// Sources of Bitcoin headers from what people configure.
+// Sources of Bitcoin headers, made of configured URLs.
 
-import type { HeaderSource } from '../core/bitcoin-source.ts';
+import type { BitcoinBlock, HeaderSource } from '../core/bitcoin-source.ts';
 import { AntequemError } from '../core/errors.ts';
 import { endpoint } from './endpoint.ts';
 import { type EsploraOptions, esploraClient } from './esplora.ts';
-import { type NodeOptions, nodeClient } from './node.ts';
+import { type BitcoinNodeOptions, nodeClient } from './node.ts';
 import { chainOf, type HeaderClient, sourceOf } from './source.ts';
 
 /**
@@ -12,7 +12,7 @@ import { chainOf, type HeaderClient, sourceOf } from './source.ts';
  * @param url may hold user and password
  * @throws FormatError `bitcoin-url`
  */
-export function nodeSource(url: string, chain: string, options: NodeOptions = {}): HeaderSource {
+export function nodeSource(url: string, chain: string, options: BitcoinNodeOptions = {}): HeaderSource {
   return sourceOf(nodeClient(url, options), chain);
 }
 
@@ -22,13 +22,13 @@ export function esploraSource(url: string, chain: string, options: EsploraOption
 }
 
 /**
- * A source of either kind, found out by asking, for the chain that it follows.
+ * Finds out by asking which kind of source a URL is, and which chain it follows.
  * @throws FormatError `bitcoin-url`; AntequemError `bitcoin-login`, and `bitcoin-failed` where it answers as neither
  */
-export async function openSource(url: string, options: NodeOptions = {}): Promise<HeaderSource> {
+export async function openSource(url: string, options: BitcoinNodeOptions = {}): Promise<HeaderSource> {
   const node = nodeClient(url, options);
   const { host, login } = endpoint(url);
-  // A login is never tried on what may be somebody else's Esplora server.
+  // A login is never sent to what may be somebody else's Esplora server.
   const clients: HeaderClient[] = [node];
   if (options.cookieFile === undefined && login === null) clients.push(esploraClient(url, options));
   const failures: unknown[] = [];
@@ -41,5 +41,42 @@ export async function openSource(url: string, options: NodeOptions = {}): Promis
     }
   }
   const why = failures.map((error) => (error instanceof Error ? error.message : String(error))).join('; ');
-  throw new AntequemError('bitcoin-failed', `${host} is no source of Bitcoin headers: ${why}`);
+  throw new AntequemError('bitcoin-failed', `${host} is not a source of Bitcoin headers: ${why}`);
+}
+
+/**
+ * Several sources as one. It fails while one of them fails. A block is there once all have it, and the height is the
+ * lowest of their heights. Beside what each throws, `header` throws AntequemError `bitcoin-disagreement` where two have
+ * different blocks at a height.
+ * @throws AntequemError `bitcoin-source-missing` without a source, `bitcoin-chain` where they are for different chains
+ */
+export function agreeing(sources: readonly HeaderSource[]): HeaderSource {
+  const [first, ...others] = sources;
+  if (first === undefined)
+    throw new AntequemError('bitcoin-source-missing', 'no source of Bitcoin headers is configured');
+  if (others.length === 0) return first;
+  for (const other of others) {
+    if (other.chain === first.chain) continue;
+    const both = `${first.describe()} is for ${first.chain}, ${other.describe()} for ${other.chain}`;
+    throw new AntequemError('bitcoin-chain', `the sources of Bitcoin headers are for different chains: ${both}`);
+  }
+  return {
+    grounds: sources.some(({ grounds }) => grounds === 'bitcoin-node') ? 'bitcoin-node' : 'esplora',
+    chain: first.chain,
+    describe: () => sources.map((source) => source.describe()).join(' and '),
+    async header(height) {
+      const blocks = await Promise.all(sources.map((source) => source.header(height)));
+      let agreed: BitcoinBlock | null = null;
+      for (const [i, block] of blocks.entries()) {
+        if (block === null) return null;
+        if (agreed !== null && agreed.hash !== block.hash) {
+          const both = `${first.describe()} has ${agreed.hash}, ${sources[i]?.describe()} has ${block.hash}`;
+          throw new AntequemError('bitcoin-disagreement', `no agreement on block ${height}: ${both}`);
+        }
+        agreed ??= block;
+      }
+      return agreed;
+    },
+    height: async () => Math.min(...(await Promise.all(sources.map((source) => source.height())))),
+  };
 }

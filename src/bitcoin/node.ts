@@ -7,7 +7,7 @@ import { AntequemError } from '../core/errors.ts';
 import { endpoint } from './endpoint.ts';
 import type { HeaderClient } from './source.ts';
 
-export interface NodeOptions {
+export interface BitcoinNodeOptions {
   /**
    * Where the node writes its cookie, which goes before a login in the URL. It is read for each question: the node
    * writes another one each time it starts.
@@ -27,7 +27,7 @@ const header = z.string().check(z.maxLength(1_000));
 const height = z.int().check(z.nonnegative());
 
 /** @param url may hold user and password. @throws FormatError `bitcoin-url` */
-export function nodeClient(url: string, { cookieFile, timeout }: NodeOptions = {}): HeaderClient {
+export function nodeClient(url: string, { cookieFile, timeout }: BitcoinNodeOptions = {}): HeaderClient {
   const server = endpoint(url, timeout);
   const describe = (): string => `the Bitcoin node at ${server.host}`;
   const fail = (method: string, why: string): AntequemError =>

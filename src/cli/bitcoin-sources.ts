@@ -1,5 +1,4 @@
-import { agreeing } from '../bitcoin/agreement.ts';
-import { openSource } from '../bitcoin/header-sources.ts';
+import { agreeing, openSource } from '../bitcoin/header-sources.ts';
 import { BITCOIN } from '../core/bitcoin-header.ts';
 import type { HeaderSource } from '../core/bitcoin-source.ts';
 import { AntequemError } from '../core/errors.ts';

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parseUnits } from 'ethers';
 import { z } from 'zod';
-import type { KeySource } from '../evm/keystore.ts';
+import type { KeySource } from '../evm/signer.ts';
 import { address, coins, duration, gwei, list, url, wholeNumber } from './settings.ts';
 
 export interface EvmConfig {

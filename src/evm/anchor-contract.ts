@@ -1,6 +1,7 @@
 // Typed access to contracts/Anchor.sol (design section 5). The artifact is generated: node scripts/artifact.ts
 
 import { dataSlice, getAddress, getBytes, Interface } from 'ethers';
+import { ANCHORED_TOPIC } from '../core/anchored-event.ts';
 import { FormatError } from '../core/errors.ts';
 import artifact from './anchor-artifact.json' with { type: 'json' };
 
@@ -17,9 +18,6 @@ export const ANCHOR_RUNTIME_CODE_HASH: string = artifact.runtimeCodeHash;
 export const ANCHOR_SALT: string = artifact.salt;
 
 export const ANCHOR_INTERFACE: Interface = new Interface(artifact.abi);
-
-/** Topic 0 of `Anchored(address indexed sender, bytes32 indexed root)`, 0x-hex. */
-export const ANCHORED_TOPIC: string = '0xee1610244dfc4b116b1433dd4459fd7b1d3d2bf737a05fc3f6d8f173005d7147';
 
 export interface AnchoredEvent {
   /** Direct caller of the contract, with its checksum. */

@@ -1,9 +1,10 @@
 // All `Anchored` events of some senders, by the word of a node: what an audit holds the rounds of a database against.
 
 import * as z from 'zod/mini';
+import { ANCHORED_TOPIC } from '../core/anchored-event.ts';
 import { collectAtMost } from '../core/bounded.ts';
 import { AntequemError } from '../core/errors.ts';
-import { ANCHORED_TOPIC, decodeAnchoredLog } from './anchor-contract.ts';
+import { decodeAnchoredLog } from './anchor-contract.ts';
 
 /** A root that a block holds. Hex is lower case with 0x. */
 export interface AnchorEvent {

@@ -8,7 +8,7 @@ import { type Finality, finalHeight } from './finality.ts';
 import type { EvmNode, NodeBlock, NodeReceipt } from './node.ts';
 import { inParallel } from './parallel.ts';
 
-export interface Confirmation {
+export interface AttemptQuery {
   readonly target: string;
   readonly contract: string;
   readonly finality: Finality;
@@ -60,7 +60,7 @@ export interface Look {
 }
 
 /** Looks at every attempt for these rounds that is not final, each by itself. Throws only what the database throws. */
-export async function sight(database: Database, node: EvmNode, request: Confirmation): Promise<Look> {
+export async function sight(database: Database, node: EvmNode, request: AttemptQuery): Promise<Look> {
   const { rows } = await database.query<AttemptRow>(
     `SELECT t.id, t.round, t.hash, t.sender, t.nonce, r.root, t.status <> 'replaced' AS live, t.lost_at, t.cleared_at
      FROM evm_transactions t JOIN rounds r ON r.number = t.round

@@ -17,7 +17,7 @@ import {
   FACTORY_DEPLOYER_NEEDS,
   type SentTransaction,
 } from './factory.ts';
-import { reason } from './rejection.ts';
+import { rejectionReason } from './node.ts';
 
 /** Whole-transaction gas under Osaka rules, worst case of the root's bytes; held by the gas snapshot. */
 export const MEASURED_GAS = { deployment: 264_396n, anchor: 45_534n, announce: 23_238n } as const;
@@ -140,7 +140,7 @@ async function createContract(provider: Provider, signer: Signer): Promise<Trans
     return await sent.wait();
   } catch (cause) {
     if (await isDeployed(provider)) return null;
-    const why = reason(cause);
+    const why = rejectionReason(cause);
     if (/insufficient funds|enough funds/i.test(why)) {
       throw new AntequemError(
         'deploy-funds',

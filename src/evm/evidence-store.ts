@@ -135,13 +135,13 @@ export async function evidenceDue(
 }
 
 /** The proof of an anchor, and what the header says of its block. */
-export interface Evidence {
+export interface StoredProof {
   readonly block: { readonly number: number; readonly hash: string; readonly time: string };
   readonly proof: EvmProof;
 }
 
 /** The proofs of a round's anchors in the blocks they are recorded in, by target. */
-export async function readEvidence(database: Queryable, round: number): Promise<Map<string, Evidence>> {
+export async function readEvidence(database: Queryable, round: number): Promise<Map<string, StoredProof>> {
   const { rows } = await database.query<{
     target: string;
     block_hash: Uint8Array;

@@ -4,7 +4,7 @@
 
 import { type Provider, parseEther, type Signer, Transaction, type TransactionReceipt } from 'ethers';
 import { AntequemError } from '../core/errors.ts';
-import { reason } from './rejection.ts';
+import { rejectionReason } from './node.ts';
 
 export const FACTORY_ADDRESS = '0x4e59b44847b379578588920cA78FbF26c0B4956C';
 
@@ -49,7 +49,7 @@ export async function createFactory(provider: Provider, signer: Signer): Promise
     const funding = await signer.sendTransaction({ to: FACTORY_DEPLOYER, value: missing }).catch((cause: unknown) => {
       throw new AntequemError(
         'factory-funding',
-        `the account could not send 0.01 coins to ${FACTORY_DEPLOYER}, which creates the deployment proxy: ${reason(cause)}; fund the account, then run this again`,
+        `the account could not send 0.01 coins to ${FACTORY_DEPLOYER}, which creates the deployment proxy: ${rejectionReason(cause)}; fund the account, then run this again`,
         { cause },
       );
     });
@@ -70,7 +70,7 @@ async function broadcast(provider: Provider, stage: 'asking' | 'funded'): Promis
   try {
     return (await provider.broadcastTransaction(FACTORY_TRANSACTION)).hash;
   } catch (cause) {
-    const why = reason(cause);
+    const why = rejectionReason(cause);
     if (/already known|known transaction|already imported/i.test(why))
       return Transaction.from(FACTORY_TRANSACTION).hash;
     const refused = /replay|protected|eip-?155|chain ?id/i.test(why);

@@ -1,3 +1,7 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { fromHex } from '../core/bytes.ts';
+import type { Beacon } from '../core/round.ts';
+import type { Endpoints } from './endpoints.ts';
 import type { EvmNode } from './node.ts';
 
 /** When a block is final: by the chain's own tag, or so many blocks deep where it has none (1: the newest). */
@@ -9,4 +13,34 @@ export async function finalHeight(node: EvmNode, finality: Finality): Promise<nu
   const latest = await node.block('latest');
   const height = latest === null ? -1 : latest.number + 1 - finality.blocks;
   return height < 0 ? null : height;
+}
+
+const LIMIT_MS = 2_000;
+
+/** The newest final block, as a round may name it; null where the chain does not tell within two seconds. */
+export async function newestFinalBlock(
+  endpoints: Endpoints,
+  chain: string,
+  finality: Finality,
+): Promise<Beacon | null> {
+  // A round is not held up by what is known to hang; others ask whether it still does.
+  if (!endpoints.answering) return null;
+  const late = new AbortController();
+  try {
+    return await Promise.race([
+      readFinalBlock(endpoints, chain, finality),
+      pause(LIMIT_MS, null, { signal: late.signal }),
+    ]);
+  } catch {
+    return null;
+  } finally {
+    late.abort();
+  }
+}
+
+async function readFinalBlock(endpoints: Endpoints, chain: string, finality: Finality): Promise<Beacon | null> {
+  const node = await endpoints.use();
+  const height = await finalHeight(node, finality);
+  const block = height === null ? null : await node.block(height);
+  return block === null ? null : { chain, height: block.number, hash: fromHex(block.hash.slice(2)) };
 }

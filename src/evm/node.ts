@@ -4,7 +4,6 @@ import { FetchRequest, hexlify, isError, JsonRpcProvider, Network } from 'ethers
 import * as z from 'zod/mini';
 import { AntequemError } from '../core/errors.ts';
 import { boundedFetch } from './bounded-fetch.ts';
-import { reason } from './rejection.ts';
 
 /** A full block of Ethereum with all its receipts stays below half of it. */
 const MAX_ANSWER = 32 * 1_048_576;
@@ -68,7 +67,7 @@ export interface RawSource {
   ask(method: string, params: readonly unknown[]): Promise<unknown>;
 }
 
-export interface NodeOptions {
+export interface RpcNodeOptions {
   readonly url: string;
   /** What the node should be on; it is asked all the same. */
   readonly chainId: number;
@@ -76,7 +75,7 @@ export interface NodeOptions {
   readonly timeout?: number;
 }
 
-export function rpcNode({ url, chainId, timeout = 10_000 }: NodeOptions): EvmNode {
+export function rpcNode({ url, chainId, timeout = 10_000 }: RpcNodeOptions): EvmNode {
   const { host } = new URL(url);
   const request = new FetchRequest(url);
   request.timeout = timeout;
@@ -169,5 +168,22 @@ function why(error: unknown): string {
   if (isError(error, 'SERVER_ERROR')) return error.shortMessage;
   if (error instanceof Error && error.name === 'TimeoutError') return 'no answer in time';
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : null;
-  return cause === null ? reason(error) : 'code' in cause ? String(cause.code) : cause.message;
+  return cause === null ? rejectionReason(error) : 'code' in cause ? String(cause.code) : cause.message;
+}
+
+/** What the node said when it rejected a request, without ethers' dump of the whole request around it. */
+export function rejectionReason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if ('info' in error && isObject(error.info) && isObject(error.info.error)) {
+    const message = error.info.error.message;
+    if (typeof message === 'string') return message;
+  }
+  if ('error' in error && isObject(error.error) && typeof error.error.message === 'string') {
+    return error.error.message;
+  }
+  return 'shortMessage' in error && typeof error.shortMessage === 'string' ? error.shortMessage : error.message;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }

@@ -5,15 +5,15 @@ import { AntequemError } from '../core/errors.ts';
 import type { Beacon } from '../core/round.ts';
 import type { Database } from '../store/database.ts';
 import type { Account } from './account.ts';
+import { watchBalance } from './account.ts';
 import { ALARMS, stopTarget } from './alarm.ts';
-import { watchBalance } from './balance.ts';
-import { newestFinalBlock } from './beacon.ts';
 import { alarmOf, sight } from './confirm.ts';
 import { Endpoints } from './endpoints.ts';
 import { storeEvidence } from './evidence.ts';
 import { evidenceDue } from './evidence-store.ts';
 import type { FeeCaps } from './fees.ts';
 import type { Finality } from './finality.ts';
+import { newestFinalBlock } from './finality.ts';
 import { beginInstance, checkChain } from './instance.ts';
 import { type EvmNode, rpcNode } from './node.ts';
 import { recordObservations } from './outcome.ts';
@@ -26,9 +26,9 @@ import {
   registerTarget,
   type TargetIdentity,
   type TargetState,
+  takeTurn,
   unfinishedRounds,
 } from './state.ts';
-import { takeTurn } from './turn.ts';
 
 export interface EvmTargetOptions {
   readonly name: string;

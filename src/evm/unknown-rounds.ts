@@ -2,8 +2,9 @@
 
 import { JsonRpcProvider, Network } from 'ethers';
 import * as z from 'zod/mini';
+import { ANCHORED_TOPIC } from '../core/anchored-event.ts';
 import type { Database } from '../store/database.ts';
-import { ANCHORED_TOPIC, decodeAnchoredLog } from './anchor-contract.ts';
+import { decodeAnchoredLog } from './anchor-contract.ts';
 
 export interface UnknownRound {
   /** Who anchored it: an account of the target. */

@@ -2,9 +2,8 @@
 
 import { compareBytes, equalBytes, excerpt, fromHex, utf8 } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
+import { ByteReader, ByteWriter } from './bytes.ts';
 import { locate } from './error.ts';
-import { ByteReader } from './reader.ts';
-import { ByteWriter } from './writer.ts';
 
 /** Chains whose block headers bear messages, by an attestation that names the height. */
 export type BlockKind = 'bitcoin' | 'litecoin' | 'ethereum';

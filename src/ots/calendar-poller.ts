@@ -4,9 +4,8 @@ import type { Logger } from 'pino';
 import type { Database } from '../store/database.ts';
 import { type Storing, storeAnswer } from './answers.ts';
 import { type CalendarAnswer, type CalendarClient, CalendarError } from './calendar-client.ts';
-import { afterFailure, type Pace, untilUpgrade } from './pace.ts';
+import { afterFailure, type Pace, Rests, untilUpgrade } from './pace.ts';
 import { claimRequests, postpone, type Request, waitFor } from './requests.ts';
-import { Rests } from './rests.ts';
 
 export interface CalendarPollerOptions {
   readonly target: string;

@@ -9,7 +9,7 @@ import type { Database, Transaction } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
 import { lockRounds, type Rules, settle } from './status.ts';
 
-export interface Confirmation {
+export interface BlockLookup {
   readonly target: string;
   /** Null: of all rounds what is confirmed and not buried. */
   readonly rounds: readonly number[] | null;
@@ -51,7 +51,7 @@ const AT_ONCE = 1_000;
 export async function confirm(
   database: Database,
   source: HeaderSource | null,
-  confirmation: Confirmation,
+  confirmation: BlockLookup,
 ): Promise<string | null | undefined> {
   if (source === null) return NO_SOURCE;
   const due = await claimDue(database, confirmation);
@@ -73,7 +73,7 @@ export async function confirm(
   return failure;
 }
 
-async function claimDue(database: Database, { target, rounds, rules, now }: Confirmation): Promise<Row[]> {
+async function claimDue(database: Database, { target, rounds, rules, now }: BlockLookup): Promise<Row[]> {
   const { rows } = await database.query<Row>(
     `UPDATE ots_attestations a SET next_at = $4 FROM ots_requests q
      WHERE q.id = a.request AND (a.request, a.height, a.merkle_root) IN (
@@ -133,7 +133,7 @@ const DAY = 86_400_000;
 async function record(
   tx: Transaction,
   observations: readonly Observation[],
-  { rules: { pace, confirmations, burial }, now }: Confirmation,
+  { rules: { pace, confirmations, burial }, now }: BlockLookup,
 ): Promise<void> {
   for (const observation of observations) {
     const key = [observation.request, observation.height, observation.merkle_root];

@@ -2,12 +2,11 @@
 
 import { equalBytes, fromHex } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
+import { ByteReader, ByteWriter } from './bytes.ts';
 import { OtsError } from './error.ts';
 import { digestLength, type HashKind, isHash, opKind, opTag } from './operation.ts';
-import { ByteReader } from './reader.ts';
 import { checkSize, readTimestamp, writeTimestamp } from './serialization.ts';
 import type { Timestamp } from './timestamp.ts';
-import { ByteWriter } from './writer.ts';
 
 export interface OtsFile {
   /** How the digest was made of the file. */

@@ -1,5 +1,6 @@
-// A timestamp as its lines: one for each attestation.
+// A timestamp as lines, one for each attestation; and our paths as operations of OpenTimestamps.
 
+import type { Step } from '../core/path.ts';
 import { type Attestation, serializeAttestation } from './attestation.ts';
 import type { Op } from './operation.ts';
 import { type Timestamp, TimestampBuilder } from './timestamp.ts';
@@ -7,7 +8,7 @@ import { type Timestamp, TimestampBuilder } from './timestamp.ts';
 /** The way from the timestamp's message to one attestation. */
 export interface Line {
   readonly ops: readonly Op[];
-  /** What the attestation is about. */
+  /** The message that is attested. */
   readonly message: Uint8Array;
   readonly attestation: Attestation;
 }
@@ -17,7 +18,7 @@ interface Trail {
   readonly before: Trail | null;
 }
 
-/** All lines, in the order their attestations are written in. */
+/** All lines, in the order in which their attestations are written. */
 export function* timestampLines(timestamp: Timestamp): Generator<Line> {
   const open: { from: Timestamp; trail: Trail | null }[] = [{ from: timestamp, trail: null }];
   for (let top = open.pop(); top !== undefined; top = open.pop()) {
@@ -30,8 +31,8 @@ export function* timestampLines(timestamp: Timestamp): Generator<Line> {
 }
 
 /**
- * The timestamp stripped to the one line with the fewest bytes that `confirmed` holds for, of equals the one attested
- * in the earlier block; null where it holds for none. Which attestations are confirmed only a source of headers can say.
+ * The timestamp reduced to its shortest confirmed line in bytes, of equal ones that with the earlier block; null where no
+ * line is confirmed. Only a source of headers can say which attestations are confirmed.
  */
 export function shortestProof(timestamp: Timestamp, confirmed: (line: Line) => boolean): Timestamp | null {
   let best: Line | null = null;
@@ -67,4 +68,24 @@ function opsOf(end: Trail | null): Op[] {
   const ops: Op[] = [];
   for (let trail = end; trail !== null; trail = trail.before) ops.push(trail.op);
   return ops.reverse();
+}
+
+/** x → SHA-256(prefix ‖ x ‖ suffix) for each step. Without keccak, which clients in other languages cannot read. */
+export function pathOps(steps: readonly Step[]): Op[] {
+  return steps.flatMap(({ prefix, suffix }) => [
+    ...(prefix.length > 0 ? [{ kind: 'prepend' as const, argument: prefix }] : []),
+    ...(suffix.length > 0 ? [{ kind: 'append' as const, argument: suffix }] : []),
+    { kind: 'sha256' as const },
+  ]);
+}
+
+/**
+ * The timestamp of `start` that follows `steps` and continues with `rest`, timestamps of the message the steps lead to.
+ * @throws FormatError `ots-message-differs`, `ots-depth`, `ots-empty` where `rest` is empty
+ */
+export function timestampAlong(start: Uint8Array, steps: readonly Step[], ...rest: Timestamp[]): Timestamp {
+  const builder = new TimestampBuilder(start);
+  const end = builder.follow(pathOps(steps));
+  for (const timestamp of rest) end.add(timestamp);
+  return builder.finish();
 }

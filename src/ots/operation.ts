@@ -74,7 +74,7 @@ export function digestLength(kind: HashKind): number {
 const HASHES: Readonly<Record<HashKind, (bytes: Uint8Array) => Uint8Array>> = { sha1, ripemd160, sha256, keccak256 };
 
 /** The digest of a file's content, of any length. */
-export function digestOf(kind: HashKind, content: Uint8Array): Uint8Array {
+export function contentDigest(kind: HashKind, content: Uint8Array): Uint8Array {
   return HASHES[kind](content);
 }
 

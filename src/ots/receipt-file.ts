@@ -4,8 +4,7 @@ import { fromBase64 } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import { type OpenTimestampsAnchor, type Receipt, receiptPath } from '../core/receipt.ts';
 import type { OtsFile } from './file.ts';
-import { type Line, timestampLines, timestampOf } from './line.ts';
-import { pathOps } from './path.ts';
+import { type Line, pathOps, timestampLines, timestampOf } from './line.ts';
 import { parseTimestamp } from './serialization.ts';
 import { MAX_LEVELS, TimestampBuilder } from './timestamp.ts';
 

@@ -38,7 +38,7 @@ export async function openSubmissions(
   );
 }
 
-export interface Claim {
+export interface RequestClaim {
   readonly target: string;
   readonly rounds: readonly number[];
   readonly calendar: string;
@@ -51,7 +51,7 @@ export interface Claim {
 }
 
 /** Requests to a calendar that are due, which from now on are the caller's to make. */
-export async function claimRequests(database: Queryable, claim: Claim): Promise<Request[]> {
+export async function claimRequests(database: Queryable, claim: RequestClaim): Promise<Request[]> {
   const { target, rounds, calendar, most, dueAt, now, lease } = claim;
   const { rows } = await database.query<Request>(
     `UPDATE ots_requests SET tried_at = $4, next_at = $5, attempts = attempts + 1

@@ -1,11 +1,10 @@
 // Timestamps as bytes, without the header of a file: what calendars answer, and what a receipt bears.
 
 import { readAttestation, serializeAttestation } from './attestation.ts';
+import { ByteReader, ByteWriter } from './bytes.ts';
 import { locate, OtsError } from './error.ts';
 import { isJoin, MAX_MESSAGE, type Op, opKind, opTag } from './operation.ts';
-import { ByteReader } from './reader.ts';
 import { type Timestamp, TimestampBuilder } from './timestamp.ts';
-import { ByteWriter } from './writer.ts';
 
 /** Bytes a timestamp may have: some hundred times what real ones have. */
 export const MAX_TIMESTAMP = 262_144;

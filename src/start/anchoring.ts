@@ -11,7 +11,7 @@ import { openCalendars } from './calendars.ts';
 import { type Foundation, realEffects } from './foundation.ts';
 import { compareRounds, openTarget } from './target.ts';
 
-export interface AnchoringOptions {
+export interface StartOptions {
   readonly effects?: Effects;
   /** Puts the contract on a development chain that lacks it. */
   readonly ensureContract?: () => Promise<void>;
@@ -23,7 +23,7 @@ export async function startAnchoring(
   foundation: Foundation,
   queue: Queue,
   logger: Logger,
-  options: AnchoringOptions,
+  options: StartOptions,
 ): Promise<() => Promise<void>> {
   const { database, registry, appender, publisher, guard } = foundation;
   const { now } = options.effects ?? realEffects;

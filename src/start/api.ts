@@ -1,11 +1,10 @@
 import type { Logger } from 'pino';
 import { Quota } from '../access/quota.ts';
 import { QuotaRedis } from '../access/quota-redis.ts';
-import { anchorStatesOf, readAnchors } from '../anchor/anchors.ts';
+import { anchorStatesOf, Remembered, readAnchors } from '../anchor/anchors.ts';
 import { Calendar } from '../anchor/calendar.ts';
 import { DigestIntake } from '../anchor/digests.ts';
 import { Receipts } from '../anchor/receipts.ts';
-import { Remembered } from '../anchor/remembered.ts';
 import { RoundTrees } from '../anchor/roundtrees.ts';
 import type { CalendarService } from '../api/calendar.ts';
 import type { Service } from '../api/service.ts';

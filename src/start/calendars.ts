@@ -1,8 +1,7 @@
 // Calendars and sources of Bitcoin headers as the configuration describes them.
 
 import type { Logger } from 'pino';
-import { agreeing } from '../bitcoin/agreement.ts';
-import { esploraSource, nodeSource } from '../bitcoin/header-sources.ts';
+import { agreeing, esploraSource, nodeSource } from '../bitcoin/header-sources.ts';
 import type { BitcoinConfig, OtsConfig } from '../config/calendars.ts';
 import type { HeaderSource } from '../core/bitcoin-source.ts';
 import { OtsTarget } from '../ots/target.ts';

@@ -6,7 +6,7 @@ import type { EvmConfig } from '../config/targets.ts';
 import { AntequemError } from '../core/errors.ts';
 import { claimDeclaration } from '../evm/account.ts';
 import { ANCHOR_ADDRESS } from '../evm/anchor-contract.ts';
-import { openSigner } from '../evm/keystore.ts';
+import { openSigner } from '../evm/signer.ts';
 import { EvmTarget } from '../evm/target.ts';
 import { recordedTransaction } from '../log/system.ts';
 import type { Foundation } from './foundation.ts';

@@ -5,7 +5,7 @@ import { equalBytes } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
 import { type Claim, claimOf, type Verdict, verdictOf } from '../core/verdict.ts';
 import { isOtsFile, type OtsFile, parseOtsFile } from '../ots/file.ts';
-import { digestOf } from '../ots/operation.ts';
+import { contentDigest } from '../ots/operation.ts';
 import { checkAttestations, unreadableTimestamp } from '../ots/verifier.ts';
 import type { Trust } from './trust.ts';
 
@@ -57,7 +57,7 @@ function checkContent({ hash, timestamp }: OtsFile, { payload, digest }: VerifyT
   }
   const what = payload === undefined ? 'The given digest' : `The ${hash} digest of the given content`;
   const given = [
-    ...(payload === undefined ? [] : [digestOf(hash, payload)]),
+    ...(payload === undefined ? [] : [contentDigest(hash, payload)]),
     ...(digest === undefined ? [] : [digest]),
   ];
   return given.every((each) => equalBytes(each, timestamp.message))

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { DigestIntake, type IntakeOptions } from '../../src/anchor/digests.ts';
-import { readLeaves } from '../../src/anchor/rounds.ts';
+import { leavesOf } from '../../src/anchor/rounds.ts';
 import { compareBytes, toHex } from '../../src/core/bytes.ts';
 import { hashLeaves, MerkleTree } from '../../src/core/merkle.ts';
 import { encodeDigestLeaf, parseCheckpointLeaf } from '../../src/core/round.ts';
@@ -53,7 +53,7 @@ async function take(taking: DigestIntake, all: readonly Uint8Array[]): Promise<s
 async function close(instance: Instance, maxDigests = 50_000): Promise<{ heads: Uint8Array[]; digests: Uint8Array[] }> {
   const round = await instance.closeRound({ maxDigests });
   if (round === null) throw new Error('nothing was closed');
-  const leaves = await readLeaves(two.database, round);
+  const leaves = await leavesOf(two.database, round);
   expect(new MerkleTree(hashLeaves(leaves)).root()).toEqual(round.root);
   const first = leaves.findIndex((leaf) => leaf[0] === 0x82);
   return first < 0
@@ -99,7 +99,7 @@ describe('digests', () => {
     const found: string[] = [];
     const closeOne = async (instance: Instance): Promise<void> => {
       const round = await instance.closeRound({ maxDigests: 40 });
-      if (round !== null) found.push(...(await readLeaves(two.database, round)).map(toHex));
+      if (round !== null) found.push(...(await leavesOf(two.database, round)).map(toHex));
     };
     for (let i = 0; i < 10; i++) {
       const results = await Promise.all([

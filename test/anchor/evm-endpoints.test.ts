@@ -146,7 +146,7 @@ describe.skipIf(noAnvil !== null)(`endpoints, on anvil${noAnvil === null ? '' : 
       ]);
       await down.set('open');
       await target.advance(rounds);
-      expect(logged.at(-1)?.msg).toBe(`${new URL(down.url).host} is of use again`);
+      expect(logged.at(-1)?.msg).toBe(`${new URL(down.url).host} can be used again`);
     } finally {
       await watched.close();
       await down.close();
@@ -161,7 +161,7 @@ describe.skipIf(noAnvil !== null)(`endpoints, on anvil${noAnvil === null ? '' : 
     const start = performance.now();
     await target.advance(rounds);
     expect(performance.now() - start).toBeLessThan(1_500);
-    expect(await problemOf(ground, 1)).toMatch(/no endpoint of eip155:31337 is of use: .*no answer in time/);
+    expect(await problemOf(ground, 1)).toMatch(/no endpoint of eip155:31337 can be used: .*no answer in time/);
     await ground.gate.set('open');
     await ground.finish(target, rounds);
     await ground.expectOnce(rounds);

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { HDNodeWallet } from 'ethers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { addMissingAnchors } from '../../src/anchor/reconciler.ts';
+import { addMissingAnchors } from '../../src/anchor/jobs.ts';
 import { ANCHOR_ADDRESS, decodeAnchoredLog } from '../../src/evm/anchor-contract.ts';
 import { deployAnchor } from '../../src/evm/deploy.ts';
 import { rpcNode } from '../../src/evm/node.ts';

@@ -4,7 +4,7 @@ import { Wallet } from 'ethers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startChain } from '../../scripts/local/chain.ts';
 import { anchorStates, readEvmAnchors } from '../../src/anchor/anchors.ts';
-import { addMissingAnchors } from '../../src/anchor/reconciler.ts';
+import { addMissingAnchors } from '../../src/anchor/jobs.ts';
 import { parseReceipt } from '../../src/core/receipt.ts';
 import { ANCHOR_ADDRESS, ANCHOR_INTERFACE, encodeAnchoredAt } from '../../src/evm/anchor-contract.ts';
 import { type EvmNode, rpcNode } from '../../src/evm/node.ts';

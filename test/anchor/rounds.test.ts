@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { sha256 } from '#sha256';
-import { listRounds, newestRound, type Round, readLeaves, readRound } from '../../src/anchor/rounds.ts';
+import { lastRound, leavesOf, listRounds, type Round, roundByNumber } from '../../src/anchor/rounds.ts';
 import { compareBytes, concat, toHex } from '../../src/core/bytes.ts';
 import { parseCheckpoint } from '../../src/core/checkpoint.ts';
 import { hashLeaf, MerkleTree } from '../../src/core/merkle.ts';
@@ -42,8 +42,8 @@ const closed = async (instance: Instance, closing = {}): Promise<Round> => {
 
 /** Recomputes a round from its leaves; that the checkpoint of a leaf is signed is looked at for each `stride`th. */
 async function checkRound(round: Round, stride = 1): Promise<{ logId: string; size: number }[]> {
-  expect(await readRound(two.database, round.number)).toEqual(round);
-  const leaves = await readLeaves(two.database, round);
+  expect(await roundByNumber(two.database, round.number)).toEqual(round);
+  const leaves = await leavesOf(two.database, round);
   expect(toHex(new MerkleTree(concat(...leaves.map(hashLeaf))).root())).toBe(toHex(round.root));
   const [link = new Uint8Array(), ...others] = leaves;
   const { number, closedAt, previousRoot, beacons } = round;
@@ -143,10 +143,10 @@ describe('a round', () => {
     expect(await checkRound(rounds[0]!)).toEqual(sorted(place(a, 1), place(system, 2)));
     expect(await checkRound(rounds[1]!)).toEqual(sorted(place(b, 2), place(system, 3)));
     expect(await checkRound(rounds[2]!)).toEqual(sorted(place(a, 2), place(b, 3), place(system, 4)));
-    expect(await newestRound(one.database)).toEqual(rounds[2]);
+    expect(await lastRound(one.database)).toEqual(rounds[2]);
     expect((await listRounds(one.database, 3, 10)).map(({ number }) => number)).toEqual([2, 1]);
     expect((await listRounds(one.database, 4, 1)).map(({ number }) => number)).toEqual([3]);
-    expect(await readRound(one.database, 4)).toBeNull();
+    expect(await roundByNumber(one.database, 4)).toBeNull();
   });
 
   test('of the heartbeat is closed with nothing new, when its time has come and not before', async () => {
@@ -207,7 +207,7 @@ describe('beacons', () => {
     await expect(one.closeRound({ beacons: async () => [beacon('nonsense', 1)] })).rejects.toMatchObject({
       code: 'chain-id',
     });
-    expect(await newestRound(one.database)).toBeNull();
+    expect(await lastRound(one.database)).toBeNull();
     await checkRound(await closed(one));
   });
 });
@@ -304,7 +304,7 @@ describe('the trees of rounds', () => {
     await one.database.query(`UPDATE round_leaves SET leaf = set_byte(leaf, 72, 0) WHERE round = 1 AND index = 1`);
     await expect(one.trees.read(1)).rejects.toMatchObject({ code: 'round-damaged' });
     await one.database.query('DELETE FROM round_leaves WHERE round = 1 AND index = 1');
-    await expect(readLeaves(one.database, round)).rejects.toMatchObject({ code: 'round-damaged' });
+    await expect(leavesOf(one.database, round)).rejects.toMatchObject({ code: 'round-damaged' });
     expect((await one.trees.read(2)).round.number).toBe(2);
   });
 });

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RegtestNode } from '../../scripts/local/bitcoin-node.ts';
 import type { LocalCalendar } from '../../scripts/local/calendar.ts';
 import { listenPort } from '../../scripts/local/ports.ts';
-import { addMissingAnchors } from '../../src/anchor/reconciler.ts';
+import { addMissingAnchors } from '../../src/anchor/jobs.ts';
 import { agreedSources } from '../../src/cli/bitcoin-sources.ts';
 import { Client } from '../../src/client/client.ts';
 import type { Config } from '../../src/config.ts';

@@ -1,8 +1,8 @@
 import { Interface, id, zeroPadValue } from 'ethers';
 import { expect, test } from 'vitest';
+import { ANCHORED_TOPIC } from '../../src/core/anchored-event.ts';
 import {
   ANCHOR_INTERFACE,
-  ANCHORED_TOPIC,
   decodeAnchoredLog,
   encodeAnchor,
   encodeAnchoredAt,

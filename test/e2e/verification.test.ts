@@ -14,16 +14,11 @@ import type { RegtestNode } from '../../scripts/local/bitcoin-node.ts';
 import type { LocalCalendar } from '../../scripts/local/calendar.ts';
 import { LOCAL_CHAIN_KEY } from '../../scripts/local/chain.ts';
 import { readConfig } from '../../src/config.ts';
+import { ANCHORED_TOPIC } from '../../src/core/anchored-event.ts';
 import { REGTEST } from '../../src/core/bitcoin-header.ts';
 import { parseReceiptText } from '../../src/core/receipt.ts';
 import type { IncludedEvmAnchor } from '../../src/core/receipt-schema.ts';
-import {
-  ANCHOR_ADDRESS,
-  ANCHOR_INTERFACE,
-  ANCHORED_TOPIC,
-  encodeAnchor,
-  encodeAnnounce,
-} from '../../src/evm/anchor-contract.ts';
+import { ANCHOR_ADDRESS, ANCHOR_INTERFACE, encodeAnchor, encodeAnnounce } from '../../src/evm/anchor-contract.ts';
 import { deployAnchor } from '../../src/evm/deploy.ts';
 import { type Running, serve } from '../../src/main.ts';
 import { finished, type Ran, run } from '../cli/command.ts';

@@ -2,7 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { anchorStates, readEvmAnchors } from '../../src/anchor/anchors.ts';
-import { addMissingAnchors } from '../../src/anchor/reconciler.ts';
+import { addMissingAnchors } from '../../src/anchor/jobs.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { AntequemError } from '../../src/core/errors.ts';
 import { readHeader } from '../../src/core/evm-bytes.ts';

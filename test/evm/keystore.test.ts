@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encryptKeystoreJson, Signature, SigningKey } from 'ethers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openSigner } from '../../src/evm/keystore.ts';
-import { keySigner } from '../../src/evm/signer.ts';
+import { keySigner, openSigner } from '../../src/evm/signer.ts';
 import { signTransaction } from '../../src/evm/transaction.ts';
 import { SENDER, SENDER_KEY } from '../support/anchoring.ts';
 

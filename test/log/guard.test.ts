@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { adopt, assessDamage } from '../../src/anchor/recovery.ts';
-import { newestRound } from '../../src/anchor/rounds.ts';
+import { lastRound } from '../../src/anchor/rounds.ts';
 import type { Log } from '../../src/log/log.ts';
 import type { PublishedStore } from '../../src/log/published.ts';
 import { PublishedFile } from '../../src/log/published-file.ts';
@@ -263,7 +263,7 @@ describe('a database that was not set back', () => {
     const marks = await store.all();
     for (const log of logs) expect(marks.get(log.origin)).toMatchObject({ size: 50 });
     await one.closeRound();
-    const newest = await newestRound(one.database);
+    const newest = await lastRound(one.database);
     const rounds = await store.read([one.guard.rounds]);
     await store.close();
     expect(rounds).toEqual([{ size: newest?.number, root: newest?.root }]);

@@ -1,6 +1,6 @@
 import type { JsonRpcProvider } from 'ethers';
 import { expect } from 'vitest';
-import { addMissingAnchors } from '../../src/anchor/reconciler.ts';
+import { addMissingAnchors } from '../../src/anchor/jobs.ts';
 import { deployAnchor } from '../../src/evm/deploy.ts';
 import { keySigner } from '../../src/evm/signer.ts';
 import type { EvmTarget, EvmTargetOptions } from '../../src/evm/target.ts';

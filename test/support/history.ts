@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
-import { addMissingAnchors } from '../../src/anchor/reconciler.ts';
+import { addMissingAnchors } from '../../src/anchor/jobs.ts';
 import { claimDeclaration } from '../../src/evm/account.ts';
 import { ANCHOR_ADDRESS } from '../../src/evm/anchor-contract.ts';
 import { keySigner } from '../../src/evm/signer.ts';

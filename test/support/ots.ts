@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { sha256 } from '#sha256';
-import { addMissingAnchors } from '../../src/anchor/reconciler.ts';
+import { addMissingAnchors } from '../../src/anchor/jobs.ts';
 import { nodeSource } from '../../src/bitcoin/header-sources.ts';
 import { BITCOIN } from '../../src/core/bitcoin-header.ts';
 import { concat, fromHex, toHex } from '../../src/core/bytes.ts';

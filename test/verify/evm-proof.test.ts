@@ -11,7 +11,7 @@ import { type EvmProof, evmProofSchema, type IncludedEvmAnchor } from '../../src
 import { decodeRlp, encodeRlp, type Rlp } from '../../src/core/rlp.ts';
 import { formatTime } from '../../src/core/time.ts';
 import { walkTrie } from '../../src/core/trie.ts';
-import { ANCHOR_ADDRESS, ANCHOR_INTERFACE, ANCHORED_TOPIC as CONTRACT_TOPIC } from '../../src/evm/anchor-contract.ts';
+import { ANCHOR_ADDRESS, ANCHOR_INTERFACE } from '../../src/evm/anchor-contract.ts';
 import { type RebuiltBlock, rebuildBlock } from '../../src/evm/block.ts';
 import { deployAnchor } from '../../src/evm/deploy.ts';
 import { ListTrie } from '../../src/evm/list-trie.ts';
@@ -239,7 +239,7 @@ describe('what the proof must say', () => {
   test('the selectors and the topic are those of the contract', () => {
     const selectors = ['anchor', 'announce'].map((name) => ANCHOR_INTERFACE.getFunction(name)?.selector);
     expect(ANCHORING_SELECTORS).toEqual(selectors);
-    expect(ANCHORED_TOPIC).toBe(CONTRACT_TOPIC);
+    expect(ANCHORED_TOPIC).toBe(ANCHOR_INTERFACE.getEvent('Anchored')?.topicHash);
   });
 });
 

@@ -9,7 +9,7 @@ import type { OpenTimestampsAnchor } from '../../src/core/receipt.ts';
 import { formatTime } from '../../src/core/time.ts';
 import { type Claim, VERDICT_CODES, verdictSchema } from '../../src/core/verdict.ts';
 import { serializeOtsFile } from '../../src/ots/file.ts';
-import { digestOf, type HashKind } from '../../src/ots/operation.ts';
+import { contentDigest, type HashKind } from '../../src/ots/operation.ts';
 import { serializeTimestamp } from '../../src/ots/serialization.ts';
 import { mergeTimestamps, type Timestamp, TimestampBuilder } from '../../src/ots/timestamp.ts';
 import { type Trust, type Verdict, verifyReceipt, verifyTimestamp } from '../../src/verify/verify.ts';
@@ -378,7 +378,7 @@ describe('an .ots file', () => {
     'of a %s digest, by content and by digest',
     async (hash) => {
       const chain = new MemoryBitcoin();
-      const digest = digestOf(hash, content);
+      const digest = contentDigest(hash, content);
       const ots = fileOf(chain.timestamp(digest).timestamp, hash);
       for (const given of [{ payload: content }, { digest }, { payload: content, digest }]) {
         const verdict = held(await verifyTimestamp({ ots, ...given }, { bitcoin: [chain] }));

@@ -3,7 +3,6 @@ import { Command, InvalidArgumentError } from 'commander';
 import type { JsonRpcProvider } from 'ethers';
 import { duration } from '../../config/settings.ts';
 import { AntequemError } from '../../core/errors.ts';
-import { reason } from '../../evm/rejection.ts';
 
 interface DeployFlags {
   readonly rpc: string;
@@ -80,8 +79,12 @@ async function connect(url: string): Promise<JsonRpcProvider> {
     chainId = Number(response.bodyJson.result);
     if (!Number.isSafeInteger(chainId) || chainId <= 0) throw new Error('its answer to eth_chainId is not a number');
   } catch (cause) {
+    const { rejectionReason } = await import('../../evm/node.ts');
     // Without the cause: ethers puts the whole URL into it.
-    throw new AntequemError('rpc-unreachable', `no chain answers at ${redact(url)} (${reason(cause)}): check --rpc`);
+    throw new AntequemError(
+      'rpc-unreachable',
+      `no chain answers at ${redact(url)} (${rejectionReason(cause)}): check --rpc`,
+    );
   }
   return new JsonRpcProvider(url, chainId, { staticNetwork: true, cacheTimeout: -1, pollingInterval: 500 });
 }

@@ -1,7 +1,7 @@
 // What an audit says of calendars' answers: in order by a trusted source of headers, and altered by an administrator.
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { addMissingAnchors } from '../../../src/anchor/reconciler.ts';
+import { addMissingAnchors } from '../../../src/anchor/jobs.ts';
 import { nodeSource } from '../../../src/bitcoin/header-sources.ts';
 import { BITCOIN, parseHeader } from '../../../src/core/bitcoin-header.ts';
 import { openDatabase } from '../../../src/store/database.ts';

@@ -1,9 +1,9 @@
 import { OtsError } from './error.ts';
 
-/** Bytes from outside, taken from the front. Whatever cannot be taken is an OtsError that says at which byte. */
+/** Reads bytes from outside, front to back. Errors name the byte at which they occur. */
 export class ByteReader {
   readonly #bytes: Uint8Array;
-  /** Where `bytes` begin in what the caller calls the input. */
+  /** The offset of `bytes` in the caller's input. */
   readonly #base: number;
   #next = 0;
 
@@ -12,7 +12,7 @@ export class ByteReader {
     this.#base = base;
   }
 
-  /** Of the next byte, in the input. */
+  /** Offset of the next byte in the input. */
   get offset(): number {
     return this.#base + this.#next;
   }
@@ -35,8 +35,8 @@ export class ByteReader {
   }
 
   /**
-   * LEB128 of a whole number below 2^53, in its one shortest form: a second spelling of the same number would let a
-   * proof be altered unnoticed.
+   * LEB128 of a whole number below 2^53, in its shortest form. Longer forms of the same number are refused: they would
+   * allow changes to a proof that nobody notices.
    * @throws OtsError `ots-truncated`, `ots-varuint`
    */
   varuint(what: string): number {
@@ -56,7 +56,7 @@ export class ByteReader {
     }
   }
 
-  /** A length and so many bytes. @throws OtsError `ots-truncated`, `ots-varuint`, `ots-length` */
+  /** A length and that many bytes. @throws OtsError `ots-truncated`, `ots-varuint`, `ots-length` */
   varbytes(min: number, max: number, what: string): Uint8Array {
     const start = this.offset;
     const length = this.varuint(`the length of ${what}`);
@@ -75,5 +75,47 @@ export class ByteReader {
   #cut(missing: number, what: string): OtsError {
     const end = this.#base + this.#bytes.length;
     return new OtsError('ots-truncated', `the bytes end where ${what} has ${missing} more`, end);
+  }
+}
+
+/** Writes bytes one after the other. */
+export class ByteWriter {
+  #bytes = new Uint8Array(256);
+  #length = 0;
+
+  byte(value: number): void {
+    this.#room(1)[this.#length++] = value;
+  }
+
+  bytes(bytes: Uint8Array): void {
+    this.#room(bytes.length).set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  /** LEB128 of a whole number below 2^53. */
+  varuint(value: number): void {
+    let rest = value;
+    for (; rest >= 128; rest = Math.floor(rest / 128)) this.byte(128 + (rest % 128));
+    this.byte(rest);
+  }
+
+  /** The number of bytes, then the bytes. */
+  varbytes(bytes: Uint8Array): void {
+    this.varuint(bytes.length);
+    this.bytes(bytes);
+  }
+
+  /** A copy of what was written. */
+  written(): Uint8Array {
+    return this.#bytes.slice(0, this.#length);
+  }
+
+  #room(length: number): Uint8Array {
+    if (this.#length + length > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(2 * this.#bytes.length, this.#length + length));
+      larger.set(this.#bytes);
+      this.#bytes = larger;
+    }
+    return this.#bytes;
   }
 }
