@@ -76,7 +76,8 @@ export async function serve(config: Config, logger: Logger, options: StartOption
       queue,
       guard: foundation.guard,
       now: effects.now,
-      notices: () => [...noticesOf(config, foundation.guard), ...(witnesses?.notices() ?? [])],
+      witnesses: witnesses === null ? null : () => witnesses.state(),
+      notices: () => noticesOf(config, foundation.guard),
       stopping: stopping.signal,
     });
     const metricsToken = await readMetricsToken(config);

@@ -3,6 +3,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { STATUSES } from '../anchor/report.ts';
 import type { LaneDepth } from '../queue/wakeup.ts';
+import type { WitnessState } from '../witness/witnesses.ts';
 import type { OperationState } from './state.ts';
 
 const WEI_DIGITS = 18;
@@ -11,6 +12,13 @@ const BUCKETS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 
 
 /** Of the process: the same for all services in it, and observed once. */
 let processRegistry: Registry | null = null;
+
+/** What the scrape is made of; null: it could not be read. */
+export interface Scraped {
+  readonly state: OperationState | null;
+  readonly lanes: ReadonlyMap<string, LaneDepth> | null;
+  readonly witnesses: WitnessState | null;
+}
 
 export class Metrics {
   readonly #registry = new Registry();
@@ -60,7 +68,7 @@ export class Metrics {
    * All of it, in the text format. What could not be read is left out, not guessed.
    * @param now milliseconds since the Unix epoch
    */
-  async text(state: OperationState | null, lanes: ReadonlyMap<string, LaneDepth> | null, now: number): Promise<string> {
+  async text({ state, lanes, witnesses }: Scraped, now: number): Promise<string> {
     for (const gauge of this.#gauges.values()) gauge.reset();
     this.#set('antequem_database_up', 'Whether the database tells where the service stands.', state === null ? 0 : 1);
     if (state !== null) this.#setState(state, now);
@@ -70,6 +78,7 @@ export class Metrics {
         this.#set('antequem_queue_jobs', 'Wake-ups in the queue.', count, { lane, state: jobs });
       }
     }
+    if (witnesses !== null) this.#setWitnesses(witnesses);
     const parts = [this.#registry, ...(processRegistry === null ? [] : [processRegistry])];
     return (await Promise.all(parts.map((part) => part.metrics()))).join('\n');
   }
@@ -145,6 +154,21 @@ export class Metrics {
       'antequem_webhook_oldest_seconds',
       'How long the oldest delivery waits; 0 without any.',
       age(webhooks.oldest),
+    );
+  }
+
+  #setWitnesses({ problems, quorumMissing }: WitnessState): void {
+    const help = 'Logs that a witness does not cosign, by why.';
+    const groups = Map.groupBy(problems, ({ witness, code }) => `${code} ${witness}`);
+    for (const [first, ...rest] of groups.values()) {
+      if (first === undefined) continue;
+      const { witness, code } = first;
+      this.#set('antequem_witness_problems', help, 1 + rest.length, { witness, code });
+    }
+    this.#set(
+      'antequem_witness_quorum_missing',
+      'Logs whose newest checkpoint lacks the cosignatures that the policy asks for, a minute after it was signed.',
+      quorumMissing,
     );
   }
 

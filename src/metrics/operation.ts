@@ -7,9 +7,10 @@ import type { Queue } from '../queue/queue.ts';
 import type { LaneDepth } from '../queue/wakeup.ts';
 import type { Database } from '../store/database.ts';
 import { WEBHOOKS_LANE } from '../webhooks/worker.ts';
+import type { WitnessState } from '../witness/witnesses.ts';
 import { Cached } from './cached.ts';
 import { Metrics } from './metrics.ts';
-import { newerNotice, type Probe, probeDatabase, refusalOf, stateNotices } from './readiness.ts';
+import { newerNotice, type Probe, probeDatabase, refusalOf, stateNotices, witnessNotices } from './readiness.ts';
 import { type OperationState, readState } from './state.ts';
 
 export interface OperationOptions {
@@ -18,6 +19,8 @@ export interface OperationOptions {
   readonly guard: Guard;
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
+  /** How the logs fare with witnesses; null: none are configured. */
+  readonly witnesses?: (() => Promise<WitnessState>) | null;
   /** What the configuration gives reason to say. */
   readonly notices: () => readonly string[];
   /** Fires when the process is told to stop. */
@@ -46,10 +49,11 @@ export class Operation {
   readonly #state: Cached<OperationState>;
   readonly #lanes: Cached<ReadonlyMap<string, LaneDepth>>;
   readonly #guardStore: Cached<boolean>;
+  readonly #witnesses: Cached<WitnessState>;
   readonly #probe: Cached<Probe>;
 
   constructor(options: OperationOptions) {
-    const { database, queue, guard, now, kept = KEPT } = options;
+    const { database, queue, guard, now, witnesses = null, kept = KEPT } = options;
     this.#options = options;
     const patience = PATIENCE;
     this.#state = new Cached(() => readState(database, now()), { kept, patience });
@@ -70,14 +74,16 @@ export class Operation {
       },
       { kept, patience },
     );
+    const noWitnesses = async (): Promise<WitnessState> => ({ problems: [], quorumMissing: 0 });
+    this.#witnesses = new Cached(witnesses ?? noWitnesses, { kept, patience });
     // Never old: those who ask at the same time share an answer, no more.
     this.#probe = new Cached(() => probeDatabase(database, now), { kept: 0, patience: PROBE_PATIENCE });
   }
 
   /** For Prometheus, in its text format. Never throws. */
   async scrape(): Promise<string> {
-    const [state, lanes] = await Promise.all([this.#state.get(), this.#lanes.get()]);
-    return this.metrics.text(state, lanes, this.#options.now());
+    const [state, lanes, witnesses] = await Promise.all([this.#state.get(), this.#lanes.get(), this.#witnesses.get()]);
+    return this.metrics.text({ state, lanes, witnesses }, this.#options.now());
   }
 
   /** Never throws. */
@@ -92,10 +98,11 @@ export class Operation {
       const says = `the database has failed, or not answered for ${PROBE_PATIENCE} ms`;
       return { refusal: new AntequemError('database-unavailable', says), notices: [], checks: {} };
     }
-    const [state, lanes, store, refusal, newer] = await Promise.all([
+    const [state, lanes, store, witnesses, refusal, newer] = await Promise.all([
       this.#state.get(NOTICE_PATIENCE),
       this.#lanes.get(NOTICE_PATIENCE),
       this.#guardStore.get(NOTICE_PATIENCE),
+      this.#witnesses.get(NOTICE_PATIENCE),
       refusalOf(probe),
       newerNotice(probe),
     ]);
@@ -108,6 +115,7 @@ export class Operation {
         ...(store === null ? ['what is published cannot be recorded now, so no new checkpoint is signed'] : []),
         ...(lanes === null ? ['the queue does not answer: rounds are closed and anchored late'] : []),
         ...(state === null ? [] : stateNotices(state)),
+        ...(witnesses === null ? [] : witnessNotices(witnesses)),
       ],
       checks: {
         database: 'ok',

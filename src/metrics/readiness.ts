@@ -4,6 +4,8 @@ import { AntequemError } from '../core/errors.ts';
 import { MAX_CLOCK_SKEW } from '../log/sequence.ts';
 import type { Queryable } from '../store/database.ts';
 import { migrationNames } from '../store/migrate.ts';
+import { WITNESS_PROBLEM_CODES, type WitnessProblem } from '../witness/problems.ts';
+import type { WitnessState } from '../witness/witnesses.ts';
 import type { OperationState } from './state.ts';
 
 /** What the database says of itself. */
@@ -70,5 +72,23 @@ export function stateNotices(state: OperationState): string[] {
       ? []
       : [`${webhooks.dead} webhook deliveries were given up: antequem webhooks list, and replay`]),
     ...(webhooks.disabled === 0 ? [] : [`${webhooks.disabled} webhooks are disabled: their receivers are gone`]),
+  ];
+}
+
+const MOST_WITNESS_NOTICES = 20;
+
+/** What keeps witnesses from cosigning. Forks come first. */
+export function witnessNotices({ problems, quorumMissing }: WitnessState): string[] {
+  const severity = ({ code }: WitnessProblem): number => WITNESS_PROBLEM_CODES.indexOf(code);
+  const sorted = problems.toSorted((a, b) => severity(a) - severity(b));
+  const left = problems.length - MOST_WITNESS_NOTICES;
+  return [
+    ...sorted
+      .slice(0, MOST_WITNESS_NOTICES)
+      .map(({ witness, log, says }) => `the witness ${witness} does not cosign ${log}: ${says}`),
+    ...(left > 0 ? [`witnesses do not cosign ${left} more logs: see the metric antequem_witness_problems`] : []),
+    ...(quorumMissing > 0
+      ? [`the newest checkpoint of ${quorumMissing} logs lacks the cosignatures that the witness policy asks for`]
+      : []),
   ];
 }

@@ -7,7 +7,7 @@ export class Backoff {
   readonly #now: () => number;
   readonly #failures = new LruCache<string, { count: number; until: number }>(20_000);
 
-  /** @param first @param longest milliseconds */
+  /** @param first @param longest milliseconds @param now milliseconds that only ever grow */
   constructor(first: number, longest: number, now: () => number) {
     this.#first = first;
     this.#longest = longest;

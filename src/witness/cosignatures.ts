@@ -3,6 +3,7 @@ import { witnessKeyId } from '../core/cosignature.ts';
 import { formatSignature, type NoteSignature, type Verifier } from '../core/note.ts';
 import type { Log } from '../log/log.ts';
 import type { Published } from '../log/publish.ts';
+import { LOG_COLUMNS, type LogRow, logOf } from '../log/registry.ts';
 import type { Queryable } from '../store/database.ts';
 
 /** A signature line, and whose it is. */
@@ -65,6 +66,22 @@ export class Cosignatures {
       if (first === undefined) return [];
       return [cosigned({ origin: log.origin, size, root: new Uint8Array(first.root), note: first.note }, of, keys)];
     });
+  }
+
+  /** Logs whose newest checkpoint was signed before a time and lacks some of these witnesses, with those that it has. */
+  async lacking(keys: readonly Verifier[], before: number): Promise<{ log: Log; witnesses: Uint8Array[] }[]> {
+    const { rows } = await this.#database.query<LogRow & { witnesses: Uint8Array[] }>(
+      `SELECT ${LOG_COLUMNS}, s.witnesses FROM logs l
+       CROSS JOIN LATERAL (SELECT size, signed_at FROM checkpoints WHERE log = l.id ORDER BY size DESC LIMIT 1) c
+       CROSS JOIN LATERAL (SELECT coalesce(array_agg(witness), '{}') AS witnesses FROM cosignatures
+                           WHERE log = l.id AND size = c.size AND witness = ANY ($1)) s
+       WHERE c.signed_at <= $2 AND cardinality(s.witnesses) < $3`,
+      [keys.map(({ publicKey }) => Buffer.from(publicKey)), before, keys.length],
+    );
+    return rows.map((row) => ({
+      log: logOf(row),
+      witnesses: row.witnesses.map((witness) => new Uint8Array(witness)),
+    }));
   }
 
   /** The largest size of a log that a witness has cosigned, as far as is known here. */

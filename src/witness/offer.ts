@@ -4,6 +4,7 @@ import { toBase64 } from '../core/bytes.ts';
 import { checkCosignature } from '../core/cosignature.ts';
 import { FormatError } from '../core/errors.ts';
 import { type NoteSignature, parseNote, type Verifier } from '../core/note.ts';
+import type { WitnessProblemCode } from './problems.ts';
 
 /** Bytes of an answer. A cosignature has some 150, one of ML-DSA beside it 3,400. */
 const MAX_ANSWER = 65_536;
@@ -11,6 +12,8 @@ const MAX_ANSWER = 65_536;
 /** A checkpoint for a witness that has cosigned the log's first `old` entries. */
 export interface Offer {
   readonly old: number;
+  /** Entries of the checkpoint. */
+  readonly size: number;
   /** The consistency path from `old` to the checkpoint; empty from 0 and between equals. */
   readonly path: readonly Uint8Array[];
   /** The signed note. */
@@ -23,21 +26,22 @@ export type OfferAnswer =
   | { readonly kind: 'conflict'; readonly size: number }
   /** It will not cosign this; what it said, for people. */
   | { readonly kind: 'refused'; readonly code: RefusalCode; readonly says: string }
-  /** It cannot be asked now. */
+  /** It failed on this request; another log may fare better. */
+  | { readonly kind: 'failed'; readonly says: string }
+  /** It cannot be asked about anything now. */
   | { readonly kind: 'unreachable'; readonly says: string };
 
-export type RefusalCode =
-  | 'witness-knows-no-log'
-  | 'witness-knows-no-key'
-  | 'witness-refuses'
-  | 'witness-answer-invalid';
+export type RefusalCode = Extract<
+  WitnessProblemCode,
+  'witness-knows-no-log' | 'witness-knows-no-key' | 'witness-refuses' | 'witness-answer-invalid' | 'witness-fork'
+>;
 
 /** The body of add-checkpoint. */
 function formatOffer({ old, path, note }: Offer): string {
   return `${[`old ${old}`, ...path.map(toBase64)].join('\n')}\n\n${note}`;
 }
 
-/** Where and whom to ask. */
+/** A witness and its address. */
 export interface WitnessAddress {
   readonly key: Verifier;
   /** The submission prefix. */
@@ -57,7 +61,7 @@ export async function offerCheckpoint(
       method: 'POST',
       body: formatOffer(offer),
       headers: { 'content-type': 'text/plain; charset=utf-8' },
-      // Whoever was configured is asked, and nobody that it names.
+      // Only the configured address is asked, never one that it redirects to.
       redirect: 'error',
       signal,
     });
@@ -82,9 +86,16 @@ function answerOf(key: Verifier, offer: Offer, response: Response, body: string)
       const type = response.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase();
       const [, digits] = /^(0|[1-9]\d{0,15})\n$/.exec(body) ?? [];
       const size = Number(digits);
-      return type === 'text/x.tlog.size' && digits !== undefined && Number.isSafeInteger(size)
-        ? { kind: 'conflict', size }
-        : refused('witness-answer-invalid', 'it answers 409 without the size it has cosigned');
+      const told = type === 'text/x.tlog.size' && digits !== undefined && Number.isSafeInteger(size);
+      if (told && (size !== offer.old || size !== offer.size)) return { kind: 'conflict', size };
+      if (offer.old === offer.size && offer.old > 0) {
+        return refused(
+          'witness-fork',
+          `it answers 409 to a checkpoint of the ${offer.size} entries that it has cosigned: it may have cosigned another ` +
+            'tree of that size. Compare the checkpoint that it shows with ours, and look whether the database was set back',
+        );
+      }
+      return refused('witness-answer-invalid', 'it answers 409 without the size it has cosigned');
     }
     case 403:
       return refused(
@@ -97,11 +108,18 @@ function answerOf(key: Verifier, offer: Offer, response: Response, body: string)
       return refused('witness-refuses', 'it answers 400: it does not take the request for well-formed');
     case 422:
       return refused(
-        'witness-refuses',
-        `it answers 422: the checkpoint does not continue the ${offer.old} entries it has cosigned`,
+        'witness-fork',
+        `it answers 422: the checkpoint does not continue the ${offer.old} entries it has cosigned. Compare the checkpoint ` +
+          'that it shows with ours, and look whether the database was set back',
       );
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return { kind: 'unreachable', says: `it answers ${status}` };
   }
-  return { kind: 'unreachable', says: `it answers ${status}` };
+  // Omniwitness answers 500 for a log that it does not know.
+  return { kind: 'failed', says: `it answers ${status}` };
 }
 
 /** As the specification proposes: behind the note, as one note. */

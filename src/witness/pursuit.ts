@@ -8,54 +8,72 @@ import type { TileStore } from '../log/tilestore.ts';
 import { Backoff } from './backoff.ts';
 import type { Cosignatures } from './cosignatures.ts';
 import { type OfferAnswer, offerCheckpoint } from './offer.ts';
+import type { WitnessProblemCode, WitnessProblems } from './problems.ts';
 
 /** Attempts at one checkpoint: a witness that others feed meanwhile may answer 409 more than once. */
 const ATTEMPTS = 4;
-const REQUEST_PATIENCE = 10_000;
+const REQUEST_PATIENCE_MS = 10_000;
 /** Milliseconds. */
 const SILENT = { first: 1_000, longest: 300_000 };
 const REFUSED = { first: 10_000, longest: 3_600_000 };
+/** Logs of which is remembered what was told last. */
+const MOST_TOLD = 20_000;
 
 export interface PursuitOptions {
   readonly cosignatures: Cosignatures;
+  readonly problems: WitnessProblems;
   readonly tiles: TileStore;
-  /** The newest checkpoint of a log that was signed, by whichever process; null: none. */
+  /** The newest checkpoint of a log that was signed, by any process; null: none. */
   readonly newest: (log: Log) => Promise<Published | null>;
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
+  /** Milliseconds that only ever grow, also where the wall clock is set. Default: those of the process. */
+  readonly monotonic?: () => number;
   readonly logger: Logger;
 }
 
 /** A witness that can be asked. */
 export type AskedWitness = Witness & { readonly url: string };
 
-/** Brings the checkpoints of logs to one witness: one at a time for each log, always the newest. */
+/**
+ * Brings the checkpoints of logs to one witness: one at a time for each log, always the newest. What goes wrong with one
+ * log rests that log alone; only a witness that cannot be reached rests for all.
+ */
 export class Pursuit {
   readonly witness: AskedWitness;
   readonly #options: PursuitOptions;
+  /** Of the witness as a whole. */
   readonly #silence: Backoff;
+  /** Of single logs, by origin. */
+  readonly #failures: Backoff;
   readonly #refusals: Backoff;
+  /** Answers that it gave at all. */
+  #answered = 0;
   readonly #running = new Map<number, { size: number; done: Promise<void> }>();
   /** The newest that anybody waits for, by log. */
   readonly #wanted = new Map<number, Published>();
   readonly #ending = new AbortController();
-  #problem: string | null = null;
+  /** What was logged last, by log. */
+  readonly #told = new Map<number, string>();
 
   constructor(witness: AskedWitness, options: PursuitOptions) {
+    const { monotonic = () => performance.now() } = options;
     this.witness = witness;
     this.#options = options;
-    this.#silence = new Backoff(SILENT.first, SILENT.longest, options.now);
-    this.#refusals = new Backoff(REFUSED.first, REFUSED.longest, options.now);
-  }
-
-  /** What keeps the witness from cosigning, for people; null: nothing. */
-  get problem(): string | null {
-    return this.#problem;
+    this.#silence = new Backoff(SILENT.first, SILENT.longest, monotonic);
+    this.#failures = new Backoff(SILENT.first, SILENT.longest, monotonic);
+    this.#refusals = new Backoff(REFUSED.first, REFUSED.longest, monotonic);
   }
 
   /** Whether there is no use in asking it about this log now. */
   rests(log: Log): boolean {
-    return this.#ending.signal.aborted || this.#silence.rests('') || this.#refusals.rests(log.origin);
+    const { origin } = log;
+    return (
+      this.#ending.signal.aborted ||
+      this.#silence.rests('') ||
+      this.#failures.rests(origin) ||
+      this.#refusals.rests(origin)
+    );
   }
 
   /** Resolves once the witness has cosigned this checkpoint or a newer one, or has failed to. Never throws. */
@@ -86,17 +104,21 @@ export class Pursuit {
       let old = Math.min(await this.#options.cosignatures.reach(log, this.witness.key), checkpoint.size);
       let offered = checkpoint;
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+        const answeredBefore = this.#answered;
         const answer = await this.#ask(log, old, offered);
-        if (answer.kind !== 'conflict') return await this.#settle(log, offered, answer);
+        if (answer.kind !== 'unreachable') this.#answered++;
+        if (answer.kind !== 'conflict') {
+          return await this.#settle(log, offered, answer, this.#answered > answeredBefore);
+        }
         old = answer.size;
         if (old <= offered.size) continue;
         // Another process was ahead, or the witness knows of more than was ever signed here.
         const newer = await this.#options.newest(log);
-        if (newer === null || newer.size < old) return this.#ahead(log, old, newer?.size ?? offered.size);
+        if (newer === null || newer.size < old) return await this.#ahead(log, old, newer?.size ?? offered.size);
         offered = newer;
       }
-      this.#note(log, 'witness-busy', `it answered 409 ${ATTEMPTS} times in a row`);
       this.#refusals.failed(log.origin);
+      await this.#note(log, 'witness-busy', `it answered 409 ${ATTEMPTS} times in a row`);
     } catch (error) {
       // The database, most likely: the next look may do better.
       this.#options.logger.warn(
@@ -109,45 +131,61 @@ export class Pursuit {
   async #ask(log: Log, old: number, { size, note }: Published): Promise<OfferAnswer> {
     const ranges = old === 0 || old === size ? [] : consistencyRanges(old, size);
     const path = await this.#options.tiles.ranges(log, ranges, size);
-    const signal = AbortSignal.any([this.#ending.signal, AbortSignal.timeout(REQUEST_PATIENCE)]);
-    return offerCheckpoint(this.witness, { old, path, note }, signal);
+    const signal = AbortSignal.any([this.#ending.signal, AbortSignal.timeout(REQUEST_PATIENCE_MS)]);
+    return offerCheckpoint(this.witness, { old, size, path, note }, signal);
   }
 
-  async #settle(log: Log, offered: Published, answer: Exclude<OfferAnswer, { kind: 'conflict' }>): Promise<void> {
-    const { cosignatures, now, logger } = this.#options;
+  /** @param answering whether the witness has answered anything while this was asked */
+  async #settle(
+    log: Log,
+    offered: Published,
+    answer: Exclude<OfferAnswer, { kind: 'conflict' }>,
+    answering: boolean,
+  ): Promise<void> {
+    const { cosignatures, problems, now, logger } = this.#options;
     const { name, key } = this.witness;
     if (answer.kind === 'cosigned') {
       await cosignatures.add(log, offered.size, { witness: key.publicKey, line: answer.line }, now());
+      await problems.clear(log, this.witness);
       logger.debug(
         { witness: name, log: log.name, size: offered.size, line: formatSignature(answer.line) },
         'cosigned',
       );
-      const failures = this.#silence.succeeded('') + this.#refusals.succeeded(log.origin);
-      if (failures > 0) logger.info({ witness: name, log: log.name, failures }, 'the witness cosigns again');
-      this.#problem = null;
+      this.#silence.succeeded('');
+      const failures = this.#failures.succeeded(log.origin) + this.#refusals.succeeded(log.origin);
+      if (failures > 0 || this.#told.delete(log.id)) {
+        logger.info({ witness: name, log: log.name, failures }, 'the witness cosigns the log again');
+      }
       return;
     }
     if (this.#ending.signal.aborted) return;
     if (answer.kind === 'refused') {
       this.#refusals.failed(log.origin);
-      return this.#note(log, answer.code, answer.says);
+      return await this.#note(log, answer.code, answer.says);
     }
-    this.#silence.failed('');
-    this.#note(log, 'witness-unreachable', answer.says);
+    // A log on which it hangs does not keep it from the others, which it answers meanwhile.
+    if (answer.kind === 'failed' || answering) this.#failures.failed(log.origin);
+    else this.#silence.failed('');
+    await this.#note(log, answer.kind === 'failed' ? 'witness-fails' : 'witness-unreachable', answer.says);
   }
 
   /** What a database that was set back looks like from outside; a witness that lies looks the same. */
-  #ahead(log: Log, theirs: number, ours: number): void {
+  async #ahead(log: Log, theirs: number, ours: number): Promise<void> {
     this.#refusals.failed(log.origin);
     const says = `it has cosigned ${theirs} entries of ${log.origin}, of which ${ours} are published here: look whether the database was set back`;
-    this.#note(log, 'witness-ahead', says);
+    await this.#note(log, 'witness-ahead', says);
   }
 
-  #note(log: Log, code: string, says: string): void {
-    const problem = `the witness ${this.witness.name} does not cosign ${log.origin}: ${says}`;
+  async #note(log: Log, code: WitnessProblemCode, says: string): Promise<void> {
+    const { problems, now, logger } = this.#options;
+    await problems.note(log, this.witness, code, says, now());
     // Once, not at every attempt.
-    if (problem !== this.#problem)
-      this.#options.logger.warn({ code, witness: this.witness.name, log: log.name }, problem);
-    this.#problem = problem;
+    if (this.#told.get(log.id) === says) return;
+    if (this.#told.size >= MOST_TOLD) this.#told.clear();
+    this.#told.set(log.id, says);
+    logger.warn(
+      { code, witness: this.witness.name, log: log.name },
+      `the witness ${this.witness.name} does not cosign ${log.origin}: ${says}`,
+    );
   }
 }

@@ -9,10 +9,13 @@ import type { Registry } from '../log/registry.ts';
 import type { TileStore } from '../log/tilestore.ts';
 import type { Database } from '../store/database.ts';
 import { Cosignatures, type Cosigned } from './cosignatures.ts';
+import { type WitnessProblem, WitnessProblems } from './problems.ts';
 import { Pursuit } from './pursuit.ts';
 
 /** Checkpoints that are looked through for one that enough witnesses cosigned. */
 const LOOKED_AT = 16;
+/** Milliseconds that witnesses have before a missing quorum is counted. */
+const GRACE_MS = 60_000;
 
 export interface WitnessSettings {
   readonly policy: Policy;
@@ -34,6 +37,13 @@ export interface WitnessesOptions extends WitnessSettings {
   readonly logger: Logger;
 }
 
+/** How the logs fare with the witnesses. */
+export interface WitnessState {
+  readonly problems: readonly WitnessProblem[];
+  /** Logs whose newest checkpoint too few witnesses have cosigned, a minute after it was signed. */
+  readonly quorumMissing: number;
+}
+
 /**
  * What the publisher signed, with what witnesses say of it. A checkpoint that is asked for is offered to all of them at
  * once and waits for the quorum, never longer than the timeout; appending waits for none of this.
@@ -42,6 +52,7 @@ export class Witnesses implements Checkpoints {
   readonly pursuits: readonly Pursuit[];
   readonly options: WitnessesOptions;
   readonly #cosignatures: Cosignatures;
+  readonly #problems: WitnessProblems;
   /** The newest shown of each log, while nothing can be added to it. */
   readonly #complete = new LruCache<number, Cosigned>(20_000);
 
@@ -49,19 +60,39 @@ export class Witnesses implements Checkpoints {
     const { database, publisher, policy } = options;
     this.options = options;
     this.#cosignatures = new Cosignatures(database);
+    this.#problems = new WitnessProblems(database);
     this.pursuits = policy.witnesses.flatMap((witness) =>
       witness.url === null
         ? []
         : new Pursuit(
             { ...witness, url: witness.url },
-            { ...options, cosignatures: this.#cosignatures, newest: (log) => publisher.newest(log) },
+            {
+              ...options,
+              cosignatures: this.#cosignatures,
+              problems: this.#problems,
+              newest: (log) => publisher.newest(log),
+            },
           ),
     );
   }
 
-  /** What an operator should know although all goes on. */
-  notices(): string[] {
-    return this.pursuits.flatMap(({ problem }) => problem ?? []);
+  /** How the logs fare with the witnesses, whichever process found it. */
+  async state(): Promise<WitnessState> {
+    const { policy } = this.options;
+    const [problems, lacking] = await Promise.all([
+      this.#problems.of(this.pursuits.map(({ witness }) => witness)),
+      this.#cosignatures.lacking(
+        policy.witnesses.map(({ key }) => key),
+        this.options.now() - GRACE_MS,
+      ),
+    ]);
+    let quorumMissing = 0;
+    for (const { log, witnesses } of lacking) {
+      const keys = new Set(witnesses.map(toHex));
+      if (isReached(policy.quorum, ({ key }) => keys.has(toHex(key.publicKey)))) continue;
+      if (await this.concerns(log)) quorumMissing++;
+    }
+    return { problems, quorumMissing };
   }
 
   /** Whether checkpoints of this log are offered: of those that the policy lists, or of all where it lists none. */

@@ -34,6 +34,8 @@ export class TestWitness {
   readonly requests: WitnessRequest[] = [];
   /** What comes between it and whoever asks, instead of the answer: it keeps silent, fails, or answers this. */
   fault: null | 'silent' | number | ((cosignature: string) => string) = null;
+  /** What it answers for a log that it does not know, and for another root of a size that it has cosigned. */
+  statuses = { unknown: 404, otherRoot: 422 };
   /** Milliseconds before each answer. */
   delay = 0;
   /** Seconds that its clock is ahead. */
@@ -145,7 +147,7 @@ export class TestWitness {
       return { status: 400 };
 
     const log = this.#logs.get(origin);
-    if (log === undefined) return { status: 404 };
+    if (log === undefined) return { status: this.statuses.unknown };
     const lines = [...note.slice(end + 2).matchAll(/^— (\S+) (\S+)$/gm)].map(([, name, bytes = '']) => ({
       name,
       bytes: Buffer.from(bytes, 'base64'),
@@ -160,7 +162,9 @@ export class TestWitness {
     const latest = state.get(origin);
     if (old !== (latest?.size ?? 0)) return { status: 409, answer: `${latest?.size ?? 0}\n`, type: 'text/x.tlog.size' };
     const hashes = proof.map((line) => Buffer.from(line, 'base64'));
-    if (!continues(old, latest?.root ?? EMPTY.toString('base64'), size, root, hashes)) return { status: 422 };
+    if (!continues(old, latest?.root ?? EMPTY.toString('base64'), size, root, hashes)) {
+      return { status: old === size ? this.statuses.otherRoot : 422 };
+    }
 
     const time = Math.floor(Date.now() / 1_000) + this.ahead;
     const stamp = Buffer.alloc(8);

@@ -90,7 +90,7 @@ describe('a witness', () => {
     const { note } = await publisher.current(log);
     const path = await new TileStore(database, appender.sequencing.partitions).ranges(log, consistencyRanges(3, 5), 5);
     const address = { key: parseWitnessKey(witness.vkey), url: witness.url };
-    const answer = await offerCheckpoint(address, { old: 3, path, note }, AbortSignal.timeout(20_000));
+    const answer = await offerCheckpoint(address, { old: 3, size: 5, path, note }, AbortSignal.timeout(20_000));
     expect(answer).toMatchObject({ kind: 'cosigned' });
     // The same checkpoint again: the witness says the same of it.
     expect(await published(service, 'shared', vkey, [witness])).toEqual({ size: 5, by: [witness.name] });
@@ -178,7 +178,7 @@ describe('a witness that is away', () => {
     await until(async () =>
       expect(await published(service, 'patient', vkey, [witness])).toEqual({ size: 6, by: [witness.name] }),
     );
-    expect(await notices(service)).not.toContain('witness');
+    await until(async () => expect(await notices(service)).not.toContain('witness'));
   });
 
   test('holds up no append and no round, and who waits for it is let go when it dies', async () => {
@@ -254,6 +254,80 @@ describe('a witness that is away', () => {
   });
 });
 
+describe('a problem belongs to one log', () => {
+  const metrics = async (service: TestService): Promise<string> => (await service.send('GET', '/metrics')).text;
+
+  test('one log of seven is cosigned at every append by a witness that fails for the six others', async () => {
+    await using ground = await WitnessGround.open();
+    const witness = await ground.witness('witness.example/north');
+    witness.statuses.unknown = 500;
+    const service = await ground.service({});
+    const names = ['b', 'c', 'd', 'e', 'f', 'g'];
+    for (const name of names) {
+      await service.send('PUT', `/v1/logs/${name}`);
+      await append(service, name, 1);
+    }
+    const vkey = await ground.log(service, 'a');
+    for (let size = 1; size <= 5; size++) {
+      await Promise.all(names.map((name) => service.send('GET', `/logs/${name}/checkpoint`)));
+      await append(service, 'a', 1, `to ${size}`);
+      expect(await published(service, 'a', vkey, [witness])).toEqual({ size, by: [witness.name] });
+    }
+    await until(async () =>
+      expect(await metrics(service)).toContain('antequem_witness_problems{witness="W0",code="witness-fails"} 6'),
+    );
+    const told = await notices(service);
+    for (const name of names) expect(told).toContain(`W0 does not cosign log.test/logs/${name}: it answers 500`);
+    expect(told).not.toContain('log.test/logs/a:');
+  });
+
+  test.each([
+    [422, 'it answers 422'],
+    [409, 'it answers 409 to a checkpoint of the 4 entries that it has cosigned: it may have cosigned another tree'],
+  ])(
+    'a fork at one size answered by %i stays until that log is cosigned, whatever becomes of other logs',
+    async (status, says) => {
+      await using ground = await WitnessGround.open();
+      const witness = await ground.witness('witness.example/north');
+      witness.statuses.otherRoot = status;
+      const first = await ground.service({});
+      await ground.log(first, 'forked');
+      await append(first, 'forked', 4, 'one history');
+      await first.send('GET', '/logs/forked/checkpoint');
+
+      const service = await ground.service({}, first);
+      await ground.log(service, 'forked');
+      await append(service, 'forked', 4, 'another history');
+      await service.send('GET', '/logs/forked/checkpoint');
+      const vkey = await ground.log(service, 'well');
+      for (let size = 1; size <= 3; size++) {
+        await append(service, 'well', 1, `to ${size}`);
+        expect(await published(service, 'well', vkey, [witness])).toEqual({ size, by: [witness.name] });
+        expect(await metrics(service)).toContain('antequem_witness_problems{witness="W0",code="witness-fork"} 1');
+        expect(await notices(service)).toContain(says);
+      }
+      // Another process, which has not asked the witness, says the same.
+      const other = new Witnesses({
+        ...{ policy: ground.policy('all'), timeout: 1_000, interval: 50, missing: 'publish' },
+        ...service.foundation,
+        now: () => Date.now() + 120_000,
+        logger: silent,
+      });
+      const state = { problems: [expect.objectContaining({ code: 'witness-fork', log: 'log.test/logs/forked' })] };
+      // `_system` has no checkpoint yet.
+      expect(await other.state()).toMatchObject({ ...state, quorumMissing: 1 });
+      // The operator of the witness has found that its copy was the wrong one.
+      await rm(witness.state);
+      await append(service, 'forked', 1, 'more');
+      const log = await service.foundation.registry.find('forked');
+      if (log === null) throw new Error('no log');
+      await other.current(log);
+      expect(await other.state()).toEqual({ problems: [], quorumMissing: 0 });
+      await other.close();
+    },
+  );
+});
+
 describe('what a witness answers', () => {
   const nothing = 'it answers 200 without a cosignature that holds under its configured key';
   const FAULTS: [TestWitness['fault'], string][] = [
@@ -280,8 +354,8 @@ describe('what a witness answers', () => {
     expect(await published(service, 'wrong', vkey, ground.witnesses)).toEqual({ size: 3, by: [] });
     await until(async () => {
       const told = (await notices(service)).split('the witness ').slice(1);
-      expect(told.map((each) => each.replace(/",?.*$/, ''))).toEqual(
-        FAULTS.map(([, says], i) => `W${i} does not cosign log.test/logs/wrong: ${says}`),
+      expect(told.map((each) => each.replace(/",?.*$/, '')).sort()).toEqual(
+        FAULTS.map(([, says], i) => `W${i} does not cosign log.test/logs/wrong: ${says}`).sort(),
       );
     });
     // They rest: who asks next waits for none of them.

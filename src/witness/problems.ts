@@ -1,0 +1,87 @@
+import { equalBytes } from '../core/bytes.ts';
+import type { Witness } from '../core/policy.ts';
+import type { Log } from '../log/log.ts';
+import type { Queryable } from '../store/database.ts';
+
+/**
+ * Why a witness does not cosign a log.
+ *
+ * - `witness-fork`: it may have cosigned another tree of this log
+ * - `witness-ahead`: it has cosigned more entries than are published here
+ * - `witness-refuses`, `witness-knows-no-log`, `witness-knows-no-key`, `witness-answer-invalid`: it says no, or nonsense
+ * - `witness-fails`, `witness-unreachable`, `witness-busy`: it may do so later
+ */
+export const WITNESS_PROBLEM_CODES = [
+  'witness-fork',
+  'witness-ahead',
+  'witness-refuses',
+  'witness-knows-no-log',
+  'witness-knows-no-key',
+  'witness-answer-invalid',
+  'witness-fails',
+  'witness-unreachable',
+  'witness-busy',
+] as const;
+export type WitnessProblemCode = (typeof WITNESS_PROBLEM_CODES)[number];
+
+/** What keeps one witness from cosigning one log. */
+export interface WitnessProblem {
+  /** Its name in the policy. */
+  readonly witness: string;
+  /** The origin. */
+  readonly log: string;
+  readonly code: WitnessProblemCode;
+  /** For people. */
+  readonly says: string;
+}
+
+/** Problems of witnesses with logs, shared by all processes. */
+export class WitnessProblems {
+  readonly #database: Queryable;
+
+  constructor(database: Queryable) {
+    this.#database = database;
+  }
+
+  /** Keeps what was found last. */
+  async note(log: Log, { key }: Witness, code: WitnessProblemCode, says: string, now: number): Promise<void> {
+    await this.#database.query(
+      `INSERT INTO witness_problems (witness, log, code, says, found_at) VALUES ($1, $2, $3, $4, $5)
+       ON CONFLICT (witness, log)
+         DO UPDATE SET code = excluded.code, says = excluded.says, found_at = excluded.found_at`,
+      [Buffer.from(key.publicKey), log.id, code, says, now],
+    );
+  }
+
+  /** The witness has cosigned the log. */
+  async clear(log: Log, { key }: Witness): Promise<void> {
+    await this.#database.query({
+      name: 'clear-witness-problem',
+      text: 'DELETE FROM witness_problems WHERE witness = $1 AND log = $2',
+      values: [Buffer.from(key.publicKey), log.id],
+    });
+  }
+
+  /** Those of these witnesses, by witness and log. */
+  async of(witnesses: readonly Witness[]): Promise<WitnessProblem[]> {
+    const { rows } = await this.#database.query<{
+      key: Uint8Array;
+      log: string;
+      code: WitnessProblemCode;
+      says: string;
+    }>(
+      // Another process may have been cosigned the log after this one was refused.
+      `SELECT p.witness AS key, l.origin AS log, p.code, p.says
+       FROM witness_problems p JOIN logs l ON l.id = p.log
+       LEFT JOIN LATERAL (SELECT stored_at FROM cosignatures c WHERE c.witness = p.witness AND c.log = p.log
+                          ORDER BY size DESC LIMIT 1) c ON true
+       WHERE p.witness = ANY ($1) AND coalesce(c.stored_at, 0) <= p.found_at ORDER BY p.log`,
+      [witnesses.map(({ key }) => Buffer.from(key.publicKey))],
+    );
+    return witnesses.flatMap(({ name, key }) =>
+      rows.flatMap(({ key: of, log, code, says }) =>
+        equalBytes(new Uint8Array(of), key.publicKey) ? [{ witness: name, log, code, says }] : [],
+      ),
+    );
+  }
+}
