@@ -19,7 +19,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'audit/remote': ['core', 'evm', 'ots', 'verify', 'audit/checks'],
   webhooks: ['core', 'store', 'log', 'queue'],
   witness: ['core', 'store', 'log', 'queue'],
-  metrics: ['core', 'store', 'log', 'queue', 'anchor', 'webhooks'],
+  metrics: ['core', 'store', 'log', 'queue', 'anchor', 'webhooks', 'witness'],
   client: ['core', 'verify'],
   'web/parts': ['core'],
   'web/service': ['core', 'web/parts'],
