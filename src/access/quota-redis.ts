@@ -2,6 +2,7 @@
 
 import { Redis } from 'ioredis';
 import { z } from 'zod';
+import { within } from '../core/time-limit.ts';
 import type { Grant, QuotaPolicy, SharedQuota } from './quota.ts';
 
 const PREFIX = 'antequem:quota:';
@@ -42,11 +43,9 @@ export class QuotaRedis implements SharedQuota {
       retryStrategy: (times) => Math.min(100 * 2 ** Math.min(times, 10), 2_000),
     });
     client.on('error', () => {});
-    const { promise, resolve } = Promise.withResolvers<void>();
+    const { promise: ready, resolve } = Promise.withResolvers<void>();
     client.once('ready', resolve);
-    const late = setTimeout(resolve, CONNECT);
-    await promise;
-    clearTimeout(late);
+    await within(CONNECT, ready, () => undefined);
     return new QuotaRedis(client, policy);
   }
 

@@ -2,6 +2,7 @@
 
 import { AntequemError } from '../core/errors.ts';
 import { digestCommitment } from '../core/round.ts';
+import { within } from '../core/time-limit.ts';
 import type { Effects } from '../log/log.ts';
 import type { RollbackState } from '../log/rollback.ts';
 import type { Queryable, Transaction } from '../store/database.ts';
@@ -63,22 +64,15 @@ export class DigestIntake {
     const nonce = effects.random(NONCE_SIZE);
     const commitment = digestCommitment(digest, nonce);
     if (this.#queue.length >= maxQueued) throw overloaded();
-    const { promise: silence, reject: giveUp } = Promise.withResolvers<never>();
-    const timer = setTimeout(
-      () => giveUp(new AntequemError('database-silent', `the database did not answer within ${patience} ms`)),
-      patience,
-    );
     const durable = new Promise<void>((resolve, reject) => {
       this.#queue.push({ commitment, resolve, reject });
       // Not at once: what else this turn of the event loop brings shares the statement.
       if (!this.#running) setImmediate(() => void this.#drain());
       this.#running = true;
     });
-    try {
-      await Promise.race([durable, silence]);
-    } finally {
-      clearTimeout(timer);
-    }
+    await within(patience, durable, () => {
+      throw new AntequemError('database-silent', `the database did not answer within ${patience} ms`);
+    });
     return { nonce, commitment };
   }
 

@@ -4,6 +4,7 @@ import { Buffer } from 'node:buffer';
 import { AntequemError } from '../core/errors.ts';
 import { MAX_ENTRY_BYTES } from '../core/limits.ts';
 import { isBlank, NEWLINE } from '../core/lines.ts';
+import { within } from '../core/time-limit.ts';
 
 /** Whole lines, newlines and blank lines included. */
 export interface LineBatch {
@@ -159,7 +160,7 @@ export async function* lineBatches(
   let next = nextOf(source);
   try {
     for (;;) {
-      const got = lines.whole ? await within(next, linger) : await next;
+      const got = lines.whole ? await within(linger, next, () => null) : await next;
       if (got !== null) {
         if (got.done === true) break;
         for (let at = 0; at < got.value.length; ) {
@@ -187,16 +188,4 @@ function nextOf(source: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8
   // A failure that comes while a batch is being sent is met at the next await of it.
   next.catch(() => {});
   return next;
-}
-
-async function within<T>(promise: Promise<T>, ms: number): Promise<T | null> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<null>((resolve) => {
-    timer = setTimeout(resolve, ms, null);
-  });
-  try {
-    return await Promise.race([promise, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

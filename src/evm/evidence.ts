@@ -7,6 +7,7 @@ import { readHeader, readReceipt } from '../core/evm-bytes.ts';
 import { checkEvmProof } from '../core/evm-proof.ts';
 import { type EvmProof, evmProofSchema } from '../core/receipt-schema.ts';
 import { formatTime } from '../core/time.ts';
+import { within } from '../core/time-limit.ts';
 import type { Database } from '../store/database.ts';
 import { type RebuiltBlock, rebuildBlock } from './block.ts';
 import type { Observation } from './confirm.ts';
@@ -110,25 +111,14 @@ async function rebuildByAny(
   let failure = new AntequemError('rpc-failed', 'there is no endpoint to ask');
   for (const [i, source] of sources.entries()) {
     try {
-      return await within(left() / (sources.length - i), source, rebuildBlock(source, hash));
+      return await within(left() / (sources.length - i), rebuildBlock(source, hash), () => {
+        throw new AntequemError('rpc-failed', `${source.name} took too long to tell what a proof is made of`);
+      });
     } catch (error) {
       failure = failureOf(error, 'rpc-failed');
     }
   }
   return failure;
-}
-
-/** The work goes on by itself where it takes longer; its result is not waited for. */
-async function within<T>(ms: number, { name }: RawSource, work: Promise<T>): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const says = `${name} took too long to tell what a proof is made of`;
-  const timer = setTimeout(() => reject(new AntequemError('rpc-failed', says)), Math.max(0, ms));
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-    work.catch(() => {});
-  }
 }
 
 function failureOf(error: unknown, code: string): AntequemError {

@@ -1,6 +1,6 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { fromHex } from '../core/bytes.ts';
 import type { Beacon } from '../core/round.ts';
+import { within } from '../core/time-limit.ts';
 import type { Endpoints } from './endpoints.ts';
 import type { EvmNode } from './node.ts';
 
@@ -25,17 +25,8 @@ export async function newestFinalBlock(
 ): Promise<Beacon | null> {
   // A round is not held up by what is known to hang; others ask whether it still does.
   if (!endpoints.answering) return null;
-  const late = new AbortController();
-  try {
-    return await Promise.race([
-      readFinalBlock(endpoints, chain, finality),
-      pause(LIMIT_MS, null, { signal: late.signal }),
-    ]);
-  } catch {
-    return null;
-  } finally {
-    late.abort();
-  }
+  const block = readFinalBlock(endpoints, chain, finality).catch(() => null);
+  return within(LIMIT_MS, block, () => null);
 }
 
 async function readFinalBlock(endpoints: Endpoints, chain: string, finality: Finality): Promise<Beacon | null> {

@@ -2,6 +2,7 @@
 
 import { Transaction as EvmTransaction, getBytes, type Signature } from 'ethers';
 import { AntequemError } from '../core/errors.ts';
+import { within } from '../core/time-limit.ts';
 import type { Database, Transaction } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
 import type { Account } from './account.ts';
@@ -145,18 +146,11 @@ export async function signTransaction(
   return { hash: getBytes(evm.hash), raw: getBytes(evm.serialized) };
 }
 
-async function inTime(signer: EvmSigner, digest: string): Promise<Signature> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    reject(
-      new AntequemError('signer-silent', `the signer of ${signer.address} has not answered in ${SIGNER_LIMIT_MS} ms`),
-    );
-  }, SIGNER_LIMIT_MS);
-  try {
-    return await Promise.race([signer.sign(digest), late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function inTime(signer: EvmSigner, digest: string): Promise<Signature> {
+  return within(SIGNER_LIMIT_MS, signer.sign(digest), () => {
+    const says = `the signer of ${signer.address} has not answered in ${SIGNER_LIMIT_MS} ms`;
+    throw new AntequemError('signer-silent', says);
+  });
 }
 
 async function store(tx: Transaction, request: SigningRequest, signed: readonly Signed[]): Promise<void> {

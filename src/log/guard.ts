@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { toHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import { EMPTY_ROOT } from '../core/merkle.ts';
+import { within } from '../core/time-limit.ts';
 import type { Database, Queryable } from '../store/database.ts';
 import { type Claim, demandUnsigned, type Loss, missingMarks, missingRound, newestRound } from './holdings.ts';
 import type { Head, Log } from './log.ts';
@@ -197,16 +198,10 @@ export class Guard {
   /** What the store answers; one that hangs is as good as none, and holds nobody up. */
   async #ask<T>(answer: Promise<T>): Promise<T> {
     const patience = this.#options.storePatience ?? STORE_PATIENCE;
-    const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
+    return within(patience, answer, () => {
       const says = `${this.store?.name} has not answered for ${patience} ms, so nothing is signed until it does`;
-      reject(new AntequemError('guard-unavailable', says));
-    }, patience);
-    try {
-      return await Promise.race([answer, late]);
-    } finally {
-      clearTimeout(timer);
-    }
+      throw new AntequemError('guard-unavailable', says);
+    });
   }
 
   /** A worker that found rounds on a chain that the database does not have says so on its target. */

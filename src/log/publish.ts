@@ -3,6 +3,7 @@ import type { Checkpoint } from '../core/checkpoint.ts';
 import { AntequemError } from '../core/errors.ts';
 import { LruCache } from '../core/lru.ts';
 import { joinNotes } from '../core/note.ts';
+import { within } from '../core/time-limit.ts';
 import { Batch, inOrder } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Guard } from './guard.ts';
@@ -186,20 +187,10 @@ export class Publisher implements Checkpoints {
   async #signed(signer: LogSigner, checkpoint: Checkpoint): Promise<string> {
     const note = signer.sign(checkpoint);
     if (typeof note === 'string') return note;
-    const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
-      reject(
-        new AntequemError(
-          'signer-silent',
-          `the signer of ${signer.origin} has not answered for ${this.#signPatience} ms`,
-        ),
-      );
-    }, this.#signPatience);
-    try {
-      return await Promise.race([note, late]);
-    } finally {
-      clearTimeout(timer);
-    }
+    return within(this.#signPatience, note, () => {
+      const says = `the signer of ${signer.origin} has not answered for ${this.#signPatience} ms`;
+      throw new AntequemError('signer-silent', says);
+    });
   }
 }
 

@@ -1,3 +1,5 @@
+import { within } from '../core/time-limit.ts';
+
 /**
  * A value that is read at most once in so many milliseconds, by one reader at a time: whoever asks often costs no more than
  * whoever asks seldom. One that is slow is still there for the next.
@@ -33,10 +35,6 @@ export class Cached<T> {
         this.#reading = null;
       });
     const reading = this.#reading.catch(() => null);
-    const { promise: late, resolve } = Promise.withResolvers<null>();
-    const timer = setTimeout(() => resolve(null), patience);
-    const value = await Promise.race([reading, late]);
-    clearTimeout(timer);
-    return value;
+    return within(patience, reading, () => null);
   }
 }

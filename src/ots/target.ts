@@ -1,11 +1,11 @@
 // Calendars, and the Bitcoin chain they lead to: takes rounds from pending to finalized.
 
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { HeaderSource } from '../core/bitcoin-source.ts';
 import { fromHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Beacon } from '../core/round.ts';
+import { within } from '../core/time-limit.ts';
 import type { Database } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
 import { type CalendarClient, calendarClient } from './calendar-client.ts';
@@ -131,15 +131,8 @@ export class OtsTarget {
     const { source } = this.#options;
     // A round is not held up by who failed a moment ago; looks for confirmations ask whether he still does.
     if (source === null || this.#complaint !== null) return null;
-    const late = new AbortController();
-    try {
-      const limit = pause(BEACON_LIMIT_MS, null, { signal: late.signal });
-      return await Promise.race([this.#readFinalBlock(source), limit]);
-    } catch {
-      return null;
-    } finally {
-      late.abort();
-    }
+    const block = this.#readFinalBlock(source).catch(() => null);
+    return within(BEACON_LIMIT_MS, block, () => null);
   }
 
   close(): void {

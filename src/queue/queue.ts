@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { AntequemError } from '../core/errors.ts';
+import { within } from '../core/time-limit.ts';
 import { type Broker, type LaneConsumer, type LaneProducer, postgresBroker, redisBroker } from './broker.ts';
 import type { LaneDepth, WakeHandler, Wakeup } from './wakeup.ts';
 
@@ -34,6 +35,7 @@ export interface QueueOptions {
 
 const WAKE_LIMIT_MS = 2_000;
 const CLOSE_LIMIT_MS = 10_000;
+const BROKER_LIMIT_MS = 2_000;
 const NAME = /^[a-z][a-z0-9-]{0,99}$/;
 
 /** Opens the queue. On PostgreSQL its tables are made if need be; Redis may be away and come later. */
@@ -85,7 +87,7 @@ class BrokeredQueue implements Queue {
       .finally(() => {
         for (const { key } of fresh) this.#underWay.delete(key);
       });
-    return (await within(adding, WAKE_LIMIT_MS)) ?? false;
+    return within(WAKE_LIMIT_MS, adding, () => false);
   }
 
   every(wakeup: Wakeup, periodMs: number): void {
@@ -132,20 +134,18 @@ class BrokeredQueue implements Queue {
       () => true,
       () => false,
     );
-    if ((await within(closed, CLOSE_LIMIT_MS)) === true) return;
+    if (await within(CLOSE_LIMIT_MS, closed, () => false)) return;
     this.#logger.warn({ lane }, 'did not come to rest in time; what was under way will be looked at again');
   }
 
   async depth(lanes: readonly string[]): Promise<ReadonlyMap<string, LaneDepth> | null> {
     if (this.#closing !== null) return null;
     const depths = Promise.all(lanes.map(async (lane) => [lane, await this.#producer(lane).depth()] as const));
-    return within(
-      depths.then(
-        (all) => new Map(all),
-        () => null,
-      ),
-      WAKE_LIMIT_MS,
+    const known = depths.then(
+      (all) => new Map(all),
+      () => null,
     );
+    return within(WAKE_LIMIT_MS, known, () => null);
   }
 
   close(): Promise<void> {
@@ -156,8 +156,9 @@ class BrokeredQueue implements Queue {
   async #close(): Promise<void> {
     for (const guard of this.#guards) clearInterval(guard);
     await Promise.all(this.#lanes.map((lane) => lane.close()));
-    await within(Promise.allSettled([...this.#producers.values()].map((producer) => producer.close())), 2_000);
-    await within(this.#broker.close(), 2_000);
+    const producers = [...this.#producers.values()].map((producer) => producer.close());
+    await within(BROKER_LIMIT_MS, Promise.allSettled(producers), () => null);
+    await within(BROKER_LIMIT_MS, this.#broker.close(), () => null);
   }
 
   #producer(lane: string): LaneProducer {
@@ -173,17 +174,6 @@ class BrokeredQueue implements Queue {
 function checkName(name: string): string {
   if (NAME.test(name)) return name;
   throw new AntequemError('queue-name', `not a name for a lane or wake-up: ${name}; lower-case letters, digits and -`);
-}
-
-/** What a promise comes to within so many milliseconds, else null; it goes on by itself. */
-async function within<T>(promise: Promise<T>, ms: number): Promise<T | null> {
-  const { promise: late, resolve } = Promise.withResolvers<null>();
-  const timer = setTimeout(() => resolve(null), ms);
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function messageOf(error: unknown): string {
