@@ -1,3 +1,4 @@
+import type { Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { ApiKeys } from './access/keys.ts';
@@ -25,11 +26,16 @@ export interface Running {
   stop(): Promise<void>;
 }
 
+export interface ServeOptions extends StartOptions {
+  /** Bound already; without it the host and port of the configuration. */
+  readonly socket?: Server;
+}
+
 /**
  * Runs the roles of the configuration in this process.
  * @throws AntequemError `keys-missing` beyond loopback without an API key, and what its parts throw
  */
-export async function serve(config: Config, logger: Logger, options: StartOptions = {}): Promise<Running> {
+export async function serve(config: Config, logger: Logger, options: ServeOptions = {}): Promise<Running> {
   const effects = options.effects ?? realEffects;
   const foundation = await openFoundation(config, effects, { logger });
   const stops: (() => Promise<void>)[] = [() => foundation.close()];
@@ -103,7 +109,7 @@ export async function serve(config: Config, logger: Logger, options: StartOption
         evm: config.targets.flatMap(({ rpcUrls }) => rpcUrls).map(rpcSource),
         bitcoin: bitcoinSources(config.bitcoin),
       }),
-      config,
+      { ...config, socket: options.socket },
     );
     stops.push(() => server.close());
     // The load balancer is told before the door closes.

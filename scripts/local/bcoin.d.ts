@@ -70,7 +70,10 @@ declare module 'bcoin' {
     };
     readonly pool: { forceSync: () => void };
     readonly miner: { createJob(tip?: ChainEntry): Promise<MiningJob> };
-    readonly http: { readonly http: { address(): { readonly port: number } } };
+    readonly http: {
+      readonly http: { address(): { readonly port: number }; close(): void };
+      open: () => Promise<unknown>;
+    };
     ensure(): Promise<void>;
     open(): Promise<void>;
     close(): Promise<void>;

@@ -3,6 +3,7 @@
 import { mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Block, FullNode, TX } from 'bcoin';
+import { isPortTaken } from './ports.ts';
 
 // Its native parts want a compiler; read when it is loaded.
 process.env.NODE_BACKEND = 'js';
@@ -22,7 +23,7 @@ const LOCK_PATIENCE_MS = 5_000;
 export interface RegtestOptions {
   /** Where its blocks are kept; null: in memory. */
   readonly dataDir: string | null;
-  /** For JSON-RPC, which it offers on loopback alone. Default: any free one. */
+  /** For JSON-RPC, which it offers on loopback alone. Default: any free one, which also replaces one in use. */
   readonly port?: number;
   /** For JSON-RPC: letters and digits. */
   readonly password: string;
@@ -223,18 +224,31 @@ export class RegtestNode {
   }
 }
 
-/** Waits for a process that was killed to let go of the blocks. */
-async function openNode(options: ConstructorParameters<typeof FullNode>[0]): Promise<FullNode> {
+type NodeOptions = ConstructorParameters<typeof FullNode>[0];
+
+/** Takes a free port where the one wanted is in use, and waits for a process that was killed to let go of the blocks. */
+async function openNode(wanted: NodeOptions): Promise<FullNode> {
   const until = performance.now() + LOCK_PATIENCE_MS;
+  let options = wanted;
   for (;;) {
     const node = new bcoin.FullNode(options);
     // Without peers it would throw when blocks are forgotten, before the mempool hears of that.
     node.pool.forceSync = () => {};
     try {
       await node.ensure();
+      // First, since a node that failed while opening keeps the blocks locked.
+      await node.http.open();
+      node.http.open = async () => {};
+    } catch (error) {
+      if (!isPortTaken(error) || options.httpPort === 0) throw error;
+      options = { ...options, httpPort: 0 };
+      continue;
+    }
+    try {
       await node.open();
       return node;
     } catch (error) {
+      node.http.http.close();
       if (!(error instanceof Error && /lock/i.test(error.message)) || performance.now() > until) throw error;
       await sleep(100);
     }

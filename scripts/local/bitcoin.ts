@@ -11,7 +11,7 @@ export interface LocalBitcoin extends Omit<Child, 'says'>, z.output<typeof Said>
 export interface LocalBitcoinOptions {
   /** Where blocks and promises are kept; made if missing. */
   readonly dataDir: string;
-  /** Free ones; 0: any. */
+  /** Replaced by free ones where they are in use; 0: any. */
   readonly rpcPort: number;
   readonly calendarPort: number;
   /** Milliseconds between blocks while there is something to confirm. */

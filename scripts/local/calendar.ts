@@ -1,7 +1,6 @@
 // A small OpenTimestamps calendar for one machine: stamps what it is given into a regtest chain, which proves nothing
 // to anybody else. It speaks as stock calendars do.
 
-import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { concat, fromHex } from '../../src/core/bytes.ts';
 import type { Op } from '../../src/ots/operation.ts';
@@ -9,6 +8,7 @@ import { serializeTimestamp } from '../../src/ots/serialization.ts';
 import { TimestampBuilder } from '../../src/ots/timestamp.ts';
 import type { Place, RegtestNode } from './bitcoin-node.ts';
 import { type Batch, CalendarBook } from './calendar-book.ts';
+import { listenNear, refusalOf } from './ports.ts';
 
 const MAX_DIGEST = 64;
 const MAX_COMMITMENT = 256;
@@ -18,7 +18,7 @@ export interface CalendarOptions {
   readonly node: RegtestNode;
   /** The file of what it has promised and done; null: in memory. */
   readonly book: string | null;
-  /** Default: any free one. */
+  /** Default: any free one, which also replaces one in use. */
   readonly port?: number;
   /** The name others reach it by, where that is beyond loopback. */
   readonly host?: string | undefined;
@@ -50,11 +50,8 @@ export class LocalCalendar {
 
   static async open(options: CalendarOptions): Promise<LocalCalendar> {
     const server = createServer();
-    server.listen(options.port ?? 0, options.host === undefined ? '127.0.0.1' : '0.0.0.0');
-    await once(server, 'listening');
-    const address = server.address();
-    if (address === null || typeof address === 'string') throw new Error('the calendar has no port');
-    const calendar = new LocalCalendar(options, server, `http://${options.host ?? '127.0.0.1'}:${address.port}`);
+    const port = await listenNear(server, options.port ?? 0, options.host === undefined ? '127.0.0.1' : '0.0.0.0');
+    const calendar = new LocalCalendar(options, server, `http://${options.host ?? '127.0.0.1'}:${port}`);
     server.on('request', (request, response) => {
       calendar.#answer(request, response).catch(() => response.destroy());
     });
@@ -106,6 +103,8 @@ export class LocalCalendar {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const refusal = this.#options.host === undefined ? refusalOf(request.headers) : null;
+    if (refusal !== null) return say(response, 403, refusal);
     const [, hex] = /^\/timestamp\/([0-9a-fA-F]*)$/.exec(request.url ?? '') ?? [];
     if (request.method === 'POST' && request.url === '/digest') {
       const digest = await bodyOf(request);

@@ -10,7 +10,7 @@ export const LOCAL_CHAIN_KEY = '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5e
 const Said = z.object({ url: z.string() });
 
 export interface LocalChain extends Omit<Child, 'says'> {
-  /** `http://127.0.0.1:<port>`; speaks WebSocket too. */
+  /** `http://127.0.0.1:<port>`. Web pages of other sites and other host names are refused there. */
   readonly url: string;
 }
 

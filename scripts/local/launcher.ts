@@ -1,11 +1,12 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AntequemError } from '../../src/core/errors.ts';
 import { watchAncestors } from './ancestors.ts';
 import { removeEndpoints, writeEndpoints } from './endpoints.ts';
 import { holdData } from './holder.ts';
-import { keptPort, listenPort } from './ports.ts';
+import { listenNear } from './ports.ts';
 import { startPostgres } from './postgres.ts';
 
 /** What the service stands on in local mode. */
@@ -16,7 +17,8 @@ export interface Ground {
   readonly chainId: number;
   /** Null where it could not be started: nothing is stamped then. */
   readonly bitcoin: Bitcoin | null;
-  /** Free when looked at. */
+  /** Where the service is to listen, bound already. */
+  readonly socket: Server;
   readonly port: number;
 }
 
@@ -74,6 +76,15 @@ const TOTAL_PATIENCE = 9_500;
 // npm and npx pass on a signal that the terminal has sent to us as well: that is one, not two.
 const SAME_SIGNAL_MS = 1_000;
 
+function readPort(file: string): number | null {
+  try {
+    const port = Number(readFileSync(file, 'utf8'));
+    return Number.isSafeInteger(port) && port > 0 && port < 65_536 ? port : null;
+  } catch {
+    return null;
+  }
+}
+
 function explain(error: unknown): string {
   if (error instanceof AntequemError) return error.message;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -101,9 +112,7 @@ function whenToEnd(print: (line: string) => void): { ended: Promise<End>; end: (
   // A terminal that was closed takes no more lines; nothing depends on them.
   process.stdout.on('error', () => {});
   process.stderr.on('error', () => {});
-  watchAncestors((gone) =>
-    resolve({ says: `${basename(gone.command[0] ?? '')} has ended or was interrupted: stopping.`, code: 0 }),
-  );
+  watchAncestors((gone) => resolve({ says: `${basename(gone.command[0] ?? '')} has ended: stopping.`, code: 0 }));
   return { ended, end: resolve };
 }
 
@@ -147,14 +156,13 @@ export async function launch(mode: LocalMode): Promise<never> {
             TOTAL_PATIENCE,
           )
         : null;
-    const startingChain = listenPort(mode.chainPort).then((port) => mode.startChain({ port, chainId: mode.chainId }));
+    const startingChain = mode.startChain({ port: mode.chainPort, chainId: mode.chainId });
     const chain = keep(startingChain, (started) => started.stop(), CHAIN_PATIENCE);
     const bitcoinFolder = join(mode.dataDir, 'bitcoin');
     // The calendar has promised to be found where it was.
-    const calendarPort = keptPort(join(mode.dataDir, 'calendar-port'), mode.calendarPort);
-    const startingBitcoin = Promise.all([listenPort(mode.bitcoinPort), calendarPort]).then(([rpcPort, port]) =>
-      mode.startBitcoin({ dataDir: bitcoinFolder, rpcPort, calendarPort: port }),
-    );
+    const calendarPortFile = join(mode.dataDir, 'calendar-port');
+    const calendarPort = readPort(calendarPortFile) ?? mode.calendarPort;
+    const startingBitcoin = mode.startBitcoin({ dataDir: bitcoinFolder, rpcPort: mode.bitcoinPort, calendarPort });
     const keptBitcoin = keep(startingBitcoin, (started) => started.stop(), BITCOIN_PATIENCE).catch((error: unknown) => {
       if (abort.signal.aborted) throw error;
       // All else works without it, and some machine may lack what its database needs.
@@ -166,8 +174,11 @@ export async function launch(mode: LocalMode): Promise<never> {
     chainEnded.then(() => end({ says: 'The local chain has ended unexpectedly: stopping.', code: 1 }));
     bitcoin?.ended.then(() => end({ says: 'The local Bitcoin node has ended unexpectedly: stopping.', code: 1 }));
     const databaseUrl = server?.url ?? mode.databaseUrl ?? '';
-    const port = await listenPort(mode.port);
-    const ground = { dataDir: mode.dataDir, databaseUrl, evmRpcUrl, chainId: mode.chainId, bitcoin, port };
+    if (bitcoin !== null) writeFileSync(calendarPortFile, `${new URL(bitcoin.calendarUrl).port}\n`, { mode: 0o600 });
+    // Whoever comes before the service is there finds nobody.
+    const socket = createServer((connection) => connection.destroy());
+    const port = await listenNear(socket, mode.port);
+    const ground = { dataDir: mode.dataDir, databaseUrl, evmRpcUrl, chainId: mode.chainId, bitcoin, socket, port };
     const service = await keep(mode.startService(ground), (started) => started.stop(), SERVICE_PATIENCE);
 
     const { url, contract } = service;

@@ -1,40 +1,40 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import type { Server } from 'node:net';
 
-function tryListen(port: number, host: string): Promise<number | null> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EADDRINUSE' || error.code === 'EACCES') resolve(null);
-      else reject(error);
-    });
-    server.listen({ port, host, exclusive: true }, () => {
-      const address = server.address();
-      server.close(() => resolve(address !== null && typeof address === 'object' ? address.port : null));
-    });
-  });
-}
+/** This machine's own names, with or without a port. */
+const LOOPBACK = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/;
 
-/** A TCP port of `host` that nobody listens on now: the preferred one if it is free, else one the system picks. */
-export async function listenPort(preferred: number, host = '127.0.0.1'): Promise<number> {
-  const port = (await tryListen(preferred, host)) ?? (await tryListen(0, host));
-  if (port === null) throw new Error(`no free port on ${host}`);
-  return port;
-}
-
-/** As `listenPort`, but above all the port that the file tells was used last; from now on it tells this one. */
-export async function keptPort(file: string, preferred: number): Promise<number> {
-  const kept = readPort(file);
-  const port = (kept === null ? null : await tryListen(kept, '127.0.0.1')) ?? (await listenPort(preferred));
-  writeFileSync(file, `${port}\n`, { mode: 0o600 });
-  return port;
-}
-
-function readPort(file: string): number | null {
-  try {
-    const port = Number(readFileSync(file, 'utf8'));
-    return Number.isSafeInteger(port) && port > 0 && port < 65_536 ? port : null;
-  } catch {
-    return null;
+/**
+ * Has a server listen: on the preferred port, or on a free one where that one is in use. Nothing can take the port
+ * between a look and its use, since nothing is looked at.
+ * @returns the port
+ */
+export async function listenNear(server: Server, preferred: number, host = '127.0.0.1'): Promise<number> {
+  for (const port of [preferred, 0]) {
+    try {
+      server.listen({ port, host, exclusive: true });
+      await once(server, 'listening');
+      break;
+    } catch (error) {
+      if (port === 0 || !isPortTaken(error)) throw error;
+    }
   }
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error(`no port on ${host}`);
+  return address.port;
+}
+
+export function isPortTaken(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'EADDRINUSE' || error.code === 'EACCES');
+}
+
+/**
+ * Why a local server does not answer a request, or null. A web page of another site may send requests to loopback, and
+ * a name of its own may resolve to it: the headers Origin and Host tell.
+ */
+export function refusalOf({ host, origin }: { host?: string | undefined; origin?: string | undefined }): string | null {
+  if (!LOOPBACK.test((host ?? '').toLowerCase())) return 'only localhost, 127.0.0.1 and [::1] are answered';
+  if (origin !== undefined && !LOOPBACK.test(URL.parse(origin)?.host ?? ''))
+    return 'pages of other sites are not answered';
+  return null;
 }

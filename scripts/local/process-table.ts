@@ -11,6 +11,8 @@ export interface ProcessIdentity {
 /** What the system tells about a process that runs (one that ended and waits to be reaped does not). */
 export interface ProcessFacts extends ProcessIdentity {
   readonly parent: number;
+  /** Of processes: what a terminal signals together. */
+  readonly group: number;
   readonly command: readonly string[];
 }
 
@@ -25,24 +27,27 @@ function readProc(path: string): string | null {
 // Start times on Linux count from boot: after a reboot the same pair could come again.
 const bootId = readProc('/proc/sys/kernel/random/boot_id')?.trim() ?? '';
 
-function linuxStat(pid: number): { parent: number; started: string } | null {
+function linuxStat(pid: number): { parent: number; group: number; started: string } | null {
   const stat = readProc(`/proc/${pid}/stat`);
   if (stat === null) return null;
   // The name before the last parenthesis may itself hold blanks and parentheses.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const [state, parent, started] = [fields[0], fields[1], fields[19]];
-  if (state === undefined || parent === undefined || started === undefined || /[ZXx]/.test(state)) return null;
-  return { parent: Number(parent), started: `${bootId}/${started}` };
+  const [state = '', parent = '', group = ''] = fields;
+  const started = fields[19];
+  if (started === undefined || /[ZXx]/.test(state)) return null;
+  return { parent: Number(parent), group: Number(group), started: `${bootId}/${started}` };
 }
 
 function psFacts(pid: number): ProcessFacts | null {
-  const { status, stdout } = spawnSync('ps', ['-ww', '-o', 'ppid=,stat=,lstart=,command=', '-p', String(pid)], {
+  const { status, stdout } = spawnSync('ps', ['-ww', '-o', 'ppid=,pgid=,stat=,lstart=,command=', '-p', String(pid)], {
     encoding: 'utf8',
     env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' },
   });
-  const match = status === 0 ? /^\s*(\d+)\s+(\S+)\s+(\S+\s+\S+\s+\S+\s+\S+\s+\S+)\s+(.*)$/m.exec(stdout) : null;
-  if (match === null || match[2]?.startsWith('Z')) return null;
-  return { pid, parent: Number(match[1]), started: match[3] ?? '', command: (match[4] ?? '').trim().split(/\s+/) };
+  const match = status === 0 ? /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(\S+\s+\S+\s+\S+\s+\S+\s+\S+)\s+(.*)$/m.exec(stdout) : null;
+  if (match === null) return null;
+  const [, parent, group, state = '', started = '', command = ''] = match;
+  if (state.startsWith('Z')) return null;
+  return { pid, parent: Number(parent), group: Number(group), started, command: command.trim().split(/\s+/) };
 }
 
 /** The facts of a running process; null when there is none of this id, or nothing may be known about it. */
@@ -59,22 +64,8 @@ export function isRunning(identity: ProcessIdentity): boolean {
   return findProcess(identity.pid)?.started === identity.started;
 }
 
-/**
- * As `isRunning`, cheap enough to be asked several times a second. Where there is no /proc it takes a process that was
- * given the same id for the one meant.
- */
-export function isProbablyRunning(identity: ProcessIdentity): boolean {
-  if (process.platform === 'linux') return linuxStat(identity.pid)?.started === identity.started;
-  return hasProcess(identity.pid);
-}
-
-/** How often a process went to sleep and woke up again; null where the system does not tell. */
-export function wakeUps(pid: number): number | null {
-  const count = /^voluntary_ctxt_switches:\s*(\d+)$/m.exec(readProc(`/proc/${pid}/status`) ?? '')?.[1];
-  return count === undefined ? null : Number(count);
-}
-
-function hasProcess(pid: number): boolean {
+/** Whether any process has this id. */
+export function hasProcess(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

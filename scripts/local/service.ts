@@ -15,6 +15,7 @@ export async function startService(ground: Ground): Promise<Service> {
   const logger = pino({ level: process.env.LOG_LEVEL || 'warn', base: null, timestamp: pino.stdTimeFunctions.isoTime });
   const running = await serve(localConfig(ground), logger, {
     ensureContract: async () => void (await deployContract(ground.evmRpcUrl)),
+    socket: ground.socket,
   });
   return { url: running.url ?? '', contract, stop: () => running.stop() };
 }

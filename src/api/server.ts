@@ -1,4 +1,5 @@
 import { createServer, type RequestListener, type ServerOptions } from 'node:http';
+import type { Server } from 'node:net';
 import { AntequemError } from '../core/errors.ts';
 
 /** Milliseconds. What is slower than this holds connections, not data: 8 MiB in two minutes are 70 kB/s. */
@@ -19,16 +20,18 @@ export interface Listening {
   close(): Promise<void>;
 }
 
-/** Listens on a host and port; port 0 is any free one. Rejects where that cannot be had. */
+/** Listens on a host and port, or on a socket that is bound already; port 0 is any free one. Rejects where that fails. */
 export async function listen(
   app: RequestListener,
-  where: { readonly host: string; readonly port: number },
+  where: { readonly host: string; readonly port: number; readonly socket?: Server | undefined },
   timeouts: ServerOptions = TIMEOUTS,
 ): Promise<Listening> {
   const server = createServer(timeouts, app);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(where.port, where.host, () => resolve());
+    server.once('listening', () => resolve());
+    if (where.socket === undefined) server.listen(where.port, where.host);
+    else server.listen(where.socket);
   });
   const address = server.address();
   if (address === null || typeof address === 'string') throw new AntequemError('internal', 'the server has no port');

@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RegtestNode } from '../../scripts/local/bitcoin-node.ts';
 import type { LocalCalendar } from '../../scripts/local/calendar.ts';
-import { listenPort } from '../../scripts/local/ports.ts';
 import { addMissingAnchors } from '../../src/anchor/jobs.ts';
 import { agreedSources } from '../../src/cli/bitcoin-sources.ts';
 import { Client } from '../../src/client/client.ts';
@@ -24,6 +23,7 @@ import { run } from '../cli/command.ts';
 import { Reference, referenceMissing } from '../ots/reference.ts';
 import { silent } from '../support/anchoring.ts';
 import { testBitcoin, testCalendar } from '../support/bitcoin.ts';
+import { freePort } from '../support/free-port.ts';
 import { type Answer, type TestService, testService } from '../support/service.ts';
 
 let node: RegtestNode;
@@ -47,7 +47,7 @@ beforeAll(async () => {
   node = await testBitcoin();
   calendar = await testCalendar(node, { depth: 6 });
   // Where it listens it knows only once it does, and a file must lead back there.
-  const port = await listenPort(0);
+  const port = await freePort();
   const own = { uri: `http://127.0.0.1:${port}`, perMinute: 10_000 };
   service = await testService({ config: { ...stamping(), calendar: own, port } });
   const { ots, bitcoin } = service.config;

@@ -8,7 +8,6 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RegtestNode } from '../../scripts/local/bitcoin-node.ts';
 import type { LocalCalendar } from '../../scripts/local/calendar.ts';
-import { listenPort } from '../../scripts/local/ports.ts';
 import { parseHeader, REGTEST } from '../../src/core/bitcoin-header.ts';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
 import { parseOtsFile } from '../../src/ots/file.ts';
@@ -16,6 +15,7 @@ import { timestampLines } from '../../src/ots/line.ts';
 import { parseTimestamp, serializeTimestamp } from '../../src/ots/serialization.ts';
 import { referenceMissing } from '../ots/reference.ts';
 import { testBitcoin, testCalendar } from '../support/bitcoin.ts';
+import { freePort } from '../support/free-port.ts';
 import { type TestService, testService } from '../support/service.ts';
 
 const PATIENCE = { timeout: 50_000, interval: 200 };
@@ -35,7 +35,7 @@ let calendarPort: number;
 beforeAll(async () => {
   if (referenceMissing !== null) return;
   let port: number;
-  [node, calendarPort, port] = await Promise.all([testBitcoin(), listenPort(0), listenPort(0)]);
+  [node, calendarPort, port] = await Promise.all([testBitcoin(), freePort(), freePort()]);
   service = await testService({
     config: {
       port,

@@ -1,10 +1,11 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 import { readEndpoints, removeEndpoints, writeEndpoints } from '../../scripts/local/endpoints.ts';
-import { keptPort, listenPort } from '../../scripts/local/ports.ts';
+import { listenNear, refusalOf } from '../../scripts/local/ports.ts';
+import { freePort } from '../support/free-port.ts';
 
 it('reads back what was written, readable by its owner alone', () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'antequem-endpoints-'));
@@ -29,27 +30,44 @@ it('reads back what was written, readable by its owner alone', () => {
   rmSync(dataDir, { recursive: true });
 });
 
-it('gives the preferred port when it is free and another when it is busy', async () => {
-  const free = await listenPort(0);
-  expect(await listenPort(free)).toBe(free);
-  const server = createServer();
-  await new Promise<void>((resolve) => void server.listen(free, '127.0.0.1', resolve));
-  const other = await listenPort(free);
-  expect(other).not.toBe(free);
-  expect(other).toBeGreaterThan(0);
-  await new Promise((resolve) => server.close(resolve));
+const opened: Server[] = [];
+afterEach(() => {
+  for (const server of opened.splice(0)) server.close();
 });
 
-it('gives the port of the time before again, whatever was preferred then', async () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'antequem-ports-'));
-  const file = join(dataDir, 'port');
-  const first = await keptPort(file, 0);
-  expect(await keptPort(file, await listenPort(0))).toBe(first);
+async function listening(preferred: number): Promise<number> {
   const server = createServer();
-  await new Promise<void>((resolve) => void server.listen(first, '127.0.0.1', resolve));
-  const second = await keptPort(file, 0);
-  expect(second).not.toBe(first);
-  await new Promise((resolve) => server.close(resolve));
-  expect(await keptPort(file, first)).toBe(second);
-  rmSync(dataDir, { recursive: true });
+  opened.push(server);
+  return listenNear(server, preferred);
+}
+
+it('listens on the preferred port when that is free, else on another', async () => {
+  const port = await listening(0);
+  const other = await listening(port);
+  expect(other).not.toBe(port);
+  expect(other).toBeGreaterThan(0);
+  await new Promise((resolve) => opened[0]?.close(resolve));
+  expect(await listening(port)).toBe(port);
+});
+
+it('has every one of twenty listen that come at once', async () => {
+  const port = await freePort();
+  const ports = await Promise.all(Array.from({ length: 20 }, () => listening(port)));
+  expect(ports).toContain(port);
+  expect(new Set(ports).size).toBe(20);
+});
+
+it.each([
+  ['127.0.0.1:8545', undefined, true],
+  ['localhost', undefined, true],
+  ['[::1]:1', 'http://localhost:3963', true],
+  ['127.0.0.1:8545', 'http://127.0.0.1:3963', true],
+  ['127.0.0.1:8545', 'https://elsewhere.test', false],
+  ['127.0.0.1:8545', 'http://localhost.elsewhere.test', false],
+  ['127.0.0.1:8545', 'null', false],
+  ['elsewhere.test:8545', undefined, false],
+  ['127.0.0.1.nip.io', undefined, false],
+  [undefined, undefined, false],
+])('answers Host %s with Origin %s: %s', (host, origin, answered) => {
+  expect(refusalOf({ host, origin }) === null).toBe(answered);
 });

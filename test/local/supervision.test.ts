@@ -27,9 +27,15 @@ interface Running {
   output(): string;
 }
 
-async function start(command: string, args: readonly string[]): Promise<Running> {
+/** `group`: in a process group of its own, as a terminal starts a command. */
+async function start(command: string, args: readonly string[], group = false): Promise<Running> {
   const before = readEndpoints(dataDir)?.startedAt;
-  const child = spawn(command, args, { cwd: project, env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command, args, {
+    cwd: project,
+    env: environment,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: group,
+  });
   let output = '';
   child.stdout.on('data', (text: Buffer) => (output += text));
   child.stderr.on('data', (text: Buffer) => (output += text));
@@ -87,16 +93,25 @@ describe('whatever ends local mode leaves no process behind, and the next start 
     ['SIGKILL to the Bitcoin node', direct, ({ processes }) => kill(processes, /bitcoin-process/)],
     // Linux tells PostgreSQL itself of the keeper's end. Elsewhere it is left to the next start, which stops it.
     ...(process.platform === 'linux' ? [bothAtOnce] : []),
-    ['SIGKILL to npm', () => start('npm', ['start']), ({ child }) => void child.kill('SIGKILL')],
-    ['SIGTERM to npm', () => start('npm', ['start']), ({ child }) => void child.kill('SIGTERM')],
-    ...npx('SIGTERM', 'SIGHUP', 'SIGKILL'),
-    // npm passes it on to a shell that waits; only Linux shows that the shell heard it.
-    ...(process.platform === 'linux' ? npx('SIGINT') : []),
+    ...(
+      [
+        ['npm', 'npm', ['start']],
+        ['npx', 'npx', ['-c', 'true && npm start']],
+      ] as const
+    ).flatMap(([name, command, args]) => [
+      ...(['SIGTERM', 'SIGHUP', 'SIGKILL'] as const).map(
+        (signal): Case => [`${signal} to ${name}`, () => start(command, args), ({ child }) => void child.kill(signal)],
+      ),
+      // What a terminal does on Ctrl-C and when it is closed.
+      ...(['SIGINT', 'SIGHUP'] as const).map(
+        (signal): Case => [
+          `${signal} to the whole group of ${name}`,
+          () => start(command, args, true),
+          ({ child }) => void process.kill(-(child.pid ?? 0), signal),
+        ],
+      ),
+    ]),
   ];
-  function npx(...signals: NodeJS.Signals[]): Case[] {
-    const begin = () => start('npx', ['-c', 'npm start']);
-    return signals.map((signal) => [`${signal} to npx`, begin, ({ child }) => void child.kill(signal)]);
-  }
   let rows = 0;
 
   function kill(processes: readonly ProcessFacts[], command: RegExp): void {
