@@ -45,7 +45,7 @@ export class Gate {
   async caller(request: Request): Promise<Caller> {
     const caller = await this.identify(request);
     if (caller === null) {
-      throw new Problem(401, 'unauthorized', 'an API key is needed: send it as `Authorization: Bearer aq_…`', {
+      throw new Problem('unauthorized', 'an API key is needed: send it as `Authorization: Bearer aq_…`', {
         'WWW-Authenticate': 'Bearer',
       });
     }
@@ -71,7 +71,7 @@ export class Gate {
 function demand(caller: Caller, scope: Scope | 'any', log: string | null): void {
   if (caller === 'anyone' || permits(caller, scope, log)) return;
   const what = log === null ? '' : ` on the log ${log}`;
-  throw new Problem(403, 'forbidden', `this API key does not permit ${scope}${what}`);
+  throw new Problem('forbidden', `this API key does not permit ${scope}${what}`);
 }
 
 /** Whose Idempotency-Keys and rate a request counts against. */
@@ -116,18 +116,14 @@ export const ownSiteOnly: RequestHandler = (request, _response, next) => {
   const site = request.get('sec-fetch-site');
   const origin = request.get('origin');
   if (!OWN_HOST.test(host)) {
-    throw new Problem(
-      403,
-      'host-forbidden',
-      'in local mode the service answers to localhost, 127.0.0.1 and [::1] alone',
-    );
+    throw new Problem('host-forbidden', 'in local mode the service answers to localhost, 127.0.0.1 and [::1] alone');
   }
   // Browsers of before 2023 tell the origin alone.
   if (
     (site !== undefined && site !== 'same-origin' && site !== 'none') ||
     (origin ?? `http://${host}`) !== `http://${host}`
   ) {
-    throw new Problem(403, 'site-forbidden', 'in local mode the service does not answer pages of other sites');
+    throw new Problem('site-forbidden', 'in local mode the service does not answer pages of other sites');
   }
   next();
 };

@@ -14,7 +14,7 @@ export async function admitAppend(
   const caller = await gate.admit(request, 'append', pathLogName(request));
   const log = await pathLog(request, service.registry);
   if (log.id === service.registry.system.id) {
-    throw new Problem(403, 'log-reserved', '_system is the log of the service itself: nobody else appends to it');
+    throw new Problem('log-reserved', '_system is the log of the service itself: nobody else appends to it');
   }
   const refusal = service.appender.refusal(log);
   if (refusal !== null) throw refusal;

@@ -83,7 +83,7 @@ export function createApp(service: Service, sources: OwnSources): Express {
   app.use(routers);
   app.use(otherMethods([append, receipts, tiles, ...routers]));
   app.use((request) => {
-    throw new Problem(404, 'not-found', `there is nothing at ${request.method} ${request.path}`);
+    throw new Problem('not-found', `there is nothing at ${request.method} ${request.path}`);
   });
   app.use(problemHandler(service.logger));
   return app;

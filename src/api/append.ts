@@ -140,7 +140,7 @@ function digestsOf(request: Request, body: Uint8Array): Uint8Array[] {
       throw new FormatError('digests-invalid', 'send {"digests": ["<64 hex digits>", …]}, at most 10,000 of them');
     }
     default:
-      throw new Problem(415, 'media-type-unsupported', 'send digests as application/json or application/octet-stream');
+      throw new Problem('media-type-unsupported', 'send digests as application/json or application/octet-stream');
   }
 }
 

@@ -128,7 +128,7 @@ export function auditRoutes({ database, registry, entries, publisher, anchors }:
       const { index, width } = parseTileLocation(`tile/entries/${restOf(request.path)}`);
       const begin = index * TILE_WIDTH;
       if (!(await publisher.covers(registry.system, begin + width))) {
-        throw new Problem(404, 'tile-not-found', 'the log _system has published no checkpoint with such acts');
+        throw new Problem('tile-not-found', 'the log _system has published no checkpoint with such acts');
       }
       const payloads = await entries.payloads(registry.system, begin, begin + width);
       const lines = payloads.map((payload) => `${payload === null ? '' : Buffer.from(payload).toString('utf8')}\n`);
@@ -142,7 +142,7 @@ export function auditRoutes({ database, registry, entries, publisher, anchors }:
       const round = number === null ? null : await roundByNumber(database, number);
       const last = round === null ? 0 : Math.ceil(round.size / TILE_WIDTH) - 1;
       if (round === null || bundle === null || bundle > last || (bundle === 0 && rest !== undefined)) {
-        throw new Problem(404, 'round-not-found', 'there is no such round, or it has no such leaves');
+        throw new Problem('round-not-found', 'there is no such round, or it has no such leaves');
       }
       if (rest !== undefined) return void response.json({ leaves: await leaves(round, bundle) });
       response.json({

@@ -16,7 +16,7 @@ export class BodyBudget {
   /** Takes the bytes until the response is over. @throws Problem 503 `overloaded` */
   take(bytes: number, response: Response): void {
     if (bytes > this.#left) {
-      throw new Problem(503, 'overloaded', 'too many requests are under way: try again in a moment', {
+      throw new Problem('overloaded', 'too many requests are under way: try again in a moment', {
         'Retry-After': '1',
       });
     }
@@ -45,7 +45,7 @@ export function bodyReader(
     if (body instanceof Uint8Array) return body;
     // Of a request that broke off before it was read the parser makes one without a body.
     if (!request.complete || declaresBody(request)) {
-      throw new Problem(400, 'request-invalid', 'the body did not arrive whole: send it again');
+      throw new Problem('request-invalid', 'the body did not arrive whole: send it again');
     }
     return new Uint8Array(0);
   };

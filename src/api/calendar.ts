@@ -106,11 +106,11 @@ export function calendarRoutes(service: CalendarService | null, budget: BodyBudg
 function admit(rate: AddressRate, request: Request): void {
   const wait = rate.take(request.ip ?? '');
   if (wait === null) return;
-  throw new Problem(429, 'rate-limited', 'too many requests from this address', { 'Retry-After': String(wait) });
+  throw new Problem('rate-limited', 'too many requests from this address', { 'Retry-After': String(wait) });
 }
 
 function tooMany(): Problem {
-  return new Problem(503, 'overloaded', 'too many ask at once: try again in a moment', { 'Retry-After': '1' });
+  return new Problem('overloaded', 'too many ask at once: try again in a moment', { 'Retry-After': '1' });
 }
 
 /** Clients show the text to people. */

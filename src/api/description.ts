@@ -1,7 +1,7 @@
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import type { Scope } from '../access/keys.ts';
-import type { ProblemCode } from './problem-codes.ts';
+import type { ProblemCode } from '../core/problem-codes.ts';
 
 /** Where the reference lists an operation, in this order. */
 export const TAGS = [

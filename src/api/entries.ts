@@ -92,7 +92,6 @@ export function entryRoutes(service: Service, gate: Gate): Router {
       if (payload === null) throw missing(log, index);
       if (payload === 'absent') {
         throw new Problem(
-          404,
           'payload-absent',
           `the payload of entry ${index} of ${log.name} was erased or stayed with the client`,
         );
@@ -113,5 +112,5 @@ export function entryRoutes(service: Service, gate: Gate): Router {
 }
 
 function missing(log: Log, index: number): Problem {
-  return new Problem(404, 'entry-not-found', `the log ${log.name} has no entry ${index} yet`);
+  return new Problem('entry-not-found', `the log ${log.name} has no entry ${index} yet`);
 }

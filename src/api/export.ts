@@ -52,7 +52,7 @@ export function exportRoutes(service: Service, gate: Gate): Router {
     const { size } = await registry.head(log);
     const range = await rangeOf(entries, log, criteria, Math.min(from, size), Math.min(to ?? size, size));
     if (exports >= MAX_EXPORTS) {
-      throw new Problem(503, 'overloaded', 'too many exports are under way: try again in a moment', {
+      throw new Problem('overloaded', 'too many exports are under way: try again in a moment', {
         'Retry-After': '5',
       });
     }

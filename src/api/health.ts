@@ -45,7 +45,7 @@ export function healthRoutes({ operation, logger }: Service): Router {
       logger.warn({ code: refusal.code }, `not ready: ${refusal.message}`);
       sendProblem(
         response,
-        refusal.code === 'draining' ? new Problem(503, 'draining', refusal.message) : problemOf(refusal),
+        refusal.code === 'draining' ? new Problem('draining', refusal.message) : problemOf(refusal),
       );
     });
 }

@@ -125,7 +125,6 @@ function cloudEventsReader(request: Request): (body: Uint8Array) => EventDraft[]
   }
   if (request.get('ce-specversion') === undefined) {
     throw new Problem(
-      415,
       'media-type-unsupported',
       `send ${STRUCTURED}, ${BATCH}, or the attributes in headers, ce-specversion among them`,
     );

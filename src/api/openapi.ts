@@ -1,8 +1,8 @@
 import type { Router } from 'express';
 import { z } from 'zod';
 import { AntequemError } from '../core/errors.ts';
+import { PROBLEM_STATUS, type ProblemCode } from '../core/problem-codes.ts';
 import { type Answer, type Content, type Description, descriptionOf, PATH_PARAMETERS, TAGS } from './description.ts';
-import { PROBLEM_STATUS, type ProblemCode } from './problem-codes.ts';
 
 /** JSON Schema, draft 2020-12. */
 export type Schema = Readonly<Record<string, unknown>>;

@@ -63,7 +63,7 @@ export function otlpRoutes(service: Service, gate: Gate, budget: BodyBudget): Ro
     const type = mediaType(request);
     const { caller, log } = await admitAppend(request, service, gate);
     if (type !== PROTOBUF && type !== 'application/json') {
-      throw new Problem(415, 'media-type-unsupported', `send logs as ${PROTOBUF} or application/json`);
+      throw new Problem('media-type-unsupported', `send logs as ${PROTOBUF} or application/json`);
     }
     const body = await readBody(request, response);
     const { drafts, rejected, reason } = otlpBatch(type === PROTOBUF ? readOtlpProtobuf(body) : readOtlpJson(body));

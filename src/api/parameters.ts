@@ -63,7 +63,7 @@ export async function pathLog(request: Request, registry: Registry): Promise<Log
   const name = pathLogName(request);
   const log = await registry.find(name);
   if (log === null) {
-    throw new Problem(404, 'log-not-found', `there is no log ${name}: create it with PUT /v1/logs/${name}`);
+    throw new Problem('log-not-found', `there is no log ${name}: create it with PUT /v1/logs/${name}`);
   }
   return log;
 }

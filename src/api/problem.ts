@@ -1,50 +1,34 @@
 import type { ErrorRequestHandler, Response } from 'express';
 import type { Logger } from 'pino';
-import { AntequemError, FormatError } from '../core/errors.ts';
+import { AntequemError, type ErrorCode, FormatError } from '../core/errors.ts';
+import { PROBLEM_STATUS, type ProblemCode } from '../core/problem-codes.ts';
 import { requestIdOf } from './request-id.ts';
 
-/** An error with the HTTP status it is answered with. */
+/** An error as the API answers it. */
 export class Problem extends AntequemError {
+  override readonly code: ProblemCode;
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
 
-  constructor(status: number, code: string, detail: string, headers: Readonly<Record<string, string>> = {}) {
+  constructor(code: ProblemCode, detail: string, headers: Readonly<Record<string, string>> = {}) {
     super(code, detail);
     this.name = 'Problem';
-    this.status = status;
+    this.code = code;
+    this.status = PROBLEM_STATUS[code];
     this.headers = headers;
   }
 }
 
-// What the parts below the API report, by stable code. Codes that are not here and not faults of the input are ours.
-const STATUS: Readonly<Record<string, number>> = {
-  'log-not-found': 404,
-  'log-exists': 409,
-  'log-reserved': 403,
-  'webhook-not-found': 404,
-  'webhooks-full': 409,
-  'entry-not-found': 404,
-  'entry-erased': 410,
-  'proof-range': 400,
-  'receipt-pending': 409,
-  'timestamp-too-long': 404,
-  'idempotency-key-reused': 422,
-  'idempotency-key-in-flight': 409,
-  overloaded: 503,
-  'clock-skew': 503,
-  'checkpoint-conflict': 503,
-  'database-set-back': 503,
-  'guard-unavailable': 503,
-  'signer-silent': 503,
-  'schema-older': 503,
-  'checkpoint-not-witnessed': 503,
-};
-
 // The database is not there, or did not do as it was told.
-const UNAVAILABLE = new Set(['database-silent', 'commit-refused', 'database-unavailable']);
+const UNAVAILABLE: ReadonlySet<ErrorCode> = new Set(['database-silent', 'commit-refused', 'database-unavailable']);
 
 // What a client does well to wait for.
-const PASSING_CODES = new Set(['overloaded', 'clock-skew', 'idempotency-key-in-flight', 'checkpoint-not-witnessed']);
+const PASSING_CODES: ReadonlySet<ErrorCode> = new Set([
+  'overloaded',
+  'clock-skew',
+  'idempotency-key-in-flight',
+  'checkpoint-not-witnessed',
+]);
 
 // SQLSTATE that passes by itself: connection, resources, operator intervention, transaction rollback, the system's own
 // input and output; a lock that did not come, a transaction that idled too long.
@@ -54,25 +38,24 @@ const NETWORK = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'ETIMEDOUT', 'E
 /** Makes of whatever was thrown the answer that the client gets. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
-  if (error instanceof FormatError) return new Problem(400, error.code, error.message);
   if (error instanceof AntequemError) {
-    if (UNAVAILABLE.has(error.code)) return unavailable();
-    const status = STATUS[error.code];
-    if (status === undefined) return internal();
-    return new Problem(status, error.code, error.message, PASSING_CODES.has(error.code) ? { 'Retry-After': '1' } : {});
+    const { code, message } = error;
+    if (UNAVAILABLE.has(code)) return unavailable();
+    if (isProblemCode(code) && code !== 'internal')
+      return new Problem(code, message, PASSING_CODES.has(code) ? { 'Retry-After': '1' } : {});
+    return error instanceof FormatError ? new Problem('request-invalid', message) : internal();
   }
   const { code, status, type, message } = fieldsOf(error);
   if (status === 413 || type === 'entity.too.large') {
-    return new Problem(413, 'body-too-large', 'the body is too large: send smaller batches or entries');
+    return new Problem('body-too-large', 'the body is too large: send smaller batches or entries');
   }
   if (status === 415)
     return new Problem(
-      415,
       'encoding-unsupported',
       'the content encoding is not supported: send gzip, deflate, br, zstd or none',
     );
   if (status !== undefined && status >= 400 && status < 500)
-    return new Problem(400, 'request-invalid', 'the request is malformed');
+    return new Problem('request-invalid', 'the request is malformed');
   if (code !== undefined && (PASSING.test(code) || NETWORK.has(code))) return unavailable();
   // node-postgres has no code for these.
   if (
@@ -84,10 +67,13 @@ export function problemOf(error: unknown): Problem {
   return internal();
 }
 
+function isProblemCode(code: ErrorCode): code is ProblemCode {
+  return Object.hasOwn(PROBLEM_STATUS, code);
+}
+
 /** The database is not there now. */
 export function unavailable(): Problem {
   return new Problem(
-    503,
     'database-unavailable',
     'the database cannot be reached: try again in a moment, an append with the same Idempotency-Key',
     { 'Retry-After': '1' },
@@ -95,7 +81,7 @@ export function unavailable(): Problem {
 }
 
 function internal(): Problem {
-  return new Problem(500, 'internal', 'the service failed; its log says why');
+  return new Problem('internal', 'the service failed; its log says why');
 }
 
 function fieldsOf(error: unknown): { code?: string; status?: number; type?: string; message: string } {

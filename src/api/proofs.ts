@@ -34,7 +34,7 @@ export function proofRoutes({ registry, tiles }: Service): Router {
     const log = await pathLog(request, registry);
     const { from, to } = query(request, consistencyQuery);
     const { size } = await registry.head(log);
-    if (to > size) throw new Problem(404, 'size-not-reached', `the log ${log.name} has ${size} entries, not ${to}`);
+    if (to > size) throw new Problem('size-not-reached', `the log ${log.name} has ${size} entries, not ${to}`);
     const path = from === 0 ? [] : await tiles.ranges(log, consistencyRanges(from, to), to);
     response.json({ log: log.origin, from, to, path: path.map(toHex) });
   });

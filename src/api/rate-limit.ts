@@ -23,7 +23,6 @@ function tell({ policy }: Quota, { allowed, remaining, resets }: Decision, respo
   response?.setHeader('RateLimit', `${NAME};r=${remaining};t=${seconds}`);
   if (allowed) return;
   throw new Problem(
-    429,
     'rate-limited',
     `this API key may make ${policy.requests} requests in ${policy.seconds} s: try again in ${seconds} s`,
     { 'Retry-After': String(seconds) },

@@ -29,11 +29,7 @@ export function receiptOtsRoutes({ registry, receipts, calendars, ownCalendar }:
     const receipt = await receipts.compose(log, index);
     const stamped = 'round' in receipt && receipt.anchors.some(({ type }) => type === 'opentimestamps');
     if (!stamped && calendars === null) {
-      throw new Problem(
-        404,
-        'timestamp-absent',
-        'the rounds of this service are not stamped by OpenTimestamps calendars',
-      );
+      throw new Problem('timestamp-absent', 'the rounds of this service are not stamped by OpenTimestamps calendars');
     }
     const file = serializeOtsFile(otsOfReceipt(receipt, ownCalendar));
     response.attachment(`${log.name}-${index}${networkSuffix(calendars?.chain ?? BITCOIN)}.ots`);

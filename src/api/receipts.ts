@@ -126,7 +126,7 @@ export function receiptRoutes(service: Service, gate: Gate): Router {
       const { log, index } = await find(request);
       const { wait, until } = query(request, receiptQuery);
       if (wait > 0 && service.notifications.waiting >= MAX_WAITING) {
-        throw new Problem(503, 'overloaded', 'too many requests wait already: ask without `wait`', {
+        throw new Problem('overloaded', 'too many requests wait already: ask without `wait`', {
           'Retry-After': '5',
         });
       }

@@ -136,7 +136,7 @@ export function roundRoutes({ database, anchorStates }: Service, gate: Gate): Ro
       await gate.admit(request, 'read', null);
       const number = pathIndex(request, 'number');
       const round = await roundByNumber(database, number);
-      if (round === null) throw new Problem(404, 'round-not-found', `there is no round ${number}`);
+      if (round === null) throw new Problem('round-not-found', `there is no round ${number}`);
       const [leaves, [described = {}]] = await Promise.all([leavesOf(database, round), views([round])]);
       response.json({ ...described, leaves: leaves.map(toHex) });
     });

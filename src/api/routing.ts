@@ -22,7 +22,7 @@ export function otherMethods(routers: readonly Router[]): Router {
   for (const [path, known] of methods) {
     const allow = [...known].sort().join(', ');
     rest.all(path, (request) => {
-      throw new Problem(405, 'method-not-allowed', `${request.method} does not go here: ${allow} do`, { Allow: allow });
+      throw new Problem('method-not-allowed', `${request.method} does not go here: ${allow} do`, { Allow: allow });
     });
   }
   return rest;

@@ -85,7 +85,7 @@ export function searchRoutes({ registry, entries }: Service, gate: Gate): Router
       return void response.json({ size, entries: page.map((entry) => view(log, entry)), ...next });
     }
     if (searches >= MAX_SEARCHES) {
-      throw new Problem(503, 'overloaded', 'too many searches are under way: try again in a moment', {
+      throw new Problem('overloaded', 'too many searches are under way: try again in a moment', {
         'Retry-After': '1',
       });
     }

@@ -69,7 +69,7 @@ export function sessionRoutes({ sessions, registry, roundInterval }: Service, ga
       const parsed = signInBody.safeParse(parseJson(await readBody(request, response)));
       if (!parsed.success) throw new FormatError('session-invalid', 'send {"key": "aq_…"}');
       const opened = await sessions.open(parsed.data.key.trim());
-      if (opened === null) throw new Problem(401, 'unauthorized', 'this API key is unknown or was revoked');
+      if (opened === null) throw new Problem('unauthorized', 'this API key is unknown or was revoked');
       setCookie(response, request.get('origin'), opened.secret, SESSION_MS / 1_000);
       response.json(view(opened.key));
     })
@@ -89,7 +89,7 @@ function pick({ id, name, scopes, logs }: Exclude<Caller, 'anyone'>): object {
 }
 
 function elsewhere(): Problem {
-  return new Problem(403, 'site-forbidden', 'a page signs in and out at its own service alone');
+  return new Problem('site-forbidden', 'a page signs in and out at its own service alone');
 }
 
 /** TLS may end before us; whether there is any, the browser says. */

@@ -74,7 +74,7 @@ export function tileRoutes({ registry, publisher, checkpoints, tiles, entries }:
       const size = (index * TILE_WIDTH + width) * TILE_WIDTH ** height;
       // Caches keep it for ever, so it is told only once a checkpoint was signed over it.
       if (!Number.isSafeInteger(size) || !(await publisher.covers(log, size))) {
-        throw new Problem(404, 'tile-not-found', `the log ${log.name} has published no checkpoint with such a tile`);
+        throw new Problem('tile-not-found', `the log ${log.name} has published no checkpoint with such a tile`);
       }
       response.set('Cache-Control', 'public, max-age=31536000, immutable').type('application/octet-stream');
       if (level !== 'entries') {

@@ -1,14 +1,17 @@
 import { AntequemError } from '../core/errors.ts';
 
-/** The service answered, with a problem (RFC 9457). `code` is the problem's own. */
-export class ServiceError extends AntequemError {
+/** The service answered with a problem (RFC 9457). */
+export class ServiceError extends Error {
+  /** The code of the problem, which may be one that only a newer service has; `http-<status>` where the answer was no problem. */
+  readonly code: string;
   readonly status: number;
   /** What `Retry-After` asked for, in milliseconds; null without one. */
   readonly retryAfter: number | null;
 
   constructor(code: string, message: string, status: number, retryAfter: number | null) {
-    super(code, message);
+    super(message);
     this.name = 'ServiceError';
+    this.code = code;
     this.status = status;
     this.retryAfter = retryAfter;
   }
@@ -16,7 +19,7 @@ export class ServiceError extends AntequemError {
 
 /** No answer came, so whether the request took effect is unknown: `service-unreachable` or `service-timeout`. */
 export class UnreachableError extends AntequemError {
-  constructor(code: string, message: string, options?: { cause?: unknown }) {
+  constructor(code: 'service-unreachable' | 'service-timeout', message: string, options?: { cause?: unknown }) {
     super(code, message, options);
     this.name = 'UnreachableError';
   }

@@ -1,8 +1,14 @@
+import type { OtherCode } from './error-codes.ts';
+import type { ProblemCode } from './problem-codes.ts';
+
+/** Every code that an error of ours can have. One that the API may answer stands in `PROBLEM_STATUS`, with its status. */
+export type ErrorCode = ProblemCode | OtherCode;
+
 /** An error one can switch on: `code` is stable across releases, the message says what was wrong and what to do. */
 export class AntequemError extends Error {
-  readonly code: string;
+  readonly code: ErrorCode;
 
-  constructor(code: string, message: string, options?: { cause?: unknown }) {
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
     super(message, options);
     this.name = 'AntequemError';
     this.code = code;
@@ -11,7 +17,7 @@ export class AntequemError extends Error {
 
 /** Bytes, text or JSON from outside that break a format. Whoever sent them can mend them; nobody else can. */
 export class FormatError extends AntequemError {
-  constructor(code: string, message: string, options?: { cause?: unknown }) {
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
     super(code, message, options);
     this.name = 'FormatError';
   }

@@ -2,7 +2,7 @@
 
 import { isAnchored } from '../core/anchored-event.ts';
 import { toHex } from '../core/bytes.ts';
-import { AntequemError } from '../core/errors.ts';
+import { AntequemError, type ErrorCode } from '../core/errors.ts';
 import { readHeader, readReceipt } from '../core/evm-bytes.ts';
 import { checkEvmProof } from '../core/evm-proof.ts';
 import { type EvmProof, evmProofSchema } from '../core/receipt-schema.ts';
@@ -121,7 +121,7 @@ async function rebuildByAny(
   return failure;
 }
 
-function failureOf(error: unknown, code: string): AntequemError {
+function failureOf(error: unknown, code: ErrorCode): AntequemError {
   return error instanceof AntequemError ? error : new AntequemError(code, `${error}`, { cause: error });
 }
 

@@ -1,11 +1,11 @@
-import { FormatError } from '../core/errors.ts';
+import { type ErrorCode, FormatError } from '../core/errors.ts';
 
 /** Bytes that are no OpenTimestamps proof, and where they stop being one. */
 export class OtsError extends FormatError {
   /** From 0: the byte of the input at which what is wrong begins; the length of the input where it is cut short. */
   readonly offset: number;
 
-  constructor(code: string, message: string, offset: number, options?: { cause?: unknown }) {
+  constructor(code: ErrorCode, message: string, offset: number, options?: { cause?: unknown }) {
     super(code, `byte ${offset}: ${message}`, options);
     this.name = 'OtsError';
     this.offset = offset;

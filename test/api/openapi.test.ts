@@ -2,9 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { OpenApi, Schema } from '../../src/api/openapi.ts';
-import { PROBLEM_STATUS } from '../../src/api/problem-codes.ts';
 import { type Call, callArbitrary, checkOf } from '../support/openapi-arbitrary.ts';
-import { documentedProblems } from '../support/problems.ts';
 import { type Answer, type TestService, testService } from '../support/service.ts';
 
 // With a calendar, whose routes are there where it is.
@@ -75,10 +73,6 @@ describe('the document', () => {
     }
     const tags = new Set(document.tags.map(({ name }) => name));
     for (const { path, method } of operations()) expect(tags).toContain(document.paths[path]?.[method]?.tags[0]);
-  });
-
-  it('knows the problems of docs/problems.md, each with its status', async () => {
-    expect(new Map<string, number>(Object.entries(PROBLEM_STATUS))).toEqual(await documentedProblems());
   });
 
   it('is public, and so is its page, which needs nothing else and no script', async () => {

@@ -1,5 +1,4 @@
-// The codes of docs/problems.md with the status each is answered with; the reference lists them with every route.
-
+/** The codes of problems (RFC 9457), each with the HTTP status it is answered with. docs/problems.md explains each. */
 export const PROBLEM_STATUS = {
   'base64-invalid': 400,
   'batch-empty': 400,
