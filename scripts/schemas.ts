@@ -2,7 +2,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import * as z from 'zod/mini';
-import { RECEIPT_FORMAT, receiptSchema } from '../src/core/receipt-schema.ts';
+import { MAX_ANCHOR_BYTES, RECEIPT_FORMAT, receiptAnchorSchema, receiptSchema } from '../src/core/receipt-schema.ts';
 import { VERDICT_FORMAT, verdictSchema } from '../src/core/verdict.ts';
 
 const FOLDER = new URL('../docs/schemas/', import.meta.url);
@@ -10,12 +10,30 @@ const FOLDER = new URL('../docs/schemas/', import.meta.url);
 /** The JSON Schemas (draft 2020-12) to publish: file name and text. */
 export function publishedSchemas(): { readonly name: string; readonly text: string }[] {
   return [
-    { name: 'receipt-v1.json', title: RECEIPT_FORMAT, schema: z.toJSONSchema(receiptSchema) },
+    {
+      name: 'receipt-v1.json',
+      title: RECEIPT_FORMAT,
+      schema: z.toJSONSchema(receiptSchema, { override: describeAnchors }),
+    },
     { name: 'verdict-v1.json', title: VERDICT_FORMAT, schema: z.toJSONSchema(verdictSchema) },
   ].map(({ name, title, schema: { $schema, ...rest } }) => ({
     name,
     text: `${JSON.stringify({ $schema, title, ...rest }, null, 2)}\n`,
   }));
+}
+
+/** Says of anchors what a JSON Schema has no words for. */
+function describeAnchors({
+  zodSchema,
+  jsonSchema,
+}: {
+  zodSchema: z.core.$ZodType;
+  jsonSchema: { description?: string };
+}) {
+  if (zodSchema !== receiptAnchorSchema) return;
+  jsonSchema.description =
+    'An anchor of a type that a verifier does not know, and unknown members of a known one, are kept and never refute. ' +
+    `An anchor has at most ${MAX_ANCHOR_BYTES} bytes as JSON without white space; a receipt is nested 32 levels deep at most.`;
 }
 
 /** The text of a schema as committed; empty where there is none. */

@@ -2,7 +2,7 @@ import type { Request, Router } from 'express';
 import { z } from 'zod';
 import { toHex } from '../core/bytes.ts';
 import { packPath } from '../core/path.ts';
-import { type Receipt, receiptPath } from '../core/receipt.ts';
+import { knownAnchors, type Receipt, receiptPath } from '../core/receipt.ts';
 import { formatTime, parseTime } from '../core/time.ts';
 import { formatTlogProof, receiptTlogProof } from '../core/tlog-proof.ts';
 import { ANCHOR_ADDRESS, encodeExistedBefore } from '../evm/anchor-contract.ts';
@@ -162,8 +162,9 @@ export function receiptRoutes(service: Service, gate: Gate): Router {
 /** Whether a receipt proves the stage, or a later one. */
 function hasReached(receipt: Receipt, stage: Stage): boolean {
   if (!('round' in receipt)) return false;
-  const confirmed = receipt.anchors.some((anchor) => anchor.type === 'opentimestamps' && anchor.status === 'confirmed');
-  const evm = receipt.anchors.flatMap((anchor) => (anchor.type === 'evm' ? [anchor.status] : []));
+  const anchors = knownAnchors(receipt);
+  const confirmed = anchors.some((anchor) => anchor.type === 'opentimestamps' && anchor.status === 'confirmed');
+  const evm = anchors.flatMap((anchor) => (anchor.type === 'evm' ? [anchor.status] : []));
   switch (stage) {
     case 'round':
       return true;

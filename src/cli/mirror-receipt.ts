@@ -1,6 +1,7 @@
 import { fromHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
-import { mergeReceipt, type Receipt } from '../core/receipt.ts';
+import type { Receipt } from '../core/receipt.ts';
+import { mergeReceipt } from '../core/receipt-merge.ts';
 import { openView } from './mirror-audit.ts';
 import { note, printJson } from './output.ts';
 import { readReceipt, writeReceipt } from './receipt-file.ts';

@@ -1,6 +1,6 @@
 import type { Client, Stage } from '../client/client.ts';
 import { retrying } from '../client/retry.ts';
-import { parseReceipt, type Receipt } from '../core/receipt.ts';
+import { knownAnchors, parseReceipt, type Receipt } from '../core/receipt.ts';
 import { retryPolicy } from './delivery.ts';
 
 export const STAGES = ['round', 'included', 'finalized', 'bitcoin'] as const;
@@ -11,14 +11,15 @@ const LONGEST_HOLD = 60;
 /** Whether a receipt says of itself that it has come this far, or further. What it proves is for `verify` to say. */
 export function hasReached(receipt: Receipt, stage: Stage): boolean {
   if (!('round' in receipt)) return false;
-  const confirmed = receipt.anchors.some(({ status }) => status === 'confirmed');
+  const anchors = knownAnchors(receipt);
+  const confirmed = anchors.some(({ status }) => status === 'confirmed');
   switch (stage) {
     case 'round':
       return true;
     case 'included':
-      return confirmed || receipt.anchors.some(({ status }) => status === 'included' || status === 'finalized');
+      return confirmed || anchors.some(({ status }) => status === 'included' || status === 'finalized');
     case 'finalized':
-      return confirmed || receipt.anchors.some(({ status }) => status === 'finalized');
+      return confirmed || anchors.some(({ status }) => status === 'finalized');
     case 'bitcoin':
       return confirmed;
   }

@@ -57,6 +57,9 @@ function adviceOnSources({ claims }: Verdict): string {
   if (!evm && claims.some(({ code }) => code === 'attestation-pending')) {
     return 'no calendar has led on to Bitcoin yet: try antequem upgrade, which asks them';
   }
+  if (!evm && claims.some(({ code }) => code === 'anchor-unknown')) {
+    return 'this version cannot check the anchor in the receipt: a newer version of antequem may';
+  }
   return 'to prove it, name a source you trust: --rpc URL of a node, or --block-hash 0x… of the block';
 }
 

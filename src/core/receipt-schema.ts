@@ -1,11 +1,12 @@
-// The form of `antequem-receipt/v1`: every field bounded, unknown keys refused.
+// The form of `antequem-receipt/v1`: every field bounded, unknown members refused, except below `anchors`: a newer service
+// may have kinds of anchors, and members of them, that this version does not know.
 
 import * as z from 'zod/mini';
 import { parseTime } from './time.ts';
 
 export const RECEIPT_FORMAT = 'antequem-receipt/v1';
 
-/** Characters a receipt's JSON text may have. Proofs of a block are its largest part, some tens of thousands. */
+/** Characters that a receipt's JSON text may have. Proofs of a block are its largest part, some tens of thousands. */
 export const MAX_RECEIPT_TEXT = 1_048_576;
 
 const isTime = (text: string): boolean => {
@@ -104,10 +105,10 @@ const round = z.strictObject({
 
 const evmIdentity = { type: z.literal('evm'), chain: evmChain, contract, transaction: evmHash };
 
-const evmBlock = z.strictObject({ number: countSchema(0), hash: evmHash, time: timeSchema });
+const evmBlock = z.looseObject({ number: countSchema(0), hash: evmHash, time: timeSchema });
 
 /** What leads from a block's hash to an anchor: RLP of the header, and trie nodes from its roots down. */
-export const evmProofSchema = z.strictObject({
+export const evmProofSchema = z.looseObject({
   header: rlp,
   index: countSchema(0),
   transaction: trieProof,
@@ -115,9 +116,15 @@ export const evmProofSchema = z.strictObject({
   logIndex: countSchema(0),
 });
 
-const submittedEvmAnchor = z.strictObject({ ...evmIdentity, status: z.literal('submitted') });
+const nothing = z.exactOptional(z.never('not before it is in a block'));
+const submittedEvmAnchor = z.looseObject({
+  ...evmIdentity,
+  status: z.literal('submitted'),
+  block: nothing,
+  proof: nothing,
+});
 
-const includedEvmAnchor = z.strictObject({
+const includedEvmAnchor = z.looseObject({
   ...evmIdentity,
   status: z.enum(['included', 'finalized'], 'none of submitted, included, finalized'),
   block: evmBlock,
@@ -133,21 +140,21 @@ const timestamp = z
     z.regex(/^[A-Za-z0-9+/]+={0,2}$/, 'not base64'),
   );
 
-const bitcoinBlock = z.strictObject({
+const bitcoinBlock = z.looseObject({
   chain: bitcoinChain,
   height: countSchema(0),
   header: z.string().check(z.regex(/^[0-9a-f]{160}$/, 'not 80 bytes in lower-case hex')),
   time: timeSchema,
 });
 
-const pendingOtsAnchor = z.strictObject({
+const pendingOtsAnchor = z.looseObject({
   type: z.literal('opentimestamps'),
   status: z.literal('pending'),
   timestamp,
   blocks: z.exactOptional(z.array(bitcoinBlock).check(z.maxLength(0, 'a pending timestamp has no blocks'))),
 });
 
-const confirmedOtsAnchor = z.strictObject({
+const confirmedOtsAnchor = z.looseObject({
   type: z.literal('opentimestamps'),
   status: z.literal('confirmed'),
   timestamp,
@@ -160,6 +167,28 @@ const anchor = z.discriminatedUnion('type', [
   z.discriminatedUnion('status', [submittedEvmAnchor, includedEvmAnchor]),
   z.discriminatedUnion('status', [pendingOtsAnchor, confirmedOtsAnchor]),
 ]);
+
+/** The types of anchors that this version can check. */
+const ANCHOR_TYPES: Readonly<Record<keyof AnchorOf, true>> = { evm: true, opentimestamps: true };
+
+/** An anchor of any other type: only its size is bounded. */
+const unknownAnchor = z.looseObject({
+  // It ends the check: a known anchor that breaks its form is told by its own issues.
+  type: z.string().check(z.regex(new RegExp(`^(?!(?:${Object.keys(ANCHOR_TYPES).join('|')})$)`), { abort: true })),
+});
+
+export const receiptAnchorSchema = z.union([anchor, unknownAnchor]);
+
+/** Anchors that a receipt may have. */
+export const MAX_ANCHORS = 16;
+
+/** Bytes of one anchor as JSON without white space. */
+export const MAX_ANCHOR_BYTES = 256_000;
+
+/** Whether this version can check an anchor of this type. */
+export function isKnownAnchor(anchor: ReceiptAnchor): anchor is Anchor {
+  return Object.hasOwn(ANCHOR_TYPES, anchor.type);
+}
 
 const upToCheckpoint = {
   format: z.literal(RECEIPT_FORMAT),
@@ -176,26 +205,31 @@ export const pendingReceiptSchema = z.strictObject(upToCheckpoint);
 export const roundReceiptSchema = z.strictObject({
   ...upToCheckpoint,
   round,
-  anchors: z.array(anchor).check(z.maxLength(16, 'more than 16 anchors')),
+  anchors: z.array(receiptAnchorSchema).check(z.maxLength(MAX_ANCHORS, `more than ${MAX_ANCHORS} anchors`)),
 });
 
-/** Beacons and one anchor of a round as receipts have them. */
+/** Beacons of a round as receipts have them. */
 export const beaconsSchema = round.def.shape.link.def.shape.beacons;
-export const anchorSchema = anchor;
 
 /** All of `antequem-receipt/v1`; for the published JSON Schema. */
 export const receiptSchema = z.union([pendingReceiptSchema, roundReceiptSchema]);
 
 export type PendingReceipt = z.infer<typeof pendingReceiptSchema>;
-export type RoundReceipt = z.infer<typeof roundReceiptSchema>;
+export type RoundReceipt = Omit<z.infer<typeof roundReceiptSchema>, 'anchors'> & { anchors: ReceiptAnchor[] };
 /** Hashes, times and notes as the JSON has them; `'round' in receipt` tells the two apart. */
 export type Receipt = PendingReceipt | RoundReceipt;
 export type ReceiptBeacon = z.infer<typeof beacon>;
 export type Anchor = AnchorOf[keyof AnchorOf];
-export type EvmAnchor = z.infer<typeof submittedEvmAnchor> | z.infer<typeof includedEvmAnchor>;
-export type IncludedEvmAnchor = z.infer<typeof includedEvmAnchor>;
-export type EvmProof = z.infer<typeof evmProofSchema>;
-export type OpenTimestampsAnchor = z.infer<typeof pendingOtsAnchor> | z.infer<typeof confirmedOtsAnchor>;
+/** An anchor of a type that this version does not know, as it was parsed. */
+export type UnknownAnchor = Named<z.infer<typeof unknownAnchor>>;
+export type ReceiptAnchor = Anchor | UnknownAnchor;
+export type EvmAnchor = Named<z.infer<typeof submittedEvmAnchor>> | IncludedEvmAnchor;
+export type IncludedEvmAnchor = Named<z.infer<typeof includedEvmAnchor>>;
+export type EvmProof = Named<z.infer<typeof evmProofSchema>>;
+export type OpenTimestampsAnchor = Named<z.infer<typeof pendingOtsAnchor>> | Named<z.infer<typeof confirmedOtsAnchor>>;
+
+/** The members that a type names; those it does not know are there, and nothing reads them. */
+type Named<T> = { [K in keyof T as string extends K ? never : K]: T[K] };
 /** The form of an anchor by its type. */
 export interface AnchorOf {
   readonly evm: EvmAnchor;

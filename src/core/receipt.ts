@@ -1,20 +1,22 @@
-// `antequem-receipt/v1`: reading it, the path it holds, and how an older one is brought up to date.
+// `antequem-receipt/v1`: reading it, and the path it holds.
 
-import { equalBytes, excerpt, fromHex, toHex } from './bytes.ts';
-import { parseCheckpoint } from './checkpoint.ts';
+import type * as z from 'zod/mini';
+import { excerpt, fromHex, toHex, utf8 } from './bytes.ts';
 import { commitTo, entryLeafHash } from './entry.ts';
 import { AntequemError, FormatError } from './errors.ts';
-import { parseNote } from './note.ts';
 import { logId } from './origin.ts';
 import { entryStep, leafStep, nonceStep, type Step, treeSteps, walkPath } from './path.ts';
-import { verifyConsistency, verifyInclusion } from './proof.ts';
 import {
   type Anchor,
+  isKnownAnchor,
+  MAX_ANCHOR_BYTES,
   MAX_RECEIPT_TEXT,
   pendingReceiptSchema,
   RECEIPT_FORMAT,
   type Receipt,
+  type ReceiptAnchor,
   type RoundReceipt,
+  receiptAnchorSchema,
   roundReceiptSchema,
 } from './receipt-schema.ts';
 import { checkpointLeafPrefix } from './round.ts';
@@ -27,15 +29,21 @@ export type {
   OpenTimestampsAnchor,
   PendingReceipt,
   Receipt,
+  ReceiptAnchor,
   RoundReceipt,
 } from './receipt-schema.ts';
-export { MAX_RECEIPT_TEXT, RECEIPT_FORMAT } from './receipt-schema.ts';
+export { isKnownAnchor, MAX_RECEIPT_TEXT, RECEIPT_FORMAT } from './receipt-schema.ts';
 
-/** The deepest nesting a receipt has is 6 (anchors, anchor, proof, list of nodes); deeper text is not looked into. */
-const MAX_DEPTH = 8;
+/** Levels of nesting that a receipt's JSON may have; deeper text is not parsed. */
+const MAX_DEPTH = 32;
+
+/** Of these an anchor has what is below the receipt and its list of anchors. */
+const ANCHOR_DEPTH = MAX_DEPTH - 2;
+
+const TOO_DEEP = `nested deeper than ${MAX_DEPTH}`;
 
 /** Compiled checks are six times as fast, and need `eval`, which the content security policy of a page forbids. */
-const JITLESS = !('process' in globalThis);
+const OPTIONS = { jitless: !('process' in globalThis) };
 
 /**
  * Reads a receipt's JSON text.
@@ -53,7 +61,7 @@ export function parseReceiptJson(text: string): unknown {
   if (text.length > MAX_RECEIPT_TEXT) {
     throw invalid('', `the text has ${text.length} characters; ${MAX_RECEIPT_TEXT} are the most`);
   }
-  if (tooDeep(text)) throw invalid('', `nested deeper than ${MAX_DEPTH}`);
+  if (tooDeep(text)) throw invalid('', TOO_DEEP);
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -62,23 +70,75 @@ export function parseReceiptJson(text: string): unknown {
 }
 
 /**
- * Checks the form of a receipt. Says nothing about whether its hashes hold together.
+ * Checks the form of a receipt. Says nothing about whether its hashes hold together. Anchors are returned as they were
+ * parsed, with the members, and of the types, that this version does not know.
  * @throws FormatError `receipt-invalid`; the message names the place in the JSON
  */
 export function parseReceipt(json: unknown): Receipt {
   if (typeof json !== 'object' || json === null) throw invalid('', 'not a JSON object');
-  const options = { jitless: JITLESS };
-  const result =
-    'round' in json ? roundReceiptSchema.safeParse(json, options) : pendingReceiptSchema.safeParse(json, options);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  const path = issue?.path.map(String) ?? [];
+  if (!('round' in json)) {
+    const pending = pendingReceiptSchema.safeParse(json, OPTIONS);
+    if (pending.success) return pending.data;
+    throw malformed(pending.error.issues);
+  }
+  const result = roundReceiptSchema.safeParse(json, OPTIONS);
+  if (!result.success) throw malformed(result.error.issues);
+  // The schema's copies lack members named `__proto__`.
+  const anchors = 'anchors' in json && Array.isArray(json.anchors) ? json.anchors.filter(isReceiptAnchor) : [];
+  checkBounds(anchors);
+  return { ...result.data, anchors };
+}
+
+/** The anchors of a receipt that this version can check; none before its round has closed. */
+export function knownAnchors(receipt: Receipt | Pick<RoundReceipt, 'anchors'>): Anchor[] {
+  return 'anchors' in receipt ? receipt.anchors.filter(isKnownAnchor) : [];
+}
+
+function isReceiptAnchor(json: unknown): json is ReceiptAnchor {
+  return receiptAnchorSchema.safeParse(json, OPTIONS).success;
+}
+
+function checkBounds(anchors: readonly ReceiptAnchor[]): void {
+  let bytes = 0;
+  for (const [i, anchor] of anchors.entries()) {
+    const fault = boundsFault(anchor, ANCHOR_DEPTH);
+    if (fault !== null) throw invalid(`anchors.${i}`, fault);
+    const size = utf8(JSON.stringify(anchor)).length;
+    if (size > MAX_ANCHOR_BYTES) throw invalid(`anchors.${i}`, `${size} bytes; ${MAX_ANCHOR_BYTES} are the most`);
+    bytes += size;
+  }
+  if (bytes > MAX_RECEIPT_TEXT) throw invalid('anchors', `${bytes} bytes; ${MAX_RECEIPT_TEXT} are the most`);
+}
+
+/** Why JSON could not be written back as it was read, or not be read again; null where it can. */
+function boundsFault(json: unknown, levels: number): string | null {
+  if (typeof json === 'number') return Number.isFinite(json) ? null : 'a number too large for JSON';
+  if (typeof json !== 'object' || json === null) return null;
+  if (levels === 0) return TOO_DEEP;
+  for (const each of Object.values(json)) {
+    const fault = boundsFault(each, levels - 1);
+    if (fault !== null) return fault;
+  }
+  return null;
+}
+
+type Issues = z.core.$ZodError['issues'];
+
+/** The error for the first issue; of an anchor, for the first issue with its own type. */
+function malformed(issues: Issues, above: readonly PropertyKey[] = []): FormatError {
+  const [issue] = issues;
+  const at = [...above, ...(issue?.path ?? [])];
+  if (issue?.code === 'invalid_union' && issue.errors.length > 0) {
+    const ownType = issue.errors.find(([first]) => first?.path[0] !== 'type') ?? issue.errors[0] ?? [];
+    return malformed(ownType, at);
+  }
+  const path = at.map(String);
   if (issue?.code === 'unrecognized_keys') {
     const [key = ''] = issue.keys;
     const why = path.length === 0 && key === 'anchors' ? 'no anchors without a round' : 'no such field in a receipt';
-    throw invalid([...path, excerpt(key)].join('.'), why);
+    return invalid([...path, excerpt(key)].join('.'), why);
   }
-  throw invalid(path.join('.'), issue?.message === 'Invalid input' ? 'missing or of another type' : issue?.message);
+  return invalid(path.join('.'), issue?.message === 'Invalid input' ? 'missing or of another type' : issue?.message);
 }
 
 function invalid(path: string, why = ''): FormatError {
@@ -160,111 +220,4 @@ export function receiptPath(receipt: Receipt): ReceiptPath {
     ...treeSteps(round.index, round.size, decodeHashes(round.path)),
   ];
   return { digest, steps, root: walkPath(digest, steps) };
-}
-
-/** What an upgrade came to. */
-export interface MergedReceipt {
-  readonly receipt: Receipt;
-  /** One sentence when the two receipts contradict each other: then `receipt` is the older one, unchanged. */
-  readonly equivocation: string | null;
-}
-
-/**
- * Brings `old` up to date by a receipt of the same entry fetched later. Inclusion, checkpoint and what hangs on them
- * are replaced only when the two checkpoints are the same or `consistency` ties them (the RFC 9162 proof from the
- * smaller to the larger). Otherwise keep both files: together they show that the log was forked.
- * @throws AntequemError `receipt-other-entry` when they speak of different entries
- * @throws FormatError `receipt-broken` when one of them does not hold together, which shows nothing about the log
- */
-export function mergeReceipt(
-  old: Receipt,
-  fresh: Receipt,
-  consistency: { readonly path: readonly string[] } | null,
-): MergedReceipt {
-  const { entry } = old;
-  if (entry.log !== fresh.entry.log || entry.index !== fresh.entry.index) {
-    throw new AntequemError(
-      'receipt-other-entry',
-      `entry ${fresh.entry.index} of ${fresh.entry.log} cannot upgrade a receipt of entry ${entry.index} of ${entry.log}`,
-    );
-  }
-  const where = `${entry.log} showed`;
-  const before = head(old);
-  const after = head(fresh);
-  if (!equalBytes(receiptLeafHash(old), receiptLeafHash(fresh))) {
-    return { receipt: old, equivocation: `${where} two different entries at index ${entry.index}.` };
-  }
-  const [smaller, larger] = before.size <= after.size ? [before, after] : [after, before];
-  const path = smaller.size === larger.size ? [] : consistency?.path;
-  if (path === undefined || !consistent(smaller, larger, path)) {
-    const why = path === undefined ? 'with no proof' : 'without a proof that holds';
-    return {
-      receipt: old,
-      equivocation: `${where} trees of ${smaller.size} and ${larger.size} entries ${why} that one continues the other.`,
-    };
-  }
-  return mergeRounds(old, fresh);
-}
-
-interface Head {
-  readonly size: number;
-  readonly root: Uint8Array;
-}
-
-function head(receipt: Receipt): Head {
-  const { entry, inclusion } = receipt;
-  const { origin, size, root } = parseCheckpoint(parseNote(receipt.checkpoint).text);
-  const leaf = receiptLeafHash(receipt);
-  const holds = verifyInclusion(leaf, entry.index, inclusion.treeSize, decodeHashes(inclusion.path), root);
-  if (origin !== entry.log || size !== inclusion.treeSize || !holds) {
-    throw new FormatError('receipt-broken', `entry ${entry.index} does not stand in the receipt's checkpoint`);
-  }
-  return { size, root };
-}
-
-function consistent(smaller: Head, larger: Head, path: readonly string[]): boolean {
-  try {
-    return verifyConsistency(smaller.size, larger.size, decodeHashes(path), smaller.root, larger.root);
-  } catch (error) {
-    if (error instanceof FormatError) return false;
-    throw error;
-  }
-}
-
-function mergeRounds(old: Receipt, fresh: Receipt): MergedReceipt {
-  if (!('round' in old)) return { receipt: { ...fresh, entry: old.entry }, equivocation: null };
-  // A service set back knows less than the receipt: what the receipt proves, it goes on proving.
-  if (!('round' in fresh)) return { receipt: old, equivocation: null };
-  if (old.round.number !== fresh.round.number || old.round.root !== fresh.round.root) {
-    return {
-      receipt: old,
-      equivocation:
-        `${old.entry.log} showed its entry ${old.entry.index} in round ${old.round.number} with root ` +
-        `${old.round.root} and in round ${fresh.round.number} with root ${fresh.round.root}.`,
-    };
-  }
-  return { receipt: { ...fresh, entry: old.entry, anchors: mergeAnchors(old, fresh) }, equivocation: null };
-}
-
-/** The fresh anchors, then those of the older receipt for chains and contracts that the fresh one does not speak of. */
-function mergeAnchors(old: RoundReceipt, fresh: RoundReceipt): Anchor[] {
-  const known = new Map(old.anchors.map((anchor) => [place(anchor), anchor]));
-  const merged = fresh.anchors.map((anchor) => {
-    const earlier = known.get(place(anchor));
-    known.delete(place(anchor));
-    return earlier === undefined ? anchor : better(earlier, anchor);
-  });
-  return [...merged, ...known.values()].slice(0, 16);
-}
-
-const place = (anchor: Anchor): string => (anchor.type === 'evm' ? `${anchor.chain} ${anchor.contract}` : anchor.type);
-
-/** The later anchor of one place: another transaction replaces one lost to a reorg; proofs at hand are not lost. */
-function better(earlier: Anchor, later: Anchor): Anchor {
-  if (earlier.type === 'opentimestamps') {
-    return earlier.status === 'confirmed' && later.status === 'pending' ? earlier : later;
-  }
-  if (later.type !== 'evm' || earlier.status === 'submitted' || later.status === 'submitted') return later;
-  const same = earlier.transaction === later.transaction && earlier.block.hash === later.block.hash;
-  return same && earlier.proof !== undefined && later.proof === undefined ? { ...later, proof: earlier.proof } : later;
 }

@@ -82,6 +82,7 @@ export const VERDICT_CODES = {
   'anchor-event-missing': 'refuted',
   'anchor-transaction-failed': 'refuted',
   'anchor-transaction-missing': 'refuted',
+  'anchor-unknown': 'unverified',
   'anchor-reorganised': 'refuted',
   'no-anchor': 'unverified',
   'no-source': 'unverified',

@@ -2,7 +2,7 @@
 
 import { fromBase64 } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
-import { type OpenTimestampsAnchor, type Receipt, receiptPath } from '../core/receipt.ts';
+import { knownAnchors, type OpenTimestampsAnchor, type Receipt, receiptPath } from '../core/receipt.ts';
 import type { OtsFile } from './file.ts';
 import { type Line, pathOps, timestampLines, timestampOf } from './line.ts';
 import { parseTimestamp } from './serialization.ts';
@@ -18,10 +18,12 @@ import { MAX_LEVELS, TimestampBuilder } from './timestamp.ts';
  */
 export function otsOfReceipt(receipt: Receipt, own: string | null): OtsFile {
   if (!('round' in receipt)) throw pending(receipt, 'its round has not closed');
-  const { round, anchors } = receipt;
+  const { round } = receipt;
   const { digest, steps, root } = receiptPath(receipt);
   const ours = pathOps(steps);
-  const answered = anchors.flatMap((anchor) => (anchor.type === 'opentimestamps' ? linesOf(anchor, root) : []));
+  const answered = knownAnchors(receipt).flatMap((anchor) =>
+    anchor.type === 'opentimestamps' ? linesOf(anchor, root) : [],
+  );
   if (answered.length > 0) {
     const lines = answered.map(({ ops, attestation }) => ({ ops: [...ours, ...ops], attestation }));
     return { hash: 'sha256', timestamp: timestampOf(digest, readable(lines)) };

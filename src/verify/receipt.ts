@@ -6,16 +6,23 @@ import { FormatError } from '../core/errors.ts';
 import type { EvmSources } from '../core/evm-source.ts';
 import { LruCache } from '../core/lru.ts';
 import { parseVerifierKey, type Verifier } from '../core/note.ts';
-import { parseReceipt, RECEIPT_FORMAT, type Receipt, type RoundReceipt } from '../core/receipt.ts';
+import {
+  isKnownAnchor,
+  parseReceipt,
+  RECEIPT_FORMAT,
+  type Receipt,
+  type ReceiptAnchor,
+  type RoundReceipt,
+} from '../core/receipt.ts';
+import { sameJson } from '../core/same-json.ts';
 import { type Claim, claimOf, type Verdict, verdictOf } from '../core/verdict.ts';
 import { sortSources } from '../evm/verifier.ts';
-import { checkAnchors } from './anchors.ts';
+import { checkAnchors, unknownAnchor } from './anchors.ts';
 import { checkContent } from './content.ts';
 import { checkNotBefore, type NotBefore } from './not-before.ts';
 import { checkPosition, checkSignature, type Signed } from './position.ts';
 import { checkReceivedAt } from './received-at.ts';
 import { checkRound } from './round.ts';
-import { sameJson } from './same-json.ts';
 import { TreeMemory } from './tree-memory.ts';
 import type { Trust } from './trust.ts';
 import { checkWitnesses } from './witnesses.ts';
@@ -186,13 +193,15 @@ function readReceipt(json: unknown): Receipt | Claim {
 }
 
 /** The anchors of a root that the receipt does not lead to: whatever they prove, it is not about this entry. */
-function notShown(anchors: readonly { type: string; chain?: string }[]): Claim[] {
-  return anchors.map(({ chain }) =>
-    claimOf('round-not-shown', {
-      claim: 'anchor',
-      ...(chain === undefined ? {} : { chain }),
-      grounds: 'none',
-      says: 'The anchor was not looked into, since the receipt does not lead from the entry to the root it is of.',
-    }),
+function notShown(anchors: readonly ReceiptAnchor[]): Claim[] {
+  return anchors.map((anchor) =>
+    isKnownAnchor(anchor)
+      ? claimOf('round-not-shown', {
+          claim: 'anchor',
+          ...('chain' in anchor ? { chain: anchor.chain } : {}),
+          grounds: 'none',
+          says: 'The anchor was not checked, since the receipt does not lead from the entry to the root that it is of.',
+        })
+      : unknownAnchor(anchor),
   );
 }

@@ -13,7 +13,7 @@ import { Client } from '../../src/client/client.ts';
 import type { Config } from '../../src/config.ts';
 import { parseHeader, REGTEST } from '../../src/core/bitcoin-header.ts';
 import { concat, fromHex, toHex } from '../../src/core/bytes.ts';
-import { parseReceipt } from '../../src/core/receipt.ts';
+import { knownAnchors, parseReceipt } from '../../src/core/receipt.ts';
 import { parseOtsFile } from '../../src/ots/file.ts';
 import { type Line, timestampLines } from '../../src/ots/line.ts';
 import type { OtsTarget } from '../../src/ots/target.ts';
@@ -227,7 +227,7 @@ describe('receipt.ots', () => {
     const path = `/v1/logs/${log}/entries/0/receipt?wait=20&until=bitcoin`;
     const { json } = await service.send('GET', path);
     const receipt = parseReceipt(json);
-    const [anchor] = 'round' in receipt ? receipt.anchors : [];
+    const [anchor] = knownAnchors(receipt);
     if (anchor?.type !== 'opentimestamps' || anchor.status !== 'confirmed') throw new Error('not confirmed');
     const [block] = anchor.blocks;
     if (block === undefined) throw new Error('no block');

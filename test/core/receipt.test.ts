@@ -51,10 +51,8 @@ describe('reading', () => {
   test.each<[string, unknown]>([
     ['submitted that names a block', { ...sent, status: 'submitted', block }],
     ['included without a block', { ...sent, status: 'included' }],
-    ['of an unknown type', { ...anchor, type: 'notary' }],
     ['on a chain that is not of EVM', { ...anchor, chain: 'bip122:00' }],
     ['with a checksummed address', { ...anchor, contract: `0x${'5A'.repeat(20)}` }],
-    ['with an unknown field', { ...anchor, fee: 1 }],
     ['OpenTimestamps confirmed nowhere', { ...ots, status: 'confirmed', blocks: [] }],
     ['OpenTimestamps pending in a block', { ...ots, status: 'pending', blocks: [bitcoin] }],
     ['OpenTimestamps without end', { ...ots, status: 'pending', timestamp: 'A'.repeat(87_388) }],

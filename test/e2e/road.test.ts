@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { LOCAL_CHAIN_KEY } from '../../scripts/local/chain.ts';
 import { type Config, readConfig } from '../../src/config.ts';
-import { parseReceiptText } from '../../src/core/receipt.ts';
+import { knownAnchors, parseReceiptText } from '../../src/core/receipt.ts';
 import { deployAnchor } from '../../src/evm/deploy.ts';
 import { type Running, serve } from '../../src/main.ts';
 import { run } from '../cli/command.ts';
@@ -108,7 +108,7 @@ describe.each(QUEUE_GROUNDS)('with the queue on $name', ({ open }) => {
     const text = readFileSync(join(folder, 'receipt-1.json'), 'utf8');
     const receipt = parseReceiptText(text);
     if (!('round' in receipt)) throw new Error('the receipt has no round');
-    const [anchor] = receipt.anchors;
+    const [anchor] = knownAnchors(receipt);
     if (anchor?.type !== 'evm' || anchor.status === 'submitted') throw new Error('the receipt has no anchor');
     const flip = (hex: string): string => hex.replace(/.$/, (last) => (Number.parseInt(last, 16) ^ 1).toString(16));
     const changes: [string, string][] = [

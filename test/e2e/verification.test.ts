@@ -16,7 +16,7 @@ import { LOCAL_CHAIN_KEY } from '../../scripts/local/chain.ts';
 import { readConfig } from '../../src/config.ts';
 import { ANCHORED_TOPIC } from '../../src/core/anchored-event.ts';
 import { REGTEST } from '../../src/core/bitcoin-header.ts';
-import { parseReceiptText } from '../../src/core/receipt.ts';
+import { knownAnchors, parseReceiptText } from '../../src/core/receipt.ts';
 import type { IncludedEvmAnchor } from '../../src/core/receipt-schema.ts';
 import { ANCHOR_ADDRESS, ANCHOR_INTERFACE, encodeAnchor, encodeAnnounce } from '../../src/evm/anchor-contract.ts';
 import { deployAnchor } from '../../src/evm/deploy.ts';
@@ -105,7 +105,7 @@ beforeAll(async () => {
   key = z.looseObject({ verifierKey: z.string() }).parse(described).verifierKey;
   const receipt = parseReceiptText(readFileSync(join(folder, 'receipt.json'), 'utf8'));
   if (!('round' in receipt)) throw new Error('the receipt has no round');
-  const first = receipt.anchors.find(({ type }) => type === 'evm');
+  const first = knownAnchors(receipt).find(({ type }) => type === 'evm');
   if (first?.type !== 'evm' || first.status === 'submitted') throw new Error('the receipt has no anchor');
   anchor = first;
   root = receipt.round.root;

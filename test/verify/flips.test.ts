@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { fromBase64, fromHex, toBase64, toHex } from '../../src/core/bytes.ts';
 import { FormatError } from '../../src/core/errors.ts';
-import { parseReceiptText } from '../../src/core/receipt.ts';
+import { knownAnchors, parseReceiptText } from '../../src/core/receipt.ts';
 import type { RoundReceipt } from '../../src/core/receipt-schema.ts';
 import { formatTime, parseTime } from '../../src/core/time.ts';
 import { exitCode, type Trust, type Verdict, verifyReceipt } from '../../src/verify/verify.ts';
@@ -66,7 +66,7 @@ const note = (change: {
   const all = { origin, size, root, signer, signature, ...change };
   return `${all.origin}\n${all.size}\n${all.root}\n\n${dash} ${all.signer} ${all.signature}\n`;
 };
-const anchor = receipt.anchors[0];
+const [anchor] = knownAnchors(receipt);
 if (anchor?.type !== 'evm' || anchor.status === 'submitted') throw new Error('the receipt has no anchor');
 const onAnchor = (copy: RoundReceipt, change: Partial<typeof anchor>): void => {
   copy.anchors = [{ ...anchor, ...change }];

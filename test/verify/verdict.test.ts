@@ -317,6 +317,12 @@ describe('a development chain', () => {
   });
 });
 
+test('an anchor of an unknown type is left open', async () => {
+  const { receipt, local } = provenReceipt();
+  const verdict = await verify({ ...receipt, anchors: [...receipt.anchors, { type: 'notary' }] }, { evm: [local] });
+  expect([verdict.result, codes(verdict, 'anchor')]).toEqual(['proven', ['anchor-final', 'anchor-unknown']]);
+});
+
 describe('sources', () => {
   test('that fail never refute', async () => {
     const { receipt, local } = provenReceipt();

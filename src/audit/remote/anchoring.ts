@@ -4,6 +4,7 @@ import { sourceFailure } from '../../core/anchor-verifier.ts';
 import type { HeaderSource } from '../../core/bitcoin-source.ts';
 import { fromHex } from '../../core/bytes.ts';
 import { isDevelopmentChain } from '../../core/evm-source.ts';
+import { isKnownAnchor } from '../../core/receipt-schema.ts';
 import { ANCHOR_ADDRESS } from '../../evm/anchor-contract.ts';
 import type { Findings } from '../checks/findings.ts';
 import type { ChainView } from '../database/anchors.ts';
@@ -77,7 +78,7 @@ export class Anchoring {
     const place = this.#table.add(at);
     const due = new Set(this.#options.chains.map(({ chain }) => chain)).size;
     let settled = answer.anchors.length >= due;
-    for (const anchor of answer.anchors) {
+    for (const anchor of answer.anchors.filter(isKnownAnchor)) {
       if (anchor.type === 'opentimestamps') {
         settled &&= anchor.status === 'confirmed';
         const counted = (chain: string): boolean => this.#counted(place, chain);

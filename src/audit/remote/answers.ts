@@ -3,14 +3,7 @@
 import * as z from 'zod/mini';
 import { AntequemError } from '../../core/errors.ts';
 import { checkServiceOrigin } from '../../core/origin.ts';
-import {
-  type Anchor,
-  anchorSchema,
-  beaconsSchema,
-  chainSchema,
-  countSchema,
-  timeSchema,
-} from '../../core/receipt-schema.ts';
+import { beaconsSchema, chainSchema, countSchema, receiptAnchorSchema, timeSchema } from '../../core/receipt-schema.ts';
 import { TILE_WIDTH } from '../../core/tiles.ts';
 import { leavesPath, MAX_LEAVES, MAX_NOTE, MAX_ROUND, MAX_SERVICE, roundPath, SERVICE } from './layout.ts';
 import type { Source } from './source.ts';
@@ -43,14 +36,6 @@ const leaves = z
   )
   .check(z.maxLength(TILE_WIDTH));
 
-/** Kinds of anchors that a newer release may have are none of ours to judge. */
-const anchorList = z.pipe(
-  z
-    .array(z.union([anchorSchema, z.looseObject({ type: z.string().check(z.refine(isUnknown)) })]))
-    .check(z.maxLength(64)),
-  z.transform((anchors) => anchors.flatMap((anchor) => (isKnown(anchor) ? [anchor] : []))),
-);
-
 const round = z.looseObject({
   number: countSchema(1),
   closedAt: timeSchema,
@@ -58,12 +43,13 @@ const round = z.looseObject({
   beacons: beaconsSchema,
   root: hash,
   size: countSchema(1),
-  anchors: anchorList,
+  anchors: z.array(receiptAnchorSchema).check(z.maxLength(64)),
   leaves,
 });
 const bundle = z.looseObject({ leaves });
 
 export type ServiceAnswer = z.infer<typeof service>;
+/** Anchors of types that this version does not know are not checked; receipts made of it keep them. */
 export type RoundAnswer = z.infer<typeof round>;
 export type LeafAnswer = z.infer<typeof leaves>[number];
 
@@ -107,14 +93,6 @@ export function sameRound(one: Uint8Array, other: Uint8Array): boolean {
   return (
     a !== undefined && b !== undefined && a.root === b.root && JSON.stringify(a.leaves) === JSON.stringify(b.leaves)
   );
-}
-
-function isKnown(anchor: { readonly type: string }): anchor is Anchor {
-  return !isUnknown(anchor.type);
-}
-
-function isUnknown(type: string): boolean {
-  return type !== 'evm' && type !== 'opentimestamps';
 }
 
 function parseJson(bytes: Uint8Array): unknown {

@@ -9,6 +9,7 @@ import { parseNote } from '../../core/note.ts';
 import { logId, logOrigin } from '../../core/origin.ts';
 import { verifyInclusion } from '../../core/proof.ts';
 import { parseReceipt, RECEIPT_FORMAT, type Receipt, receiptLeafHash, receiptPath } from '../../core/receipt.ts';
+import { fittingAnchors } from '../../core/receipt-merge.ts';
 import { parseCheckpointLeaf } from '../../core/round.ts';
 import { parseBundle, TILE_WIDTH } from '../../core/tiles.ts';
 import { formatTime, parseTime } from '../../core/time.ts';
@@ -163,7 +164,7 @@ function roundOf({ round, hashes, index }: Covering): object {
   const link = { previousRoot, beacons, path: tree.inclusionPath(0).map(toHex) };
   return {
     round: { number, closedAt, root, size, index, path: tree.inclusionPath(index).map(toHex), link },
-    anchors,
+    anchors: fittingAnchors(anchors),
   };
 }
 

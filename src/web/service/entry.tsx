@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { parseReceipt, type Receipt } from '../../core/receipt.ts';
+import { type Anchor, knownAnchors, parseReceipt, type Receipt } from '../../core/receipt.ts';
 import { Copyable } from '../parts/bytes.tsx';
 import { Chip, type Status } from '../parts/mark.tsx';
 import { Moment } from '../parts/moment.tsx';
@@ -78,7 +78,7 @@ export function EntryPage({ log, index }: { readonly log: string; readonly index
 function Road({ receipt }: { readonly receipt: Receipt }) {
   const reached = reachedBy(receipt);
   const round = 'round' in receipt ? receipt.round : null;
-  const anchors = 'round' in receipt ? receipt.anchors : [];
+  const anchors = knownAnchors(receipt);
   const state = reached.finalized ? 'final' : reached.included ? 'included' : reached.round ? 'submitted' : 'pending';
   return (
     <section class="stack" aria-labelledby="road-title">
@@ -144,20 +144,18 @@ function Station(props: {
   );
 }
 
-type AnyAnchor = Extract<Receipt, { round: unknown }>['anchors'][number];
-
-function anchorName(anchor: AnyAnchor): string {
+function anchorName(anchor: Anchor): string {
   if (anchor.type === 'evm') return chainName(anchor.chain);
   const [block] = anchor.blocks ?? [];
   return block === undefined ? 'Bitcoin, by OpenTimestamps' : chainName(block.chain);
 }
 
-function anchorStatus(status: AnyAnchor['status']): Status {
+function anchorStatus(status: Anchor['status']): Status {
   if (status === 'finalized' || status === 'confirmed') return 'final';
   return status === 'pending' ? 'submitted' : status;
 }
 
-function anchorText(anchor: AnyAnchor, receipt: Receipt): string {
+function anchorText(anchor: Anchor, receipt: Receipt): string {
   if (anchor.type === 'opentimestamps') {
     const [block] = anchor.blocks ?? [];
     if (block === undefined) return 'taken in by calendars, which need some hours for a block of Bitcoin';
@@ -186,7 +184,7 @@ function Downloads({
       <a class="button first" href={`${path}/receipt`} download={`${name}.receipt.json`}>
         Download the receipt
       </a>
-      {'round' in receipt && receipt.anchors.some(({ type }) => type === 'opentimestamps') && (
+      {knownAnchors(receipt).some(({ type }) => type === 'opentimestamps') && (
         <a class="button" href={`${path}/receipt.ots`} download={`${name}.ots`}>
           As .ots
         </a>

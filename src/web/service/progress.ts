@@ -1,6 +1,6 @@
 // How far an entry has come, by its receipt.
 
-import type { Receipt } from '../../core/receipt.ts';
+import { knownAnchors, type Receipt } from '../../core/receipt.ts';
 
 /** What can be waited for, in its order. */
 export type Stage = 'round' | 'included' | 'finalized' | 'bitcoin';
@@ -13,7 +13,7 @@ export interface Reached {
 
 export function reachedBy(receipt: Receipt): Reached {
   if (!('round' in receipt)) return { round: false, included: false, finalized: false };
-  const statuses = receipt.anchors.map(({ status }) => status);
+  const statuses = knownAnchors(receipt).map(({ status }) => status);
   const finalized = statuses.some((status) => status === 'finalized' || status === 'confirmed');
   return { round: true, included: finalized || statuses.includes('included'), finalized };
 }
@@ -24,7 +24,6 @@ export function nextStage(receipt: Receipt): Stage | null {
   if (!reached.round) return 'round';
   if (!reached.included) return 'included';
   if (!reached.finalized) return 'finalized';
-  const anchors = 'round' in receipt ? receipt.anchors : [];
-  const open = anchors.some((anchor) => anchor.type === 'opentimestamps' && anchor.status === 'pending');
+  const open = knownAnchors(receipt).some((anchor) => anchor.type === 'opentimestamps' && anchor.status === 'pending');
   return open ? 'bitcoin' : null;
 }

@@ -85,6 +85,8 @@ function advice({ result, claims }: Verdict): string {
     return 'No chain has it yet: get a newer receipt later.';
   if (!claims.some(({ claim }) => claim === 'anchor'))
     return 'A tlog-proof says where an entry stands, never when: its receipt says both.';
+  if (claims.every(({ claim, code }) => claim !== 'anchor' || code === 'anchor-unknown'))
+    return 'This page does not know the type of the anchor: a newer version may check it.';
   const chains = new Set(
     claims.flatMap(({ claim, chain }) => (claim === 'anchor' && chain !== undefined ? [chain] : [])),
   );

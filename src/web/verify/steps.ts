@@ -1,7 +1,14 @@
 // The path from an entry to the chains as a picture shows it: a verdict's claims, each with the bytes it speaks of.
 
 import { fromBase64, fromHex, toHex } from '../../core/bytes.ts';
-import { type Anchor, type Receipt, receiptLeafHash } from '../../core/receipt.ts';
+import {
+  type Anchor,
+  isKnownAnchor,
+  knownAnchors,
+  type Receipt,
+  type ReceiptAnchor,
+  receiptLeafHash,
+} from '../../core/receipt.ts';
 import type { ParsedTlogProof } from '../../core/tlog-proof.ts';
 import type { Claim, Verdict } from '../../core/verdict.ts';
 import { describeTimestamp } from '../../ots/description.ts';
@@ -29,6 +36,9 @@ export interface Step {
   /** Where a leaf stands, for the picture of a tree. */
   readonly leaf?: { readonly index: number; readonly size: number };
 }
+
+/** Characters shown of an anchor of an unknown type. */
+const SHOWN_CHARACTERS = 4_000;
 
 export const plain = (name: string, value: string): Fact => ({ name, value, form: 'plain' });
 export const bytes = (name: string, value: string): Fact => ({ name, value, form: 'bytes' });
@@ -96,8 +106,7 @@ function receiptSteps(receipt: Receipt, verdict: Verdict, given: readonly Fact[]
     },
     roundStep(receipt, about('round'), about('not-before')),
   ];
-  const anchors = 'round' in receipt ? receipt.anchors : [];
-  return [...steps, ...chainSteps(anchors, about('anchor'), 'round' in receipt ? receipt.round.root : '')];
+  return [...steps, ...chainSteps(receipt, about('anchor'))];
 }
 
 function roundStep(receipt: Receipt, own: readonly Claim[], notBefore: readonly Claim[]): Step {
@@ -120,12 +129,15 @@ function roundStep(receipt: Receipt, own: readonly Claim[], notBefore: readonly 
   };
 }
 
-/** One step for each EVM anchor; one for all that OpenTimestamps says. */
-function chainSteps(anchors: readonly Anchor[], claims: readonly Claim[], root: string): Step[] {
+/** One step for each EVM anchor, one for all of OpenTimestamps, one for each anchor of an unknown type. */
+function chainSteps(receipt: Receipt, claims: readonly Claim[]): Step[] {
+  const anchors = knownAnchors(receipt);
+  const unknown = 'round' in receipt ? receipt.anchors.filter((anchor) => !isKnownAnchor(anchor)) : [];
   const evm = anchors.filter((anchor) => anchor.type === 'evm');
   const ots = anchors.filter((anchor) => anchor.type === 'opentimestamps');
   const evmClaims = claims.filter(({ chain }) => chain?.startsWith('eip155:'));
-  const otherClaims = claims.filter((claim) => !evmClaims.includes(claim));
+  const unknownClaims = claims.filter(({ code }) => code === 'anchor-unknown');
+  const otherClaims = claims.filter((claim) => !evmClaims.includes(claim) && !unknownClaims.includes(claim));
   const steps = evm.map((anchor, i): Step => {
     const own = evmClaims.slice(i, i + 1);
     const block = anchor.status === 'submitted' ? null : anchor.block;
@@ -150,8 +162,21 @@ function chainSteps(anchors: readonly Anchor[], claims: readonly Claim[], root: 
       ],
     };
   });
-  if (ots.length === 0 && otherClaims.length === 0) return steps;
-  return [...steps, timestampStep(ots, otherClaims, root)];
+  const root = 'round' in receipt ? receipt.round.root : '';
+  const timestamp = ots.length === 0 && otherClaims.length === 0 ? [] : [timestampStep(ots, otherClaims, root)];
+  return [...steps, ...timestamp, ...unknown.map((anchor, i) => unknownStep(anchor, i, unknownClaims))];
+}
+
+function unknownStep(anchor: ReceiptAnchor, i: number, unknownClaims: readonly Claim[]): Step {
+  const claims = unknownClaims.slice(i, i + 1);
+  return {
+    id: `unknown-${i}`,
+    title: 'Unknown anchor',
+    status: worst(claims),
+    gist: 'of a type that this page does not know',
+    claims,
+    facts: [plain('Type', anchor.type), text('Content', JSON.stringify(anchor, null, 2).slice(0, SHOWN_CHARACTERS))],
+  };
 }
 
 function timestampStep(anchors: readonly Anchor[], claims: readonly Claim[], root: string): Step {
