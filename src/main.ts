@@ -8,12 +8,13 @@ import { listen } from './api/server.ts';
 import { type Config, isLoopback } from './config.ts';
 import { AntequemError } from './core/errors.ts';
 import { rpcSource } from './evm/rpc-source.ts';
+import { KINDS } from './kinds.ts';
 import { Operation } from './metrics/operation.ts';
 import { openQueue, type Queue } from './queue/queue.ts';
 import { type StartOptions, startAnchoring } from './start/anchoring.ts';
 import { composeApi, noticesOf, openQuota, openWitnesses, readMetricsToken } from './start/api.ts';
-import { bitcoinSources } from './start/calendars.ts';
 import { openFoundation, realEffects } from './start/foundation.ts';
+import { bitcoinSource } from './start/targets.ts';
 import { Notifications } from './store/notifications.ts';
 import { startWebhooks } from './webhooks/worker.ts';
 import { feedWitnesses } from './witness/feed.ts';
@@ -79,6 +80,7 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
     stops.push(async () => quota?.close());
     const operation = new Operation({
       database: foundation.database,
+      kinds: KINDS,
       queue,
       guard: foundation.guard,
       now: effects.now,
@@ -104,10 +106,11 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
       count(entries);
     };
     if (service.calendar !== null) service.calendar.intake.onTaken = count;
+    const bitcoin = bitcoinSource(config.bitcoin);
     const server = await listen(
       createApp(service, {
         evm: config.targets.flatMap(({ rpcUrls }) => rpcUrls).map(rpcSource),
-        bitcoin: bitcoinSources(config.bitcoin),
+        bitcoin: bitcoin === null ? [] : [bitcoin],
       }),
       { ...config, socket: options.socket },
     );

@@ -1,7 +1,6 @@
-// Going on with a database that was set back: what was lost is declared in `_system`, then what there is counts.
+// Continuing with a database that was set back: what was lost is declared in `_system`, then the database counts as it is.
 
 import { toHex } from '../core/bytes.ts';
-import { skipNonces } from '../evm/unknown-rounds.ts';
 import type { Guard } from '../log/guard.ts';
 import type { Loss } from '../log/holdings.ts';
 import type { Registry } from '../log/registry.ts';
@@ -9,13 +8,14 @@ import { SET_BACK } from '../log/rollback.ts';
 import type { Sequencing } from '../log/sequence.ts';
 import { recordedTransaction, type SystemAct } from '../log/system.ts';
 import type { Database } from '../store/database.ts';
+import type { AnchorType } from './kind.ts';
 
-/** A target that was stopped because its chain has rounds that the database has not. */
+/** A target that was stopped because its chain has rounds that the database lacks. */
 export interface StoppedTarget {
   readonly name: string;
+  readonly type: AnchorType;
   /** CAIP-2. */
   readonly chain: string;
-  readonly contract: string;
   readonly reason: string;
 }
 
@@ -31,7 +31,7 @@ const AT_ONCE = 5_000;
 /** @throws AntequemError `guard-unavailable` */
 export async function assessDamage(database: Database, guard: Guard): Promise<Damage> {
   const { rows } = await database.query<StoppedTarget>(
-    'SELECT name, chain, contract, stop_reason AS reason FROM targets WHERE stop_code = $1 ORDER BY name',
+    'SELECT name, kind AS type, chain, stop_reason AS reason FROM targets WHERE stop_code = $1 ORDER BY name',
     [SET_BACK],
   );
   return { losses: await guard.losses(), targets: rows };
@@ -42,13 +42,13 @@ export interface Recovery {
   readonly registry: Registry;
   readonly sequencing: Sequencing;
   readonly guard: Guard;
-  /** Of the stopped targets' chains, by CAIP-2. */
-  readonly rpcUrls: ReadonlyMap<string, readonly string[]>;
+  /** Has a stopped target continue after everything that its chain has. */
+  readonly skipLost: (target: StoppedTarget) => Promise<void>;
 }
 
 /**
- * Records the damage in `_system`, then lets the database count. Cut off in between it can be run again: the damage is
- * then recorded twice, which harms nobody.
+ * Records the damage in `_system`, then lets the database count. If it is interrupted it can be run again: the damage is
+ * then recorded twice, which does no harm.
  * @throws AntequemError `guard-changed`, `guard-unavailable`; what the chains of stopped targets fail with
  */
 export async function adopt(damage: Damage, recovery: Recovery): Promise<void> {
@@ -69,12 +69,11 @@ export async function adopt(damage: Damage, recovery: Recovery): Promise<void> {
     const part = acts.slice(i, i + AT_ONCE);
     await recordedTransaction(database, registry.system, sequencing, async () => ({ result: undefined, acts: part }));
   }
-  for (const { name, chain, contract } of damage.targets) {
-    const chainId = Number(chain.replace('eip155:', ''));
-    await skipNonces(database, { target: name, contract, chainId, rpcUrls: recovery.rpcUrls.get(chain) ?? [] });
+  for (const target of damage.targets) {
+    await recovery.skipLost(target);
     await database.query(
       `UPDATE targets SET stopped_at = NULL, stop_code = NULL, stop_reason = NULL WHERE name = $1 AND stop_code = $2`,
-      [name, SET_BACK],
+      [target.name, SET_BACK],
     );
   }
   await guard.adopt(damage.losses);

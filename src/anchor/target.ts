@@ -1,26 +1,27 @@
 import type { Beacon } from '../core/round.ts';
+import type { RollbackState } from '../log/rollback.ts';
 
-/**
- * Somewhere that rounds are anchored: a contract on a chain and the account that pays for it, or calendars and the chain
- * they stamp into.
- */
+/** Where rounds are anchored, such as a contract on a chain and the account that pays. Each kind implements it. */
 export interface AnchorTarget {
   /** Letters, digits and `-`. */
   readonly name: string;
   /** CAIP-2. */
   readonly chain: string;
-  /** Makes the target known to the database, before anything else. @throws AntequemError where it contradicts that */
+  /** Adds the target to the database; called first. @throws AntequemError `target-differs` and those of its kind */
   register(): Promise<void>;
   /**
-   * Takes these rounds as far as they go now, in a time that is bounded. Tells for each after how many milliseconds to
-   * look again; null: no more. What the outside does is no error but a problem noted; throws what the database throws.
+   * Takes these rounds as far as they go now, in bounded time. Failures outside are noted as problems of the rounds; only
+   * errors of the database are thrown.
+   * @returns for each round the milliseconds until the next look; null: none is needed
    */
   advance(rounds: readonly number[]): Promise<Map<number, number | null>>;
-  /** Rounds that are not done with and that nobody need be waiting for, the oldest first, so many at most. */
+  /** At most this many unfinished rounds, the oldest first, whether or not jobs for them exist. */
   unfinished(most: number): Promise<number[]>;
-  /** Looks after what concerns no round in particular, such as whether the chain is still the same. */
+  /** Checks what does not belong to single rounds, such as whether the chain is still the same one. */
   inspect(): Promise<void>;
-  /** The newest final block of its chain; null where that is not to be had within two seconds. Never throws. */
+  /** The newest final block of its chain; null if it cannot be read within two seconds. Never throws. */
   newestFinalBlock(): Promise<Beacon | null>;
+  /** Looks for rounds that were anchored for this service and that the database lacks; if there are, it was set back. */
+  compare(rollback: RollbackState): Promise<void>;
   close(): void;
 }

@@ -14,12 +14,6 @@ import { Problem } from './problem.ts';
 import { exactRouter } from './routing.ts';
 import type { Service } from './service.ts';
 
-interface ChainRow {
-  chain: string;
-  contract: string | null;
-  genesis: Uint8Array | null;
-}
-
 const location = (form: RegExp) => ({
   location: z.string().regex(form).meta({ description: 'With its slashes, as tiles have theirs.' }),
 });
@@ -90,7 +84,10 @@ const auditRound = described({
  * What a third party's audit reads beside tiles (docs/formats.md, "Mirror"). No path has a query, so that a folder of files
  * can stand in for the service.
  */
-export function auditRoutes({ database, registry, entries, publisher, anchors }: Service, gate: Gate): Router {
+export function auditRoutes(
+  { database, registry, entries, publisher, anchors, auditedChains }: Service,
+  gate: Gate,
+): Router {
   const leaves = async (round: Round, bundle: number): Promise<object[]> => {
     const rows = await readSignedLeaves(database, round.number, bundle * TILE_WIDTH, (bundle + 1) * TILE_WIDTH);
     return rows.map(({ leaf, note }) => ({ leaf: toHex(leaf), ...(note === null ? {} : { checkpoint: note }) }));
@@ -106,9 +103,6 @@ export function auditRoutes({ database, registry, entries, publisher, anchors }:
       // Those that were retired signed what came before.
       const keys = (await readLogKeys(database, [system])).get(system.id) ?? [];
       const verifierKeys = keys.map(({ publicKey }) => formatVerifierKey(system.origin, publicKey));
-      const { rows } = await database.query<ChainRow>(
-        'SELECT DISTINCT chain, contract, genesis FROM targets ORDER BY chain, contract',
-      );
       const newest = await lastRound(database);
       response.json({
         format: 'antequem-service/v1',
@@ -116,11 +110,7 @@ export function auditRoutes({ database, registry, entries, publisher, anchors }:
         verifierKey: verifierKeys.at(-1),
         verifierKeys,
         rounds: newest?.number ?? 0,
-        chains: rows.map(({ chain, contract, genesis }) => ({
-          chain,
-          ...(contract === null ? {} : { contract }),
-          ...(genesis === null ? {} : { genesis: toHex(genesis) }),
-        })),
+        chains: await auditedChains(),
       });
     })
     .get('/v1/audit/acts/*location', auditActs, async (request, response) => {

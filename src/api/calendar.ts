@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Request, RequestHandler, Response, Router } from 'express';
 import { z } from 'zod';
-import type { Calendar } from '../anchor/calendar.ts';
 import type { DigestIntake } from '../anchor/digests.ts';
 import { fromHex } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
+import type { Calendar } from '../ots/own-calendar.ts';
 import { AddressRate } from './address-rate.ts';
 import { type BodyBudget, bodyReader } from './body.ts';
 import { described } from './description.ts';

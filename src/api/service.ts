@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { ApiKeys } from '../access/keys.ts';
 import type { Quota } from '../access/quota.ts';
 import type { Sessions } from '../access/sessions.ts';
+import type { AuditedChain } from '../anchor/kind.ts';
 import type { Receipts } from '../anchor/receipts.ts';
 import type { RoundTrees } from '../anchor/roundtrees.ts';
 import type { Anchor } from '../core/receipt.ts';
@@ -39,6 +40,8 @@ export interface Service {
   readonly anchors: (round: number) => Promise<Anchor[]>;
   /** Anchors of a round with their states, for people. */
   readonly anchorStates: (rounds: readonly number[]) => Promise<ReadonlyMap<number, readonly object[]>>;
+  /** The chains of all targets, as third parties that audit the service are told. */
+  readonly auditedChains: () => Promise<readonly AuditedChain[]>;
   /** The chain (CAIP-2) that OpenTimestamps calendars stamp rounds into; null: none are asked to. */
   readonly calendars: { readonly chain: string } | null;
   /** Our own calendar as pending attestations name it: `scheme://host[:port]`; null: it is off. */

@@ -49,8 +49,8 @@ export async function registerTarget(
   const { name, chain, contract, mode, ephemeral } = identity;
   await transaction(database, async (tx) => {
     await tx.query(
-      `INSERT INTO targets (name, chain, contract, mode, ephemeral, first_round, created_at)
-       VALUES ($1, $2, $3, $4, $5, coalesce($6, (SELECT coalesce(max(number), 0) + 1 FROM rounds)), $7)
+      `INSERT INTO targets (name, kind, chain, contract, mode, ephemeral, first_round, created_at)
+       VALUES ($1, 'evm', $2, $3, $4, $5, coalesce($6, (SELECT coalesce(max(number), 0) + 1 FROM rounds)), $7)
        ON CONFLICT (name) DO NOTHING`,
       [name, chain, contract, mode, ephemeral, options.firstRound, options.now],
     );

@@ -1,8 +1,10 @@
 // One contract on one chain, and the account that pays: takes rounds from pending to finalized.
 
 import type { Logger } from 'pino';
+import type { AnchorTarget } from '../anchor/target.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Beacon } from '../core/round.ts';
+import type { RollbackState } from '../log/rollback.ts';
 import type { Database } from '../store/database.ts';
 import type { Account } from './account.ts';
 import { watchBalance } from './account.ts';
@@ -29,6 +31,7 @@ import {
   takeTurn,
   unfinishedRounds,
 } from './state.ts';
+import { compareWithChain } from './unknown-rounds.ts';
 
 export interface EvmTargetOptions {
   readonly name: string;
@@ -75,7 +78,7 @@ const STOPPED_POLL_MS = 15_000;
 const SAME_COMPLAINT_MS = 300_000;
 const GWEI = 1_000_000_000n;
 
-export class EvmTarget {
+export class EvmTarget implements AnchorTarget {
   readonly name: string;
   /** CAIP-2. */
   readonly chain: string;
@@ -178,6 +181,15 @@ export class EvmTarget {
   /** The newest final block, null where the chain does not tell within two seconds. Never throws. */
   newestFinalBlock(): Promise<Beacon | null> {
     return newestFinalBlock(this.#endpoints, this.chain, this.#finality);
+  }
+
+  async compare(rollback: RollbackState): Promise<void> {
+    const { database, ephemeral, chainId, rpcUrls, now, logger } = this.#options;
+    // A chain that is started again counts from the start.
+    if (ephemeral) return;
+    await this.register();
+    const search = { target: this.name, contract: this.#identity.contract, chainId, rpcUrls };
+    await compareWithChain({ database, search, rollback, now, logger });
   }
 
   close(): void {

@@ -1,12 +1,15 @@
-// Whether our account anchored rounds that the database does not have: then it was set back, whatever else is known.
+// Whether our account anchored rounds that the database does not have. Then the database was set back.
 
 import { JsonRpcProvider, Network } from 'ethers';
+import type { Logger } from 'pino';
 import * as z from 'zod/mini';
 import { ANCHORED_TOPIC } from '../core/anchored-event.ts';
+import { toHex } from '../core/bytes.ts';
+import { type RollbackState, SET_BACK, setBack } from '../log/rollback.ts';
 import type { Database } from '../store/database.ts';
 import { decodeAnchoredLog } from './anchor-contract.ts';
 
-export interface UnknownRound {
+interface UnknownRound {
   /** Who anchored it: an account of the target. */
   readonly sender: string;
   /** 32 bytes. */
@@ -47,7 +50,7 @@ type Ask = <T>(method: string, params: readonly unknown[], form: z.ZodMiniType<T
  * blocks. Nothing but the transaction count is asked for unless the chain counts more than the database gave out.
  * @throws whatever the last endpoint fails with
  */
-export async function findUnknownRound(database: Database, search: RoundSearch): Promise<UnknownRound | null> {
+async function findUnknownRound(database: Database, search: RoundSearch): Promise<UnknownRound | null> {
   const known = await readKnown(database, search);
   return withEndpoint(search, async (ask) => {
     for (const account of known) {
@@ -62,7 +65,7 @@ export async function findUnknownRound(database: Database, search: RoundSearch):
  * Has the accounts of a target go on behind all that the chain counts, whoever sent it.
  * @throws whatever the last endpoint fails with
  */
-export async function skipNonces(database: Database, search: RoundSearch): Promise<void> {
+export async function skipNonces(database: Database, search: Omit<RoundSearch, 'contract'>): Promise<void> {
   for (const { address } of await readKnown(database, search)) {
     const count = await withEndpoint(search, (ask) => ask('eth_getTransactionCount', [address, 'pending'], hexNumber));
     await database.query(
@@ -80,7 +83,7 @@ interface Known {
   readonly block: number;
 }
 
-async function readKnown(database: Database, { target }: RoundSearch): Promise<Known[]> {
+async function readKnown(database: Database, { target }: Pick<RoundSearch, 'target'>): Promise<Known[]> {
   const { rows } = await database.query<{ address: string; next_nonce: number | null; block: number | null }>(
     `SELECT address, next_nonce, (SELECT max(block_number) FROM anchors WHERE target = $1) AS block
      FROM evm_accounts WHERE target = $1`,
@@ -89,7 +92,10 @@ async function readKnown(database: Database, { target }: RoundSearch): Promise<K
   return rows.map(({ address, next_nonce, block }) => ({ address, nextNonce: next_nonce ?? 0, block: block ?? 0 }));
 }
 
-async function withEndpoint<T>({ rpcUrls, chainId }: RoundSearch, work: (ask: Ask) => Promise<T>): Promise<T> {
+async function withEndpoint<T>(
+  { rpcUrls, chainId }: Omit<RoundSearch, 'contract'>,
+  work: (ask: Ask) => Promise<T>,
+): Promise<T> {
   const network = Network.from(chainId);
   let failure: unknown = new Error('no endpoint');
   for (const url of rpcUrls) {
@@ -162,4 +168,40 @@ async function anchoredIn(
     if (event === null) return [];
     return [{ sender, root: event.root, transaction: log.transactionHash.toLowerCase(), block: log.blockNumber }];
   });
+}
+
+interface ChainComparison {
+  readonly database: Database;
+  readonly search: RoundSearch;
+  readonly rollback: RollbackState;
+  readonly now: () => number;
+  readonly logger: Logger;
+}
+
+/**
+ * Stops the target, and with it every process of the service, if the chain has a round of ours that the database lacks.
+ * Nothing follows from a chain that does not answer.
+ */
+export async function compareWithChain(comparison: ChainComparison): Promise<void> {
+  const { database, search, rollback, now, logger } = comparison;
+  if (rollback.finding !== null) return;
+  const { target } = search;
+  const unknown = await findUnknownRound(database, search).catch((error: unknown) => {
+    // The message is left out: it may contain the URL of the endpoint, which may contain an access key.
+    const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+    logger.warn({ target, code }, 'the rounds on the chain could not be compared with those of the database');
+    return null;
+  });
+  if (unknown === null) return;
+  const error = setBack(
+    `${unknown.sender} anchored the root ${toHex(unknown.root)} on eip155:${search.chainId} (transaction ${unknown.transaction} ` +
+      `in block ${unknown.block}), which is of no round that the database has`,
+  );
+  // If it was stopped for its nonce already, this is the cause.
+  await database.query(
+    'UPDATE targets SET stopped_at = coalesce(stopped_at, $2), stop_code = $3, stop_reason = $4 WHERE name = $1',
+    [target, now(), SET_BACK, error.message],
+  );
+  logger.error({ target, code: error.code }, error.message);
+  rollback.note();
 }

@@ -1,12 +1,11 @@
 // What Prometheus gets: what this process did, and where the whole service stands.
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { STATUSES } from '../anchor/report.ts';
+import { ANCHOR_STATUSES } from '../anchor/kind.ts';
 import type { LaneDepth } from '../queue/wakeup.ts';
 import type { WitnessState } from '../witness/witnesses.ts';
 import type { OperationState } from './state.ts';
 
-const WEI_DIGITS = 18;
 /** Seconds: a commit takes a few milliseconds with fsync on a good disk. */
 const BUCKETS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15];
 
@@ -83,10 +82,7 @@ export class Metrics {
     return (await Promise.all(parts.map((part) => part.metrics()))).join('\n');
   }
 
-  #setState(
-    { entries, unanchored, round, targets, calendars, webhooks, databaseTime }: OperationState,
-    now: number,
-  ): void {
+  #setState({ entries, unanchored, round, targets, kinds, webhooks, databaseTime }: OperationState, now: number): void {
     const age = (since: number | null): number => (since === null ? 0 : Math.max(0, now - since) / 1_000);
     this.#set(
       'antequem_clock_skew_seconds',
@@ -104,43 +100,25 @@ export class Metrics {
       this.#set('antequem_rounds', 'Number of the newest round.', round.number);
       this.#set('antequem_round_age_seconds', 'Since the newest round was closed.', age(round.closedAt));
     }
-    for (const { name: target, chain, stopped, anchors, oldest, reorganisations, accounts } of targets) {
+    for (const { name: target, stopped, anchors, oldest, reorganisations } of targets) {
       this.#set('antequem_target_stopped', 'Whether a target waits for the operator.', stopped === null ? 0 : 1, {
         target,
       });
-      for (const status of STATUSES) {
+      for (const status of ANCHOR_STATUSES) {
         this.#set('antequem_anchors', 'Rounds of a target by how far they are.', anchors[status], { target, status });
       }
       this.#set(
         'antequem_anchor_oldest_seconds',
         'Since the oldest round was closed that is not final with a target; 0 without any.',
-        age(oldest),
+        age(oldest?.closedAt ?? null),
         { target },
       );
       this.#set('antequem_reorganisations', 'Anchors that were in a block that is gone.', reorganisations, { target });
-      for (const { address, balance, spent } of accounts) {
-        const labels = { target, chain, address };
-        this.#set(
-          'antequem_spent_coins',
-          'What the last 24 hours cost or may cost, in the coin of the chain.',
-          coins(spent),
-          labels,
-        );
-        if (balance === null) continue;
-        this.#set(
-          'antequem_balance_coins',
-          'What the account held when last looked at, in the coin of the chain.',
-          coins(balance.wei),
-          labels,
-        );
-        this.#set('antequem_balance_low', 'Whether that does not last long.', balance.low ? 1 : 0, labels);
-      }
     }
-    for (const { target, calendar, open, failing, oldest } of calendars) {
-      const labels = { target, calendar };
-      this.#set('antequem_calendar_requests', 'What a calendar has yet to answer.', open, labels);
-      this.#set('antequem_calendar_failing', 'Of that, what it did not answer when last asked.', failing, labels);
-      this.#set('antequem_calendar_oldest_seconds', 'Age of the oldest of it.', age(oldest), labels);
+    for (const { gauges } of kinds) {
+      for (const { name, help, labels, value } of gauges) {
+        this.#set(name, help, typeof value === 'number' ? value : age(value.since), labels);
+      }
     }
     this.#set('antequem_webhooks', 'Webhooks by state.', webhooks.webhooks - webhooks.disabled, { state: 'active' });
     this.#set('antequem_webhooks', 'Webhooks by state.', webhooks.disabled, { state: 'disabled' });
@@ -180,9 +158,4 @@ export class Metrics {
     }
     gauge.set(labels, value);
   }
-}
-
-/** Of wei; six digits are more than a graph shows. */
-function coins(wei: bigint): number {
-  return Number(wei / 10n ** BigInt(WEI_DIGITS - 9)) / 1e9;
 }

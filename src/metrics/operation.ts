@@ -1,6 +1,7 @@
 // What operators and load balancers ask of a process.
 
 import { ROUNDS_LANE, targetLane } from '../anchor/jobs.ts';
+import type { AnchorKinds } from '../anchor/kind.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Guard } from '../log/guard.ts';
 import type { Queue } from '../queue/queue.ts';
@@ -15,6 +16,7 @@ import { type OperationState, readState } from './state.ts';
 
 export interface OperationOptions {
   readonly database: Database;
+  readonly kinds: AnchorKinds;
   readonly queue: Pick<Queue, 'depth'>;
   readonly guard: Guard;
   /** Milliseconds since the Unix epoch. */
@@ -53,10 +55,10 @@ export class Operation {
   readonly #probe: Cached<Probe>;
 
   constructor(options: OperationOptions) {
-    const { database, queue, guard, now, witnesses = null, kept = KEPT } = options;
+    const { database, kinds, queue, guard, now, witnesses = null, kept = KEPT } = options;
     this.#options = options;
     const patience = PATIENCE;
-    this.#state = new Cached(() => readState(database, now()), { kept, patience });
+    this.#state = new Cached(() => readState(kinds, database, now()), { kept, patience });
     this.#lanes = new Cached(
       async () => {
         const targets = (await this.#state.get())?.targets ?? [];

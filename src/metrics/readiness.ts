@@ -57,17 +57,12 @@ export async function newerNotice({ migrations }: Probe): Promise<string[]> {
 
 /** What the state of the whole service gives reason to say. No amounts: this is told without a key. */
 export function stateNotices(state: OperationState): string[] {
-  const { targets, calendars, webhooks } = state;
+  const { targets, kinds, webhooks } = state;
   return [
     ...targets.flatMap(({ name, stopped }) =>
       stopped === null ? [] : [`the target ${name} is stopped (${stopped.code}): antequem anchors`],
     ),
-    ...targets
-      .filter(({ accounts }) => accounts.some(({ balance }) => balance?.low === true))
-      .map(({ name }) => `the account of the target ${name} holds little: send it more`),
-    ...calendars
-      .filter(({ open, failing }) => failing > 0 && failing === open)
-      .map(({ calendar }) => `the calendar ${calendar} does not answer`),
+    ...kinds.flatMap(({ notices }) => notices),
     ...(webhooks.dead === 0
       ? []
       : [`${webhooks.dead} webhook deliveries were given up: antequem webhooks list, and replay`]),

@@ -1,6 +1,7 @@
 // Where the whole service stands, as the database tells it: the same from every process.
 
-import { type AnchorStatus, reportTargets } from '../anchor/report.ts';
+import type { AnchorKinds, KindMeasures } from '../anchor/kind.ts';
+import { summarizeTargets, type TargetSummary } from '../anchor/report.ts';
 import { SYSTEM_LOG } from '../core/origin.ts';
 import type { Queryable } from '../store/database.ts';
 
@@ -11,42 +12,15 @@ export interface OperationState {
   readonly unanchored: { readonly entries: number; readonly oldest: number | null };
   /** The newest round and when it was closed, milliseconds; null before the first. */
   readonly round: { readonly number: number; readonly closedAt: number } | null;
-  readonly targets: readonly TargetStanding[];
-  readonly calendars: readonly CalendarStanding[];
-  readonly webhooks: WebhookStanding;
+  readonly targets: readonly TargetSummary[];
+  /** What each kind of anchor measures of its own. */
+  readonly kinds: readonly KindMeasures[];
+  readonly webhooks: WebhookState;
   /** Milliseconds by the database's clock. */
   readonly databaseTime: number;
 }
 
-export interface TargetStanding {
-  readonly name: string;
-  /** CAIP-2. */
-  readonly chain: string;
-  readonly stopped: { readonly code: string; readonly reason: string } | null;
-  readonly anchors: Readonly<Record<AnchorStatus, number>>;
-  /** When the oldest round that is not final was closed; null: all are final. */
-  readonly oldest: number | null;
-  readonly reorganisations: number;
-  readonly accounts: readonly {
-    readonly address: string;
-    readonly balance: { readonly wei: bigint; readonly low: boolean } | null;
-    /** Wei within 24 hours. */
-    readonly spent: bigint;
-  }[];
-}
-
-/** What a calendar of OpenTimestamps has yet to answer. */
-export interface CalendarStanding {
-  readonly target: string;
-  readonly calendar: string;
-  readonly open: number;
-  /** Of those, what it did not answer when last asked. */
-  readonly failing: number;
-  /** When the oldest was made. */
-  readonly oldest: number | null;
-}
-
-export interface WebhookStanding {
+export interface WebhookState {
   readonly webhooks: number;
   readonly disabled: number;
   readonly pending: number;
@@ -56,19 +30,15 @@ export interface WebhookStanding {
 }
 
 /** @param now milliseconds since the Unix epoch */
-export async function readState(database: Queryable, now: number): Promise<OperationState> {
-  const [logs, round, targets, calendars, webhooks] = await Promise.all([
+export async function readState(kinds: AnchorKinds, database: Queryable, now: number): Promise<OperationState> {
+  const [logs, round, targets, measures, webhooks] = await Promise.all([
     readLogs(database),
     database.query<{ number: number; closed_at: number }>(
       'SELECT number, closed_at FROM rounds ORDER BY number DESC LIMIT 1',
     ),
-    reportTargets(database, now),
-    database.query<CalendarStanding>(
-      `SELECT target, calendar, count(*) AS open, count(*) FILTER (WHERE problem IS NOT NULL) AS failing,
-              min(created_at) AS oldest
-       FROM ots_requests WHERE answered_at IS NULL AND next_at IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2`,
-    ),
-    database.query<WebhookStanding>(
+    summarizeTargets(database),
+    Promise.all(Object.values(kinds).map((kind) => kind.measure(database, now))),
+    database.query<WebhookState>(
       `SELECT (SELECT count(*) FROM webhooks) AS webhooks,
               (SELECT count(*) FROM webhooks WHERE disabled_at IS NOT NULL) AS disabled,
               (SELECT count(*) FROM webhook_deliveries WHERE status = 'pending') AS pending,
@@ -80,8 +50,8 @@ export async function readState(database: Queryable, now: number): Promise<Opera
   return {
     ...logs,
     round: newest === undefined ? null : { number: newest.number, closedAt: newest.closed_at },
-    targets: targets.map(({ oldest, ...target }) => ({ ...target, oldest: oldest?.closedAt ?? null })),
-    calendars: calendars.rows,
+    targets,
+    kinds: measures,
     webhooks: webhooks.rows[0] ?? { webhooks: 0, disabled: 0, pending: 0, dead: 0, oldest: null },
   };
 }

@@ -1,5 +1,6 @@
-// Where a round stands with each calendar, for people.
+// What is shown of calendars: how far each is with a round, and what it has yet to answer.
 
+import type { AuditedChain, ByRound, KindMeasures, KindReport } from '../anchor/kind.ts';
 import { parseHeader } from '../core/bitcoin-header.ts';
 import { toHex } from '../core/bytes.ts';
 import { formatTime } from '../core/time.ts';
@@ -33,27 +34,27 @@ export interface BlockState {
   readonly nextLook: string | null;
 }
 
-export interface CalendarReport {
+/** What calendars add to the status of an anchor. */
+export interface CalendarDetails {
   readonly calendars: readonly CalendarState[];
   readonly blocks: readonly BlockState[];
 }
 
-/** By round and target. */
-export async function reportCalendars(
+export async function readCalendarDetails(
   database: Queryable,
   rounds: readonly number[],
-): Promise<Map<number, Map<string, CalendarReport>>> {
+): Promise<ByRound<CalendarDetails>> {
   const [requests, attestations] = await Promise.all([readRequests(database, rounds), readBlocks(database, rounds)]);
-  const reports = new Map<number, Map<string, { calendars: CalendarState[]; blocks: BlockState[] }>>();
+  const details = new Map<number, Map<string, { calendars: CalendarState[]; blocks: BlockState[] }>>();
   for (const row of requests) {
-    const targets = reports.get(row.round) ?? new Map<string, { calendars: CalendarState[]; blocks: BlockState[] }>();
-    reports.set(row.round, targets);
+    const targets = details.get(row.round) ?? new Map<string, { calendars: CalendarState[]; blocks: BlockState[] }>();
+    details.set(row.round, targets);
     const report = targets.get(row.target);
     if (report === undefined) targets.set(row.target, { calendars: [stateOf(row)], blocks: [] });
     else report.calendars.push(stateOf(row));
   }
-  for (const row of attestations) reports.get(row.round)?.get(row.target)?.blocks.push(blockOf(row));
-  return reports;
+  for (const row of attestations) details.get(row.round)?.get(row.target)?.blocks.push(blockOf(row));
+  return details;
 }
 
 interface RequestRow {
@@ -127,4 +128,95 @@ function blockOf({ calendar, height, state, header, problem, next_at }: BlockRow
 
 function timeOf(at: number | null): string | null {
   return at === null ? null : formatTime(at);
+}
+
+interface OpenRequests {
+  target: string;
+  /** Its URL. */
+  calendar: string;
+  /** Rounds whose root it has not answered for. */
+  submissions: number;
+  /** Answers that it has not completed yet. */
+  upgrades: number;
+  /** The problem when it was last asked; of several rounds that of the newest. */
+  problem: string | null;
+}
+
+export async function reportCalendars(database: Queryable): Promise<Map<string, KindReport>> {
+  const [{ rows: targets }, { rows: open }] = await Promise.all([
+    database.query<{ name: string }>("SELECT name FROM targets WHERE kind = 'opentimestamps'"),
+    database.query<OpenRequests>(
+      `SELECT target, calendar, count(*) FILTER (WHERE kind = 'submit') AS submissions,
+              count(*) FILTER (WHERE kind = 'upgrade') AS upgrades,
+              (array_agg(problem ORDER BY round DESC) FILTER (WHERE problem IS NOT NULL))[1] AS problem
+       FROM ots_requests WHERE answered_at IS NULL GROUP BY 1, 2 ORDER BY 1, 2`,
+    ),
+  ]);
+  return new Map(
+    targets.map(({ name }) => {
+      const calendars = open.filter(({ target }) => target === name);
+      const facts = calendars.map(({ target: _, ...calendar }) => calendar);
+      return [
+        name,
+        {
+          where: 'by calendars',
+          lines: calendars.map(lineOf),
+          facts: { contract: null, mode: null, accounts: [], calendars: facts },
+        },
+      ];
+    }),
+  );
+}
+
+function lineOf({ calendar, submissions, upgrades, problem }: OpenRequests): KindReport['lines'][number] {
+  const many = (count: number, one: string): string => `${count.toLocaleString('en')} ${one}${count === 1 ? '' : 's'}`;
+  const waits = [
+    ...(submissions === 0 ? [] : [`has not answered for ${many(submissions, 'round')}`]),
+    ...(upgrades === 0 ? [] : [`has yet to complete ${many(upgrades, 'proof')}`]),
+  ].join(', ');
+  return { label: 'calendar', says: `${calendar} ${waits}${problem === null ? '' : `: ${problem}`}`, alarm: null };
+}
+
+export async function measureCalendars(database: Queryable): Promise<KindMeasures> {
+  const { rows } = await database.query<{
+    target: string;
+    calendar: string;
+    open: number;
+    failing: number;
+    oldest: number | null;
+  }>(
+    `SELECT target, calendar, count(*) AS open, count(*) FILTER (WHERE problem IS NOT NULL) AS failing,
+            min(created_at) AS oldest
+     FROM ots_requests WHERE answered_at IS NULL AND next_at IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2`,
+  );
+  return {
+    gauges: rows.flatMap(({ target, calendar, open, failing, oldest }) => {
+      const labels = { target, calendar };
+      return [
+        { name: 'antequem_calendar_requests', help: 'What a calendar has yet to answer.', labels, value: open },
+        {
+          name: 'antequem_calendar_failing',
+          help: 'Of that, what it did not answer when last asked.',
+          labels,
+          value: failing,
+        },
+        {
+          name: 'antequem_calendar_oldest_seconds',
+          help: 'Age of the oldest of it.',
+          labels,
+          value: { since: oldest },
+        },
+      ];
+    }),
+    notices: rows
+      .filter(({ open, failing }) => failing > 0 && failing === open)
+      .map(({ calendar }) => `the calendar ${calendar} does not answer`),
+  };
+}
+
+export async function stampedChains(database: Queryable): Promise<AuditedChain[]> {
+  const { rows } = await database.query<AuditedChain>(
+    "SELECT DISTINCT chain FROM targets WHERE kind = 'opentimestamps' ORDER BY chain",
+  );
+  return rows;
 }

@@ -1,6 +1,7 @@
 // Calendars, and the Bitcoin chain they lead to: takes rounds from pending to finalized.
 
 import type { Logger } from 'pino';
+import type { AnchorTarget } from '../anchor/target.ts';
 import type { HeaderSource } from '../core/bitcoin-source.ts';
 import { fromHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
@@ -50,7 +51,7 @@ export interface OtsTargetOptions {
 
 const BEACON_LIMIT_MS = 2_000;
 
-export class OtsTarget {
+export class OtsTarget implements AnchorTarget {
   readonly name: string;
   /** CAIP-2. */
   readonly chain: string;
@@ -134,6 +135,9 @@ export class OtsTarget {
     const block = this.#readFinalBlock(source).catch(() => null);
     return within(BEACON_LIMIT_MS, block, () => null);
   }
+
+  /** Answers of calendars do not say for whom they were made, so there is nothing to compare. */
+  async compare(): Promise<void> {}
 
   close(): void {
     this.#client.close();

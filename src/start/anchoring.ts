@@ -1,15 +1,13 @@
 import type { Logger } from 'pino';
 import { closeRound, type RoundClosing } from '../anchor/rounds.ts';
-import type { AnchorTarget } from '../anchor/target.ts';
 import { startWorker } from '../anchor/worker.ts';
 import type { Config } from '../config.ts';
 import { purgeEvents } from '../log/events.ts';
 import type { Effects } from '../log/log.ts';
 import { purgeKeys } from '../log/replay.ts';
 import type { Queue } from '../queue/queue.ts';
-import { openCalendars } from './calendars.ts';
 import { type Foundation, realEffects } from './foundation.ts';
-import { compareRounds, openTarget } from './target.ts';
+import { openTargets } from './targets.ts';
 
 export interface StartOptions {
   readonly effects?: Effects;
@@ -27,13 +25,7 @@ export async function startAnchoring(
 ): Promise<() => Promise<void>> {
   const { database, registry, appender, publisher, guard } = foundation;
   const { now } = options.effects ?? realEffects;
-  const outside = { now, logger, ensureContract: options.ensureContract };
-  const opened = await Promise.all(
-    config.targets.map(async (evm) => ({ evm, target: await openTarget(evm, foundation, outside) })),
-  );
-  const calendars = config.ots === null ? [] : [openCalendars(config.ots, config.bitcoin, { database, now, logger })];
-  // Bitcoin in front: there is room for three beacons.
-  const targets: AnchorTarget[] = [...calendars, ...opened.map(({ target }) => target)];
+  const targets = await openTargets(config, foundation, { now, logger, ensureContract: options.ensureContract });
   const closing: RoundClosing = {
     database,
     registry,
@@ -48,7 +40,7 @@ export async function startAnchoring(
   };
   const { roundInterval, reconcileInterval } = config;
   const compare = async (): Promise<void> => {
-    await Promise.all(opened.map(({ evm, target }) => compareRounds(evm, target, foundation, outside)));
+    await Promise.all(targets.map((target) => target.compare(guard.rollback)));
   };
   await compare();
   const comparing = setInterval(() => void compare().catch(() => {}), reconcileInterval).unref();

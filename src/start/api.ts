@@ -1,26 +1,27 @@
 import type { Logger } from 'pino';
 import { Quota } from '../access/quota.ts';
 import { QuotaRedis } from '../access/quota-redis.ts';
-import { anchorStatesOf, Remembered, readAnchors } from '../anchor/anchors.ts';
-import { Calendar } from '../anchor/calendar.ts';
+import { Remembered, receiptAnchors, roundsAnchors } from '../anchor/anchors.ts';
 import { DigestIntake } from '../anchor/digests.ts';
 import { Receipts } from '../anchor/receipts.ts';
+import { auditedChains } from '../anchor/report.ts';
 import { RoundTrees } from '../anchor/roundtrees.ts';
 import type { CalendarService } from '../api/calendar.ts';
 import type { Service } from '../api/service.ts';
 import type { Config } from '../config.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Anchor, OpenTimestampsAnchor } from '../core/receipt.ts';
+import { KINDS } from '../kinds.ts';
 import { EntryReader } from '../log/entries.ts';
 import type { Guard } from '../log/guard.ts';
 import type { Effects } from '../log/log.ts';
 import type { Operation } from '../metrics/operation.ts';
+import { Calendar } from '../ots/own-calendar.ts';
 import { readOtsAnchors } from '../ots/receipt-anchor.ts';
 import type { Notifications } from '../store/notifications.ts';
 import { Witnesses } from '../witness/witnesses.ts';
-import { confirmationDelay } from './calendars.ts';
 import { type Foundation, readSecret } from './foundation.ts';
-import { finalityDelay } from './target.ts';
+import { confirmationDelay, finalityDelay } from './targets.ts';
 
 /** Puts together what the API serves. */
 export function composeApi(
@@ -43,7 +44,7 @@ export function composeApi(
   const entries = new EntryReader(database, appender.sequencing.partitions);
   const trees = new RoundTrees(database);
   const remembered = new Remembered(
-    (round) => readAnchors(database, round),
+    (round) => receiptAnchors(KINDS, database, round),
     () => performance.now(),
   );
   outside.notifications.onNews(() => remembered.forget());
@@ -56,7 +57,8 @@ export function composeApi(
     trees,
     receipts: new Receipts({ database, entries, tiles, publisher: checkpoints, trees, anchors }),
     anchors,
-    anchorStates: (rounds) => anchorStatesOf(database, rounds),
+    anchorStates: (rounds) => roundsAnchors(KINDS, database, rounds),
+    auditedChains: () => auditedChains(KINDS, database),
     calendars: config.ots === null ? null : { chain: config.bitcoin.chain },
     ownCalendar: config.calendar?.uri ?? null,
     calendar: openOwnCalendar(config, foundation, trees, effects),

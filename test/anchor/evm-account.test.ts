@@ -1,8 +1,9 @@
 import { Wallet } from 'ethers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { resumeTarget } from '../../src/evm/alarm.ts';
+import { resumeTarget } from '../../src/anchor/resume.ts';
 import { ANCHOR_ADDRESS, encodeAnchor } from '../../src/evm/anchor-contract.ts';
 import { rpcNode } from '../../src/evm/node.ts';
+import { KINDS } from '../../src/kinds.ts';
 import { SENDER, SENDER_KEY, statuses } from '../support/anchoring.ts';
 import { noAnvil } from '../support/anvil-chain.ts';
 import { type AnvilGround, anvilGround, attemptsOf, problemOf } from '../support/anvil-ground.ts';
@@ -22,7 +23,7 @@ describe.skipIf(noAnvil !== null)(`an account, on anvil${noAnvil === null ? '' :
   }
 
   const stopped = async () => (await readBacklog(ground.database))[0]?.stopped?.code ?? null;
-  const resume = () => resumeTarget(ground.database, 'local', Date.now());
+  const resume = () => resumeTarget(KINDS, ground.database, 'local', Date.now());
   const signed = async () => (await ground.database.query('SELECT 1 FROM evm_transactions')).rowCount;
 
   test('that somebody else uses: the target stops, and goes on at the command, behind what is final', async () => {

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { keccak256 } from 'ethers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { anchorStates, readAnchors } from '../../src/anchor/anchors.ts';
+import { receiptAnchors, roundAnchors } from '../../src/anchor/anchors.ts';
 import { requestRound } from '../../src/anchor/jobs.ts';
 import { Receipts } from '../../src/anchor/receipts.ts';
 import { type AnchorWorker, startWorker } from '../../src/anchor/worker.ts';
@@ -9,6 +9,7 @@ import { parseReceipt } from '../../src/core/receipt.ts';
 import { ANCHOR_ADDRESS, ANCHOR_RUNTIME_CODE_HASH } from '../../src/evm/anchor-contract.ts';
 import { deployAnchor } from '../../src/evm/deploy.ts';
 import type { EvmTarget } from '../../src/evm/target.ts';
+import { KINDS } from '../../src/kinds.ts';
 import { openQueue, type Queue } from '../../src/queue/queue.ts';
 import { silent } from '../support/anchoring.ts';
 import { anvilChain, noAnvil } from '../support/anvil-chain.ts';
@@ -69,7 +70,7 @@ describe.skipIf(noAnvil !== null)(`several chains, on anvil${noAnvil === null ? 
   async function untilFinal(round: number, ...targets: string[]): Promise<number> {
     const start = performance.now();
     for (;;) {
-      const states = await anchorStates(ground.database, round);
+      const states = await roundAnchors(KINDS, ground.database, round);
       if (targets.every((name) => states.some(({ target, status }) => target === name && status === 'finalized'))) {
         return performance.now() - start;
       }
@@ -94,7 +95,11 @@ describe.skipIf(noAnvil !== null)(`several chains, on anvil${noAnvil === null ? 
       times.push(`${state} ${(taken / 1_000).toFixed(1)} s`);
       expect(taken).toBeLessThan(6_000);
       if (state === 'open') await untilFinal(round, 'two');
-      else expect((await anchorStates(ground.database, round))[1]).toMatchObject({ target: 'two', status: 'pending' });
+      else
+        expect((await roundAnchors(KINDS, ground.database, round))[1]).toMatchObject({
+          target: 'two',
+          status: 'pending',
+        });
     }
     await gate.set('open');
     const back = performance.now();
@@ -103,7 +108,7 @@ describe.skipIf(noAnvil !== null)(`several chains, on anvil${noAnvil === null ? 
       `two chains, round final on the one while the other is: ${times.join(', ')}; all on both ${((performance.now() - back) / 1_000).toFixed(1)} s after it is back`,
     );
     const { database, entries, tiles, publisher, trees } = instance;
-    const anchors = (round: number) => readAnchors(ground.database, round);
+    const anchors = (round: number) => receiptAnchors(KINDS, ground.database, round);
     const receipts = new Receipts({ database, entries, tiles, publisher, trees, anchors });
     const receipt = parseReceipt(await receipts.compose(log, 2));
     if (!('round' in receipt)) throw new Error('no round');

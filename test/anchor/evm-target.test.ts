@@ -3,12 +3,14 @@ import { createServer } from 'node:http';
 import { Wallet } from 'ethers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startChain } from '../../scripts/local/chain.ts';
-import { anchorStates, readEvmAnchors } from '../../src/anchor/anchors.ts';
+import { roundAnchors } from '../../src/anchor/anchors.ts';
 import { addMissingAnchors } from '../../src/anchor/jobs.ts';
 import { parseReceipt } from '../../src/core/receipt.ts';
 import { ANCHOR_ADDRESS, ANCHOR_INTERFACE, encodeAnchoredAt } from '../../src/evm/anchor-contract.ts';
+import { readEvmAnchors } from '../../src/evm/anchors.ts';
 import { type EvmNode, rpcNode } from '../../src/evm/node.ts';
 import type { EvmTarget } from '../../src/evm/target.ts';
+import { KINDS } from '../../src/kinds.ts';
 import { type AnchorGround, anchorGround, minedAnchors, SENDER, SENDER_KEY, statuses } from '../support/anchoring.ts';
 import { readBacklog } from '../support/backlog.ts';
 
@@ -44,7 +46,7 @@ describe('a round', () => {
   test('goes from pending to finalized, and its receipt says where it stands', async () => {
     const target = ground.target();
     const [round = 0] = await prepare(target, 1);
-    expect((await anchorStates(ground.database, round)).map(({ status }) => status)).toEqual(['pending']);
+    expect((await roundAnchors(KINDS, ground.database, round)).map(({ status }) => status)).toEqual(['pending']);
     expect(await readEvmAnchors(ground.database, round)).toEqual([]);
     await finish(target, [round]);
     await expectOnce([round]);
@@ -169,12 +171,12 @@ describe('what fails', () => {
     expect(await statuses(ground.database)).toEqual({ pending: 4 });
     const before = await ground.database.query('SELECT hash, raw, nonce FROM evm_transactions ORDER BY id');
     expect(before.rows).toHaveLength(4);
-    expect((await anchorStates(ground.database, 1))[0]?.problem).toContain('killed');
+    expect((await roundAnchors(KINDS, ground.database, 1))[0]?.problem).toContain('killed');
     await finish(ground.target(), rounds);
     await expectOnce(rounds);
     const after = await ground.database.query('SELECT hash, raw, nonce FROM evm_transactions ORDER BY id');
     expect(after.rows).toEqual(before.rows);
-    expect((await anchorStates(ground.database, 1))[0]?.problem).toBeNull();
+    expect((await roundAnchors(KINDS, ground.database, 1))[0]?.problem).toBeNull();
   });
 
   test('a chain that is down is waited for', async () => {
@@ -183,7 +185,7 @@ describe('what fails', () => {
     await ground.chain.down();
     const outcome = await target.advance(rounds);
     expect([...outcome.values()].every((again) => again !== null && again > 0)).toBe(true);
-    expect((await anchorStates(ground.database, 1))[0]).toMatchObject({
+    expect((await roundAnchors(KINDS, ground.database, 1))[0]).toMatchObject({
       status: 'pending',
       problem: expect.stringContaining('ECONNREFUSED'),
     });
@@ -207,7 +209,7 @@ describe('what fails', () => {
       const target = ground.target({ nodes: [watched] });
       const rounds = await prepare(target, 1);
       await target.advance(rounds);
-      expect((await anchorStates(ground.database, 1))[0]?.problem).toContain('chain 999, not 31337');
+      expect((await roundAnchors(KINDS, ground.database, 1))[0]?.problem).toContain('chain 999, not 31337');
       expect((await ground.database.query('SELECT 1 FROM evm_transactions')).rows).toEqual([]);
       await finish(ground.target({ nodes: [watched, rpcNode({ url: ground.chain.url, chainId: 31337 })] }), rounds);
       await expectOnce(rounds);
@@ -221,7 +223,7 @@ describe('what fails', () => {
     const target = ground.target({ caps: { maxFee: 1_000_000n, priorityFee: 1n } });
     const rounds = await prepare(target, 1);
     await target.advance(rounds);
-    expect((await anchorStates(ground.database, 1))[0]?.problem).toContain('cap of 1000000');
+    expect((await roundAnchors(KINDS, ground.database, 1))[0]?.problem).toContain('cap of 1000000');
     expect((await ground.database.query('SELECT 1 FROM evm_transactions')).rows).toEqual([]);
     await finish(ground.target(), rounds);
     await expectOnce(rounds);

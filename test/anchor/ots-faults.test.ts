@@ -3,11 +3,12 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { readAnchors } from '../../src/anchor/anchors.ts';
+import { receiptAnchors } from '../../src/anchor/anchors.ts';
 import { nodeSource } from '../../src/bitcoin/header-sources.ts';
 import { BITCOIN } from '../../src/core/bitcoin-header.ts';
 import { AntequemError } from '../../src/core/errors.ts';
 import { inParallel } from '../../src/evm/parallel.ts';
+import { KINDS } from '../../src/kinds.ts';
 import { CalendarError, calendarClient } from '../../src/ots/calendar-client.ts';
 import type { OtsTarget } from '../../src/ots/target.ts';
 import { type OtsGround, otsGround } from '../support/ots.ts';
@@ -93,7 +94,9 @@ async function judge(ground: OtsGround, rounds: readonly number[]): Promise<stri
     })),
   );
   for (const round of rounds) {
-    expect(await readAnchors(database, round)).toMatchObject([{ type: 'opentimestamps', status: 'confirmed' }]);
+    expect(await receiptAnchors(KINDS, database, round)).toMatchObject([
+      { type: 'opentimestamps', status: 'confirmed' },
+    ]);
   }
   const posts = calendars.map(({ asked }) => asked.filter((each) => each.startsWith('POST')).length);
   const extra = posts.reduce((sum, count) => sum + count, 0) - rounds.length * calendars.length;

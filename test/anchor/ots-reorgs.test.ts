@@ -1,10 +1,11 @@
 // A Bitcoin node on a chain of its own, a calendar that stamps into it, and blocks that are reorganised away.
 
 import { expect, test } from 'vitest';
-import { anchorStates, readAnchors } from '../../src/anchor/anchors.ts';
+import { receiptAnchors, roundAnchors } from '../../src/anchor/anchors.ts';
 import { nodeSource } from '../../src/bitcoin/header-sources.ts';
 import { REGTEST } from '../../src/core/bitcoin-header.ts';
 import { toHex } from '../../src/core/bytes.ts';
+import { KINDS } from '../../src/kinds.ts';
 import { testBitcoin, testCalendar } from '../support/bitcoin.ts';
 import { otsGround, until } from '../support/ots.ts';
 
@@ -20,8 +21,8 @@ async function reorgGround(confirmations = 6) {
   });
   await target.register();
   const [round = 0] = await ground.close(1);
-  const state = async () => (await anchorStates(ground.database, round))[0];
-  const anchor = async () => (await readAnchors(ground.database, round))[0];
+  const state = async () => (await roundAnchors(KINDS, ground.database, round))[0];
+  const anchor = async () => (await receiptAnchors(KINDS, ground.database, round))[0];
   const untilStatus = (status: string) => until(target, [round], async () => (await state())?.status === status);
   const moved = async () =>
     (

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
-import { anchorStates, readAnchors } from '../../src/anchor/anchors.ts';
+import { receiptAnchors, roundAnchors } from '../../src/anchor/anchors.ts';
 import { parseHeader } from '../../src/core/bitcoin-header.ts';
 import { fromBase64, fromHex, toHex } from '../../src/core/bytes.ts';
+import { KINDS } from '../../src/kinds.ts';
 import { timestampLines } from '../../src/ots/line.ts';
 import { UNHURRIED } from '../../src/ots/pace.ts';
 import { parseTimestamp, serializeTimestamp } from '../../src/ots/serialization.ts';
@@ -11,10 +12,10 @@ import { type OtsGround, otsGround, until } from '../support/ots.ts';
 import { FAST } from '../support/ots-pace.ts';
 
 const statusOf = async (ground: OtsGround, round: number): Promise<string | undefined> =>
-  (await anchorStates(ground.database, round))[0]?.status;
+  (await roundAnchors(KINDS, ground.database, round))[0]?.status;
 
 async function anchorOf(ground: OtsGround, round: number) {
-  const [anchor] = await readAnchors(ground.database, round);
+  const [anchor] = await receiptAnchors(KINDS, ground.database, round);
   if (anchor?.type !== 'opentimestamps') throw new Error('no anchor');
   return anchor;
 }
@@ -75,7 +76,7 @@ test('one that is enough is enough, and the others are asked on and on', async (
   await target.register();
   const [round = 0] = await ground.close(1);
   await target.advance([round]);
-  expect((await anchorStates(ground.database, round))[0]).toMatchObject({
+  expect((await roundAnchors(KINDS, ground.database, round))[0]).toMatchObject({
     status: 'pending',
     problem: '1 of the 2 calendars that are enough have answered',
   });
@@ -105,7 +106,7 @@ test('without a source of headers the whole proof is stored, and says that it is
   ground.stamp();
   ground.mine(6);
   await until(blind, [round], async () => (await blind.advance([round])).get(round) === null);
-  expect((await anchorStates(ground.database, round))[0]).toMatchObject({
+  expect((await roundAnchors(KINDS, ground.database, round))[0]).toMatchObject({
     status: 'submitted',
     problem: expect.stringContaining('no source of Bitcoin headers is configured'),
     blocks: [{ state: 'unseen' }, { state: 'unseen' }],

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { KINDS } from '../../src/kinds.ts';
 import { Cached } from '../../src/metrics/cached.ts';
 import { readState } from '../../src/metrics/state.ts';
 import { DatabaseProxy } from '../support/database-proxy.ts';
@@ -108,6 +109,12 @@ describe('/metrics', () => {
   });
 });
 
+/** Where each kind of anchor names its own metrics. */
+const KIND_REPORTS: Readonly<Record<keyof typeof KINDS, string>> = {
+  evm: 'evm/report.ts',
+  opentimestamps: 'ots/report.ts',
+};
+
 describe('docs/alerts.yml', () => {
   it.skipIf(noPromtool !== null)(`is what promtool takes for rules${skipped}`, () => {
     const { status, stderr } = spawnSync('promtool', ['check', 'rules', ALERTS], { encoding: 'utf8' });
@@ -115,12 +122,14 @@ describe('docs/alerts.yml', () => {
   });
 
   it('asks for metrics that there are', async () => {
-    const [alerts, metrics] = await Promise.all([
+    const [alerts, ...metrics] = await Promise.all([
       readFile(ALERTS, 'utf8'),
-      readFile(new URL('../../src/metrics/metrics.ts', import.meta.url), 'utf8'),
+      ...['metrics/metrics.ts', ...Object.values(KIND_REPORTS)].map((file) =>
+        readFile(new URL(`../../src/${file}`, import.meta.url), 'utf8'),
+      ),
     ]);
     const asked = new Set([...alerts.matchAll(/\bantequem_[a-z0-9_]+/g)].map(([name]) => name.replace(/_bucket$/, '')));
-    const told = new Set([...metrics.matchAll(/'(antequem_[a-z0-9_]+)'/g)].map(([, name]) => name));
+    const told = new Set([...metrics.join('').matchAll(/'(antequem_[a-z0-9_]+)'/g)].map(([, name]) => name));
     expect(asked.size).toBeGreaterThan(10);
     expect([...asked].filter((name) => !told.has(name))).toEqual([]);
   });
@@ -132,7 +141,7 @@ describe('entries that no final anchor covers', () => {
     const instance = await openInstance(ground.url);
     const { database } = instance;
     const open = async (): Promise<[number, boolean]> => {
-      const { unanchored } = await readState(database, Date.now());
+      const { unanchored } = await readState(KINDS, database, Date.now());
       return [unanchored.entries, unanchored.oldest !== null];
     };
     try {

@@ -8,6 +8,7 @@ import { Receipts } from '../../src/anchor/receipts.ts';
 import { RoundTrees } from '../../src/anchor/roundtrees.ts';
 import { createApp } from '../../src/api/app.ts';
 import { listen } from '../../src/api/server.ts';
+import { KINDS } from '../../src/kinds.ts';
 import { Appender } from '../../src/log/appender.ts';
 import { EntryReader } from '../../src/log/entries.ts';
 import { TileStore } from '../../src/log/tilestore.ts';
@@ -41,6 +42,7 @@ it('what does not fit in the queue is refused at once and leaves the rest alone'
       notifications,
       anchors,
       anchorStates: async () => new Map(),
+      auditedChains: async () => [],
       quota: null,
       calendars: null,
       ownCalendar: null,
@@ -51,6 +53,7 @@ it('what does not fit in the queue is refused at once and leaves the rest alone'
       finalityDelay: 0,
       operation: new Operation({
         database,
+        kinds: KINDS,
         queue: { depth: async () => null },
         guard: foundation.guard,
         now: Date.now,

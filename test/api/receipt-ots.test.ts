@@ -17,7 +17,7 @@ import { knownAnchors, parseReceipt } from '../../src/core/receipt.ts';
 import { parseOtsFile } from '../../src/ots/file.ts';
 import { type Line, timestampLines } from '../../src/ots/line.ts';
 import type { OtsTarget } from '../../src/ots/target.ts';
-import { openCalendars } from '../../src/start/calendars.ts';
+import { openCalendars } from '../../src/start/targets.ts';
 import { verifyReceipt } from '../../src/verify/verify.ts';
 import { run } from '../cli/command.ts';
 import { Reference, referenceMissing } from '../ots/reference.ts';

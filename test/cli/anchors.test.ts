@@ -32,7 +32,7 @@ describe.skipIf(noAnvil !== null)(
       expect(await anchors()).toEqual({
         code: 0,
         stdout: '',
-        stderr: 'no target is known yet: a worker with a chain to anchor to makes it so\n',
+        stderr: 'there is no target yet: a worker adds those that are configured\n',
       });
       const target = ground.target();
       const rounds = await ground.prepare(target, 2);
@@ -43,7 +43,7 @@ describe.skipIf(noAnvil !== null)(
       expect(running.stdout).toContain('  rounds    0 pending, 0 submitted, 0 included, 2 finalized\n');
       expect(running.stdout).toMatch(
         new RegExp(
-          `  account   ${SENDER} holds 9999\\.\\d+ \\(low: send it more\\); 0\\.000\\d+ spent or promised in 24 hours\n`,
+          `  account   ${SENDER} holds 9999\\.\\d+; 0\\.000\\d+ spent or promised in 24 hours \\(low: send it more\\)\n`,
         ),
       );
       expect(await anchors('resume', 'main')).toMatchObject({
@@ -69,7 +69,7 @@ describe.skipIf(noAnvil !== null)(
       const resumed = await anchors('resume', 'main');
       expect(resumed).toMatchObject({
         code: 0,
-        stdout: expect.stringMatching(/^main goes on; it was stopped for nonce-foreign: /),
+        stdout: expect.stringMatching(/^main continues; it was stopped for nonce-foreign: /),
       });
       await ground.mine(8);
       await ground.finish(target, more);

@@ -1,7 +1,6 @@
 // Proofs are taken when an anchor is first seen in a block, and again in another; what does not give them stops nothing.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { anchorStates, readEvmAnchors } from '../../src/anchor/anchors.ts';
 import { addMissingAnchors } from '../../src/anchor/jobs.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { AntequemError } from '../../src/core/errors.ts';
@@ -11,6 +10,7 @@ import { keccak256 } from '../../src/core/keccak.ts';
 import { type EvmProof, evmProofSchema, type IncludedEvmAnchor } from '../../src/core/receipt-schema.ts';
 import { decodeRlp, encodeRlp, type Rlp } from '../../src/core/rlp.ts';
 import { formatTime } from '../../src/core/time.ts';
+import { readEvmAnchors, readEvmDetails } from '../../src/evm/anchors.ts';
 import { rebuildBlock } from '../../src/evm/block.ts';
 import { encodeHeader } from '../../src/evm/block-json.ts';
 import { type EvmNode, type RawSource, rpcNode } from '../../src/evm/node.ts';
@@ -39,7 +39,7 @@ async function anchorOf(ground: AnchorGround, round: number): Promise<IncludedEv
 }
 
 const problemOf = async ({ database }: AnchorGround, round: number): Promise<string | null> =>
-  (await anchorStates(database, round)).find((state) => state.type === 'evm')?.proofProblem ?? null;
+  (await readEvmDetails(database, [round])).get(round)?.get('local')?.proofProblem ?? null;
 
 async function prepare(ground: AnchorGround, target: EvmTarget, count: number): Promise<number[]> {
   await target.register();

@@ -2,12 +2,12 @@
 
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { Calendar } from '../../src/anchor/calendar.ts';
 import { DigestIntake } from '../../src/anchor/digests.ts';
 import { RoundTrees } from '../../src/anchor/roundtrees.ts';
 import { concat } from '../../src/core/bytes.ts';
 import { hashLeaf } from '../../src/core/merkle.ts';
 import { digestLeaf } from '../../src/core/round.ts';
+import { Calendar } from '../../src/ots/own-calendar.ts';
 import { auditDatabase } from '../support/audit.ts';
 import { openInstance } from '../support/instance.ts';
 import { testDatabase } from '../support/postgres.ts';

@@ -5,7 +5,7 @@ import { readModules } from './modules.ts';
 
 /** What breaks a rule today. The list may only get shorter: an exception that is no longer needed fails, too. */
 const KNOWN = {
-  layers: ['anchor -> evm', 'anchor -> ots', 'audit/checks -> audit/database', 'audit/remote -> audit/database'],
+  layers: ['audit/checks -> audit/database', 'audit/remote -> audit/database'],
   circles: [
     'audit/database/log-key-acts.ts audit/database/log-keys.ts',
     'audit/remote/audit.ts audit/remote/public.ts',

@@ -1,11 +1,11 @@
 // Holds the rounds against what OpenTimestamps calendars made of them, and that against Bitcoin.
 
-import { type StoredBlock, storedTimestamps } from '../../anchor/stored-timestamp.ts';
 import { sourceFailure } from '../../core/anchor-verifier.ts';
 import type { HeaderSource } from '../../core/bitcoin-source.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { LruCache } from '../../core/lru.ts';
 import { formatTime } from '../../core/time.ts';
+import { type StoredBlock, storedTimestamps } from '../../ots/stored-timestamp.ts';
 import type { Queryable } from '../../store/database.ts';
 import type { Findings } from '../checks/findings.ts';
 import type { ChainAnswer } from './anchors.ts';

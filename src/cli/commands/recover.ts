@@ -29,11 +29,13 @@ Examples:
   $ antequem recover --yes`,
     )
     .action(async (options: { yes?: true }, command: Command) => {
-      const [{ readConfig }, { openFoundation, realEffects }, { adopt, assessDamage }] = await Promise.all([
-        import('../../config.ts'),
-        import('../../start/foundation.ts'),
-        import('../../anchor/recovery.ts'),
-      ]);
+      const [{ readConfig }, { openFoundation, realEffects }, { adopt, assessDamage }, { skippingLost }] =
+        await Promise.all([
+          import('../../config.ts'),
+          import('../../start/foundation.ts'),
+          import('../../anchor/recovery.ts'),
+          import('../../start/targets.ts'),
+        ]);
       const config = readConfig(process.env);
       const foundation = await openFoundation(config, realEffects, { compare: false });
       const { database, registry, appender, guard } = foundation;
@@ -41,9 +43,8 @@ Examples:
         const damage = await assessDamage(database, guard);
         const lost = damage.losses.length + damage.targets.length > 0;
         if (lost && options.yes === true) {
-          const byChain = Map.groupBy(config.targets, ({ chainId }) => `eip155:${chainId}`);
-          const rpcUrls = new Map([...byChain].map(([chain, of]) => [chain, of.flatMap((target) => target.rpcUrls)]));
-          await adopt(damage, { database, registry, sequencing: appender.sequencing, guard, rpcUrls });
+          const skipLost = skippingLost(config, database);
+          await adopt(damage, { database, registry, sequencing: appender.sequencing, guard, skipLost });
         } else if (lost) {
           process.exitCode = LOST;
         }

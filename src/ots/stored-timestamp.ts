@@ -2,9 +2,9 @@
 
 import { parseHeader } from '../core/bitcoin-header.ts';
 import { equalBytes, fromHex, toHex } from '../core/bytes.ts';
-import { readAnswers, type StoredAnswer } from '../ots/answers.ts';
-import { connect } from '../ots/assembly.ts';
 import type { Queryable } from '../store/database.ts';
+import { readAnswers, type StoredAnswer } from './answers.ts';
+import { connect } from './assembly.ts';
 
 /** A block that the database calls confirmed, and that the answers lead to. */
 export interface StoredBlock {

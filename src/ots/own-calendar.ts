@@ -1,16 +1,16 @@
 // What we know as an OpenTimestamps calendar of a leaf that a round has, or will have.
 
+import type { TakenDigest } from '../anchor/digests.ts';
+import type { RoundTrees } from '../anchor/roundtrees.ts';
 import { parseHeader } from '../core/bitcoin-header.ts';
 import { fromBase64, fromHex, toHex } from '../core/bytes.ts';
 import { leafStep, type Step, treeSteps } from '../core/path.ts';
 import type { OpenTimestampsAnchor } from '../core/receipt.ts';
 import { DIGEST_LEAF_PREFIX } from '../core/round.ts';
-import { type Line, pathOps, shortestProof, timestampAlong } from '../ots/line.ts';
-import { parseTimestamp, serializeTimestamp } from '../ots/serialization.ts';
-import { type Timestamp, TimestampBuilder } from '../ots/timestamp.ts';
 import type { Queryable } from '../store/database.ts';
-import type { TakenDigest } from './digests.ts';
-import type { RoundTrees } from './roundtrees.ts';
+import { type Line, pathOps, shortestProof, timestampAlong } from './line.ts';
+import { parseTimestamp, serializeTimestamp } from './serialization.ts';
+import { type Timestamp, TimestampBuilder } from './timestamp.ts';
 
 /** Bytes an answer may have: clients read no more. */
 const MAX_ANSWER = 10_000;

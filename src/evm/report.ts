@@ -1,0 +1,130 @@
+// What operators are told about EVM targets: contract, accounts, what they hold and spend.
+
+import { formatEther } from 'ethers';
+import type { AuditedChain, KindMeasures, KindReport } from '../anchor/kind.ts';
+import { toHex } from '../core/bytes.ts';
+import { formatTime } from '../core/time.ts';
+import type { Queryable } from '../store/database.ts';
+import { spentInADay } from './budget.ts';
+
+interface Payer {
+  readonly target: string;
+  readonly chain: string;
+  /** 0x-hex. */
+  readonly address: string;
+  /** Wei when last looked at, at that time; null: not yet. */
+  readonly balance: { readonly wei: bigint; readonly low: boolean; readonly at: number } | null;
+  /** Wei that the last 24 hours cost or may cost. */
+  readonly spent: bigint;
+}
+
+export async function reportEvm(database: Queryable, now: number): Promise<Map<string, KindReport>> {
+  const [{ rows }, payers] = await Promise.all([
+    database.query<{ name: string; contract: string; mode: 'anchor' | 'announce' }>(
+      "SELECT name, contract, mode FROM targets WHERE kind = 'evm'",
+    ),
+    readPayers(database, now),
+  ]);
+  return new Map(
+    rows.map(({ name, contract, mode }) => {
+      const accounts = payers.filter(({ target }) => target === name);
+      return [
+        name,
+        {
+          where: `${mode} at ${contract}`,
+          lines: accounts.map(lineOf),
+          // Wei as text: JSON numbers would lose digits.
+          facts: {
+            contract,
+            mode,
+            accounts: accounts.map(({ address, balance, spent }) => ({
+              address,
+              balance:
+                balance === null ? null : { wei: `${balance.wei}`, low: balance.low, at: formatTime(balance.at) },
+              spentIn24Hours: `${spent}`,
+            })),
+            calendars: [],
+          },
+        },
+      ];
+    }),
+  );
+}
+
+function lineOf({ address, balance, spent }: Payer): KindReport['lines'][number] {
+  const holds = balance === null ? 'not looked at yet' : `holds ${formatEther(balance.wei)}`;
+  return {
+    label: 'account',
+    says: `${address} ${holds}; ${formatEther(spent)} spent or promised in 24 hours`,
+    alarm: balance?.low === true ? 'low: send it more' : null,
+  };
+}
+
+export async function measureEvm(database: Queryable, now: number): Promise<KindMeasures> {
+  const payers = await readPayers(database, now);
+  const gauges = payers.flatMap(({ target, chain, address, balance, spent }) => {
+    const labels = { target, chain, address };
+    const spending = {
+      name: 'antequem_spent_coins',
+      help: 'What the last 24 hours cost or may cost, in the coin of the chain.',
+      labels,
+      value: coins(spent),
+    };
+    if (balance === null) return [spending];
+    return [
+      spending,
+      {
+        name: 'antequem_balance_coins',
+        help: 'What the account held when last looked at, in the coin of the chain.',
+        labels,
+        value: coins(balance.wei),
+      },
+      { name: 'antequem_balance_low', help: 'Whether that does not last long.', labels, value: balance.low ? 1 : 0 },
+    ];
+  });
+  const low = new Set(payers.filter(({ balance }) => balance?.low === true).map(({ target }) => target));
+  // No amounts: readiness is told without a key.
+  return {
+    gauges,
+    notices: [...low].sort().map((name) => `the account of the target ${name} holds little: send it more`),
+  };
+}
+
+export async function auditedEvmChains(database: Queryable): Promise<AuditedChain[]> {
+  const { rows } = await database.query<{ chain: string; contract: string; genesis: Uint8Array | null }>(
+    "SELECT DISTINCT chain, contract, genesis FROM targets WHERE kind = 'evm' ORDER BY chain, contract",
+  );
+  return rows.map(({ chain, contract, genesis }) => ({
+    chain,
+    contract,
+    ...(genesis === null ? {} : { genesis: toHex(genesis) }),
+  }));
+}
+
+async function readPayers(database: Queryable, now: number): Promise<Payer[]> {
+  const { rows } = await database.query<{
+    target: string;
+    chain: string;
+    address: string;
+    balance: string | null;
+    balance_low: boolean | null;
+    balance_at: number | null;
+  }>('SELECT target, chain, address, balance::text, balance_low, balance_at FROM evm_accounts ORDER BY address');
+  return Promise.all(
+    rows.map(async ({ target, chain, address, balance, balance_low, balance_at }) => ({
+      target,
+      chain,
+      address,
+      balance:
+        balance === null || balance_at === null
+          ? null
+          : { wei: BigInt(balance), low: balance_low === true, at: balance_at },
+      spent: await spentInADay(database, { chain, address }, now),
+    })),
+  );
+}
+
+/** Of wei. Six digits are more than a graph shows. */
+function coins(wei: bigint): number {
+  return Number(wei / 10n ** 9n) / 1e9;
+}

@@ -1,0 +1,6 @@
+import type { AnchorKinds } from './anchor/kind.ts';
+import { evmKind } from './evm/kind.ts';
+import { otsKind } from './ots/kind.ts';
+
+/** All kinds of anchors. docs/contributing.md tells what else a new one needs. */
+export const KINDS = { evm: evmKind, opentimestamps: otsKind } satisfies AnchorKinds;

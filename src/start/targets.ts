@@ -1,0 +1,129 @@
+// The targets of each kind of anchor, as the configuration describes them.
+
+import type { Logger } from 'pino';
+import type { AnchorType } from '../anchor/kind.ts';
+import type { StoppedTarget } from '../anchor/recovery.ts';
+import type { AnchorTarget } from '../anchor/target.ts';
+import { agreeing, esploraSource, nodeSource } from '../bitcoin/header-sources.ts';
+import type { BitcoinConfig, OtsConfig } from '../config/calendars.ts';
+import type { EvmConfig } from '../config/targets.ts';
+import type { Config } from '../config.ts';
+import type { HeaderSource } from '../core/bitcoin-source.ts';
+import { AntequemError } from '../core/errors.ts';
+import { claimDeclaration } from '../evm/account.ts';
+import { ANCHOR_ADDRESS } from '../evm/anchor-contract.ts';
+import { openSigner } from '../evm/signer.ts';
+import { EvmTarget } from '../evm/target.ts';
+import { skipNonces } from '../evm/unknown-rounds.ts';
+import { recordedTransaction } from '../log/system.ts';
+import { OtsTarget } from '../ots/target.ts';
+import type { Database } from '../store/database.ts';
+import type { Foundation } from './foundation.ts';
+
+export interface TargetOutside {
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
+  readonly logger: Logger;
+  /** Deploys the contract on a development chain that lacks it. */
+  readonly ensureContract?: (() => Promise<void>) | undefined;
+}
+
+type Parts = Pick<Foundation, 'database' | 'registry' | 'appender'>;
+
+/** By kind. Bitcoin comes first, because a round has room for three beacons. */
+const OPENERS: Readonly<
+  Record<AnchorType, (config: Config, parts: Parts, outside: TargetOutside) => Promise<readonly AnchorTarget[]>>
+> = {
+  opentimestamps: async ({ ots, bitcoin }, { database }, { now, logger }) =>
+    ots === null ? [] : [openCalendars(ots, bitcoin, { database, now, logger })],
+  evm: ({ targets }, parts, outside) => Promise.all(targets.map((evm) => openEvm(evm, parts, outside))),
+};
+
+/** All configured targets. Nothing is asked yet. @throws AntequemError `key-missing`, those of `openSigner` */
+export async function openTargets(config: Config, parts: Parts, outside: TargetOutside): Promise<AnchorTarget[]> {
+  const opened = await Promise.all(Object.values(OPENERS).map((open) => open(config, parts, outside)));
+  return opened.flat();
+}
+
+async function openEvm(
+  evm: EvmConfig,
+  { database, registry, appender }: Parts,
+  { now, logger, ensureContract }: TargetOutside,
+): Promise<EvmTarget> {
+  if (evm.key === null) throw new AntequemError('key-missing', `the target ${evm.name} has no key to pay with`);
+  return new EvmTarget({
+    name: evm.name,
+    chainId: evm.chainId,
+    rpcUrls: evm.rpcUrls,
+    contract: evm.contract ?? ANCHOR_ADDRESS,
+    mode: evm.mode,
+    signer: await openSigner(evm.key, evm.name),
+    ...(evm.confirmations === null ? {} : { finality: { by: 'depth', blocks: evm.confirmations } }),
+    ephemeral: evm.ephemeral,
+    caps: { maxFee: evm.maxFee, priorityFee: evm.maxPriorityFee },
+    ...(evm.dailyBudget === null ? {} : { dailyBudget: evm.dailyBudget }),
+    ...(evm.lowBalance === null ? {} : { lowBalance: evm.lowBalance }),
+    replaceAfter: evm.replaceAfter,
+    database,
+    now,
+    logger,
+    declareSender: ({ chain, address }) =>
+      recordedTransaction(database, registry.system, appender.sequencing, async (tx) => {
+        const claimed = await claimDeclaration(tx, { chain, address }, now());
+        return { result: undefined, acts: claimed ? [{ act: 'sender-declared', chain, address }] : [] };
+      }),
+    ...(ensureContract === undefined ? {} : { ensureContract }),
+  });
+}
+
+export function openCalendars(
+  ots: OtsConfig,
+  bitcoin: BitcoinConfig,
+  outside: Pick<TargetOutside, 'now' | 'logger'> & { readonly database: Database },
+): OtsTarget {
+  const { chain, confirmations } = bitcoin;
+  return new OtsTarget({ ...ots, ...outside, chain, confirmations, source: bitcoinSource(bitcoin) });
+}
+
+/** All configured sources of Bitcoin headers as one; they must agree. Null: none is configured. */
+export function bitcoinSource({ chain, rpcUrls, esploraUrls, cookieFile }: BitcoinConfig): HeaderSource | null {
+  const sources = [
+    ...rpcUrls.map((url) => nodeSource(url, chain, cookieFile === null ? {} : { cookieFile })),
+    ...esploraUrls.map((url) => esploraSource(url, chain)),
+  ];
+  return sources.length === 0 ? null : agreeing(sources);
+}
+
+/** Has a target that stopped over lost rounds continue, by kind. */
+const LOSS_SKIPPERS: Readonly<
+  Record<AnchorType, (target: StoppedTarget, config: Config, database: Database) => Promise<void>>
+> = {
+  evm: async ({ name, chain }, { targets }, database) => {
+    const chainId = Number(chain.replace('eip155:', ''));
+    const rpcUrls = targets.filter((target) => target.chainId === chainId).flatMap((target) => target.rpcUrls);
+    await skipNonces(database, { target: name, chainId, rpcUrls });
+  },
+  // Calendars know nothing of a round that is lost.
+  opentimestamps: async () => {},
+};
+
+export function skippingLost(config: Config, database: Database): (target: StoppedTarget) => Promise<void> {
+  return (target) => LOSS_SKIPPERS[target.type](target, config, database);
+}
+
+/** Milliseconds from the close of a round to its first final anchor on an EVM chain, as expected; null: never. */
+export function finalityDelay(targets: readonly EvmConfig[]): number | null {
+  const delays = targets.map(({ ephemeral, confirmations }) => {
+    if (ephemeral) return 2_000;
+    // Ethereum makes blocks final in two epochs of 6.4 minutes; other chains have a block at least every 12 s.
+    return confirmations === null ? 15 * 60_000 : confirmations * 12_000;
+  });
+  return delays.length === 0 ? null : Math.min(...delays);
+}
+
+/** Milliseconds from the close of a round to its confirmation in Bitcoin, as expected; null: never. */
+export function confirmationDelay(ots: OtsConfig | null, { rpcUrls, esploraUrls }: BitcoinConfig): number | null {
+  if (ots === null || rpcUrls.length + esploraUrls.length === 0) return null;
+  // Calendars wait for low fees, then for six blocks of ten minutes.
+  return ots.ephemeral ? 60_000 : 3 * 3_600_000;
+}
