@@ -9,7 +9,7 @@ import { acceptDigests, acceptLines, acceptPayload } from '../log/accept.ts';
 import type { Draft, Idempotency } from '../log/log.ts';
 import { type Gate, ownerOf } from './access.ts';
 import { admitAppend } from './admission.ts';
-import { type BodyBudget, bodyReader, mediaType, parseJson } from './body.ts';
+import { type BodyBudget, bodyJson, bodyReader, mediaType } from './body.ts';
 import { described, jsonAnswer } from './description.ts';
 import { countForm, hashForm, originForm, timeForm } from './forms.ts';
 import { query } from './parameters.ts';
@@ -132,7 +132,7 @@ function digestsOf(request: Request, body: Uint8Array): Uint8Array[] {
       return Array.from({ length: body.length / 32 }, (_, i) => new Uint8Array(body.subarray(i * 32, i * 32 + 32)));
     }
     case 'application/json': {
-      const parsed = digestsBody.safeParse(parseJson(body));
+      const parsed = digestsBody.safeParse(bodyJson(body));
       if (parsed.success) return parsed.data.digests.map(fromHex);
       if (parsed.error.issues[0]?.code === 'invalid_format') {
         throw new FormatError('digest-invalid', 'a digest is 64 lower-case hex digits (SHA-256)');

@@ -1,5 +1,6 @@
 import express, { type Request, type Response } from 'express';
 import { FormatError } from '../core/errors.ts';
+import { parseJson } from '../core/json.ts';
 import { Problem } from './problem.ts';
 
 /** What a request costs beside its body, in bytes. */
@@ -69,10 +70,8 @@ export function mediaType(request: Request): string {
 }
 
 /** @throws FormatError `json-invalid` */
-export function parseJson(body: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
-  } catch {
-    throw new FormatError('json-invalid', 'the body is not JSON in UTF-8');
-  }
+export function bodyJson(body: Uint8Array): unknown {
+  const json = parseJson(body);
+  if (json === undefined) throw new FormatError('json-invalid', 'the body is not JSON in UTF-8');
+  return json;
 }

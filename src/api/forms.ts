@@ -1,6 +1,7 @@
 // Forms that several answers have parts of.
 
 import { z } from 'zod';
+import { HASH_HEX } from '../core/hex.ts';
 import { receiptSchema } from '../core/receipt-schema.ts';
 import { verdictSchema } from '../core/verdict.ts';
 
@@ -11,7 +12,7 @@ export const receiptForm = receiptSchema;
 export const verdictForm = verdictSchema;
 
 /** 32 bytes. */
-export const hashForm = z.string().regex(/^[0-9a-f]{64}$/);
+export const hashForm = z.string().regex(HASH_HEX);
 /** A point in time, by the service's clock. */
 export const timeForm = z
   .string()

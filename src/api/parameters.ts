@@ -2,6 +2,7 @@ import type { Request } from 'express';
 import { z } from 'zod';
 import { excerpt, fromHex } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
+import { HASH_HEX } from '../core/hex.ts';
 import { checkLogName } from '../core/origin.ts';
 import type { Log } from '../log/log.ts';
 import type { Registry } from '../log/registry.ts';
@@ -70,8 +71,7 @@ export async function pathLog(request: Request, registry: Registry): Promise<Log
 
 /** A SHA-256 digest in hex. @throws FormatError `digest-invalid` */
 export function parseDigest(text: string): Uint8Array {
-  if (!/^[0-9a-f]{64}$/.test(text))
-    throw new FormatError('digest-invalid', 'a digest is 64 lower-case hex digits (SHA-256)');
+  if (!HASH_HEX.test(text)) throw new FormatError('digest-invalid', 'a digest is 64 lower-case hex digits (SHA-256)');
   return fromHex(text);
 }
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { SESSION_MS } from '../access/sessions.ts';
 import { FormatError } from '../core/errors.ts';
 import { type Caller, COOKIE, fromOwnPage, type Gate, SECURE_COOKIE, sessionSecret } from './access.ts';
-import { type BodyBudget, bodyReader, parseJson } from './body.ts';
+import { type BodyBudget, bodyJson, bodyReader } from './body.ts';
 import { described, jsonAnswer } from './description.ts';
 import { Problem } from './problem.ts';
 import { exactRouter } from './routing.ts';
@@ -66,7 +66,7 @@ export function sessionRoutes({ sessions, registry, roundInterval }: Service, ga
     .post('/v1/session', openSession, async (request, response) => {
       // Else a page elsewhere could sign its visitor in under a key of its own.
       if (!fromOwnPage(request)) throw elsewhere();
-      const parsed = signInBody.safeParse(parseJson(await readBody(request, response)));
+      const parsed = signInBody.safeParse(bodyJson(await readBody(request, response)));
       if (!parsed.success) throw new FormatError('session-invalid', 'send {"key": "aq_…"}');
       const opened = await sessions.open(parsed.data.key.trim());
       if (opened === null) throw new Problem('unauthorized', 'this API key is unknown or was revoked');

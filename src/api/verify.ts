@@ -6,7 +6,7 @@ import { MAX_RECEIPT_TEXT } from '../core/receipt.ts';
 import { isOtsFile } from '../ots/file.ts';
 import { type Trust, type Verdict, verifyReceipt, verifyTimestamp } from '../verify/verify.ts';
 import type { Gate } from './access.ts';
-import { type BodyBudget, bodyReader, parseJson } from './body.ts';
+import { type BodyBudget, bodyJson, bodyReader } from './body.ts';
 import { described, jsonAnswer } from './description.ts';
 import { verdictForm } from './forms.ts';
 import { parseDigest, parseFileDigest } from './parameters.ts';
@@ -47,7 +47,7 @@ export function verifyRoutes(gate: Gate, sources: OwnSources, budget: BodyBudget
   return exactRouter().post('/v1/verify', verify, async (httpRequest, response) => {
     // Any key will do, but some: it costs the operator calls to nodes.
     await gate.caller(httpRequest);
-    const parsed = request.safeParse(parseJson(await readBody(httpRequest, response)));
+    const parsed = request.safeParse(bodyJson(await readBody(httpRequest, response)));
     if (!parsed.success || (parsed.data.ots === undefined) === (parsed.data.receipt === undefined)) {
       throw new FormatError(
         'verify-invalid',

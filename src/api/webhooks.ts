@@ -6,7 +6,7 @@ import { EVENT_TYPES } from '../webhooks/event.ts';
 import { formatSecret } from '../webhooks/signature.ts';
 import type { Delivery, Selection, Webhook } from '../webhooks/webhooks.ts';
 import type { Gate } from './access.ts';
-import { type BodyBudget, bodyReader, parseJson } from './body.ts';
+import { type BodyBudget, bodyJson, bodyReader } from './body.ts';
 import { query } from './parameters.ts';
 import { exactRouter } from './routing.ts';
 import type { Service } from './service.ts';
@@ -28,7 +28,7 @@ const MAX_BODY = 16 << 10;
 export function webhookRoutes({ webhooks, webhookSecret }: Service, gate: Gate, budget: BodyBudget): Router {
   const readBody = bodyReader(MAX_BODY, budget);
   const parsed = async <T>(request: Request, response: Response, schema: z.ZodType<T>, form: string): Promise<T> => {
-    const body = schema.safeParse(parseJson(await readBody(request, response)));
+    const body = schema.safeParse(bodyJson(await readBody(request, response)));
     if (!body.success) throw new FormatError('webhook-invalid', `send ${form}`);
     return body.data;
   };

@@ -1,6 +1,7 @@
 // Esplora's HTTP API, as blockstream.info and mempool.space serve it.
 
 import { AntequemError } from '../core/errors.ts';
+import { HASH_HEX } from '../core/hex.ts';
 import { endpoint } from './endpoint.ts';
 import type { HeaderClient } from './source.ts';
 
@@ -32,7 +33,7 @@ export function esploraClient(url: string, { timeout }: EsploraOptions = {}): He
   return {
     grounds: 'esplora',
     describe,
-    hashAt: (height) => ask(`/block-height/${height}`, /^[0-9a-f]{64}$/),
+    hashAt: (height) => ask(`/block-height/${height}`, HASH_HEX),
     headerOf: (hash) => known(`/block/${hash}/header`, /^[0-9a-f]{160}$/),
     height: async () => Number(await known('/blocks/tip/height', /^\d{1,9}$/)),
   };

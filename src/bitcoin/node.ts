@@ -4,6 +4,8 @@ import { readFile } from 'node:fs/promises';
 import * as z from 'zod/mini';
 import { excerpt } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
+import { hashHex } from '../core/hex.ts';
+import { parseJson } from '../core/json.ts';
 import { endpoint } from './endpoint.ts';
 import type { HeaderClient } from './source.ts';
 
@@ -22,7 +24,6 @@ const answer = z.object({
   result: z.optional(z.unknown()),
   error: z.optional(z.nullable(z.object({ code: z.number(), message: z.string() }))),
 });
-const hash = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 const header = z.string().check(z.maxLength(1_000));
 const height = z.int().check(z.nonnegative());
 
@@ -42,7 +43,7 @@ export function nodeClient(url: string, { cookieFile, timeout }: BitcoinNodeOpti
       const given = cookieFile !== undefined ? 'the cookie' : server.login === null ? 'no login' : 'user and password';
       throw new AntequemError('bitcoin-login', `${describe()} does not accept ${given} (status ${status})`);
     }
-    const parsed = answer.safeParse(json(text));
+    const parsed = answer.safeParse(parseJson(text));
     if (!parsed.success) throw fail(method, `status ${status}, and no JSON-RPC`);
     const { error } = parsed.data;
     if (error?.code === OUT_OF_RANGE) return null;
@@ -59,7 +60,7 @@ export function nodeClient(url: string, { cookieFile, timeout }: BitcoinNodeOpti
   return {
     grounds: 'bitcoin-node',
     describe,
-    hashAt: (at) => call('getblockhash', [at], hash),
+    hashAt: (at) => call('getblockhash', [at], hashHex),
     headerOf: (of) => known('getblockheader', [of, false], header),
     height: () => known('getblockcount', [], height),
   };
@@ -71,13 +72,5 @@ async function readCookie(file: string): Promise<string> {
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'for a reason unknown';
     throw new AntequemError('bitcoin-login', `cannot read the cookie of the Bitcoin node in ${file}: ${reason}`);
-  }
-}
-
-function json(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -3,6 +3,7 @@
 import { InvalidArgumentError } from 'commander';
 import { fromHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
+import { HASH_HEX } from '../core/hex.ts';
 import { checkLogName } from '../core/origin.ts';
 
 /** Where a service listens that was not told otherwise. */
@@ -30,7 +31,7 @@ export function logName(text: string): string {
 
 /** 32 bytes of hex. */
 export function digest(text: string): Uint8Array {
-  if (!/^[0-9a-f]{64}$/.test(text)) throw new InvalidArgumentError('Expected 64 digits of lower-case hex.');
+  if (!HASH_HEX.test(text)) throw new InvalidArgumentError('Expected 64 digits of lower-case hex.');
   return fromHex(text);
 }
 

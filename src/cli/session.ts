@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { Client } from '../client/client.ts';
 import { AntequemError } from '../core/errors.ts';
+import { parseJson } from '../core/json.ts';
 import { reason } from './failure.ts';
 import { DEFAULT_URL } from './options.ts';
 
@@ -69,14 +70,10 @@ export function localEndpoint(name: 'url' | 'databaseUrl', cwd = process.cwd()):
 }
 
 function endpointIn(text: string, name: string, file: string): string {
-  try {
-    const endpoints: unknown = JSON.parse(text);
-    const found = typeof endpoints === 'object' && endpoints !== null ? Object.entries(endpoints) : [];
-    const value: unknown = found.find(([key]) => key === name)?.[1];
-    if (typeof value === 'string') return value;
-  } catch {
-    // The message below says what to do about it.
-  }
+  const endpoints = parseJson(text);
+  const found = typeof endpoints === 'object' && endpoints !== null ? Object.entries(endpoints) : [];
+  const value: unknown = found.find(([key]) => key === name)?.[1];
+  if (typeof value === 'string') return value;
   throw new AntequemError('endpoints-invalid', `no "${name}" in ${file}; start local mode again, or pass --url`);
 }
 

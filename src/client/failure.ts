@@ -1,4 +1,8 @@
+import { collectAtMost } from '../core/bounded.ts';
 import { AntequemError } from '../core/errors.ts';
+import { parseJson } from '../core/json.ts';
+
+const MAX_PROBLEM_BYTES = 16_384;
 
 /** The service answered with a problem (RFC 9457). */
 export class ServiceError extends Error {
@@ -34,21 +38,17 @@ export function isTransient(error: unknown): boolean {
   return error.status === 408 || error.status === 429 || (error.status >= 500 && error.status !== 501);
 }
 
-/** The failure in an answer that is no success. Reads at most `limit` characters of its body into the message. */
-export async function failureOf(response: Response, now: number, limit = 2000): Promise<ServiceError> {
+/** The failure in an answer that is no success. */
+export async function failureOf(response: Response, now: number): Promise<ServiceError> {
   let code = `http-${response.status}`;
   let detail = `the service answered ${response.status} ${response.statusText}`.trim();
-  let text = '';
-  try {
-    text = (await response.text()).slice(0, limit);
-    const problem: unknown = JSON.parse(text);
-    if (typeof problem === 'object' && problem !== null) {
-      if ('code' in problem && typeof problem.code === 'string') code = problem.code;
-      if ('detail' in problem && typeof problem.detail === 'string') detail = problem.detail;
-      else if ('title' in problem && typeof problem.title === 'string') detail = problem.title;
-    }
-  } catch {
-    // A proxy's page in place of a problem, or a body cut off: the status stands for it.
+  // A proxy's page in place of a problem, or a body cut off: the status stands for it.
+  const body = await collectAtMost(response.body, MAX_PROBLEM_BYTES).catch(() => null);
+  const problem = body === null ? undefined : parseJson(body);
+  if (typeof problem === 'object' && problem !== null) {
+    if ('code' in problem && typeof problem.code === 'string') code = problem.code;
+    if ('detail' in problem && typeof problem.detail === 'string') detail = problem.detail;
+    else if ('title' in problem && typeof problem.title === 'string') detail = problem.title;
   }
   return new ServiceError(code, detail, response.status, retryAfter(response.headers.get('retry-after'), now));
 }

@@ -2,6 +2,7 @@
 // may have kinds of anchors, and members of them, that this version does not know.
 
 import * as z from 'zod/mini';
+import { hashHex } from './hex.ts';
 import { parseTime } from './time.ts';
 
 export const RECEIPT_FORMAT = 'antequem-receipt/v1';
@@ -40,7 +41,6 @@ export const blockHashSchema = z
 export const countSchema = (least: number) =>
   z.int('not a whole number').check(z.minimum(least, `not a whole number from ${least} on`));
 
-const hash = z.string().check(z.regex(/^[0-9a-f]{64}$/, 'not 32 bytes in lower-case hex without 0x'));
 const evmHash = z.string().check(z.regex(/^0x[0-9a-f]{64}$/, 'not 32 bytes in lower-case hex after 0x'));
 const evmChain = z
   .string()
@@ -53,7 +53,7 @@ const contract = z
   .check(z.regex(/^0x[0-9a-f]{40}$/, 'not a contract address: 0x and 40 lower-case hex digits'));
 
 /** A tree below 2^53 leaves is 53 levels high at most. */
-const path = z.array(hash).check(z.maxLength(53, 'more than 53 hashes'));
+const path = z.array(hashHex).check(z.maxLength(53, 'more than 53 hashes'));
 
 /** RLP: a header has some 600 bytes; a trie node 532, or a transaction or receipt of ours. */
 const rlp = z
@@ -76,9 +76,9 @@ const entry = z.strictObject({
     ),
   index: countSchema(0),
   receivedAt: timeSchema,
-  digest: hash,
+  digest: hashHex,
   nonce: z.string().check(z.regex(/^(?:[0-9a-f]{32})?$/, 'not 16 bytes in lower-case hex, nor empty')),
-  previous: hash,
+  previous: hashHex,
 });
 
 const inclusion = z.strictObject({ treeSize: countSchema(1), path });
@@ -91,13 +91,13 @@ const beacon = z.strictObject({ chain: chainSchema, height: countSchema(0), hash
 const round = z.strictObject({
   number: countSchema(1),
   closedAt: timeSchema,
-  root: hash,
+  root: hashHex,
   // Leaf 0 is the link, so a round that holds an entry has two leaves at least.
   size: countSchema(2),
   index: countSchema(1),
   path,
   link: z.strictObject({
-    previousRoot: hash,
+    previousRoot: hashHex,
     beacons: z.array(beacon).check(z.maxLength(3, 'more than 3 beacons')),
     path,
   }),

@@ -4,6 +4,7 @@ import * as z from 'zod/mini';
 import { ANCHORED_TOPIC } from '../core/anchored-event.ts';
 import { collectAtMost } from '../core/bounded.ts';
 import { AntequemError } from '../core/errors.ts';
+import { parseJson } from '../core/json.ts';
 import { decodeAnchoredLog } from './anchor-contract.ts';
 
 /** A root that a block holds. Hex is lower case with 0x. */
@@ -121,14 +122,6 @@ async function ask(url: string, query: AnchorEventQuery): Promise<AnchorEvent[] 
       },
     ];
   });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 function failed(url: string, why: string): AntequemError {

@@ -1,17 +1,17 @@
 // Checkpoints that were signed before bear the signatures of keys that came later, too.
 
 import { createPublicKey, verify } from 'node:crypto';
-import { concat, equalBytes, fromHex, utf8 } from '../core/bytes.ts';
+import { equalBytes, utf8 } from '../core/bytes.ts';
 import { formatCheckpoint } from '../core/checkpoint.ts';
 import { AntequemError, FormatError } from '../core/errors.ts';
 import { joinNotes, type Note, noteKeyId, parseNote } from '../core/note.ts';
+import { ed25519Spki } from '../core/spki.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Guard } from './guard.ts';
 import type { Log } from './log.ts';
 import type { LogSigner } from './seed.ts';
 
 // DER around 32 raw bytes: SubjectPublicKeyInfo of an Ed25519 key (RFC 8410 section 4).
-const SPKI = fromHex('302a300506032b6570032100');
 
 /**
  * Adds signatures of these keys to the newest checkpoint of their logs, where there is one and it lacks them: a log that
@@ -69,7 +69,7 @@ function bears({ text, signatures }: Note, { origin, publicKey }: LogSigner, val
   const keyId = noteKeyId(origin, publicKey);
   const line = signatures.find((each) => each.name === origin && equalBytes(each.keyId, keyId));
   if (line === undefined || !valid) return line !== undefined;
-  const key = createPublicKey({ key: Buffer.from(concat(SPKI, publicKey)), format: 'der', type: 'spki' });
+  const key = createPublicKey({ key: Buffer.from(ed25519Spki(publicKey)), format: 'der', type: 'spki' });
   return verify(null, utf8(text), key, line.signature);
 }
 

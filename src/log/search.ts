@@ -1,3 +1,4 @@
+import { parseJson } from '../core/json.ts';
 import type { EntryReader, StoredEntry } from './entries.ts';
 import type { Log } from './log.ts';
 
@@ -95,12 +96,7 @@ function fits(payload: Uint8Array | null, text: Uint8Array | null, fields: reado
 }
 
 function hasFields(bytes: Buffer, fields: readonly FieldCriterion[]): boolean {
-  let json: unknown;
-  try {
-    json = JSON.parse(bytes.toString());
-  } catch {
-    return false;
-  }
+  const json = parseJson(bytes.toString());
   return fields.every(({ pointer, value }) => {
     const there = pointer.reduce(step, json);
     return Array.isArray(there) ? there.some((element: unknown) => isScalar(element, value)) : isScalar(there, value);

@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, hkdfSync, type KeyObject, sign } fro
 import { concat, equalBytes, fromHex, utf8 } from '../core/bytes.ts';
 import { type Checkpoint, formatCheckpoint } from '../core/checkpoint.ts';
 import { AntequemError } from '../core/errors.ts';
+import { HASH_HEX } from '../core/hex.ts';
 import { formatNote, formatVerifierKey, noteKeyId } from '../core/note.ts';
 
 // DER around 32 raw bytes: PKCS #8 of an Ed25519 private key (RFC 8410 section 7).
@@ -58,7 +59,7 @@ export class LogSeed implements KeyRing {
   static parse(text: string): LogSeed {
     const lines = text.split('\n').map((line) => line.trim().toLowerCase());
     const seeds = lines.filter((line) => line !== '');
-    if (seeds.length === 0 || seeds.some((hex) => !/^[0-9a-f]{64}$/.test(hex))) {
+    if (seeds.length === 0 || seeds.some((hex) => !HASH_HEX.test(hex))) {
       throw new AntequemError(
         'seed-invalid',
         'the log seed must be 64 hex digits, of several seeds one a line: make one with `openssl rand -hex 32`',

@@ -1,5 +1,6 @@
 // C2SP tlog-witness, the log's side: one call of add-checkpoint.
 
+import { collectAtMost } from '../core/bounded.ts';
 import { toBase64 } from '../core/bytes.ts';
 import { checkCosignature } from '../core/cosignature.ts';
 import { FormatError } from '../core/errors.ts';
@@ -134,13 +135,9 @@ function cosignatureIn(key: Verifier, note: string, body: string): NoteSignature
 }
 
 async function textOf(response: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = '';
-  for await (const chunk of response.body ?? []) {
-    text += decoder.decode(chunk, { stream: true });
-    if (text.length > MAX_ANSWER) throw new Error(`it answers with more than ${MAX_ANSWER} bytes`);
-  }
-  return text + decoder.decode();
+  const bytes = await collectAtMost(response.body, MAX_ANSWER);
+  if (bytes === null) throw new Error(`it answers with more than ${MAX_ANSWER} bytes`);
+  return new TextDecoder().decode(bytes);
 }
 
 /** fetch wraps what happened to the connection, at times twice. */

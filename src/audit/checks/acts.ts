@@ -1,27 +1,28 @@
 // The acts of the service, as entries of `_system` tell them.
 
 import * as z from 'zod/mini';
+import { hashHex } from '../../core/hex.ts';
+import { parseJson } from '../../core/json.ts';
 import { parseTime } from '../../core/time.ts';
 
-const hash = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 const count = z.int().check(z.nonnegative());
 const any = z.looseObject({ at: z.string().check(z.refine(isTime)), act: z.string() });
 const known = z.discriminatedUnion('act', [
-  z.looseObject({ act: z.literal('log-created'), log: z.string(), blinded: z.boolean(), publicKey: hash }),
-  z.looseObject({ act: z.literal('log-key-added'), log: z.string(), number: count, publicKey: hash }),
-  z.looseObject({ act: z.literal('log-key-retired'), log: z.string(), number: count, publicKey: hash }),
+  z.looseObject({ act: z.literal('log-created'), log: z.string(), blinded: z.boolean(), publicKey: hashHex }),
+  z.looseObject({ act: z.literal('log-key-added'), log: z.string(), number: count, publicKey: hashHex }),
+  z.looseObject({ act: z.literal('log-key-retired'), log: z.string(), number: count, publicKey: hashHex }),
   z.looseObject({
     act: z.literal('key-created'),
     key: z.string(),
     name: z.string(),
     scopes: z.array(z.string()),
     logs: z.nullable(z.array(z.string())),
-    secretHash: hash,
+    secretHash: hashHex,
   }),
   z.looseObject({ act: z.literal('key-revoked'), key: z.string() }),
   z.looseObject({ act: z.literal('sender-declared'), chain: z.string(), address: z.string() }),
   z.looseObject({ act: z.literal('entry-erased'), log: z.string(), index: count }),
-  z.looseObject({ act: z.literal('round-closed'), number: count, root: hash }),
+  z.looseObject({ act: z.literal('round-closed'), number: count, root: hashHex }),
   z.looseObject({ act: z.literal('recovered') }),
 ]);
 type Known = z.infer<typeof known>;
@@ -34,25 +35,16 @@ export type ActOf<K extends Known['act']> = Extract<Known, { act: K }> & {
 };
 
 const KINDS = new Set<string>(known.def.options.flatMap((option) => [...option.def.shape.act.def.values]));
-const DECODER = new TextDecoder('utf-8', { fatal: true });
 
 /** The act in a payload of `_system`; null where a newer release made it; text: why it is none. */
 export function readAct(entry: number, payload: Uint8Array): Act | string | null {
-  const json = parse(payload);
+  const json = parseJson(payload);
   const act = any.safeParse(json);
   if (!act.success) return 'is not an act';
   const parsed = known.safeParse(json);
   if (parsed.success) return { ...parsed.data, entry, at: parseTime(act.data.at) };
   // An act of a newer release is none of ours to judge.
   return KINDS.has(act.data.act) ? `is a malformed ${act.data.act}` : null;
-}
-
-function parse(payload: Uint8Array): unknown {
-  try {
-    return JSON.parse(DECODER.decode(payload));
-  } catch {
-    return null;
-  }
 }
 
 function isTime(text: string): boolean {

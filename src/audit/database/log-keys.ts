@@ -1,7 +1,8 @@
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { promisify } from 'node:util';
-import { concat, equalBytes, fromHex, toHex, utf8 } from '../../core/bytes.ts';
+import { equalBytes, toHex, utf8 } from '../../core/bytes.ts';
 import { type Note, noteKeyId, type Verifier } from '../../core/note.ts';
+import { ed25519Spki } from '../../core/spki.ts';
 import type { Log } from '../../log/log.ts';
 import { readLogKeys } from '../../log/rotation.ts';
 import type { LogSeed } from '../../log/seed.ts';
@@ -10,7 +11,6 @@ import type { Findings } from '../checks/findings.ts';
 import { confirmedSize, type LogKeyActs } from './log-key-acts.ts';
 
 // DER around 32 raw bytes: SubjectPublicKeyInfo of an Ed25519 key (RFC 8410 section 4).
-const SPKI = fromHex('302a300506032b6570032100');
 // Off the main thread: a signature takes as long as a hundred entries.
 const verifySignature = promisify(verify);
 /** Milliseconds that may lie between the retirement of a key and an entry that it signs: clocks, and processes that did not know. */
@@ -50,7 +50,7 @@ export class LogKeys {
     if (this.has(publicKey)) return;
     this.#keys.set(toHex(publicKey), {
       id: noteKeyId(this.#origin, publicKey),
-      key: createPublicKey({ key: Buffer.from(concat(SPKI, publicKey)), format: 'der', type: 'spki' }),
+      key: createPublicKey({ key: Buffer.from(ed25519Spki(publicKey)), format: 'der', type: 'spki' }),
       retiredAt: null,
       reach: 0,
     });

@@ -5,6 +5,8 @@ import * as z from 'zod/mini';
 import { equalBytes, fromHex, toHex } from '../../core/bytes.ts';
 import type { CompactRange } from '../../core/compact-range.ts';
 import { AntequemError } from '../../core/errors.ts';
+import { hashHex } from '../../core/hex.ts';
+import { parseJson } from '../../core/json.ts';
 import { leafHashes, readCompactRange } from '../../log/head.ts';
 import { PartitionMap } from '../../log/partition-map.ts';
 import type { Queryable } from '../../store/database.ts';
@@ -13,14 +15,13 @@ import type { AuditedLog } from './log-state.ts';
 import type { Position } from './log-walk.ts';
 
 const FORMAT = 'antequem-audit-state/v1';
-const hash = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 const count = z.int().check(z.nonnegative());
 const file = z.strictObject({
   format: z.literal(FORMAT),
   /** The service's origin. */
   origin: z.string(),
   /** By log id. */
-  logs: z.record(hash, z.strictObject({ size: count, root: hash, leaf: hash, receivedAt: count })),
+  logs: z.record(hashHex, z.strictObject({ size: count, root: hashHex, leaf: hashHex, receivedAt: count })),
 });
 
 /** The positions that are known, in a file. */
@@ -80,14 +81,6 @@ export class AuditState {
     const text = JSON.stringify({ format: FORMAT, origin: this.#origin, logs: Object.fromEntries(logs) });
     await writeFile(`${this.#file}.new`, `${text}\n`, { mode: 0o600, flush: true });
     await rename(`${this.#file}.new`, this.#file);
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
   }
 }
 

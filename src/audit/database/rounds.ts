@@ -4,6 +4,7 @@ import * as z from 'zod/mini';
 import { compareBytes, equalBytes, fromHex } from '../../core/bytes.ts';
 import { CompactRange } from '../../core/compact-range.ts';
 import { AntequemError } from '../../core/errors.ts';
+import { hashHex } from '../../core/hex.ts';
 import { hashLeaf } from '../../core/merkle.ts';
 import { type CheckpointLeaf, encodeLink, firstPreviousRoot, parseCheckpointLeaf } from '../../core/round.ts';
 import type { Queryable } from '../../store/database.ts';
@@ -34,9 +35,7 @@ const ROUNDS = 500;
 const LEAVES = 4_000;
 const DIGEST_LEAF = 0x82;
 const DIGEST_LEAF_SIZE = 33;
-const beaconList = z.array(
-  z.looseObject({ chain: z.string(), height: z.number(), hash: z.string().check(z.regex(/^[0-9a-f]{64}$/)) }),
-);
+const beaconList = z.array(z.looseObject({ chain: z.string(), height: z.number(), hash: hashHex }));
 
 /** Walks all rounds. @returns how many there are */
 export async function walkRounds(db: Queryable, serviceOrigin: string, findings: Findings): Promise<number> {

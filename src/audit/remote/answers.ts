@@ -2,13 +2,14 @@
 
 import * as z from 'zod/mini';
 import { AntequemError } from '../../core/errors.ts';
+import { hashHex } from '../../core/hex.ts';
+import { parseJson } from '../../core/json.ts';
 import { checkServiceOrigin } from '../../core/origin.ts';
 import { beaconsSchema, chainSchema, countSchema, receiptAnchorSchema, timeSchema } from '../../core/receipt-schema.ts';
 import { TILE_WIDTH } from '../../core/tiles.ts';
 import { leavesPath, MAX_LEAVES, MAX_NOTE, MAX_ROUND, MAX_SERVICE, roundPath, SERVICE } from './layout.ts';
 import type { Source } from './source.ts';
 
-const hash = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 const service = z.looseObject({
   format: z.literal('antequem-service/v1'),
   origin: z.string().check(z.refine(isServiceOrigin)),
@@ -21,7 +22,7 @@ const service = z.looseObject({
       z.looseObject({
         chain: chainSchema,
         contract: z.optional(z.string().check(z.regex(/^0x[0-9a-f]{40}$/))),
-        genesis: z.optional(hash),
+        genesis: z.optional(hashHex),
       }),
     )
     .check(z.maxLength(256)),
@@ -39,9 +40,9 @@ const leaves = z
 const round = z.looseObject({
   number: countSchema(1),
   closedAt: timeSchema,
-  previousRoot: hash,
+  previousRoot: hashHex,
   beacons: beaconsSchema,
-  root: hash,
+  root: hashHex,
   size: countSchema(1),
   anchors: z.array(receiptAnchorSchema).check(z.maxLength(64)),
   leaves,
@@ -93,14 +94,6 @@ export function sameRound(one: Uint8Array, other: Uint8Array): boolean {
   return (
     a !== undefined && b !== undefined && a.root === b.root && JSON.stringify(a.leaves) === JSON.stringify(b.leaves)
   );
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8'));
-  } catch {
-    return null;
-  }
 }
 
 function isServiceOrigin(text: string): boolean {

@@ -5,6 +5,8 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import * as z from 'zod/mini';
 import { fromHex, toHex } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
+import { hashHex } from '../../core/hex.ts';
+import { parseJson } from '../../core/json.ts';
 import { checkLogName } from '../../core/origin.ts';
 import { chainSchema, countSchema, timeSchema } from '../../core/receipt-schema.ts';
 import type { Moment } from '../../core/verdict.ts';
@@ -14,10 +16,9 @@ const FORMAT = 'antequem-mirror-state/v1';
 /** Rounds that are remembered because a chain does not have them yet; of more the next audit reads all rounds. */
 export const MOST_OPEN = 10_000;
 
-const hash = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 const count = countSchema(0);
-const position = z.strictObject({ size: count, root: hash, leaf: hash, receivedAt: count });
-const roundAt = z.strictObject({ number: count, root: hash, closedAt: count });
+const position = z.strictObject({ size: count, root: hashHex, leaf: hashHex, receivedAt: count });
+const roundAt = z.strictObject({ number: count, root: hashHex, closedAt: count });
 const file = z.strictObject({
   format: z.literal(FORMAT),
   /** The service's origin. */
@@ -29,7 +30,7 @@ const file = z.strictObject({
     z.string().check(z.refine(isLogName)),
     z.strictObject({
       /** In the order in which it got them. */
-      keys: z.array(z.strictObject({ publicKey: hash, retiredAt: z.nullable(count) })).check(z.minLength(1)),
+      keys: z.array(z.strictObject({ publicKey: hashHex, retiredAt: z.nullable(count) })).check(z.minLength(1)),
       /** Up to where all was read. */
       position,
       /** Up to where all was compared that rounds say of it. */
@@ -67,7 +68,7 @@ const file = z.strictObject({
   ),
   /** Rounds that are not final on some chain that was asked, or by the service's own word. */
   open: z
-    .array(z.strictObject({ number: count, root: hash, closedAt: count, missing: z.array(chainSchema) }))
+    .array(z.strictObject({ number: count, root: hashHex, closedAt: count, missing: z.array(chainSchema) }))
     .check(z.maxLength(MOST_OPEN)),
 });
 
@@ -234,13 +235,5 @@ function isLogName(name: string): boolean {
     return true;
   } catch {
     return false;
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
   }
 }

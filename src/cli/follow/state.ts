@@ -4,12 +4,14 @@ import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import * as z from 'zod';
 import { AntequemError } from '../../core/errors.ts';
+import { HASH_HEX } from '../../core/hex.ts';
+import { parseJson } from '../../core/json.ts';
 import { reason } from '../failure.ts';
 
 const FORMAT = 'antequem-follow/v1';
 
 const size = z.int().nonnegative();
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const sha256 = z.string().regex(HASH_HEX);
 
 /** A hash of bytes in place of them, for what is in a log need not lie about elsewhere. */
 const fingerprint = z.strictObject({ length: size, sha256 });
@@ -64,15 +66,13 @@ export async function loadState(file: string, of: Pick<FollowState, 'origin' | '
 }
 
 function parse(text: string, file: string): FollowState {
-  try {
-    return followState.parse(JSON.parse(text));
-  } catch (cause) {
-    throw new AntequemError(
-      'follow-state-invalid',
-      `${file} is not the state of a follower; see what the log holds, then remove it to begin at the file's first line`,
-      { cause },
-    );
-  }
+  const parsed = followState.safeParse(parseJson(text));
+  if (parsed.success) return parsed.data;
+  throw new AntequemError(
+    'follow-state-invalid',
+    `${file} is not the state of a follower; see what the log holds, then remove it to begin at the file's first line`,
+    { cause: parsed.error },
+  );
 }
 
 /** Durable once it returns: after a crash the file holds this state or the one before. */

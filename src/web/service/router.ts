@@ -1,6 +1,7 @@
 // Which page is shown, by what stands behind the # of the address.
 
 import { computed, signal } from '@preact/signals';
+import { HASH_HEX } from '../../core/hex.ts';
 
 export type Route =
   | { readonly page: 'overview' | 'rounds' | 'stamp' | 'unknown' }
@@ -28,7 +29,7 @@ function parseRoute(hash: string): Route {
     if (page === '') return { page: 'overview' };
     return page === 'rounds' || page === 'stamp' ? { page } : unknown;
   }
-  if (page === 'find' && /^[0-9a-f]{64}$/.test(name)) return { page, digest: name };
+  if (page === 'find' && HASH_HEX.test(name)) return { page, digest: name };
   if (page === 'rounds' && NUMBER.test(name)) return { page: 'round', number: Number(name) };
   if (page !== 'logs' || !NAME.test(name)) return unknown;
   if (index !== undefined) return NUMBER.test(index) ? { page: 'entry', log: name, index: Number(index) } : unknown;

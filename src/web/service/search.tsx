@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals';
 import { useId } from 'preact/hooks';
 import { toHex } from '../../core/bytes.ts';
+import { HASH_HEX } from '../../core/hex.ts';
 import { hashFile } from '../parts/hashing.ts';
 import { messageOf } from './api.ts';
 import { go, href } from './router.ts';
@@ -14,7 +15,7 @@ export function Search() {
   const find = (event: Event): void => {
     event.preventDefault();
     const hex = digest.value.trim().toLowerCase();
-    fault.value = /^[0-9a-f]{64}$/.test(hex) ? null : 'A SHA-256 digest has 64 hex digits.';
+    fault.value = HASH_HEX.test(hex) ? null : 'A SHA-256 digest has 64 hex digits.';
     if (fault.value === null) go(href.find(hex));
   };
   const findFile = async (file: File): Promise<void> => {

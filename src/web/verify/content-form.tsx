@@ -1,4 +1,5 @@
 import { signal } from '@preact/signals';
+import { HASH_HEX } from '../../core/hex.ts';
 import { Bytes } from '../parts/bytes.tsx';
 import { DropFile } from '../parts/drop-file.tsx';
 import { formatBytes } from '../parts/units.ts';
@@ -68,7 +69,7 @@ function useText(event: Event): void {
   const hex = typed.trim().toLowerCase();
   textFault.value = typed === '' ? 'There is no text yet.' : null;
   if (typed === '') return;
-  void takeContent(/^[0-9a-f]{64}$/.test(hex) ? { kind: 'digest', hex } : { kind: 'text', text: typed });
+  void takeContent(HASH_HEX.test(hex) ? { kind: 'digest', hex } : { kind: 'text', text: typed });
 }
 
 function Progress() {
