@@ -8,15 +8,12 @@ import { z } from 'zod';
 import { REGTEST } from '../../src/core/bitcoin-header.ts';
 import { RegtestNode } from './bitcoin-node.ts';
 import { LocalCalendar } from './calendar.ts';
+import { onParentGone } from './child.ts';
 
 const STOP_LIMIT_MS = 1_000;
 
-// ^C and a closed terminal reach the whole group: the launcher decides, and stops what it started.
-process.on('SIGINT', () => {});
-process.on('SIGHUP', () => {});
 process.on('SIGTERM', end);
-// Whatever ends the parent closes the pipe, a kill included.
-process.stdin.on('end', end).on('error', end).resume();
+onParentGone(end);
 
 const Options = z.object({
   dataDir: z.string(),

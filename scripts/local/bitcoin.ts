@@ -1,6 +1,5 @@
 // Bitcoin for one machine: a regtest node and a calendar that stamps into it, in one process of their own.
 
-import { join } from 'node:path';
 import { z } from 'zod';
 import { type Child, startChild } from './child.ts';
 
@@ -25,7 +24,9 @@ export interface LocalBitcoinOptions {
  * @throws Error if the process ends or says nothing before
  */
 export async function startBitcoin(options: LocalBitcoinOptions): Promise<LocalBitcoin> {
-  const file = join(import.meta.dirname, 'bitcoin-process.ts');
-  const { says, ...child } = await startChild('the local Bitcoin node', [file, JSON.stringify(options)]);
+  const { says, ...child } = await startChild('the local Bitcoin node', [
+    'bitcoin-process.ts',
+    JSON.stringify(options),
+  ]);
   return { ...child, ...Said.parse(says) };
 }

@@ -7,6 +7,7 @@ import { createHardhatRuntimeEnvironment } from 'hardhat/hre';
 import { z } from 'zod';
 import config from '../../hardhat.config.ts';
 import { collectAtMost } from '../../src/core/bounded.ts';
+import { onParentGone } from './child.ts';
 import { listenNear, refusalOf } from './ports.ts';
 
 const MAX_BODY_BYTES = 16 << 20;
@@ -24,14 +25,7 @@ const Request = z.object({
 });
 const Failure = z.object({ code: z.number().catch(INTERNAL), message: z.string(), data: z.unknown() });
 
-// ^C and a closed terminal reach the whole group: the launcher decides, and stops its chain last.
-process.on('SIGINT', () => {});
-process.on('SIGHUP', () => {});
-process.on('SIGTERM', () => process.exit(0));
-// Whatever ends the parent closes the pipe, a kill included.
-process.stdin.on('end', () => process.exit(0));
-process.stdin.on('error', () => process.exit(0));
-process.stdin.resume();
+onParentGone(() => process.exit(0));
 
 const [port = 0, chainId = 31337] = process.argv.slice(2).map(Number);
 const hre = await createHardhatRuntimeEnvironment(config, {}, resolve(import.meta.dirname, '../..'));

@@ -1,6 +1,5 @@
 // The local chain: simulated Ethereum under Osaka rules that mines a block for each transaction, gone when stopped.
 
-import { join } from 'node:path';
 import { z } from 'zod';
 import { type Child, startChild } from './child.ts';
 
@@ -26,10 +25,9 @@ export interface LocalChainOptions {
  * @throws Error if the process ends or says nothing before it listens
  */
 export async function startChain(options: LocalChainOptions = {}): Promise<LocalChain> {
-  const file = join(import.meta.dirname, 'chain-process.ts');
   const args = [String(options.port ?? 0), String(options.chainId ?? 31337)];
-  const { says, ...child } = await startChild('the local chain', [file, ...args], {
-    HARDHAT_DISABLE_TELEMETRY: 'true',
+  const { says, ...child } = await startChild('the local chain', ['chain-process.ts', ...args], {
+    env: { HARDHAT_DISABLE_TELEMETRY: 'true' },
   });
   return { ...child, url: Said.parse(says).url };
 }

@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { AntequemError } from '../../src/core/errors.ts';
 
 /** A process that says what it offers as one JSON line, and lives as long as its input is open. */
 export interface Child {
@@ -14,23 +16,32 @@ export interface Child {
   stop(): Promise<void>;
 }
 
-/** Long: twenty may be starting on one machine. */
-const START_LIMIT_MS = 120_000;
-const STOP_LIMIT_MS = 3_000;
+export interface ChildOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** How long its first line may take; by default two minutes, since twenty may be starting on one machine. */
+  readonly startLimitMs?: number;
+  /** How long it may take to end before it is killed. */
+  readonly stopLimitMs?: number;
+  /** Gives up waiting for it to start, and ends it. */
+  readonly signal?: AbortSignal | undefined;
+}
 
 /**
- * Starts a TypeScript file as a process that ends with this one, however that ends.
+ * Starts a TypeScript file as a process that ends with this one, however that ends: its input is then at its end. It has
+ * a session of its own, so that a terminal's Ctrl-C and a signal to our group reach this process alone, which stops it
+ * in its turn.
  * @param what names it in errors
- * @throws Error if it ends or says nothing in time
+ * @throws AntequemError `not-started`, with what it wrote to its standard error, if it ends or says nothing in time
  */
 export async function startChild(
   what: string,
   [file, ...args]: readonly [string, ...string[]],
-  env: Readonly<Record<string, string>> = {},
+  { env = {}, startLimitMs = 120_000, stopLimitMs = 3_000, signal }: ChildOptions = {},
 ): Promise<Child> {
-  // Old libraries use what Node deprecates, which is no news to whoever reads the terminal.
-  const child = spawn(process.execPath, ['--no-deprecation', file, ...args], {
+  // Old libraries use what Node deprecates, which is no news for the reader of the terminal.
+  const child = spawn(process.execPath, ['--no-deprecation', join(import.meta.dirname, file), ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
+    detached: true,
     env: { ...process.env, ...env },
   });
   // Written to only by its end; that the child is gone already is no news then.
@@ -48,14 +59,14 @@ export async function startChild(
   });
   const stop = async (): Promise<void> => {
     child.stdin.end();
-    const deadline = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
+    const deadline = setTimeout(() => child.kill('SIGKILL'), stopLimitMs);
     await ended;
     clearTimeout(deadline);
   };
   const lines = createInterface({ input: child.stdout });
-  const timeout = AbortSignal.timeout(START_LIMIT_MS);
+  const limit = AbortSignal.timeout(startLimitMs);
   const line = await Promise.race([
-    once(lines, 'line', { signal: timeout }).then(
+    once(lines, 'line', { signal: signal === undefined ? limit : AbortSignal.any([signal, limit]) }).then(
       ([text]) => String(text),
       () => null,
     ),
@@ -63,7 +74,13 @@ export async function startChild(
   ]);
   if (line === null || child.pid === undefined) {
     await stop();
-    throw new Error(`${what} did not start:\n${complaint}`);
+    signal?.throwIfAborted();
+    throw new AntequemError('not-started', `${what} did not start:\n${complaint.trim()}`);
   }
   return { says: JSON.parse(line), pid: child.pid, ended, stop };
+}
+
+/** To be called by such a process: what to do once the process that started it has ended or lets go of it. */
+export function onParentGone(end: () => void): void {
+  process.stdin.once('end', end).once('error', end).resume();
 }

@@ -1,66 +1,33 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
+import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AntequemError } from '../../src/core/errors.ts';
 import { watchAncestors } from './ancestors.ts';
+import { startBitcoin } from './bitcoin.ts';
+import { startChain } from './chain.ts';
 import { removeEndpoints, writeEndpoints } from './endpoints.ts';
 import { holdData } from './holder.ts';
 import { listenNear } from './ports.ts';
 import { startPostgres } from './postgres.ts';
-
-/** What the service stands on in local mode. */
-export interface Ground {
-  readonly dataDir: string;
-  readonly databaseUrl: string;
-  readonly evmRpcUrl: string;
-  readonly chainId: number;
-  /** Null where it could not be started: nothing is stamped then. */
-  readonly bitcoin: Bitcoin | null;
-  /** Where the service is to listen, bound already. */
-  readonly socket: Server;
-  readonly port: number;
-}
-
-export interface Service {
-  readonly url: string;
-  /** Address of the contract it anchors with. */
-  readonly contract: string | null;
-  /** Finishes what is under way. After 2.5 s it is not waited for any longer. */
-  stop(): Promise<void>;
-}
-
-export interface Chain {
-  readonly url: string;
-  /** Settles when it has ended by itself or by `stop`. */
-  readonly ended: Promise<void>;
-  stop(): Promise<void>;
-}
-
-/** A regtest node, and a calendar that stamps into its chain. */
-export interface Bitcoin extends Omit<Chain, 'url'> {
-  /** JSON-RPC, with user and password. */
-  readonly rpcUrl: string;
-  /** CAIP-2. */
-  readonly chain: string;
-  readonly calendarUrl: string;
-}
+import { startService } from './service.ts';
 
 export interface LocalMode {
   /** Absolute; made if missing. */
   readonly dataDir: string;
   /** A PostgreSQL that is there already; without it one is started. */
-  readonly databaseUrl?: string | undefined;
+  readonly databaseUrl: string | undefined;
+  /** Of the API. This and the other ports are replaced by free ones where they are in use. */
   readonly port: number;
-  readonly chainPort: number;
-  readonly chainId: number;
-  readonly bitcoinPort: number;
-  readonly calendarPort: number;
-  startChain(options: { port: number; chainId: number }): Promise<Chain>;
-  startBitcoin(options: { dataDir: string; rpcPort: number; calendarPort: number }): Promise<Bitcoin>;
-  startService(ground: Ground): Promise<Service>;
-  print(line: string): void;
+  readonly print: (line: string) => void;
 }
+
+const CHAIN_ID = 31337;
+const CHAIN_PORT = 8545;
+const BITCOIN_PORT = 18443;
+const CALENDAR_PORT = 14788;
+const BLOCK_INTERVAL_MS = 2_000;
+const BURIED_BLOCKS = 6;
 
 interface End {
   readonly says: string;
@@ -72,9 +39,6 @@ const SERVICE_PATIENCE = 2_500;
 const CHAIN_PATIENCE = 1_000;
 const BITCOIN_PATIENCE = 1_500;
 const TOTAL_PATIENCE = 9_500;
-
-// npm and npx pass on a signal that the terminal has sent to us as well: that is one, not two.
-const SAME_SIGNAL_MS = 1_000;
 
 function readPort(file: string): number | null {
   try {
@@ -93,16 +57,10 @@ function explain(error: unknown): string {
 /** Settles once when anything calls for the end of this process: a signal, a lost ancestor, an error nobody caught. */
 function whenToEnd(print: (line: string) => void): { ended: Promise<End>; end: (reason: End) => void } {
   const { promise: ended, resolve } = Promise.withResolvers<End>();
-  let signalled: number | null = null;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (signalled !== null && performance.now() - signalled > SAME_SIGNAL_MS) {
-      print('Stopping at once.');
-      process.exit(1);
-    }
-    signalled ??= performance.now();
-    resolve({ says: `${signal}: stopping.`, code: 0 });
-  };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    // Once: npm and npx pass on a signal that the terminal has sent to us as well.
+    process.on(signal, () => resolve({ says: `${signal}: stopping.`, code: 0 }));
+  }
   const onError = (error: unknown): void => {
     print(`Unexpected error: ${explain(error)}`);
     resolve({ says: 'Stopping.', code: 1 });
@@ -156,13 +114,21 @@ export async function launch(mode: LocalMode): Promise<never> {
             TOTAL_PATIENCE,
           )
         : null;
-    const startingChain = mode.startChain({ port: mode.chainPort, chainId: mode.chainId });
-    const chain = keep(startingChain, (started) => started.stop(), CHAIN_PATIENCE);
-    const bitcoinFolder = join(mode.dataDir, 'bitcoin');
+    const chain = keep(
+      startChain({ port: CHAIN_PORT, chainId: CHAIN_ID }),
+      (started) => started.stop(),
+      CHAIN_PATIENCE,
+    );
     // The calendar has promised to be found where it was.
     const calendarPortFile = join(mode.dataDir, 'calendar-port');
-    const calendarPort = readPort(calendarPortFile) ?? mode.calendarPort;
-    const startingBitcoin = mode.startBitcoin({ dataDir: bitcoinFolder, rpcPort: mode.bitcoinPort, calendarPort });
+    const calendarPort = readPort(calendarPortFile) ?? CALENDAR_PORT;
+    const startingBitcoin = startBitcoin({
+      dataDir: join(mode.dataDir, 'bitcoin'),
+      rpcPort: BITCOIN_PORT,
+      calendarPort,
+      interval: BLOCK_INTERVAL_MS,
+      depth: BURIED_BLOCKS,
+    });
     const keptBitcoin = keep(startingBitcoin, (started) => started.stop(), BITCOIN_PATIENCE).catch((error: unknown) => {
       if (abort.signal.aborted) throw error;
       // All else works without it, and some machine may lack what its database needs.
@@ -178,8 +144,8 @@ export async function launch(mode: LocalMode): Promise<never> {
     // Whoever comes before the service is there finds nobody.
     const socket = createServer((connection) => connection.destroy());
     const port = await listenNear(socket, mode.port);
-    const ground = { dataDir: mode.dataDir, databaseUrl, evmRpcUrl, chainId: mode.chainId, bitcoin, socket, port };
-    const service = await keep(mode.startService(ground), (started) => started.stop(), SERVICE_PATIENCE);
+    const ground = { dataDir: mode.dataDir, databaseUrl, evmRpcUrl, chainId: CHAIN_ID, bitcoin, socket, port };
+    const service = await keep(startService(ground), (started) => started.stop(), SERVICE_PATIENCE);
 
     const { url, contract } = service;
     holder.announce(url);
@@ -189,7 +155,7 @@ export async function launch(mode: LocalMode): Promise<never> {
       startedAt,
       url,
       evmRpcUrl,
-      chainId: mode.chainId,
+      chainId: CHAIN_ID,
       contract,
       bitcoinRpcUrl: bitcoin?.rpcUrl ?? null,
       bitcoinChain: bitcoin?.chain ?? null,
@@ -197,7 +163,7 @@ export async function launch(mode: LocalMode): Promise<never> {
       databaseUrl,
     });
     mode.print(`API         ${url}${port === mode.port || mode.port === 0 ? '' : ` (port ${mode.port} is in use)`}`);
-    mode.print(`EVM chain   ${evmRpcUrl} (chain ${mode.chainId}, local and new at each start)`);
+    mode.print(`EVM chain   ${evmRpcUrl} (chain ${CHAIN_ID}, local and new at each start)`);
     if (bitcoin !== null) {
       mode.print(`Bitcoin     ${bitcoin.rpcUrl} (regtest: blocks are mined as they are needed, and kept)`);
       mode.print(`Calendar    ${bitcoin.calendarUrl} (OpenTimestamps, stamps into that chain)`);

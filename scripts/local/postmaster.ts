@@ -1,4 +1,4 @@
-import { lstatSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AntequemError } from '../../src/core/errors.ts';
@@ -37,34 +37,9 @@ function serverOf(data: string, pid: number): ProcessIdentity | null {
   return facts?.command.join(' ').includes(`/postgres -D ${data} `) ? facts : null;
 }
 
-/** Only what a server of ours leaves there: temporary folders are swept, and the name may be another's by now. */
-function removeSocketFolder(folder: string): void {
-  if (!/^antequem-[A-Za-z0-9]{6}$/.test(basename(folder))) return;
-  if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return;
-  for (const name of ['.s.PGSQL.5432', '.s.PGSQL.5432.lock', 'hba.conf', 'ident.conf']) {
-    rmSync(join(folder, name), { force: true });
-  }
-  try {
-    rmdirSync(folder);
-  } catch {
-    // Something else is in it, which is not ours to remove.
-  }
-}
-
-const noteOf = (data: string): string => `${data}-socket-folder`;
-
-/** To be called before the server starts, so that whoever stops it knows what else to remove. */
-export function noteSocketFolder(data: string, folder: string): void {
-  writeFileSync(noteOf(data), folder);
-}
-
-function forgetSocketFolder(data: string): void {
-  try {
-    removeSocketFolder(readFileSync(noteOf(data), 'utf8'));
-  } catch {
-    // Nothing was noted.
-  }
-  rmSync(noteOf(data), { force: true });
+/** Removes the folder of a server's socket, if its name is one that such folders have. */
+export function removeSocketFolder(folder: string): void {
+  if (/^antequem-[A-Za-z0-9]{6}$/.test(basename(folder))) rmSync(folder, { recursive: true, force: true });
 }
 
 /**
@@ -86,8 +61,7 @@ export async function stopPostmaster(data: string): Promise<void> {
       throw new AntequemError('postgres-stuck', `PostgreSQL, process ${server.pid} on ${data}, does not end: kill it.`);
     }
   }
-  if (postmaster !== null && readPostmaster(data)?.pid === postmaster.pid) {
-    rmSync(join(data, 'postmaster.pid'), { force: true });
-  }
-  forgetSocketFolder(data);
+  if (postmaster === null) return;
+  if (readPostmaster(data)?.pid === postmaster.pid) rmSync(join(data, 'postmaster.pid'), { force: true });
+  removeSocketFolder(postmaster.socketDir);
 }

@@ -1,13 +1,35 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
+import type { Server } from 'node:net';
 import { join } from 'node:path';
 import { JsonRpcProvider, Wallet } from 'ethers';
 import { pino } from 'pino';
 import { type Config, readConfig } from '../../src/config.ts';
 import { deployAnchor } from '../../src/evm/deploy.ts';
 import { serve } from '../../src/main.ts';
+import type { LocalBitcoin } from './bitcoin.ts';
 import { LOCAL_CHAIN_KEY } from './chain.ts';
-import type { Ground, Service } from './launcher.ts';
+
+/** What the service stands on in local mode. */
+export interface Ground {
+  readonly dataDir: string;
+  readonly databaseUrl: string;
+  readonly evmRpcUrl: string;
+  readonly chainId: number;
+  /** Null where it could not be started: nothing is stamped then. */
+  readonly bitcoin: LocalBitcoin | null;
+  /** Where the service is to listen, bound already, and its port. */
+  readonly socket: Server;
+  readonly port: number;
+}
+
+export interface Service {
+  readonly url: string;
+  /** Address of the contract it anchors with. */
+  readonly contract: string;
+  /** Finishes what is under way. */
+  stop(): Promise<void>;
+}
 
 /** The service of local mode, in this process. */
 export async function startService(ground: Ground): Promise<Service> {

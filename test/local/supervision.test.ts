@@ -76,22 +76,22 @@ afterAll(async () => {
 describe('whatever ends local mode leaves no process behind, and the next start has the data', () => {
   const launcher = /start\.mjs/;
   const bothAtOnce: Case = [
-    'SIGKILL to launcher and keeper at once',
+    'SIGKILL to launcher and the process over PostgreSQL at once',
     direct,
     ({ processes }) => {
       kill(processes, launcher);
-      kill(processes, /keeper-process/);
+      kill(processes, /postgres-process/);
     },
   ];
   const cases: Case[] = [
     ...(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGKILL'] as const).map(
       (signal): Case => [`${signal} to the launcher`, direct, ({ child }) => void child.kill(signal)],
     ),
-    ['SIGKILL to the keeper', direct, ({ processes }) => kill(processes, /keeper-process/)],
+    ['SIGKILL to the process over PostgreSQL', direct, ({ processes }) => kill(processes, /postgres-process/)],
     ['SIGKILL to PostgreSQL', direct, ({ processes }) => kill(processes, /postgres -D/)],
     ['SIGKILL to the chain', direct, ({ processes }) => kill(processes, /chain-process/)],
     ['SIGKILL to the Bitcoin node', direct, ({ processes }) => kill(processes, /bitcoin-process/)],
-    // Linux tells PostgreSQL itself of the keeper's end. Elsewhere it is left to the next start, which stops it.
+    // Linux tells PostgreSQL itself of the end of the process over it. Elsewhere it is left to the next start, which stops it.
     ...(process.platform === 'linux' ? [bothAtOnce] : []),
     ...(
       [
@@ -122,7 +122,7 @@ describe('whatever ends local mode leaves no process behind, and the next start 
     const running = await begin();
     rows += 1;
     expect(await addRow(running), running.output()).toBe(rows);
-    for (const part of [/start\.(mjs|ts)/, /keeper-process/, /postgres -D/, /chain-process/, /bitcoin-process/]) {
+    for (const part of [/start\.(mjs|ts)/, /postgres-process/, /postgres -D/, /chain-process/, /bitcoin-process/]) {
       member(running.processes, part);
     }
     end(running);
