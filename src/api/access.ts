@@ -107,17 +107,19 @@ export function fromOwnPage(request: Request): boolean {
 
 const OWN_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/;
 
-/**
- * Keeps web pages of other sites away from a service that asks for no key: a browser tells where a request comes from,
- * and a name that merely resolves to loopback is not ours.
- */
+/** Local mode answers to its own names alone: a page of another site may have a name that resolves to loopback. */
+export const ownHostOnly: RequestHandler = (request, _response, next) => {
+  if (!OWN_HOST.test((request.get('host') ?? '').toLowerCase())) {
+    throw new Problem('host-forbidden', 'in local mode the service answers to localhost, 127.0.0.1 and [::1] alone');
+  }
+  next();
+};
+
+/** Keeps web pages of other sites away from a service that asks for no key: a browser tells where a request comes from. */
 export const ownSiteOnly: RequestHandler = (request, _response, next) => {
   const host = (request.get('host') ?? '').toLowerCase();
   const site = request.get('sec-fetch-site');
   const origin = request.get('origin');
-  if (!OWN_HOST.test(host)) {
-    throw new Problem('host-forbidden', 'in local mode the service answers to localhost, 127.0.0.1 and [::1] alone');
-  }
   // Browsers of before 2023 tell the origin alone.
   if (
     (site !== undefined && site !== 'same-origin' && site !== 'none') ||

@@ -1,6 +1,6 @@
 import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
-import { Gate, ownSiteOnly } from './access.ts';
+import { Gate, ownHostOnly, ownSiteOnly } from './access.ts';
 import { appendRoutes } from './append.ts';
 import { auditRoutes } from './auditing.ts';
 import { BodyBudget } from './body.ts';
@@ -47,6 +47,7 @@ export function createApp(service: Service, sources: OwnSources): Express {
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple').enable('case sensitive routing');
   app.set('trust proxy', [...(service.trustedProxies ?? [])]);
   app.use(requestIds(service.operation.metrics, service.logger));
+  if (service.open) app.use(ownHostOnly);
   app.use(['/logs', '/healthz', '/readyz'], publicRead);
   app.use(['/digest', '/timestamp'], publicCalendar);
   if (service.open) app.use(['/v1', '/digest'], ownSiteOnly);

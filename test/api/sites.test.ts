@@ -57,6 +57,15 @@ describe('pages of other sites', () => {
     if (status === 403) expect(answer.text).toContain('"host-forbidden"');
   });
 
+  it('reach nothing of an open service under a name of their own', async () => {
+    const pages = ['/', '/verify', '/docs', '/metrics', '/nothing'].map((path) => ({ method: 'GET', path }));
+    for (const { method, path } of [...NAMED_CALLS.map(([, call]) => call), ...pages]) {
+      const { status, text } = await sendRaw(open.url, requestText(method, path, { Host: 'evil.test' }));
+      expect([method, path, status]).toEqual([method, path, 403]);
+      expect(text.includes('"host-forbidden"')).toBe(method !== 'HEAD');
+    }
+  });
+
   it.each([
     [{ 'Sec-Fetch-Site': 'cross-site' }, 403],
     [{ 'Sec-Fetch-Site': 'same-site' }, 403],

@@ -19,6 +19,7 @@ export const LEFT_TO_CI: readonly string[] = [
   'test/faults/postgres.test.ts',
   'test/faults/processes.test.ts',
   'test/fuzz/parsers.test.ts',
+  'test/local/starts.test.ts',
   'test/local/supervision.test.ts',
   'test/audit/remote/command.test.ts',
   'test/queue/queue.test.ts',
