@@ -114,6 +114,7 @@ export type OtherCode =
   | 'nonce-length'
   | 'nonce-suspect'
   | 'nonce-waiting'
+  | 'not-started'
   | 'note-invalid'
   | 'open-beyond-loopback'
   | 'options-conflict'

@@ -42,6 +42,7 @@ async function urlOf({ child, dataDir, output }: Started): Promise<string> {
 }
 
 async function appends(url: string): Promise<void> {
+  await fetch(`${url}/v1/logs/demo`, { method: 'PUT' });
   const answer = await fetch(`${url}/v1/logs/demo/entries`, {
     method: 'POST',
     headers: { 'content-type': 'text/plain' },
