@@ -5,6 +5,9 @@ import type { ApiKeys } from './access/keys.ts';
 import { requestRound } from './anchor/jobs.ts';
 import { createApp } from './api/app.ts';
 import { listen } from './api/server.ts';
+import { type ClockReadings, ServiceClock, type TimeSource } from './clock/clock.ts';
+import { machineReadings } from './clock/machine.ts';
+import { ClockWatch } from './clock/watch.ts';
 import { type Config, isLoopback } from './config.ts';
 import { AntequemError } from './core/errors.ts';
 import { rpcSource } from './evm/rpc-source.ts';
@@ -37,7 +40,8 @@ export interface ServeOptions extends StartOptions {
  * @throws AntequemError `keys-missing` beyond loopback without an API key, and what its parts throw
  */
 export async function serve(config: Config, logger: Logger, options: ServeOptions = {}): Promise<Running> {
-  const effects = options.effects ?? realEffects;
+  const clock = new ServiceClock(options.effects === undefined ? machineReadings : readingsOf(options.effects));
+  const effects = options.effects ?? { ...realEffects, now: clock.now, wall: clock.wall };
   const foundation = await openFoundation(config, effects, { logger });
   const stops: (() => Promise<void>)[] = [() => foundation.close()];
   foundation.guard.watch(config.reconcileInterval);
@@ -54,6 +58,14 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
       logger,
     });
     stops.push(() => queue.close());
+    const watch = await ClockWatch.start({
+      clock,
+      database: foundation.database,
+      logger,
+      onJump: () => void queue.renew(),
+      onSkew: (skewed) => void queue.pause(skewed),
+    });
+    stops.push(() => watch.stop());
     const notifications = Notifications.listen(config.databaseUrl);
     stops.push(() => notifications.close());
     const witnesses = openWitnesses(config, foundation, effects, logger);
@@ -61,7 +73,7 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
     if (config.roles.includes('worker')) {
       if (witnesses !== null)
         stops.push(feedWitnesses({ ...witnesses.options, witnesses, rollback: foundation.guard.rollback }));
-      stops.push(await startAnchoring(config, foundation, queue, logger, options));
+      stops.push(await startAnchoring(config, foundation, queue, logger, { ...options, effects }));
       const webhooks = startWebhooks({
         database: foundation.database,
         secret: foundation.webhookSecrets,
@@ -83,7 +95,7 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
       kinds: KINDS,
       queue,
       guard: foundation.guard,
-      now: effects.now,
+      time: effects,
       witnesses: witnesses === null ? null : () => witnesses.state(),
       notices: () => noticesOf(config, foundation.guard),
       stopping: stopping.signal,
@@ -122,6 +134,11 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
     await stop();
     throw error;
   }
+}
+
+/** A clock that a test sets is the wall clock. */
+function readingsOf({ now, wall = now }: TimeSource): ClockReadings {
+  return { ...machineReadings, wall };
 }
 
 /** To be told what was appended or taken in: asks for a round ahead of its time whenever so much was. */

@@ -13,9 +13,9 @@ import type { Guard } from '../log/guard.ts';
 import type { Effects, Log } from '../log/log.ts';
 import type { Publisher } from '../log/publish.ts';
 import { LOG_COLUMNS, type LogRow, logOf, type Registry } from '../log/registry.ts';
-import type { Sequencing } from '../log/sequence.ts';
+import { demandClocksAgree, type Sequencing } from '../log/sequence.ts';
 import { recordedTransaction } from '../log/system.ts';
-import type { Database, Transaction } from '../store/database.ts';
+import type { Database, Queryable, Transaction } from '../store/database.ts';
 import { tryLock } from '../store/service-name.ts';
 import { takeDigests, WAITING_DIGESTS } from './digests.ts';
 
@@ -70,6 +70,8 @@ export async function closeRound(closing: RoundClosing): Promise<Round | null> {
   const beacons = (await closing.beacons()).slice(0, MAX_BEACONS);
   const closed = await recordedTransaction(database, registry.system, sequencing, async (tx) => {
     if (!(await tryLock(tx, 'round'))) return { result: null, acts: [] };
+    const databaseNow = await readClock(tx);
+    demandClocksAgree(sequencing.effects, databaseNow);
     const last = await lastRound(tx);
     const grown = await tx.query<GrownRow>(
       `SELECT ${LOG_COLUMNS}, l.size, l.root, l.last_received_at ${GROWN} ORDER BY l.log_id`,
@@ -79,8 +81,9 @@ export async function closeRound(closing: RoundClosing): Promise<Round | null> {
       return { result: null, acts: [] };
     }
 
+    // The earlier of two clocks: a worker that is some seconds ahead would date the round ahead for all logs.
     const closedAt = Math.max(
-      sequencing.effects.now(),
+      Math.floor(Math.min(sequencing.effects.now(), databaseNow)),
       last?.closedAt ?? 0,
       ...maxima(grown.rows.map((row) => row.last_received_at)),
     );
@@ -102,6 +105,16 @@ export async function closeRound(closing: RoundClosing): Promise<Round | null> {
   });
   if (closed !== null) await closing.guard?.releaseRounds();
   return closed;
+}
+
+/** Milliseconds since the Unix epoch, by the database. */
+async function readClock(db: Queryable): Promise<number> {
+  const { rows } = await db.query<{ now: number }>(
+    'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now',
+  );
+  const [row] = rows;
+  if (row === undefined) throw new AntequemError('internal', 'the database does not tell the time');
+  return row.now;
 }
 
 /** A cheap look before chains are asked for beacons. */

@@ -1,6 +1,11 @@
 import type { Beacon } from '../core/round.ts';
 import type { RollbackState } from '../log/rollback.ts';
 
+/** A final block, and the time in milliseconds since the Unix epoch that its header has. */
+export interface FinalBlock extends Beacon {
+  readonly time: number;
+}
+
 /** Where rounds are anchored, such as a contract on a chain and the account that pays. Each kind implements it. */
 export interface AnchorTarget {
   /** Letters, digits and `-`. */
@@ -20,7 +25,7 @@ export interface AnchorTarget {
   /** Checks what does not belong to single rounds, such as whether the chain is still the same one. */
   inspect(): Promise<void>;
   /** The newest final block of its chain; null if it cannot be read within two seconds. Never throws. */
-  newestFinalBlock(): Promise<Beacon | null>;
+  newestFinalBlock(): Promise<FinalBlock | null>;
   /** Looks for rounds that were anchored for this service and that the database lacks; if there are, it was set back. */
   compare(rollback: RollbackState): Promise<void>;
   close(): void;

@@ -1,5 +1,5 @@
+import type { FinalBlock } from '../anchor/target.ts';
 import { fromHex } from '../core/bytes.ts';
-import type { Beacon } from '../core/round.ts';
 import { within } from '../core/time-limit.ts';
 import type { Endpoints } from './endpoints.ts';
 import type { EvmNode } from './node.ts';
@@ -22,16 +22,16 @@ export async function newestFinalBlock(
   endpoints: Endpoints,
   chain: string,
   finality: Finality,
-): Promise<Beacon | null> {
+): Promise<FinalBlock | null> {
   // A round is not held up by what is known to hang; others ask whether it still does.
   if (!endpoints.answering) return null;
   const block = readFinalBlock(endpoints, chain, finality).catch(() => null);
   return within(LIMIT_MS, block, () => null);
 }
 
-async function readFinalBlock(endpoints: Endpoints, chain: string, finality: Finality): Promise<Beacon | null> {
+async function readFinalBlock(endpoints: Endpoints, chain: string, finality: Finality): Promise<FinalBlock | null> {
   const node = await endpoints.use();
   const height = await finalHeight(node, finality);
   const block = height === null ? null : await node.block(height);
-  return block === null ? null : { chain, height: block.number, hash: fromHex(block.hash.slice(2)) };
+  return block === null ? null : { chain, height: block.number, hash: fromHex(block.hash.slice(2)), time: block.time };
 }

@@ -1,9 +1,8 @@
 // One contract on one chain, and the account that pays: takes rounds from pending to finalized.
 
 import type { Logger } from 'pino';
-import type { AnchorTarget } from '../anchor/target.ts';
+import type { AnchorTarget, FinalBlock } from '../anchor/target.ts';
 import { AntequemError } from '../core/errors.ts';
-import type { Beacon } from '../core/round.ts';
 import type { RollbackState } from '../log/rollback.ts';
 import type { Database } from '../store/database.ts';
 import type { Account } from './account.ts';
@@ -179,7 +178,7 @@ export class EvmTarget implements AnchorTarget {
   }
 
   /** The newest final block, null where the chain does not tell within two seconds. Never throws. */
-  newestFinalBlock(): Promise<Beacon | null> {
+  newestFinalBlock(): Promise<FinalBlock | null> {
     return newestFinalBlock(this.#endpoints, this.chain, this.#finality);
   }
 

@@ -1,3 +1,5 @@
+import type { TimeSource } from '../clock/clock.ts';
+
 /** A log as its row describes it. */
 export interface Log {
   readonly id: number;
@@ -71,9 +73,7 @@ export interface Logged {
 }
 
 /** The outside the log depends on. */
-export interface Effects {
-  /** Milliseconds since the Unix epoch. */
-  readonly now: () => number;
+export interface Effects extends TimeSource {
   /** So many unpredictable bytes. */
   readonly random: (length: number) => Uint8Array;
 }

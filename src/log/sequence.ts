@@ -1,4 +1,5 @@
 import { sha256Into } from '#sha256';
+import { aheadOfDatabase, MAX_CLOCK_SKEW_MS, type TimeSource } from '../clock/clock.ts';
 import { writeU64 } from '../core/bytes.ts';
 import type { CompactRange, CompleteTile } from '../core/compact-range.ts';
 import { ENTRY_SIZE } from '../core/entry.ts';
@@ -12,8 +13,18 @@ import { nonceSizeOf, type Prepared, partOf, strideOf } from './prepared.ts';
 import { findReplays, type Outcome, recordKeys } from './replay.ts';
 import { type RollbackState, setBack } from './rollback.ts';
 
-/** Service and database further apart than this: nothing is appended. One jump forward would poison a log's times. */
-export const MAX_CLOCK_SKEW = 60_000;
+/**
+ * One jump forward would spoil a log's times for as long as it was.
+ * @throws AntequemError `clock-skew`
+ */
+export function demandClocksAgree(time: TimeSource, databaseNow: number): void {
+  const ahead = aheadOfDatabase(time, databaseNow);
+  if (Math.abs(ahead) <= MAX_CLOCK_SKEW_MS) return;
+  throw new AntequemError(
+    'clock-skew',
+    `the clocks of service and database are ${Math.round(Math.abs(ahead) / 1000)} s apart: set them right`,
+  );
+}
 
 /** What a process remembers of the edge of each log it appends to; right only where the size still is the row's. */
 export class CompactRanges {
@@ -74,13 +85,8 @@ export async function sequence(
   });
   const head = locked.rows[0];
   if (head === undefined) throw new AntequemError('log-damaged', `log ${log.name} has no row any more`);
+  demandClocksAgree(effects, head.database_now);
   const now = effects.now();
-  if (Math.abs(now - head.database_now) > MAX_CLOCK_SKEW) {
-    throw new AntequemError(
-      'clock-skew',
-      `the clocks of service and database are ${Math.round(Math.abs(now - head.database_now) / 1000)} s apart: set them right`,
-    );
-  }
 
   const outcomes = await findReplays(
     tx,

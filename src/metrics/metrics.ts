@@ -2,8 +2,10 @@
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { ANCHOR_STATUSES } from '../anchor/kind.ts';
+import { showsClocksBehind } from '../clock/reports.ts';
 import type { LaneDepth } from '../queue/wakeup.ts';
 import type { WitnessState } from '../witness/witnesses.ts';
+import { type ClockState, timesAhead } from './clocks.ts';
 import type { OperationState } from './state.ts';
 
 /** Seconds: a commit takes a few milliseconds with fsync on a good disk. */
@@ -82,8 +84,11 @@ export class Metrics {
     return (await Promise.all(parts.map((part) => part.metrics()))).join('\n');
   }
 
-  #setState({ entries, unanchored, round, targets, kinds, webhooks, databaseTime }: OperationState, now: number): void {
-    const age = (since: number | null): number => (since === null ? 0 : Math.max(0, now - since) / 1_000);
+  #setState(state: OperationState, now: number): void {
+    const { entries, unanchored, round, targets, kinds, webhooks, databaseTime } = state;
+    // Negative where a clock was ahead.
+    const age = (since: number | null): number => (since === null ? 0 : (now - since) / 1_000);
+    this.#setClocks(state);
     this.#set(
       'antequem_clock_skew_seconds',
       'Clock of this process against that of the database.',
@@ -133,6 +138,50 @@ export class Metrics {
       'How long the oldest delivery waits; 0 without any.',
       age(webhooks.oldest),
     );
+  }
+
+  #setClocks(state: ClockState): void {
+    const ahead = timesAhead(state);
+    if (ahead !== null) {
+      this.#set(
+        'antequem_times_ahead_seconds',
+        'How far the newest time of an entry or a round lies in the future; negative: it does not.',
+        ahead / 1_000,
+      );
+    }
+    for (const report of state.clocks) {
+      if (report.kind === 'chain') {
+        const labels = { target: report.subject, chain: report.chain };
+        const help = 'Whether the newest final block of a chain shows that our clocks are behind.';
+        this.#set('antequem_chain_shows_clocks_behind', help, showsClocksBehind(report) ? 1 : 0, labels);
+        this.#set(
+          'antequem_chain_ahead_seconds',
+          'The newest final block of a chain against the clock of the database; as a rule it is behind.',
+          report.ahead / 1_000,
+          labels,
+        );
+        continue;
+      }
+      const labels = { process: report.subject };
+      this.#set(
+        'antequem_process_clock_ahead_seconds',
+        'Clock of each process against that of the database.',
+        report.ahead / 1_000,
+        labels,
+      );
+      this.#set(
+        'antequem_process_clock_held',
+        'Whether a process does not believe its wall clock, which jumped ahead.',
+        report.held ? 1 : 0,
+        labels,
+      );
+      this.#set(
+        'antequem_process_clock_jump_seconds',
+        'By how much the wall clock of a process has jumped within ten minutes; 0: it has not.',
+        (report.jumped ?? 0) / 1_000,
+        labels,
+      );
+    }
   }
 
   #setWitnesses({ problems, quorumMissing }: WitnessState): void {

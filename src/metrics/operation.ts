@@ -2,6 +2,7 @@
 
 import { ROUNDS_LANE, targetLane } from '../anchor/jobs.ts';
 import type { AnchorKinds } from '../anchor/kind.ts';
+import type { TimeSource } from '../clock/clock.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Guard } from '../log/guard.ts';
 import type { Queue } from '../queue/queue.ts';
@@ -10,6 +11,7 @@ import type { Database } from '../store/database.ts';
 import { WEBHOOKS_LANE } from '../webhooks/worker.ts';
 import type { WitnessState } from '../witness/witnesses.ts';
 import { Cached } from './cached.ts';
+import { clockNotices, clockState } from './clocks.ts';
 import { Metrics } from './metrics.ts';
 import { newerNotice, type Probe, probeDatabase, refusalOf, stateNotices, witnessNotices } from './readiness.ts';
 import { type OperationState, readState } from './state.ts';
@@ -19,8 +21,7 @@ export interface OperationOptions {
   readonly kinds: AnchorKinds;
   readonly queue: Pick<Queue, 'depth'>;
   readonly guard: Guard;
-  /** Milliseconds since the Unix epoch. */
-  readonly now: () => number;
+  readonly time: TimeSource;
   /** How the logs fare with witnesses; null: none are configured. */
   readonly witnesses?: (() => Promise<WitnessState>) | null;
   /** What the configuration gives reason to say. */
@@ -55,10 +56,10 @@ export class Operation {
   readonly #probe: Cached<Probe>;
 
   constructor(options: OperationOptions) {
-    const { database, kinds, queue, guard, now, witnesses = null, kept = KEPT } = options;
+    const { database, kinds, queue, guard, time, witnesses = null, kept = KEPT } = options;
     this.#options = options;
     const patience = PATIENCE;
-    this.#state = new Cached(() => readState(kinds, database, now()), { kept, patience });
+    this.#state = new Cached(() => readState(kinds, database, time.now()), { kept, patience });
     this.#lanes = new Cached(
       async () => {
         const targets = (await this.#state.get())?.targets ?? [];
@@ -79,13 +80,13 @@ export class Operation {
     const noWitnesses = async (): Promise<WitnessState> => ({ problems: [], quorumMissing: 0 });
     this.#witnesses = new Cached(witnesses ?? noWitnesses, { kept, patience });
     // Never old: those who ask at the same time share an answer, no more.
-    this.#probe = new Cached(() => probeDatabase(database, now), { kept: 0, patience: PROBE_PATIENCE });
+    this.#probe = new Cached(() => probeDatabase(database, time), { kept: 0, patience: PROBE_PATIENCE });
   }
 
   /** For Prometheus, in its text format. Never throws. */
   async scrape(): Promise<string> {
     const [state, lanes, witnesses] = await Promise.all([this.#state.get(), this.#lanes.get(), this.#witnesses.get()]);
-    return this.metrics.text({ state, lanes, witnesses }, this.#options.now());
+    return this.metrics.text({ state, lanes, witnesses }, this.#options.time.now());
   }
 
   /** Never throws. */
@@ -116,13 +117,13 @@ export class Operation {
         ...newer,
         ...(store === null ? ['what is published cannot be recorded now, so no new checkpoint is signed'] : []),
         ...(lanes === null ? ['the queue does not answer: rounds are closed and anchored late'] : []),
-        ...(state === null ? [] : stateNotices(state)),
+        ...(state === null ? [] : [...clockNotices(state), ...stateNotices(state)]),
         ...(witnesses === null ? [] : witnessNotices(witnesses)),
       ],
       checks: {
         database: 'ok',
         migrations: newer.length === 0 ? 'ok' : 'newer',
-        clock: refusal?.code === 'clock-skew' ? 'skewed' : 'ok',
+        clock: refusal?.code === 'clock-skew' ? 'skewed' : clockState(state),
         published: guard.rollback.finding !== null ? 'set back' : guardState(guard, store),
         queue: lanes === null ? 'silent' : 'ok',
         targets: state === null ? 'unknown' : stopped ? 'stopped' : 'ok',

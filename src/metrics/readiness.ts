@@ -1,7 +1,7 @@
 // Whether requests would succeed here, and what an operator should know although they would.
 
+import { askAheadOfDatabase, MAX_CLOCK_SKEW_MS, type TimeSource } from '../clock/clock.ts';
 import { AntequemError } from '../core/errors.ts';
-import { MAX_CLOCK_SKEW } from '../log/sequence.ts';
 import type { Queryable } from '../store/database.ts';
 import { migrationNames } from '../store/migrate.ts';
 import { WITNESS_PROBLEM_CODES, type WitnessProblem } from '../witness/problems.ts';
@@ -10,41 +10,41 @@ import type { OperationState } from './state.ts';
 
 /** What the database says of itself. */
 export interface Probe {
-  /** Milliseconds by the database's clock, and by ours while it was asked. */
-  readonly databaseTime: number;
-  readonly before: number;
-  readonly after: number;
+  /** Milliseconds that our clock is ahead of the database's. */
+  readonly ahead: number;
   readonly migrations: readonly string[];
 }
 
-export async function probeDatabase(database: Queryable, now: () => number): Promise<Probe> {
-  const before = now();
-  const { rows } = await database.query<{ now: number; migrations: string[] }>(
-    `SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
-            (SELECT array_agg(name ORDER BY name) FROM migrations) AS migrations`,
-  );
-  const [row] = rows;
-  return { databaseTime: row?.now ?? 0, before, after: now(), migrations: row?.migrations ?? [] };
+export async function probeDatabase(database: Queryable, time: TimeSource): Promise<Probe> {
+  let migrations: readonly string[] = [];
+  const ahead = await askAheadOfDatabase(time, async () => {
+    const { rows } = await database.query<{ now: number; migrations: string[] }>(
+      `SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
+              (SELECT array_agg(name ORDER BY name) FROM migrations) AS migrations`,
+    );
+    const [row] = rows;
+    migrations = row?.migrations ?? [];
+    return row?.now ?? 0;
+  });
+  return { ahead, migrations };
 }
 
 /**
  * What of the probe makes requests fail; null: nothing.
  * @returns AntequemError `clock-skew`, `schema-older`
  */
-export async function refusalOf(probe: Probe): Promise<AntequemError | null> {
-  const missing = (await migrationNames()).filter((name) => !probe.migrations.includes(name));
+export async function refusalOf({ ahead, migrations }: Probe): Promise<AntequemError | null> {
+  const missing = (await migrationNames()).filter((name) => !migrations.includes(name));
   if (missing.length > 0) {
     return new AntequemError(
       'schema-older',
       `the database lacks ${missing.length} migration(s) of this release: start a process of it anew`,
     );
   }
-  // An answer that took its time is no skew.
-  const skew = Math.max(probe.before - probe.databaseTime, probe.databaseTime - probe.after);
-  if (skew <= MAX_CLOCK_SKEW) return null;
+  if (Math.abs(ahead) <= MAX_CLOCK_SKEW_MS) return null;
   return new AntequemError(
     'clock-skew',
-    `the clocks of service and database are ${Math.round(skew / 1_000)} s apart, so nothing is appended`,
+    `the clocks of service and database are ${Math.round(Math.abs(ahead) / 1_000)} s apart, so nothing is appended`,
   );
 }
 

@@ -2,10 +2,12 @@
 
 import type { AnchorKinds, KindMeasures } from '../anchor/kind.ts';
 import { summarizeTargets, type TargetSummary } from '../anchor/report.ts';
+import { readClockReports } from '../clock/reports.ts';
 import { SYSTEM_LOG } from '../core/origin.ts';
 import type { Queryable } from '../store/database.ts';
+import type { ClockState } from './clocks.ts';
 
-export interface OperationState {
+export interface OperationState extends ClockState {
   /** Entries of all logs. */
   readonly entries: number;
   /** Entries in no round that is final with any target, those of `_system` aside; when the oldest was received. */
@@ -16,8 +18,6 @@ export interface OperationState {
   /** What each kind of anchor measures of its own. */
   readonly kinds: readonly KindMeasures[];
   readonly webhooks: WebhookState;
-  /** Milliseconds by the database's clock. */
-  readonly databaseTime: number;
 }
 
 export interface WebhookState {
@@ -31,7 +31,7 @@ export interface WebhookState {
 
 /** @param now milliseconds since the Unix epoch */
 export async function readState(kinds: AnchorKinds, database: Queryable, now: number): Promise<OperationState> {
-  const [logs, round, targets, measures, webhooks] = await Promise.all([
+  const [logs, round, targets, measures, webhooks, clocks] = await Promise.all([
     readLogs(database),
     database.query<{ number: number; closed_at: number }>(
       'SELECT number, closed_at FROM rounds ORDER BY number DESC LIMIT 1',
@@ -45,10 +45,14 @@ export async function readState(kinds: AnchorKinds, database: Queryable, now: nu
               (SELECT count(*) FROM webhook_deliveries WHERE status = 'dead') AS dead,
               (SELECT min(since) FROM webhook_deliveries WHERE status = 'pending') AS oldest`,
     ),
+    readClockReports(database),
   ]);
   const newest = round.rows[0];
+  const { newestEntry, ...entries } = logs;
   return {
-    ...logs,
+    ...entries,
+    clocks,
+    newestTime: newest === undefined ? newestEntry : Math.max(newest.closed_at, newestEntry ?? 0),
     round: newest === undefined ? null : { number: newest.number, closedAt: newest.closed_at },
     targets,
     kinds: measures,
@@ -60,8 +64,16 @@ export async function readState(kinds: AnchorKinds, database: Queryable, now: nu
  * Rounds below the frontier are final with some target, by a row of their own or by the rounds behind them, each of which
  * names the root of the one before. So what of a log is not anchored begins at its size in the newest of those.
  */
-async function readLogs(database: Queryable): Promise<Pick<OperationState, 'entries' | 'unanchored' | 'databaseTime'>> {
-  const { rows } = await database.query<{ now: number; entries: number; open: number; oldest: number | null }>(
+async function readLogs(
+  database: Queryable,
+): Promise<Pick<OperationState, 'entries' | 'unanchored' | 'databaseTime'> & { newestEntry: number | null }> {
+  const { rows } = await database.query<{
+    now: number;
+    entries: number;
+    newest: number | null;
+    open: number;
+    oldest: number | null;
+  }>(
     `WITH frontier AS MATERIALIZED (
        SELECT coalesce(max(coalesce(
          (SELECT min(round) FROM anchors WHERE target = t.name AND status <> 'finalized'),
@@ -73,6 +85,7 @@ async function readLogs(database: Queryable): Promise<Pick<OperationState, 'entr
        FROM logs l, frontier f WHERE l.name <> $1)
      SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
             (SELECT coalesce(sum(size), 0)::bigint FROM logs) AS entries,
+            (SELECT max(last_received_at) FROM logs WHERE size > 0) AS newest,
             coalesce(sum(o.size - o.anchored), 0)::bigint AS open, min(e.received_at) AS oldest
      FROM open o
      CROSS JOIN LATERAL (SELECT segment FROM stretches s WHERE s.log = o.id AND s.first_index <= o.anchored
@@ -82,6 +95,11 @@ async function readLogs(database: Queryable): Promise<Pick<OperationState, 'entr
      WHERE o.size > o.anchored`,
     [SYSTEM_LOG],
   );
-  const [row = { now: 0, entries: 0, open: 0, oldest: null }] = rows;
-  return { entries: row.entries, unanchored: { entries: row.open, oldest: row.oldest }, databaseTime: row.now };
+  const [row = { now: 0, entries: 0, newest: null, open: 0, oldest: null }] = rows;
+  return {
+    entries: row.entries,
+    newestEntry: row.newest,
+    unanchored: { entries: row.open, oldest: row.oldest },
+    databaseTime: row.now,
+  };
 }

@@ -1,3 +1,5 @@
+import type { FinalBlock } from '../anchor/target.ts';
+import { parseHeader } from '../core/bitcoin-header.ts';
 // Calendars, and the Bitcoin chain they lead to: takes rounds from pending to finalized.
 
 import type { Logger } from 'pino';
@@ -5,7 +7,6 @@ import type { AnchorTarget } from '../anchor/target.ts';
 import type { HeaderSource } from '../core/bitcoin-source.ts';
 import { fromHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
-import type { Beacon } from '../core/round.ts';
 import { within } from '../core/time-limit.ts';
 import type { Database } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
@@ -128,7 +129,7 @@ export class OtsTarget implements AnchorTarget {
   }
 
   /** The newest block that is deep enough; null where that is not to be had within two seconds. Never throws. */
-  async newestFinalBlock(): Promise<Beacon | null> {
+  async newestFinalBlock(): Promise<FinalBlock | null> {
     const { source } = this.#options;
     // A round is not held up by who failed a moment ago; looks for confirmations ask whether he still does.
     if (source === null || this.#complaint !== null) return null;
@@ -143,10 +144,12 @@ export class OtsTarget implements AnchorTarget {
     this.#client.close();
   }
 
-  async #readFinalBlock(source: HeaderSource): Promise<Beacon | null> {
+  async #readFinalBlock(source: HeaderSource): Promise<FinalBlock | null> {
     const height = (await source.height()) + 1 - this.#rules.confirmations;
     const block = height < 0 ? null : await source.header(height);
-    return block === null ? null : { chain: this.chain, height, hash: fromHex(block.hash) };
+    return block === null
+      ? null
+      : { chain: this.chain, height, hash: fromHex(block.hash), time: parseHeader(block.header).time };
   }
 
   async #confirm(rounds: readonly number[] | null): Promise<void> {

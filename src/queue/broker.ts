@@ -19,13 +19,19 @@ import type { Again, LaneDepth, WakeData, WakeHandler, Wakeup } from './wakeup.t
 
 export interface LaneProducer {
   add(wakeups: readonly Wakeup[]): Promise<void>;
-  /** Sets the schedule where it is missing, of another period or overdue; else leaves it alone. */
+  /** Sets the schedule where it is missing, of another period, overdue or too far ahead; else leaves it alone. */
   assertSchedule(wakeup: Wakeup, periodMs: number): Promise<void>;
+  /** Makes the schedule anew, from now on. */
+  renewSchedule(wakeup: Wakeup, periodMs: number): Promise<void>;
+  /** Wakes now whatever was to be woken later. */
+  wakeDelayed(): Promise<void>;
   depth(): Promise<LaneDepth>;
   close(): Promise<void>;
 }
 
 export interface LaneConsumer {
+  /** Whether it takes no more jobs for now. What is under way goes on. */
+  pause(paused: boolean): Promise<void>;
   /** Takes no more jobs and waits for those under way. */
   close(): Promise<void>;
 }
@@ -107,7 +113,10 @@ export function redisBroker(url: string, onError: OnError): Broker {
         ...workerOptions(concurrency),
       });
       worker.on('error', onError);
-      return { close: () => worker.close() };
+      return {
+        pause: async (paused) => (paused ? worker.pause(true) : worker.resume()),
+        close: () => worker.close(),
+      };
     },
     close: async () => {},
   };
@@ -131,10 +140,17 @@ async function handle(job: Job<WakeData>, token: string | undefined, handler: Wa
 
 type AnyQueue = Pick<
   BullQueue,
-  'addBulk' | 'getJobScheduler' | 'upsertJobScheduler' | 'getJobCounts' | 'waitUntilReady' | 'close'
+  | 'addBulk'
+  | 'getJobScheduler'
+  | 'upsertJobScheduler'
+  | 'removeJobScheduler'
+  | 'promoteJobs'
+  | 'getJobCounts'
+  | 'waitUntilReady'
+  | 'close'
 > &
   Listening;
-type AnyWorker = Pick<Worker, 'waitUntilReady' | 'run' | 'close'> & Listening;
+type AnyWorker = Pick<Worker, 'waitUntilReady' | 'run' | 'pause' | 'resume' | 'close'> & Listening;
 
 interface Listening {
   on(event: 'error', listener: OnError): unknown;
@@ -217,6 +233,11 @@ function persistent(open: () => AnyWorker, onError: OnError): LaneConsumer {
   };
   const begun = begin();
   return {
+    pause: async (paused) => {
+      const worker = await begun;
+      if (paused) await worker?.pause(true);
+      else worker?.resume();
+    },
     close: async () => {
       closing.abort();
       await (await begun)?.close();
@@ -235,10 +256,26 @@ function producer(queue: Producing): LaneProducer {
     async assertSchedule({ id, data }, periodMs) {
       const ready = await queue.use();
       const schedule = await ready.getJobScheduler(id);
+      const due = (schedule?.next ?? 0) - Date.now();
+      // Made by a clock that was wrong. BullMQ would believe it, and wait.
+      if (schedule !== undefined && due > 2 * periodMs) await ready.removeJobScheduler(id);
       // Overdue by more than a lock lasts: its next job was lost, and without that it makes no other.
-      const overdue = Date.now() - (schedule?.next ?? 0) > periodMs + 2 * WORKER.lockDuration;
-      if (schedule !== undefined && Number(schedule.every) === periodMs && !overdue) return;
+      else if (
+        schedule !== undefined &&
+        Number(schedule.every) === periodMs &&
+        due >= -(periodMs + 2 * WORKER.lockDuration)
+      ) {
+        return;
+      }
       await ready.upsertJobScheduler(id, { every: periodMs }, { name: NAME, data, opts: JOB });
+    },
+    async renewSchedule({ id, data }, periodMs) {
+      const ready = await queue.use();
+      await ready.removeJobScheduler(id);
+      await ready.upsertJobScheduler(id, { every: periodMs }, { name: NAME, data, opts: JOB });
+    },
+    async wakeDelayed() {
+      await (await queue.use()).promoteJobs();
     },
     async depth() {
       const counts = await (await queue.use()).getJobCounts('active', 'waiting', 'prioritized', 'delayed');

@@ -14,6 +14,16 @@ export interface Queue {
   every(wakeup: Wakeup, periodMs: number): void;
   /** Handles the wake-ups of a lane, so many at once. Handling begins once the queue can be reached. */
   work(lane: string, handler: WakeHandler, options: { readonly concurrency: number }): Lane;
+  /**
+   * The clock of this process has jumped, or one that was wrong may have been at work: makes all schedules anew, and wakes
+   * what waits in the lanes worked on here, as it may wait for a time that never was. Never throws.
+   */
+  renew(): Promise<void>;
+  /**
+   * Whether this process leaves the queue to others: its clock is wrong, and what it schedules would be, too. Lanes stop
+   * after what is under way, and schedules are left alone. Never throws.
+   */
+  pause(paused: boolean): Promise<void>;
   /** How much stands in these lanes; null where the queue does not tell within two seconds. Never throws. */
   depth(lanes: readonly string[]): Promise<ReadonlyMap<string, LaneDepth> | null>;
   /** Waits for the handlers under way, at most ten seconds. */
@@ -53,6 +63,9 @@ class BrokeredQueue implements Queue {
   readonly #logger: Logger;
   readonly #producers = new Map<string, LaneProducer>();
   readonly #lanes: Lane[] = [];
+  readonly #consumers = new Map<string, LaneConsumer>();
+  readonly #schedules: { readonly wakeup: Wakeup; readonly periodMs: number }[] = [];
+  #paused = false;
   readonly #guards: NodeJS.Timeout[] = [];
   /** Wake-ups handed to the broker and not yet taken: with the broker away, asking again must not pile up. */
   readonly #underWay = new Set<string>();
@@ -92,9 +105,10 @@ class BrokeredQueue implements Queue {
 
   every(wakeup: Wakeup, periodMs: number): void {
     checkName(wakeup.id);
+    this.#schedules.push({ wakeup, periodMs });
     let busy = false;
     const assert = async (): Promise<void> => {
-      if (busy || this.#closing !== null) return;
+      if (busy || this.#paused || this.#closing !== null) return;
       busy = true;
       try {
         await this.#producer(wakeup.lane).assertSchedule(wakeup, periodMs);
@@ -118,6 +132,8 @@ class BrokeredQueue implements Queue {
       }
     };
     const consumer = this.#broker.consume(checkName(lane), logged, concurrency);
+    this.#consumers.set(lane, consumer);
+    if (this.#paused) void this.#pause(lane, consumer);
     let closing: Promise<void> | null = null;
     const opened: Lane = {
       close: () => {
@@ -136,6 +152,34 @@ class BrokeredQueue implements Queue {
     );
     if (await within(CLOSE_LIMIT_MS, closed, () => false)) return;
     this.#logger.warn({ lane }, 'did not come to rest in time; what was under way will be looked at again');
+  }
+
+  async renew(): Promise<void> {
+    if (this.#paused || this.#closing !== null) return;
+    const renewing = [
+      ...this.#schedules.map(async ({ wakeup, periodMs }) =>
+        this.#producer(wakeup.lane).renewSchedule(wakeup, periodMs),
+      ),
+      ...[...this.#consumers.keys()].map(async (lane) => this.#producer(lane).wakeDelayed()),
+    ];
+    for (const outcome of await Promise.allSettled(renewing)) {
+      if (outcome.status === 'rejected') {
+        this.#logger.warn({ err: messageOf(outcome.reason) }, 'a schedule could not be made anew');
+      }
+    }
+  }
+
+  async pause(paused: boolean): Promise<void> {
+    this.#paused = paused;
+    await Promise.all([...this.#consumers].map(([lane, consumer]) => this.#pause(lane, consumer)));
+  }
+
+  async #pause(lane: string, consumer: LaneConsumer): Promise<void> {
+    try {
+      await consumer.pause(this.#paused);
+    } catch (error) {
+      this.#logger.warn({ lane, err: messageOf(error) }, 'a lane could not be stopped or started');
+    }
   }
 
   async depth(lanes: readonly string[]): Promise<ReadonlyMap<string, LaneDepth> | null> {

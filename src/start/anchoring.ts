@@ -1,11 +1,14 @@
 import type { Logger } from 'pino';
 import { closeRound, type RoundClosing } from '../anchor/rounds.ts';
+import type { AnchorTarget } from '../anchor/target.ts';
 import { startWorker } from '../anchor/worker.ts';
+import { reportChainTime } from '../clock/reports.ts';
 import type { Config } from '../config.ts';
 import { purgeEvents } from '../log/events.ts';
 import type { Effects } from '../log/log.ts';
 import { purgeKeys } from '../log/replay.ts';
 import type { Queue } from '../queue/queue.ts';
+import type { Database } from '../store/database.ts';
 import { type Foundation, realEffects } from './foundation.ts';
 import { openTargets } from './targets.ts';
 
@@ -14,6 +17,9 @@ export interface StartOptions {
   /** Puts the contract on a development chain that lacks it. */
   readonly ensureContract?: () => Promise<void>;
 }
+
+/** Milliseconds between looks at the time that chains show. */
+const CHAIN_CLOCKS_MS = 30_000;
 
 /** Closes rounds and anchors them. Returns how to stop that. */
 export async function startAnchoring(
@@ -33,7 +39,9 @@ export async function startAnchoring(
     sequencing: appender.sequencing,
     beacons: async () => {
       const blocks = await Promise.all(targets.map((target) => target.newestFinalBlock()));
-      return blocks.filter((block) => block !== null);
+      return blocks.flatMap((block) =>
+        block === null ? [] : [{ chain: block.chain, height: block.height, hash: block.hash }],
+      );
     },
     heartbeat: config.roundHeartbeat,
     guard,
@@ -55,14 +63,30 @@ export async function startAnchoring(
     logger,
     guard,
   });
+  const watching = setInterval(() => void reportChains(database, targets, logger), CHAIN_CLOCKS_MS).unref();
+  void reportChains(database, targets, logger);
   const purging = setInterval(() => {
     purgeKeys(database, now()).catch((error: unknown) => logger.warn({ err: error }, 'old idempotency keys stay'));
     purgeEvents(database).catch((error: unknown) => logger.warn({ err: error }, 'old event ids stay'));
   }, 3_600_000);
   return async () => {
     clearInterval(purging);
+    clearInterval(watching);
     clearInterval(comparing);
     await worker.stop();
     for (const target of targets) target.close();
   };
+}
+
+/** Tells what time the chains show. A chain that does not answer tells nothing; it is never a reason to refuse anything. */
+async function reportChains(database: Database, targets: readonly AnchorTarget[], logger: Logger): Promise<void> {
+  for (const target of targets) {
+    try {
+      const block = await target.newestFinalBlock();
+      const { name: subject, chain } = target;
+      if (block !== null) await reportChainTime(database, { subject, chain, time: block.time });
+    } catch (error) {
+      logger.debug({ err: error, target: target.name }, 'the time of the chain was not recorded');
+    }
+  }
 }

@@ -274,6 +274,7 @@ test('names the newest block that is deep enough as a beacon', async () => {
     chain: target.chain,
     height: 2,
     hash: fromHex(parseHeader(ground.headers[2] ?? new Uint8Array()).hash),
+    time: parseHeader(ground.headers[2] ?? new Uint8Array()).time,
   });
   await ground.node[Symbol.asyncDispose]();
   expect(await target.newestFinalBlock()).toBeNull();

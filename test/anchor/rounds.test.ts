@@ -160,7 +160,16 @@ describe('a round', () => {
     clock.shift = 30_001;
     const second = await closed(one, { heartbeat });
     expect(await checkRound(second)).toEqual([place(one.registry.system, 1)]);
-    expect(second.closedAt - first.closedAt).toBeGreaterThanOrEqual(heartbeat);
+  });
+
+  test('is dated by the earlier of two clocks, so that a worker that is ahead dates nothing ahead for all logs', async () => {
+    await one.append(await one.makeLog('demo'), 'a');
+    clock.shift = 40_000;
+    const { closedAt } = await closed(one);
+    expect(closedAt - Date.now()).toBeLessThan(1_000);
+    clock.shift = 61_000;
+    await two.append(await two.makeLog('other'), 'b');
+    await expect(one.closeRound()).rejects.toMatchObject({ code: 'clock-skew' });
   });
 
   test('is closed no earlier than anything in it was received, and no earlier than the one before', async () => {

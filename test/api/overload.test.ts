@@ -56,7 +56,7 @@ it('what does not fit in the queue is refused at once and leaves the rest alone'
         kinds: KINDS,
         queue: { depth: async () => null },
         guard: foundation.guard,
-        now: Date.now,
+        time: { now: Date.now },
         notices: () => [],
         stopping: new AbortController().signal,
       }),
