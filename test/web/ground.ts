@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { pino } from 'pino';
+import type { Page } from 'playwright-core';
 import { LOCAL_CHAIN_KEY } from '../../scripts/local/chain.ts';
 import { readConfig } from '../../src/config.ts';
 import { deployAnchor } from '../../src/evm/deploy.ts';
@@ -23,6 +24,15 @@ export interface WebGround extends AsyncDisposable {
   readonly verifier: string;
   readonly folder: string;
   readonly foundation: Foundation;
+}
+
+/** Public nodes and Esplora servers answer pages of other sites; the local chain does not. */
+export async function answerOtherSites(page: Page, url: string): Promise<void> {
+  await page.route(`${url}/**`, async (route) => {
+    const { origin: _, ...headers } = route.request().headers();
+    const response = await route.fetch({ headers });
+    await route.fulfill({ response, headers: { ...response.headers(), 'access-control-allow-origin': '*' } });
+  });
 }
 
 /** @param open false: the pages ask for an API key */

@@ -9,7 +9,7 @@ import { serializeOtsFile } from '../../src/ots/file.ts';
 import { TimestampBuilder } from '../../src/ots/timestamp.ts';
 import { GENESIS, nextHeader, SECOND, serveChain } from '../bitcoin/chain-server.ts';
 import { browserMissing, openWatched, tabTo, testBrowser, violations, type WatchedPage } from '../support/browser.ts';
-import { type WebGround, webGround } from './ground.ts';
+import { answerOtherSites, type WebGround, webGround } from './ground.ts';
 
 const CONTENT = 'user 7 deleted invoice 1234\n';
 const receiptForm = z.looseObject({
@@ -85,6 +85,7 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
   it('proves the good one, by node, by block hash, and says whose log it is by its key', async () => {
     verifier = await openWatched(browser);
     const { page } = verifier;
+    await answerOtherSites(page, ground.rpc);
     expect(await verdict({ content: 'invoice.txt', proof: 'receipt.json' }, { [NODE]: ground.rpc, [KEY]: key })).toBe(
       'PROVEN',
     );
@@ -173,11 +174,7 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     const headers = [GENESIS, SECOND, nextHeader(SECOND, merkleRoot)];
     for (let i = 0; i < 6; i++) headers.push(nextHeader(headers.at(-1) ?? SECOND, sha256(merkleRoot)));
     await using esplora = await serveChain(headers);
-    // Public ones answer pages of other sites.
-    await page.route(`${esplora.url}/**`, async (route) => {
-      const response = await route.fetch();
-      await route.fulfill({ response, headers: { ...response.headers(), 'access-control-allow-origin': '*' } });
-    });
+    await answerOtherSites(page, esplora.url);
     const source = { [ESPLORA]: `${esplora.url}/api` };
     expect(await verdict({ content: 'invoice.txt', proof: 'invoice.ots' }, source)).toBe('PROVEN');
     expect(await page.locator('.banner').innerText()).toMatch(
