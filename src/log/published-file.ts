@@ -10,10 +10,11 @@
 // written out as the next generation.
 
 import { randomBytes } from 'node:crypto';
-import { constants, type FileHandle, link, mkdir, open, readdir, rm } from 'node:fs/promises';
+import { constants, type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { sha256 } from '#sha256';
 import { fromHex, toHex, utf8 } from '../core/bytes.ts';
+import { syncFolder, writeDurably } from '../core/durable-file.node.ts';
 import { AntequemError } from '../core/errors.ts';
 import { type Change, type Mark, markText, type PublishedStore } from './published.ts';
 
@@ -178,7 +179,7 @@ export class PublishedFile implements PublishedStore {
     try {
       const flags = constants.O_RDWR | constants.O_APPEND | (create ? constants.O_CREAT : 0);
       const handle = await open(this.#path(number), flags, 0o600);
-      if (create) await syncFolder(this.#file);
+      if (create) await syncFolder(dirname(this.#file));
       return handle;
     } catch (error) {
       // A generation that was followed by the next just now.
@@ -189,23 +190,14 @@ export class PublishedFile implements PublishedStore {
 
   /** Makes the generation behind a sealed one, unless somebody did. */
   async #succeed({ number, marks }: Journal): Promise<void> {
-    const draft = `${this.#file}.draft-${this.#own}-${this.#count++}`;
-    const handle = await open(draft, 'wx', 0o600);
+    const lines = [...marks].map(([subject, mark]) => `${lineOf('m', subject, markText(mark))}\n`);
     try {
-      await handle.writeFile([...marks].map(([subject, mark]) => `${lineOf('m', subject, markText(mark))}\n`).join(''));
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    try {
-      // A link appears with its content, and fails where one is.
-      await link(draft, this.#path(number + 1));
+      await writeDurably(this.#path(number + 1), lines.join(''), { replace: false, mode: 0o600 });
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
-    } finally {
-      await rm(draft, { force: true });
+      // Another process made it, and may not have synced the folder yet: older ones are removed only after that.
+      await syncFolder(dirname(this.#file));
     }
-    await syncFolder(this.#file);
     for (const older of await this.#generations()) if (older <= number) await rm(this.#path(older), { force: true });
   }
 
@@ -275,15 +267,6 @@ function checkOf(text: string): string {
 function parseMark(text: string): Mark {
   const [size = '', root = ''] = text.split(':');
   return { size: Number(size), root: fromHex(root) };
-}
-
-async function syncFolder(file: string): Promise<void> {
-  const folder = await open(dirname(file), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }
 
 function isMissing(error: unknown): boolean {

@@ -1,8 +1,7 @@
 import type { Module } from './modules.ts';
 
-// package.json: #sha256 is the one on Node and the other everywhere else.
-const ON_NODE = 'core/sha256.node.ts';
-const ELSEWHERE = 'core/sha256.noble.ts';
+// What #sha256 is everywhere but on Node (package.json).
+const PORTABLE_SHA256 = 'core/sha256.noble.ts';
 
 /** Sets of modules that import each other by some way, types included: each sorted, as is their list. */
 export function circlesOf(modules: ReadonlyMap<string, Module>): string[][] {
@@ -31,16 +30,20 @@ export function circlesOf(modules: ReadonlyMap<string, Module>): string[][] {
   return circles.sort((a, b) => (a.join(' ') < b.join(' ') ? -1 : 1));
 }
 
-/** How each package comes to be loaded when the modules of a folder run, as the chain of imports that leads to it. */
+/**
+ * How each package comes to be loaded when the modules of a folder run, as the chain of imports that leads to it. Modules
+ * named `.node.ts` are for Node alone: they count where another one imports them.
+ */
 export function packagesLoadedBy(modules: ReadonlyMap<string, Module>, folder: string): Map<string, string> {
   const chains = new Map<string, string>();
-  for (const path of modules.keys()) if (path.startsWith(`${folder}/`) && path !== ON_NODE) chains.set(path, path);
+  for (const path of modules.keys())
+    if (path.startsWith(`${folder}/`) && !path.endsWith('.node.ts')) chains.set(path, path);
   if (chains.size === 0) throw new Error(`src/${folder} holds no module`);
   const packages = new Map<string, string>();
   for (const [path, chain] of chains)
     for (const { to, isPackage, typeOnly } of modules.get(path)?.imports ?? []) {
       if (typeOnly) continue;
-      const target = to === '#sha256' ? ELSEWHERE : to;
+      const target = to === '#sha256' ? PORTABLE_SHA256 : to;
       const known = isPackage && target === to ? packages : chains;
       if (!known.has(target)) known.set(target, `${chain} > ${target}`);
     }

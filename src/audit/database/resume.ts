@@ -1,9 +1,10 @@
 // Where an earlier audit had come to. Kept apart from the database, so that it is a witness besides.
 
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import * as z from 'zod/mini';
 import { equalBytes, fromHex, toHex } from '../../core/bytes.ts';
 import type { CompactRange } from '../../core/compact-range.ts';
+import { writeDurably } from '../../core/durable-file.node.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { hashHex } from '../../core/hex.ts';
 import { parseJson } from '../../core/json.ts';
@@ -79,8 +80,7 @@ export class AuditState {
       { size, root: toHex(root), leaf: toHex(leaf), receivedAt },
     ]);
     const text = JSON.stringify({ format: FORMAT, origin: this.#origin, logs: Object.fromEntries(logs) });
-    await writeFile(`${this.#file}.new`, `${text}\n`, { mode: 0o600, flush: true });
-    await rename(`${this.#file}.new`, this.#file);
+    await writeDurably(this.#file, `${text}\n`, { mode: 0o600 });
   }
 }
 

@@ -1,9 +1,10 @@
 // What an auditor remembers from one audit to the next: where it came to, and which keys it saw. It makes an audit
 // resumable, and it is a witness besides: what was rewritten or cut off below it shows.
 
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import * as z from 'zod/mini';
 import { fromHex, toHex } from '../../core/bytes.ts';
+import { writeDurably } from '../../core/durable-file.node.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { hashHex } from '../../core/hex.ts';
 import { parseJson } from '../../core/json.ts';
@@ -189,8 +190,7 @@ export class MirrorState {
       chains: Object.fromEntries(this.chains),
       open: this.open.map((round) => ({ ...storedRound(round), missing: [...round.missing] })),
     };
-    await writeFile(`${this.#file}.new`, `${JSON.stringify(stored)}\n`, { mode: 0o600, flush: true });
-    await rename(`${this.#file}.new`, this.#file);
+    await writeDurably(this.#file, `${JSON.stringify(stored)}\n`, { mode: 0o600 });
   }
 
   #take(stored: Stored): void {

@@ -1,8 +1,9 @@
 // What a follower must know after a crash, in one file that is always whole.
 
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import * as z from 'zod';
+import { writeDurably } from '../../core/durable-file.node.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { HASH_HEX } from '../../core/hex.ts';
 import { parseJson } from '../../core/json.ts';
@@ -77,17 +78,8 @@ function parse(text: string, file: string): FollowState {
 
 /** Durable once it returns: after a crash the file holds this state or the one before. */
 export async function saveState(file: string, state: FollowState): Promise<void> {
-  const draft = `${file}.tmp`;
   try {
-    const handle = await open(draft, 'w', 0o600);
-    try {
-      await handle.writeFile(JSON.stringify(state));
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(draft, file);
-    await syncFolder(dirname(file));
+    await writeDurably(file, JSON.stringify(state), { mode: 0o600 });
   } catch (cause) {
     throw new AntequemError('follow-state-unwritable', `cannot save the state ${file}: ${reason(cause)}`, { cause });
   }
@@ -95,15 +87,4 @@ export async function saveState(file: string, state: FollowState): Promise<void>
 
 export async function makeStateFolder(file: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  // Windows cannot open folders, and its renames are journalled.
-  if (process.platform === 'win32') return;
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
