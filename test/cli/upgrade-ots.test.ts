@@ -81,7 +81,7 @@ test('is completed in place, a backup kept, and proven by a node then', async ()
   expect(await readdir(folder)).toEqual(['document', 'document.ots']);
   const unproven = await run(['verify', content, file]);
   expect(unproven.code).toBe(2);
-  expect(unproven.stdout).toContain(`${alice.url} has taken it in`);
+  expect(unproven.stdout).toContain(`${alice.url} has accepted it`);
   expect(unproven.stderr).toContain('antequem upgrade');
 
   const block = toBlock(message, 2);
@@ -109,7 +109,7 @@ test('is completed in place, a backup kept, and proven by a node then', async ()
     stdout: expect.stringMatching(/^proven: existed before 2009-01-09T.* block 2\n/),
   });
   expect(proven.stdout).toMatch(/✓ anchor .* \[bitcoin-node\]/);
-  expect(proven.stdout).toMatch(/· anchor .* has taken it in/);
+  expect(proven.stdout).toMatch(/· anchor .* has accepted it/);
 
   // Complete as it is, nobody is asked again.
   expect(await upgrade('--calendar', alice.url)).toMatchObject({
