@@ -1,22 +1,33 @@
-import type { Request } from 'express';
+import type { Request, Response } from 'express';
 import type { Log } from '../log/log.ts';
-import type { Caller, Gate } from './access.ts';
+import { type Caller, type Gate, ownerOf } from './access.ts';
+import { type Arrival, noteArrival } from './arrival.ts';
 import { pathLog, pathLogName } from './parameters.ts';
 import { Problem } from './problem.ts';
 import type { Service } from './service.ts';
 
-/** Who appends to which log, before a body is read: who may not does not get to send one, nor does anybody in vain. */
+/**
+ * Who appends to which log. Requests without permission are refused before their body is read, and so are requests that
+ * could not be appended now.
+ * @throws Problem, AntequemError
+ */
 export async function admitAppend(
   request: Request,
+  response: Response,
   service: Service,
   gate: Gate,
-): Promise<{ readonly caller: Caller; readonly log: Log }> {
-  const caller = await gate.admit(request, 'append', pathLogName(request));
+  { way, form = null }: Pick<Arrival, 'way'> & Partial<Pick<Arrival, 'form'>>,
+): Promise<{ readonly caller: Caller; readonly log: Log; readonly key: string | null }> {
+  const name = pathLogName(request);
+  noteArrival(response, { way, form, log: name, key: null });
+  const caller = await gate.admit(request, 'append', name);
+  const key = ownerOf(caller) || null;
+  noteArrival(response, { way, form, log: name, key });
   const log = await pathLog(request, service.registry);
   if (log.id === service.registry.system.id) {
     throw new Problem('log-reserved', '_system is the log of the service itself: nobody else appends to it');
   }
   const refusal = service.appender.refusal(log);
   if (refusal !== null) throw refusal;
-  return { caller, log };
+  return { caller, log, key };
 }

@@ -7,13 +7,14 @@ import { BodyBudget } from './body.ts';
 import { calendarRoutes, publicCalendar } from './calendar.ts';
 import { entryRoutes } from './entries.ts';
 import { exportRoutes } from './export.ts';
+import { failureHandler } from './failures.ts';
 import { healthRoutes } from './health.ts';
 import { ingestRoutes } from './ingest.ts';
 import { logRoutes } from './logs.ts';
 import { metricsRoutes } from './metrics.ts';
 import { otlpRoutes } from './otlp.ts';
 import { pageRoutes } from './pages.ts';
-import { Problem, problemHandler } from './problem.ts';
+import { Problem } from './problem.ts';
 import { proofRoutes } from './proofs.ts';
 import { receiptOtsRoutes } from './receipt-ots.ts';
 import { receiptRoutes } from './receipts.ts';
@@ -26,6 +27,7 @@ import type { Service } from './service.ts';
 import { sessionRoutes } from './session.ts';
 import { publicRead, tileRoutes } from './tiles.ts';
 import { type OwnSources, verifyRoutes } from './verify.ts';
+import { Warnings } from './warnings.ts';
 import { webhookRoutes } from './webhooks.ts';
 
 /** Of bodies under way. What waits to be appended is bounded besides. */
@@ -43,6 +45,7 @@ const plainHeaders: RequestHandler = (_request, response, next) => {
 export function createApp(service: Service, sources: OwnSources): Express {
   const gate = new Gate(service.keys, service.sessions, service.open, service.quota);
   const budget = new BodyBudget(service.maxBodyBytes ?? MAX_BODY_BYTES);
+  const warnings = new Warnings(service.logger, () => performance.now());
   const app = express();
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple').enable('case sensitive routing');
   app.set('trust proxy', [...(service.trustedProxies ?? [])]);
@@ -52,7 +55,7 @@ export function createApp(service: Service, sources: OwnSources): Express {
   app.use(['/digest', '/timestamp'], publicCalendar);
   if (service.open) app.use(['/v1', '/digest'], ownSiteOnly);
   // What must be fast comes before what it does not need.
-  const append = appendRoutes(service, gate, budget);
+  const append = appendRoutes(service, gate, budget, warnings);
   app.use(append);
   const [receipts, tiles] = [receiptRoutes(service, gate), tileRoutes(service)];
   app.use(plainHeaders, receipts, tiles);
@@ -62,9 +65,9 @@ export function createApp(service: Service, sources: OwnSources): Express {
     next();
   });
   const routers = [
-    logRoutes(service, gate),
-    ingestRoutes(service, gate, budget),
-    otlpRoutes(service, gate, budget),
+    logRoutes(service, gate, budget),
+    ingestRoutes(service, gate, budget, warnings),
+    otlpRoutes(service, gate, budget, warnings),
     entryRoutes(service, gate),
     searchRoutes(service, gate),
     exportRoutes(service, gate),
@@ -86,6 +89,6 @@ export function createApp(service: Service, sources: OwnSources): Express {
   app.use((request) => {
     throw new Problem('not-found', `there is nothing at ${request.method} ${request.path}`);
   });
-  app.use(problemHandler(service.logger));
+  app.use(failureHandler(service.logger, service.operation.metrics, warnings));
   return app;
 }

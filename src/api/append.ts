@@ -16,6 +16,7 @@ import { query } from './parameters.ts';
 import { Problem } from './problem.ts';
 import { exactRouter } from './routing.ts';
 import type { Service } from './service.ts';
+import type { Warnings } from './warnings.ts';
 
 const entriesQuery = z.strictObject({
   split: z.literal('lines').optional().meta({ description: 'Each line is an entry, whatever the type.' }),
@@ -41,6 +42,11 @@ const appended = jsonAnswer(
       leafHash: hashForm.meta({ description: 'Of the last entry.' }),
       receivedAt: timeForm,
       receipt: z.string().meta({ description: 'The path of the last entry’s receipt.' }),
+      digestOnly: z
+        .int()
+        .positive()
+        .optional()
+        .meta({ description: 'Lines over 1 MiB, logged by digest alone; absent where there is none.' }),
     })
     .meta({ id: 'Appended' }),
 );
@@ -64,13 +70,14 @@ const appendEntries = described({
   summary: 'Append an entry, or one for each line',
   description:
     'The body is one entry, byte for byte, of at most 1 MiB. With `application/x-ndjson` or `?split=lines` every line is ' +
-    'an entry, as it is and without its newline; blank lines are skipped; at most 10,000 and 8 MiB, all or none.',
+    'an entry, as it is and without its newline; blank lines are skipped; at most 10,000 and 8 MiB, all or none. A line ' +
+    'over 1 MiB is logged by its digest alone.',
   access: 'append',
   query: entriesQuery,
   headers: appendHeaders,
   body: { '*': 'bytes', 'application/x-ndjson': 'text' },
   answers: { 201: { ...appended, headers: { Location: 'The path of the last entry.' } } },
-  problems: [...APPEND_PROBLEMS, 'entry-too-large'],
+  problems: [...APPEND_PROBLEMS, 'entry-too-large', 'media-type-unsupported'],
 });
 
 const appendDigests = described({
@@ -86,18 +93,27 @@ const appendDigests = described({
 });
 
 /** Taking in entries and digests. */
-export function appendRoutes(service: Service, gate: Gate, budget: BodyBudget): Router {
+export function appendRoutes(service: Service, gate: Gate, budget: BodyBudget, warnings: Warnings): Router {
   const readBody = bodyReader(MAX_BATCH_BYTES, budget);
   const append = async (
     request: Request,
     response: Response,
-    kind: string,
+    kind: 'entry' | 'lines' | 'digests',
     accept: (body: Uint8Array) => Draft[],
   ): Promise<void> => {
-    const { caller, log } = await admitAppend(request, service, gate);
+    const way = kind === 'digests' ? 'digests' : 'entries';
+    const { caller, log, key } = await admitAppend(request, response, service, gate, { way });
+    if (mediaType(request) === 'multipart/form-data') throw formRefused(kind);
     const body = await readBody(request, response);
     const idempotency = idempotencyOf(request, ownerOf(caller), kind, body);
-    const appended = await service.appender.append(log, { drafts: accept(body), idempotency });
+    const drafts = accept(body);
+    const appended = await service.appender.append(log, { drafts, idempotency });
+    const digestOnly = kind === 'lines' ? drafts.filter(({ payload }) => payload === null).length : 0;
+    if (digestOnly > 0) {
+      service.operation.metrics.digestOnly(way, digestOnly);
+      const says = 'lines larger than an entry were logged by digest alone';
+      warnings.warn(`digest only ${log.name} ${key ?? ''}`, { way, log: log.name, key, digestOnly }, says);
+    }
     const entry = `/v1/logs/${log.name}/entries/${appended.index + appended.count - 1}`;
     response.status(201).setHeader('Location', entry);
     response.setHeader('Content-Type', 'application/json; charset=utf-8');
@@ -110,6 +126,7 @@ export function appendRoutes(service: Service, gate: Gate, budget: BodyBudget): 
         leafHash: toHex(appended.leafHash),
         receivedAt: formatTime(appended.receivedAt),
         receipt: `${entry}/receipt`,
+        ...(digestOnly === 0 ? {} : { digestOnly }),
       }),
     );
   };
@@ -123,6 +140,13 @@ export function appendRoutes(service: Service, gate: Gate, budget: BodyBudget): 
     .post('/v1/logs/:log/digests', appendDigests, async (request, response) => {
       await append(request, response, 'digests', (body) => acceptDigests(digestsOf(request, body)));
     });
+}
+
+/** curl's `-F` would log the boundaries of the form beside the file. */
+function formRefused(kind: 'entry' | 'lines' | 'digests'): Problem {
+  const type = kind === 'lines' ? 'application/x-ndjson' : 'application/octet-stream';
+  const says = `a form is no entry; send the bytes themselves: curl --data-binary @FILE -H 'Content-Type: ${type}' URL`;
+  return new Problem('media-type-unsupported', says);
 }
 
 function digestsOf(request: Request, body: Uint8Array): Uint8Array[] {

@@ -1,10 +1,12 @@
-import express, { type Request, type Response } from 'express';
+import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
+import type { Request, Response } from 'express';
 import { FormatError } from '../core/errors.ts';
 import { parseJson } from '../core/json.ts';
 import { Problem } from './problem.ts';
 
-/** What a request costs beside its body, in bytes. */
-const REQUEST_COST = 8 << 10;
+/** What a request costs beside its body. */
+const REQUEST_COST_BYTES = 8 << 10;
+const CHUNK_BYTES = 64 << 10;
 
 /** A bound on what all requests with bodies hold at the same time, from the first byte to the answer. */
 export class BodyBudget {
@@ -14,57 +16,140 @@ export class BodyBudget {
     this.#left = bytes;
   }
 
-  /** Takes the bytes until the response is over. @throws Problem 503 `overloaded` */
-  take(bytes: number, response: Response): void {
-    if (bytes > this.#left) {
-      throw new Problem('overloaded', 'too many requests are under way: try again in a moment', {
-        'Retry-After': '1',
-      });
-    }
-    this.#left -= bytes;
+  /** An account for the body of one request: what it takes comes back when the response is over. */
+  open(response: Response): BodyAccount {
+    let held = 0;
     response.once('close', () => {
-      this.#left += bytes;
+      this.#left += held;
+      held = 0;
     });
+    return {
+      take: (bytes) => {
+        if (bytes > this.#left) {
+          throw new Problem('overloaded', 'too many requests are under way: try again in a moment');
+        }
+        this.#left -= bytes;
+        held += bytes;
+      },
+    };
   }
 }
 
+interface BodyAccount {
+  /** @throws Problem 503 `overloaded` */
+  readonly take: (bytes: number) => void;
+}
+
+const DECODERS = {
+  gzip: () => createGunzip({ chunkSize: CHUNK_BYTES }),
+  'x-gzip': () => createGunzip({ chunkSize: CHUNK_BYTES }),
+  deflate: () => createInflate({ chunkSize: CHUNK_BYTES }),
+  br: () => createBrotliDecompress({ chunkSize: CHUNK_BYTES }),
+  zstd: () => createZstdDecompress({ chunkSize: CHUNK_BYTES }),
+} as const;
+
 /**
- * Reads bodies of at most `limit` bytes, counted decompressed: all of their bytes, none where there is no body.
- * What it rejects with, `problemOf` makes a 413, a 415 or a 400 of; 503 where the budget does not suffice.
+ * Reads bodies of at most `limit` bytes, counted decompressed: all of their bytes, none where there is no body. Bytes
+ * count against the budget as they arrive.
+ * The returned function throws Problem 413 `body-too-large`, 415 `encoding-unsupported`, 400 `request-invalid`,
+ * 503 `overloaded`.
  */
 export function bodyReader(
   limit: number,
   budget: BodyBudget,
 ): (request: Request, response: Response) => Promise<Uint8Array> {
-  const read = express.raw({ type: () => true, limit });
   return async (request, response) => {
-    budget.take(REQUEST_COST + mostOf(request, limit), response);
-    await new Promise<void>((resolve, reject) => {
-      read(request, response, (error?: unknown) => (error === undefined ? resolve() : reject(error)));
-    });
-    const body: unknown = request.body;
-    if (body instanceof Uint8Array) return body;
-    // Of a request that broke off before it was read the parser makes one without a body.
-    if (!request.complete || declaresBody(request)) {
-      throw new Problem('request-invalid', 'the body did not arrive whole: send it again');
+    const encoding = (request.get('content-encoding') ?? 'identity').trim().toLowerCase();
+    if (encoding !== 'identity' && !isDecoded(encoding)) {
+      const says = 'the content encoding is not supported: send gzip, deflate, br, zstd or none';
+      throw new Problem('encoding-unsupported', says);
     }
-    return new Uint8Array(0);
+    const declared = request.get('content-length');
+    const length = encoding === 'identity' && declared !== undefined ? Number(declared) : null;
+    if (length !== null && length > limit) throw tooLarge(limit);
+    const account = budget.open(response);
+    account.take(REQUEST_COST_BYTES);
+    if (request.destroyed) throw brokenOff();
+    const decoder = isDecoded(encoding) ? DECODERS[encoding]() : null;
+    return new Promise((resolve, reject) => {
+      const body = new Collected(length);
+      const source = decoder === null ? request : request.pipe(decoder);
+      const fail = (error: Problem): void => {
+        source.off('data', onData);
+        if (decoder !== null) {
+          request.unpipe(decoder);
+          decoder.destroy();
+        }
+        // The rest is read and dropped, so that a sender that is still writing gets to the answer.
+        request.resume();
+        reject(error);
+      };
+      const onData = (chunk: Uint8Array): void => {
+        try {
+          if (body.length + chunk.length > limit) throw tooLarge(limit);
+          account.take(chunk.length);
+          body.add(chunk);
+        } catch (error) {
+          if (!(error instanceof Problem)) throw error;
+          fail(error);
+        }
+      };
+      source.on('data', onData);
+      source.once('end', () => (request.complete ? resolve(body.bytes()) : fail(brokenOff())));
+      decoder?.once('error', () => fail(new Problem('request-invalid', 'the body cannot be decompressed')));
+      request.once('error', () => fail(brokenOff()));
+      request.once('close', () => {
+        if (!request.complete) fail(brokenOff());
+      });
+    });
   };
 }
 
-function declaresBody(request: Request): boolean {
-  return request.get('transfer-encoding') !== undefined || Number(request.get('content-length') ?? 0) !== 0;
+/** Chunks of a body; copied into one piece as they come where the length is known and several come. */
+class Collected {
+  readonly #expected: number | null;
+  #whole: Buffer | null = null;
+  readonly #chunks: Uint8Array[] = [];
+  #length = 0;
+
+  constructor(expected: number | null) {
+    this.#expected = expected;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  add(chunk: Uint8Array): void {
+    if (this.#expected === null || chunk.length === this.#expected) this.#chunks.push(chunk);
+    else {
+      this.#whole ??= Buffer.allocUnsafeSlow(this.#expected);
+      this.#whole.set(chunk, this.#length);
+    }
+    this.#length += chunk.length;
+  }
+
+  bytes(): Uint8Array {
+    if (this.#whole !== null) return this.#whole.subarray(0, this.#length);
+    const [first] = this.#chunks;
+    return first !== undefined && this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks, this.#length);
+  }
 }
 
-/** How large the body can be, before it is there. */
-function mostOf(request: Request, limit: number): number {
-  const length = request.get('content-length');
-  const compressed = request.get('content-encoding') !== undefined;
-  if (length !== undefined && !compressed) return Math.min(Number(length), limit);
-  return length === undefined && request.get('transfer-encoding') === undefined ? 0 : limit;
+function isDecoded(encoding: string): encoding is keyof typeof DECODERS {
+  return Object.hasOwn(DECODERS, encoding);
 }
 
-/** The media type of the body in lower case, without parameters; empty where none is told. */
+function tooLarge(limit: number): Problem {
+  const says = `the body is larger than ${limit} bytes, decompressed: send smaller batches or entries`;
+  return new Problem('body-too-large', says);
+}
+
+function brokenOff(): Problem {
+  return new Problem('request-invalid', 'the body did not arrive whole: send it again');
+}
+
+/** The media type of the body in lower case, without parameters; empty where there is none. */
 export function mediaType(request: Request): string {
   return (request.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
 }

@@ -52,6 +52,8 @@ export interface Description {
   readonly headers?: z.ZodObject;
   /** By media type; a key `*` stands for any type. */
   readonly body?: Readonly<Record<string, Content>>;
+  /** Whether a request without a body will do. */
+  readonly bodyOptional?: boolean;
   /** By status. */
   readonly answers: Readonly<Record<number, Answer>>;
   readonly problems?: readonly ProblemCode[];

@@ -2,10 +2,12 @@ import type { Router } from 'express';
 import { z } from 'zod';
 import { type LogCoverage, readCoverage } from '../anchor/coverage.ts';
 import { toHex } from '../core/bytes.ts';
+import { FormatError } from '../core/errors.ts';
 import { SYSTEM_LOG } from '../core/origin.ts';
 import { formatTime } from '../core/time.ts';
 import type { Head, Log } from '../log/log.ts';
 import type { Gate } from './access.ts';
+import { type BodyBudget, bodyJson, bodyReader } from './body.ts';
 import { described, jsonAnswer } from './description.ts';
 import { countForm, hashForm, originForm, timeForm } from './forms.ts';
 import { limitText, pathLog, pathLogName, query } from './parameters.ts';
@@ -19,6 +21,7 @@ const listQuery = z.strictObject({
     .default(''),
   limit: limitText(1_000),
 });
+const createBody = z.strictObject({ blinded: z.boolean().optional() });
 const createQuery = z.strictObject({ blinded: z.enum(['true', 'false'], 'not true or false').optional() });
 
 const logForm = z
@@ -65,11 +68,13 @@ const createLog = described({
     'Or find it there: doing it again changes nothing. What it is called and whether it is blinded is fixed for ever.',
   access: 'admin',
   query: createQuery,
+  body: { 'application/json': createBody },
+  bodyOptional: true,
   answers: {
     200: jsonAnswer('It was there.', logForm),
     201: { ...jsonAnswer('It was made.', logForm), headers: { Location: 'Its path.' } },
   },
-  problems: ['clock-skew', 'database-set-back', 'log-exists', 'log-reserved'],
+  problems: ['clock-skew', 'database-set-back', 'json-invalid', 'log-exists', 'log-invalid', 'log-reserved'],
 });
 
 const describeLog = described({
@@ -82,7 +87,8 @@ const describeLog = described({
 });
 
 /** Making, listing and describing logs. */
-export function logRoutes(service: Service, gate: Gate): Router {
+export function logRoutes(service: Service, gate: Gate, budget: BodyBudget): Router {
+  const readBody = bodyReader(1_024, budget);
   const { registry, database } = service;
   /** `anchored` as far as any of it is in a block. */
   const describe = async (log: Log & Head, anchored: LogCoverage | undefined): Promise<object> => {
@@ -138,11 +144,11 @@ export function logRoutes(service: Service, gate: Gate): Router {
     .put('/v1/logs/:log', createLog, async (request, response) => {
       const name = pathLogName(request);
       await gate.admit(request, 'admin', name);
-      const { blinded } = query(request, createQuery);
-      // Whoever does not say how takes the log as it is.
+      const blinded = blindedOf(query(request, createQuery).blinded, await readBody(request, response));
+      // A request that does not say how takes the log as it is.
       const found = blinded === undefined && name !== SYSTEM_LOG ? await registry.find(name) : null;
       const { log, created } =
-        found === null ? await registry.create(name, { blinded: blinded !== 'false' }) : { log: found, created: false };
+        found === null ? await registry.create(name, { blinded: blinded !== false }) : { log: found, created: false };
       response.status(created ? 201 : 200).location(`/v1/logs/${name}`);
       response.json(await describeOne(log));
     })
@@ -152,4 +158,20 @@ export function logRoutes(service: Service, gate: Gate): Router {
       const log = await pathLog(request, registry);
       response.json(await describeOne(log));
     });
+}
+
+/**
+ * What a request asks for, by its query or by a body of JSON; undefined: nothing.
+ * @throws FormatError `json-invalid`, `log-invalid`
+ */
+function blindedOf(asked: 'true' | 'false' | undefined, body: Uint8Array): boolean | undefined {
+  const inQuery = asked === undefined ? undefined : asked === 'true';
+  if (body.length === 0) return inQuery;
+  const parsed = createBody.safeParse(bodyJson(body));
+  if (!parsed.success) throw new FormatError('log-invalid', 'the body is not {"blinded": true} or {"blinded": false}');
+  const inBody = parsed.data.blinded;
+  if (inQuery !== undefined && inBody !== undefined && inQuery !== inBody) {
+    throw new FormatError('log-invalid', 'the query and the body ask for different values of blinded');
+  }
+  return inBody ?? inQuery;
 }

@@ -125,7 +125,9 @@ function operationObject(path: string, described: Description, schemas: Schemas)
       ...objectParameters('query', described.query, schemas),
       ...objectParameters('header', described.headers, schemas),
     ],
-    ...(body === undefined ? {} : { requestBody: { required: true, content: contentMap(body, schemas) } }),
+    ...(body === undefined
+      ? {}
+      : { requestBody: { required: described.bodyOptional !== true, content: contentMap(body, schemas) } }),
     responses: {
       ...Object.fromEntries(
         Object.entries(described.answers).map(([status, answer]) => [status, responseObject(answer, schemas)]),

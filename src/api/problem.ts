@@ -1,10 +1,15 @@
-import type { ErrorRequestHandler, Response } from 'express';
-import type { Logger } from 'pino';
+import type { Response } from 'express';
 import { AntequemError, type ErrorCode, FormatError } from '../core/errors.ts';
 import { PROBLEM_STATUS, type ProblemCode } from '../core/problem-codes.ts';
 import { requestIdOf } from './request-id.ts';
 
-/** An error as the API answers it. */
+/**
+ * What a 503 asks for where nothing else is said. The API server's client asks again up to ten times within the 30 s of
+ * one try: with three seconds it uses them all. Exporters of OpenTelemetry give up after some ten seconds.
+ */
+const RETRY_AFTER_SECONDS = '3';
+
+/** An error as the API answers it. A 503 always has a Retry-After. */
 export class Problem extends AntequemError {
   override readonly code: ProblemCode;
   readonly status: number;
@@ -15,20 +20,12 @@ export class Problem extends AntequemError {
     this.name = 'Problem';
     this.code = code;
     this.status = PROBLEM_STATUS[code];
-    this.headers = headers;
+    this.headers = this.status === 503 ? { 'Retry-After': RETRY_AFTER_SECONDS, ...headers } : headers;
   }
 }
 
 // The database is not there, or did not do as it was told.
 const UNAVAILABLE: ReadonlySet<ErrorCode> = new Set(['database-silent', 'commit-refused', 'database-unavailable']);
-
-// What a client does well to wait for.
-const PASSING_CODES: ReadonlySet<ErrorCode> = new Set([
-  'overloaded',
-  'clock-skew',
-  'idempotency-key-in-flight',
-  'checkpoint-not-witnessed',
-]);
 
 // SQLSTATE that passes by itself: connection, resources, operator intervention, transaction rollback, the system's own
 // input and output; a lock that did not come, a transaction that idled too long.
@@ -42,7 +39,7 @@ export function problemOf(error: unknown): Problem {
     const { code, message } = error;
     if (UNAVAILABLE.has(code)) return unavailable();
     if (isProblemCode(code) && code !== 'internal')
-      return new Problem(code, message, PASSING_CODES.has(code) ? { 'Retry-After': '1' } : {});
+      return new Problem(code, message, code === 'idempotency-key-in-flight' ? { 'Retry-After': '1' } : {});
     return error instanceof FormatError ? new Problem('request-invalid', message) : internal();
   }
   const { code, status, type, message } = fieldsOf(error);
@@ -76,7 +73,6 @@ export function unavailable(): Problem {
   return new Problem(
     'database-unavailable',
     'the database cannot be reached: try again in a moment, an append with the same Idempotency-Key',
-    { 'Retry-After': '1' },
   );
 }
 
@@ -98,12 +94,17 @@ function fieldsOf(error: unknown): { code?: string; status?: number; type?: stri
   };
 }
 
+/** The headers of an answer that says what is wrong, in whatever form. */
+export function problemHeaders({ headers }: Problem): Readonly<Record<string, string>> {
+  return { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff', ...headers };
+}
+
 /** Sends a problem as RFC 9457 has it, with a stable `code` beside, and what the request goes by in our log. */
 export function sendProblem(response: Response, problem: Problem): void {
   const requestId = requestIdOf(response);
   response
     .status(problem.status)
-    .set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff', ...problem.headers })
+    .set(problemHeaders(problem))
     .type('application/problem+json')
     .send(
       JSON.stringify({
@@ -115,18 +116,4 @@ export function sendProblem(response: Response, problem: Problem): void {
         ...(requestId === null ? {} : { requestId }),
       }),
     );
-}
-
-/** The last handler: every error becomes a problem; those that are ours are logged. */
-export function problemHandler(logger: Logger): ErrorRequestHandler {
-  return (error: unknown, request, response, next) => {
-    const problem = problemOf(error);
-    if (problem.status >= 500)
-      logger.error(
-        { err: error, requestId: requestIdOf(response), method: request.method, path: request.path },
-        'request failed',
-      );
-    if (response.headersSent) next(error);
-    else sendProblem(response, problem);
-  };
 }

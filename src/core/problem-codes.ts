@@ -12,6 +12,7 @@ export const PROBLEM_STATUS = {
   'event-list-invalid': 400,
   'idempotency-key-invalid': 400,
   'json-invalid': 400,
+  'log-invalid': 400,
   'log-name-invalid': 400,
   'otlp-invalid': 400,
   'path-invalid': 400,

@@ -1,8 +1,8 @@
-// JSON read without losing anything, and written in one form. JSON.parse would round what a double cannot hold and keep
-// one of two members of the same name: two texts that say different things would then have one digest.
+// JSON read without losing anything, and written in one form. JSON.parse rounds numbers that a double cannot hold and keeps
+// one of two members with the same name, so two different texts could have one digest.
 
 import { excerpt } from '../core/bytes.ts';
-import { FormatError } from '../core/errors.ts';
+import { checkItemSize, ItemFault, type SetAsideReason } from './item-fault.ts';
 
 /** An object's members, sorted by name as RFC 8785 sorts them: by UTF-16 code units. */
 export class JsonObject {
@@ -29,22 +29,30 @@ export class JsonNumber {
 
 export type Json = null | boolean | string | JsonNumber | readonly Json[] | JsonObject;
 
-/** Deeper than anything that logs; the parser calls itself once a level. */
+/** No known sender nests deeper; the parser recurses once a level. */
 const MAX_DEPTH = 128;
-/** What a body can cost beside its bytes: some hundred bytes of memory each. */
+/** Each takes some hundred bytes of memory. */
 const MAX_VALUES = 1_000_000;
 
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?/y;
 
-/** Reads JSON in UTF-8. @throws FormatError `json-invalid`, also for two members of the same name */
+/**
+ * Reads JSON in UTF-8.
+ * @throws ItemFault `not-json`, `not-utf8`, `member-twice`, `too-deep`, `too-many-values`, `too-large`
+ */
 export function readJson(bytes: Uint8Array): Json {
-  let text: string;
+  checkItemSize(bytes);
+  return new Reader(decodeUtf8(bytes)).document();
+}
+
+/** @throws ItemFault `not-utf8` */
+export function decodeUtf8(bytes: Uint8Array): string {
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    return UTF8.decode(bytes);
   } catch {
-    throw new FormatError('json-invalid', 'the JSON is not UTF-8');
+    throw new ItemFault('not-utf8', 'bytes that are not UTF-8');
   }
-  return new Reader(text).document();
 }
 
 class Reader {
@@ -59,13 +67,13 @@ class Reader {
   document(): Json {
     const value = this.#value(0);
     this.#space();
-    if (this.#at < this.#text.length) throw this.#fault('something follows the JSON');
+    if (this.#at < this.#text.length) throw this.#fault('more text after the JSON');
     return value;
   }
 
   #value(depth: number): Json {
-    if (depth > MAX_DEPTH) throw this.#fault(`nested deeper than ${MAX_DEPTH}`);
-    if (++this.#values > MAX_VALUES) throw this.#fault(`more than ${MAX_VALUES} values`);
+    if (depth > MAX_DEPTH) throw this.#fault(`nested deeper than ${MAX_DEPTH}`, 'too-deep');
+    if (++this.#values > MAX_VALUES) throw this.#fault(`more than ${MAX_VALUES} values`, 'too-many-values');
     this.#space();
     switch (this.#text[this.#at]) {
       case '{':
@@ -103,7 +111,7 @@ class Reader {
         this.#space();
         if (this.#text[this.#at] !== '"') throw this.#fault('no name of a member');
         const name = this.#string();
-        if (!this.#takes(':')) throw this.#fault('no colon behind a name');
+        if (!this.#takes(':')) throw this.#fault('no colon after a name');
         const last = members.at(-1);
         if (last !== undefined && last[0] >= name) sorted = false;
         members.push([name, this.#value(depth + 1)]);
@@ -113,7 +121,7 @@ class Reader {
     if (!sorted) {
       members.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
       for (const [i, [name]] of members.entries()) {
-        if (members[i + 1]?.[0] === name) throw this.#fault(`two members named ${excerpt(name)}`);
+        if (members[i + 1]?.[0] === name) throw this.#fault(`two members named ${excerpt(name)}`, 'member-twice');
       }
     }
     return new JsonObject(members);
@@ -154,11 +162,11 @@ class Reader {
     try {
       return String(JSON.parse(this.#text.slice(begin, this.#at)));
     } catch {
-      throw this.#fault('a string with an escape there is not');
+      throw this.#fault('a string with an unknown escape');
     }
   }
 
-  /** Whether this character comes next, white space aside; then it is behind us. */
+  /** Moves past this character, and white space before it, where it comes next. */
   #takes(character: string): boolean {
     this.#space();
     if (this.#text[this.#at] !== character) return false;
@@ -174,8 +182,8 @@ class Reader {
     }
   }
 
-  #fault(what: string): FormatError {
-    return new FormatError('json-invalid', `the body is not JSON that can be logged: ${what}, at ${this.#at}`);
+  #fault(what: string, reason: SetAsideReason = 'not-json'): ItemFault {
+    return new ItemFault(reason, `${what}, at character ${this.#at}`);
   }
 }
 
@@ -189,7 +197,7 @@ export function canonicalJson(value: Json): string {
   return parts.join('');
 }
 
-/** Into one list: texts put together level by level would be copied once for each level they stand in. */
+/** Into one list: joining level by level would copy each text once for every level. */
 function writeJson(value: Json, parts: string[]): void {
   if (typeof value === 'string') parts.push(JSON.stringify(value));
   else if (value === null || typeof value === 'boolean') parts.push(String(value));
@@ -216,8 +224,11 @@ function canonicalNumber(text: string): string {
   return written !== null && written === decimal(short) ? short.replace(/^-0$/, '0') : text;
 }
 
-/** Sign, digits without zeros at the ends, and power of ten: the same for the same number. Null where none can be told. */
-function decimal(text: string): string | null {
+/**
+ * Sign, digits without zeros at either end, and power of ten: equal for equal numbers. Null for text that is no number, or
+ * whose exponent is out of bounds.
+ */
+export function decimal(text: string): string | null {
   const [, sign, whole = '', fraction = '', power = '0'] =
     /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([-+]?\d+))?$/.exec(text) ?? [];
   const exponent = Number(power) - fraction.length;
@@ -230,12 +241,12 @@ function decimal(text: string): string | null {
   return `${sign}${digits.slice(0, end)}e${exponent + digits.length - end}`;
 }
 
-/** The same form of what is made here: plain objects, arrays, strings, booleans and numbers; undefined members left out. */
+/** The same form of plain objects, arrays, strings, booleans and numbers; undefined members are left out. */
 export function canonicalOf(value: unknown): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(canonicalOf).join(',')}]`;
   const members = Object.entries(value).filter(([, member]) => member !== undefined);
-  // Not left to JSON.stringify: an object has names that look like numbers before all others.
+  // JSON.stringify would write names that look like numbers first.
   members.sort(([a], [b]) => (a < b ? -1 : 1));
   return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonicalOf(member)}`).join(',')}}`;
 }

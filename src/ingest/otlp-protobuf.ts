@@ -2,8 +2,11 @@
 // are written down where the fields are read.
 
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { toBase64, toHex } from '../core/bytes.ts';
+import { concat, toBase64, toHex } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
+import { checkEventCount } from './event.ts';
+import { checkItemSize, ItemFault } from './item-fault.ts';
+import { decodeUtf8 } from './json.ts';
 import {
   type AnyValue,
   absentIfEmpty,
@@ -14,43 +17,154 @@ import {
   type KeyValue,
   type LogRecord,
   MAX_NESTING,
+  type OtlpRequest,
   otlpInvalid,
+  type RecordContext,
+  type RecordPlace,
   type Resource,
-  type ResourceLogs,
+  Rest,
   type Scope,
 } from './otlp.ts';
 
-/** A field takes two bytes to send and some hundred to hold. */
+/** Of one record, or of the structure of a request. A field takes two bytes to send and some hundred to hold. */
 const MAX_FIELDS = 1_000_000;
 
 /**
  * An ExportLogsServiceRequest in protobuf. Fields that this release does not know are passed over.
- * @throws FormatError `otlp-invalid`
+ * @throws FormatError `otlp-invalid`, `batch-too-large`
  */
-export function readOtlpProtobuf(body: Uint8Array): ResourceLogs[] {
+export function readOtlpProtobuf(body: Uint8Array): OtlpRequest {
+  const records: RecordPlace[] = [];
+  const top = new Rest();
+  const budget = { left: MAX_FIELDS };
   try {
-    return Message.read(body).messages(1).map(resourceLogs);
+    splitMessage(body, 1, budget, (resourceLogs) => {
+      const above = top.next();
+      splitMessage(
+        resourceLogs,
+        2,
+        budget,
+        (scopeLogs) => {
+          const within = top.next();
+          const context = new ProtobufContext(above, within);
+          splitMessage(
+            scopeLogs,
+            2,
+            budget,
+            (record) => {
+              records.push({ context, bytes: record });
+              checkEventCount(records.length);
+            },
+            within,
+          );
+        },
+        above,
+      );
+    });
   } catch (error) {
     if (error instanceof FormatError) throw error;
-    // The reader throws plain errors: a field cut short, a varint without an end, a string that is not UTF-8.
+    // The reader throws plain errors: a field cut short, a varint without an end.
     throw otlpInvalid('the protobuf is malformed');
+  }
+  return {
+    source: 'otlp-protobuf',
+    records,
+    read: (record) => parsed(() => logRecord(Message.read(record))),
+    timed: records.every(({ bytes }) => isTimed(bytes)),
+  };
+}
+
+/** Calls `element` with the content of each message in field `list`, and puts the other fields into `rest`. */
+function splitMessage(
+  bytes: Uint8Array,
+  list: number,
+  budget: { left: number },
+  element: (message: Uint8Array) => void,
+  rest?: Rest,
+): void {
+  const reader = new BinaryReader(bytes);
+  while (reader.pos < reader.len) {
+    if (--budget.left < 0) throw otlpInvalid(`more than ${MAX_FIELDS} fields: send smaller batches`);
+    const begin = reader.pos;
+    const [number, type] = reader.tag();
+    if (number === list && type === WireType.LengthDelimited) {
+      element(reader.bytes());
+      continue;
+    }
+    reader.skip(type, number, MAX_NESTING);
+    rest?.add(bytes.subarray(begin, reader.pos));
   }
 }
 
-function resourceLogs(message: Message): ResourceLogs {
-  const [resource] = message.messages(1).slice(-1);
-  return {
-    resource: resource === undefined ? undefined : resourceOf(resource, 1),
-    scopeLogs: message.messages(2).map((scopes) => {
-      const [scope] = scopes.messages(1).slice(-1);
+class ProtobufContext implements RecordContext {
+  readonly #above: Rest;
+  readonly #within: Rest;
+
+  constructor(above: Rest, within: Rest) {
+    this.#above = above;
+    this.#within = within;
+  }
+
+  get size(): number {
+    return this.#above.size + this.#within.size;
+  }
+
+  resource(): { resource?: Resource | undefined; schemaUrl?: string | undefined } {
+    return parsed(() => {
+      const above = Message.read(concat(...this.#above.members));
+      const [resource] = above.messages(1).slice(-1);
+      return {
+        resource: resource === undefined ? undefined : resourceOf(resource, 1),
+        schemaUrl: absentIfEmpty(above.string(3)),
+      };
+    });
+  }
+
+  scope(): { scope?: Scope | undefined; schemaUrl?: string | undefined } {
+    return parsed(() => {
+      const within = Message.read(concat(...this.#within.members));
+      const [scope] = within.messages(1).slice(-1);
       return {
         scope: scope === undefined ? undefined : scopeOf(scope),
-        logRecords: scopes.messages(2).map(recordOrReason),
-        schemaUrl: absentIfEmpty(scopes.string(3)),
+        schemaUrl: absentIfEmpty(within.string(3)),
       };
-    }),
-    schemaUrl: absentIfEmpty(message.string(3)),
-  };
+    });
+  }
+
+  requestOf(record: Uint8Array): Uint8Array {
+    const scopeLogs = concat(...this.#within.members, lengthDelimited(2, record));
+    return lengthDelimited(1, concat(...this.#above.members, lengthDelimited(2, scopeLogs)));
+  }
+}
+
+const lengthDelimited = (number: number, bytes: Uint8Array): Uint8Array =>
+  new BinaryWriter().tag(number, WireType.LengthDelimited).bytes(bytes).finish();
+
+/** @throws ItemFault for bytes that are no such message */
+function parsed<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof ItemFault) throw error;
+    throw new ItemFault('not-protobuf', 'protobuf that is malformed');
+  }
+}
+
+/** Whether a record has a time or an observed time. */
+function isTimed(record: Uint8Array): boolean {
+  try {
+    const reader = new BinaryReader(record);
+    let timed = false;
+    while (reader.pos < reader.len) {
+      const [number, type] = reader.tag();
+      const raw = reader.skip(type, number, MAX_NESTING);
+      if (type === WireType.Bit64 && (number === 1 || number === 11)) timed ||= raw.some((byte) => byte !== 0);
+    }
+    return timed;
+  } catch {
+    // It is set aside under an event id of its own.
+    return true;
+  }
 }
 
 /** @param first the field number of the attributes; the count of those dropped comes next */
@@ -67,18 +181,6 @@ function scopeOf(message: Message): Scope {
     version: absentIfEmpty(message.string(2)),
     ...resourceOf(message, 3),
   };
-}
-
-/** What is wrong with one record is no reason to refuse the others; what is wrong with the encoding is. */
-class RecordFault extends Error {}
-
-function recordOrReason(message: Message): LogRecord | string {
-  try {
-    return logRecord(message);
-  } catch (error) {
-    if (error instanceof RecordFault) return error.message;
-    throw error;
-  }
 }
 
 function logRecord(message: Message): LogRecord {
@@ -99,7 +201,7 @@ function logRecord(message: Message): LogRecord {
 }
 
 function identifier(bytes: Uint8Array, name: string, size: number): string | undefined {
-  if (bytes.length !== 0 && bytes.length !== size) throw new RecordFault(`a ${name} has not ${size} bytes`);
+  if (bytes.length !== 0 && bytes.length !== size) throw new ItemFault('id-invalid', `a ${name} has not ${size} bytes`);
   return absentIfEmpty(toHex(bytes));
 }
 
@@ -110,7 +212,7 @@ function keyValue(message: Message, depth: number): KeyValue {
 }
 
 function anyValue(message: Message, depth: number): AnyValue {
-  if (depth > MAX_NESTING) throw new RecordFault(`values are nested deeper than ${MAX_NESTING}`);
+  if (depth > MAX_NESTING) throw new ItemFault('too-deep', `values are nested deeper than ${MAX_NESTING}`);
   // Of a oneof the last one counts.
   switch (message.last([1, 2, 3, 4, 5, 6, 7])) {
     case 1:
@@ -138,12 +240,14 @@ function anyValue(message: Message, depth: number): AnyValue {
   }
 }
 
-/** A message taken apart into its fields, each as it stands in the bytes; what a field is, is said when it is asked for. */
+/** A message split into its fields; each is decoded when it is asked for. @throws ItemFault, and plain errors of the reader */
 class Message {
   readonly #fields: readonly { number: number; type: WireType; raw: Uint8Array }[];
   readonly #budget: { left: number };
 
+  /** @throws ItemFault `too-large` */
   static read(bytes: Uint8Array): Message {
+    checkItemSize(bytes);
     return new Message(bytes, { left: MAX_FIELDS });
   }
 
@@ -151,7 +255,7 @@ class Message {
     const reader = new BinaryReader(bytes);
     const fields: { number: number; type: WireType; raw: Uint8Array }[] = [];
     while (reader.pos < reader.len) {
-      if (--budget.left < 0) throw otlpInvalid(`more than ${MAX_FIELDS} fields: send smaller batches`);
+      if (--budget.left < 0) throw new ItemFault('too-many-values', `more than ${MAX_FIELDS} fields`);
       const [number, type] = reader.tag();
       fields.push({ number, type, raw: reader.skip(type, number, MAX_NESTING) });
     }
@@ -163,12 +267,12 @@ class Message {
     return this.#all(number, WireType.LengthDelimited).map((reader) => new Message(reader.bytes(), this.#budget));
   }
 
-  /** Which of these fields comes last; undefined: none is there. */
+  /** Which of these fields comes last; undefined where there is none. */
   last(numbers: readonly number[]): number | undefined {
     return this.#fields.findLast(({ number }) => numbers.includes(number))?.number;
   }
 
-  string = (number: number): string => this.#one(number, WireType.LengthDelimited)?.string(true) ?? '';
+  string = (number: number): string => decodeUtf8(this.bytes(number));
   bytes = (number: number): Uint8Array => this.#one(number, WireType.LengthDelimited)?.bytes() ?? new Uint8Array(0);
   bool = (number: number): boolean => this.#one(number, WireType.Varint)?.bool() ?? false;
   int32 = (number: number): number => this.#one(number, WireType.Varint)?.int32() ?? 0;
@@ -194,18 +298,18 @@ class Message {
   }
 }
 
-/** ExportLogsServiceResponse, with its partial_success where something was rejected. */
-export function writeOtlpResponse(rejected: number, reason: string): Uint8Array {
+/** ExportLogsServiceResponse, with its partial_success where there is something to say. */
+export function writeOtlpResponse(rejected: number, message: string): Uint8Array {
   const writer = new BinaryWriter();
-  if (rejected > 0) {
+  if (message !== '') {
     writer.tag(1, WireType.LengthDelimited).fork();
-    writer.tag(1, WireType.Varint).int64(rejected).tag(2, WireType.LengthDelimited).string(reason);
+    writer.tag(1, WireType.Varint).int64(rejected).tag(2, WireType.LengthDelimited).string(message);
     writer.join();
   }
   return writer.finish();
 }
 
-/** google.rpc.Status without details, which OTLP has a failure say. */
+/** google.rpc.Status without details: what OTLP answers a failure with. */
 export function writeOtlpStatus(message: string): Uint8Array {
   return new BinaryWriter().tag(2, WireType.LengthDelimited).string(message).finish();
 }

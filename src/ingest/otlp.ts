@@ -2,8 +2,9 @@
 // the protocol's JSON encoding, with the resource and the scope it came under.
 
 import { FormatError } from '../core/errors.ts';
-import { checkEventCount, type EventDraft, eventDraft } from './event.ts';
+import { type EventBatch, type EventDraft, eventDraft } from './event.ts';
 import { canonicalOf } from './json.ts';
+import { draftOrSetAside } from './set-aside.ts';
 
 /** Exactly one member, or none for a value that is empty. */
 export type AnyValue =
@@ -51,66 +52,127 @@ export interface LogRecord {
   readonly eventName?: string | undefined;
 }
 
-export interface ScopeLogs {
-  readonly scope?: Scope | undefined;
-  readonly schemaUrl?: string | undefined;
-  /** Text in place of a record says why it is none. */
-  readonly logRecords: readonly (LogRecord | string)[];
-}
-
-export interface ResourceLogs {
-  readonly resource?: Resource | undefined;
-  readonly schemaUrl?: string | undefined;
-  readonly scopeLogs: readonly ScopeLogs[];
-}
-
-/** Deeper than attributes go. */
+/** No known exporter nests deeper. */
 export const MAX_NESTING = 32;
 
-/** Resource and scope stand in every line, so a small body could become a large batch. */
-const MAX_LINES_LENGTH = 32 << 20;
+/** Resource and scope stand in every line, so a small body could become very many bytes of lines. */
+const MAX_LINES_BYTES = 256 << 20;
 
-/** What a request came to. */
-export interface OtlpBatch {
-  readonly drafts: readonly EventDraft[];
-  readonly rejected: number;
-  /** Why the first of those was rejected; empty where none was. */
-  readonly reason: string;
+const MAX_MEMBERS = 1_000;
+/** Of all messages of a request beside the records; each takes some hundred bytes to hold. */
+const MAX_ALL_MEMBERS = 200_000;
+
+/** What the records of one ScopeLogs have in common. Each method throws ItemFault where it cannot be made canonical. */
+export interface RecordContext {
+  /** Bytes that it takes in the request. */
+  readonly size: number;
+  resource(): { readonly resource?: Resource | undefined; readonly schemaUrl?: string | undefined };
+  scope(): { readonly scope?: Scope | undefined; readonly schemaUrl?: string | undefined };
+  /** A request with this record alone, in the encoding it came in and with all that it came under. */
+  requestOf(record: Uint8Array): Uint8Array;
+}
+
+/** A record whose place in the request is known and whose content is not read yet. */
+export interface RecordPlace {
+  readonly context: RecordContext;
+  readonly bytes: Uint8Array;
+}
+
+/** A message without one of its members, which is a list: the other members as they came. */
+export class Rest {
+  readonly members: Uint8Array[] = [];
+  readonly #budget: { left: number };
+  #size = 0;
+
+  /** @param budget shared by all of a request; default: a new one */
+  constructor(budget = { left: MAX_ALL_MEMBERS }) {
+    this.#budget = budget;
+  }
+
+  /** Another message of the same request. */
+  next(): Rest {
+    return new Rest(this.#budget);
+  }
+
+  /** Bytes of all members. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** @throws FormatError `otlp-invalid` where there are more members than can be held */
+  add(member: Uint8Array): void {
+    if (this.members.length === MAX_MEMBERS || --this.#budget.left < 0) {
+      throw otlpInvalid('more members beside the records than can be held: send smaller batches');
+    }
+    this.members.push(member);
+    this.#size += member.length;
+  }
+}
+
+/** An ExportLogsServiceRequest whose structure holds. */
+export interface OtlpRequest {
+  /** What set-aside lines of it name as their source. */
+  readonly source: 'otlp-json' | 'otlp-protobuf';
+  readonly records: readonly RecordPlace[];
+  /** @throws ItemFault */
+  readonly read: (record: Uint8Array) => LogRecord;
+  /** Whether every record has a time or an observed time. */
+  readonly timed: boolean;
 }
 
 /** @throws FormatError `batch-too-large` */
-export function otlpBatch(request: readonly ResourceLogs[]): OtlpBatch {
-  const records = request.flatMap(({ scopeLogs, ...above }) =>
-    scopeLogs.flatMap(({ logRecords, ...scope }) => logRecords.map((record) => ({ above, scope, record }))),
-  );
-  checkEventCount(records.length);
-  const drafts: EventDraft[] = [];
-  let length = 0;
-  let rejected = 0;
-  let reason = '';
-  for (const { above, scope, record } of records) {
-    if (typeof record === 'string') {
-      rejected++;
-      reason ||= record;
-      continue;
-    }
-    const line = canonicalOf({
-      resource: above.resource,
-      resourceSchemaUrl: above.schemaUrl,
-      scope: scope.scope,
-      scopeSchemaUrl: scope.schemaUrl,
-      logRecord: record,
-    });
-    length += line.length;
-    if (length > MAX_LINES_LENGTH) {
-      throw new FormatError(
-        'batch-too-large',
-        `the records with their resources have more than ${MAX_LINES_LENGTH} characters: send smaller batches`,
-      );
-    }
-    drafts.push(eventDraft(line, null));
+export function otlpBatch(request: OtlpRequest): EventBatch {
+  const bytes = request.records.reduce((sum, { context, bytes }) => sum + context.size + bytes.length, 0);
+  if (bytes > MAX_LINES_BYTES) {
+    throw new FormatError(
+      'batch-too-large',
+      `the records, each with its resource and scope, have more than ${MAX_LINES_BYTES} bytes: send smaller batches`,
+    );
   }
-  return { drafts, rejected, reason };
+  return { drafts: drafts(request) };
+}
+
+function* drafts({ source, records, read }: OtlpRequest): Generator<EventDraft> {
+  let last: RecordContext | null = null;
+  let text = (): string => '}';
+  for (const { context, bytes } of records) {
+    if (last !== context) text = once(() => contextText(context));
+    last = context;
+    const after = text;
+    yield draftOrSetAside(
+      () => eventDraft(`{"logRecord":${canonicalOf(read(bytes))}${after()}`, null),
+      source,
+      () => context.requestOf(bytes),
+    );
+  }
+}
+
+/** What follows the record in a line: "logRecord" is the first name in the order of canonical JSON. */
+function contextText(context: RecordContext): string {
+  const [above, within] = [context.resource(), context.scope()];
+  const text = canonicalOf({
+    resource: above.resource,
+    resourceSchemaUrl: above.schemaUrl,
+    scope: within.scope,
+    scopeSchemaUrl: within.schemaUrl,
+  });
+  return text === '{}' ? '}' : `,${text.slice(1)}`;
+}
+
+/** Calls `make` once, and gives its result, or throws its fault, each time. */
+function once(make: () => string): () => string {
+  let result: { readonly text: string } | { readonly fault: unknown } | null = null;
+  return () => {
+    if (result === null) {
+      try {
+        result = { text: make() };
+      } catch (fault) {
+        result = { fault };
+      }
+    }
+    if ('fault' in result) throw result.fault;
+    return result.text;
+  };
 }
 
 export const absentIfEmpty = (text: string): string | undefined => (text === '' ? undefined : text);

@@ -6,25 +6,29 @@ import type { Draft } from './log.ts';
 
 /** The whole body as one entry. @throws FormatError `entry-too-large` */
 export function acceptPayload(payload: Uint8Array): Draft[] {
-  return [draftOf(payload, 1)];
+  if (payload.length > MAX_ENTRY_BYTES) {
+    const says = `the entry has ${payload.length} bytes; ${MAX_ENTRY_BYTES} are the most: log its digest instead`;
+    throw new FormatError('entry-too-large', says);
+  }
+  return [{ digest: sha256(payload), payload }];
 }
 
 /**
- * Each line of the body as an entry: its bytes as they are, without the newline. Blank lines are skipped.
- * @throws FormatError `batch-empty`, `batch-too-large`, `entry-too-large`
+ * Each line of the body as an entry: its bytes as they are, without the newline. Blank lines are skipped. A line larger
+ * than an entry is its digest alone.
+ * @throws FormatError `batch-empty`, `batch-too-large`
  */
 export function acceptLines(body: Uint8Array): Draft[] {
   const drafts: Draft[] = [];
-  let line = 0;
   for (let begin = 0; begin < body.length; ) {
     const newline = body.indexOf(NEWLINE, begin);
     const end = newline < 0 ? body.length : newline;
-    line++;
     if (!isBlank(body, begin, end)) {
       if (drafts.length === MAX_BATCH_ENTRIES) {
         throw new FormatError('batch-too-large', `a batch has ${MAX_BATCH_ENTRIES} entries at most: send several`);
       }
-      drafts.push(draftOf(body.subarray(begin, end), line));
+      const payload = body.subarray(begin, end);
+      drafts.push({ digest: sha256(payload), payload: payload.length > MAX_ENTRY_BYTES ? null : payload });
     }
     begin = end + 1;
   }
@@ -42,14 +46,4 @@ export function acceptDigests(digests: readonly Uint8Array[]): Draft[] {
     if (digest.length !== 32) throw new FormatError('digest-invalid', 'a digest has 32 bytes (SHA-256)');
     return { digest, payload: null };
   });
-}
-
-function draftOf(payload: Uint8Array, line: number): Draft {
-  if (payload.length > MAX_ENTRY_BYTES) {
-    throw new FormatError(
-      'entry-too-large',
-      `the entry on line ${line} has ${payload.length} bytes; ${MAX_ENTRY_BYTES} are the most: log its digest instead`,
-    );
-  }
-  return { digest: sha256(payload), payload };
 }

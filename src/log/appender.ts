@@ -1,6 +1,6 @@
 import { AntequemError, FormatError } from '../core/errors.ts';
 import { type Database, transaction } from '../store/database.ts';
-import type { Appended, Draft, Effects, Log, Logged, Submission } from './log.ts';
+import type { Appended, Effects, Log, Logged, Submission } from './log.ts';
 import { openSegment, PartitionMap, SegmentFull } from './partition-map.ts';
 import { type Prepared, prepare } from './prepared.ts';
 import type { Outcome } from './replay.ts';
@@ -74,12 +74,12 @@ export class Appender {
   }
 
   /**
-   * Appends the events among these that the log does not hold yet; each event once, however often and by whomever it is
-   * sent. All of them are in the log, durably, when this resolves.
+   * Appends the events among these that the log does not hold yet; each event once, however often it is sent. All of them
+   * are in the log, durably, when this resolves.
    * @throws AntequemError as `append`
    */
-  appendEvents(log: Log, drafts: readonly Draft[]): Promise<Logged> {
-    return this.#enqueue(log, { drafts, idempotency: null });
+  appendEvents(log: Log, submission: Submission): Promise<Logged> {
+    return this.#enqueue(log, submission);
   }
 
   #enqueue(log: Log, submission: Submission): Promise<Logged> {

@@ -1,4 +1,4 @@
-import { concat } from '../core/bytes.ts';
+import { concat, toHex } from '../core/bytes.ts';
 import { ENTRY_SIZE } from '../core/entry.ts';
 import { AntequemError } from '../core/errors.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
@@ -175,6 +175,15 @@ export class EntryReader {
       throw new AntequemError('log-damaged', `log ${log.name} lacks entries from ${begin} on: run an audit`);
     }
     return bundle;
+  }
+
+  /** Which of these digests the log holds, in hex. */
+  async held(log: Log, digests: readonly Uint8Array[]): Promise<Set<string>> {
+    const { rows } = await this.#database.query<{ digest: Uint8Array }>(
+      'SELECT digest FROM entries WHERE log = $1 AND digest = ANY ($2::bytea[])',
+      [log.id, digests.map((digest) => Buffer.from(digest))],
+    );
+    return new Set(rows.map(({ digest }) => toHex(digest)));
   }
 
   /** Where a digest was logged, in these logs or (null) in all, in no order, at most `limit` places. */

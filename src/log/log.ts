@@ -36,6 +36,8 @@ export interface Idempotency {
   readonly key: string;
   /** 32 bytes over what was asked. */
   readonly requestHash: Uint8Array;
+  /** Milliseconds that the answer is kept for. Default and maximum: IDEMPOTENCY_TTL. */
+  readonly lifetime?: number;
 }
 
 /** What one request asks to have appended: all of it, or nothing. */
@@ -69,6 +71,8 @@ export interface Repeats {
 export interface Logged {
   /** Those that were new; null: none was. */
   readonly appended: Appended | null;
+  /** Positions of those among the drafts; null: all of them. */
+  readonly fresh: readonly number[] | null;
   readonly repeats: Repeats;
 }
 

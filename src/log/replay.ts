@@ -76,20 +76,31 @@ export async function recordKeys(
   await tx.query(
     // What is there already is past its seven days, or it would have been found.
     `INSERT INTO idempotency (log, owner, key, request_hash, first_index, count, created_at)
-     SELECT $1, owner, key, hash, first, count, $2
-     FROM unnest($3::text[], $4::text[], $5::bytea[], $6::bigint[], $7::int[]) AS r (owner, key, hash, first, count)
+     SELECT $1, owner, key, hash, first, count, created
+     FROM unnest($2::text[], $3::text[], $4::bytea[], $5::bigint[], $6::int[], $7::bigint[])
+       AS r (owner, key, hash, first, count, created)
      ON CONFLICT (log, owner, key) DO UPDATE SET request_hash = excluded.request_hash, first_index = excluded.first_index,
        count = excluded.count, created_at = excluded.created_at`,
     [
       log.id,
-      now,
       records.map(({ owner }) => owner),
       records.map(({ key }) => key),
       records.map(({ requestHash }) => Buffer.from(requestHash)),
       records.map(({ index }) => index),
       records.map(({ count }) => count),
+      // A record is past its time at its creation plus IDEMPOTENCY_TTL; with a shorter life it is as if made earlier.
+      records.map(({ lifetime = IDEMPOTENCY_TTL }) => now - (IDEMPOTENCY_TTL - lifetime)),
     ],
   );
+}
+
+/** Forgets what these keys of one owner were answered with. */
+export async function forgetKeys(db: Queryable, log: Log, owner: string, keys: readonly string[]): Promise<void> {
+  await db.query('DELETE FROM idempotency WHERE log = $1 AND owner = $2 AND key = ANY ($3::text[])', [
+    log.id,
+    owner,
+    keys,
+  ]);
 }
 
 /** Removes what is past its time. Returns how many. */
@@ -122,7 +133,7 @@ async function readAppended(tx: Transaction, log: Log, record: Record, partition
     digest: new Uint8Array(row.digest),
     leafHash: new Uint8Array(row.leaf_hash),
   };
-  return { appended, repeats: NO_REPEATS };
+  return { appended, fresh: [], repeats: NO_REPEATS };
 }
 
 function reused(key: string): AntequemError {

@@ -112,6 +112,7 @@ export async function sequence(
       (outcome, i) =>
         outcome ?? {
           appended: placed.get(parts[i] ?? missing()) ?? null,
+          fresh: (sifted[i] ?? missing()).fresh,
           repeats: sifted[i]?.repeats ?? missing(),
         },
     );

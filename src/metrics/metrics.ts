@@ -25,6 +25,9 @@ export class Metrics {
   readonly #registry = new Registry();
   readonly #commits: Histogram;
   readonly #committed: Counter;
+  readonly #refused: Counter;
+  readonly #setAside: Counter;
+  readonly #digestOnly: Counter;
   readonly #answers: Map<string, { inc(): void }>;
   readonly #gauges = new Map<string, Gauge>();
 
@@ -45,6 +48,24 @@ export class Metrics {
       help: 'Entries that clients were told are durable, by this process; repeats of a request count again.',
       registers,
     });
+    this.#refused = new Counter({
+      name: 'antequem_refused_requests_total',
+      help: 'Requests to append that this process refused, by way in and code of the problem.',
+      labelNames: ['way', 'code'],
+      registers,
+    });
+    this.#setAside = new Counter({
+      name: 'antequem_set_aside_total',
+      help: 'Items that this process logged as they came, since they could not be made canonical, by way in and reason.',
+      labelNames: ['way', 'reason'],
+      registers,
+    });
+    this.#digestOnly = new Counter({
+      name: 'antequem_digest_only_entries_total',
+      help: 'Lines and events larger than an entry that this process logged by digest alone, by way in.',
+      labelNames: ['way'],
+      registers,
+    });
     const answers = new Counter({
       name: 'antequem_http_requests_total',
       help: 'Requests that this process answered, by class of status.',
@@ -63,6 +84,19 @@ export class Metrics {
 
   answered(status: number): void {
     this.#answers.get(`${Math.floor(status / 100)}xx`)?.inc();
+  }
+
+  /** @param way in, as api/arrival.ts names it */
+  refused(way: string, code: string): void {
+    this.#refused.inc({ way, code });
+  }
+
+  setAside(way: string, reason: string, items: number): void {
+    this.#setAside.inc({ way, reason }, items);
+  }
+
+  digestOnly(way: string, entries: number): void {
+    this.#digestOnly.inc({ way }, entries);
   }
 
   /**

@@ -125,12 +125,11 @@ describe('lines', () => {
     expect(answer.at('receipt')).toBe(`/v1/logs/${log}/entries/3/receipt`);
   });
 
-  it('number 10,000 at most, each of 1 MiB at most, all of 8 MiB at most, all or none', async () => {
+  it('number 10,000 at most, all of 8 MiB at most, all or none', async () => {
     const log = await newLog();
     const path = `/v1/logs/${log}/entries?split=lines`;
     const send = (body: Uint8Array | string): Promise<Answer> => service.send('POST', path, { body });
     await expectRefused(log, await send('a\n'.repeat(10_001)), 400, 'batch-too-large');
-    await expectRefused(log, await send(`good\n${'x'.repeat(MIB + 1)}\ngood`), 400, 'entry-too-large');
     await expectRefused(log, await send(new Uint8Array(8 * MIB + 1)), 413, 'body-too-large');
     await expectRefused(log, await send(' \n\r\n\t\n'), 400, 'batch-empty');
     await expectRefused(log, await send(''), 400, 'batch-empty');
@@ -138,11 +137,40 @@ describe('lines', () => {
     expect(await sizeOf(log)).toBe(10_000);
   });
 
+  it('over 1 MiB are logged by their digest alone, and counted', async () => {
+    const log = await newLog();
+    const long = 'x'.repeat(MIB + 1);
+    const answer = await service.send('POST', `/v1/logs/${log}/entries?split=lines`, { body: `a\n${long}\nb` });
+    expect(answer.json).toMatchObject({ index: 0, count: 3, digestOnly: 1 });
+    const entry = await service.send('GET', `/v1/logs/${log}/entries/1`);
+    expect(entry.json).toMatchObject({ digest: sha256(long), payloadSize: null });
+    expect((await service.send('GET', '/metrics')).text).toContain(
+      'antequem_digest_only_entries_total{way="entries"} 1',
+    );
+    expect(service.logged()).toContain('lines larger than an entry were logged by digest alone');
+  });
+
   it('fill 8 MiB to the last byte', async () => {
     const log = await newLog();
     const line = `${'y'.repeat(MIB - 1)}\n`;
     const answer = await service.send('POST', `/v1/logs/${log}/entries?split=lines`, { body: line.repeat(8) });
     expect(answer.json).toMatchObject({ count: 8 });
+  });
+});
+
+describe('a form', () => {
+  it.each([
+    ['', 'application/octet-stream'],
+    ['?split=lines', 'application/x-ndjson'],
+  ])('is refused with the right command at /entries%s', async (query, type) => {
+    const log = await newLog();
+    const form = '--x\r\nContent-Disposition: form-data; name="file"\r\n\r\nline\r\n--x--\r\n';
+    const answer = await service.send('POST', `/v1/logs/${log}/entries${query}`, {
+      body: form,
+      headers: { 'content-type': 'multipart/form-data; boundary=x' },
+    });
+    await expectRefused(log, answer, 415, 'media-type-unsupported');
+    expect(answer.at('detail')).toContain(`curl --data-binary @FILE -H 'Content-Type: ${type}'`);
   });
 });
 

@@ -42,6 +42,24 @@ describe('making a log', () => {
     expect(described.json).toEqual(grown.json);
   });
 
+  it('takes blinded by query or by body, and refuses what it does not know', async () => {
+    const put = (path: string, body: string) =>
+      service.send('PUT', `/v1/logs/${path}`, { body, headers: { 'content-type': 'application/json' } });
+    const made = await put('by-body', '{"blinded":false}');
+    expect([made.status, made.at('blinded')]).toEqual([201, false]);
+    expect((await put('by-body', '{}')).status).toBe(200);
+    for (const [path, body, code] of [
+      ['other', '{"blinded":"no"}', 'log-invalid'],
+      ['other', '{"blind":true}', 'log-invalid'],
+      ['other?blinded=true', '{"blinded":false}', 'log-invalid'],
+      ['other', 'blinded=false', 'json-invalid'],
+    ] as const) {
+      const answer = await put(path, body);
+      expect([answer.status, answer.code]).toEqual([400, code]);
+    }
+    expect((await service.send('GET', '/v1/logs/other')).status).toBe(404);
+  });
+
   it('once unblinded stays so, for whoever does not care too', async () => {
     const made = await service.send('PUT', '/v1/logs/plain?blinded=false');
     expect([made.status, made.at('blinded')]).toEqual([201, false]);

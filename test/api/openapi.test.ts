@@ -34,7 +34,7 @@ describe('the document', () => {
     const files = (await readdir(folder)).filter((file) => file.endsWith('.ts'));
     const sources = await Promise.all(files.map((file) => readFile(new URL(file, folder), 'utf8')));
     const routes = sources.flatMap((source) =>
-      [...source.matchAll(/\.(get|head|post|put|patch|delete|all)\(\s*'(\/[^']*)'/g)].map(
+      [...source.matchAll(/\.(get|head|post|put|patch|delete|options|all)\(\s*'(\/[^']*)'/g)].map(
         ([, method, path = '']) => `${method} ${path.replace(/[:*](\w+)/g, '{$1}')}`,
       ),
     );

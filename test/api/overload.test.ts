@@ -79,7 +79,7 @@ it('what does not fit in the queue is refused at once and leaves the rest alone'
   await sleep(300);
   const refused = await append(30_000);
   expect(refused.status).toBe(503);
-  expect(refused.headers.get('retry-after')).toBe('1');
+  expect(refused.headers.get('retry-after')).toBe('3');
   expect(await refused.json()).toMatchObject({ code: 'overloaded' });
   waiting.push(append(1_000));
   await sleep(100);

@@ -35,7 +35,7 @@ describe('what went wrong becomes a problem', () => {
     const problem = problemOf(error);
     expect([problem.status, problem.code]).toEqual([status, code]);
     expect(problem.message).not.toContain('secret');
-    expect(problem.headers['Retry-After']).toBe(status === 503 ? '1' : undefined);
+    expect(problem.headers['Retry-After']).toBe(status === 503 ? '3' : undefined);
   });
 });
 

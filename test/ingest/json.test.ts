@@ -105,18 +105,19 @@ describe('canonical JSON', () => {
     );
   });
 
-  it.each<[string, string | Uint8Array]>([
-    ['two members of one name', '{"a":1,"b":2,"a":1}'],
-    ['two spellings of one name', '{"a":1,"\\u0061":1}'],
-    ['no UTF-8', Uint8Array.from([0x22, 0xff, 0x22])],
-    ['a byte order mark', '\ufeff{}'],
-    ['nothing', ''],
-    ['depth', '['.repeat(100_000)],
-    ['an escape there is not', '"\\x"'],
-    ['more than a million values', `[${'0,'.repeat(1_000_000)}0]`],
-  ])('refuses %s', (_, text) => {
+  it.each<[string, string | Uint8Array, string]>([
+    ['two members of one name', '{"a":1,"b":2,"a":1}', 'member-twice'],
+    ['two spellings of one name', '{"a":1,"\\u0061":1}', 'member-twice'],
+    ['no UTF-8', Uint8Array.from([0x22, 0xff, 0x22]), 'not-utf8'],
+    ['a byte order mark', '\ufeff{}', 'not-json'],
+    ['nothing', '', 'not-json'],
+    ['depth', '['.repeat(100_000), 'too-deep'],
+    ['an unknown escape', '"\\x"', 'not-json'],
+    ['more than a million values', `[${'0,'.repeat(1_000_000)}0]`, 'too-many-values'],
+    ['more than 16 MiB', `"${'x'.repeat(16 << 20)}"`, 'too-large'],
+  ])('refuses %s', (_, text, reason) => {
     const bytes = typeof text === 'string' ? utf8(text) : text;
-    expect(() => readJson(bytes)).toThrow(expect.objectContaining({ code: 'json-invalid' }));
+    expect(() => readJson(bytes)).toThrow(expect.objectContaining({ reason }));
   });
 
   it('takes a time that grows with the length, whatever is written', () => {

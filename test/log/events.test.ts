@@ -25,7 +25,7 @@ afterAll(async () => {
 
 const event = (name: string, content = name): Draft => ({ ...draft(content), event: sha256(utf8(name)).slice(0, 16) });
 const send = (instance: Instance, log: Log, ...drafts: Draft[]): Promise<Logged> =>
-  instance.appender.appendEvents(log, drafts);
+  instance.appender.appendEvents(log, { drafts, idempotency: null });
 
 async function digests(log: Log): Promise<string[]> {
   const { rows } = await recompute(one.database, log);
@@ -39,7 +39,11 @@ describe('events', () => {
     expect(first).toMatchObject({ appended: { index: 0, count: 2 }, repeats: { count: 1, conflicting: 0 } });
     const second = await send(two, log, event('b'), event('c'), event('a'));
     expect(second).toMatchObject({ appended: { index: 2, count: 1 }, repeats: { count: 2, conflicting: 0 } });
-    expect(await send(one, log, event('c'))).toEqual({ appended: null, repeats: { count: 1, conflicting: 0 } });
+    expect(await send(one, log, event('c'))).toEqual({
+      appended: null,
+      fresh: [],
+      repeats: { count: 1, conflicting: 0 },
+    });
     expect(await digests(log)).toEqual(['a', 'b', 'c'].map((name) => toHex(sha256(utf8(name)))));
   });
 
@@ -56,7 +60,7 @@ describe('events', () => {
     const later = await send(two, log, event('a'), event('b', 'b2'), event('a', 'a3'), event('a', 'a2'));
     expect(later).toMatchObject({ appended: { index: 3, count: 2 }, repeats: { count: 2, conflicting: 2 } });
     const again = await send(one, log, event('a', 'a3'), event('b', 'b2'), event('b'), event('a', 'a2'), event('a'));
-    expect(again).toEqual({ appended: null, repeats: { count: 5, conflicting: 0 } });
+    expect(again).toEqual({ appended: null, fresh: [], repeats: { count: 5, conflicting: 0 } });
     expect(await digests(log)).toEqual(['a', 'a2', 'b', 'b2', 'a3'].map((content) => toHex(sha256(utf8(content)))));
   });
 

@@ -1,0 +1,34 @@
+import type { Response } from 'express';
+import type { Problem } from './problem.ts';
+
+/** The ways in, as metrics and warnings name them. */
+export type WayIn = 'entries' | 'digests' | 'kubernetes-audit' | 'cloudevents' | 'otlp';
+
+/** A problem in the form that a sender reads. */
+export interface ProblemForm {
+  readonly type: string;
+  readonly body: string | Uint8Array;
+}
+
+/** A request that brings something to be logged. */
+export interface Arrival {
+  readonly way: WayIn;
+  /** As the path names it. */
+  readonly log: string;
+  /** The id of the API key; null where there is none, or it is not known yet. */
+  readonly key: string | null;
+  /** What a refusal of it is answered with; null: the problem of RFC 9457. */
+  readonly form: ((problem: Problem) => ProblemForm) | null;
+}
+
+const arrivals = new WeakMap<Response, Arrival>();
+
+/** Notes what the request of this response brings. */
+export function noteArrival(response: Response, arrival: Arrival): void {
+  arrivals.set(response, arrival);
+}
+
+/** Undefined for a request that brings nothing to be logged. */
+export function arrivalOf(response: Response): Arrival | undefined {
+  return arrivals.get(response);
+}
