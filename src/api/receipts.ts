@@ -20,6 +20,8 @@ const STAGES = ['round', 'included', 'finalized', 'bitcoin'] as const;
 type Stage = (typeof STAGES)[number];
 
 const MAX_WAIT = 60;
+/** A proxy in between usually gives up after 60 s, and answers 504 then. */
+const LONGEST_HOLD_MS = 55_000;
 /** Requests that may wait at once; each costs a look whenever something moves. */
 const MAX_WAITING = 1_000;
 const receiptQuery = z.strictObject({
@@ -137,7 +139,13 @@ export function receiptRoutes(service: Service, gate: Gate): Router {
       const gone = new AbortController();
       response.on('close', () => gone.abort());
       const enough = AbortSignal.any([gone.signal, service.stopping]);
-      const receipt = await awaitStage(log, index, until, service.now() + wait * 1_000, enough);
+      const receipt = await awaitStage(
+        log,
+        index,
+        until,
+        service.now() + Math.min(wait * 1_000, LONGEST_HOLD_MS),
+        enough,
+      );
       response.json(withExpectation(receipt, service));
     })
     .get('/v1/logs/:log/entries/:index/receipt.tlog-proof', readTlogProof, async (request, response) => {

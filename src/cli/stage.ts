@@ -5,10 +5,10 @@ import { retryPolicy } from './delivery.ts';
 
 export const STAGES = ['round', 'included', 'finalized', 'bitcoin'] as const;
 
-/** Seconds that the service holds a request at most. */
-const LONGEST_HOLD = 60;
+/** Seconds to ask the service to hold a request for: a proxy in between usually gives up after 60. */
+const LONGEST_HOLD_S = 50;
 
-/** Whether a receipt says of itself that it has come this far, or further. What it proves is for `verify` to say. */
+/** Whether a receipt says that it has reached this stage. It proves that only to `verify`. */
 export function hasReached(receipt: Receipt, stage: Stage): boolean {
   if (!('round' in receipt)) return false;
   const anchors = knownAnchors(receipt);
@@ -49,7 +49,7 @@ export async function fetchReceipt(
   const policy = retryPolicy(Math.max(hold.wait, 5));
   for (;;) {
     const left = Math.max(0, Math.ceil((end - Date.now()) / 1000));
-    const wait = Math.min(left, LONGEST_HOLD);
+    const wait = Math.min(left, LONGEST_HOLD_S);
     const asked = Date.now();
     const receipt = parseReceipt(await retrying(() => client.receipt(log, index, { wait, until: hold.until }), policy));
     if (left === 0 || hasReached(receipt, hold.until)) return receipt;

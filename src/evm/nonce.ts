@@ -61,7 +61,7 @@ export function firstNonce(
   const has = `${account.address} has ${counts.pending} transactions on ${account.chain}, and ${stored} are of this database`;
   if (known === null || counts.pending > known) {
     throw new ForeignNonceError(
-      `${has}: somebody else uses the key, or the database was set back; find out which, then resume the target`,
+      `${has}: another service or person uses this account, or the database was set back; find out which, then resume the target`,
       counts.pending,
     );
   }

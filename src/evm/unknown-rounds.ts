@@ -1,4 +1,5 @@
-// Whether our account anchored rounds that the database does not have. Then the database was set back.
+// Whether our account anchored rounds that the database does not have. Then the database was set back, or another
+// service uses the account: which of the two, the chain cannot tell.
 
 import { JsonRpcProvider, Network } from 'ethers';
 import type { Logger } from 'pino';
@@ -196,6 +197,7 @@ export async function compareWithChain(comparison: ChainComparison): Promise<voi
   const error = setBack(
     `${unknown.sender} anchored the root ${toHex(unknown.root)} on eip155:${search.chainId} (transaction ${unknown.transaction} ` +
       `in block ${unknown.block}), which is of no round that the database has`,
+    'the database was set back, or another service anchors with this account (each needs an account of its own)',
   );
   // If it was stopped for its nonce already, this is the cause.
   await database.query(

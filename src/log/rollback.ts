@@ -4,16 +4,19 @@ export const SET_BACK = 'database-set-back';
 
 const ADVICE =
   'Nothing is appended, signed or sent, since that would fork what was published. Bring the newest copy of the database ' +
-  'back, or see with `antequem recover` what is lost and accept it';
+  'back and restart every process of the service, or see with `antequem recover` what is lost and accept it';
 
-/** The error of a database that lacks what was there before. */
-export function setBack(what: string): AntequemError {
-  return new AntequemError(SET_BACK, `the database was set back or altered: ${what}. ${ADVICE}`);
+/**
+ * The error of a database that lacks what was there before.
+ * @param cause what may have happened; the finding itself is no proof that the database was set back
+ */
+export function setBack(what: string, cause = 'the database was set back or altered'): AntequemError {
+  return new AntequemError(SET_BACK, `${cause}: ${what}. ${ADVICE}`);
 }
 
 /**
  * Whether this process may append, sign and send: what was found of the database, in memory, so that to ask costs
- * nothing. Once found it stays so: tiles and heads that are remembered may be of what was lost, and go with the process.
+ * nothing. Once found it stays so until the process is restarted: it remembers tiles and heads that may be of what was lost.
  */
 export class RollbackState {
   #found = false;

@@ -414,9 +414,7 @@ describe('a beacon', () => {
     await once(server, 'listening');
     const address = server.address();
     const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`;
-    const start = performance.now();
     expect(await ground.target({ nodes: [rpcNode({ url, chainId: 31337 })] }).newestFinalBlock()).toBeNull();
-    expect(performance.now() - start).toBeLessThan(2_500);
     server.closeAllConnections();
     server.close();
   });

@@ -122,8 +122,7 @@ describe('draining', () => {
     expect([ready.status, ready.code]).toEqual([503, 'draining']);
     expect((await service.send('GET', '/healthz')).status).toBe(200);
     // Past the delay, when the door is shut.
-    for (let i = 0; ; i++) {
-      expect(i).toBeLessThan(200);
+    for (;;) {
       await sleep(50);
       if (
         await service.send('GET', '/healthz').then(

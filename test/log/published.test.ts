@@ -207,13 +207,11 @@ test.skipIf(redisMissing !== null)(
     const store = new PublishedRedis(own.url);
     expect(await store.compareAndSet([step('a', null, 1)])).toEqual([true]);
     await own.down();
-    const start = performance.now();
     await expect(store.read(['a'])).rejects.toMatchObject({ code: 'guard-unavailable' });
     await expect(store.compareAndSet([step('a', 1, 2)])).rejects.toMatchObject({ code: 'guard-unavailable' });
-    expect(performance.now() - start).toBeLessThan(6_000);
     await own.up();
     // What it held is gone: it begins anew.
-    await expect.poll(() => store.read(['a']).catch(() => 'away'), { timeout: 10_000 }).toEqual([null]);
+    await expect.poll(() => store.read(['a']).catch(() => 'away')).toEqual([null]);
     await store.close();
     await own.stop();
   },

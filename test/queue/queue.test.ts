@@ -204,16 +204,12 @@ test.skipIf(redisMissing !== null)(
       let calls = 0;
       queue.work('tick', async () => void calls++, { concurrency: 1 });
       queue.every({ lane: 'tick', id: 'tick', data: {} }, 300);
-      const start = performance.now();
       expect(await queue.wake([{ lane: 'tick', id: 'lost', data: {} }])).toBe(false);
-      expect(performance.now() - start).toBeLessThan(3_000);
       await redis.up();
       await until(() => calls > 2, 15_000);
       expect(calls).toBeGreaterThan(2);
       await redis.down();
-      const later = performance.now();
       expect(await queue.wake([{ lane: 'tick', id: 'lost', data: {} }])).toBe(false);
-      expect(performance.now() - later).toBeLessThan(3_000);
       const before = calls;
       await redis.up();
       await until(() => calls > before, 15_000);

@@ -28,7 +28,6 @@ const listening = () =>
                AND state = 'idle' AND query LIKE 'LISTEN%'`,
           )
         ).rowCount,
-      { timeout: 5_000 },
     )
     .toBe(1);
 /** Whether it resolved within the time. */
@@ -89,7 +88,6 @@ test('it closes before it was connected, and where nothing can be reached', asyn
           await one.database.query(`SELECT 1 FROM pg_stat_activity
          WHERE datname = current_database() AND application_name = 'antequem notifications'`)
         ).rowCount,
-      { timeout: 3_000 },
     )
     .toBe(0);
 });
