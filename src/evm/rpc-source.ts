@@ -1,129 +1,143 @@
-// A trusted node's view of its chain, over JSON-RPC.
+// A node's view of its chain for verifiers, over JSON-RPC by fetch alone: in pages, on the command line, in the service.
 
-import { FetchRequest, isError, JsonRpcProvider, Network } from 'ethers';
 import * as z from 'zod/mini';
+import { collectAtMost } from '../core/bounded.ts';
 import { excerpt } from '../core/bytes.ts';
 import { AntequemError, FormatError } from '../core/errors.ts';
-import type { EvmBlock, EvmSource, EvmTransaction } from '../core/evm-source.ts';
-import { boundedFetch } from './bounded-fetch.ts';
+import type { EvmBlock, EvmSource } from '../core/evm-source.ts';
+import { parseJson } from '../core/json.ts';
 
 const TIMEOUT_MS = 10_000;
 /** A block's list of transaction hashes and a receipt of ours have some hundred kilobytes at most. */
-const MAX_ANSWER = 8 * 1_048_576;
+const MAX_ANSWER_BYTES = 8 << 20;
+/** Wait before the one repeat of a request that came too soon for the node. */
+const TOO_SOON_MS = 500;
 
-const chainIdAnswer = z.object({ result: z.string().check(z.regex(/^0x(?:0|[1-9a-f][0-9a-f]{0,12})$/)) });
+const quantity = z.pipe(
+  z.string().check(z.regex(/^0x[0-9a-fA-F]{1,13}$/)),
+  z.transform((text) => Number(text)),
+);
+const hex = z.pipe(
+  z.string().check(z.regex(/^0x[0-9a-fA-F]*$/)),
+  z.transform((text) => text.toLowerCase()),
+);
+const answer = z.object({ result: z.optional(z.unknown()), error: z.optional(z.object({ message: z.string() })) });
+const blockAnswer = z.nullable(
+  z.object({ number: quantity, hash: hex, timestamp: quantity, transactions: z.array(hex) }),
+);
+const receiptAnswer = z.nullable(
+  z.object({
+    blockHash: hex,
+    blockNumber: quantity,
+    // Before Byzantium receipts had a state root in its place, which says nothing about success.
+    status: z._default(quantity, 0),
+    logs: z.array(z.object({ address: hex, topics: z.array(hex), data: hex })),
+  }),
+);
 
 /**
- * A source that asks a node. The node's chain is asked for once, at the first question.
- * Every method throws AntequemError `rpc-failed` when the node does not answer, in time and in form.
- * @param url http or https; what it holds beside the host, such as an API key, is never shown
+ * A source that asks a node. The node's chain is asked for once. Every method throws AntequemError `rpc-failed` where the
+ * node does not answer in time and in form.
+ * @param text http or https; only the host of it is ever shown, since the rest may hold an API key
  * @throws FormatError `rpc-url`
  */
-export function rpcSource(url: string): EvmSource {
-  const { protocol, host } = parseUrl(url);
-  const name = `the node at ${host}`;
-  let connection: Promise<Connection> | null = null;
-  const connect = (): Promise<Connection> => {
-    connection ??= openConnection(url).catch((error: unknown) => {
-      connection = null;
-      throw error;
-    });
-    return connection;
+export function rpcSource(text: string): EvmSource {
+  const url = URL.parse(text);
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    throw new FormatError('rpc-url', 'The address of a node begins with http:// or https:// and a host.');
+  }
+  const name = `the node at ${url.host}`;
+  const ask = async <T extends z.ZodMiniType>(
+    method: string,
+    params: readonly unknown[],
+    form: T,
+  ): Promise<z.output<T>> => {
+    const failed = (why: string): AntequemError =>
+      new AntequemError('rpc-failed', `${name} did not answer ${method}: ${why}`);
+    const { status, json } = await post(url, JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })).catch(
+      (error: unknown) => {
+        throw failed(reasonOf(error));
+      },
+    );
+    const { result, error } = answer.safeParse(json, { jitless: true }).data ?? {};
+    if (error !== undefined) throw failed(`it said ${excerpt(error.message)}`);
+    const parsed = form.safeParse(result, { jitless: true });
+    if (!parsed.success) throw failed(status === 200 ? 'its answer has another form' : `its status was ${status}`);
+    return parsed.data;
   };
-  const ask = async <T>(method: string, question: (connection: Connection) => Promise<T>): Promise<T> => {
-    try {
-      return await question(await connect());
-    } catch (error) {
-      throw new AntequemError('rpc-failed', `${protocol}//${host} did not answer ${method}: ${reasonOf(error)}`);
-    }
+  const readBlock = async (tag: string): Promise<EvmBlock | null> => {
+    const found = await ask('eth_getBlockByNumber', [tag, false], blockAnswer);
+    if (found === null) return null;
+    const { number, hash, timestamp, transactions } = found;
+    return { number, hash, time: timestamp * 1_000, transactions };
   };
+  let chain: Promise<string> | null = null;
   return {
     grounds: 'rpc',
     describe: () => name,
-    chainId: () => ask('eth_chainId', async ({ chainId }) => `eip155:${chainId}`),
-    transaction: (hash) => ask('eth_getTransactionReceipt', ({ provider }) => readTransaction(provider, hash)),
-    block: (number) => ask('eth_getBlockByNumber', ({ provider }) => readBlock(provider, number)),
-    finalized: () =>
-      ask('eth_getBlockByNumber finalized', async ({ provider }) => {
-        const block = await provider.getBlock('finalized');
-        if (block === null) throw new AntequemError('rpc-failed', 'it names no finalized block');
-        return block.number;
-      }),
+    chainId() {
+      chain ??= ask('eth_chainId', [], quantity).then(
+        (id) => `eip155:${id}`,
+        (error: unknown) => {
+          chain = null;
+          throw error;
+        },
+      );
+      return chain;
+    },
+    transaction: (hash) => ask('eth_getTransactionReceipt', [hash], receiptAnswer),
+    async block(number) {
+      const found = await readBlock(`0x${number.toString(16)}`);
+      if (found !== null && found.number !== number)
+        throw new AntequemError('rpc-failed', `${name} sent another block`);
+      return found;
+    },
+    async finalized() {
+      const found = await readBlock('finalized');
+      if (found === null) throw new AntequemError('rpc-failed', `${name} names no finalized block`);
+      return found.number;
+    },
   };
 }
 
-interface Connection {
-  readonly chainId: bigint;
-  readonly provider: JsonRpcProvider;
-}
-
-async function openConnection(url: string): Promise<Connection> {
-  const request = new FetchRequest(url);
-  request.timeout = TIMEOUT_MS;
-  request.setThrottleParams({ maxAttempts: 2 });
-  request.getUrlFunc = boundedFetch(MAX_ANSWER);
-  const question = request.clone();
-  question.body = { jsonrpc: '2.0', id: 1, method: 'eth_chainId', params: [] };
-  const response = await question.send();
-  response.assertOk();
-  const chainId = BigInt(chainIdAnswer.parse(response.bodyJson).result);
-  const network = Network.from(chainId);
-  // Left to find out the network itself, the provider asks a dead node for ever, once a second.
-  const provider = new JsonRpcProvider(request, network, {
-    staticNetwork: network,
-    cacheTimeout: -1,
-    batchMaxCount: 1,
-  });
-  return { chainId, provider };
-}
-
-async function readTransaction(provider: JsonRpcProvider, hash: string): Promise<EvmTransaction | null> {
-  const receipt = await provider.getTransactionReceipt(hash);
-  if (receipt === null) return null;
-  return {
-    blockHash: receipt.blockHash.toLowerCase(),
-    blockNumber: receipt.blockNumber,
-    status: receipt.status ?? 0,
-    logs: receipt.logs.map(({ address, topics, data }) => ({
-      address: address.toLowerCase(),
-      topics: topics.map((topic) => topic.toLowerCase()),
-      data: data.toLowerCase(),
-    })),
-  };
-}
-
-async function readBlock(provider: JsonRpcProvider, number: number): Promise<EvmBlock | null> {
-  const block = await provider.getBlock(number);
-  if (block === null) return null;
-  if (block.hash === null || block.number !== number) throw new AntequemError('rpc-failed', 'it sent another block');
-  return {
-    number,
-    hash: block.hash.toLowerCase(),
-    time: block.timestamp * 1000,
-    transactions: block.transactions.map((hash) => hash.toLowerCase()),
-  };
-}
-
-function parseUrl(text: string): URL {
-  const url = URL.parse(text);
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    // The text may hold an API key: no more of it than says what kind of thing it is.
-    throw new FormatError('rpc-url', `not the URL of a node (http or https): ${excerpt(text.slice(0, 12))}`);
+async function post(url: URL, body: string): Promise<{ status: number; json: unknown }> {
+  // The URL of a fetch must not contain user and password.
+  const target = new URL(url);
+  target.username = '';
+  target.password = '';
+  const headers: Record<string, string> = { 'content-type': 'application/json' };
+  if (url.username !== '' || url.password !== '') {
+    headers.authorization = `Basic ${btoa(`${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`)}`;
   }
-  return url;
+  const send = (): Promise<Response> =>
+    fetch(target, {
+      method: 'POST',
+      headers,
+      body,
+      redirect: 'error',
+      credentials: 'omit',
+      referrerPolicy: 'no-referrer',
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+  let response = await send();
+  if (response.status === 429) {
+    await response.body?.cancel();
+    await new Promise((resolve) => setTimeout(resolve, TOO_SOON_MS));
+    response = await send();
+  }
+  const bytes = await collectAtMost(response.body, MAX_ANSWER_BYTES);
+  if (bytes === null) throw new AntequemError('rpc-failed', `its answer has more than ${MAX_ANSWER_BYTES} bytes`);
+  const { status } = response;
+  const json = parseJson(bytes);
+  if (json === undefined) throw new AntequemError('rpc-failed', `its status was ${status}, and it sent no JSON`);
+  return { status, json };
 }
 
-/** Why a question failed, without the URL. */
+/** Why nothing came, without the URL. Only Node says what happened to the connection. */
 function reasonOf(error: unknown): string {
-  if (error instanceof z.core.$ZodError) return 'its answer is not of the form expected';
-  if (isError(error, 'SERVER_ERROR')) return error.shortMessage;
-  if (isError(error, 'TIMEOUT')) return 'it took too long';
-  if (!(error instanceof Error)) return 'for a reason unknown';
-  if (error.name === 'TimeoutError') return 'it took too long';
-  const cause = error.cause instanceof Error && 'code' in error.cause ? String(error.cause.code) : undefined;
-  if (cause !== undefined) return cause;
-  if ('error' in error && typeof error.error === 'object' && error.error !== null && 'message' in error.error) {
-    return `it said ${excerpt(String(error.error.message))}`;
-  }
-  return 'shortMessage' in error ? String(error.shortMessage) : error.message;
+  if (error instanceof AntequemError) return error.message;
+  if (error instanceof DOMException && error.name === 'TimeoutError') return 'it took too long';
+  const cause = error instanceof Error ? error.cause : undefined;
+  if (cause instanceof Error) return 'code' in cause ? String(cause.code) : cause.message;
+  return 'it cannot be reached (it may be down, or refuse pages of other sites: CORS)';
 }

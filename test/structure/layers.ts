@@ -25,7 +25,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   client: ['core', 'verify'],
   'web/parts': ['core'],
   'web/service': ['core', 'web/parts'],
-  'web/verify': ['core', 'bitcoin', 'ots', 'verify', 'web/parts'],
+  'web/verify': ['core', 'bitcoin', 'evm', 'ots', 'verify', 'web/parts'],
   pages: ['core'],
   config: ['core', 'evm', 'witness'],
   'config.ts': ['core', 'config', 'witness'],

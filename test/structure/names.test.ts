@@ -38,7 +38,6 @@ const KNOWN: readonly string[] = [
   'readLog',
   'readProof',
   'readReceipt',
-  'rpcSource',
   'walkLog',
   'wholeNumber',
 ];

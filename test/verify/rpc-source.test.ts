@@ -130,6 +130,16 @@ describe('a node that does not answer', () => {
     expect(await verdictBy(http.url)).not.toContain('SECRET-KEY');
   });
 
+  test('unless it only wanted to be asked a little later', async () => {
+    let asked = 0;
+    await using http = await server(() =>
+      ++asked === 1 ? { status: 429, text: 'too many' } : { text: '{"jsonrpc":"2.0","id":1,"result":"0x7a69"}' },
+    );
+    const source = rpcSource(http.url);
+    expect(await source.chainId()).toBe('eip155:31337');
+    expect([await source.chainId(), asked]).toEqual(['eip155:31337', 2]);
+  });
+
   test('because it tells its chain and then fails', async () => {
     await using http = await server((body) => {
       const { id = 0, method = '' } = JSON.parse(body);

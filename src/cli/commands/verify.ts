@@ -5,6 +5,7 @@ import { AntequemError } from '../../core/errors.ts';
 import { parsePolicy } from '../../core/policy.ts';
 import { isTlogProof } from '../../core/tlog-proof.ts';
 import { exitCode, type Verdict } from '../../core/verdict.ts';
+import { rpcSource } from '../../evm/rpc-source.ts';
 import { parseOtsFile } from '../../ots/file.ts';
 import type { HashKind } from '../../ots/operation.ts';
 import type { Trust } from '../../verify/verify.ts';
@@ -115,12 +116,9 @@ function inputs(files: readonly string[], flags: VerifyFlags): { file: string | 
 }
 
 async function trustOf(flags: VerifyFlags): Promise<Trust> {
-  const nodes = flags.rpc ?? [];
-  // ethers is slow to load, and needed for nodes alone.
-  const { rpcSource } = nodes.length === 0 ? { rpcSource: null } : await import('../../evm/rpc-source.ts');
   return {
     ...(flags.key === undefined ? {} : { key: flags.key }),
-    evm: rpcSource === null ? [] : nodes.map((url) => rpcSource(url)),
+    evm: (flags.rpc ?? []).map(rpcSource),
     bitcoin: flags.bitcoin === undefined ? [] : await bitcoinSources(flags.bitcoin),
     blockHashes: flags.blockHash ?? [],
     ...(flags.policy === undefined ? {} : { policy: parsePolicy(await readAtMost(flags.policy, MAX_POLICY)) }),

@@ -5,8 +5,8 @@ import { chainOf, sourceOf } from '../../bitcoin/source.ts';
 import type { HeaderSource } from '../../core/bitcoin-source.ts';
 import { FormatError } from '../../core/errors.ts';
 import { parseVerifierKey } from '../../core/note.ts';
+import { rpcSource } from '../../evm/rpc-source.ts';
 import type { Trust } from '../../verify/verify.ts';
-import { rpcSource } from './rpc-source.ts';
 
 const TRUST_FIELDS = ['rpc', 'esplora', 'blocks', 'key'] as const;
 export type TrustField = (typeof TRUST_FIELDS)[number];
