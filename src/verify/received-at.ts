@@ -34,11 +34,11 @@ export function checkReceivedAt(receipt: Receipt, bounds: Bounds): Claim {
   }
   const earlier = anchored.find(({ at, chain }) => ms > parseTime(at) + toleranceOf(chain));
   if (earlier !== undefined) {
-    const says = `The entry cannot have been received at ${receivedAt}: it was anchored before that, at ${earlier.at}.`;
+    const says = `The entry was anchored at ${earlier.at}, before ${receivedAt}, when it is said to have been received: the service's clock was ahead.`;
     return say('received-after-anchor', earlier.grounds, says);
   }
   if (now !== undefined && ms > now + CLOCK_TOLERANCE_MS) {
-    const says = `The entry cannot have been received at ${receivedAt}: by the clock here that lies in the future.`;
+    const says = `By the clock here ${receivedAt}, when the entry is said to have been received, lies in the future: the service's clock was ahead, or the one here is behind.`;
     return say('received-in-future', 'none', says);
   }
   return say('operators-word', 'none', `That the entry was received at ${receivedAt} is the operator's word alone.`);

@@ -15,6 +15,7 @@ export const LEFT_TO_CI: readonly string[] = [
   'test/contracts/existed-before.test.ts',
   'test/evm/evidence.test.ts',
   'test/faults/append-table.test.ts',
+  'test/faults/clocks.test.ts',
   'test/faults/kill.test.ts',
   'test/faults/postgres.test.ts',
   'test/faults/processes.test.ts',

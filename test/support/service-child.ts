@@ -24,9 +24,15 @@ export interface ServiceChild {
   stop(): Promise<void>;
 }
 
-/** @throws where it ended instead of starting */
-export async function startServiceChild(environment: Readonly<Record<string, string>>): Promise<ServiceChild> {
-  const child = launch(environment);
+/**
+ * @param outer the environment of the process itself
+ * @throws where it ended instead of starting
+ */
+export async function startServiceChild(
+  environment: Readonly<Record<string, string>>,
+  outer: Readonly<Record<string, string>> = {},
+): Promise<ServiceChild> {
+  const child = launch(environment, outer);
   const ended = once(child, 'exit').then(() => {});
   const { url } = started.parse(await message(child));
   return {
@@ -62,10 +68,13 @@ export async function killEarly(environment: Readonly<Record<string, string>>, m
   await ended;
 }
 
-function launch(environment: Readonly<Record<string, string>>): ChildProcess {
+function launch(
+  environment: Readonly<Record<string, string>>,
+  outer: Readonly<Record<string, string>> = {},
+): ChildProcess {
   return fork(new URL('service-process.ts', import.meta.url), [JSON.stringify(environment)], {
     // A start takes half the time; there are many.
-    env: { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache') },
+    env: { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'), ...outer },
   });
 }
 

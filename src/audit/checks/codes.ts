@@ -111,7 +111,7 @@ export const FAULTS = {
     means: 'the round was rewritten after it was anchored, or the anchor never took place',
   },
   'anchor-differs': { claim: 'anchor', means: 'what the service tells of the anchor was altered' },
-  'anchor-before-close': { claim: 'anchor', means: 'the times of the round were altered' },
+  'anchor-before-close': { claim: 'anchor', means: "the service's clock was ahead when the round was closed" },
   'timestamp-broken': {
     claim: 'anchor',
     means: 'what calendars answered for the round was altered or deleted, or the round was rewritten after it',

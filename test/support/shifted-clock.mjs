@@ -1,0 +1,19 @@
+// node --import shifted-clock.mjs: Date runs off by the seconds in the file $SHIFT_FILE. Where libfaketime is missing.
+import { readFileSync } from 'node:fs';
+
+const RealDate = Date;
+let off = 0;
+const look = () => {
+  off = Number(readFileSync(process.env.SHIFT_FILE, 'utf8')) * 1_000;
+};
+look();
+setInterval(look, 100).unref();
+globalThis.Date = class extends RealDate {
+  constructor(...given) {
+    if (given.length === 0) super(RealDate.now() + off);
+    else super(...given);
+  }
+  static now() {
+    return RealDate.now() + off;
+  }
+};
