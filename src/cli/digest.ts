@@ -19,7 +19,7 @@ const HASHERS: Readonly<Record<HashKind, () => { update(chunk: Uint8Array): unkn
 /** Content up to so many bytes is kept whole. */
 const KEPT = 64 << 20;
 
-export interface Content {
+export interface FileContent {
   /** By the hash that was asked for. */
   readonly digest: Uint8Array;
   /** Null where it is too large to be kept. */
@@ -27,7 +27,7 @@ export interface Content {
 }
 
 /** SHA-256 of a file of any size, or of standard input for `-`: 32 bytes. @throws AntequemError `file-unreadable` */
-export async function digestOf(file: string): Promise<Uint8Array> {
+export async function digestOfFile(file: string): Promise<Uint8Array> {
   return (await readContent(file, { keep: 0 })).digest;
 }
 
@@ -35,7 +35,7 @@ export async function digestOf(file: string): Promise<Uint8Array> {
 export async function readContent(
   file: string,
   { keep = KEPT, hash: kind = 'sha256' }: { keep?: number; hash?: HashKind } = {},
-): Promise<Content> {
+): Promise<FileContent> {
   const hash = HASHERS[kind]();
   const chunks: Uint8Array[] = [];
   let length = 0;

@@ -10,7 +10,7 @@ import { checkLogName } from '../core/origin.ts';
 export const DEFAULT_URL = 'http://127.0.0.1:3963';
 
 /** A parser of whole numbers from `min` to `max`. */
-export function wholeNumber(min: number, max: number): (text: string) => number {
+export function wholeNumberArgument(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
     if (!(value >= min && value <= max)) {
@@ -42,7 +42,7 @@ export function nonce(text: string): Uint8Array {
 }
 
 /** A digest by one of the hashes that .ots files name: 20 or 32 bytes of hex. */
-export function fileDigest(text: string): Uint8Array {
+export function fileDigestOption(text: string): Uint8Array {
   if (!/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(text)) {
     throw new InvalidArgumentError('Expected 64 digits of lower-case hex, or 40 of a SHA-1 or RIPEMD-160 digest.');
   }

@@ -2,7 +2,7 @@
 // service may say more. Checked by hand, since the client brings no dependency along.
 
 /** 201 of `POST …/entries` and `…/digests`: for a batch `index` is the first, `digest` and `leafHash` the last. */
-export interface Appended {
+export interface AppendAnswer {
   readonly log: string;
   readonly index: number;
   readonly count: number;
@@ -31,7 +31,7 @@ export interface LogDescription {
 /** Reads an answer; null where it is not what it should be. */
 export type Reader<T> = (json: unknown) => T | null;
 
-export const readAppended: Reader<Appended> = (json) => {
+export const readAppended: Reader<AppendAnswer> = (json) => {
   const [log, digest, leafHash, receivedAt, receipt] = texts(
     json,
     'log',
@@ -55,7 +55,7 @@ export const readErased: Reader<Erased> = (json) => {
     : { log, index, erased: true };
 };
 
-export const readLog: Reader<LogDescription> = (json) => {
+export const readLogDescription: Reader<LogDescription> = (json) => {
   const [origin, logId, verifierKey] = texts(json, 'origin', 'logId', 'verifierKey');
   if (origin === undefined || logId === undefined || verifierKey === undefined) return null;
   const entries = size(json, 'size');

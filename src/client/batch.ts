@@ -9,10 +9,10 @@ import { isBlank, NEWLINE } from '../core/lines.ts';
 const REQUEST_BYTES = MAX_BATCH_BYTES / 2;
 
 /** An entry as an application has it: text, bytes, or what JSON can write. */
-export type Content = string | Uint8Array | object;
+export type EntryContent = string | Uint8Array | object;
 
 /** The bytes of an entry. @throws FormatError `entry-too-large`, `entry-invalid` */
-export function bytesOf(content: Content): Uint8Array {
+export function entryBytes(content: EntryContent): Uint8Array {
   const bytes = content instanceof Uint8Array ? new Uint8Array(content) : utf8(textOf(content));
   if (bytes.length > MAX_ENTRY_BYTES) {
     throw new FormatError(

@@ -3,11 +3,11 @@
 import { concat, fromHex, toBase64, toHex, u64 } from '../core/bytes.ts';
 import { AntequemError, FormatError } from '../core/errors.ts';
 import { parseTime } from '../core/time.ts';
-import type { Appended } from './answers.ts';
+import type { AppendAnswer } from './answers.ts';
 import { field, size, texts } from './answers.ts';
 
 /** One entry that is durable. */
-export interface Entry {
+export interface AppendedEntry {
   /** Origin of the log. */
   readonly log: string;
   readonly index: number;
@@ -19,7 +19,7 @@ export interface Entry {
 }
 
 /** `antequem-receipt/v1` (docs/formats.md); of what comes behind the checkpoint nothing was checked. */
-export interface Receipt {
+export interface CheckedReceipt {
   readonly format: 'antequem-receipt/v1';
   readonly entry: {
     readonly log: string;
@@ -41,11 +41,11 @@ export interface Expected {
   /** SHA-256 of each entry in hex. */
   readonly digests: readonly string[];
   /** The last answer about the log; null: this is the first. */
-  readonly before: Appended | null;
+  readonly before: AppendAnswer | null;
 }
 
 /** SHA-256 in hex. */
-export async function digestOf(bytes: Uint8Array): Promise<string> {
+export async function sha256Hex(bytes: Uint8Array): Promise<string> {
   return toHex(await sha256(bytes));
 }
 
@@ -54,7 +54,7 @@ export async function digestOf(bytes: Uint8Array): Promise<string> {
  * entries, the digest, an index behind all earlier ones, a time not before theirs.
  * @throws AntequemError `answer-contradicts`
  */
-export function checkAppended(answer: Appended, { digests, before }: Expected): Entry[] {
+export function checkAppended(answer: AppendAnswer, { digests, before }: Expected): AppendedEntry[] {
   if (answer.count !== digests.length)
     throw contradiction(`it counts ${answer.count} entries, ${digests.length} were sent`);
   if (answer.digest !== digests.at(-1)) throw contradiction('the digest is not that of what was sent');
@@ -83,7 +83,7 @@ export function checkAppended(answer: Appended, { digests, before }: Expected): 
  * to the root of its checkpoint. Signatures and anchors are for `antequem/verify`.
  * @throws AntequemError `answer-contradicts`
  */
-export async function checkReceipt(json: unknown, entry: Entry): Promise<Receipt> {
+export async function checkReceipt(json: unknown, entry: AppendedEntry): Promise<CheckedReceipt> {
   const receipt = readReceipt(json);
   if (receipt === null) throw contradiction('it is no receipt');
   const told = receipt.entry;
@@ -101,7 +101,10 @@ export async function checkReceipt(json: unknown, entry: Entry): Promise<Receipt
   return receipt;
 }
 
-async function checkHashes({ entry, inclusion, checkpoint }: Receipt, { leafHash }: Entry): Promise<void> {
+async function checkHashes(
+  { entry, inclusion, checkpoint }: CheckedReceipt,
+  { leafHash }: AppendedEntry,
+): Promise<void> {
   const commitment = await sha256(concat(fromHex(entry.digest), fromHex(entry.nonce)));
   // 0x00 of a leaf, 0x01 of the format of entries.
   const encoded = concat(Uint8Array.of(0, 1), u64(parseTime(entry.receivedAt)), fromHex(entry.previous), commitment);
@@ -118,7 +121,7 @@ async function checkHashes({ entry, inclusion, checkpoint }: Receipt, { leafHash
 async function rootOf(
   leaf: Uint8Array,
   index: number,
-  { treeSize, path }: Receipt['inclusion'],
+  { treeSize, path }: CheckedReceipt['inclusion'],
 ): Promise<Uint8Array | null> {
   if (index >= treeSize) return null;
   let [node, last, hash] = [index, treeSize - 1, leaf];
@@ -134,7 +137,7 @@ async function rootOf(
   return treeSize === 1 && siblings.length > 0 ? null : hash;
 }
 
-function readReceipt(json: unknown): Receipt | null {
+function readReceipt(json: unknown): CheckedReceipt | null {
   const entry = field(json, 'entry');
   const inclusion = field(json, 'inclusion');
   const path = field(inclusion, 'path');

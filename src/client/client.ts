@@ -1,22 +1,22 @@
 import { concat } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import {
-  type Appended,
+  type AppendAnswer,
   type Erased,
   type LogDescription,
   type Reader,
   readAppended,
   readErased,
-  readLog,
+  readLogDescription,
 } from './answers.ts';
 import { failureOf, UnreachableError } from './failure.ts';
 import { linesOf } from './lines.ts';
 import { LogWriter, type WriterOptions } from './writer.ts';
 
 export { AntequemError, FormatError } from '../core/errors.ts';
-export type { Appended, Erased, LogDescription } from './answers.ts';
-export type { Content } from './batch.ts';
-export type { Entry, Receipt } from './check.ts';
+export type { AppendAnswer, Erased, LogDescription } from './answers.ts';
+export type { EntryContent } from './batch.ts';
+export type { AppendedEntry, CheckedReceipt } from './check.ts';
 export { ServiceError, UnreachableError } from './failure.ts';
 export { LogWriter, type WriterOptions } from './writer.ts';
 
@@ -45,7 +45,7 @@ export type Stage = 'round' | 'included' | 'finalized' | 'bitcoin';
 const MAX_OTS = 262_144;
 
 /** What tells whether an answer is as it should be, such as a schema of zod. */
-export interface Schema<T> {
+export interface AnswerSchema<T> {
   safeParse(
     json: unknown,
   ): { readonly success: true; readonly data: T } | { readonly success: false; readonly error?: unknown };
@@ -98,25 +98,25 @@ export class Client implements AsyncDisposable {
 
   /** Creates a log, or finds it there. */
   async createLog(log: string, signal?: AbortSignal): Promise<LogDescription> {
-    return this.#json(readLog, logPath(log), { method: 'PUT', signal });
+    return this.#json(readLogDescription, logPath(log), { method: 'PUT', signal });
   }
 
   async describeLog(log: string, signal?: AbortSignal): Promise<LogDescription> {
-    return this.#json(readLog, logPath(log), { signal });
+    return this.#json(readLogDescription, logPath(log), { signal });
   }
 
   /** The whole body as one entry. */
-  async appendEntry(log: string, body: Uint8Array<ArrayBuffer>, options: AppendOptions): Promise<Appended> {
+  async appendEntry(log: string, body: Uint8Array<ArrayBuffer>, options: AppendOptions): Promise<AppendAnswer> {
     return this.#append(`${logPath(log)}/entries`, 'application/octet-stream', body, options);
   }
 
   /** One entry per line of `body`, without its newline; blank lines are skipped. All or none. */
-  async appendLines(log: string, body: Uint8Array<ArrayBuffer>, options: AppendOptions): Promise<Appended> {
+  async appendLines(log: string, body: Uint8Array<ArrayBuffer>, options: AppendOptions): Promise<AppendAnswer> {
     return this.#append(`${logPath(log)}/entries?split=lines`, 'application/octet-stream', body, options);
   }
 
   /** One entry per digest (SHA-256, lower-case hex); the payloads stay here. All or none. */
-  async appendDigests(log: string, digests: readonly string[], options: AppendOptions): Promise<Appended> {
+  async appendDigests(log: string, digests: readonly string[], options: AppendOptions): Promise<AppendAnswer> {
     return this.#append(`${logPath(log)}/digests`, 'application/json', JSON.stringify({ digests }), options);
   }
 
@@ -190,7 +190,7 @@ export class Client implements AsyncDisposable {
   }
 
   /** A call that has no method of its own here; what of its answer `schema` does not name is left out. */
-  async call<T>(schema: Schema<T>, method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<T> {
+  async call<T>(schema: AnswerSchema<T>, method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<T> {
     const read: Reader<T> = (json) => {
       const parsed = schema.safeParse(json);
       return parsed.success ? parsed.data : null;
@@ -206,7 +206,7 @@ export class Client implements AsyncDisposable {
     type: string,
     body: Uint8Array<ArrayBuffer> | string,
     options: AppendOptions,
-  ): Promise<Appended> {
+  ): Promise<AppendAnswer> {
     return this.#json(readAppended, path, {
       method: 'POST',
       headers: { 'content-type': type, 'idempotency-key': options.idempotencyKey },

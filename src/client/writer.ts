@@ -1,7 +1,7 @@
 import { AntequemError } from '../core/errors.ts';
-import type { Appended } from './answers.ts';
-import { batchBody, batchLength, bytesOf, type Content } from './batch.ts';
-import { checkAppended, checkReceipt, digestOf, type Entry, type Receipt } from './check.ts';
+import type { AppendAnswer } from './answers.ts';
+import { batchBody, batchLength, type EntryContent, entryBytes } from './batch.ts';
+import { type AppendedEntry, type CheckedReceipt, checkAppended, checkReceipt, sha256Hex } from './check.ts';
 import type { AppendOptions, Client, Stage } from './client.ts';
 import { flushBeforeExit, nothingToSend } from './exit.ts';
 import { ServiceError } from './failure.ts';
@@ -24,7 +24,7 @@ export interface WriterOptions {
 
 interface Waiting {
   readonly bytes: Uint8Array;
-  readonly resolve: (entry: Entry) => void;
+  readonly resolve: (entry: AppendedEntry) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -44,7 +44,7 @@ export class LogWriter implements AsyncDisposable {
   #entries = 0;
   #sending: Promise<void> | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
-  #before: Appended | null = null;
+  #before: AppendAnswer | null = null;
   #room: PromiseWithResolvers<void> | null = null;
   #toldFull = false;
   #closed = false;
@@ -72,7 +72,7 @@ export class LogWriter implements AsyncDisposable {
    * learns of failures by `onError`. Rejects with AntequemError `buffer-full`, `writer-closed`, `answer-contradicts`,
    * FormatError `entry-too-large`, or what the service refused it with.
    */
-  append(content: Content): Promise<Entry> {
+  append(content: EntryContent): Promise<AppendedEntry> {
     const appended = this.#take(content);
     // Who does not look at it is told otherwise.
     appended.catch(() => {});
@@ -111,16 +111,16 @@ export class LogWriter implements AsyncDisposable {
    * checkpoint. As far as it has come, or (`wait`, seconds, at most 60) once it has reached a stage.
    */
   async receipt(
-    entry: Entry,
+    entry: AppendedEntry,
     { wait = 0, until = 'finalized' }: { readonly wait?: number; readonly until?: Stage } = {},
-  ): Promise<Receipt> {
+  ): Promise<CheckedReceipt> {
     const json = await retrying(() => this.#client.receipt(this.name, entry.index, { wait, until }), this.#policy());
     return checkReceipt(json, entry);
   }
 
-  async #take(content: Content): Promise<Entry> {
+  async #take(content: EntryContent): Promise<AppendedEntry> {
     if (this.#closed) throw new AntequemError('writer-closed', `the writer of the log ${this.name} was closed`);
-    const bytes = bytesOf(content);
+    const bytes = entryBytes(content);
     if (this.full) {
       const error = new AntequemError(
         'buffer-full',
@@ -133,7 +133,7 @@ export class LogWriter implements AsyncDisposable {
     this.#toldFull = false;
     this.#entries++;
     this.#bytes += bytes.length + OVERHEAD;
-    const { promise, resolve, reject } = Promise.withResolvers<Entry>();
+    const { promise, resolve, reject } = Promise.withResolvers<AppendedEntry>();
     this.#waiting.push({ bytes, resolve, reject });
     flushBeforeExit(this);
     this.#schedule();
@@ -179,13 +179,13 @@ export class LogWriter implements AsyncDisposable {
     }
   }
 
-  async #deliver(batch: readonly Uint8Array[]): Promise<Entry[]> {
+  async #deliver(batch: readonly Uint8Array[]): Promise<AppendedEntry[]> {
     const { lines, body } = batchBody(batch);
     // One key for all attempts: whether the first was stored before its answer got lost does not matter.
     const options: AppendOptions = { idempotencyKey: crypto.randomUUID() };
-    const send = (): Promise<Appended> =>
+    const send = (): Promise<AppendAnswer> =>
       lines ? this.#client.appendLines(this.name, body, options) : this.#client.appendEntry(this.name, body, options);
-    const digests = await Promise.all(batch.map(digestOf));
+    const digests = await Promise.all(batch.map(sha256Hex));
     const answer = await retrying(async () => {
       try {
         return await send();

@@ -95,7 +95,7 @@ export interface EvmOutcome {
 }
 
 /** A receipt as the receipts trie has it; of an unknown type too, if it has the common form. @throws FormatError `rlp-invalid` */
-export function readReceipt(bytes: Uint8Array): EvmOutcome {
+export function readEvmReceipt(bytes: Uint8Array): EvmOutcome {
   const type = typeOf(bytes);
   const items = decodeRlpList(type === 0 ? bytes : bytes.subarray(1));
   if (items.length < 4) throw new FormatError('rlp-invalid', `a receipt of ${items.length} items`);

@@ -7,8 +7,8 @@ import {
   type EvmCall,
   type EvmHeader,
   type EvmOutcome,
+  readEvmReceipt,
   readHeader,
-  readReceipt,
   readTransaction,
 } from './evm-bytes.ts';
 import { keccak256 } from './keccak.ts';
@@ -69,7 +69,7 @@ export function checkEvmProof(anchor: IncludedEvmAnchor, root: string): ProofChe
   const key = indexKey(proof.index);
   try {
     transactionBytes = walkTrie(header.transactionsRoot, key, proof.transaction.map(unhex));
-    outcome = readReceipt(walkTrie(header.receiptsRoot, key, proof.receipt.map(unhex)));
+    outcome = readEvmReceipt(walkTrie(header.receiptsRoot, key, proof.receipt.map(unhex)));
   } catch (error) {
     return fail('proof-broken', `The proof in the receipt does not lead from ${named} to a transaction${why(error)}.`);
   }

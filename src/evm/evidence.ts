@@ -3,7 +3,7 @@
 import { isAnchored } from '../core/anchored-event.ts';
 import { toHex } from '../core/bytes.ts';
 import { AntequemError, type ErrorCode } from '../core/errors.ts';
-import { readHeader, readReceipt } from '../core/evm-bytes.ts';
+import { readEvmReceipt, readHeader } from '../core/evm-bytes.ts';
 import { checkEvmProof } from '../core/evm-proof.ts';
 import { type EvmProof, evmProofSchema } from '../core/receipt-schema.ts';
 import { formatTime } from '../core/time.ts';
@@ -77,7 +77,7 @@ function proveAnchor(
   const receipt = block.receipts.value(index);
   if (receipt === undefined) return new AntequemError('block-unknown', `block ${hash} does not hold ${name}`);
   try {
-    const { logs } = readReceipt(receipt);
+    const { logs } = readEvmReceipt(receipt);
     const proof = {
       header: hexOf(block.header),
       index,

@@ -23,7 +23,7 @@ export function unknownAnchor({ type }: UnknownAnchor): Claim {
 }
 
 /** Findings in the receipt's order; one unverified claim where it has no anchor yet. */
-export async function checkAnchors(
+export async function verifyAnchors(
   { anchors, round }: RoundReceipt,
   trusted: TrustedSources,
 ): Promise<AnchorFinding[]> {

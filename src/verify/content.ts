@@ -4,14 +4,14 @@ import type { Receipt } from '../core/receipt.ts';
 import { type Claim, claimOf } from '../core/verdict.ts';
 
 /** What the receipt is held against; both may be given. */
-export interface Content {
+export interface GivenContent {
   readonly payload?: Uint8Array | undefined;
   /** 32 bytes. */
   readonly digest?: Uint8Array | undefined;
 }
 
 /** Whether the content is that of the receipt's digest. */
-export function checkContent(receipt: Receipt, content: Content): Claim {
+export function checkContent(receipt: Receipt, content: GivenContent): Claim {
   const expected = fromHex(receipt.entry.digest);
   const { payload, digest } = content;
   if (payload === undefined && digest === undefined) {

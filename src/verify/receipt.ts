@@ -17,7 +17,7 @@ import {
 import { sameJson } from '../core/same-json.ts';
 import { type Claim, claimOf, type Verdict, verdictOf } from '../core/verdict.ts';
 import { sortSources } from '../evm/verifier.ts';
-import { checkAnchors, unknownAnchor } from './anchors.ts';
+import { unknownAnchor, verifyAnchors } from './anchors.ts';
 import { checkContent } from './content.ts';
 import { checkNotBefore, type NotBefore } from './not-before.ts';
 import { checkPosition, checkSignature, type Signed } from './position.ts';
@@ -177,7 +177,7 @@ class ReceiptVerifier {
     const notBefore = await checkNotBefore(receipt, evm, bitcoin);
     const { sameInstance } = notBefore;
     const trusted = { evm, bitcoin, sameInstance, blockHashes: this.#trust.blockHashes ?? [] };
-    return { notBefore, findings: await checkAnchors(receipt, trusted) };
+    return { notBefore, findings: await verifyAnchors(receipt, trusted) };
   }
 }
 

@@ -22,7 +22,7 @@ export { type VerifyTlogProofInput, verifyTlogProof } from './tlog-proof.ts';
 export type { Trust } from './trust.ts';
 
 /** Whatever proves something, and what it should be about. */
-export interface Evidence {
+export interface ProofInput {
   /** A receipt (its JSON, or the text or bytes of that), the bytes of an .ots file, or a tlog-proof (text or bytes). */
   readonly proof: unknown;
   /** The content that it should be about. */
@@ -35,7 +35,7 @@ export interface Evidence {
  * The verdict on a receipt, an .ots file or a tlog-proof (design section 1, "What a verdict means").
  * @throws FormatError `proof-unknown` where it is none of these, `verifier-key` where the trusted key is none
  */
-export async function verify({ proof, ...content }: Evidence, trust: Trust): Promise<Verdict> {
+export async function verify({ proof, ...content }: ProofInput, trust: Trust): Promise<Verdict> {
   if (proof instanceof Uint8Array && isOtsFile(proof)) return verifyTimestamp({ ots: proof, ...content }, trust);
   const text = proof instanceof Uint8Array ? textOf(proof) : proof;
   if (typeof text === 'string' && isTlogProof(text)) return verifyTlogProof({ proof: text, ...content }, trust);

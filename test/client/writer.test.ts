@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Client, type Content, type Entry, type WriterOptions } from '../../src/client/client.ts';
+import { type AppendedEntry, Client, type EntryContent, type WriterOptions } from '../../src/client/client.ts';
 import { testDatabase } from '../support/postgres.ts';
 import { type TestService, testService } from '../support/service.ts';
 import { startServiceChild } from '../support/service-child.ts';
@@ -62,7 +62,7 @@ describe('a writer', () => {
     const name = newName();
     await using client = new Client({ url: service.url });
     const log = client.log(name);
-    const contents: Content[] = [
+    const contents: EntryContent[] = [
       'a',
       'two\nlines',
       '',
@@ -100,7 +100,7 @@ describe('a writer', () => {
       expect(receipt.entry).toMatchObject({ index: entry.index, digest: entry.digest, log: entry.log });
     }
     await service.closeRound();
-    const receipt = await log.receipt(entries[5] as Entry, { wait: 5, until: 'round' });
+    const receipt = await log.receipt(entries[5] as AppendedEntry, { wait: 5, until: 'round' });
     expect(receipt.round).toMatchObject({ number: expect.any(Number) });
   });
 
@@ -314,7 +314,7 @@ describe('a service that is away for a minute', () => {
         return sleep(ms / 50);
       },
     });
-    const appended: Promise<Entry>[] = [];
+    const appended: Promise<AppendedEntry>[] = [];
     let over = false;
     const application = (async () => {
       for (let i = 0; !over; i++) {

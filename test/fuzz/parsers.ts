@@ -5,7 +5,7 @@ import { readConfig } from '../../src/config.ts';
 import { compareBytes, fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { formatCheckpoint, parseCheckpoint } from '../../src/core/checkpoint.ts';
 import { formatWitnessKey } from '../../src/core/cosignature.ts';
-import { readHeader, readReceipt, readTransaction } from '../../src/core/evm-bytes.ts';
+import { readEvmReceipt, readHeader, readTransaction } from '../../src/core/evm-bytes.ts';
 import { formatNote, formatVerifierKey, parseNote, parseVerifierKey } from '../../src/core/note.ts';
 import { isReached, parsePolicy } from '../../src/core/policy.ts';
 import { parseReceipt, parseReceiptText } from '../../src/core/receipt.ts';
@@ -217,7 +217,7 @@ export const PARSERS: readonly Parser[] = [
   {
     name: 'EVM receipt',
     samples: TYPES.map((type) => outcomeOf(root, { type, logsBefore: type })),
-    take: readReceipt,
+    take: readEvmReceipt,
   },
   {
     name: 'round leaves',

@@ -4,7 +4,7 @@ import { createMerkleProof, createMPT, verifyMerkleProof } from '@ethereumjs/mpt
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ANCHORED_TOPIC, ANCHORING_SELECTORS } from '../../src/core/anchored-event.ts';
 import { toHex } from '../../src/core/bytes.ts';
-import { readHeader, readReceipt } from '../../src/core/evm-bytes.ts';
+import { readEvmReceipt, readHeader } from '../../src/core/evm-bytes.ts';
 import { checkEvmProof, indexKey, type ProofCheck } from '../../src/core/evm-proof.ts';
 import { keccak256 } from '../../src/core/keccak.ts';
 import { type EvmProof, evmProofSchema, type IncludedEvmAnchor } from '../../src/core/receipt-schema.ts';
@@ -125,7 +125,7 @@ describe.each([
     let proven = 0;
     let nodes = 0;
     for (const [i, anchor] of anchors.entries()) {
-      expect(readReceipt(block.receipts.value(i) ?? new Uint8Array(0)).succeeded).toBe(true);
+      expect(readEvmReceipt(block.receipts.value(i) ?? new Uint8Array(0)).succeeded).toBe(true);
       // Anvil hashes a blob transaction with its blobs, as no other chain does: no proof of ours, which carry no blobs.
       if (mined.types[i] === 3 && name === 'anvil') continue;
       evmProofSchema.parse(anchor.proof);

@@ -7,7 +7,7 @@ import { deliver, retryPolicy } from '../delivery.ts';
 import { reason } from '../failure.ts';
 import { followCommandLine } from '../follow/run.ts';
 import { lineBatches } from '../lines.ts';
-import { logName, wholeNumber } from '../options.ts';
+import { logName, wholeNumberArgument } from '../options.ts';
 import { counted, note, print, printJson, quoted } from '../output.ts';
 import { Progress } from '../progress.ts';
 import { openSession, type Session } from '../session.ts';
@@ -29,14 +29,18 @@ export function appendCommand(): Command {
     .argument('<log>', 'name of the log; it is created where there is none', logName)
     .argument('[file]', 'the file; standard input when left out or -')
     .option('-f, --follow', 'go on as the file grows, over rotation and restarts, each line exactly once')
-    .option('--batch <lines>', 'lines of a request at most', wholeNumber(1, MAX_BATCH_ENTRIES), 5000)
+    .option('--batch <lines>', 'lines of a request at most', wholeNumberArgument(1, MAX_BATCH_ENTRIES), 5000)
     .option(
       '--batch-bytes <bytes>',
       'bytes of a request at most',
-      wholeNumber(MAX_ENTRY_BYTES + 2, MAX_BATCH_BYTES),
+      wholeNumberArgument(MAX_ENTRY_BYTES + 2, MAX_BATCH_BYTES),
       MAX_BATCH_BYTES / 2,
     )
-    .option('--retry <seconds>', 'unbroken failure to bear (default: 60; with --follow for ever)', wholeNumber(0, 1e9))
+    .option(
+      '--retry <seconds>',
+      'unbroken failure to bear (default: 60; with --follow for ever)',
+      wholeNumberArgument(0, 1e9),
+    )
     .option('--state <file>', 'with --follow: where to keep what was sent (default: by file, log and service)')
     .option('--skip-missing', 'with --follow: go on where the rest of a rotated file is nowhere to be found')
     .addHelpText(

@@ -4,7 +4,7 @@ import type { TrustedNode } from '../../audit/database/chains.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { checkServiceOrigin } from '../../core/origin.ts';
 import { exitCode, type Verdict } from '../../core/verdict.ts';
-import { httpUrl, repeated, wholeNumber } from '../options.ts';
+import { httpUrl, repeated, wholeNumberArgument } from '../options.ts';
 import { counted, note, print, printJson, toned } from '../output.ts';
 import { Progress } from '../progress.ts';
 import type { GlobalOptions } from '../session.ts';
@@ -47,7 +47,7 @@ export function auditCommand(): Command {
       'a Bitcoin node or an Esplora server that you trust; of several all must agree',
       repeated(httpUrl),
     )
-    .option('--from-block <n>', 'search chains from this block on', wholeNumber(0, Number.MAX_SAFE_INTEGER), 0)
+    .option('--from-block <n>', 'search chains from this block on', wholeNumberArgument(0, Number.MAX_SAFE_INTEGER), 0)
     .addHelpText(
       'after',
       `

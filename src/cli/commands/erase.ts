@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { logName, wholeNumber } from '../options.ts';
+import { logName, wholeNumberArgument } from '../options.ts';
 import { note, print, printJson } from '../output.ts';
 import { openSession } from '../session.ts';
 
@@ -7,7 +7,7 @@ import { openSession } from '../session.ts';
 export function eraseCommand(): Command {
   return new Command('erase')
     .argument('<log>', 'name of the log', logName)
-    .argument('<index>', 'index of the entry, from 0', wholeNumber(0, Number.MAX_SAFE_INTEGER))
+    .argument('<index>', 'index of the entry, from 0', wholeNumberArgument(0, Number.MAX_SAFE_INTEGER))
     .addHelpText(
       'after',
       `

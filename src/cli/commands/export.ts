@@ -8,7 +8,7 @@ import { retrying } from '../../client/retry.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { retryPolicy } from '../delivery.ts';
 import { reason } from '../failure.ts';
-import { logName, repeated, wholeNumber } from '../options.ts';
+import { logName, repeated, wholeNumberArgument } from '../options.ts';
 import { counted, note, printJson } from '../output.ts';
 import { Progress } from '../progress.ts';
 import { openSession } from '../session.ts';
@@ -27,7 +27,7 @@ interface ExportFlags {
 
 /** `antequem export`: entries with their receipts, a JSON object a line. */
 export function exportCommand(): Command {
-  const index = wholeNumber(0, Number.MAX_SAFE_INTEGER);
+  const index = wholeNumberArgument(0, Number.MAX_SAFE_INTEGER);
   return new Command('export')
     .argument('<log>', 'name of the log', logName)
     .option('-o, --output <file>', 'write to a file, in place of one that is there; with it --json tells the outcome')
@@ -42,7 +42,7 @@ export function exportCommand(): Command {
       repeated((text) => text),
     )
     .option('--no-receipts', 'without receipts, which is faster')
-    .option('--retry <seconds>', 'unbroken failure to bear', wholeNumber(0, 1e9), 60)
+    .option('--retry <seconds>', 'unbroken failure to bear', wholeNumberArgument(0, 1e9), 60)
     .addHelpText(
       'after',
       `

@@ -6,7 +6,7 @@ import type { Log } from '../../log/log.ts';
 import type { Registry } from '../../log/registry.ts';
 import type { LogWithKey } from '../../log/rotation.ts';
 import type { Foundation } from '../../start/foundation.ts';
-import { logName, wholeNumber } from '../options.ts';
+import { logName, wholeNumberArgument } from '../options.ts';
 import { counted, note, print, printJson } from '../output.ts';
 import type { GlobalOptions } from '../session.ts';
 
@@ -80,7 +80,7 @@ function retireCommand(): Command {
   return new Command('retire')
     .description('have keys sign no more; without a number all but the newest')
     .argument('[log]', 'which log', logName)
-    .argument('[number]', 'which of its keys', wholeNumber(1, 1_000_000))
+    .argument('[number]', 'which of its keys', wholeNumberArgument(1, 1_000_000))
     .option('--all', 'of all logs, _system too')
     .option('--force', 'also while the keys that stay are not a minute old')
     .action(async (log: string | undefined, number: number | undefined, options: RetireOptions, command: Command) => {

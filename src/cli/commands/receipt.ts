@@ -8,7 +8,7 @@ import { parseTlogProof } from '../../core/tlog-proof.ts';
 import { parseOtsFile } from '../../ots/file.ts';
 import { retryPolicy } from '../delivery.ts';
 import { type MirrorReceiptFlags, mirrorReceipt } from '../mirror-receipt.ts';
-import { digest, logName, nonce, wholeNumber } from '../options.ts';
+import { digest, logName, nonce, wholeNumberArgument } from '../options.ts';
 import { counted, note, print, printJson } from '../output.ts';
 import { writeReceipt } from '../receipt-file.ts';
 import { openSession } from '../session.ts';
@@ -29,11 +29,11 @@ interface ReceiptFlags extends MirrorReceiptFlags {
 export function receiptCommand(): Command {
   return new Command('receipt')
     .argument('<log>', 'name of the log', logName)
-    .argument('<index>', 'index of the entry, from 0', wholeNumber(0, Number.MAX_SAFE_INTEGER))
+    .argument('<index>', 'index of the entry, from 0', wholeNumberArgument(0, Number.MAX_SAFE_INTEGER))
     .option(
       '--wait <seconds>',
       'hold on for the stage at most so long (default: 0; with --until 60)',
-      wholeNumber(0, 1e6),
+      wholeNumberArgument(0, 1e6),
     )
     .addOption(
       new Option('--until <stage>', 'the stage to wait for (default: finalized; of an .ots file bitcoin)').choices(

@@ -4,8 +4,8 @@ import { toHex } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { MAX_BATCH_ENTRIES } from '../../core/limits.ts';
 import { deliver, retryPolicy } from '../delivery.ts';
-import { digestOf } from '../digest.ts';
-import { logName, wholeNumber } from '../options.ts';
+import { digestOfFile } from '../digest.ts';
+import { logName, wholeNumberArgument } from '../options.ts';
 import { counted, note, print, printJson, quoted } from '../output.ts';
 import { writeReceipt } from '../receipt-file.ts';
 import { openSession } from '../session.ts';
@@ -23,7 +23,7 @@ export function stampCommand(): Command {
   return new Command('stamp')
     .argument('<files...>', 'the files')
     .option('--log <name>', 'name of the log; it is created where there is none', logName, 'stamps')
-    .option('--wait <seconds>', 'hold on so long at most until the receipts are final', wholeNumber(0, 1e6), 60)
+    .option('--wait <seconds>', 'hold on so long at most until the receipts are final', wholeNumberArgument(0, 1e6), 60)
     .option('--force', 'replace receipts that are there')
     .addHelpText(
       'after',
@@ -44,7 +44,7 @@ Examples:
         if (flags.force !== true && (await exists(receiptName(file)))) throw fileExists(receiptName(file));
       }
       const stamps: { file: string; digest: string }[] = [];
-      for (const file of chosen) stamps.push({ file, digest: toHex(await digestOf(file)) });
+      for (const file of chosen) stamps.push({ file, digest: toHex(await digestOfFile(file)) });
       const digests = stamps.map(({ digest }) => digest);
       const { log } = flags;
       const { index } = await deliver(

@@ -4,7 +4,7 @@ import type { Client } from '../../client/client.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { parseReceiptText, type Receipt } from '../../core/receipt.ts';
 import { mergeReceipt } from '../../core/receipt-merge.ts';
-import { httpUrl, repeated, wholeNumber } from '../options.ts';
+import { httpUrl, repeated, wholeNumberArgument } from '../options.ts';
 import { upgradeOts } from '../ots-upgrade.ts';
 import { note, print, printJson } from '../output.ts';
 import { readProof } from '../proof-file.ts';
@@ -23,7 +23,7 @@ interface UpgradeFlags {
 export function upgradeCommand(): Command {
   return new Command('upgrade')
     .argument('<file>', 'a receipt, or an OpenTimestamps file of any origin')
-    .option('--wait <seconds>', 'of a receipt: hold on so long at most until it is final', wholeNumber(0, 1e6))
+    .option('--wait <seconds>', 'of a receipt: hold on so long at most until it is final', wholeNumberArgument(0, 1e6))
     .option(
       '--calendar <url>',
       'of an .ots file: a calendar that may be asked, beside well-known public ones; may be repeated',

@@ -11,7 +11,7 @@ import type { HashKind } from '../../ots/operation.ts';
 import type { Trust } from '../../verify/verify.ts';
 import { readAtMost } from '../bounded-file.ts';
 import { readContent } from '../digest.ts';
-import { blockHash, fileDigest, httpUrl, repeated } from '../options.ts';
+import { blockHash, fileDigestOption, httpUrl, repeated } from '../options.ts';
 import { note, print, printJson } from '../output.ts';
 import { type Proof, readProof } from '../proof-file.ts';
 import type { GlobalOptions } from '../session.ts';
@@ -43,7 +43,7 @@ export function verifyCommand(): Command {
     .option(
       '--digest <hex>',
       'the digest of the payload, in place of FILE: SHA-256, or what FILE.ots names',
-      fileDigest,
+      fileDigestOption,
     )
     .option('--key <vkey>', "the log's verifier key, got from someone you trust: proves whose log it is")
     .option('--rpc <url>', 'a node of the EVM chain that you trust; may be repeated', repeated(httpUrl))

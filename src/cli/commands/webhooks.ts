@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { z } from 'zod';
 import { parseTime } from '../../core/time.ts';
 import { DELIVERY_STATUSES, EVENT_TYPES } from '../../webhooks/event.ts';
-import { wholeNumber } from '../options.ts';
+import { wholeNumberArgument } from '../options.ts';
 import { counted, note, print, printJson, toned } from '../output.ts';
 import { openSession } from '../session.ts';
 
@@ -120,8 +120,8 @@ function deliveriesCommand(): Command {
     .description('what became of the deliveries of a webhook, newest first')
     .argument('<id>', 'the id that `webhooks list` shows')
     .addOption(new Option('--status <status>', 'only these').choices(DELIVERY_STATUSES))
-    .option('--limit <count>', 'so many', wholeNumber(1, 1_000), 50)
-    .option('--before <event>', 'the page after the one that ended so', wholeNumber(0, Number.MAX_SAFE_INTEGER))
+    .option('--limit <count>', 'so many', wholeNumberArgument(1, 1_000), 50)
+    .option('--before <event>', 'the page after the one that ended so', wholeNumberArgument(0, Number.MAX_SAFE_INTEGER))
     .action(async (id: string, { status, limit, before }: DeliveriesOptions, command: Command) => {
       const { client, json } = openSession(command);
       const query = new URLSearchParams({

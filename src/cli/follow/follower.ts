@@ -4,7 +4,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { sha256 } from '#sha256';
-import type { Appended } from '../../client/answers.ts';
+import type { AppendAnswer } from '../../client/answers.ts';
 import { toHex } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { type BatchLimits, LineBuffer } from '../lines.ts';
@@ -27,8 +27,8 @@ export interface FollowerOptions {
   /** Durable once it returns. */
   readonly save: (state: FollowState) => Promise<void>;
   /** Stores the lines under the key, however long that takes. */
-  readonly send: (body: Uint8Array<ArrayBuffer>, key: string) => Promise<Appended>;
-  readonly onSent: (appended: Appended, from: { file: string; start: number; end: number }) => void;
+  readonly send: (body: Uint8Array<ArrayBuffer>, key: string) => Promise<AppendAnswer>;
+  readonly onSent: (appended: AppendAnswer, from: { file: string; start: number; end: number }) => void;
   readonly warn: (text: string) => void;
 }
 

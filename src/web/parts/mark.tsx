@@ -62,7 +62,7 @@ const SHAPES: Readonly<Record<Status, JSX.Element>> = {
 };
 
 /** The shape alone: a word stands beside it. Takes its colour from a `status` around it. */
-export function Mark({ status }: { readonly status: Status }) {
+export function StatusMark({ status }: { readonly status: Status }) {
   return (
     <svg class="mark" viewBox="0 0 20 20" aria-hidden="true">
       {SHAPES[status]}
@@ -73,7 +73,7 @@ export function Mark({ status }: { readonly status: Status }) {
 export function Chip({ status, children }: { readonly status: Status; readonly children?: preact.ComponentChildren }) {
   return (
     <span class={`status ${status} chip`}>
-      <Mark status={status} />
+      <StatusMark status={status} />
       <span>{children ?? STATUS_WORDS[status]}</span>
     </span>
   );

@@ -26,6 +26,6 @@ export function Age({ time }: { readonly time: string }) {
   );
 }
 
-export function Moment({ time }: { readonly time: string }) {
+export function LocalTime({ time }: { readonly time: string }) {
   return <time dateTime={time}>{formatMoment(time)}</time>;
 }

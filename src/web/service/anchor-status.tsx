@@ -1,6 +1,6 @@
 // How anchors and rounds stand, in words and shapes.
 
-import { Chip, Mark, type Status } from '../parts/mark.tsx';
+import { Chip, type Status, StatusMark } from '../parts/mark.tsx';
 import { Age } from '../parts/moment.tsx';
 import { chainName, formatCount, formatSpan, formatWei } from '../parts/units.ts';
 import { visible } from '../parts/visible.ts';
@@ -68,7 +68,7 @@ export function RoundStrip({ rounds }: { readonly rounds: readonly RoundAnswer[]
 export function Knot({ status }: { readonly status: Status }) {
   return (
     <span class={`status ${status} knot`}>
-      <Mark status={status} />
+      <StatusMark status={status} />
     </span>
   );
 }

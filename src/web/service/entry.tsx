@@ -3,7 +3,7 @@ import { useEffect } from 'preact/hooks';
 import { type Anchor, knownAnchors, parseReceipt, type Receipt } from '../../core/receipt.ts';
 import { Copyable } from '../parts/bytes.tsx';
 import { Chip, type Status } from '../parts/mark.tsx';
-import { Moment } from '../parts/moment.tsx';
+import { LocalTime } from '../parts/moment.tsx';
 import { chainName, formatBytes, formatCount, formatMoment } from '../parts/units.ts';
 import { visible } from '../parts/visible.ts';
 import { Knot } from './anchor-status.tsx';
@@ -210,7 +210,7 @@ function Facts({ entry }: { readonly entry: EntryAnswer }) {
         <div>
           <dt>Received</dt>
           <dd>
-            <Moment time={entry.receivedAt} />
+            <LocalTime time={entry.receivedAt} />
           </dd>
         </div>
         {hashes.map(([name, value]) =>

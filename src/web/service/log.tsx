@@ -1,6 +1,6 @@
 import { Copyable, ShortBytes } from '../parts/bytes.tsx';
 import { Chip } from '../parts/mark.tsx';
-import { Ago, Moment } from '../parts/moment.tsx';
+import { Ago, LocalTime } from '../parts/moment.tsx';
 import { formatBytes, formatCount } from '../parts/units.ts';
 import { visible } from '../parts/visible.ts';
 import { type EntryAnswer, entriesAnswer, type LogAnswer, logAnswer } from './answers.ts';
@@ -106,7 +106,7 @@ function Description({ log }: { readonly log: LogAnswer }) {
       <div>
         <dt>Made</dt>
         <dd>
-          <Moment time={log.createdAt} />
+          <LocalTime time={log.createdAt} />
         </dd>
       </div>
     </dl>

@@ -1,5 +1,5 @@
 import type { ReadonlySignal } from '@preact/signals';
-import { Mark } from '../parts/mark.tsx';
+import { StatusMark } from '../parts/mark.tsx';
 import { visible } from '../parts/visible.ts';
 
 /** What went wrong, said aloud. */
@@ -8,7 +8,7 @@ export function Failure({ of }: { readonly of: ReadonlySignal<string | null> }) 
     <div role="alert">
       {of.value !== null && (
         <p class="status refuted error">
-          <Mark status="trouble" />
+          <StatusMark status="trouble" />
           {visible(of.value)}
         </p>
       )}

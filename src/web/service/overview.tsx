@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { Chip, Mark } from '../parts/mark.tsx';
+import { Chip, StatusMark } from '../parts/mark.tsx';
 import { Ago } from '../parts/moment.tsx';
 import { formatCount } from '../parts/units.ts';
 import { visible } from '../parts/visible.ts';
@@ -59,7 +59,7 @@ function Contents({ logs, more, rounds, notices }: Shown) {
     <>
       {notices.map((notice) => (
         <p key={notice} class="status submitted notice">
-          <Mark status="trouble" />
+          <StatusMark status="trouble" />
           {visible(notice)}
         </p>
       ))}

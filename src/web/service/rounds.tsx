@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals';
 import { Copyable } from '../parts/bytes.tsx';
-import { Mark } from '../parts/mark.tsx';
-import { Ago, Moment } from '../parts/moment.tsx';
+import { StatusMark } from '../parts/mark.tsx';
+import { Ago, LocalTime } from '../parts/moment.tsx';
 import { chainName, formatCount, formatWei } from '../parts/units.ts';
 import { visible } from '../parts/visible.ts';
 import { AnchorLine, Knot, RoundStrip, roundStatus } from './anchor-status.tsx';
@@ -109,7 +109,7 @@ export function RoundPage({ number }: { readonly number: number }) {
             <div>
               <dt>Closed</dt>
               <dd>
-                <Moment time={round.closedAt} />
+                <LocalTime time={round.closedAt} />
               </dd>
             </div>
             <div>
@@ -162,9 +162,9 @@ function AnchorCard({ anchor, closedAt }: { readonly anchor: AnchorState; readon
   if (block !== null) {
     facts.push(['Block', `${formatCount(block.number)}`]);
     facts.push(['Hash of the block', <Copyable key="h" text={block.hash} what="the hash of the block" />]);
-    facts.push(['Time of the block', <Moment key="m" time={block.time} />]);
+    facts.push(['Time of the block', <LocalTime key="m" time={block.time} />]);
   }
-  if (finalizedAt !== null) facts.push(['Final', <Moment key="f" time={finalizedAt} />]);
+  if (finalizedAt !== null) facts.push(['Final', <LocalTime key="f" time={finalizedAt} />]);
   if (cost != null) facts.push(['Cost', `${formatWei(cost)} (${cost} wei)`]);
   return (
     <div class="card stack">
@@ -179,7 +179,7 @@ function AnchorCard({ anchor, closedAt }: { readonly anchor: AnchorState; readon
       </dl>
       {proofProblem != null && (
         <p class="status submitted soft">
-          <Mark status="trouble" /> {`Without proof of its block: ${visible(proofProblem, 600)}`}
+          <StatusMark status="trouble" /> {`Without proof of its block: ${visible(proofProblem, 600)}`}
         </p>
       )}
     </div>

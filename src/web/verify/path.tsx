@@ -1,12 +1,12 @@
 import type { Claim } from '../../core/verdict.ts';
 import { Bytes } from '../parts/bytes.tsx';
-import { Chip, Mark, STATUS_WORDS } from '../parts/mark.tsx';
+import { Chip, STATUS_WORDS, StatusMark } from '../parts/mark.tsx';
 import { visible } from '../parts/visible.ts';
 import { wayUp } from './inclusion.ts';
-import type { Fact, Step } from './steps.ts';
+import type { Fact, PathStage } from './steps.ts';
 
 /** The path at a glance: stations in a row, forking to the chains, each leading to its step below. */
-export function Strip({ steps }: { readonly steps: readonly Step[] }) {
+export function Strip({ steps }: { readonly steps: readonly PathStage[] }) {
   const chains = steps.filter(({ id }) => id.startsWith('chain'));
   return (
     <nav class="strip" aria-label="The path, step by step">
@@ -30,11 +30,11 @@ export function Strip({ steps }: { readonly steps: readonly Step[] }) {
   );
 }
 
-function Station({ step }: { readonly step: Step }) {
+function Station({ step }: { readonly step: PathStage }) {
   return (
     <li class={`station status ${step.status}`}>
       <a href={`#step-${step.id}`} onClick={(event) => open(event, step.id)}>
-        <Mark status={step.status} />
+        <StatusMark status={step.status} />
         <span class="title">{visible(step.title, 60)}</span>
         <span class="sr">{`, ${STATUS_WORDS[step.status]}`}</span>
       </a>
@@ -52,13 +52,13 @@ function open(event: Event, id: string): void {
 }
 
 /** The steps with their sentences; each opens to its bytes. */
-export function Steps({ steps }: { readonly steps: readonly Step[] }) {
+export function Steps({ steps }: { readonly steps: readonly PathStage[] }) {
   return (
     <ol class="steps">
       {steps.map((step) => (
         <li key={step.id} class={`status ${step.status}`}>
           <span class="knot">
-            <Mark status={step.status} />
+            <StatusMark status={step.status} />
           </span>
           <details class="step" id={`step-${step.id}`}>
             <summary>
@@ -99,7 +99,7 @@ function Sentence({ claim, plain }: { readonly claim: Claim; readonly plain: boo
     <span class={`sentence status ${claim.status}`}>
       {!plain && (
         <>
-          <Mark status={claim.status} />
+          <StatusMark status={claim.status} />
           <span class="sr">{`${STATUS_WORDS[claim.status]}: `}</span>
         </>
       )}

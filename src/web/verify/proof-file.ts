@@ -11,7 +11,7 @@ interface ProofFile {
 }
 
 /** What is read of it is for the picture, null where it breaks its format: then the verdict says how. */
-export type Proof = ProofFile &
+export type DroppedProof = ProofFile &
   (
     | { readonly kind: 'receipt'; readonly read: Receipt | null }
     | { readonly kind: 'ots'; readonly read: OtsFile | null }
@@ -31,7 +31,7 @@ export async function looksLikeProof(file: File): Promise<boolean> {
 }
 
 /** @throws FormatError where it is none of them */
-export async function readProof(file: File): Promise<Proof> {
+export async function readDroppedProof(file: File): Promise<DroppedProof> {
   if (file.size > MAX_SIZE) throw unknown('This file is too large for a receipt or an .ots file.');
   const bytes = new Uint8Array(await file.arrayBuffer());
   if (isOtsFile(bytes)) return { kind: 'ots', file, bytes, read: orNull(() => parseOtsFile(bytes)) };

@@ -1,5 +1,5 @@
 import { DropFile } from '../parts/drop-file.tsx';
-import { Mark } from '../parts/mark.tsx';
+import { StatusMark } from '../parts/mark.tsx';
 import { proof, proofFault, takeProof } from './state.ts';
 
 /** The receipt or the .ots file. */
@@ -20,7 +20,7 @@ export function ProofForm() {
       <div role="alert">
         {proofFault.value !== null && (
           <p class="status refuted error">
-            <Mark status="refuted" />
+            <StatusMark status="refuted" />
             {proofFault.value}
           </p>
         )}

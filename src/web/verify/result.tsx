@@ -2,11 +2,11 @@ import { useEffect, useRef } from 'preact/hooks';
 import { toHex } from '../../core/bytes.ts';
 import type { Verdict } from '../../core/verdict.ts';
 import { Bytes } from '../parts/bytes.tsx';
-import { Mark, type Status } from '../parts/mark.tsx';
+import { type Status, StatusMark } from '../parts/mark.tsx';
 import { chainName, formatBytes, formatCount, formatMoment } from '../parts/units.ts';
 import { visible } from '../parts/visible.ts';
 import { Steps, Strip } from './path.tsx';
-import { asking, failure, type Outcome, outcome } from './state.ts';
+import { asking, failure, outcome, type VerifiedProof } from './state.ts';
 import { stepsOf } from './steps.ts';
 
 const STATUS: Readonly<Record<Verdict['result'], Status>> = {
@@ -33,7 +33,7 @@ export function Result() {
       <div role="alert">
         {failure.value !== null && (
           <p class="status refuted error">
-            <Mark status="refuted" />
+            <StatusMark status="refuted" />
             {visible(failure.value)}
           </p>
         )}
@@ -43,14 +43,14 @@ export function Result() {
   );
 }
 
-function Banner({ verdict, content, at }: Outcome) {
+function Banner({ verdict, content, at }: VerifiedProof) {
   const { result, existedBefore } = verdict;
   const box = useRef<HTMLDivElement>(null);
   // Whoever has just verified sees how it came out.
   useEffect(() => box.current?.scrollIntoView({ block: 'nearest' }), [at]);
   return (
     <div ref={box} class={`banner status ${STATUS[result]}`}>
-      <Mark status={STATUS[result]} />
+      <StatusMark status={STATUS[result]} />
       <div class="stack tight">
         <p class="word">{WORDS[result]}</p>
         <h2>
@@ -109,7 +109,7 @@ function basis({ existedBefore, notBefore, claims }: Verdict): string {
   return visible(parts.join(' '), 2_000);
 }
 
-function Certificate(shown: Outcome) {
+function Certificate(shown: VerifiedProof) {
   const { verdict, proof, content, digest, trusted, notes, at } = shown;
   const steps = stepsOf(proof, verdict, digest);
   const sources = [trusted.rpc, trusted.esplora]
@@ -121,7 +121,7 @@ function Certificate(shown: Outcome) {
       <Steps steps={steps} />
       {notes.map((note) => (
         <p key={note} class="status unverified soft">
-          <Mark status="unverified" /> {visible(note)}
+          <StatusMark status="unverified" /> {visible(note)}
         </p>
       ))}
       <dl class="facts signature">
@@ -170,7 +170,7 @@ function Certificate(shown: Outcome) {
   );
 }
 
-function nameOf({ content }: Outcome): string {
+function nameOf({ content }: VerifiedProof): string {
   if (content === null) return 'not given';
   if (content.kind === 'file') return `${visible(content.file.name, 200)}, ${formatBytes(content.file.size)}`;
   return content.kind === 'text' ? `text: ${visible(content.text, 200)}` : 'its digest alone';

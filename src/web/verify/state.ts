@@ -6,20 +6,20 @@ import type { Verdict } from '../../core/verdict.ts';
 import { verify } from '../../verify/verify.ts';
 import type { HashName } from '../parts/hash-worker.ts';
 import { hashFile } from '../parts/hashing.ts';
-import { looksLikeProof, type Proof, readProof } from './proof-file.ts';
+import { type DroppedProof, looksLikeProof, readDroppedProof } from './proof-file.ts';
 import { readTrust, type TrustField, type TrustTexts } from './trust.ts';
 
 /** What the proof should be about. */
-export type Content =
+export type ChosenContent =
   | { readonly kind: 'file'; readonly file: File }
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'digest'; readonly hex: string };
 
 /** What was verified, and how it came out. */
-export interface Outcome {
+export interface VerifiedProof {
   readonly verdict: Verdict;
-  readonly proof: Proof;
-  readonly content: Content | null;
+  readonly proof: DroppedProof;
+  readonly content: ChosenContent | null;
   /** Of the content, by the hash that the proof names; null without content. */
   readonly digest: Uint8Array | null;
   readonly trusted: TrustTexts;
@@ -29,8 +29,8 @@ export interface Outcome {
   readonly at: number;
 }
 
-export const content = signal<Content | null>(null);
-export const proof = signal<Proof | null>(null);
+export const content = signal<ChosenContent | null>(null);
+export const proof = signal<DroppedProof | null>(null);
 export const trusted = signal<TrustTexts>({ rpc: '', esplora: '', blocks: '', key: '' });
 export const faults = signal<Readonly<Partial<Record<TrustField, string>>>>({});
 /** Bytes hashed so far of those there are; null while nothing is hashed. */
@@ -40,14 +40,14 @@ export const digested = signal<{ readonly hash: HashName; readonly hex: string }
 export const asking = signal(false);
 export const failure = signal<string | null>(null);
 export const proofFault = signal<string | null>(null);
-export const outcome = signal<Outcome | null>(null);
+export const outcome = signal<VerifiedProof | null>(null);
 export const busy = computed(() => progress.value !== null || asking.value);
 
 let checking = new AbortController();
 let hashing: Hashing | null = null;
 
 interface Hashing {
-  readonly of: Content;
+  readonly of: ChosenContent;
   readonly hash: HashName;
   readonly stop: AbortController;
   readonly digest: Promise<Uint8Array>;
@@ -62,7 +62,7 @@ export async function take(files: readonly File[]): Promise<void> {
   await check();
 }
 
-export async function takeContent(next: Content | null): Promise<void> {
+export async function takeContent(next: ChosenContent | null): Promise<void> {
   content.value = next;
   await check();
 }
@@ -75,7 +75,7 @@ export async function takeProof(file: File): Promise<void> {
 async function setProof(file: File): Promise<void> {
   proofFault.value = null;
   try {
-    proof.value = await readProof(file);
+    proof.value = await readDroppedProof(file);
   } catch (error) {
     proof.value = null;
     proofFault.value = messageOf(error);
@@ -118,7 +118,7 @@ export async function check(): Promise<void> {
   }
 }
 
-async function digestOf(what: Content | null, by: Proof | null): Promise<Uint8Array | null> {
+async function digestOf(what: ChosenContent | null, by: DroppedProof | null): Promise<Uint8Array | null> {
   const hash = by?.kind === 'ots' ? (by.read?.hash ?? 'sha256') : 'sha256';
   if (hashing?.of !== what || hashing?.hash !== hash) {
     hashing?.stop.abort();
@@ -131,7 +131,7 @@ async function digestOf(what: Content | null, by: Proof | null): Promise<Uint8Ar
 }
 
 /** A file takes long: it is hashed once, whatever proofs and sources come along meanwhile. */
-function startHashing(what: Exclude<Content, { kind: 'digest' }>, hash: HashName): Hashing {
+function startHashing(what: Exclude<ChosenContent, { kind: 'digest' }>, hash: HashName): Hashing {
   const file = what.kind === 'file' ? what.file : new Blob([new Uint8Array(utf8(what.text))]);
   const stop = new AbortController();
   const onProgress = (done: number): void => {

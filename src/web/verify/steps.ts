@@ -16,7 +16,7 @@ import type { OtsFile } from '../../ots/file.ts';
 import { parseTimestamp } from '../../ots/serialization.ts';
 import { chainName, formatCount, formatMoment } from '../parts/units.ts';
 import { inclusionFacts } from './inclusion.ts';
-import type { Proof } from './proof-file.ts';
+import type { DroppedProof } from './proof-file.ts';
 
 /** A value with its name; `bytes` stand in fixed type, one item a line, `text` keeps its lines. */
 export interface Fact {
@@ -25,7 +25,7 @@ export interface Fact {
   readonly form: 'plain' | 'bytes' | 'text';
 }
 
-export interface Step {
+export interface PathStage {
   readonly id: string;
   readonly title: string;
   readonly status: Claim['status'];
@@ -45,7 +45,7 @@ export const bytes = (name: string, value: string): Fact => ({ name, value, form
 const text = (name: string, value: string): Fact => ({ name, value, form: 'text' });
 
 /** The steps of what was verified, in their order from the entry up. */
-export function stepsOf(proof: Proof, verdict: Verdict, digest: Uint8Array | null): Step[] {
+export function stepsOf(proof: DroppedProof, verdict: Verdict, digest: Uint8Array | null): PathStage[] {
   const given = digest === null ? [] : [bytes('Digest given', toHex(digest))];
   if (proof.read === null) return brokenSteps(BROKEN[proof.kind], verdict);
   switch (proof.kind) {
@@ -60,15 +60,15 @@ export function stepsOf(proof: Proof, verdict: Verdict, digest: Uint8Array | nul
 
 const BROKEN = { receipt: 'The receipt', ots: 'The .ots file', 'tlog-proof': 'The tlog-proof' } as const;
 
-function brokenSteps(title: string, { claims }: Verdict): Step[] {
+function brokenSteps(title: string, { claims }: Verdict): PathStage[] {
   return [{ id: 'proof', title, status: worst(claims), gist: 'breaks its format', claims, facts: [] }];
 }
 
-function receiptSteps(receipt: Receipt, verdict: Verdict, given: readonly Fact[]): Step[] {
+function receiptSteps(receipt: Receipt, verdict: Verdict, given: readonly Fact[]): PathStage[] {
   const about = (...names: Claim['claim'][]): Claim[] => verdict.claims.filter(({ claim }) => names.includes(claim));
   const { entry, inclusion, checkpoint } = receipt;
   const entryClaims = about('content', 'received-at');
-  const steps: Step[] = [
+  const steps: PathStage[] = [
     {
       id: 'entry',
       title: 'Entry',
@@ -109,7 +109,7 @@ function receiptSteps(receipt: Receipt, verdict: Verdict, given: readonly Fact[]
   return [...steps, ...chainSteps(receipt, about('anchor'))];
 }
 
-function roundStep(receipt: Receipt, own: readonly Claim[], notBefore: readonly Claim[]): Step {
+function roundStep(receipt: Receipt, own: readonly Claim[], notBefore: readonly Claim[]): PathStage {
   const claims = [...own, ...notBefore];
   const common = { id: 'round', title: 'Round', status: refutedBy(claims) ?? worst(own), claims };
   if (!('round' in receipt)) return { ...common, gist: 'not closed yet', facts: [] };
@@ -130,7 +130,7 @@ function roundStep(receipt: Receipt, own: readonly Claim[], notBefore: readonly 
 }
 
 /** One step for each EVM anchor, one for all of OpenTimestamps, one for each anchor of an unknown type. */
-function chainSteps(receipt: Receipt, claims: readonly Claim[]): Step[] {
+function chainSteps(receipt: Receipt, claims: readonly Claim[]): PathStage[] {
   const anchors = knownAnchors(receipt);
   const unknown = 'round' in receipt ? receipt.anchors.filter((anchor) => !isKnownAnchor(anchor)) : [];
   const evm = anchors.filter((anchor) => anchor.type === 'evm');
@@ -138,7 +138,7 @@ function chainSteps(receipt: Receipt, claims: readonly Claim[]): Step[] {
   const evmClaims = claims.filter(({ chain }) => chain?.startsWith('eip155:'));
   const unknownClaims = claims.filter(({ code }) => code === 'anchor-unknown');
   const otherClaims = claims.filter((claim) => !evmClaims.includes(claim) && !unknownClaims.includes(claim));
-  const steps = evm.map((anchor, i): Step => {
+  const steps = evm.map((anchor, i): PathStage => {
     const own = evmClaims.slice(i, i + 1);
     const block = anchor.status === 'submitted' ? null : anchor.block;
     return {
@@ -167,7 +167,7 @@ function chainSteps(receipt: Receipt, claims: readonly Claim[]): Step[] {
   return [...steps, ...timestamp, ...unknown.map((anchor, i) => unknownStep(anchor, i, unknownClaims))];
 }
 
-function unknownStep(anchor: ReceiptAnchor, i: number, unknownClaims: readonly Claim[]): Step {
+function unknownStep(anchor: ReceiptAnchor, i: number, unknownClaims: readonly Claim[]): PathStage {
   const claims = unknownClaims.slice(i, i + 1);
   return {
     id: `unknown-${i}`,
@@ -179,7 +179,7 @@ function unknownStep(anchor: ReceiptAnchor, i: number, unknownClaims: readonly C
   };
 }
 
-function timestampStep(anchors: readonly Anchor[], claims: readonly Claim[], root: string): Step {
+function timestampStep(anchors: readonly Anchor[], claims: readonly Claim[], root: string): PathStage {
   if (anchors.length === 0) {
     return {
       id: 'chain',
@@ -218,7 +218,7 @@ function operationsText(timestamp: string, root: string): string {
   }
 }
 
-function timestampSteps(ots: OtsFile, verdict: Verdict, given: readonly Fact[]): Step[] {
+function timestampSteps(ots: OtsFile, verdict: Verdict, given: readonly Fact[]): PathStage[] {
   const content = verdict.claims.filter(({ claim }) => claim === 'content');
   const anchors = verdict.claims.filter(({ claim }) => claim === 'anchor');
   return [
@@ -239,7 +239,7 @@ function timestampSteps(ots: OtsFile, verdict: Verdict, given: readonly Fact[]):
       facts: [text('Path', describeTimestamp(ots.timestamp))],
     },
     ...anchors.map(
-      (claim, i): Step => ({
+      (claim, i): PathStage => ({
         id: `chain-${i}`,
         title: claim.chain === undefined ? 'Attestation' : chainName(claim.chain),
         status: claim.status,
@@ -252,7 +252,7 @@ function timestampSteps(ots: OtsFile, verdict: Verdict, given: readonly Fact[]):
 }
 
 /** A tlog-proof ends at the checkpoint. */
-function placeSteps(proof: ParsedTlogProof, verdict: Verdict, given: readonly Fact[]): Step[] {
+function placeSteps(proof: ParsedTlogProof, verdict: Verdict, given: readonly Fact[]): PathStage[] {
   const about = (...names: Claim['claim'][]): Claim[] => verdict.claims.filter(({ claim }) => names.includes(claim));
   const { index, head, path, extra, checkpoint } = proof;
   const entryClaims = about('content', 'received-at');
