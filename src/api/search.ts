@@ -35,7 +35,8 @@ export const criteriaQuery = {
     .meta({
       description:
         'The payload is JSON, and at this pointer (RFC 6901) stands this string, number, boolean or null, or an array with ' +
-        'it: `/user/username=admin`. Given up to four times, all must hold.',
+        'it: `/user/username=admin`. In a list of attributes a key is a step: `/logRecord/attributes/http.method=GET`. Given ' +
+        'up to four times, all must hold.',
     }),
 };
 

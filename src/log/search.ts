@@ -97,15 +97,47 @@ function fits(payload: Uint8Array | null, text: Uint8Array | null, fields: reado
 
 function hasFields(bytes: Buffer, fields: readonly FieldCriterion[]): boolean {
   const json = parseJson(bytes.toString());
-  return fields.every(({ pointer, value }) => {
-    const there = pointer.reduce(step, json);
-    return Array.isArray(there) ? there.some((element: unknown) => isScalar(element, value)) : isScalar(there, value);
-  });
+  return fields.every(({ pointer, value }) => pointer.reduce(stepAll, [json]).some((there) => isValue(there, value)));
 }
 
-function step(json: unknown, name: string): unknown {
-  // Not what an object merely inherits.
+function stepAll(places: readonly unknown[], name: string): unknown[] {
+  return places.flatMap((place) => step(place, name));
+}
+
+/**
+ * What stands under a name: the member of an object, the element of an array, or in a list of `{"key", "value"}`, as
+ * OpenTelemetry writes attributes, the values with that key.
+ */
+function step(place: unknown, name: string): unknown[] {
+  const own = memberOf(place, name);
+  if (own !== undefined) return [own];
+  const json = unwrapped(place);
+  if (json !== place) return step(json, name);
+  if (!Array.isArray(json)) return [];
+  return json.flatMap((element: unknown) => (memberOf(element, 'key') === name ? [memberOf(element, 'value')] : []));
+}
+
+const TYPED_VALUES = ['stringValue', 'boolValue', 'intValue', 'doubleValue', 'bytesValue'];
+
+/** The value itself of an AnyValue of OpenTelemetry, such as `{"stringValue": "GET"}`; anything else as it is. */
+function unwrapped(json: unknown): unknown {
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) return json;
+  const [name = '', ...others] = Object.keys(json);
+  if (others.length > 0) return json;
+  if (TYPED_VALUES.includes(name)) return memberOf(json, name);
+  return name === 'arrayValue' || name === 'kvlistValue' ? (memberOf(memberOf(json, name), 'values') ?? []) : json;
+}
+
+/** What an object has of its own, or an array at an index; undefined for anything else. */
+function memberOf(json: unknown, name: string): unknown {
+  if (Array.isArray(json) && !/^\d+$/.test(name)) return undefined;
   return typeof json === 'object' && json !== null ? Object.getOwnPropertyDescriptor(json, name)?.value : undefined;
+}
+
+/** Whether this is the value, or an array with it. */
+function isValue(place: unknown, value: string): boolean {
+  const json = unwrapped(place);
+  return Array.isArray(json) ? json.some((element) => isScalar(unwrapped(element), value)) : isScalar(json, value);
 }
 
 function isScalar(json: unknown, value: string): boolean {

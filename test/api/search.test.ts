@@ -51,6 +51,36 @@ function entriesOf(answer: Answer): { index: number; receivedAt: string; payload
 const indices = (answer: Answer): number[] => entriesOf(answer).map(({ index }) => index);
 const expected = (fits: (i: number) => boolean): number[] => Array.from({ length: COUNT }, (_, i) => i).filter(fits);
 
+describe('searching records of OpenTelemetry', () => {
+  beforeAll(async () => {
+    await service.send('PUT', '/v1/logs/otlp');
+    const record = (user: string, method: string): string =>
+      `{"body":{"stringValue":"by ${user}"},"attributes":[{"key":"user","value":{"stringValue":"${user}"}},` +
+      `{"key":"http","value":{"kvlistValue":{"values":[{"key":"method","value":{"stringValue":"${method}"}}]}}},` +
+      '{"key":"length","value":{"intValue":"7"}},{"key":"roles","value":{"arrayValue":{"values":[{"stringValue":"a"}]}}}]}';
+    const records = [record('eve', 'GET'), record('bob', 'PUT')].join(',');
+    const resource = '{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}}]}';
+    const body = `{"resourceLogs":[{"resource":${resource},"scopeLogs":[{"logRecords":[${records}]}]}]}`;
+    const headers = { 'content-type': 'application/json' };
+    expect((await service.send('POST', '/v1/logs/otlp/ingest/otlp', { body, headers })).status).toBe(200);
+  });
+
+  it.each([
+    ['field=/logRecord/attributes/user=eve', [0]],
+    ['field=/logRecord/attributes/http/method=PUT', [1]],
+    ['field=/logRecord/attributes/length=7', [0, 1]],
+    ['field=/logRecord/attributes/roles=a', [0, 1]],
+    ['field=/logRecord/attributes/roles/0=a', [0, 1]],
+    ['field=/logRecord/attributes/0/key=user', [0, 1]],
+    ['field=/logRecord/body=by%20bob', [1]],
+    ['field=/logRecord/body/stringValue=by%20bob', [1]],
+    ['field=/resource/attributes/service.name=shop', [0, 1]],
+    ['field=/logRecord/attributes/nobody=eve', []],
+  ])('finds %s', async (query, found) => {
+    expect(indices(await get(`?${query}`, 'otlp'))).toEqual(found);
+  });
+});
+
 describe('searching', () => {
   it.each<[string, (i: number) => boolean]>([
     ['text=number%2041%20', (i) => i === 41],

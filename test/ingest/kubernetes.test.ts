@@ -118,6 +118,27 @@ describe('the audit webhook of Kubernetes', () => {
     expect((await service.send('GET', '/v1/logs/audit', { token })).at('size')).toBe(before);
   });
 
+  it('takes the audit file of the API server, each event once beside what the webhook brought', async () => {
+    const admin = (await service.key(['admin', 'append', 'read'])).token;
+    await service.send('PUT', '/v1/logs/file', { token: admin });
+    const post = (body: string, type: string): Promise<Answer> =>
+      service.send('POST', '/v1/logs/file/ingest/kubernetes-audit', {
+        body,
+        token: admin,
+        headers: { 'content-type': type },
+      });
+    const some = events.slice(0, 20);
+    expect((await post(eventList(some.slice(0, 10)), 'application/json')).at('count')).toBe(10);
+    // As the log backend writes them: with the type of the event in front.
+    const file = some.map(({ json }) => json.replace('{', '{"kind":"Event","apiVersion":"audit.k8s.io/v1",'));
+    const body = [...file, '', '{"kind":"Policy","apiVersion":"audit.k8s.io/v1"}', 'not JSON'].join('\n');
+    expect((await post(body, 'application/x-ndjson')).json).toMatchObject({ count: 12, repeated: 10, setAside: 2 });
+    expect((await post(body, 'application/x-ndjson')).json).toMatchObject({ count: 0, repeated: 22, setAside: 0 });
+    // What the webhook brought longer ago than ids are remembered is known by its digest.
+    await service.foundation.database.query('DELETE FROM logged_events');
+    expect((await post(body, 'application/x-ndjson')).json).toMatchObject({ count: 0, repeated: 22, setAside: 0 });
+  });
+
   it('asks for a key that may append to the log', async () => {
     const reader = (await service.key(['read'])).token;
     const list = eventList(events.slice(0, 1));
