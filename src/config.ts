@@ -9,6 +9,7 @@ import {
 } from './config/own-calendar.ts';
 import { duration, list, url, wholeNumber } from './config/settings.ts';
 import { type EvmConfig, evmFaults, evmVariables, readTargetsFile, targetOfVariables } from './config/targets.ts';
+import { unknownSettings } from './config/unknown-settings.ts';
 import { readWitnesses, witnessVariables } from './config/witnesses.ts';
 import { AntequemError } from './core/errors.ts';
 import { checkServiceOrigin } from './core/origin.ts';
@@ -145,7 +146,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   if (!parsed.success || faults.size > 0) {
     throw new AntequemError(
       'config-invalid',
-      `the configuration has ${faults.size} fault(s):\n  ${[...faults].join('\n  ')}`,
+      `the configuration has ${faults.size} fault(s):\n  ${[...faults, ...mistypedSettings(set)].join('\n  ')}`,
     );
   }
   const { data } = parsed;
@@ -172,6 +173,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     witnesses: witnesses.settings,
     logLevel: data.LOG_LEVEL,
   };
+}
+
+/** A sentence for each variable that looks like a setting and is none. */
+export function mistypedSettings(env: Readonly<Record<string, string | undefined>>): string[] {
+  return unknownSettings(Object.keys(env), Object.keys(environment.shape));
 }
 
 /** Whether a host name or address is this machine's own loopback. */

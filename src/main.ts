@@ -16,6 +16,7 @@ import { Operation } from './metrics/operation.ts';
 import { openQueue, type Queue } from './queue/queue.ts';
 import { type StartOptions, startAnchoring } from './start/anchoring.ts';
 import { composeApi, noticesOf, openQuota, openWitnesses, readMetricsToken } from './start/api.ts';
+import { exposedFiles } from './start/exposed-files.ts';
 import { openFoundation, realEffects } from './start/foundation.ts';
 import { bitcoinSource } from './start/targets.ts';
 import { Notifications } from './store/notifications.ts';
@@ -42,6 +43,7 @@ export interface ServeOptions extends StartOptions {
 export async function serve(config: Config, logger: Logger, options: ServeOptions = {}): Promise<Running> {
   const clock = new ServiceClock(options.effects === undefined ? machineReadings : readingsOf(options.effects));
   const effects = options.effects ?? { ...realEffects, now: clock.now, wall: clock.wall };
+  for (const warning of await exposedFiles(config)) logger.warn(warning);
   const foundation = await openFoundation(config, effects, { logger });
   const stops: (() => Promise<void>)[] = [() => foundation.close()];
   foundation.guard.watch(config.reconcileInterval);

@@ -19,13 +19,14 @@ Examples:
     )
     .action(async (options: { roles?: string }) => {
       // Loaded here alone: no other command needs the service.
-      const [{ pino }, { readConfig }, { serve }] = await Promise.all([
+      const [{ pino }, { mistypedSettings, readConfig }, { serve }] = await Promise.all([
         import('pino'),
         import('../../config.ts'),
         import('../../main.ts'),
       ]);
       const config = readConfig({ ...process.env, ...(options.roles === undefined ? {} : { ROLES: options.roles }) });
       const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+      for (const warning of mistypedSettings(process.env)) logger.warn(warning);
       const running = await serve(config, logger);
       logger.info({ url: running.url, roles: config.roles }, 'started');
       const signal = await new Promise<string>((resolve) => {
