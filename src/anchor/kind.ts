@@ -2,6 +2,7 @@
 // of the service asks it by this interface. kinds.ts lists the kinds. How anchors of a kind are verified stands apart
 // (core/anchor-verifier.ts), because verifying needs no service.
 
+import type { AnchorFaults, AuditedChain, AuditTrust, ChainOutcome, Declared } from '../core/anchor-audit.ts';
 import type { Anchor, AnchorOf } from '../core/receipt-schema.ts';
 import type { Queryable, Transaction } from '../store/database.ts';
 
@@ -29,8 +30,10 @@ export interface AnchorKind<A extends Anchor> {
   /** Accepts, in the tables of this kind, what stopped a target: the operator has looked at it and lets the target continue. */
   accept(tx: Transaction, target: string, now: number): Promise<void>;
 
-  /** The chains of its targets, as third parties that audit the service are told. */
+  /** The chains of its targets, as third parties that audit the service are told (audit/remote/kinds.ts). */
   auditedChains(database: Queryable): Promise<readonly AuditedChain[]>;
+  /** Prepares an audit of the database, before its snapshot is taken: what is anchored meanwhile does not count. */
+  openAudit(trust: AuditTrust): Promise<DatabaseAudit>;
 }
 
 /** All kinds: the compiler names what a new one lacks. */
@@ -67,10 +70,14 @@ export interface Measure {
   readonly value: number | { readonly since: number | null };
 }
 
-export interface AuditedChain {
-  /** CAIP-2. */
-  readonly chain: string;
-  readonly contract?: string;
-  /** Hash of block 0, hex. */
-  readonly genesis?: string;
+/** The audit of the anchors of one kind in a database. */
+export interface DatabaseAudit {
+  check(snapshot: AuditedSnapshot): Promise<readonly ChainOutcome[]>;
+}
+
+export interface AuditedSnapshot {
+  readonly db: Queryable;
+  readonly declared: Declared;
+  readonly faults: AnchorFaults;
+  readonly onProgress: (at: string) => void;
 }

@@ -1,7 +1,8 @@
 // What operators are told about the targets.
 
+import type { AuditedChain } from '../core/anchor-audit.ts';
 import type { Queryable } from '../store/database.ts';
-import type { AnchorKinds, AnchorStatus, AnchorType, AuditedChain, KindReport } from './kind.ts';
+import type { AnchorKinds, AnchorStatus, AnchorType, KindReport } from './kind.ts';
 
 /** What all kinds have in common. */
 export interface TargetSummary {

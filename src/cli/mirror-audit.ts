@@ -2,8 +2,8 @@
 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { TrustedNode } from '../audit/database/chains.ts';
 import type { Source } from '../audit/remote/source.ts';
+import type { TrustedNode } from '../core/anchor-audit.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Verdict } from '../core/verdict.ts';
 import { agreedSources } from './bitcoin-sources.ts';

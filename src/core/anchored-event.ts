@@ -1,5 +1,6 @@
-// What contracts/Anchor.sol is told and what it says (design section 5).
+// The calls and events of contracts/Anchor.sol (design section 5).
 
+import { fromHex } from './bytes.ts';
 import type { EvmLog } from './evm-source.ts';
 
 /** Topic 0 of `Anchored(address indexed sender, bytes32 indexed root)`. */
@@ -17,4 +18,25 @@ export function isAnchored({ address, topics, data }: EvmLog, contract: string, 
     topics[2] === `0x${root}` &&
     data === '0x'
   );
+}
+
+export interface AnchoredEvent {
+  /** Direct caller of the contract: 0x and 40 lower-case hex digits. */
+  readonly sender: string;
+  /** 32 bytes. */
+  readonly root: Uint8Array;
+}
+
+/**
+ * The event in a log entry; null if it is not an `Anchored` in its one exact encoding. The address of the log is not
+ * checked: the caller must know which contract it expects.
+ */
+export function decodeAnchoredLog({
+  topics: [topic, sender, root, ...rest],
+  data,
+}: Omit<EvmLog, 'address'>): AnchoredEvent | null {
+  if (topic?.toLowerCase() !== ANCHORED_TOPIC || data !== '0x' || rest.length > 0) return null;
+  if (sender === undefined || !/^0x0{24}[0-9a-f]{40}$/i.test(sender)) return null;
+  if (root === undefined || !/^0x[0-9a-f]{64}$/i.test(root)) return null;
+  return { sender: `0x${sender.slice(26).toLowerCase()}`, root: fromHex(root.slice(2).toLowerCase()) };
 }

@@ -1,7 +1,6 @@
 // Typed access to contracts/Anchor.sol (design section 5). The artifact is generated: node scripts/artifact.ts
 
-import { dataSlice, getAddress, getBytes, Interface } from 'ethers';
-import { ANCHORED_TOPIC } from '../core/anchored-event.ts';
+import { Interface } from 'ethers';
 import { FormatError } from '../core/errors.ts';
 import artifact from './anchor-artifact.json' with { type: 'json' };
 
@@ -18,13 +17,6 @@ export const ANCHOR_RUNTIME_CODE_HASH: string = artifact.runtimeCodeHash;
 export const ANCHOR_SALT: string = artifact.salt;
 
 export const ANCHOR_INTERFACE: Interface = new Interface(artifact.abi);
-
-export interface AnchoredEvent {
-  /** Direct caller of the contract, with its checksum. */
-  readonly sender: string;
-  /** 32 bytes. */
-  readonly root: Uint8Array;
-}
 
 /** Calldata that stores the root's first moment and emits `Anchored`. @throws FormatError `hash-length` */
 export function encodeAnchor(root: Uint8Array): string {
@@ -44,21 +36,6 @@ export function encodeAnchoredAt(root: Uint8Array): string {
 /** Calldata that asks the contract to walk a packed path (`packPath`). @throws FormatError `hash-length` */
 export function encodeExistedBefore(digest: Uint8Array, packedPath: Uint8Array): string {
   return ANCHOR_INTERFACE.encodeFunctionData('existedBefore', [hash32(digest), packedPath]);
-}
-
-/**
- * The event a log entry bears, or null if it is not an `Anchored` in its one exact encoding.
- * Does not look at the log's address: whether the contract is the one expected is the caller's to check.
- */
-export function decodeAnchoredLog(log: {
-  readonly topics: readonly string[];
-  readonly data: string;
-}): AnchoredEvent | null {
-  const [topic, sender, root] = log.topics;
-  if (topic?.toLowerCase() !== ANCHORED_TOPIC || log.data !== '0x' || log.topics.length !== 3) return null;
-  if (sender === undefined || !/^0x0{24}[0-9a-f]{40}$/i.test(sender)) return null;
-  if (root === undefined || !/^0x[0-9a-f]{64}$/i.test(root)) return null;
-  return { sender: getAddress(dataSlice(sender, 12)), root: getBytes(root) };
 }
 
 function hash32(bytes: Uint8Array): Uint8Array {

@@ -1,41 +1,16 @@
-// All `Anchored` events of some senders, by the word of a node: what an audit holds the rounds of a database against.
+// All `Anchored` events of some senders, as a node tells them: audits compare the rounds with them.
 
 import * as z from 'zod/mini';
-import { ANCHORED_TOPIC } from '../core/anchored-event.ts';
+import type { AnchorEvent, AnchorEventQuery, AnchorEvents } from '../core/anchor-audit.ts';
+import { ANCHORED_TOPIC, decodeAnchoredLog } from '../core/anchored-event.ts';
 import { collectAtMost } from '../core/bounded.ts';
 import { AntequemError } from '../core/errors.ts';
 import { parseJson } from '../core/json.ts';
-import { decodeAnchoredLog } from './anchor-contract.ts';
-
-/** A root that a block holds. Hex is lower case with 0x. */
-export interface AnchorEvent {
-  /** 32 bytes. */
-  readonly root: Uint8Array;
-  readonly contract: string;
-  readonly transaction: string;
-  readonly block: { readonly number: number; readonly hash: string };
-  /** Milliseconds since the Unix epoch, where the node tells it with the event. */
-  readonly time: number | null;
-}
-
-export interface AnchorEventQuery {
-  /** 0x-hex addresses. */
-  readonly contracts: readonly string[];
-  readonly senders: readonly string[];
-  /** Blocks, both included. */
-  readonly from: number;
-  readonly to: number;
-}
-
-/** Events in the order of the chain, some blocks at a time; each batch tells up to which block it goes. */
-export type AnchorEvents = (
-  query: AnchorEventQuery,
-) => AsyncGenerator<{ readonly events: readonly AnchorEvent[]; readonly to: number }>;
 
 const TIMEOUT_MS = 30_000;
-const MAX_ANSWER = 16 * 1_048_576;
-/** As many fit an answer; a busy chain of small blocks rarely has one of ours in so many. */
-const FIRST_RANGE = 1 << 20;
+const MAX_ANSWER_BYTES = 16 * 1_048_576;
+/** Even a busy chain rarely has more of our events in so many blocks than fit an answer. */
+const FIRST_RANGE_BLOCKS = 1 << 20;
 
 const hex = z.pipe(
   z.string().check(z.regex(/^0x[0-9a-fA-F]*$/)),
@@ -60,12 +35,12 @@ const answer = z.object({
 });
 
 /**
- * Asks a node with eth_getLogs, for fewer blocks at once where it says that they are too many.
+ * Asks a node with eth_getLogs, and for fewer blocks at once if it says that they are too many.
  * @throws AntequemError `rpc-failed`, from the generator
  */
 export function anchorEvents(url: string): AnchorEvents {
   return async function* events({ contracts, senders, from, to }) {
-    let range = FIRST_RANGE;
+    let range = FIRST_RANGE_BLOCKS;
     for (let at = from; at <= to; ) {
       const end = Math.min(to, at + range - 1);
       const found = await ask(url, { contracts, senders, from: at, to: end });
@@ -76,12 +51,12 @@ export function anchorEvents(url: string): AnchorEvents {
       }
       yield { events: found, to: end };
       at = end + 1;
-      range = Math.min(FIRST_RANGE, range * 2);
+      range = Math.min(FIRST_RANGE_BLOCKS, range * 2);
     }
   };
 }
 
-/** The events of a range of blocks, or why the node does not tell. */
+/** The events of a range of blocks, or why the node does not tell them. */
 async function ask(url: string, query: AnchorEventQuery): Promise<AnchorEvent[] | string> {
   const filter = {
     address: query.contracts,
@@ -98,11 +73,11 @@ async function ask(url: string, query: AnchorEventQuery): Promise<AnchorEvent[] 
       redirect: 'error',
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
-    const body = await collectAtMost(response.body, MAX_ANSWER);
+    const body = await collectAtMost(response.body, MAX_ANSWER_BYTES);
     if (body === null) return 'its answer is too long';
     text = Buffer.from(body).toString('utf8');
   } catch (error) {
-    // Too much to ask for at once takes too long, too.
+    // A range with too many events takes too long as well.
     if (error instanceof Error && error.name === 'TimeoutError') return 'it took too long';
     throw failed(url, error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error));
   }

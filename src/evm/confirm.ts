@@ -1,9 +1,9 @@
 // Looking what became of what was sent: included in a block, final, gone again, outbid by another, or without effect.
 
+import { decodeAnchoredLog } from '../core/anchored-event.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Database } from '../store/database.ts';
 import type { Account } from './account.ts';
-import { decodeAnchoredLog } from './anchor-contract.ts';
 import { type Finality, finalHeight } from './finality.ts';
 import type { EvmNode, NodeBlock, NodeReceipt } from './node.ts';
 import { inParallel } from './parallel.ts';
@@ -163,7 +163,7 @@ function hasEffect(receipt: NodeReceipt, { root, sender }: AttemptRow, contract:
     receipt.succeeded &&
     receipt.logs.some((log) => {
       const event = log.address === contract ? decodeAnchoredLog(log) : null;
-      return event !== null && event.sender.toLowerCase() === sender && Buffer.compare(event.root, root) === 0;
+      return event !== null && event.sender === sender && Buffer.compare(event.root, root) === 0;
     })
   );
 }

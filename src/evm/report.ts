@@ -1,7 +1,8 @@
 // What operators are told about EVM targets: contract, accounts, what they hold and spend.
 
 import { formatEther } from 'ethers';
-import type { AuditedChain, KindMeasures, KindReport } from '../anchor/kind.ts';
+import type { KindMeasures, KindReport } from '../anchor/kind.ts';
+import type { AuditedChain } from '../core/anchor-audit.ts';
 import { toHex } from '../core/bytes.ts';
 import { formatTime } from '../core/time.ts';
 import type { Queryable } from '../store/database.ts';

@@ -4,11 +4,10 @@
 import { JsonRpcProvider, Network } from 'ethers';
 import type { Logger } from 'pino';
 import * as z from 'zod/mini';
-import { ANCHORED_TOPIC } from '../core/anchored-event.ts';
+import { ANCHORED_TOPIC, decodeAnchoredLog } from '../core/anchored-event.ts';
 import { toHex } from '../core/bytes.ts';
 import { type RollbackState, SET_BACK, setBack } from '../log/rollback.ts';
 import type { Database } from '../store/database.ts';
-import { decodeAnchoredLog } from './anchor-contract.ts';
 
 interface UnknownRound {
   /** Who anchored it: an account of the target. */

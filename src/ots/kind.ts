@@ -1,5 +1,6 @@
 import type { AnchorKind } from '../anchor/kind.ts';
 import type { OpenTimestampsAnchor } from '../core/receipt-schema.ts';
+import { openOtsAudit } from './database-audit.ts';
 import { readOtsAnchors } from './receipt-anchor.ts';
 import { measureCalendars, readCalendarDetails, reportCalendars, stampedChains } from './report.ts';
 
@@ -13,4 +14,5 @@ export const otsKind: AnchorKind<OpenTimestampsAnchor> = {
   // Asking calendars again does no harm: nothing stops that the operator would have to accept.
   accept: async () => {},
   auditedChains: stampedChains,
+  openAudit: openOtsAudit,
 };

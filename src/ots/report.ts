@@ -1,6 +1,7 @@
 // What is shown of calendars: how far each is with a round, and what it has yet to answer.
 
-import type { AuditedChain, ByRound, KindMeasures, KindReport } from '../anchor/kind.ts';
+import type { ByRound, KindMeasures, KindReport } from '../anchor/kind.ts';
+import type { AuditedChain } from '../core/anchor-audit.ts';
 import { parseHeader } from '../core/bitcoin-header.ts';
 import { toHex } from '../core/bytes.ts';
 import { formatTime } from '../core/time.ts';

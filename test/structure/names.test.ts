@@ -19,7 +19,6 @@ const KNOWN: readonly string[] = [
   'Source',
   'Stage',
   'Vouchers',
-  'checkChain',
   'openSession',
   'purgeEvents',
   'walkLog',

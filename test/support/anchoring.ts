@@ -1,8 +1,9 @@
 import { type JsonRpcProvider, Wallet } from 'ethers';
 import { pino } from 'pino';
 import { LOCAL_CHAIN_KEY, type LocalChain, startChain } from '../../scripts/local/chain.ts';
+import { decodeAnchoredLog } from '../../src/core/anchored-event.ts';
 import { claimDeclaration } from '../../src/evm/account.ts';
-import { ANCHOR_ADDRESS, decodeAnchoredLog } from '../../src/evm/anchor-contract.ts';
+import { ANCHOR_ADDRESS } from '../../src/evm/anchor-contract.ts';
 import { deployAnchor } from '../../src/evm/deploy.ts';
 import { keySigner } from '../../src/evm/signer.ts';
 import { EvmTarget, type EvmTargetOptions } from '../../src/evm/target.ts';

@@ -1,7 +1,8 @@
 import { type Audit, type AuditOptions, audit } from '../../src/audit/database/audit.ts';
-import type { TrustedNode } from '../../src/audit/database/chains.ts';
+import type { TrustedNode } from '../../src/core/anchor-audit.ts';
 import { anchorEvents } from '../../src/evm/anchor-events.ts';
 import { rpcSource } from '../../src/evm/rpc-source.ts';
+import { KINDS } from '../../src/kinds.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { ORIGIN, SEED } from './instance.ts';
 
@@ -19,7 +20,9 @@ export async function auditDatabase(url: string, options: Partial<AuditOptions> 
       origin: ORIGIN,
       seed: SEED,
       verifiers: [],
+      kinds: KINDS,
       nodes: [],
+      headers: [],
       senders: [],
       fromBlock: 0,
       state: null,

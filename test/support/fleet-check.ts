@@ -1,9 +1,10 @@
 // After all the kills: is everything there that was answered, once, in a tree that verifies, and was each round anchored once?
 
 import { expect } from 'vitest';
+import { decodeAnchoredLog } from '../../src/core/anchored-event.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { firstPreviousRoot } from '../../src/core/round.ts';
-import { ANCHOR_ADDRESS, decodeAnchoredLog } from '../../src/evm/anchor-contract.ts';
+import { ANCHOR_ADDRESS } from '../../src/evm/anchor-contract.ts';
 import type { PublishedStore } from '../../src/log/published.ts';
 import type { Fleet } from './fleet.ts';
 import { type Instance, ORIGIN, openInstance } from './instance.ts';

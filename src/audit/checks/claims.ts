@@ -1,7 +1,7 @@
 // What audits have in common in what they say: by the database, over the network, from a mirror.
 
+import type { ChainOutcome } from '../../core/anchor-audit.ts';
 import { type Claim, type Moment, VERDICT_FORMAT, type Verdict } from '../../core/verdict.ts';
-import type { ChainOutcome } from '../database/chains.ts';
 import { FAULTS, STANDINGS, type StandingCode } from './codes.ts';
 import { type Finding, sentence } from './findings.ts';
 

@@ -1,6 +1,7 @@
 // The audit of a service by its database: everything in it is read once, in one snapshot, and nothing is written.
 
-import type { HeaderSource } from '../../core/bitcoin-source.ts';
+import type { AnchorKinds, DatabaseAudit } from '../../anchor/kind.ts';
+import type { AuditTrust, ChainOutcome } from '../../core/anchor-audit.ts';
 import { equalBytes } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
 import type { Verifier } from '../../core/note.ts';
@@ -9,7 +10,6 @@ import type { Verdict } from '../../core/verdict.ts';
 import type { LogSeed } from '../../log/seed.ts';
 import type { Database, Transaction } from '../../store/database.ts';
 import { type Finding, Findings } from '../checks/findings.ts';
-import { askChains, type ChainOutcome, type TrustedNode, viewChains } from './chains.ts';
 import { checkSystemKeys, type KnownKeys } from './log-keys.ts';
 import { type AuditedLog, readLog, readLogs } from './log-state.ts';
 import { type LogWalk, walkLog } from './log-walk.ts';
@@ -17,7 +17,6 @@ import { checkSegments } from './placement.ts';
 import { type AuditState, resumeAt } from './resume.ts';
 import { walkRounds } from './rounds.ts';
 import { SystemActs } from './system-acts.ts';
-import { checkTimestamps } from './timestamps.ts';
 import { type AuditCounts, auditVerdict } from './verdict.ts';
 
 /** How far an audit has come. */
@@ -29,7 +28,8 @@ export interface AuditProgress {
   readonly total: number;
 }
 
-export interface AuditOptions {
+/** With what the auditor trusts. */
+export interface AuditOptions extends AuditTrust {
   readonly database: Database;
   /** The service's origin. */
   readonly origin: string;
@@ -37,13 +37,7 @@ export interface AuditOptions {
   readonly seed: LogSeed | null;
   /** Keys of logs that are known otherwise. */
   readonly verifiers: readonly Verifier[];
-  readonly nodes: readonly TrustedNode[];
-  /** Of Bitcoin's headers, that whoever audits trusts; one for a chain. Default: none. */
-  readonly headers?: readonly HeaderSource[];
-  /** Accounts known to anchor for the service, 0x-hex, beside those that `_system` declares. */
-  readonly senders: readonly string[];
-  /** The block from which on chains are searched. */
-  readonly fromBlock: number;
+  readonly kinds: AnchorKinds;
   /** Where an earlier audit had come to; it is kept up to date. */
   readonly state: AuditState | null;
   readonly onProgress: (progress: AuditProgress) => void;
@@ -71,7 +65,7 @@ const LOGS = 500;
  *   fails with
  */
 export async function audit(options: AuditOptions): Promise<Audit> {
-  const { views, failures } = await viewChains(options.nodes);
+  const anchors = await Promise.all(Object.values(options.kinds).map((kind) => kind.openAudit(options)));
   const client = await options.database.connect();
   // A connection that dies fails the query under way; without a listener it would end the process besides.
   client.on('error', () => {});
@@ -79,7 +73,7 @@ export async function audit(options: AuditOptions): Promise<Audit> {
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     // Many small queries: what compiling them would save is less than it costs.
     await client.query('SET LOCAL jit = off');
-    return await new Auditor(client, options).run(views, failures);
+    return await new Auditor(client, options).run(anchors);
   } finally {
     await client.query('ROLLBACK').catch(() => {});
     client.release();
@@ -103,8 +97,8 @@ class Auditor {
     this.#saveAt = options.clock() + SAVE_EVERY;
   }
 
-  async run(views: Parameters<typeof askChains>[0]['views'], failures: readonly ChainOutcome[]): Promise<Audit> {
-    const { clock, origin, senders, fromBlock, state, seed, verifiers } = this.#options;
+  async run(anchors: readonly DatabaseAudit[]): Promise<Audit> {
+    const { clock, origin, state, seed, verifiers } = this.#options;
     const began = clock();
     const system = await this.#readSystem();
     const { rows } = await this.#db.query<{ total: number }>(
@@ -120,27 +114,22 @@ class Auditor {
     await checkSegments(this.#db, this.#findings);
     this.#report('rounds');
     this.#counts.rounds = await walkRounds(this.#db, origin, this.#findings);
-    const chains = await askChains({
-      db: this.#db,
-      views,
-      findings: this.#findings,
-      acts,
-      senders,
-      fromBlock,
-      onBlock: (chain, block, until) => this.#report(`${chain} block ${block} of ${until}`),
-    });
-    const stamped = await checkTimestamps({
-      db: this.#db,
-      findings: this.#findings,
-      sources: this.#options.headers ?? [],
-      onRound: (target, round) => this.#report(`${target} round ${round}`),
-    });
+    const chains: ChainOutcome[] = [];
+    for (const kind of anchors) {
+      const outcomes = await kind.check({
+        db: this.#db,
+        faults: this.#findings,
+        declared: { senders: acts.accounts.list(), recoveredAt: acts.recoveries.at(-1) ?? null },
+        onProgress: (at) => this.#report(at),
+      });
+      chains.push(...outcomes);
+    }
     const findings = this.#findings.list();
     const verdict = auditVerdict({
       counts: this.#counts,
       findings,
       faults: this.#findings.count,
-      chains: [...failures, ...chains, ...stamped],
+      chains,
       // All other keys are named by `_system`.
       keysKnown: seed !== null || verifiers.some(({ name }) => name === system.origin),
       unrounded: await this.#countUnrounded(),

@@ -30,7 +30,7 @@ export class SystemActs {
     this.#db = db;
     this.#findings = findings;
     this.keys = new KeyActs(findings);
-    this.accounts = new AccountActs(findings);
+    this.accounts = new AccountActs();
     this.logKeys = new LogKeyActs(findings, systemOrigin);
   }
 
@@ -73,7 +73,6 @@ export class SystemActs {
       this.#findings.add('round-unrecorded', { round: round.number }, says);
     }
     await this.keys.finish(this.#db);
-    await this.accounts.finish(this.#db);
   }
 
   /** Whether `_system` tells that this log was made. */

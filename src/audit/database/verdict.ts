@@ -1,5 +1,6 @@
 // What an audit found, as the one answer that every part of the product gives.
 
+import type { ChainOutcome } from '../../core/anchor-audit.ts';
 import type { Claim, Verdict } from '../../core/verdict.ts';
 import {
   anchorClaims,
@@ -12,7 +13,6 @@ import {
   resumedClaim,
 } from '../checks/claims.ts';
 import type { Finding } from '../checks/findings.ts';
-import type { ChainOutcome } from './chains.ts';
 
 /** What was walked. */
 export interface AuditCounts {

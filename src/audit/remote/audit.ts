@@ -1,5 +1,6 @@
 // A third party's audit: of what a service shows, or of a mirror of it, without its database.
 
+import { AllRoundsNeeded, type ChainOutcome, type TrustedNode } from '../../core/anchor-audit.ts';
 import type { HeaderSource } from '../../core/bitcoin-source.ts';
 import { equalBytes } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
@@ -7,13 +8,11 @@ import { parseVerifierKey, type Verifier } from '../../core/note.ts';
 import { logOrigin, SYSTEM_LOG } from '../../core/origin.ts';
 import type { Verdict } from '../../core/verdict.ts';
 import { type Finding, Findings } from '../checks/findings.ts';
-import type { ChainView } from '../database/anchors.ts';
-import { type ChainOutcome, type TrustedNode, viewChains } from '../database/chains.ts';
 import { Anchoring } from './anchoring.ts';
 import { readService, type ServiceAnswer } from './answers.ts';
-import { AllRoundsNeeded } from './chain-check.ts';
 import { compareViews } from './comparison.ts';
 import type { Keeper } from './keeper.ts';
+import { type KindAuditor, openKindAudits } from './kinds.ts';
 import { HOLDING, type Holding, Pass, type PassResult } from './pass.ts';
 import { auditPublic } from './public.ts';
 import { Saver } from './saver.ts';
@@ -60,16 +59,16 @@ export interface MirrorAudit {
 export async function auditMirror(options: MirrorAuditOptions): Promise<MirrorAudit> {
   const { source, verifiers, state } = options;
   // Before anything is read: what is anchored meanwhile is beyond what is asked for.
-  const { views, failures } = await viewChains(options.nodes);
+  const auditors = await openKindAudits({ ...options, headers: options.bitcoin });
   const service = await describe(source, verifiers);
   if (service === null) return auditPublic(options);
   state.claim(service.origin);
-  const unknown = [...views, ...options.bitcoin].some(({ chain }) => !state.chains.has(chain));
+  const unknown = auditors.some(({ chains }) => chains.some((chain) => !state.chains.has(chain)));
   try {
-    return await new Auditor(options, service, views, failures, unknown).run();
+    return await new Auditor(options, service, auditors, unknown).run();
   } catch (error) {
     if (!(error instanceof AllRoundsNeeded)) throw error;
-    return new Auditor(options, service, views, failures, true).run();
+    return new Auditor(options, service, auditors, true).run();
   }
 }
 
@@ -97,31 +96,20 @@ async function describe(source: Source, verifiers: readonly Verifier[]): Promise
 class Auditor {
   readonly #options: MirrorAuditOptions;
   readonly #service: ServiceAnswer;
-  readonly #failures: readonly ChainOutcome[];
   readonly #findings = new Findings();
   readonly #anchoring: Anchoring;
   readonly #all: boolean;
   readonly #saver: Saver;
 
-  constructor(
-    options: MirrorAuditOptions,
-    service: ServiceAnswer,
-    views: readonly ChainView[],
-    failures: readonly ChainOutcome[],
-    all: boolean,
-  ) {
-    const { state, bitcoin, senders, fromBlock } = options;
+  constructor(options: MirrorAuditOptions, service: ServiceAnswer, auditors: readonly KindAuditor[], all: boolean) {
+    const { state } = options;
     this.#options = options;
     this.#service = service;
-    this.#failures = failures;
     this.#all = all || state.rounds === null;
     this.#saver = new Saver(state, options.keeper, options.clock);
     this.#anchoring = new Anchoring({
-      views,
-      bitcoin,
+      auditors,
       findings: this.#findings,
-      senders,
-      fromBlock,
       chains: service.chains,
       memory: this.#all ? null : state,
       onBlock: (chain, block, until) => options.onProgress(`${chain} block ${block} of ${until}`, 0, 0),
@@ -177,7 +165,7 @@ class Auditor {
       if (keeper !== null) await finishMirror(keeper, this.#service, passed);
     }
     await this.#saver.save();
-    const result = this.#result(passed, [...this.#failures, ...outcomes], compared);
+    const result = this.#result(passed, outcomes, compared);
     return { verdict: mirrorVerdict(result), findings, result, walked };
   }
 

@@ -1,11 +1,12 @@
 // One pass over all that a service shows: its acts and rounds in their order, and each log as far as they reach.
 
+import type { Declared } from '../../core/anchor-audit.ts';
 import type { Verifier } from '../../core/note.ts';
 import { SYSTEM_LOG } from '../../core/origin.ts';
 import { firstPreviousRoot } from '../../core/round.ts';
 import type { Findings } from '../checks/findings.ts';
 import { ActReader } from './acts.ts';
-import type { Anchoring, Declared } from './anchoring.ts';
+import type { Anchoring } from './anchoring.ts';
 import { sameRoot } from './anchoring.ts';
 import { readRound, sameRound } from './answers.ts';
 import { Heads } from './heads.ts';

@@ -3,6 +3,7 @@
 
 import { readFile } from 'node:fs/promises';
 import * as z from 'zod/mini';
+import type { ChainMemory } from '../../core/anchor-audit.ts';
 import { fromHex, toHex } from '../../core/bytes.ts';
 import { writeDurably } from '../../core/durable-file.node.ts';
 import { AntequemError } from '../../core/errors.ts';
@@ -10,7 +11,6 @@ import { hashHex } from '../../core/hex.ts';
 import { parseJson } from '../../core/json.ts';
 import { checkLogName } from '../../core/origin.ts';
 import { chainSchema, countSchema, timeSchema } from '../../core/receipt-schema.ts';
-import type { Moment } from '../../core/verdict.ts';
 import type { Position } from '../database/log-walk.ts';
 
 const FORMAT = 'antequem-mirror-state/v1';
@@ -95,13 +95,6 @@ export interface LogMemory {
   readonly position: Position;
   readonly rounded: Position;
   readonly covered: number;
-}
-
-export interface ChainMemory {
-  readonly block: number;
-  readonly search: string;
-  readonly anchored: number;
-  readonly newest: { readonly round: number; readonly moment: Moment } | null;
 }
 
 export interface OpenRound extends RoundAt {

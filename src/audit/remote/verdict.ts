@@ -1,5 +1,6 @@
 // What a third party's audit found.
 
+import type { ChainOutcome } from '../../core/anchor-audit.ts';
 import type { Claim, Verdict } from '../../core/verdict.ts';
 import {
   anchorClaims,
@@ -12,7 +13,6 @@ import {
   resumedClaim,
 } from '../checks/claims.ts';
 import type { Finding } from '../checks/findings.ts';
-import type { ChainOutcome } from '../database/chains.ts';
 
 export interface MirrorResult {
   readonly logs: number;

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
-import type { TrustedNode } from '../../audit/database/chains.ts';
+import type { TrustedNode } from '../../core/anchor-audit.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { checkServiceOrigin } from '../../core/origin.ts';
 import { exitCode, type Verdict } from '../../core/verdict.ts';
@@ -105,7 +105,7 @@ async function runAudit(
 ): Promise<{ verdict: Verdict; entries: number; milliseconds: number }> {
   const settings = await readSettings(process.env);
   // Curves and database are slow to load, and needed here alone.
-  const [{ audit }, { AuditState }, { openDatabase }, { LogSeed }, { parseVerifierKey }, { agreedSources }] =
+  const [{ audit }, { AuditState }, { openDatabase }, { LogSeed }, { parseVerifierKey }, { agreedSources }, { KINDS }] =
     await Promise.all([
       import('../../audit/database/audit.ts'),
       import('../../audit/database/resume.ts'),
@@ -113,6 +113,7 @@ async function runAudit(
       import('../../log/seed.ts'),
       import('../../core/note.ts'),
       import('../bitcoin-sources.ts'),
+      import('../../kinds.ts'),
     ]);
   const nodes = await Promise.all((flags.rpc ?? []).map(trustedNode));
   const state = flags.state === undefined ? null : await AuditState.open(flags.state, settings.origin);
@@ -123,6 +124,7 @@ async function runAudit(
       origin: settings.origin,
       seed: settings.seed === null ? null : LogSeed.parse(settings.seed),
       verifiers: (flags.key ?? []).map(parseVerifierKey),
+      kinds: KINDS,
       nodes,
       headers: await agreedSources(flags.bitcoin ?? [], note),
       senders: flags.sender ?? [],

@@ -1,25 +1,25 @@
-import { equalBytes, fromHex, toHex } from '../../core/bytes.ts';
-import type { IncludedEvmAnchor } from '../../core/receipt-schema.ts';
+import { equalBytes, fromHex, toHex } from '../core/bytes.ts';
+import type { IncludedEvmAnchor } from '../core/receipt-schema.ts';
 
-const BEGIN = 256;
+const FIRST_SIZE = 256;
 
 /** One anchor that the service calls final. */
 export interface AnchorClaim {
-  /** Of its round in the table. */
+  /** The place of its round. */
   readonly place: number;
   /** 0x-hex. */
   readonly transaction: string;
   readonly block: { readonly number: number; readonly hash: string };
 }
 
-/** What the service says of final anchors on one chain, some ninety bytes each. */
+/** The final anchors on one chain that a service shows, some ninety bytes each. */
 export class AnchorClaims {
   #count = 0;
-  #places = new Float64Array(BEGIN);
-  #blocks = new Float64Array(BEGIN);
-  #transactions = new Uint8Array(32 * BEGIN);
-  #hashes = new Uint8Array(32 * BEGIN);
-  #matched = new Uint8Array(BEGIN);
+  #places = new Float64Array(FIRST_SIZE);
+  #blocks = new Float64Array(FIRST_SIZE);
+  #transactions = new Uint8Array(32 * FIRST_SIZE);
+  #hashes = new Uint8Array(32 * FIRST_SIZE);
+  #matched = new Uint8Array(FIRST_SIZE);
 
   /** Of rounds in the order of their places. */
   add(place: number, { transaction, block }: Pick<IncludedEvmAnchor, 'transaction' | 'block'>): void {
@@ -35,27 +35,26 @@ export class AnchorClaims {
     return this.#count;
   }
 
-  /** The chain has the root of the round in this transaction. @returns claims that name it in another block */
-  match(place: number, transaction: string, block: { number: number; hash: string }): AnchorClaim[] {
-    const wrong: AnchorClaim[] = [];
+  /** The chain has the root of the round in this transaction. @returns the claims that name it */
+  match(place: number, transaction: string): AnchorClaim[] {
+    const matched: AnchorClaim[] = [];
     const hash = fromHex(transaction.slice(2));
     for (let at = this.#first(place); at < this.#count && this.#places[at] === place; at++) {
       if (!equalBytes(this.#transactions.subarray(32 * at, 32 * at + 32), hash)) continue;
       this.#matched[at] = 1;
-      const claim = this.#at(at);
-      if (claim.block.number !== block.number || claim.block.hash !== block.hash) wrong.push(claim);
+      matched.push(this.#at(at));
     }
-    return wrong;
+    return matched;
   }
 
-  /** Those up to a block that nothing matched. */
+  /** The claims in blocks up to this one that nothing has matched. */
   *unmatched(until: number): Generator<AnchorClaim> {
     for (let at = 0; at < this.#count; at++) {
       if (this.#matched[at] === 0 && (this.#blocks[at] ?? 0) <= until) yield this.#at(at);
     }
   }
 
-  /** The first claim of a place, by halving. */
+  /** The first claim of a place, by binary search. */
   #first(place: number): number {
     let low = 0;
     let high = this.#count;
