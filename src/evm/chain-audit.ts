@@ -100,6 +100,7 @@ export async function auditChain(options: ChainAuditOptions): Promise<AuditedRou
   const audit = new ChainAudit(options);
   await audit.readEvents();
   await audit.checkClaims();
+  await audit.reportStrays();
   return audit.answer();
 }
 
@@ -108,7 +109,8 @@ class ChainAudit {
   readonly #proven = new Bitset();
   #count: number;
   #lost = 0;
-  #strays = 0;
+  /** Events whose root no round has, each with the newest round that was on the chain before it. */
+  readonly #strays: { readonly event: AnchorEvent; readonly after: number }[] = [];
   #newest: { readonly round: number; readonly event: AnchorEvent } | null = null;
   #time = { block: -1, time: 0 };
 
@@ -137,6 +139,16 @@ class ChainAudit {
     const { ledger, view } = this.#options;
     let detailed = 0;
     for await (const claim of ledger.unmatched(view.until)) await this.#unmatched(claim, detailed++ < DETAILED);
+  }
+
+  async reportStrays(): Promise<void> {
+    const { ledger, faults, view } = this.#options;
+    for (const { event, after } of this.#strays) {
+      const { place, says } = await ledger.placeOf(after + 1);
+      const where = `block ${event.block.number} of ${view.chain} (${formatTime(await this.#timeOf(event))})`;
+      const root = `the root ${toHex(event.root)} from an account of this service`;
+      faults.add('root-unknown', place, `${where} has ${root}, and none of these rounds has it${says}`);
+    }
   }
 
   async answer(): Promise<AuditedRounds> {
@@ -181,22 +193,11 @@ class ChainAudit {
   }
 
   async #unknown(event: AnchorEvent): Promise<void> {
-    const { memory, recoveredAt, ledger, faults, view } = this.#options;
+    const { memory, recoveredAt } = this.#options;
     if (memory !== null) throw new AllRoundsNeeded();
     const time = await this.#timeOf(event);
-    if (recoveredAt !== null && time <= recoveredAt + CLOCK_TOLERANCE_MS) {
-      this.#lost++;
-      return;
-    }
-    const after = this.#newest?.round ?? 0;
-    const where = `block ${event.block.number} of ${view.chain} (${formatTime(time)})`;
-    if (this.#strays++ >= DETAILED) return faults.add('root-unknown', { round: after + 1 }, where);
-    const { place, says } = await ledger.placeOf(after + 1);
-    faults.add(
-      'root-unknown',
-      place,
-      `${where} has the root ${toHex(event.root)} from an account of this service, and no round has it${says}`,
-    );
+    if (recoveredAt !== null && time <= recoveredAt + CLOCK_TOLERANCE_MS) this.#lost++;
+    else if (this.#strays.length < DETAILED) this.#strays.push({ event, after: this.#newest?.round ?? 0 });
   }
 
   async #unmatched({ place, number, root, transaction }: ClaimedAnchor, detailed: boolean): Promise<void> {

@@ -225,7 +225,7 @@ describe('with the seed: two histories', () => {
         apiKey: 'service',
       });
       expect(findings[0]).toMatchObject({ code: 'root-unknown' });
-      expect(findings[0]?.says).toContain('no round of this chain of rounds has it');
+      expect(findings[0]?.says).toContain('none of these rounds has it');
       expect(verdict.result).toBe('refuted');
     } finally {
       await chain.provider.send('evm_revert', [snapshot]);
