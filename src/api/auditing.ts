@@ -4,6 +4,7 @@ import { beaconsOf } from '../anchor/receipts.ts';
 import { lastRound, type Round, readSignedLeaves, roundByNumber } from '../anchor/rounds.ts';
 import { toHex } from '../core/bytes.ts';
 import { formatVerifierKey } from '../core/note.ts';
+import { ANCHOR_TYPES } from '../core/receipt-schema.ts';
 import { parseTileLocation, parseTilePath, TILE_WIDTH } from '../core/tiles.ts';
 import { formatTime } from '../core/time.ts';
 import { readLogKeys } from '../log/rotation.ts';
@@ -70,7 +71,7 @@ const auditRound = described({
           beacons: z.array(beaconForm),
           root: hashForm,
           size: z.int().positive(),
-          anchors: z.array(z.looseObject({ type: z.enum(['evm', 'opentimestamps']) })),
+          anchors: z.array(z.looseObject({ type: z.enum(ANCHOR_TYPES) })),
           leaves: leavesForm,
         }),
         z.object({ leaves: leavesForm }),

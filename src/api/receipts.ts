@@ -2,7 +2,7 @@ import type { Request, Router } from 'express';
 import { z } from 'zod';
 import { toHex } from '../core/bytes.ts';
 import { packPath } from '../core/path.ts';
-import { knownAnchors, type Receipt, receiptPath } from '../core/receipt.ts';
+import { isFinalAnchor, knownAnchors, type Receipt, receiptPath } from '../core/receipt.ts';
 import { formatTime, parseTime } from '../core/time.ts';
 import { formatTlogProof, receiptTlogProof } from '../core/tlog-proof.ts';
 import { ANCHOR_ADDRESS, encodeExistedBefore } from '../evm/anchor-contract.ts';
@@ -171,17 +171,15 @@ export function receiptRoutes(service: Service, gate: Gate): Router {
 function hasReached(receipt: Receipt, stage: Stage): boolean {
   if (!('round' in receipt)) return false;
   const anchors = knownAnchors(receipt);
-  const confirmed = anchors.some((anchor) => anchor.type === 'opentimestamps' && anchor.status === 'confirmed');
-  const evm = anchors.flatMap((anchor) => (anchor.type === 'evm' ? [anchor.status] : []));
   switch (stage) {
     case 'round':
       return true;
     case 'included':
-      return confirmed || evm.some((status) => status !== 'submitted');
+      return anchors.some(({ status }) => status !== 'submitted' && status !== 'pending');
     case 'finalized':
-      return confirmed || evm.includes('finalized');
+      return anchors.some(isFinalAnchor);
     case 'bitcoin':
-      return confirmed;
+      return anchors.some((anchor) => anchor.type === 'opentimestamps' && isFinalAnchor(anchor));
   }
 }
 

@@ -169,7 +169,9 @@ const anchor = z.discriminatedUnion('type', [
 ]);
 
 /** The types of anchors that this version can check. */
-const ANCHOR_TYPES: Readonly<Record<keyof AnchorOf, true>> = { evm: true, opentimestamps: true };
+export const ANCHOR_TYPES = { evm: 'evm', opentimestamps: 'opentimestamps' } as const satisfies {
+  readonly [T in keyof AnchorOf]: T;
+};
 
 /** An anchor of any other type: only its size is bounded. */
 const unknownAnchor = z.looseObject({

@@ -94,6 +94,13 @@ export function knownAnchors(receipt: Receipt | Pick<RoundReceipt, 'anchors'>): 
   return 'anchors' in receipt ? receipt.anchors.filter(isKnownAnchor) : [];
 }
 
+const OPEN_STATUSES: readonly string[] = ['pending', 'submitted', 'included'];
+
+/** Whether an anchor is final by its own word; each type has words of its own for that. */
+export function isFinalAnchor({ status }: Anchor): boolean {
+  return !OPEN_STATUSES.includes(status);
+}
+
 function isReceiptAnchor(json: unknown): json is ReceiptAnchor {
   return receiptAnchorSchema.safeParse(json, OPTIONS).success;
 }

@@ -1,18 +1,19 @@
 // What webhooks tell: the events, as the database keeps them and as receivers get them.
 
 import { z } from 'zod';
+import { ANCHOR_TYPES } from '../core/receipt-schema.ts';
 import { formatTime } from '../core/time.ts';
 
 /** Milliseconds where it is kept, text where it is told. */
 const time = z.int().nonnegative().transform(formatTime);
 const anchor = z.object({
-  type: z.enum(['evm', 'opentimestamps']),
+  type: z.enum(ANCHOR_TYPES),
   round: z.int().positive(),
   root: z.string(),
   target: z.string(),
   /** CAIP-2. */
   chain: z.string(),
-  /** Null for OpenTimestamps, whose transactions are the calendars'. */
+  /** Null: this type of anchor has no contract or transaction of the service. */
   contract: z.string().nullable(),
   transaction: z.string().nullable(),
   block: z.object({ number: z.int().nonnegative(), hash: z.string(), time }),

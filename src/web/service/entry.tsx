@@ -1,6 +1,13 @@
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { type Anchor, knownAnchors, parseReceipt, type Receipt } from '../../core/receipt.ts';
+import {
+  type Anchor,
+  type AnchorOf,
+  isFinalAnchor,
+  knownAnchors,
+  parseReceipt,
+  type Receipt,
+} from '../../core/receipt.ts';
 import { Copyable } from '../parts/bytes.tsx';
 import { Chip, type Status } from '../parts/mark.tsx';
 import { LocalTime } from '../parts/moment.tsx';
@@ -109,11 +116,11 @@ function Road({ receipt }: { readonly receipt: Receipt }) {
         )}
         {anchors.map((anchor) => (
           <Station
-            key={anchor.type === 'evm' ? anchor.chain + anchor.contract : anchor.type}
-            status={anchorStatus(anchor.status)}
-            title={`Anchored to ${anchorName(anchor)}`}
+            key={`${anchor.type} ${whereOf(anchor.type, anchor)}`}
+            status={anchorStatus(anchor)}
+            title={`Anchored to ${whereOf(anchor.type, anchor)}`}
           >
-            {anchorText(anchor, receipt)}
+            {wordsOf(anchor.type, anchor, receipt)}
           </Station>
         ))}
       </ol>
@@ -144,26 +151,43 @@ function Station(props: {
   );
 }
 
-function anchorName(anchor: Anchor): string {
-  if (anchor.type === 'evm') return chainName(anchor.chain);
-  const [block] = anchor.blocks ?? [];
-  return block === undefined ? 'Bitcoin, by OpenTimestamps' : chainName(block.chain);
+/** How each type of anchor is shown. */
+const SHOWN: {
+  readonly [T in Anchor['type']]: {
+    where(anchor: AnchorOf[T]): string;
+    says(anchor: AnchorOf[T], receipt: Receipt): string;
+  };
+} = {
+  evm: {
+    where: ({ chain }) => chainName(chain),
+    says(anchor, receipt) {
+      if (anchor.status === 'submitted') return `sent, ${expected(receipt)}`;
+      const block = `block ${formatCount(anchor.block.number)} of ${formatMoment(anchor.block.time)}`;
+      return anchor.status === 'finalized' ? `${block}, final` : `${block}, which may still be replaced`;
+    },
+  },
+  opentimestamps: {
+    where({ blocks: [block] = [] }) {
+      return block === undefined ? 'Bitcoin, by OpenTimestamps' : chainName(block.chain);
+    },
+    says({ blocks: [block] = [] }) {
+      if (block === undefined) return 'sent to calendars, which need some hours for a block of Bitcoin';
+      return `block ${formatCount(block.height)} of ${formatMoment(block.time)}`;
+    },
+  },
+};
+
+function whereOf<T extends Anchor['type']>(type: T, anchor: AnchorOf[T]): string {
+  return SHOWN[type].where(anchor);
 }
 
-function anchorStatus(status: Anchor['status']): Status {
-  if (status === 'finalized' || status === 'confirmed') return 'final';
-  return status === 'pending' ? 'submitted' : status;
+function wordsOf<T extends Anchor['type']>(type: T, anchor: AnchorOf[T], receipt: Receipt): string {
+  return SHOWN[type].says(anchor, receipt);
 }
 
-function anchorText(anchor: Anchor, receipt: Receipt): string {
-  if (anchor.type === 'opentimestamps') {
-    const [block] = anchor.blocks ?? [];
-    if (block === undefined) return 'taken in by calendars, which need some hours for a block of Bitcoin';
-    return `block ${formatCount(block.height)} of ${formatMoment(block.time)}`;
-  }
-  if (anchor.status === 'submitted') return `sent, ${expected(receipt)}`;
-  const block = `block ${formatCount(anchor.block.number)} of ${formatMoment(anchor.block.time)}`;
-  return anchor.status === 'finalized' ? `${block}, final` : `${block}, which may still be replaced`;
+function anchorStatus(anchor: Anchor): Status {
+  if (isFinalAnchor(anchor)) return 'final';
+  return anchor.status === 'included' ? 'included' : 'submitted';
 }
 
 function expected({ expectedBy }: Receipt): string {

@@ -1,6 +1,6 @@
 // How far an entry has come, by its receipt.
 
-import { knownAnchors, type Receipt } from '../../core/receipt.ts';
+import { isFinalAnchor, knownAnchors, type Receipt } from '../../core/receipt.ts';
 
 /** What can be waited for, in its order. */
 export type Stage = 'round' | 'included' | 'finalized' | 'bitcoin';
@@ -13,9 +13,9 @@ export interface Reached {
 
 export function reachedBy(receipt: Receipt): Reached {
   if (!('round' in receipt)) return { round: false, included: false, finalized: false };
-  const statuses = knownAnchors(receipt).map(({ status }) => status);
-  const finalized = statuses.some((status) => status === 'finalized' || status === 'confirmed');
-  return { round: true, included: finalized || statuses.includes('included'), finalized };
+  const anchors = knownAnchors(receipt);
+  const finalized = anchors.some(isFinalAnchor);
+  return { round: true, included: finalized || anchors.some(({ status }) => status === 'included'), finalized };
 }
 
 /** What is worth waiting for next; null: all that there is has come. */
@@ -24,6 +24,6 @@ export function nextStage(receipt: Receipt): Stage | null {
   if (!reached.round) return 'round';
   if (!reached.included) return 'included';
   if (!reached.finalized) return 'finalized';
-  const open = knownAnchors(receipt).some((anchor) => anchor.type === 'opentimestamps' && anchor.status === 'pending');
+  const open = knownAnchors(receipt).some((anchor) => anchor.type === 'opentimestamps' && !isFinalAnchor(anchor));
   return open ? 'bitcoin' : null;
 }
