@@ -4,7 +4,7 @@ import type { Receipt } from '../core/receipt.ts';
 import { mergeReceipt } from '../core/receipt-merge.ts';
 import { openView } from './mirror-audit.ts';
 import { note, printJson } from './output.ts';
-import { readReceipt, writeReceipt } from './receipt-file.ts';
+import { readReceiptFile, writeReceipt } from './proof-file.ts';
 import { stageInWords } from './stage.ts';
 
 export interface MirrorReceiptFlags {
@@ -24,7 +24,7 @@ export async function mirrorReceipt(
 ): Promise<void> {
   const { composeReceipt, consistencyOf } = await import('../audit/remote/receipt.ts');
   const source = await openView(mirror);
-  const old = flags.receipt === undefined ? null : await readReceipt(flags.receipt);
+  const old = flags.receipt === undefined ? null : await readReceiptFile(flags.receipt);
   const secret = secretOf(old, flags);
   const composed = await composeReceipt(source, log, index, secret);
   let receipt = composed;

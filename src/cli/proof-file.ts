@@ -1,15 +1,42 @@
-import { isOtsFile } from '../ots/file.ts';
-import { readAtMost } from './bounded-file.ts';
-import { MAX_RECEIPT_BYTES, receiptText } from './receipt-file.ts';
+// Files that prove something: receipts, .ots files, tlog-proofs. `-` is standard input.
 
-/** What proves something. */
-export type Proof =
+import { AntequemError } from '../core/errors.ts';
+import { MAX_RECEIPT_TEXT, parseReceiptText, type Receipt } from '../core/receipt.ts';
+import { isOtsFile, type OtsFile, parseOtsFile } from '../ots/file.ts';
+import { MAX_TIMESTAMP } from '../ots/serialization.ts';
+import { readAtMost } from './bounded-file.ts';
+import { writeWhole } from './whole-file.ts';
+
+/** UTF-8 has at most three bytes for each unit of a string's length. */
+export const MAX_RECEIPT_BYTES = 3 * MAX_RECEIPT_TEXT;
+
+/** The content of such a file. */
+export type ProofFile =
   | { readonly kind: 'ots'; readonly bytes: Uint8Array }
-  /** Whatever is no .ots file. */
+  /** Every file that is no .ots file. */
   | { readonly kind: 'receipt'; readonly text: string };
 
-/** A receipt or an .ots file, told apart by how it begins; `-` is standard input. @throws AntequemError `file-unreadable`, `receipt-invalid` */
-export async function readProof(file: string): Promise<Proof> {
+/** Tells .ots files by how they begin. @throws AntequemError `file-unreadable`, `receipt-invalid` */
+export async function readProofFile(file: string): Promise<ProofFile> {
   const bytes = await readAtMost(file, MAX_RECEIPT_BYTES);
-  return isOtsFile(bytes) ? { kind: 'ots', bytes } : { kind: 'receipt', text: receiptText(bytes, file) };
+  if (isOtsFile(bytes)) return { kind: 'ots', bytes };
+  if (bytes.length <= MAX_RECEIPT_BYTES) return { kind: 'receipt', text: new TextDecoder().decode(bytes) };
+  throw new AntequemError('receipt-invalid', `${file} is too large to be a receipt`);
+}
+
+/** @throws AntequemError `file-unreadable`, `receipt-invalid` */
+export async function readReceiptFile(file: string): Promise<Receipt> {
+  const proof = await readProofFile(file);
+  if (proof.kind === 'receipt') return parseReceiptText(proof.text);
+  throw new AntequemError('receipt-invalid', `${file} is an .ots file, not a receipt`);
+}
+
+/** @throws AntequemError `file-unreadable`; OtsError */
+export async function readOtsFile(file: string): Promise<OtsFile> {
+  return parseOtsFile(await readAtMost(file, MAX_TIMESTAMP));
+}
+
+/** Writes it so that a crash leaves the file whole. @throws AntequemError `file-exists` unless `replace`, `file-unwritable` */
+export function writeReceipt(file: string, receipt: Receipt, replace: boolean): Promise<void> {
+  return writeWhole(file, `${JSON.stringify(receipt, null, 2)}\n`, replace);
 }

@@ -4,7 +4,7 @@ import { parseReceiptJson } from '../core/receipt.ts';
 import { exitCode } from '../core/verdict.ts';
 import type { ReceiptAnswer, Trust, VerifyInput } from '../verify/verify.ts';
 import { counted, note, print, printJsonLine } from './output.ts';
-import { MAX_RECEIPT_BYTES } from './receipt-file.ts';
+import { MAX_RECEIPT_BYTES } from './proof-file.ts';
 import { fileLines } from './text-lines.ts';
 import { headline } from './verdict-text.ts';
 

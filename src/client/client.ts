@@ -11,14 +11,14 @@ import {
 } from './answers.ts';
 import { failureOf, UnreachableError } from './failure.ts';
 import { linesOf } from './lines.ts';
-import { LogWriter, type WriterOptions } from './writer.ts';
+import { type AppendOptions, LogWriter, type ReceiptStage, type WriterOptions } from './writer.ts';
 
 export { AntequemError, FormatError } from '../core/errors.ts';
 export type { AppendAnswer, Erased, LogDescription } from './answers.ts';
 export type { EntryContent } from './batch.ts';
 export type { AppendedEntry, CheckedReceipt } from './check.ts';
 export { ServiceError, UnreachableError } from './failure.ts';
-export { LogWriter, type WriterOptions } from './writer.ts';
+export { type AppendOptions, LogWriter, type ReceiptStage, type WriterOptions } from './writer.ts';
 
 export interface ClientOptions {
   /** Where the service answers, such as `http://127.0.0.1:3963`. */
@@ -30,16 +30,6 @@ export interface ClientOptions {
   readonly fetch?: typeof fetch;
   readonly now?: () => number;
 }
-
-/** How to send an append. */
-export interface AppendOptions {
-  /** The same key and body is stored once, however often it is sent within 7 days. */
-  readonly idempotencyKey: string;
-  readonly signal?: AbortSignal;
-}
-
-/** How far a receipt has come. */
-export type Stage = 'round' | 'included' | 'finalized' | 'bitcoin';
 
 /** Bytes an .ots file of a service may have. */
 const MAX_OTS = 262_144;
@@ -127,7 +117,7 @@ export class Client implements AsyncDisposable {
   async receipt(
     log: string,
     index: number,
-    hold: { wait: number; until: Stage },
+    hold: { wait: number; until: ReceiptStage },
     signal?: AbortSignal,
   ): Promise<unknown> {
     const query = hold.wait > 0 ? `?wait=${hold.wait}&until=${hold.until}` : '';

@@ -2,10 +2,28 @@ import { AntequemError } from '../core/errors.ts';
 import type { AppendAnswer } from './answers.ts';
 import { batchBody, batchLength, type EntryContent, entryBytes } from './batch.ts';
 import { type AppendedEntry, type CheckedReceipt, checkAppended, checkReceipt, sha256Hex } from './check.ts';
-import type { AppendOptions, Client, Stage } from './client.ts';
 import { flushBeforeExit, nothingToSend } from './exit.ts';
 import { ServiceError } from './failure.ts';
 import { type RetryPolicy, retrying } from './retry.ts';
+
+/** How to send an append. */
+export interface AppendOptions {
+  /** The same key and body is stored once, however often it is sent within 7 days. */
+  readonly idempotencyKey: string;
+  readonly signal?: AbortSignal;
+}
+
+/** How far a receipt has come. */
+export type ReceiptStage = 'round' | 'included' | 'finalized' | 'bitcoin';
+
+/** What a writer asks of the service. */
+export interface AppendService {
+  readonly url: string;
+  createLog(log: string): Promise<unknown>;
+  appendEntry(log: string, body: Uint8Array<ArrayBuffer>, options: AppendOptions): Promise<AppendAnswer>;
+  appendLines(log: string, body: Uint8Array<ArrayBuffer>, options: AppendOptions): Promise<AppendAnswer>;
+  receipt(log: string, index: number, hold: { wait: number; until: ReceiptStage }): Promise<unknown>;
+}
 
 export interface WriterOptions {
   /** What may wait to be sent; default 64 MiB and 100,000 entries. */
@@ -37,7 +55,7 @@ const OVERHEAD = 256;
  */
 export class LogWriter implements AsyncDisposable {
   readonly name: string;
-  readonly #client: Client;
+  readonly #client: AppendService;
   readonly #options: WriterOptions;
   readonly #waiting: Waiting[] = [];
   #bytes = 0;
@@ -50,7 +68,7 @@ export class LogWriter implements AsyncDisposable {
   #closed = false;
 
   /** Use `client.log(name)`. */
-  constructor(client: Client, name: string, options: WriterOptions) {
+  constructor(client: AppendService, name: string, options: WriterOptions) {
     this.#client = client;
     this.name = name;
     this.#options = options;
@@ -112,7 +130,7 @@ export class LogWriter implements AsyncDisposable {
    */
   async receipt(
     entry: AppendedEntry,
-    { wait = 0, until = 'finalized' }: { readonly wait?: number; readonly until?: Stage } = {},
+    { wait = 0, until = 'finalized' }: { readonly wait?: number; readonly until?: ReceiptStage } = {},
   ): Promise<CheckedReceipt> {
     const json = await retrying(() => this.#client.receipt(this.name, entry.index, { wait, until }), this.#policy());
     return checkReceipt(json, entry);

@@ -3,6 +3,7 @@
 import { equalBytes } from './bytes.ts';
 import { parseCheckpoint } from './checkpoint.ts';
 import { AntequemError, FormatError } from './errors.ts';
+import { sameJson } from './json.ts';
 import { parseNote } from './note.ts';
 import { verifyConsistency, verifyInclusion } from './proof.ts';
 import { decodeHashes, receiptLeafHash } from './receipt.ts';
@@ -15,7 +16,6 @@ import {
   type ReceiptAnchor,
   type RoundReceipt,
 } from './receipt-schema.ts';
-import { sameJson } from './same-json.ts';
 
 /** What an upgrade came to. */
 export interface MergedReceipt {

@@ -4,6 +4,7 @@ import type { AnchorFinding } from '../core/anchor-verifier.ts';
 import { type HeaderSource, remembering } from '../core/bitcoin-source.ts';
 import { FormatError } from '../core/errors.ts';
 import type { EvmSources } from '../core/evm-source.ts';
+import { sameJson } from '../core/json.ts';
 import { LruCache } from '../core/lru.ts';
 import { parseVerifierKey, type Verifier } from '../core/note.ts';
 import {
@@ -14,7 +15,6 @@ import {
   type ReceiptAnchor,
   type RoundReceipt,
 } from '../core/receipt.ts';
-import { sameJson } from '../core/same-json.ts';
 import { type Claim, claimOf, type Verdict, verdictOf } from '../core/verdict.ts';
 import { sortSources } from '../evm/verifier.ts';
 import { unknownAnchor, verifyAnchors } from './anchors.ts';

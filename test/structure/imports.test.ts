@@ -9,8 +9,6 @@ const KNOWN = {
   circles: [
     'audit/database/log-key-acts.ts audit/database/log-keys.ts',
     'audit/remote/audit.ts audit/remote/public.ts',
-    'client/client.ts client/writer.ts',
-    'web/verify/inclusion.ts web/verify/steps.ts',
   ],
   packages: ['audit/remote -> node:crypto', 'audit/remote -> node:util', 'audit/remote -> pg'],
 };

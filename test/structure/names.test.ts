@@ -17,7 +17,6 @@ const KNOWN: readonly string[] = [
   'RoundAnswer',
   'Scope',
   'Source',
-  'Stage',
   'Vouchers',
   'openSession',
   'purgeEvents',

@@ -5,8 +5,8 @@ import { describeOtsFile } from '../../ots/description.ts';
 import type { OtsFile } from '../../ots/file.ts';
 import { type Line, timestampLines } from '../../ots/line.ts';
 import { opText } from '../../ots/operation.ts';
-import { readOtsFile } from '../ots-file.ts';
 import { print, printJson } from '../output.ts';
+import { readOtsFile } from '../proof-file.ts';
 import type { GlobalOptions } from '../session.ts';
 
 /** `antequem info`: what an .ots file says. Asks nobody, and so says nothing of whether it is true. */

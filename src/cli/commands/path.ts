@@ -3,7 +3,7 @@ import { toHex } from '../../core/bytes.ts';
 import { packPath } from '../../core/path.ts';
 import { receiptPath } from '../../core/receipt.ts';
 import { print, printJson } from '../output.ts';
-import { readReceipt } from '../receipt-file.ts';
+import { readReceiptFile } from '../proof-file.ts';
 import type { GlobalOptions } from '../session.ts';
 
 /** `antequem path`: what the contract's `existedBefore` takes. Asks nobody. */
@@ -20,7 +20,7 @@ Examples:
     .action(async (file: string, _flags: object, command: Command) => {
       // Loaded here alone: the binding brings the whole of ethers, which no other command should wait for.
       const { encodeExistedBefore } = await import('../../evm/anchor-contract.ts');
-      const { digest, steps, root } = receiptPath(await readReceipt(file));
+      const { digest, steps, root } = receiptPath(await readReceiptFile(file));
       const packed = packPath(steps);
       const answer = {
         digest: toHex(digest),

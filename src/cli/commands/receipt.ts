@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import type { Client, Stage } from '../../client/client.ts';
+import type { Client, ReceiptStage } from '../../client/client.ts';
 import { retrying } from '../../client/retry.ts';
 import { toHex } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
@@ -10,7 +10,7 @@ import { retryPolicy } from '../delivery.ts';
 import { type MirrorReceiptFlags, mirrorReceipt } from '../mirror-receipt.ts';
 import { digest, logName, nonce, wholeNumberArgument } from '../options.ts';
 import { counted, note, print, printJson } from '../output.ts';
-import { writeReceipt } from '../receipt-file.ts';
+import { writeReceipt } from '../proof-file.ts';
 import { openSession } from '../session.ts';
 import { fetchReceipt, hasReached, STAGES, stageInWords } from '../stage.ts';
 import { writeWhole } from '../whole-file.ts';
@@ -19,7 +19,7 @@ const NOT_YET = 2;
 
 interface ReceiptFlags extends MirrorReceiptFlags {
   readonly wait?: number;
-  readonly until?: Stage;
+  readonly until?: ReceiptStage;
   readonly output?: string;
   readonly tlogProof?: boolean;
   readonly ots?: boolean;

@@ -7,7 +7,7 @@ import { deliver, retryPolicy } from '../delivery.ts';
 import { digestOfFile } from '../digest.ts';
 import { logName, wholeNumberArgument } from '../options.ts';
 import { counted, note, print, printJson, quoted } from '../output.ts';
-import { writeReceipt } from '../receipt-file.ts';
+import { writeReceipt } from '../proof-file.ts';
 import { openSession } from '../session.ts';
 import { fetchReceipt, hasReached, stageInWords } from '../stage.ts';
 import { fileExists } from '../whole-file.ts';

@@ -7,8 +7,7 @@ import { mergeReceipt } from '../../core/receipt-merge.ts';
 import { httpUrl, repeated, wholeNumberArgument } from '../options.ts';
 import { upgradeOts } from '../ots-upgrade.ts';
 import { note, print, printJson } from '../output.ts';
-import { readProof } from '../proof-file.ts';
-import { readReceipt, writeReceipt } from '../receipt-file.ts';
+import { readProofFile, readReceiptFile, writeReceipt } from '../proof-file.ts';
 import { type GlobalOptions, openSession } from '../session.ts';
 import { fetchReceipt, hasReached, stageInWords } from '../stage.ts';
 
@@ -47,7 +46,7 @@ Examples:
   $ antequem upgrade demo-0.regtest.ots --calendar http://127.0.0.1:14788`,
     )
     .action(async (file: string, { wait, calendar }: UpgradeFlags, command: Command) => {
-      const proof = await readProof(file);
+      const proof = await readProofFile(file);
       if (proof.kind === 'ots' ? wait !== undefined : calendar !== undefined) {
         throw new AntequemError('arguments-invalid', '--wait is for receipts, --calendar for .ots files');
       }
@@ -87,7 +86,7 @@ async function keepEvidence(file: string, receipt: Receipt): Promise<string> {
       return evidence;
     } catch (error) {
       if (!(error instanceof AntequemError) || error.code !== 'file-exists' || n === 1_000) throw error;
-      if (JSON.stringify(await readReceipt(evidence)) === JSON.stringify(receipt)) return evidence;
+      if (JSON.stringify(await readReceiptFile(evidence)) === JSON.stringify(receipt)) return evidence;
     }
   }
 }

@@ -3,6 +3,7 @@ import type { HeaderSource } from '../../core/bitcoin-source.ts';
 import { utf8 } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { parsePolicy } from '../../core/policy.ts';
+import { parseReceiptJson } from '../../core/receipt.ts';
 import { isTlogProof } from '../../core/tlog-proof.ts';
 import { exitCode, type Verdict } from '../../core/verdict.ts';
 import { rpcSource } from '../../evm/rpc-source.ts';
@@ -13,7 +14,7 @@ import { readAtMost } from '../bounded-file.ts';
 import { readContent } from '../digest.ts';
 import { blockHash, fileDigestOption, httpUrl, repeated } from '../options.ts';
 import { note, print, printJson } from '../output.ts';
-import { type Proof, readProof } from '../proof-file.ts';
+import { type ProofFile, readProofFile } from '../proof-file.ts';
 import type { GlobalOptions } from '../session.ts';
 import { advice, verdictText } from '../verdict-text.ts';
 
@@ -91,7 +92,7 @@ Examples:
         return;
       }
       const { file, proof: name } = inputs(files, flags);
-      const proof = await readProof(name);
+      const proof = await readProofFile(name);
       const trust = await trustOf(flags);
       const verdict = await verdictOn(proof, name, file, flags, trust);
       process.exitCode = exitCode(verdict);
@@ -132,7 +133,7 @@ async function bitcoinSources(urls: readonly string[]): Promise<HeaderSource[]> 
 }
 
 async function verdictOn(
-  proof: Proof,
+  proof: ProofFile,
   name: string,
   file: string | null,
   flags: VerifyFlags,
@@ -170,7 +171,7 @@ async function content(
 
 function json(text: string, file: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseReceiptJson(text);
   } catch (cause) {
     throw new AntequemError('receipt-invalid', `${file} is neither a receipt, nor an .ots file, nor a tlog-proof`, {
       cause,

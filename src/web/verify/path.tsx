@@ -2,8 +2,8 @@ import type { Claim } from '../../core/verdict.ts';
 import { Bytes } from '../parts/bytes.tsx';
 import { Chip, STATUS_WORDS, StatusMark } from '../parts/mark.tsx';
 import { visible } from '../parts/visible.ts';
-import { wayUp } from './inclusion.ts';
-import type { Fact, PathStage } from './steps.ts';
+import type { Fact } from './facts.ts';
+import type { PathStage } from './steps.ts';
 
 /** The path at a glance: stations in a row, forking to the chains, each leading to its step below. */
 export function Strip({ steps }: { readonly steps: readonly PathStage[] }) {
@@ -164,4 +164,27 @@ function TreePicture({ index, size }: { readonly index: number; readonly size: n
       ))}
     </svg>
   );
+}
+
+/** A node on the way, and the one beside it (null at the root); x from 0 to 1. */
+interface WayPoint {
+  readonly x: number;
+  readonly sibling: number | null;
+}
+
+/** From the leaf to the root, at most 54 points (RFC 9162 section 2.1.1 splits at the largest power of two below). */
+function wayUp(index: number, size: number): WayPoint[] {
+  const way: WayPoint[] = [];
+  let [low, high] = [0, size];
+  let sibling: number | null = null;
+  const middle = (from: number, to: number): number => (from + to) / 2 / size;
+  for (;;) {
+    way.unshift({ x: middle(low, high), sibling });
+    if (high - low <= 1) return way;
+    let split = 1;
+    while (split * 2 < high - low) split *= 2;
+    const right = index >= low + split;
+    sibling = right ? middle(low, low + split) : middle(low + split, high);
+    [low, high] = right ? [low + split, high] : [low, low + split];
+  }
 }

@@ -15,15 +15,8 @@ import { describeTimestamp } from '../../ots/description.ts';
 import type { OtsFile } from '../../ots/file.ts';
 import { parseTimestamp } from '../../ots/serialization.ts';
 import { chainName, formatCount, formatMoment } from '../parts/units.ts';
-import { inclusionFacts } from './inclusion.ts';
+import { bytes, type Fact, inclusionFacts, plain, text } from './facts.ts';
 import type { DroppedProof } from './proof-file.ts';
-
-/** A value with its name; `bytes` stand in fixed type, one item a line, `text` keeps its lines. */
-export interface Fact {
-  readonly name: string;
-  readonly value: string;
-  readonly form: 'plain' | 'bytes' | 'text';
-}
 
 export interface PathStage {
   readonly id: string;
@@ -39,10 +32,6 @@ export interface PathStage {
 
 /** Characters shown of an anchor of an unknown type. */
 const SHOWN_CHARACTERS = 4_000;
-
-export const plain = (name: string, value: string): Fact => ({ name, value, form: 'plain' });
-export const bytes = (name: string, value: string): Fact => ({ name, value, form: 'bytes' });
-const text = (name: string, value: string): Fact => ({ name, value, form: 'text' });
 
 /** The steps of what was verified, in their order from the entry up. */
 export function stepsOf(proof: DroppedProof, verdict: Verdict, digest: Uint8Array | null): PathStage[] {
@@ -170,7 +159,7 @@ function chainSteps(receipt: Receipt, claims: readonly Claim[]): PathStage[] {
 function unknownStep(anchor: ReceiptAnchor, i: number, unknownClaims: readonly Claim[]): PathStage {
   const claims = unknownClaims.slice(i, i + 1);
   return {
-    id: `unknown-${i}`,
+    id: `chain-unknown-${i}`,
     title: 'Unknown anchor',
     status: worst(claims),
     gist: 'of a type that this page does not know',
