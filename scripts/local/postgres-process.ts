@@ -2,7 +2,7 @@
 // its end. Started by postgres.ts; argument: its options as JSON.
 
 import { z } from 'zod';
-import { reason } from '../../src/cli/failure.ts';
+import { messageOf } from '../../src/core/errors.ts';
 import { onParentGone } from './child.ts';
 import { openServer } from './postgres-server.ts';
 
@@ -29,6 +29,6 @@ try {
   await stop();
   process.exit(0);
 } catch (error) {
-  console.error(reason(error));
+  console.error(messageOf(error));
   process.exit(1);
 }

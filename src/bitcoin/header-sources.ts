@@ -1,7 +1,7 @@
 // Sources of Bitcoin headers, made of configured URLs.
 
 import type { BitcoinBlock, HeaderSource } from '../core/bitcoin-source.ts';
-import { AntequemError } from '../core/errors.ts';
+import { AntequemError, messageOf } from '../core/errors.ts';
 import { endpoint } from './endpoint.ts';
 import { type EsploraOptions, esploraClient } from './esplora.ts';
 import { type BitcoinNodeOptions, nodeClient } from './node.ts';
@@ -40,7 +40,7 @@ export async function openSource(url: string, options: BitcoinNodeOptions = {}):
       failures.push(error);
     }
   }
-  const why = failures.map((error) => (error instanceof Error ? error.message : String(error))).join('; ');
+  const why = failures.map((error) => messageOf(error)).join('; ');
   throw new AntequemError('bitcoin-failed', `${host} is not a source of Bitcoin headers: ${why}`);
 }
 

@@ -1,6 +1,5 @@
 import { open } from 'node:fs/promises';
-import { AntequemError } from '../core/errors.ts';
-import { reason } from './failure.ts';
+import { AntequemError, messageOf } from '../core/errors.ts';
 
 /**
  * The bytes of a file, `-` for standard input: at most one more than `most`, which tells that there are too many.
@@ -16,7 +15,7 @@ export async function readAtMost(file: string, most: number): Promise<Uint8Array
       await handle.close();
     }
   } catch (cause) {
-    throw new AntequemError('file-unreadable', `cannot read ${file}: ${reason(cause)}`, { cause });
+    throw new AntequemError('file-unreadable', `cannot read ${file}: ${messageOf(cause)}`, { cause });
   }
 }
 

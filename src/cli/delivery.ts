@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { AppendOptions, Client } from '../client/client.ts';
 import { ServiceError } from '../client/failure.ts';
 import { type RetryPolicy, retrying } from '../client/retry.ts';
-import { AntequemError } from '../core/errors.ts';
+import { AntequemError, messageOf } from '../core/errors.ts';
 import { counted, note } from './output.ts';
 
 /**
@@ -60,7 +60,7 @@ export function retryPolicy(seconds: number, signal?: AbortSignal, clear: () => 
       if (Date.now() - told < 10_000) return;
       told = Date.now();
       clear();
-      const what = error instanceof Error ? error.message : String(error);
+      const what = messageOf(error);
       note(`${what}; trying again in ${counted(Math.ceil(waits / 1000), 'second', 'seconds')}`);
     },
     ...(signal === undefined ? {} : { signal }),

@@ -3,10 +3,9 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { ripemd160 } from '@noble/hashes/legacy.js';
 import { concat } from '../core/bytes.ts';
-import { AntequemError } from '../core/errors.ts';
+import { AntequemError, messageOf } from '../core/errors.ts';
 import { keccak256 } from '../core/keccak.ts';
 import type { HashKind } from '../ots/operation.ts';
-import { reason } from './failure.ts';
 
 /** OpenSSL's is several times as fast; what it lacks, or may lack, comes from elsewhere. */
 const HASHERS: Readonly<Record<HashKind, () => { update(chunk: Uint8Array): unknown; digest(): Uint8Array }>> = {
@@ -49,7 +48,7 @@ export async function readContent(
       else chunks.length = 0;
     }
   } catch (cause) {
-    throw new AntequemError('file-unreadable', `cannot read ${file}: ${reason(cause)}`, { cause });
+    throw new AntequemError('file-unreadable', `cannot read ${file}: ${messageOf(cause)}`, { cause });
   }
   return { digest: Uint8Array.from(hash.digest()), payload: length <= keep ? concat(...chunks) : null };
 }

@@ -13,11 +13,6 @@ export function failureLine(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-/** The message of what was thrown. */
-export function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
-}
-
 /** Text from outside must not move the cursor or fake a second line. */
 function oneLine(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out

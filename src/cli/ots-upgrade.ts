@@ -2,12 +2,11 @@
 
 import { readFile, realpath, stat } from 'node:fs/promises';
 import { equalBytes } from '../core/bytes.ts';
-import { AntequemError, FormatError } from '../core/errors.ts';
+import { AntequemError, FormatError, hasCode, messageOf } from '../core/errors.ts';
 import { calendarClient } from '../ots/calendar-client.ts';
 import { type OtsFile, parseOtsFile, serializeOtsFile } from '../ots/file.ts';
 import { timestampLines } from '../ots/line.ts';
 import { mergeTimestamps } from '../ots/timestamp.ts';
-import { reason } from './failure.ts';
 import { type CalendarOutcome, complete, reachesBitcoin } from './ots-completion.ts';
 import { note, print, printJson } from './output.ts';
 import { calendarOf, isPublicCalendar } from './public-calendars.ts';
@@ -91,8 +90,8 @@ async function checkBackup(backup: string, current: OtsFile): Promise<void> {
   try {
     old = await readFile(backup);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
-    throw new AntequemError('file-unreadable', `cannot read ${backup}: ${reason(error)}`, { cause: error });
+    if (hasCode(error, 'ENOENT')) return;
+    throw new AntequemError('file-unreadable', `cannot read ${backup}: ${messageOf(error)}`, { cause: error });
   }
   if (!contains(current, old)) {
     throw new AntequemError('backup-exists', `${backup} exists and is something else: move it away`);

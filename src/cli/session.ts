@@ -4,9 +4,8 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { Client } from '../client/client.ts';
-import { AntequemError } from '../core/errors.ts';
+import { AntequemError, messageOf } from '../core/errors.ts';
 import { parseJson } from '../core/json.ts';
-import { reason } from './failure.ts';
 import { DEFAULT_URL } from './options.ts';
 
 /** The options that every command knows. */
@@ -55,7 +54,9 @@ function readKey(file: string): string {
   try {
     return readFileSync(file, 'utf8').trim();
   } catch (cause) {
-    throw new AntequemError('api-key-unreadable', `cannot read the API key file ${file}: ${reason(cause)}`, { cause });
+    throw new AntequemError('api-key-unreadable', `cannot read the API key file ${file}: ${messageOf(cause)}`, {
+      cause,
+    });
   }
 }
 

@@ -1,7 +1,6 @@
 import { createReadStream } from 'node:fs';
-import { AntequemError } from '../core/errors.ts';
+import { AntequemError, messageOf } from '../core/errors.ts';
 import { isBlank, NEWLINE } from '../core/lines.ts';
-import { reason } from './failure.ts';
 
 /**
  * The lines of a file (`-`: standard input) without their newlines, byte for byte; blank ones are skipped.
@@ -41,6 +40,6 @@ async function* chunksOf(file: string): AsyncGenerator<Buffer, void, undefined> 
   try {
     for await (const chunk of file === '-' ? process.stdin : createReadStream(file)) yield Buffer.from(chunk);
   } catch (cause) {
-    throw new AntequemError('file-unreadable', `cannot read ${file}: ${reason(cause)}`, { cause });
+    throw new AntequemError('file-unreadable', `cannot read ${file}: ${messageOf(cause)}`, { cause });
   }
 }

@@ -1,6 +1,5 @@
 import { writeDurably } from '../core/durable-file.node.ts';
-import { AntequemError } from '../core/errors.ts';
-import { reason } from './failure.ts';
+import { AntequemError, hasCode, messageOf } from '../core/errors.ts';
 
 /**
  * Writes a file so that a crash leaves it whole, old or new, and what is told as written stays so.
@@ -16,8 +15,8 @@ export async function writeWhole(
   try {
     await writeDurably(file, content, { replace, mode });
   } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'EEXIST') throw fileExists(file);
-    throw new AntequemError('file-unwritable', `cannot write ${file}: ${reason(cause)}`, { cause });
+    if (hasCode(cause, 'EEXIST')) throw fileExists(file);
+    throw new AntequemError('file-unwritable', `cannot write ${file}: ${messageOf(cause)}`, { cause });
   }
 }
 

@@ -1,5 +1,5 @@
 import { concat } from '../core/bytes.ts';
-import { AntequemError } from '../core/errors.ts';
+import { AntequemError, messageOf } from '../core/errors.ts';
 import {
   type AppendAnswer,
   type Erased,
@@ -280,5 +280,5 @@ function innermost(error: unknown): string {
   let inner = error;
   while (inner instanceof Error && inner.cause !== undefined) inner = inner.cause;
   if (inner instanceof AggregateError && inner.errors.length > 0) inner = inner.errors[0];
-  return inner instanceof Error ? inner.message : String(inner);
+  return messageOf(inner);
 }

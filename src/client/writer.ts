@@ -1,4 +1,4 @@
-import { AntequemError } from '../core/errors.ts';
+import { AntequemError, messageOf } from '../core/errors.ts';
 import type { AppendAnswer } from './answers.ts';
 import { batchBody, batchLength, type EntryContent, entryBytes } from './batch.ts';
 import { type AppendedEntry, type CheckedReceipt, checkAppended, checkReceipt, sha256Hex } from './check.ts';
@@ -234,7 +234,7 @@ export class LogWriter implements AsyncDisposable {
   }
 
   readonly #toConsole = (error: unknown, entries: number): void => {
-    const what = error instanceof Error ? error.message : String(error);
+    const what = messageOf(error);
     console.error(`antequem: ${entries} entries of the log ${this.name} were not appended: ${what}`);
   };
 }

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parseUnits } from 'ethers';
 import { z } from 'zod';
+import { messageOf } from '../core/errors.ts';
 import type { KeySource } from '../evm/signer.ts';
 import { address, coins, duration, gwei, list, url, wholeNumber } from './settings.ts';
 
@@ -173,7 +174,7 @@ export function readTargetsFile(file: string): TargetsFile {
   try {
     text = readFileSync(file, 'utf8');
   } catch (cause) {
-    const why = `cannot be read: ${cause instanceof Error ? cause.message : cause}`;
+    const why = `cannot be read: ${messageOf(cause)}`;
     return { targets: [], faults: [`TARGETS_FILE: ${file} ${why}`] };
   }
   return parseTargets(text, file);
@@ -185,7 +186,7 @@ export function parseTargets(text: string, file: string): TargetsFile {
   try {
     content = JSON.parse(text);
   } catch (cause) {
-    const why = `is not JSON: ${cause instanceof Error ? cause.message : cause}`;
+    const why = `is not JSON: ${messageOf(cause)}`;
     return { targets: [], faults: [`TARGETS_FILE: ${file} ${why}`] };
   }
   if (!Array.isArray(content) || content.length === 0) {

@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { messageOf } from '../core/errors.ts';
 import { isReached, type Policy, readPolicy } from '../core/policy.ts';
 import type { WitnessSettings } from '../witness/witnesses.ts';
 import { duration } from './settings.ts';
@@ -54,7 +55,7 @@ function readPolicyFile(file: string): { policy: Policy | null; faults: readonly
   try {
     bytes = readFileSync(file);
   } catch (cause) {
-    return { policy: null, faults: [`${file} cannot be read: ${cause instanceof Error ? cause.message : cause}`] };
+    return { policy: null, faults: [`${file} cannot be read: ${messageOf(cause)}`] };
   }
   const { policy, faults } = readPolicy(bytes);
   if (policy === null) return { policy, faults: faults.map((fault) => `${file}, ${fault}`) };

@@ -1,6 +1,7 @@
 // What verifies one kind of anchor. Each kind has its own: `evm/verifier.ts`, `ots/verifier.ts`.
 
 import type { HeaderSource } from './bitcoin-source.ts';
+import { messageOf } from './errors.ts';
 import type { EvmSources } from './evm-source.ts';
 import type { Claim, Moment } from './verdict.ts';
 
@@ -38,7 +39,7 @@ export const unproven = (claim: Claim): AnchorFinding => ({ claim, moment: null 
 
 /** One sentence about a source that could not answer. */
 export function sourceFailure(source: { describe(): string }, error: unknown): string {
-  const why = error instanceof Error ? error.message : String(error);
+  const why = messageOf(error);
   return `${source.describe()} could not be asked (${why.slice(0, 200)})`;
 }
 

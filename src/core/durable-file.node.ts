@@ -1,5 +1,6 @@
 import { link, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { hasCode } from './errors.ts';
 
 /** Makes durable which files a folder holds: only then does a new, renamed or removed file survive a crash as such. */
 export async function syncFolder(folder: string): Promise<void> {
@@ -10,7 +11,7 @@ export async function syncFolder(folder: string): Promise<void> {
     await handle.sync();
   } catch (error) {
     // Some file systems of networks and containers cannot sync a folder.
-    if (!(error instanceof Error && 'code' in error && error.code === 'EINVAL')) throw error;
+    if (!hasCode(error, 'EINVAL')) throw error;
   } finally {
     await handle.close();
   }

@@ -22,3 +22,13 @@ export class FormatError extends AntequemError {
     this.name = 'FormatError';
   }
 }
+
+/** What was thrown, in words. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** Whether what was thrown has this code: one of ours, of the system (`ENOENT`) or of PostgreSQL. */
+export function hasCode(thrown: unknown, code: string): boolean {
+  return thrown instanceof Error && 'code' in thrown && thrown.code === code;
+}

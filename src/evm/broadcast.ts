@@ -1,6 +1,6 @@
 // Sending: only what is stored, as it is stored, in the order of the nonces, as often as it takes.
 
-import { AntequemError } from '../core/errors.ts';
+import { AntequemError, messageOf } from '../core/errors.ts';
 import type { Database } from '../store/database.ts';
 import type { Account } from './account.ts';
 import type { EvmNode } from './node.ts';
@@ -60,7 +60,7 @@ async function deliver(node: EvmNode, { hash, raw, outbid }: UnminedRow): Promis
     for (const attempt of [hash, ...outbid]) {
       if (await node.knows(`0x${Buffer.from(attempt).toString('hex')}`).catch(() => false)) return;
     }
-    const says = error instanceof Error ? error.message : String(error);
+    const says = messageOf(error);
     throw new AntequemError('broadcast-failed', `not taken: ${says}`, { cause: error });
   }
 }

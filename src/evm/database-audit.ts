@@ -6,6 +6,7 @@ import type { AnchorEvent, AuditTrust, ChainOutcome, FaultPlace } from '../core/
 import { sourceFailure } from '../core/anchor-verifier.ts';
 import { Bitset } from '../core/bitset.ts';
 import { toHex } from '../core/bytes.ts';
+import { hasCode } from '../core/errors.ts';
 import { isDevelopmentChain } from '../core/evm-source.ts';
 import type { Queryable } from '../store/database.ts';
 import artifact from './anchor-artifact.json' with { type: 'json' };
@@ -109,7 +110,7 @@ async function checkChain(
     });
     return { kind: 'asked', chain, node, answer };
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'rpc-failed') {
+    if (hasCode(error, 'rpc-failed')) {
       return { kind: 'failed', chain, says: sourceFailure(source, error) };
     }
     throw error;

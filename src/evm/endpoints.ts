@@ -1,7 +1,7 @@
 // The endpoints of a chain: each with its own health, together as one node.
 
 import type { Logger } from 'pino';
-import { AntequemError } from '../core/errors.ts';
+import { AntequemError, messageOf } from '../core/errors.ts';
 import type { BlockTag, EvmNode, NodeBlock, NodeReceipt } from './node.ts';
 
 /** For the chain id, the simplest question. An endpoint that takes longer is not used this time. */
@@ -50,7 +50,7 @@ export class Endpoints {
   async #onChain(endpoints: readonly ChainEndpoint[], complaints: string[]): Promise<ChainEndpoint[]> {
     const { answers, failures } = await poll(endpoints, (node) => node.chainId(), CHAIN_ID_MS);
     for (const { endpoint, error } of failures) {
-      const says = error instanceof Error ? error.message : String(error);
+      const says = messageOf(error);
       complaints.push(says);
       this.#note(endpoint, says, 'warn');
     }

@@ -13,6 +13,7 @@ import {
   type ShownResult,
 } from '../core/anchor-audit.ts';
 import { sourceFailure } from '../core/anchor-verifier.ts';
+import { hasCode } from '../core/errors.ts';
 import { isDevelopmentChain } from '../core/evm-source.ts';
 import type { EvmAnchor } from '../core/receipt-schema.ts';
 import artifact from './anchor-artifact.json' with { type: 'json' };
@@ -110,7 +111,7 @@ class ShownEvm implements ShownAudit<EvmAnchor> {
       });
       return { kind: 'asked', chain, node, answer };
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'rpc-failed') {
+      if (hasCode(error, 'rpc-failed')) {
         return { kind: 'failed', chain, says: sourceFailure(source, error) };
       }
       throw error;

@@ -1,6 +1,6 @@
 // The row of a target: what it is, on which instance of its chain, and whether something stopped it.
 
-import { AntequemError } from '../core/errors.ts';
+import { AntequemError, hasCode } from '../core/errors.ts';
 import { type Database, transaction } from '../store/database.ts';
 import { takeLock } from '../store/service-name.ts';
 import { registerAccount } from './account.ts';
@@ -154,5 +154,5 @@ export async function takeTurn<T>(database: Database, target: string, work: () =
 }
 
 function isLockTimeout(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === '55P03';
+  return hasCode(error, '55P03');
 }

@@ -15,7 +15,7 @@ import { basename, dirname } from 'node:path';
 import { sha256 } from '#sha256';
 import { fromHex, toHex, utf8 } from '../core/bytes.ts';
 import { syncFolder, writeDurably } from '../core/durable-file.node.ts';
-import { AntequemError } from '../core/errors.ts';
+import { AntequemError, hasCode, messageOf } from '../core/errors.ts';
 import { type Change, type Mark, markText, type PublishedStore } from './published.ts';
 
 /** A journal is sealed once it is so large, and several times what it would be written anew. */
@@ -194,7 +194,7 @@ export class PublishedFile implements PublishedStore {
     try {
       await writeDurably(this.#path(number + 1), lines.join(''), { replace: false, mode: 0o600 });
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+      if (!hasCode(error, 'EEXIST')) throw error;
       // Another process made it, and may not have synced the folder yet: older ones are removed only after that.
       await syncFolder(dirname(this.#file));
     }
@@ -270,11 +270,11 @@ function parseMark(text: string): Mark {
 }
 
 function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+  return hasCode(error, 'ENOENT');
 }
 
 function unavailable(file: string, cause: unknown): AntequemError {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   return new AntequemError(
     'guard-unavailable',
     `what was published cannot be recorded in ${file} (${why}), so nothing is signed: mend that, or correct LOG_GUARD_FILE`,

@@ -3,7 +3,7 @@
 
 import { Redis } from 'ioredis';
 import { fromHex } from '../core/bytes.ts';
-import { AntequemError } from '../core/errors.ts';
+import { AntequemError, messageOf } from '../core/errors.ts';
 import { type Change, type Mark, markText, type PublishedStore } from './published.ts';
 
 const KEY = 'antequem:published';
@@ -74,7 +74,7 @@ export class PublishedRedis implements PublishedStore {
     try {
       return await answer;
     } catch (cause) {
-      throw unavailable(this.name, cause instanceof Error ? cause.message : String(cause), cause);
+      throw unavailable(this.name, messageOf(cause), cause);
     }
   }
 }

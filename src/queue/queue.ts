@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { AntequemError } from '../core/errors.ts';
+import { AntequemError, messageOf } from '../core/errors.ts';
 import { within } from '../core/time-limit.ts';
 import { type Broker, type LaneConsumer, type LaneProducer, postgresBroker, redisBroker } from './broker.ts';
 import type { LaneDepth, WakeHandler, Wakeup } from './wakeup.ts';
@@ -218,8 +218,4 @@ class BrokeredQueue implements Queue {
 function checkName(name: string): string {
   if (NAME.test(name)) return name;
   throw new AntequemError('queue-name', `not a name for a lane or wake-up: ${name}; lower-case letters, digits and -`);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -2,7 +2,7 @@
 
 import { type IncomingMessage, request as plainRequest } from 'node:http';
 import { request as secureRequest } from 'node:https';
-import { AntequemError } from '../core/errors.ts';
+import { AntequemError, messageOf } from '../core/errors.ts';
 import { isPublicAddress } from './address.ts';
 import { literalAddress, privateAddress, publicLookup, type Resolve, systemResolve } from './destination.ts';
 
@@ -92,5 +92,5 @@ function secondsOf(header: string | undefined): number | null {
 function reasonOf(cause: unknown): string {
   // Several addresses were tried.
   const error: unknown = cause instanceof AggregateError ? cause.errors[0] : cause;
-  return (error instanceof Error ? error.message : String(error)).slice(0, 200);
+  return messageOf(error).slice(0, 200);
 }

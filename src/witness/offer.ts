@@ -3,7 +3,7 @@
 import { collectAtMost } from '../core/bounded.ts';
 import { toBase64 } from '../core/bytes.ts';
 import { checkCosignature } from '../core/cosignature.ts';
-import { FormatError } from '../core/errors.ts';
+import { FormatError, messageOf } from '../core/errors.ts';
 import { type NoteSignature, parseNote, type Verifier } from '../core/note.ts';
 import type { WitnessProblemCode } from './problems.ts';
 
@@ -145,5 +145,5 @@ function innermost(error: unknown): string {
   let inner = error;
   while (inner instanceof Error && inner.cause !== undefined) inner = inner.cause;
   if (inner instanceof AggregateError && inner.errors.length > 0) inner = inner.errors[0];
-  return inner instanceof Error ? inner.message : String(inner);
+  return messageOf(inner);
 }

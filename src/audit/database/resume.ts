@@ -5,7 +5,7 @@ import * as z from 'zod/mini';
 import { equalBytes, fromHex, toHex } from '../../core/bytes.ts';
 import type { CompactRange } from '../../core/compact-range.ts';
 import { writeDurably } from '../../core/durable-file.node.ts';
-import { AntequemError } from '../../core/errors.ts';
+import { AntequemError, hasCode } from '../../core/errors.ts';
 import { hashHex } from '../../core/hex.ts';
 import { parseJson } from '../../core/json.ts';
 import { leafHashes, readCompactRange } from '../../log/head.ts';
@@ -43,8 +43,7 @@ export class AuditState {
     try {
       text = await readFile(path, 'utf8');
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
-        return new AuditState(path, origin, new Map());
+      if (hasCode(error, 'ENOENT')) return new AuditState(path, origin, new Map());
       throw error;
     }
     const parsed = file.safeParse(parseJson(text));

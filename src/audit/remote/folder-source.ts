@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { AntequemError } from '../../core/errors.ts';
+import { AntequemError, messageOf } from '../../core/errors.ts';
 import { type Source, tooLong } from './source.ts';
 
 /** Reads a mirror from disk. What is in it is no more trusted than what a service sends. */
@@ -23,7 +23,7 @@ export class FolderSource implements Source {
       const code = error instanceof Error && 'code' in error ? error.code : undefined;
       if (code === 'ENOENT' || code === 'ENOTDIR') return null;
       if (error instanceof AntequemError) throw error;
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       throw new AntequemError('mirror-unreadable', `${file} cannot be read: ${why}`, { cause: error });
     }
   }

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { AntequemError } from '../../core/errors.ts';
+import { AntequemError, messageOf } from '../../core/errors.ts';
 
 /** Files under way at once; a flush of the disk serves several. */
 const WRITERS = 16;
@@ -143,6 +143,6 @@ export class Keeper {
 }
 
 function unwritable(folder: string, cause: unknown): AntequemError {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   return new AntequemError('mirror-unwritable', `the mirror ${folder} cannot be written: ${why}`, { cause });
 }

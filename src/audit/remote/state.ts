@@ -6,7 +6,7 @@ import * as z from 'zod/mini';
 import type { ChainMemory } from '../../core/anchor-audit.ts';
 import { fromHex, toHex } from '../../core/bytes.ts';
 import { writeDurably } from '../../core/durable-file.node.ts';
-import { AntequemError } from '../../core/errors.ts';
+import { AntequemError, hasCode } from '../../core/errors.ts';
 import { hashHex } from '../../core/hex.ts';
 import { parseJson } from '../../core/json.ts';
 import { checkLogName } from '../../core/origin.ts';
@@ -128,7 +128,7 @@ export class MirrorState {
     try {
       text = await readFile(path, 'utf8');
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return state;
+      if (hasCode(error, 'ENOENT')) return state;
       throw error;
     }
     const parsed = file.safeParse(parseJson(text));

@@ -1,10 +1,9 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { Command } from 'commander';
-import { AntequemError } from '../../core/errors.ts';
+import { AntequemError, messageOf } from '../../core/errors.ts';
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_ENTRY_BYTES } from '../../core/limits.ts';
 import { deliver, retryPolicy } from '../delivery.ts';
-import { reason } from '../failure.ts';
 import { followCommandLine } from '../follow/run.ts';
 import { lineBatches } from '../lines.ts';
 import { logName, wholeNumberArgument } from '../options.ts';
@@ -128,7 +127,7 @@ function report(session: Session, summary: Summary): void {
 
 async function sizeOf(file: string): Promise<number | null> {
   const found = await stat(file).catch((cause: unknown) => {
-    throw new AntequemError('file-unreadable', `cannot read ${file}: ${reason(cause)}`, { cause });
+    throw new AntequemError('file-unreadable', `cannot read ${file}: ${messageOf(cause)}`, { cause });
   });
   if (found.isDirectory()) throw new AntequemError('file-unreadable', `${file} is a folder; name a file in it`);
   return found.isFile() ? found.size : null;

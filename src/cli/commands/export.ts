@@ -5,9 +5,8 @@ import { finished } from 'node:stream/promises';
 import { Command } from 'commander';
 import { isTransient } from '../../client/failure.ts';
 import { retrying } from '../../client/retry.ts';
-import { AntequemError } from '../../core/errors.ts';
+import { AntequemError, messageOf } from '../../core/errors.ts';
 import { retryPolicy } from '../delivery.ts';
-import { reason } from '../failure.ts';
 import { logName, repeated, wholeNumberArgument } from '../options.ts';
 import { counted, note, printJson } from '../output.ts';
 import { Progress } from '../progress.ts';
@@ -112,7 +111,7 @@ async function openFile(file: string): Promise<Writable> {
   try {
     await once(out, 'open');
   } catch (cause) {
-    throw new AntequemError('file-unwritable', `cannot write ${file}: ${reason(cause)}`, { cause });
+    throw new AntequemError('file-unwritable', `cannot write ${file}: ${messageOf(cause)}`, { cause });
   }
   return out;
 }

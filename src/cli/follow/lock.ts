@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { link, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import * as z from 'zod';
-import { AntequemError } from '../../core/errors.ts';
+import { AntequemError, hasCode } from '../../core/errors.ts';
 
 const BEAT = 5_000;
 /** Where the owner's process cannot be looked up (another container or machine), silence of so long means it is gone. */
@@ -93,7 +93,7 @@ async function lives(found: Owner, file: string): Promise<boolean> {
     process.kill(found.pid, 0);
   } catch (error) {
     // EPERM: it is there, and another user's.
-    if (!(error instanceof Error && 'code' in error && error.code === 'EPERM')) return false;
+    if (!hasCode(error, 'EPERM')) return false;
   }
   return (await startOf(found.pid)) === found.started;
 }

@@ -4,6 +4,7 @@ import type { BigIntStats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { hasCode } from '../../core/errors.ts';
 
 export interface FoundFile {
   readonly path: string;
@@ -48,7 +49,7 @@ export async function findFile(path: string): Promise<FoundFile | null> {
     const found = await stat(path, { bigint: true });
     return found.isFile() ? foundFile(path, found) : null;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    if (hasCode(error, 'ENOENT')) return null;
     throw error;
   }
 }

@@ -4,9 +4,8 @@ import { createHash } from 'node:crypto';
 import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AntequemError } from '../../core/errors.ts';
+import { AntequemError, messageOf } from '../../core/errors.ts';
 import { deliver, retryPolicy } from '../delivery.ts';
-import { reason } from '../failure.ts';
 import { counted, note, printJsonLine } from '../output.ts';
 import type { Session } from '../session.ts';
 import { Follower } from './follower.ts';
@@ -115,7 +114,7 @@ async function canonical(file: string): Promise<string> {
     if (found !== null && !found.isFile()) throw new Error('it is not a regular file');
     return join(await realpath(dirname(full)), basename(full));
   } catch (cause) {
-    throw new AntequemError('file-unreadable', `cannot follow ${file}: ${reason(cause)}`, { cause });
+    throw new AntequemError('file-unreadable', `cannot follow ${file}: ${messageOf(cause)}`, { cause });
   }
 }
 

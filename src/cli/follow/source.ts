@@ -1,6 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { sha256 } from '#sha256';
 import { concat, equalBytes, toHex } from '../../core/bytes.ts';
+import { hasCode } from '../../core/errors.ts';
 import { type FoundFile, foundFile, isSameFile } from './rotation.ts';
 import type { Fingerprint, FinishedFile } from './state.ts';
 
@@ -37,7 +38,7 @@ export class Source {
   /** Opens a file to be read from `offset`; null where it is shorter than that, or no longer under its name. */
   static async openFile(file: FoundFile, offset: number): Promise<Source | null> {
     const handle = await open(file.path, 'r').catch((error: unknown) => {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+      if (hasCode(error, 'ENOENT')) return null;
       throw error;
     });
     if (handle === null) return null;

@@ -4,10 +4,9 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import * as z from 'zod';
 import { writeDurably } from '../../core/durable-file.node.ts';
-import { AntequemError } from '../../core/errors.ts';
+import { AntequemError, hasCode, messageOf } from '../../core/errors.ts';
 import { HASH_HEX } from '../../core/hex.ts';
 import { parseJson } from '../../core/json.ts';
-import { reason } from '../failure.ts';
 
 const FORMAT = 'antequem-follow/v1';
 
@@ -51,7 +50,7 @@ export async function loadState(file: string, of: Pick<FollowState, 'origin' | '
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    if (hasCode(error, 'ENOENT')) return null;
     throw error;
   }
   const state = parse(text, file);
@@ -81,7 +80,7 @@ export async function saveState(file: string, state: FollowState): Promise<void>
   try {
     await writeDurably(file, JSON.stringify(state), { mode: 0o600 });
   } catch (cause) {
-    throw new AntequemError('follow-state-unwritable', `cannot save the state ${file}: ${reason(cause)}`, { cause });
+    throw new AntequemError('follow-state-unwritable', `cannot save the state ${file}: ${messageOf(cause)}`, { cause });
   }
 }
 

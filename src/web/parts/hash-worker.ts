@@ -3,6 +3,7 @@
 import { ripemd160, sha1 } from '@noble/hashes/legacy.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { keccak_256 } from '@noble/hashes/sha3.js';
+import { messageOf } from '../../core/errors.ts';
 
 const HASHES = { sha256, sha1, ripemd160, keccak256: keccak_256 } as const;
 export type HashName = keyof typeof HASHES;
@@ -25,7 +26,7 @@ self.onmessage = async ({ data }: MessageEvent<HashRequest>) => {
   try {
     tell({ digest: await digestOf(data) });
   } catch (error) {
-    tell({ failure: error instanceof Error ? error.message : String(error) });
+    tell({ failure: messageOf(error) });
   }
 };
 

@@ -53,8 +53,3 @@ export async function send(path: string, { signal, ...asking }: Asking = {}): Pr
   };
   throw new ApiFailure(response.status, code, detail);
 }
-
-/** A failure in one sentence. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
+import { messageOf } from '../../core/errors.ts';
 import {
   type Anchor,
   type AnchorOf,
@@ -15,7 +16,7 @@ import { chainName, formatBytes, formatCount, formatMoment } from '../parts/unit
 import { visible } from '../parts/visible.ts';
 import { Knot } from './anchor-status.tsx';
 import { type EntryAnswer, entryAnswer } from './answers.ts';
-import { ask, logPath, messageOf, send } from './api.ts';
+import { ask, logPath, send } from './api.ts';
 import { Failure, Loading } from './notice.tsx';
 import { usePolled } from './polled.ts';
 import { nextStage, reachedBy } from './progress.ts';

@@ -1,6 +1,7 @@
 import { type Signal, useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { ApiFailure, messageOf } from './api.ts';
+import { messageOf } from '../../core/errors.ts';
+import { ApiFailure } from './api.ts';
 
 export interface Polled<T> {
   /** The last that came; null before. */

@@ -1,4 +1,5 @@
 import { useSignal } from '@preact/signals';
+import { messageOf } from '../../core/errors.ts';
 import { Copyable } from '../parts/bytes.tsx';
 import { StatusMark } from '../parts/mark.tsx';
 import { Ago, LocalTime } from '../parts/moment.tsx';
@@ -6,7 +7,7 @@ import { chainName, formatCount, formatWei } from '../parts/units.ts';
 import { visible } from '../parts/visible.ts';
 import { AnchorLine, Knot, RoundStrip, roundStatus } from './anchor-status.tsx';
 import { type AnchorState, type RoundAnswer, roundAnswer, roundsAnswer } from './answers.ts';
-import { ask, messageOf } from './api.ts';
+import { ask } from './api.ts';
 import { Failure, Loading } from './notice.tsx';
 import { usePolled } from './polled.ts';
 import { href } from './router.ts';

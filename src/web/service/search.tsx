@@ -1,9 +1,9 @@
 import { useSignal } from '@preact/signals';
 import { useId } from 'preact/hooks';
 import { toHex } from '../../core/bytes.ts';
+import { messageOf } from '../../core/errors.ts';
 import { HASH_HEX } from '../../core/hex.ts';
 import { hashFile } from '../parts/hashing.ts';
-import { messageOf } from './api.ts';
 import { go, href } from './router.ts';
 
 /** Finds where a digest was logged: typed in, or that of a file, which is hashed here. */

@@ -1,12 +1,13 @@
 import { useSignal } from '@preact/signals';
 import { toHex, utf8 } from '../../core/bytes.ts';
+import { messageOf } from '../../core/errors.ts';
 import { MAX_ENTRY_BYTES } from '../../core/limits.ts';
 import { DropFile } from '../parts/drop-file.tsx';
 import { hashFile } from '../parts/hashing.ts';
 import { formatBytes } from '../parts/units.ts';
 import { visible } from '../parts/visible.ts';
 import { appendedAnswer, logAnswer, logsAnswer } from './answers.ts';
-import { ask, logPath, messageOf } from './api.ts';
+import { ask, logPath } from './api.ts';
 import { Failure } from './notice.tsx';
 import { usePolled } from './polled.ts';
 import { go, href } from './router.ts';

@@ -2,6 +2,7 @@
 
 import { computed, signal } from '@preact/signals';
 import { fromHex, toHex, utf8 } from '../../core/bytes.ts';
+import { messageOf } from '../../core/errors.ts';
 import type { Verdict } from '../../core/verdict.ts';
 import { verify } from '../../verify/verify.ts';
 import type { HashName } from '../parts/hash-worker.ts';
@@ -148,8 +149,4 @@ function startHashing(what: Exclude<ChosenContent, { kind: 'digest' }>, hash: Ha
     }
   };
   return { of: what, hash, stop, digest: run() };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -3,7 +3,7 @@
 import { esploraClient } from '../../bitcoin/esplora.ts';
 import { chainOf, sourceOf } from '../../bitcoin/source.ts';
 import type { HeaderSource } from '../../core/bitcoin-source.ts';
-import { FormatError } from '../../core/errors.ts';
+import { FormatError, messageOf } from '../../core/errors.ts';
 import { parseVerifierKey } from '../../core/note.ts';
 import { rpcSource } from '../../evm/rpc-source.ts';
 import type { Trust } from '../../verify/verify.ts';
@@ -28,7 +28,7 @@ export async function readTrust(texts: TrustTexts, now: number): Promise<TrustRe
     try {
       return read();
     } catch (error) {
-      faults[field] = error instanceof Error ? error.message : String(error);
+      faults[field] = messageOf(error);
       return undefined;
     }
   };
@@ -71,8 +71,4 @@ function httpUrl(text: string): string {
     throw new FormatError('bitcoin-url', 'The address of a source begins with http:// or https:// and a host.');
   }
   return text;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
