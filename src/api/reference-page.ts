@@ -50,7 +50,7 @@ ${groups.map(({ name, listed }) => `<h2>${text(name)}</h2><ul>${listed.map(link)
 <h2>Forms</h2><ul>${Object.keys(document.components.schemas)
     .map((name) => `<li><a href="#form-${text(name)}">${text(name)}</a></li>`)
     .join('')}</ul></nav>
-<main><h1>${text(title)} API</h1><p>${prose(description)}</p><p>The same for machines: <a href="/openapi.json">/openapi.json</a></p>
+<main><h1>${text(title)} API</h1><p>${prose(description)}</p><p>The same for machines: <a href="openapi.json">/openapi.json</a></p>
 ${groups
   .map(
     ({ name, description: about, listed }) =>

@@ -49,6 +49,14 @@ describe('the pages as they are served', () => {
     expect(headers.get('x-content-type-options')).toBe('nosniff');
   });
 
+  it('work below a path that a proxy takes away: no link and no request of theirs begins at the root', async () => {
+    for (const path of ['/', '/verify', '/docs']) {
+      const { text } = await service.send('GET', path);
+      expect(text).toMatch(/v1\/|verify/);
+      expect(text.match(/["'`]\/(v1|verify|docs|openapi|readyz|healthz|logs)\b[^"'`]{0,20}/g) ?? []).toEqual([]);
+    }
+  });
+
   it('are sent once', async () => {
     const etag = (await service.send('GET', '/verify')).headers.get('etag') ?? '';
     const ask = (headers: Record<string, string>) =>

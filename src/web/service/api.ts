@@ -26,7 +26,7 @@ export interface Asking {
 }
 
 /** The path of a log's resources in the API. */
-export const logPath = (log: string): string => `/v1/logs/${encodeURIComponent(log)}`;
+export const logPath = (log: string): string => `v1/logs/${encodeURIComponent(log)}`;
 
 /** @throws ApiFailure */
 export async function ask<T extends z.ZodMiniType>(path: string, form: T, asking: Asking = {}): Promise<z.output<T>> {

@@ -214,7 +214,7 @@ function Downloads({
           As .ots
         </a>
       )}
-      <a class="button" href="/verify">
+      <a class="button" href="verify">
         Verify it
       </a>
     </div>

@@ -15,7 +15,7 @@ const FOUND = 'Where this digest was logged';
 export function Find({ digest }: { readonly digest: string }) {
   const { data, failure } = usePolled(
     `find ${digest}`,
-    (signal) => ask(`/v1/entries?digest=${digest}`, placesAnswer, { signal }),
+    (signal) => ask(`v1/entries?digest=${digest}`, placesAnswer, { signal }),
     () => null,
   );
   const places = data.value?.entries ?? null;

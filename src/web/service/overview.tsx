@@ -29,9 +29,9 @@ export function Overview() {
     'overview',
     async (signal) => {
       const [{ logs, next }, rounds, { notices }] = await Promise.all([
-        ask('/v1/logs?limit=500', logsAnswer, { signal }),
-        ownLogs.value === null ? ask('/v1/rounds?limit=60', roundsAnswer, { signal }) : null,
-        ask('/readyz', readyAnswer, { signal }),
+        ask('v1/logs?limit=500', logsAnswer, { signal }),
+        ownLogs.value === null ? ask('v1/rounds?limit=60', roundsAnswer, { signal }) : null,
+        ask('readyz', readyAnswer, { signal }),
       ]);
       return { logs, more: next !== undefined, rounds: rounds?.rounds ?? null, notices };
     },

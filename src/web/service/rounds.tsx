@@ -17,7 +17,7 @@ import { pace } from './session.ts';
 export function Rounds() {
   const { data, failure } = usePolled(
     'rounds',
-    (signal) => ask('/v1/rounds?limit=40', roundsAnswer, { signal }),
+    (signal) => ask('v1/rounds?limit=40', roundsAnswer, { signal }),
     () => pace.value,
   );
   const older = useSignal<readonly RoundAnswer[]>([]);
@@ -28,7 +28,7 @@ export function Rounds() {
   const last = rounds.at(-1)?.number ?? 1;
   const showOlder = async (): Promise<void> => {
     try {
-      const { rounds: found } = await ask(`/v1/rounds?limit=40&before=${last}`, roundsAnswer);
+      const { rounds: found } = await ask(`v1/rounds?limit=40&before=${last}`, roundsAnswer);
       older.value = [...older.value, ...found];
     } catch (error) {
       trouble.value = messageOf(error);
@@ -88,7 +88,7 @@ export function RoundList({ rounds }: { readonly rounds: readonly RoundAnswer[] 
 export function RoundPage({ number }: { readonly number: number }) {
   const { data, failure } = usePolled(
     `round ${number}`,
-    (signal) => ask(`/v1/rounds/${number}`, roundAnswer, { signal }),
+    (signal) => ask(`v1/rounds/${number}`, roundAnswer, { signal }),
     (round) => (['final', 'unverified'].includes(roundStatus(round)) ? null : pace.value),
   );
   const round = data.value;

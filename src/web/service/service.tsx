@@ -41,7 +41,7 @@ function App() {
                   {may('append') && <Item to={href.stamp} label="Stamp" here={route.value.page === 'stamp'} />}
                 </>
               )}
-              <Item to="/verify" label="Verifier" here={false} />
+              <Item to="verify" label="Verifier" here={false} />
             </ul>
           </nav>
           <Who />

@@ -20,12 +20,12 @@ export function may(scope: 'append' | 'read' | 'admin'): boolean {
 export const pace = computed(() => Math.min(15_000, Math.max(2_000, session.value?.roundInterval ?? 5_000)));
 
 export async function openSession(): Promise<void> {
-  session.value = sessionAnswer.parse(await (await fetch('/v1/session')).json());
+  session.value = sessionAnswer.parse(await (await fetch('v1/session')).json());
 }
 
 /** Null when it is done, else why not. */
 export async function signIn(key: string): Promise<string | null> {
-  const response = await fetch('/v1/session', {
+  const response = await fetch('v1/session', {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ key }),
@@ -37,7 +37,7 @@ export async function signIn(key: string): Promise<string | null> {
 }
 
 export async function signOut(): Promise<void> {
-  await fetch('/v1/session', { method: 'DELETE' });
+  await fetch('v1/session', { method: 'DELETE' });
   signedOut();
 }
 

@@ -47,7 +47,7 @@ export function SignIn() {
         </button>
       </div>
       <p class="soft small">
-        No key is needed to check a receipt: <a href="/verify">the verifier</a> asks nothing of this service.
+        No key is needed to check a receipt: <a href="verify">the verifier</a> asks nothing of this service.
       </p>
     </form>
   );

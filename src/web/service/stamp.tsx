@@ -23,7 +23,7 @@ export function Stamp() {
       const own = ownLogs.value;
       if (own !== null) return own;
       if (!may('read')) return [];
-      return (await ask('/v1/logs?limit=500', logsAnswer, { signal })).logs.map(({ name }) => name);
+      return (await ask('v1/logs?limit=500', logsAnswer, { signal })).logs.map(({ name }) => name);
     },
     () => null,
   );
