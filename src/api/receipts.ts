@@ -1,6 +1,6 @@
 import type { Request, Router } from 'express';
 import { z } from 'zod';
-import { toHex } from '../core/bytes.ts';
+import { prefixedHex, toHex } from '../core/bytes.ts';
 import { packPath } from '../core/path.ts';
 import { isFinalAnchor, knownAnchors, type Receipt, receiptPath } from '../core/receipt.ts';
 import { formatTime, parseTime } from '../core/time.ts';
@@ -159,7 +159,7 @@ export function receiptRoutes(service: Service, gate: Gate): Router {
       const path = packPath(steps);
       response.json({
         digest: toHex(digest),
-        path: `0x${toHex(path)}`,
+        path: prefixedHex(path),
         root: toHex(root),
         contract: ANCHOR_ADDRESS,
         calldata: encodeExistedBefore(digest, path),

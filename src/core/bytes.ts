@@ -15,6 +15,11 @@ export function toHex(bytes: Uint8Array): string {
   return out;
 }
 
+/** Lower-case hex after 0x, as values of EVM chains are written. */
+export function prefixedHex(bytes: Uint8Array): string {
+  return `0x${toHex(bytes)}`;
+}
+
 /** By the code of a digit its value; 255 for what is none. */
 const NIBBLES = new Uint8Array(128).fill(255);
 for (let value = 0; value < 16; value++) NIBBLES[value.toString(16).charCodeAt(0)] = value;

@@ -1,6 +1,6 @@
 // What the bytes under a block hash say: headers, transactions and receipts as EVM chains hash them.
 
-import { toHex } from './bytes.ts';
+import { prefixedHex } from './bytes.ts';
 import { FormatError } from './errors.ts';
 import type { EvmLog } from './evm-source.ts';
 import { keccak256 } from './keccak.ts';
@@ -35,13 +35,13 @@ export function readHeader(bytes: Uint8Array): EvmHeader {
 }
 
 export interface EvmCall {
-  /** 0x-hex, 32 bytes. */
+  /** 0x-prefixedHex, 32 bytes. */
   readonly hash: string;
   /** 0 to 4. */
   readonly type: number;
   /** CAIP-2; null where the signature holds on any chain (before EIP-155). */
   readonly chain: string | null;
-  /** 0x-hex; null where it creates a contract. */
+  /** 0x-prefixedHex; null where it creates a contract. */
   readonly to: string | null;
   /** 0x-hex. */
   readonly data: string;
@@ -66,12 +66,12 @@ function typeOf(bytes: Uint8Array): number {
 /** @throws FormatError `rlp-invalid`; `evm-type-unknown` where its type is none of 0 to 4 */
 export function readTransaction(bytes: Uint8Array): EvmCall {
   const type = typeOf(bytes);
-  const hash = hex(keccak256(bytes));
+  const hash = prefixedHex(keccak256(bytes));
   if (type === 0) {
     const items = itemsOf(bytes, 9);
     const v = integerOf(items[6]);
     const chain = v >= 35n ? `eip155:${(v - 35n) >> 1n}` : null;
-    return { hash, type, chain, to: addressOf(items[3]), data: hex(bytesOf(items[5])) };
+    return { hash, type, chain, to: addressOf(items[3]), data: prefixedHex(bytesOf(items[5])) };
   }
   const places = TYPED[type];
   if (places === undefined) {
@@ -84,7 +84,7 @@ export function readTransaction(bytes: Uint8Array): EvmCall {
     type,
     chain: `eip155:${integerOf(items[0])}`,
     to: addressOf(items[to]),
-    data: hex(bytesOf(items[data])),
+    data: prefixedHex(bytesOf(items[data])),
   };
 }
 
@@ -106,9 +106,9 @@ export function readEvmReceipt(bytes: Uint8Array): EvmOutcome {
     logs: listOf(items[3]).map((log) => {
       const [address, topics, data] = listOf(log);
       return {
-        address: hex(bytesOf(address, 20)),
-        topics: listOf(topics).map((topic) => hex(bytesOf(topic, 32))),
-        data: hex(bytesOf(data)),
+        address: prefixedHex(bytesOf(address, 20)),
+        topics: listOf(topics).map((topic) => prefixedHex(bytesOf(topic, 32))),
+        data: prefixedHex(bytesOf(data)),
       };
     }),
   };
@@ -122,9 +122,5 @@ function itemsOf(bytes: Uint8Array, length: number): Rlp[] {
 
 function addressOf(item: Rlp | undefined): string | null {
   const bytes = bytesOf(item);
-  return bytes.length === 0 ? null : hex(bytesOf(item, 20));
-}
-
-function hex(bytes: Uint8Array): string {
-  return `0x${toHex(bytes)}`;
+  return bytes.length === 0 ? null : prefixedHex(bytesOf(item, 20));
 }

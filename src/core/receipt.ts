@@ -1,7 +1,7 @@
 // `antequem-receipt/v1`: reading it, and the path it holds.
 
 import type * as z from 'zod/mini';
-import { excerpt, fromHex, toHex, utf8 } from './bytes.ts';
+import { excerpt, fromHex, prefixedHex, toHex, utf8 } from './bytes.ts';
 import { commitTo, entryLeafHash } from './entry.ts';
 import { AntequemError, FormatError } from './errors.ts';
 import { logId } from './origin.ts';
@@ -173,7 +173,7 @@ function tooDeep(text: string): boolean {
 
 /** A block hash as receipts and verdicts write it: with 0x for EVM chains, without for others. */
 export function formatBlockHash(chain: string, hash: Uint8Array): string {
-  return chain.startsWith('eip155:') ? `0x${toHex(hash)}` : toHex(hash);
+  return chain.startsWith('eip155:') ? prefixedHex(hash) : toHex(hash);
 }
 
 /** The 32 bytes of a block hash, with 0x or without. @throws FormatError `hex-invalid` */

@@ -1,4 +1,4 @@
-import { equalBytes, fromHex, toHex } from '../core/bytes.ts';
+import { equalBytes, fromHex, prefixedHex } from '../core/bytes.ts';
 import type { IncludedEvmAnchor } from '../core/receipt-schema.ts';
 
 const FIRST_SIZE = 256;
@@ -69,8 +69,8 @@ export class AnchorClaims {
   #at(at: number): AnchorClaim {
     return {
       place: this.#places[at] ?? 0,
-      transaction: `0x${toHex(this.#transactions.subarray(32 * at, 32 * at + 32))}`,
-      block: { number: this.#blocks[at] ?? 0, hash: `0x${toHex(this.#hashes.subarray(32 * at, 32 * at + 32))}` },
+      transaction: prefixedHex(this.#transactions.subarray(32 * at, 32 * at + 32)),
+      block: { number: this.#blocks[at] ?? 0, hash: prefixedHex(this.#hashes.subarray(32 * at, 32 * at + 32)) },
     };
   }
 

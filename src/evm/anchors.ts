@@ -2,7 +2,7 @@
 
 import { blockOf } from '../anchor/anchors.ts';
 import type { AnchorStatus, ByRound } from '../anchor/kind.ts';
-import { toHex } from '../core/bytes.ts';
+import { prefixedHex } from '../core/bytes.ts';
 import type { EvmAnchor } from '../core/receipt-schema.ts';
 import type { Queryable } from '../store/database.ts';
 import { readEvidence } from './evidence-store.ts';
@@ -76,7 +76,7 @@ export async function readEvmAnchors(database: Queryable, round: number): Promis
   ]);
   return rows.flatMap((row): EvmAnchor[] => {
     const { target, chain, contract, transaction, status } = row;
-    const identity = { type: 'evm' as const, chain, contract, transaction: `0x${toHex(transaction)}` };
+    const identity = { type: 'evm' as const, chain, contract, transaction: prefixedHex(transaction) };
     if (status === 'submitted') return [{ ...identity, status }];
     const block = blockOf(row);
     if (block === null) return [];
@@ -86,5 +86,5 @@ export async function readEvmAnchors(database: Queryable, round: number): Promis
 }
 
 function hashOf(transaction: Uint8Array | null): string | null {
-  return transaction === null ? null : `0x${toHex(transaction)}`;
+  return transaction === null ? null : prefixedHex(transaction);
 }

@@ -5,7 +5,7 @@ import type { AuditedSnapshot, DatabaseAudit } from '../anchor/kind.ts';
 import type { AnchorEvent, AuditTrust, ChainOutcome, FaultPlace } from '../core/anchor-audit.ts';
 import { sourceFailure } from '../core/anchor-verifier.ts';
 import { Bitset } from '../core/bitset.ts';
-import { toHex } from '../core/bytes.ts';
+import { prefixedHex, toHex } from '../core/bytes.ts';
 import { hasCode } from '../core/errors.ts';
 import { isDevelopmentChain } from '../core/evm-source.ts';
 import type { Queryable } from '../store/database.ts';
@@ -89,7 +89,7 @@ async function checkChain(
     // Another start of a development chain says nothing about our anchors.
     if (isDevelopmentChain(chain) && genesis !== null) {
       const first = await source.block(0);
-      if (first !== null && first.hash !== `0x${toHex(genesis)}`) return { kind: 'other-instance', chain, node };
+      if (first !== null && first.hash !== prefixedHex(genesis)) return { kind: 'other-instance', chain, node };
     }
     const { rows } = await db.query<{ contract: string }>(
       "SELECT DISTINCT contract FROM targets WHERE chain = $1 AND kind = 'evm'",
@@ -152,7 +152,7 @@ class StoredLedger implements AnchorLedger {
       const [first] = found;
       if (first === undefined) return null;
       const { number, closed_at: closedAt } = first;
-      const own = found.filter((row) => row.transaction !== null && `0x${toHex(row.transaction)}` === transaction);
+      const own = found.filter((row) => row.transaction !== null && prefixedHex(row.transaction) === transaction);
       if (own.length > 0) this.#matched.add(number);
       return { place: number, number, closedAt, named: own.flatMap(blockNamedBy) };
     });
@@ -175,7 +175,7 @@ class StoredLedger implements AnchorLedger {
       );
       for (const { round, root, transaction, block_number } of rows) {
         if (this.#matched.has(round) || block_number > until) continue;
-        yield { place: round, number: round, root: new Uint8Array(root), transaction: `0x${toHex(transaction)}` };
+        yield { place: round, number: round, root: new Uint8Array(root), transaction: prefixedHex(transaction) };
       }
       const last = rows.at(-1);
       if (last === undefined || rows.length < ROWS_AT_ONCE) return;
@@ -201,5 +201,5 @@ class StoredLedger implements AnchorLedger {
 
 function blockNamedBy(row: AnchoredRow): LedgerRound['named'] {
   if (row.block_number === null || row.block_hash === null) return [];
-  return [{ number: row.block_number, hash: `0x${toHex(row.block_hash)}`, time: row.block_time }];
+  return [{ number: row.block_number, hash: prefixedHex(row.block_hash), time: row.block_time }];
 }

@@ -1,6 +1,6 @@
 // The rows of evidence: a proof for each block that an anchor is in, or why there is none yet.
 
-import { fromHex, toHex } from '../core/bytes.ts';
+import { fromHex, prefixedHex } from '../core/bytes.ts';
 import type { AntequemError } from '../core/errors.ts';
 import { readHeader } from '../core/evm-bytes.ts';
 import type { EvmProof } from '../core/receipt-schema.ts';
@@ -163,22 +163,18 @@ export async function readEvidence(database: Queryable, round: number): Promise<
       return [
         row.target,
         {
-          block: { number, hash: hexOf(row.block_hash), time: formatTime(time) },
+          block: { number, hash: prefixedHex(row.block_hash), time: formatTime(time) },
           proof: {
-            header: hexOf(row.header),
+            header: prefixedHex(row.header),
             index: row.index,
-            transaction: row.transaction_proof.map(hexOf),
-            receipt: row.receipt_proof.map(hexOf),
+            transaction: row.transaction_proof.map(prefixedHex),
+            receipt: row.receipt_proof.map(prefixedHex),
             logIndex: row.log_index,
           },
         },
       ];
     }),
   );
-}
-
-function hexOf(bytes: Uint8Array): string {
-  return `0x${toHex(bytes)}`;
 }
 
 function bufferOf(hex: string): Buffer {

@@ -1,7 +1,7 @@
 // The proofs of anchors, taken and stored while nodes have what they are made of.
 
 import { isAnchored } from '../core/anchored-event.ts';
-import { toHex } from '../core/bytes.ts';
+import { prefixedHex, toHex } from '../core/bytes.ts';
 import { AntequemError, type ErrorCode } from '../core/errors.ts';
 import { readEvmReceipt, readHeader } from '../core/evm-bytes.ts';
 import { checkEvmProof } from '../core/evm-proof.ts';
@@ -44,7 +44,7 @@ const AT_ONCE = 4;
 export async function storeEvidence(database: Database, node: EvmNode, request: EvidenceRequest): Promise<string[]> {
   const { target, now } = request;
   const wanted = await wantedEvidence(database, request, now());
-  const blocks = Map.groupBy(wanted, (each) => hexOf(each.block_hash));
+  const blocks = Map.groupBy(wanted, (each) => prefixedHex(each.block_hash));
   const until = now() + PATIENCE_MS;
   const problems: string[] = [];
   let silence: AntequemError | null = null;
@@ -72,17 +72,17 @@ function proveAnchor(
   hash: string,
   { chain, contract }: EvidenceRequest,
 ): EvmProof | AntequemError {
-  const name = hexOf(transaction);
+  const name = prefixedHex(transaction);
   const index = block.hashes.indexOf(name);
   const receipt = block.receipts.value(index);
   if (receipt === undefined) return new AntequemError('block-unknown', `block ${hash} does not hold ${name}`);
   try {
     const { logs } = readEvmReceipt(receipt);
     const proof = {
-      header: hexOf(block.header),
+      header: prefixedHex(block.header),
       index,
-      transaction: block.transactions.prove(index).map(hexOf),
-      receipt: block.receipts.prove(index).map(hexOf),
+      transaction: block.transactions.prove(index).map(prefixedHex),
+      receipt: block.receipts.prove(index).map(prefixedHex),
       logIndex: Math.max(
         0,
         logs.findIndex((log) => isAnchored(log, contract, toHex(root))),
@@ -123,8 +123,4 @@ async function rebuildByAny(
 
 function failureOf(error: unknown, code: ErrorCode): AntequemError {
   return error instanceof AntequemError ? error : new AntequemError(code, `${error}`, { cause: error });
-}
-
-function hexOf(bytes: Uint8Array): string {
-  return `0x${toHex(bytes)}`;
 }

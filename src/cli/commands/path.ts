@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { toHex } from '../../core/bytes.ts';
+import { prefixedHex, toHex } from '../../core/bytes.ts';
 import { packPath } from '../../core/path.ts';
 import { receiptPath } from '../../core/receipt.ts';
 import { print, printJson } from '../output.ts';
@@ -24,7 +24,7 @@ Examples:
       const packed = packPath(steps);
       const answer = {
         digest: toHex(digest),
-        path: `0x${toHex(packed)}`,
+        path: prefixedHex(packed),
         root: toHex(root),
         calldata: encodeExistedBefore(digest, packed),
       };
