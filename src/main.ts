@@ -10,7 +10,6 @@ import { machineReadings } from './clock/machine.ts';
 import { ClockWatch } from './clock/watch.ts';
 import { type Config, isLoopback } from './config.ts';
 import { AntequemError } from './core/errors.ts';
-import { rpcSource } from './evm/rpc-source.ts';
 import { KINDS } from './kinds.ts';
 import { Operation } from './metrics/operation.ts';
 import { openQueue, type Queue } from './queue/queue.ts';
@@ -18,7 +17,7 @@ import { type StartOptions, startAnchoring } from './start/anchoring.ts';
 import { composeApi, noticesOf, openQuota, openWitnesses, readMetricsToken } from './start/api.ts';
 import { exposedFiles } from './start/exposed-files.ts';
 import { openFoundation, realEffects } from './start/foundation.ts';
-import { bitcoinSource } from './start/targets.ts';
+import { openVerifications } from './start/verifications.ts';
 import { Notifications } from './store/notifications.ts';
 import { startWebhooks } from './webhooks/worker.ts';
 import { feedWitnesses } from './witness/feed.ts';
@@ -120,14 +119,9 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
       count(entries);
     };
     if (service.calendar !== null) service.calendar.intake.onTaken = count;
-    const bitcoin = bitcoinSource(config.bitcoin);
-    const server = await listen(
-      createApp(service, {
-        evm: config.targets.flatMap(({ rpcUrls }) => rpcUrls).map(rpcSource),
-        bitcoin: bitcoin === null ? [] : [bitcoin],
-      }),
-      { ...config, socket: options.socket },
-    );
+    const verifications = openVerifications(config);
+    stops.push(() => verifications.close());
+    const server = await listen(createApp(service, verifications), { ...config, socket: options.socket });
     stops.push(() => server.close());
     // The load balancer is told before the door closes.
     stops.push(() => sleep(config.operation.drainDelay));

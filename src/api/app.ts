@@ -26,7 +26,8 @@ import { searchRoutes } from './search.ts';
 import type { Service } from './service.ts';
 import { sessionRoutes } from './session.ts';
 import { publicRead, tileRoutes } from './tiles.ts';
-import { type OwnSources, verifyRoutes } from './verify.ts';
+import type { Verifications } from './verifications.ts';
+import { verifyRoutes } from './verify.ts';
 import { Warnings } from './warnings.ts';
 import { webhookRoutes } from './webhooks.ts';
 
@@ -42,7 +43,7 @@ const plainHeaders: RequestHandler = (_request, response, next) => {
 };
 
 /** The HTTP API over a service. */
-export function createApp(service: Service, sources: OwnSources): Express {
+export function createApp(service: Service, verifications: Verifications): Express {
   const gate = new Gate(service.keys, service.sessions, service.open, service.quota);
   const budget = new BodyBudget(service.maxBodyBytes ?? MAX_BODY_BYTES);
   const warnings = new Warnings(service.logger, () => performance.now());
@@ -75,7 +76,7 @@ export function createApp(service: Service, sources: OwnSources): Express {
     proofRoutes(service),
     roundRoutes(service, gate),
     auditRoutes(service, gate),
-    verifyRoutes(gate, sources, budget),
+    verifyRoutes(gate, verifications, budget),
     webhookRoutes(service, gate, budget),
     calendarRoutes(service.calendar, budget),
     healthRoutes(service),

@@ -5,12 +5,25 @@ import { messageOf } from './errors.ts';
 import type { EvmSources } from './evm-source.ts';
 import type { Claim, Moment } from './verdict.ts';
 
+/** What following timestamps may still cost; whoever follows one takes from it. */
+export interface WorkBudget {
+  /** Operations and attestations. */
+  operations: number;
+  /** Of all messages on the way. */
+  bytes: number;
+}
+
+/** For all timestamps of one receipt together, or for one by itself: some hundred times what real ones need. */
+export const newWorkBudget = (): WorkBudget => ({ operations: 20_000, bytes: 4 * 1_048_576 });
+
 /** What anchors are checked against: what the verifier trusts, as of one verdict. */
 export interface TrustedSources {
   readonly evm: EvmSources;
   readonly bitcoin: readonly HeaderSource[];
   /** Sources that are known to serve the same instance of the chain as the one the round was made on. */
   readonly sameInstance: ReadonlySet<object>;
+  /** Shared by all anchors of the receipt. */
+  readonly work: WorkBudget;
   /** Hashes of final blocks: of EVM chains 0x-hex, of Bitcoin hex in RPC order. */
   readonly blockHashes: readonly string[];
 }

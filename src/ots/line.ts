@@ -24,7 +24,15 @@ export function* timestampLines(timestamp: Timestamp): Generator<Line> {
   for (let top = open.pop(); top !== undefined; top = open.pop()) {
     const { from, trail } = top;
     for (const attestation of from.attestations) {
-      yield { ops: opsOf(trail), message: from.message, attestation };
+      const { message } = from;
+      // Made when read: written out for every attestation, the ways of a full timestamp take gigabytes.
+      yield {
+        get ops() {
+          return opsOf(trail);
+        },
+        message,
+        attestation,
+      };
     }
     for (const { op, next } of from.branches.toReversed()) open.push({ from: next, trail: { op, before: trail } });
   }

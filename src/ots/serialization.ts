@@ -1,6 +1,7 @@
 // Timestamps as bytes, without the header of a file: what calendars answer, and what a receipt bears.
 
-import { readAttestation, serializeAttestation } from './attestation.ts';
+import type { WorkBudget } from '../core/anchor-verifier.ts';
+import { type Attestation, readAttestation, serializeAttestation } from './attestation.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import { locate, OtsError } from './error.ts';
 import { isJoin, MAX_MESSAGE, type Op, opKind, opTag } from './operation.ts';
@@ -18,17 +19,17 @@ const ATTESTATION = 0x00;
  * @throws OtsError `ots-size`, `ots-truncated`, `ots-trailing`, `ots-varuint`, `ots-length`, `ots-op`, `ots-uri`,
  * `ots-message-length`, `ots-message-empty`, `ots-depth`, `ots-work`
  */
-export function parseTimestamp(bytes: Uint8Array, message: Uint8Array): Timestamp {
+export function parseTimestamp(bytes: Uint8Array, message: Uint8Array, work?: WorkBudget): Timestamp {
   checkSize(bytes);
   const reader = new ByteReader(bytes);
-  const timestamp = readTimestamp(reader, message);
+  const timestamp = readTimestamp(reader, message, work);
   reader.end('the timestamp');
   return timestamp;
 }
 
 /** @throws OtsError as {@link parseTimestamp}, but for bytes that come after it */
-export function readTimestamp(reader: ByteReader, message: Uint8Array): Timestamp {
-  const root = locate(reader.offset, () => new TimestampBuilder(message));
+export function readTimestamp(reader: ByteReader, message: Uint8Array, work?: WorkBudget): Timestamp {
+  const root = locate(reader.offset, () => new TimestampBuilder(message, work));
   // Timestamps of which siblings are still to come; the innermost is the last.
   const open = [root];
   for (let current = open.at(-1); current !== undefined; current = open.at(-1)) {
@@ -36,7 +37,7 @@ export function readTimestamp(reader: ByteReader, message: Uint8Array): Timestam
     const first = reader.byte('a timestamp');
     const tag = first === MORE ? reader.byte('a timestamp') : first;
     if (first !== MORE) open.pop();
-    if (tag === ATTESTATION) current.attest(readAttestation(reader));
+    if (tag === ATTESTATION) attestAt(current, readAttestation(reader), start);
     else open.push(step(current, readOp(reader, tag), start));
   }
   return root.finish();
@@ -74,6 +75,10 @@ export function checkSize(bytes: Uint8Array): void {
   if (bytes.length > MAX_TIMESTAMP) {
     throw new OtsError('ots-size', `${bytes.length} bytes, more than ${MAX_TIMESTAMP}`, MAX_TIMESTAMP);
   }
+}
+
+function attestAt(to: TimestampBuilder, attestation: Attestation, offset: number): void {
+  locate(offset, () => to.attest(attestation));
 }
 
 function step(from: TimestampBuilder, op: Op, offset: number): TimestampBuilder {

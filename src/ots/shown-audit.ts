@@ -9,6 +9,7 @@ import type {
   ShownAuditor,
   ShownResult,
 } from '../core/anchor-audit.ts';
+import { newWorkBudget } from '../core/anchor-verifier.ts';
 import { type HeaderSource, remembering } from '../core/bitcoin-source.ts';
 import { Bitset } from '../core/bitset.ts';
 import { toHex } from '../core/bytes.ts';
@@ -89,7 +90,8 @@ class ShownOts implements ShownAudit<OpenTimestampsAnchor> {
     const { rounds, faults, counted } = this.#options;
     const { number, root } = rounds.at(place);
     const evm = { byChain: new Map(), failures: [] };
-    const trusted = { evm, bitcoin: this.#sources, sameInstance: new Set<object>(), blockHashes: [] };
+    const work = newWorkBudget();
+    const trusted = { evm, bitcoin: this.#sources, sameInstance: new Set<object>(), blockHashes: [], work };
     for (const { claim, moment } of await otsVerifier.check(anchor, toHex(root), trusted, MOST_ATTESTATIONS)) {
       const says = claim.says.replace(/\.$/, '');
       if (claim.status === 'refuted') {

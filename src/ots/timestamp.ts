@@ -1,5 +1,6 @@
 // A timestamp: a tree of operations on a message, with attestations at its ends and wherever else there are any.
 
+import { newWorkBudget, type WorkBudget } from '../core/anchor-verifier.ts';
 import { equalBytes, toHex } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
 import { type Attestation, checked, compareAttestations, serializeAttestation } from './attestation.ts';
@@ -7,9 +8,6 @@ import { applyOp, checkLength, compareOps, type Op, opText } from './operation.t
 
 /** Messages from the first to the last of a line: 255 operations at most. */
 export const MAX_LEVELS = 256;
-
-/** Bytes that all messages of a timestamp may have together: a few bytes of input can ask for 4096 of work. */
-const MAX_WORK = 4 * 1_048_576;
 
 /** Made by {@link TimestampBuilder} alone: in canonical order, nothing twice, at least one of either in each. */
 export interface Timestamp {
@@ -29,24 +27,25 @@ export interface Branch {
 export class TimestampBuilder {
   readonly message: Uint8Array;
   readonly #level: number;
-  readonly #work: { left: number };
+  readonly #work: WorkBudget;
   readonly #attestations = new Map<string, Attestation>();
   readonly #branches = new Map<string, { readonly op: Op; readonly next: TimestampBuilder }>();
 
-  /** @throws FormatError `ots-message-length` */
-  constructor(message: Uint8Array, before?: TimestampBuilder) {
+  /**
+   * @param work what it takes its cost from: a few bytes of input can ask for 4096 of work
+   * @throws FormatError `ots-message-length`, `ots-work`
+   */
+  constructor(message: Uint8Array, work: WorkBudget = newWorkBudget(), level = 1) {
     checkLength(message.length, 'a message');
     this.message = message;
-    this.#level = before === undefined ? 1 : before.#level + 1;
-    this.#work = before === undefined ? { left: MAX_WORK } : before.#work;
-    this.#work.left -= message.length;
-    if (this.#work.left < 0) {
-      throw new FormatError('ots-work', `the messages have more than ${MAX_WORK} bytes together`);
-    }
+    this.#level = level;
+    this.#work = work;
+    this.#spend(message.length);
   }
 
-  /** @throws FormatError `ots-uri`, `ots-height`, `ots-attestation` */
+  /** @throws FormatError `ots-uri`, `ots-height`, `ots-attestation`, `ots-work` */
   attest(attestation: Attestation): this {
+    this.#spend(0);
     this.#attestations.set(toHex(serializeAttestation(attestation)), checked(attestation));
     return this;
   }
@@ -62,9 +61,17 @@ export class TimestampBuilder {
     if (this.#level === MAX_LEVELS) {
       throw new FormatError('ots-depth', `more than ${MAX_LEVELS - 1} operations one after the other`);
     }
-    const next = new TimestampBuilder(applyOp(op, this.message), this);
+    const next = new TimestampBuilder(applyOp(op, this.message), this.#work, this.#level + 1);
     this.#branches.set(key, { op, next });
     return next;
+  }
+
+  #spend(bytes: number): void {
+    this.#work.operations--;
+    this.#work.bytes -= bytes;
+    if (this.#work.operations < 0 || this.#work.bytes < 0) {
+      throw new FormatError('ots-work', 'following it takes more operations, or longer messages, than any real proof');
+    }
   }
 
   /** Where operations one after the other lead to. @throws FormatError as {@link apply} */

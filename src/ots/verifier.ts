@@ -47,10 +47,10 @@ const LEAST_WORK = /^0{8}/;
 /** Findings for the attestations; for an anchor that contradicts itself, for the blocks it carries that do not fit. */
 export const otsVerifier: AnchorVerifier<OpenTimestampsAnchor> = {
   claims: 'several',
-  async check(anchor, root, { bitcoin, sameInstance, blockHashes }, most) {
+  async check(anchor, root, { bitcoin, sameInstance, blockHashes, work }, most) {
     let timestamp: Timestamp;
     try {
-      timestamp = parseTimestamp(fromBase64(anchor.timestamp), fromHex(root));
+      timestamp = parseTimestamp(fromBase64(anchor.timestamp), fromHex(root), work);
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
       return [unreadableTimestamp(error, 'The OpenTimestamps proof in the receipt')];

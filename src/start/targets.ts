@@ -4,11 +4,9 @@ import type { Logger } from 'pino';
 import type { AnchorType } from '../anchor/kind.ts';
 import type { StoppedTarget } from '../anchor/recovery.ts';
 import type { AnchorTarget } from '../anchor/target.ts';
-import { agreeing, esploraSource, nodeSource } from '../bitcoin/header-sources.ts';
 import type { BitcoinConfig, OtsConfig } from '../config/calendars.ts';
 import type { EvmConfig } from '../config/targets.ts';
 import type { Config } from '../config.ts';
-import type { HeaderSource } from '../core/bitcoin-source.ts';
 import { AntequemError } from '../core/errors.ts';
 import { claimDeclaration } from '../evm/account.ts';
 import { ANCHOR_ADDRESS } from '../evm/anchor-contract.ts';
@@ -18,6 +16,7 @@ import { skipNonces } from '../evm/unknown-rounds.ts';
 import { recordedTransaction } from '../log/system.ts';
 import { OtsTarget } from '../ots/target.ts';
 import type { Database } from '../store/database.ts';
+import { bitcoinSource } from './bitcoin-source.ts';
 import type { Foundation } from './foundation.ts';
 
 export interface TargetOutside {
@@ -83,15 +82,6 @@ export function openCalendars(
 ): OtsTarget {
   const { chain, confirmations } = bitcoin;
   return new OtsTarget({ ...ots, ...outside, chain, confirmations, source: bitcoinSource(bitcoin) });
-}
-
-/** All configured sources of Bitcoin headers as one; they must agree. Null: none is configured. */
-export function bitcoinSource({ chain, rpcUrls, esploraUrls, cookieFile }: BitcoinConfig): HeaderSource | null {
-  const sources = [
-    ...rpcUrls.map((url) => nodeSource(url, chain, cookieFile === null ? {} : { cookieFile })),
-    ...esploraUrls.map((url) => esploraSource(url, chain)),
-  ];
-  return sources.length === 0 ? null : agreeing(sources);
 }
 
 /** Has a target that stopped over lost rounds continue, by kind. */

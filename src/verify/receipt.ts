@@ -1,6 +1,6 @@
 // The verifier of receipts. What several of them have in common is looked into once.
 
-import type { AnchorFinding } from '../core/anchor-verifier.ts';
+import { type AnchorFinding, newWorkBudget } from '../core/anchor-verifier.ts';
 import { type HeaderSource, remembering } from '../core/bitcoin-source.ts';
 import { FormatError } from '../core/errors.ts';
 import type { EvmSources } from '../core/evm-source.ts';
@@ -176,7 +176,7 @@ class ReceiptVerifier {
     const bitcoin = this.#bitcoin;
     const notBefore = await checkNotBefore(receipt, evm, bitcoin);
     const { sameInstance } = notBefore;
-    const trusted = { evm, bitcoin, sameInstance, blockHashes: this.#trust.blockHashes ?? [] };
+    const trusted = { evm, bitcoin, sameInstance, blockHashes: this.#trust.blockHashes ?? [], work: newWorkBudget() };
     return { notBefore, findings: await verifyAnchors(receipt, trusted) };
   }
 }

@@ -14,6 +14,7 @@ import { EntryReader } from '../../src/log/entries.ts';
 import { TileStore } from '../../src/log/tilestore.ts';
 import { Operation } from '../../src/metrics/operation.ts';
 import { openFoundation, realEffects } from '../../src/start/foundation.ts';
+import { openVerifications } from '../../src/start/verifications.ts';
 import { Notifications } from '../../src/store/notifications.ts';
 import { testDatabase } from '../support/postgres.ts';
 import { testConfig } from '../support/service.ts';
@@ -64,7 +65,7 @@ it('what does not fit in the queue is refused at once and leaves the rest alone'
       stopping: new AbortController().signal,
       logger: pino({ level: 'silent' }),
     },
-    {},
+    openVerifications(config),
   );
   const server = await listen(app, { host: '127.0.0.1', port: 0 });
   const { log } = await registry.create('busy', { blinded: true });

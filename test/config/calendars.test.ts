@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { readConfig } from '../../src/config.ts';
 import { BITCOIN } from '../../src/core/bitcoin-header.ts';
-import { bitcoinSource, confirmationDelay } from '../../src/start/targets.ts';
+import { bitcoinSource } from '../../src/start/bitcoin-source.ts';
+import { confirmationDelay } from '../../src/start/targets.ts';
 
 const LEAST = { DATABASE_URL: 'postgres:///antequem', ORIGIN: 'log.example.org', LOG_SEED_FILE: '/run/secrets/seed' };
 const REGTEST = 'bip122:0f9188f13cb7b2c71f2a335e3a4fc328';

@@ -7,6 +7,7 @@ import { z } from 'zod';
 
 const started = z.object({ url: z.string().nullable() });
 const memory = z.object({ rss: z.number() });
+const delay = z.object({ delay: z.number() });
 const heap = z.object({ heap: z.number() });
 
 /** A service in a process of its own. */
@@ -19,6 +20,8 @@ export interface ServiceChild {
   memory(): Promise<number>;
   /** Bytes of its heap that are in use after a collection: what grows here leaks. */
   heap(): Promise<number>;
+  /** Milliseconds that its event loop was held at the most since this was last asked. */
+  delay(): Promise<number>;
   /** As by `kill -9`. */
   kill(): Promise<void>;
   stop(): Promise<void>;
@@ -47,6 +50,11 @@ export async function startServiceChild(
       const answer = message(child);
       child.send('heap');
       return heap.parse(await answer).heap;
+    },
+    delay: async () => {
+      const answer = message(child);
+      child.send('delay');
+      return delay.parse(await answer).delay;
     },
     kill: async () => {
       child.kill('SIGKILL');
