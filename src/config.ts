@@ -7,12 +7,13 @@ import {
   ownCalendarOf,
   ownCalendarVariables,
 } from './config/own-calendar.ts';
-import { duration, list, url, wholeNumber } from './config/settings.ts';
+import { duration, list, wholeNumber } from './config/settings.ts';
 import { type EvmConfig, evmFaults, evmVariables, readTargetsFile, targetOfVariables } from './config/targets.ts';
 import { unknownSettings } from './config/unknown-settings.ts';
 import { readWitnesses, witnessVariables } from './config/witnesses.ts';
 import { AntequemError } from './core/errors.ts';
 import { checkServiceOrigin } from './core/origin.ts';
+import { isRedisUrl } from './store/redis-address.ts';
 import type { WitnessSettings } from './witness/witnesses.ts';
 
 const port = wholeNumber(0, 65_535, 'not a port: 0 to 65535, 0 for any free one');
@@ -48,11 +49,20 @@ export const environment = z.object({
   DATABASE_URL: z
     .string()
     .regex(/^postgres(ql)?:\/\//, 'not a URL with postgres://')
-    .describe('PostgreSQL, which holds everything.'),
-  REDIS_URL: url('redis', 'rediss')
+    .describe(
+      'PostgreSQL 15 or newer, which holds everything. Several hosts, `postgres://user@one:5432,two:5432/name`, are tried until one takes writes.',
+    ),
+  DATABASE_CONNECTIONS: wholeNumber(4, 500, 'not a whole number from 4 to 500')
+    .default(10)
+    .describe(
+      'How many connections to PostgreSQL this process takes at most for its own work; docs/operations.md names the others.',
+    ),
+  REDIS_URL: z
+    .string()
+    .refine(isRedisUrl, 'not redis://host:port, rediss://host:port or redis+sentinel://host:port,host:port/NAME')
     .optional()
     .describe(
-      'The queue and the shared count of rate limits; without it the queue is on PostgreSQL and each process counts by itself. Also where it is recorded what was published, unless LOG_GUARD_FILE says otherwise.',
+      'The queue and the shared count of rate limits; without it the queue is on PostgreSQL and each process counts by itself. Also where it is recorded what was published, unless LOG_GUARD_FILE says otherwise. Behind Sentinel: redis+sentinel://user:password@host:26379,host:26379/NAME.',
     ),
   LOG_SEED_FILE: z
     .string()
@@ -93,6 +103,8 @@ export interface Config {
   readonly open: boolean;
   readonly origin: string;
   readonly databaseUrl: string;
+  /** Of the process's own pool. */
+  readonly databaseConnections: number;
   readonly redisUrl: string | null;
   readonly logSeedFile: string;
   /** Where it is recorded what was published; null: in Redis where there is one, else nowhere. */
@@ -157,6 +169,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     open: false,
     origin: data.ORIGIN,
     databaseUrl: data.DATABASE_URL,
+    databaseConnections: data.DATABASE_CONNECTIONS,
     redisUrl: data.REDIS_URL ?? null,
     logSeedFile: data.LOG_SEED_FILE,
     guardFile: data.LOG_GUARD_FILE ?? null,

@@ -54,6 +54,7 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
   try {
     if (config.roles.includes('api')) await demandKeys(config, foundation.keys);
     const queue = await openQueue({
+      origin: config.origin,
       databaseUrl: config.databaseUrl,
       ...(config.redisUrl === null ? {} : { redisUrl: config.redisUrl }),
       logger,
@@ -95,6 +96,7 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
       database: foundation.database,
       kinds: KINDS,
       queue,
+      roundInterval: config.roundInterval,
       guard: foundation.guard,
       time: effects,
       witnesses: witnesses === null ? null : () => witnesses.state(),

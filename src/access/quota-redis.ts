@@ -3,9 +3,9 @@
 import { Redis } from 'ioredis';
 import { z } from 'zod';
 import { within } from '../core/time-limit.ts';
+import { redisAddress } from '../store/redis-address.ts';
 import type { Grant, QuotaPolicy, SharedQuota } from './quota.ts';
 
-const PREFIX = 'antequem:quota:';
 /** Milliseconds: longer than that no request waits. */
 const PATIENCE = 100;
 const CONNECT = 1_000;
@@ -27,15 +27,21 @@ const answer = z.tuple([z.int(), z.int(), z.int()]);
 export class QuotaRedis implements SharedQuota {
   readonly #client: Redis;
   readonly #policy: QuotaPolicy;
+  readonly #service: string;
 
-  private constructor(client: Redis, policy: QuotaPolicy) {
+  private constructor(client: Redis, service: string, policy: QuotaPolicy) {
     this.#client = client;
     this.#policy = policy;
+    this.#service = service;
   }
 
-  /** Connects, now or later. */
-  static async open(url: string, policy: QuotaPolicy): Promise<QuotaRedis> {
-    const client = new Redis(url, {
+  /**
+   * Connects, now or later.
+   * @param service what the service calls its own there
+   */
+  static async open(url: string, service: string, policy: QuotaPolicy): Promise<QuotaRedis> {
+    const client = new Redis({
+      ...redisAddress(url).options,
       commandTimeout: PATIENCE,
       // What is asked while it is away fails at once.
       enableOfflineQueue: false,
@@ -46,12 +52,19 @@ export class QuotaRedis implements SharedQuota {
     const { promise: ready, resolve } = Promise.withResolvers<void>();
     client.once('ready', resolve);
     await within(CONNECT, ready, () => undefined);
-    return new QuotaRedis(client, policy);
+    return new QuotaRedis(client, service, policy);
   }
 
   async take(owner: string, wanted: number): Promise<Grant> {
     const { requests, seconds } = this.#policy;
-    const said: unknown = await this.#client.eval(TAKE, 1, PREFIX + owner, requests, seconds * 1_000, wanted);
+    const said: unknown = await this.#client.eval(
+      TAKE,
+      1,
+      `${this.#service}:quota:${owner}`,
+      requests,
+      seconds * 1_000,
+      wanted,
+    );
     const [granted, left, resets] = answer.parse(said);
     return { granted, left, resets };
   }

@@ -2,7 +2,7 @@
 
 import { toHex } from '../core/bytes.ts';
 import type { Guard } from '../log/guard.ts';
-import type { Loss } from '../log/holdings.ts';
+import { type Loss, largestLosses } from '../log/holdings.ts';
 import type { Registry } from '../log/registry.ts';
 import { SET_BACK } from '../log/rollback.ts';
 import type { Sequencing } from '../log/sequence.ts';
@@ -54,7 +54,7 @@ export interface Recovery {
 export async function adopt(damage: Damage, recovery: Recovery): Promise<void> {
   const { database, registry, sequencing, guard } = recovery;
   const acts: SystemAct[] = [
-    ...damage.losses.map(
+    ...largestLosses(damage.losses).map(
       ({ subject, published, now }) =>
         ({
           act: 'recovered',

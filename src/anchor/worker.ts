@@ -14,6 +14,7 @@ import {
   wakeRounds,
   wakeUnfinished,
 } from './jobs.ts';
+import { noteRun } from './schedule-runs.ts';
 import type { AnchorTarget } from './target.ts';
 
 export interface WorkerOptions {
@@ -64,6 +65,7 @@ export async function startWorker(options: WorkerOptions): Promise<AnchorWorker>
     ROUNDS_LANE,
     async (data) => {
       const { task } = roundsTask.parse(data);
+      await noteRun(database, task);
       if (halted()) return undefined;
       if (task === 'close') {
         if ((await closeRound()) !== null) await addNewRounds();
@@ -96,6 +98,7 @@ export async function startWorker(options: WorkerOptions): Promise<AnchorWorker>
     );
     lanes.push(lane);
   }
+  void queue.removeFormerSchedules([ROUNDS_LANE]);
   queue.every(CLOSE, roundInterval);
   queue.every(RECONCILE, reconcileInterval);
   // Work that was due while no process ran does not wait for the schedule, which a killed process holds for some seconds.

@@ -38,11 +38,13 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof AntequemError) {
     const { code, message } = error;
     if (UNAVAILABLE.has(code)) return unavailable();
+    if (code === 'database-read-only') return readOnly();
     if (isProblemCode(code) && code !== 'internal')
       return new Problem(code, message, code === 'idempotency-key-in-flight' ? { 'Retry-After': '1' } : {});
     return error instanceof FormatError ? new Problem('request-invalid', message) : internal();
   }
   const { code, status, type, message } = fieldsOf(error);
+  if (code === '25006') return readOnly();
   if (status === 413 || type === 'entity.too.large') {
     return new Problem('body-too-large', 'the body is too large: send smaller batches or entries');
   }
@@ -66,6 +68,14 @@ export function problemOf(error: unknown): Problem {
 
 function isProblemCode(code: ErrorCode): code is ProblemCode {
   return Object.hasOwn(PROBLEM_STATUS, code);
+}
+
+/** The database takes no writes now: a replica, or told so. */
+function readOnly(): Problem {
+  return new Problem(
+    'database-read-only',
+    'the database takes no writes now: try again in a moment, an append with the same Idempotency-Key',
+  );
 }
 
 /** The database is not there now. */

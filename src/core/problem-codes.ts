@@ -56,6 +56,7 @@ export const PROBLEM_STATUS = {
   'checkpoint-conflict': 503,
   'checkpoint-not-witnessed': 503,
   'clock-skew': 503,
+  'database-read-only': 503,
   'database-set-back': 503,
   'database-unavailable': 503,
   draining: 503,

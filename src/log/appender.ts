@@ -1,5 +1,6 @@
 import { AntequemError, FormatError } from '../core/errors.ts';
 import { type Database, transaction } from '../store/database.ts';
+import type { AnsweredHeads } from './answered.ts';
 import type { Appended, Effects, Log, Logged, Submission } from './log.ts';
 import { openSegment, PartitionMap, SegmentFull } from './partition-map.ts';
 import { type Prepared, prepare } from './prepared.ts';
@@ -19,6 +20,8 @@ export interface AppenderOptions {
   readonly maxQueuedBytes?: number;
   /** Milliseconds after which a commit is given up. Default 15,000. */
   readonly commitDeadline?: number;
+  /** Where it is recorded what is answered. Default: nowhere. */
+  readonly answered?: AnsweredHeads | null;
 }
 
 /** What waits for one log. */
@@ -59,6 +62,7 @@ export class Appender {
       partitions: new PartitionMap(),
       ranges: new CompactRanges(),
       rollback: new RollbackState(),
+      answered: options.answered ?? null,
     };
   }
 
@@ -160,7 +164,7 @@ export class Appender {
           (tx, defer) => sequence(tx, defer, log, submissions, this.sequencing),
           { deadline: this.#commitDeadline },
         );
-        settle();
+        await settle();
         const entries = submissions.reduce((sum, { submission }) => sum + submission.drafts.length, 0);
         this.onCommitted(entries, performance.now() - begin);
         return outcomes;

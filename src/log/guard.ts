@@ -2,9 +2,19 @@ import type { Logger } from 'pino';
 import { toHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import { EMPTY_ROOT } from '../core/merkle.ts';
+import { formatTime } from '../core/time.ts';
 import { within } from '../core/time-limit.ts';
 import type { Database, Queryable } from '../store/database.ts';
-import { type Claim, demandUnsigned, type Loss, missingMarks, missingRound, newestRound } from './holdings.ts';
+import type { AnsweredHeads } from './answered.ts';
+import {
+  type Claim,
+  demandUnsigned,
+  type Loss,
+  largestLosses,
+  missingMarks,
+  missingRound,
+  newestRound,
+} from './holdings.ts';
 import type { Head, Log } from './log.ts';
 import type { PartitionMap } from './partition-map.ts';
 import { type Change, type Mark, type PublishedStore, sameMark } from './published.ts';
@@ -23,6 +33,8 @@ export interface GuardOptions {
   readonly serviceOrigin: string;
   /** Null: none is configured, and only what was anchored is compared. */
   readonly store: PublishedStore | null;
+  /** Where it is recorded what was answered. Default: nowhere. */
+  readonly answered?: AnsweredHeads | null;
   readonly rollback: RollbackState;
   readonly partitions: PartitionMap;
   readonly logger: Logger;
@@ -40,6 +52,7 @@ export class Guard {
   #compared = false;
   #watch: NodeJS.Timeout | null = null;
   #looking = false;
+  #told: string | null = null;
 
   constructor(options: GuardOptions) {
     this.store = options.store;
@@ -71,7 +84,7 @@ export class Guard {
       const marks = await this.#ask(this.store.read(open.map(({ log }) => log.origin)));
       const known = open.flatMap(({ log }, i) => {
         const mark = marks[i] ?? null;
-        return mark === null ? [] : [{ log, mark }];
+        return mark === null ? [] : [{ log, mark, was: 'published' as const }];
       });
       // Asked after the marks were read: what was marked then was durable before.
       this.#demandNone(await missingMarks(db, this.#options.partitions, known));
@@ -111,26 +124,30 @@ export class Guard {
     throw new AntequemError('overloaded', 'too many close rounds at once: try again in a moment');
   }
 
-  /** All that was published and is not in the database. @throws AntequemError `guard-unavailable` */
+  /** All that was published or answered and is not in the database. @throws AntequemError `guard-unavailable` */
   async losses(): Promise<Loss[]> {
     const { database, serviceOrigin, partitions, logger } = this.#options;
     if (this.store === null) return [];
     const marks = await this.#ask(this.store.all());
     const round = marks.get(this.rounds) ?? null;
     const losses = await missingRound(database, this.rounds, round, await newestRound(database));
-    const own = [...marks].filter(([subject]) => subject.startsWith(`${serviceOrigin}/logs/`));
+    const answered = await this.#allAnswered();
+    const own = [
+      ...[...marks].map(([subject, mark]) => ({ subject, mark, was: 'published' as const })),
+      ...[...answered].map(([subject, mark]) => ({ subject, mark, was: 'answered' as const })),
+    ].filter(({ subject }) => subject.startsWith(`${serviceOrigin}/logs/`));
     for (let i = 0; i < own.length; i += PAGE) {
       const page = own.slice(i, i + PAGE);
       const { rows } = await database.query<{ id: number; name: string; origin: string }>(
         'SELECT id, name, origin FROM logs WHERE origin = ANY ($1)',
-        [page.map(([subject]) => subject)],
+        [page.map(({ subject }) => subject)],
       );
       const logs = new Map(rows.map((row) => [row.origin, row]));
       const claims: Claim[] = [];
-      for (const [subject, mark] of page) {
+      for (const { subject, mark, was } of page) {
         const log = logs.get(subject);
-        if (log !== undefined) claims.push({ log, mark });
-        else if (mark.size > 0) losses.push({ subject, published: mark, now: null });
+        if (log !== undefined) claims.push({ log, mark, was });
+        else if (mark.size > 0) losses.push({ subject, published: mark, was, now: null });
       }
       losses.push(...(await missingMarks(database, partitions, claims)));
     }
@@ -140,20 +157,50 @@ export class Guard {
     return losses;
   }
 
+  /** Where nothing can be read now, what was published must do. */
+  async #allAnswered(): Promise<ReadonlyMap<string, Mark>> {
+    const { answered, logger } = this.#options;
+    try {
+      return answered ? await this.#ask(answered.all()) : new Map();
+    } catch (error) {
+      logger.warn({ err: error }, 'what was answered cannot be read');
+      return new Map();
+    }
+  }
+
+  /** What an operator should know of the records of what was published and answered. */
+  notices(): string[] {
+    const { answered } = this.#options;
+    const gap = answered?.gap ?? null;
+    return [
+      ...(this.store?.problem ? [this.store.problem] : []),
+      ...(gap === null
+        ? []
+        : [
+            `what was answered since ${formatTime(gap)} is not recorded in ${answered?.name}: a replica that lacks it would not be noticed`,
+          ]),
+    ];
+  }
+
   /**
-   * Lets what the database has now count in place of what was published; the operator has declared the loss.
+   * Lets what the database has now count in place of what was published and answered; the operator has declared the loss.
    * @throws AntequemError `guard-changed` where another process set a mark meanwhile, `guard-unavailable`
    */
   async adopt(losses: readonly Loss[]): Promise<void> {
     if (this.store === null || losses.length === 0) return;
     const set = await this.store.compareAndSet(
-      losses.map(({ subject, published, now }) => ({ subject, from: published, to: now ?? NOTHING })),
+      losses
+        .filter(({ was }) => was === 'published')
+        .map(({ subject, published, now }) => ({ subject, from: published, to: now ?? NOTHING })),
     );
-    if (set.every((done) => done)) return;
-    throw new AntequemError(
-      'guard-changed',
-      'what was published changed meanwhile: stop the processes of the service, and look again',
-    );
+    if (!set.every((done) => done)) {
+      throw new AntequemError(
+        'guard-changed',
+        'what was published changed meanwhile: stop the processes of the service, and look again',
+      );
+    }
+    const answered = losses.filter(({ was }) => was === 'answered');
+    await this.#options.answered?.replace(new Map(answered.map(({ subject, now }) => [subject, now ?? NOTHING])));
   }
 
   /** Compares everything, once; what is found is noted. Throws only what the database throws. */
@@ -178,6 +225,7 @@ export class Guard {
 
   async close(): Promise<void> {
     if (this.#watch !== null) clearInterval(this.#watch);
+    await this.#options.answered?.close();
     await this.store?.close();
   }
 
@@ -187,6 +235,7 @@ export class Guard {
     try {
       if (!this.#compared) await this.compare();
       await this.#compareAnchored();
+      await this.#compareAnswered();
       await this.releaseRounds();
     } catch {
       // Noted where it was found; else the next look may do better.
@@ -198,10 +247,14 @@ export class Guard {
   /** What the store answers; one that hangs is as good as none, and holds nobody up. */
   async #ask<T>(answer: Promise<T>): Promise<T> {
     const patience = this.#options.storePatience ?? STORE_PATIENCE;
-    return within(patience, answer, () => {
+    const answered = await within(patience, answer, () => {
       const says = `${this.store?.name} has not answered for ${patience} ms, so nothing is signed until it does`;
       throw new AntequemError('guard-unavailable', says);
     });
+    const problem = this.store?.problem ?? null;
+    if (problem !== null && problem !== this.#told) this.#options.logger.error(problem);
+    this.#told = problem;
+    return answered;
   }
 
   /** A worker that found rounds on a chain that the database does not have says so on its target. */
@@ -213,10 +266,30 @@ export class Guard {
     if (rows[0] !== undefined) this.#note(new AntequemError(SET_BACK, rows[0].stop_reason));
   }
 
-  #demandNone(losses: readonly Loss[]): void {
+  /** Whether the logs are as large as they were answered to be; what a larger one holds is compared at a start. */
+  async #compareAnswered(): Promise<void> {
+    const { database, serviceOrigin } = this.#options;
+    const own = [...(await this.#allAnswered())].filter(([origin]) => origin.startsWith(`${serviceOrigin}/logs/`));
+    if (own.length === 0) return;
+    const { rows } = await database.query<{ origin: string; size: number; root: Uint8Array }>(
+      'SELECT origin, size, root FROM logs WHERE origin = ANY ($1)',
+      [own.map(([origin]) => origin)],
+    );
+    const heads = new Map(rows.map(({ origin, size, root }) => [origin, { size, root: new Uint8Array(root) }]));
+    this.#demandNone(
+      own.flatMap(([subject, published]) => {
+        const now = heads.get(subject) ?? null;
+        const held = now !== null && (now.size > published.size || sameMark(now, published));
+        return held || published.size === 0 ? [] : [{ subject, published, was: 'answered', now }];
+      }),
+    );
+  }
+
+  #demandNone(found: readonly Loss[]): void {
+    const losses = largestLosses(found);
     if (losses.length === 0) return;
-    const named = losses.slice(0, NAMED).map(({ subject, published, now }) => {
-      const had = `${subject} was published at ${published.size} (${toHex(published.root)})`;
+    const named = losses.slice(0, NAMED).map(({ subject, published, was, now }) => {
+      const had = `${subject} was ${was} at ${published.size} (${toHex(published.root)})`;
       return `${had} and is at ${now === null ? 'nothing' : `${now.size} (${toHex(now.root)})`}`;
     });
     const more = losses.length > NAMED ? `, and ${losses.length - NAMED} more` : '';

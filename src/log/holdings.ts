@@ -12,13 +12,15 @@ import { TileStore } from './tilestore.ts';
 export interface Claim {
   readonly log: Pick<Log, 'id' | 'name' | 'origin'>;
   readonly mark: Mark;
+  readonly was: Loss['was'];
 }
 
-/** What was published and is not in the database. */
+/** What was published or answered and is not in the database. */
 export interface Loss {
   /** Origin of a log, or what the rounds go by. */
   readonly subject: string;
   readonly published: Mark;
+  readonly was: 'published' | 'answered';
   /** What the database has instead; null: nothing at all. */
   readonly now: Mark | null;
 }
@@ -34,15 +36,25 @@ export async function missingMarks(db: Queryable, partitions: PartitionMap, clai
   );
   const found = new Map(rows.map((row) => [row.n, row]));
   const losses: Loss[] = [];
-  for (const [i, { log, mark }] of claims.entries()) {
+  for (const [i, { log, mark, was }] of claims.entries()) {
     const row = found.get(i + 1);
     const now = row === undefined ? null : { size: row.size, root: new Uint8Array(row.root) };
     let root: Uint8Array | null = null;
     if (now !== null && now.size === mark.size) root = now.root;
     if (now !== null && now.size > mark.size) root = row?.signed ?? (await rootAt(db, partitions, log, mark.size));
-    if (root === null || !equalBytes(root, mark.root)) losses.push({ subject: log.origin, published: mark, now });
+    if (root === null || !equalBytes(root, mark.root)) losses.push({ subject: log.origin, published: mark, was, now });
   }
   return losses;
+}
+
+/** One for each subject: that of the larger mark. */
+export function largestLosses(losses: readonly Loss[]): Loss[] {
+  const largest = new Map<string, Loss>();
+  for (const loss of losses) {
+    const known = largest.get(loss.subject);
+    if (known === undefined || known.published.size < loss.published.size) largest.set(loss.subject, loss);
+  }
+  return [...largest.values()];
 }
 
 /** Of a size that was marked and then not signed, since its transaction was rolled back. */
@@ -97,5 +109,5 @@ export async function missingRound(
   if (mark === null || mark.size === 0 || sameMark(mark, newest)) return [];
   const { rows } = await db.query<{ root: Uint8Array }>('SELECT root FROM rounds WHERE number = $1', [mark.size]);
   const held = rows[0] !== undefined && equalBytes(new Uint8Array(rows[0].root), mark.root);
-  return held ? [] : [{ subject, published: mark, now: newest }];
+  return held ? [] : [{ subject, published: mark, was: 'published', now: newest }];
 }

@@ -4,18 +4,23 @@
 // of its own changes.
 //
 //   <file>.<n>   generation n of the journal; the highest counts
-//   a line       check ‖ kind ‖ fields; what does not check (torn by a kill or a full disk) is nobody's line
+//   a line       check ‖ kind ‖ fields; one that was torn, by a kill or a full disk, does not count
+//
+// The first line names the journal. The database remembers how far it reached (journal-memory.ts), so that lines that are
+// lost or altered are noticed.
 //
 // A journal that has grown is sealed by a line that ends it: changes behind that are void. What stood before the seal is
 // written out as the next generation.
 
-import { randomBytes } from 'node:crypto';
+import { createHash, type Hash, randomBytes } from 'node:crypto';
 import { constants, type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { sha256 } from '#sha256';
-import { fromHex, toHex, utf8 } from '../core/bytes.ts';
+import { equalBytes } from '../core/bytes.ts';
 import { syncFolder, writeDurably } from '../core/durable-file.node.ts';
 import { AntequemError, hasCode, messageOf } from '../core/errors.ts';
+import { fieldsOf, lineOf, looksWhole, parseMark } from './guard-lines.ts';
+import type { JournalMemory, JournalPosition } from './journal-memory.ts';
 import { type Change, type Mark, markText, type PublishedStore } from './published.ts';
 
 /** A journal is sealed once it is so large, and several times what it would be written anew. */
@@ -25,6 +30,8 @@ const LINE_BYTES = 160;
 /** With a disk that hangs what is asked of it must not pile up. */
 const MOST_QUEUED = 1_000;
 const READ_BYTES = 64 << 10;
+/** Milliseconds after a change until the database is told how far the journal reaches. */
+const REMEMBER_MS = 1_000;
 
 interface Request {
   readonly changes: readonly Change[];
@@ -46,11 +53,34 @@ interface Journal {
   readonly decided: Map<string, boolean>;
   offset: number;
   sealed: boolean;
+  /** What it calls itself; null: it was made before journals had names, or has lost it. */
+  name: string | null;
+  /** Of all that was read. */
+  readonly hash: Hash;
+  /** A line with a wrong check, behind which none has come yet. */
+  doubtful: string | null;
+  /** Whether a line was altered that others follow. */
+  altered: boolean;
+  /** Whether there was none before this process made it. */
+  readonly fresh: boolean;
+}
+
+function begun(number: number, handle: FileHandle, fresh: boolean): Journal {
+  const read = { offset: 0, sealed: false, name: null, hash: createHash('sha256'), doubtful: null, altered: false };
+  return { number, handle, fresh, marks: new Map(), decided: new Map(), ...read };
 }
 
 export class PublishedFile implements PublishedStore {
   readonly name: string;
   readonly #file: string;
+  readonly #memory: JournalMemory | null;
+  /** Whether it was compared with what the database remembers. */
+  #recalled = false;
+  #remembering: NodeJS.Timeout | null = null;
+  #remembered = -1;
+  #problem: string | null = null;
+  /** Of a journal that was removed under this process. */
+  #saved: ReadonlyMap<string, Mark> = new Map();
   readonly #requests: Request[] = [];
   #queued = 0;
   #journal: Journal | null = null;
@@ -60,9 +90,15 @@ export class PublishedFile implements PublishedStore {
   readonly #own = randomBytes(6).toString('hex');
   #count = 0;
 
-  constructor(file: string) {
+  /** @param memory default: none, and what the file has lost is not noticed */
+  constructor(file: string, memory: JournalMemory | null = null) {
     this.#file = file;
+    this.#memory = memory;
     this.name = file;
+  }
+
+  get problem(): string | null {
+    return this.#problem;
   }
 
   read(subjects: readonly string[]): Promise<(Mark | null)[]> {
@@ -85,6 +121,10 @@ export class PublishedFile implements PublishedStore {
   }
 
   async close(): Promise<void> {
+    if (this.#remembering !== null) {
+      clearTimeout(this.#remembering);
+      await this.#remember();
+    }
     await this.#inTurn(async () => {
       const journal = this.#journal;
       this.#journal = null;
@@ -152,7 +192,13 @@ export class PublishedFile implements PublishedStore {
       const journal = this.#journal ?? (await this.#openNewest());
       this.#journal = journal;
       await readOn(journal, this.#own);
-      if (!journal.sealed) return journal;
+      if (!journal.sealed) {
+        if (await this.#isGone(journal)) continue;
+        await this.#restore(journal);
+        await this.#compare(journal);
+        this.#rememberSoon();
+        return journal;
+      }
       await this.#succeed(journal);
       await journal.handle.close();
       this.#journal = null;
@@ -169,7 +215,8 @@ export class PublishedFile implements PublishedStore {
       // One that was made meanwhile counts: ours may be the late work of a process that fell behind.
       const newest = (await this.#generations()).at(-1) ?? number;
       if (newest === number) {
-        return { number, handle, marks: new Map(), decided: new Map(), offset: 0, sealed: false };
+        if (known === undefined) await append(handle, [lineOf('id', randomBytes(8).toString('hex'))]);
+        return begun(number, handle, known === undefined);
       }
       await handle.close();
     }
@@ -189,8 +236,11 @@ export class PublishedFile implements PublishedStore {
   }
 
   /** Makes the generation behind a sealed one, unless somebody did. */
-  async #succeed({ number, marks }: Journal): Promise<void> {
-    const lines = [...marks].map(([subject, mark]) => `${lineOf('m', subject, markText(mark))}\n`);
+  async #succeed({ number, name, marks }: Journal): Promise<void> {
+    const lines = [
+      `${lineOf('id', name ?? randomBytes(8).toString('hex'))}\n`,
+      ...[...marks].map(([subject, mark]) => `${lineOf('m', subject, markText(mark))}\n`),
+    ];
     try {
       await writeDurably(this.#path(number + 1), lines.join(''), { replace: false, mode: 0o600 });
     } catch (error) {
@@ -199,6 +249,93 @@ export class PublishedFile implements PublishedStore {
       await syncFolder(dirname(this.#file));
     }
     for (const older of await this.#generations()) if (older <= number) await rm(this.#path(older), { force: true });
+  }
+
+  /** Whether a journal was removed that this process still writes to: then it begins anew with what is known of it. */
+  async #isGone(journal: Journal): Promise<boolean> {
+    if ((await journal.handle.stat()).nlink > 0) return false;
+    const newest = (await this.#generations()).at(-1) ?? 0;
+    if (newest <= journal.number) {
+      this.#saved = journal.marks;
+      this.#problem = `${this.#file} was removed while the service ran: it begins anew with what this process remembers`;
+    }
+    this.#journal = null;
+    await journal.handle.close();
+    return true;
+  }
+
+  async #restore(journal: Journal): Promise<void> {
+    if (this.#saved.size === 0) return;
+    const lines = [...this.#saved].map(([subject, mark]) =>
+      lineOf('c', `${this.#own}-${this.#count++}`, subject, '-', markText(mark)),
+    );
+    await append(journal.handle, lines);
+    await readOn(journal, this.#own);
+    journal.decided.clear();
+    this.#saved = new Map();
+  }
+
+  /** Once for each process: whether the journal still has what the database remembers of it. */
+  async #compare(journal: Journal): Promise<void> {
+    if (journal.altered)
+      this.#problem ??= `${this.#file} was altered: a line does not have the check it was written with`;
+    if (this.#memory === null) return;
+    if (!this.#recalled) {
+      let known: JournalPosition | null;
+      try {
+        known = await this.#memory.recall(journal.fresh ? null : journal.name);
+      } catch {
+        // Without the database nothing is published either: it is asked again.
+        return;
+      }
+      this.#recalled = true;
+      if (known !== null) this.#problem ??= await this.#contradiction(journal, known);
+    }
+    if (journal.name === null && this.#problem === null) {
+      await append(journal.handle, [lineOf('id', randomBytes(8).toString('hex'))]);
+      await readOn(journal, this.#own);
+    }
+  }
+
+  /** What the journal has lost; null: nothing. */
+  async #contradiction(journal: Journal, known: JournalPosition): Promise<string | null> {
+    if (journal.fresh) {
+      return `${this.#file} was removed: what was published before is known from the database alone, until the next start`;
+    }
+    const lost = `${this.#file} has lost or changed lines that it had before`;
+    const advice = 'if the database was not set back, remove the file and start again';
+    if (journal.name !== null && journal.number > known.generation) return null;
+    if (journal.number < known.generation || journal.offset < known.length) return `${lost}: ${advice}`;
+    const bytes = Buffer.alloc(known.length);
+    await journal.handle.read(bytes, 0, known.length, 0);
+    return equalBytes(sha256(bytes), new Uint8Array(known.digest)) ? null : `${lost}: ${advice}`;
+  }
+
+  /** Each change is followed by one such note of the process, however many there are within a second. */
+  #rememberSoon(): void {
+    if (this.#memory === null || this.#remembering !== null) return;
+    this.#remembering = setTimeout(() => void this.#remember(), REMEMBER_MS).unref();
+  }
+
+  async #remember(): Promise<void> {
+    this.#remembering = null;
+    const journal = this.#journal;
+    // Of a damaged one the database keeps what it knew, so that the next start notices it again.
+    const damaged = this.#problem !== null && journal?.fresh !== true;
+    if (journal === null || journal.name === null || !this.#recalled || damaged) return;
+    const position = {
+      journal: journal.name,
+      generation: journal.number,
+      length: journal.offset,
+      digest: new Uint8Array(journal.hash.copy().digest()),
+    };
+    if (position.length === this.#remembered) return;
+    await this.#memory?.remember(position).then(
+      () => {
+        this.#remembered = position.length;
+      },
+      () => {},
+    );
   }
 
   /** In ascending order. */
@@ -233,17 +370,22 @@ async function readOn(journal: Journal, own: string): Promise<void> {
     const bytes = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
     const end = bytes.lastIndexOf('\n') + 1;
     for (const line of bytes.toString('utf8', 0, end).split('\n')) take(journal, line, own);
+    journal.hash.update(bytes.subarray(0, end));
     journal.offset += end;
     rest = bytes.subarray(end);
   }
 }
 
 function take(journal: Journal, line: string, own: string): void {
-  if (journal.sealed) return;
-  const [check = '', kind, ...fields] = line.split(' ');
-  if (kind === undefined || checkOf(line.slice(check.length + 1)) !== check) return;
+  if (journal.sealed || line === '') return;
+  // Whole, and with a wrong check: a kill leaves a part of a line.
+  if (journal.doubtful !== null && looksWhole(journal.doubtful)) journal.altered = true;
+  const [kind, ...fields] = fieldsOf(line) ?? [];
+  journal.doubtful = kind === undefined ? line : null;
   if (kind === 'end') {
     journal.sealed = true;
+  } else if (kind === 'id') {
+    journal.name ??= fields[0] ?? null;
   } else if (kind === 'm') {
     const [subject = '', mark = ''] = fields;
     journal.marks.set(subject, parseMark(mark));
@@ -253,20 +395,6 @@ function take(journal: Journal, line: string, own: string): void {
     if (effective) journal.marks.set(subject, parseMark(to));
     if (id.startsWith(own)) journal.decided.set(id, effective);
   }
-}
-
-function lineOf(...fields: readonly string[]): string {
-  const text = fields.join(' ');
-  return `${checkOf(text)} ${text}`;
-}
-
-function checkOf(text: string): string {
-  return toHex(sha256(utf8(text)).subarray(0, 6));
-}
-
-function parseMark(text: string): Mark {
-  const [size = '', root = ''] = text.split(':');
-  return { size: Number(size), root: fromHex(root) };
 }
 
 function isMissing(error: unknown): boolean {

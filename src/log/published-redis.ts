@@ -4,12 +4,14 @@
 import { Redis } from 'ioredis';
 import { fromHex } from '../core/bytes.ts';
 import { AntequemError, messageOf } from '../core/errors.ts';
+import { redisAddress } from '../store/redis-address.ts';
 import { type Change, type Mark, markText, type PublishedStore } from './published.ts';
 
 const KEY = 'antequem:published';
 /** Of one command: Redis does nothing else meanwhile. */
 const AT_ONCE = 1_000;
 const PATIENCE_MS = 2_000;
+const MOST_KNOWN = 100_000;
 
 const COMPARE_AND_SET = `
 local set = {}
@@ -23,10 +25,15 @@ return set`;
 export class PublishedRedis implements PublishedStore {
   readonly name: string;
   readonly #client: Redis;
+  /** Marks that were seen there. */
+  readonly #known = new Map<string, string>();
+  #problem: string | null = null;
 
   constructor(url: string) {
-    this.name = `Redis at ${new URL(url).host}`;
-    this.#client = new Redis(url, {
+    const { name, options } = redisAddress(url);
+    this.name = name;
+    this.#client = new Redis({
+      ...options,
       commandTimeout: PATIENCE_MS,
       maxRetriesPerRequest: null,
       retryStrategy: (times) => Math.min(100 * 2 ** Math.min(times, 10), 2_000),
@@ -38,7 +45,12 @@ export class PublishedRedis implements PublishedStore {
   async read(subjects: readonly string[]): Promise<(Mark | null)[]> {
     const marks: (Mark | null)[] = [];
     for (let i = 0; i < subjects.length; i += AT_ONCE) {
-      const texts = await this.#ask(this.#client.hmget(KEY, ...subjects.slice(i, i + AT_ONCE)));
+      const part = subjects.slice(i, i + AT_ONCE);
+      const texts = await this.#ask(this.#client.hmget(KEY, ...part));
+      for (const [n, text] of texts.entries()) {
+        if (text !== null) this.#remember(part[n] ?? '', text);
+        else if (this.#known.has(part[n] ?? '')) return this.#restore(subjects);
+      }
       marks.push(...texts.map((text) => (text === null ? null : parseMark(text))));
     }
     return marks;
@@ -61,13 +73,40 @@ export class PublishedRedis implements PublishedStore {
       const part = changes.slice(i, i + AT_ONCE);
       const args = part.flatMap(({ subject, from, to }) => [subject, markText(from), markText(to)]);
       const answer: unknown = await this.#ask(this.#client.eval(COMPARE_AND_SET, 1, KEY, ...args));
-      set.push(...part.map((_, n) => Array.isArray(answer) && answer[n] === 1));
+      for (const [n, { subject, to }] of part.entries()) {
+        const done = Array.isArray(answer) && answer[n] === 1;
+        if (done) this.#remember(subject, markText(to));
+        set.push(done);
+      }
     }
     return set;
   }
 
   async close(): Promise<void> {
     this.#client.disconnect();
+  }
+
+  get problem(): string | null {
+    return this.#problem;
+  }
+
+  /** Redis lost what this process had seen there: it is told, and put back as far as it is known here. */
+  async #restore(subjects: readonly string[]): Promise<(Mark | null)[]> {
+    this.#problem = `${this.name} has lost what was recorded of what was published; what this process remembers was put back`;
+    const known = [...this.#known];
+    this.#known.clear();
+    for (let i = 0; i < known.length; i += AT_ONCE) {
+      const changes = known
+        .slice(i, i + AT_ONCE)
+        .map(([subject, text]) => ({ subject, from: null, to: parseMark(text) }));
+      await this.compareAndSet(changes);
+    }
+    return this.read(subjects);
+  }
+
+  #remember(subject: string, text: string): void {
+    if (this.#known.size >= MOST_KNOWN) this.#known.clear();
+    this.#known.set(subject, text);
   }
 
   async #ask<T>(answer: Promise<T>): Promise<T> {

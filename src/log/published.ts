@@ -25,6 +25,8 @@ export interface Change {
 export interface PublishedStore {
   /** Where it is, for people; without secrets. */
   readonly name: string;
+  /** What an operator should know: that a record was lost or damaged; null: nothing. */
+  readonly problem?: string | null;
   /** What is recorded, one for each subject; null: nothing. Not older than any change that was made before. */
   read(subjects: readonly string[]): Promise<(Mark | null)[]>;
   /** All that is recorded. */

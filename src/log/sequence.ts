@@ -1,15 +1,17 @@
 import { sha256Into } from '#sha256';
 import { aheadOfDatabase, MAX_CLOCK_SKEW_MS, type TimeSource } from '../clock/clock.ts';
-import { writeU64 } from '../core/bytes.ts';
+import { equalBytes, writeU64 } from '../core/bytes.ts';
 import type { CompactRange, CompleteTile } from '../core/compact-range.ts';
 import { ENTRY_SIZE } from '../core/entry.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Defer, Queryable, Transaction } from '../store/database.ts';
+import type { AnsweredHeads } from './answered.ts';
 import { recordEvents, siftEvents } from './events.ts';
 import { readCompactRange } from './head.ts';
 import type { Appended, Effects, Log } from './log.ts';
 import { type PartitionMap, partitionRange } from './partition-map.ts';
 import { nonceSizeOf, type Prepared, partOf, strideOf } from './prepared.ts';
+import type { Mark } from './published.ts';
 import { findReplays, type Outcome, recordKeys } from './replay.ts';
 import { type RollbackState, setBack } from './rollback.ts';
 
@@ -53,10 +55,13 @@ export interface Sequencing {
   readonly partitions: PartitionMap;
   readonly ranges: CompactRanges;
   readonly rollback: RollbackState;
+  /** Where it is recorded what is answered; null: nowhere. */
+  readonly answered: AnsweredHeads | null;
 }
 
 interface HeadRow {
   size: number;
+  root: Uint8Array;
   last_leaf: Uint8Array;
   last_received_at: number;
   database_now: number;
@@ -74,17 +79,22 @@ export async function sequence(
   defer: Defer,
   log: Log,
   submissions: readonly Prepared[],
-  { effects, partitions, ranges, rollback }: Sequencing,
-): Promise<{ outcomes: Outcome[]; settle: () => void }> {
+  { effects, partitions, ranges, rollback, answered }: Sequencing,
+): Promise<{ outcomes: Outcome[]; settle: () => Promise<void> }> {
   rollback.demand();
   const locked = await tx.query<HeadRow>({
     name: 'lock-head',
-    text: `SELECT size, last_leaf, last_received_at, (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS database_now
+    text: `SELECT size, root, last_leaf, last_received_at, (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS database_now
            FROM logs WHERE id = $1 FOR NO KEY UPDATE`,
     values: [log.id],
   });
   const head = locked.rows[0];
   if (head === undefined) throw new AntequemError('log-damaged', `log ${log.name} has no row any more`);
+  const newest = (await answered?.newest(log.origin)) ?? null;
+  if (newest !== null && !reaches(head, newest)) {
+    rollback.note();
+    throw setBack(`${log.origin} has ${head.size} entries, and ${newest.size} were answered`);
+  }
   demandClocksAgree(effects, head.database_now);
   const now = effects.now();
 
@@ -116,7 +126,10 @@ export async function sequence(
           repeats: sifted[i]?.repeats ?? missing(),
         },
     );
-  if (count === 0) return { outcomes: decided(), settle: () => {} };
+  // The process that appended what is repeated may have been killed before it recorded that.
+  const settleAt = async (size: number, root: Uint8Array): Promise<void> =>
+    answered?.record(log.origin, { size, root: new Uint8Array(root) });
+  if (count === 0) return { outcomes: decided(), settle: () => settleAt(head.size, head.root) };
 
   const receivedAt = Math.max(now, head.last_received_at);
   const range = await rollback.watch(ranges.take(tx, partitions, log.id, head.size));
@@ -156,7 +169,19 @@ export async function sequence(
     defer(statement);
   }
 
-  return { outcomes: decided(), settle: () => ranges.keep(log.id, range) };
+  const root = range.root();
+  return {
+    outcomes: decided(),
+    settle: () => {
+      ranges.keep(log.id, range);
+      return settleAt(next, root);
+    },
+  };
+}
+
+/** Whether a head may continue what was answered; of a larger one only a proof could tell. */
+function reaches(head: Mark, answered: Mark): boolean {
+  return head.size > answered.size || (head.size === answered.size && equalBytes(head.root, answered.root));
 }
 
 function missing(): never {

@@ -70,7 +70,7 @@ export async function recordedTransaction<T>(
         database,
         async (tx, defer) => {
           const { result, acts } = await work(tx);
-          if (acts.length === 0) return { result, settle: () => {} };
+          if (acts.length === 0) return { result, settle: async () => {} };
           const { outcomes, settle } = await sequence(
             tx,
             defer,
@@ -86,7 +86,7 @@ export async function recordedTransaction<T>(
         },
         { deadline },
       );
-      settle();
+      await settle();
       return result;
     } catch (error) {
       if (!(error instanceof SegmentFull)) throw error;

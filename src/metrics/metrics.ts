@@ -6,6 +6,7 @@ import { showsClocksBehind } from '../clock/reports.ts';
 import type { LaneDepth } from '../queue/wakeup.ts';
 import type { WitnessState } from '../witness/witnesses.ts';
 import { type ClockState, timesAhead } from './clocks.ts';
+import type { QueueState } from './queue-state.ts';
 import type { OperationState } from './state.ts';
 
 /** Seconds: a commit takes a few milliseconds with fsync on a good disk. */
@@ -18,6 +19,7 @@ let processRegistry: Registry | null = null;
 export interface Scraped {
   readonly state: OperationState | null;
   readonly lanes: ReadonlyMap<string, LaneDepth> | null;
+  readonly queue: QueueState | null;
   readonly witnesses: WitnessState | null;
 }
 
@@ -103,11 +105,19 @@ export class Metrics {
    * All of it, in the text format. What could not be read is left out, not guessed.
    * @param now milliseconds since the Unix epoch
    */
-  async text({ state, lanes, witnesses }: Scraped, now: number): Promise<string> {
+  async text({ state, lanes, queue, witnesses }: Scraped, now: number): Promise<string> {
     for (const gauge of this.#gauges.values()) gauge.reset();
     this.#set('antequem_database_up', 'Whether the database tells where the service stands.', state === null ? 0 : 1);
     if (state !== null) this.#setState(state, now);
-    this.#set('antequem_queue_up', 'Whether the queue of wake-ups answers.', lanes === null ? 0 : 1);
+    const queueUp = lanes !== null && queue !== null && queue.problem === null;
+    this.#set('antequem_queue_up', 'Whether the queue answers and can keep wake-ups.', queueUp ? 1 : 0);
+    if (queue !== null && queue.sinceRun !== null) {
+      this.#set(
+        'antequem_schedule_age_seconds',
+        'Since the schedule for closing rounds last woke a worker.',
+        queue.sinceRun / 1_000,
+      );
+    }
     for (const [lane, depth] of lanes ?? []) {
       for (const [jobs, count] of Object.entries(depth)) {
         this.#set('antequem_queue_jobs', 'Wake-ups in the queue.', count, { lane, state: jobs });

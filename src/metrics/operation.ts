@@ -13,13 +13,16 @@ import type { WitnessState } from '../witness/witnesses.ts';
 import { Cached } from './cached.ts';
 import { clockNotices, clockState } from './clocks.ts';
 import { Metrics } from './metrics.ts';
+import { type QueueState, queueFault, readQueueState } from './queue-state.ts';
 import { newerNotice, type Probe, probeDatabase, refusalOf, stateNotices, witnessNotices } from './readiness.ts';
 import { type OperationState, readState } from './state.ts';
 
 export interface OperationOptions {
   readonly database: Database;
   readonly kinds: AnchorKinds;
-  readonly queue: Pick<Queue, 'depth'>;
+  readonly queue: Pick<Queue, 'depth' | 'health' | 'nextRun'>;
+  /** Milliseconds between two looks whether a round is due. */
+  readonly roundInterval: number;
   readonly guard: Guard;
   readonly time: TimeSource;
   /** How the logs fare with witnesses; null: none are configured. */
@@ -51,9 +54,11 @@ export class Operation {
   readonly #options: OperationOptions;
   readonly #state: Cached<OperationState>;
   readonly #lanes: Cached<ReadonlyMap<string, LaneDepth>>;
+  readonly #queue: Cached<QueueState>;
   readonly #guardStore: Cached<boolean>;
   readonly #witnesses: Cached<WitnessState>;
   readonly #probe: Cached<Probe>;
+  readonly #since = performance.now();
 
   constructor(options: OperationOptions) {
     const { database, kinds, queue, guard, time, witnesses = null, kept = KEPT } = options;
@@ -70,6 +75,7 @@ export class Operation {
       },
       { kept, patience },
     );
+    this.#queue = new Cached(() => readQueueState(database, queue), { kept, patience });
     this.#guardStore = new Cached(
       async () => {
         await guard.store?.read([guard.rounds]);
@@ -85,13 +91,18 @@ export class Operation {
 
   /** For Prometheus, in its text format. Never throws. */
   async scrape(): Promise<string> {
-    const [state, lanes, witnesses] = await Promise.all([this.#state.get(), this.#lanes.get(), this.#witnesses.get()]);
-    return this.metrics.text({ state, lanes, witnesses }, this.#options.time.now());
+    const [state, lanes, queue, witnesses] = await Promise.all([
+      this.#state.get(),
+      this.#lanes.get(),
+      this.#queue.get(),
+      this.#witnesses.get(),
+    ]);
+    return this.metrics.text({ state, lanes, queue, witnesses }, this.#options.time.now());
   }
 
   /** Never throws. */
   async readiness(): Promise<Readiness> {
-    const { stopping, guard, notices: configured } = this.#options;
+    const { stopping, guard, notices: configured, roundInterval } = this.#options;
     if (stopping.aborted) {
       const refusal = new AntequemError('draining', 'this process is about to stop: ask another one');
       return { refusal, notices: [], checks: {} };
@@ -101,14 +112,18 @@ export class Operation {
       const says = `the database has failed, or not answered for ${PROBE_PATIENCE} ms`;
       return { refusal: new AntequemError('database-unavailable', says), notices: [], checks: {} };
     }
-    const [state, lanes, store, witnesses, refusal, newer] = await Promise.all([
+    const [state, lanes, queue, store, witnesses, refusal, newer] = await Promise.all([
       this.#state.get(NOTICE_PATIENCE),
       this.#lanes.get(NOTICE_PATIENCE),
+      this.#queue.get(NOTICE_PATIENCE),
       this.#guardStore.get(NOTICE_PATIENCE),
       this.#witnesses.get(NOTICE_PATIENCE),
       refusalOf(probe),
       newerNotice(probe),
     ]);
+    const silent = { check: 'silent', notice: 'the queue does not answer: rounds are closed and anchored late' };
+    const fault =
+      lanes === null || queue === null ? silent : queueFault(queue, roundInterval, performance.now() - this.#since);
     const stopped = state?.targets.some((target) => target.stopped !== null) ?? false;
     return {
       refusal,
@@ -116,7 +131,8 @@ export class Operation {
         ...configured(),
         ...newer,
         ...(store === null ? ['what is published cannot be recorded now, so no new checkpoint is signed'] : []),
-        ...(lanes === null ? ['the queue does not answer: rounds are closed and anchored late'] : []),
+        ...(fault === null ? [] : [fault.notice]),
+        ...(queue?.notices ?? []),
         ...(state === null ? [] : [...clockNotices(state), ...stateNotices(state)]),
         ...(witnesses === null ? [] : witnessNotices(witnesses)),
       ],
@@ -125,14 +141,15 @@ export class Operation {
         migrations: newer.length === 0 ? 'ok' : 'newer',
         clock: refusal?.code === 'clock-skew' ? 'skewed' : clockState(state),
         published: guard.rollback.finding !== null ? 'set back' : guardState(guard, store),
-        queue: lanes === null ? 'silent' : 'ok',
+        queue: fault?.check ?? 'ok',
         targets: state === null ? 'unknown' : stopped ? 'stopped' : 'ok',
       },
     };
   }
 }
 
-function guardState({ store: configured }: Guard, answered: boolean | null): string {
-  if (configured === null) return 'not recorded';
-  return answered === null ? 'silent' : 'ok';
+function guardState(guard: Guard, answered: boolean | null): string {
+  if (guard.store === null) return 'not recorded';
+  if (answered === null) return 'silent';
+  return guard.notices().length > 0 ? 'incomplete' : 'ok';
 }

@@ -13,33 +13,41 @@ export interface Probe {
   /** Milliseconds that our clock is ahead of the database's. */
   readonly ahead: number;
   readonly migrations: readonly string[];
+  /** Whether it takes no writes. */
+  readonly readOnly: boolean;
 }
 
 export async function probeDatabase(database: Queryable, time: TimeSource): Promise<Probe> {
   let migrations: readonly string[] = [];
+  let readOnly = false;
   const ahead = await askAheadOfDatabase(time, async () => {
-    const { rows } = await database.query<{ now: number; migrations: string[] }>(
+    const { rows } = await database.query<{ now: number; migrations: string[]; read_only: string }>(
       `SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
-              (SELECT array_agg(name ORDER BY name) FROM migrations) AS migrations`,
+              (SELECT array_agg(name ORDER BY name) FROM migrations) AS migrations,
+              current_setting('transaction_read_only') AS read_only`,
     );
     const [row] = rows;
     migrations = row?.migrations ?? [];
+    readOnly = row?.read_only === 'on';
     return row?.now ?? 0;
   });
-  return { ahead, migrations };
+  return { ahead, migrations, readOnly };
 }
 
 /**
  * What of the probe makes requests fail; null: nothing.
- * @returns AntequemError `clock-skew`, `schema-older`
+ * @returns AntequemError `clock-skew`, `schema-older`, `database-read-only`
  */
-export async function refusalOf({ ahead, migrations }: Probe): Promise<AntequemError | null> {
+export async function refusalOf({ ahead, migrations, readOnly }: Probe): Promise<AntequemError | null> {
   const missing = (await migrationNames()).filter((name) => !migrations.includes(name));
   if (missing.length > 0) {
     return new AntequemError(
       'schema-older',
       `the database lacks ${missing.length} migration(s) of this release: start a process of it anew`,
     );
+  }
+  if (readOnly) {
+    return new AntequemError('database-read-only', 'the database takes no writes: it is a replica, or was told so');
   }
   if (Math.abs(ahead) <= MAX_CLOCK_SKEW_MS) return null;
   return new AntequemError(

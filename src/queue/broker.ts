@@ -12,9 +12,15 @@ import {
   type PostgresConnectionOptions,
   type PostgresQueueBackend,
   type QueueOptions,
+  runMigrations,
   Worker,
   type WorkerOptions,
 } from 'bullmq';
+import type pg from 'pg';
+import { AntequemError } from '../core/errors.ts';
+import { addressOf, HostClient, openClient } from '../store/address.ts';
+import { redisAddress } from '../store/redis-address.ts';
+import { type RedisFindings, RedisState } from './redis-state.ts';
 import type { Again, LaneDepth, WakeData, WakeHandler, Wakeup } from './wakeup.ts';
 
 export interface LaneProducer {
@@ -26,6 +32,10 @@ export interface LaneProducer {
   /** Wakes now whatever was to be woken later. */
   wakeDelayed(): Promise<void>;
   depth(): Promise<LaneDepth>;
+  /** When the schedule of that id is to wake next, in milliseconds since the Unix epoch; null: there is none. */
+  nextRun(id: string): Promise<number | null>;
+  /** Takes away every schedule of the lane. */
+  removeSchedules(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -37,8 +47,14 @@ export interface LaneConsumer {
 }
 
 export interface Broker {
+  /** Whether wake-ups can be kept there now. @throws AntequemError `redis-unsupported` */
+  check(): Promise<RedisFindings>;
   produce(lane: string): LaneProducer;
   consume(lane: string, handler: WakeHandler, concurrency: number): LaneConsumer;
+  /** The lane as releases before called it, when all services had one name; null: there is none. */
+  former(lane: string): Promise<LaneProducer | null>;
+  /** From now on a connection that is lost is not made again. */
+  retire(): void;
   close(): Promise<void>;
 }
 
@@ -48,68 +64,151 @@ const JOB = { removeOnComplete: true, removeOnFail: true, attempts: 1 } as const
 // A process that was killed leaves its jobs locked; this long at most they cannot be woken again.
 const WORKER = { lockDuration: 6_000, stalledInterval: 3_000, maxStalledCount: 1_000_000 } as const;
 
-const SCHEMA = 'antequem_queue';
-const PREFIX = 'antequem';
+/** What all services had in common in releases before. */
+const FORMER_SCHEMA = 'antequem_queue';
+const FORMER_PREFIX = 'antequem';
 const NAME = 'wake';
 /** Milliseconds between tries of what failed for want of the database. */
 const RETRY_MS = 500;
 
 type OnError = (error: Error) => void;
 
-/** Makes the schema if need be. @throws what PostgreSQL says where it cannot be reached or does not allow that */
-export async function postgresBroker(url: string, onError: OnError): Promise<Broker> {
-  const connection = (max: number) => ({
-    connectionString: url,
-    schema: SCHEMA,
-    migrate: true,
+/**
+ * Makes the schema if need be: one with the name of the service, or the role's own where it may make none.
+ * @param name what the service calls its own
+ * @throws AntequemError `database-unavailable`, `queue-schema`; what PostgreSQL says where it does not allow that
+ */
+export async function postgresBroker(url: string, name: string, onError: OnError): Promise<Broker> {
+  const schema = await prepareSchema(url, name.replace('-', '_'));
+  const connection = (max: number, of = schema) => ({
+    ...connectionTo(url, of),
+    schema: of,
     max,
     application_name: 'antequem queue',
-    connectionTimeoutMillis: 5_000,
   });
-  // A queue that could not connect at first never does: so the first one is waited for, and says what is wrong.
-  const first = new BullQueue('rounds', { connection: connection(1) }, guardedBackend);
-  first.on('error', onError);
-  try {
-    await first.waitUntilReady();
-  } finally {
-    await first.close();
-  }
+  const produce = (lane: string, of = schema): LaneProducer =>
+    producer(
+      renewed(() => new BullQueue(lane, { connection: connection(2, of), ...queueOptions() }, guardedBackend), onError),
+    );
   return {
-    produce: (lane) =>
-      producer(
-        renewed(() => new BullQueue(lane, { connection: connection(2), ...queueOptions() }, guardedBackend), onError),
-      ),
+    check: async () => ({ problem: null, notices: [] }),
+    produce: (lane) => produce(lane),
     consume: (lane, handler, concurrency) =>
       persistent(
         () =>
           new PatientWorker<PostgresQueueBackend, PostgresConnectionOptions>(
             lane,
-            (job, token) => handle(job, token, handler),
+            (job, token) => handle(job, token, handler, onError),
             { connection: connection(4), ...workerOptions(concurrency), autorun: false },
             guardedBackend,
           ),
         onError,
       ),
+    former: async (lane) => ((await hasSchema(url, FORMER_SCHEMA)) ? produce(lane, FORMER_SCHEMA) : null),
+    retire: () => {},
     close: async () => {},
   };
 }
 
-/** Connects when it can. */
-export function redisBroker(url: string, onError: OnError): Broker {
-  const retryStrategy = (times: number): number => Math.min(100 * 2 ** Math.min(times, 10), 5_000);
-  const options = { url, maxRetriesPerRequest: null, retryStrategy };
+/** The library asks for its search path at the start of a connection, which poolers refuse: it is set afterwards. */
+function connectionTo(url: string, schema: string): Exclude<PostgresConnectionOptions, string> {
+  const { config, count } = addressOf(url);
+  if (count > 1) {
+    return {
+      ...Object.fromEntries(Object.entries(config)),
+      onConnect: (client: unknown) => {
+        if (client instanceof HostClient) client.demandWritable();
+      },
+      Client: HostClient,
+    };
+  }
   return {
-    produce: (lane) => {
-      // Commands for a Redis that is away fail at once: kept, they would fill the memory.
-      const connection = { ...options, enableOfflineQueue: false };
-      const queue = new BullQueue(lane, { connection, prefix: PREFIX, ...queueOptions() });
-      queue.on('error', onError);
-      return producer({ use: async () => queue, close: () => queue.close() });
-    },
+    connectionTimeoutMillis: 5_000,
+    keepAlive: true,
+    // Of two settings that of the string counts, and an empty one is not sent.
+    connectionString: `${url}${url.includes('?') ? '&' : '?'}options=`,
+    onConnect: (client: { query: (sql: string) => Promise<unknown> }) => client.query(`SET search_path TO "${schema}"`),
+  };
+}
+
+const SCHEMA_NAME = /^[A-Za-z_][A-Za-z0-9_$]*$/;
+
+/** Brings the queue's tables up to date. @returns the schema they are in */
+async function prepareSchema(url: string, wanted: string): Promise<string> {
+  const client = await openClient(url, { application_name: 'antequem queue' });
+  try {
+    const { rows } = await client.query<{ exists: boolean; may: boolean; own: string | null }>(
+      `SELECT to_regnamespace($1) IS NOT NULL AS exists, has_database_privilege(current_database(), 'CREATE') AS may,
+              current_schema() AS own`,
+      [wanted],
+    );
+    const { exists = false, may = false, own = null } = rows[0] ?? {};
+    const schema = exists || may ? wanted : (own ?? '');
+    if (!SCHEMA_NAME.test(schema)) {
+      throw new AntequemError(
+        'queue-schema',
+        `the queue needs a schema: CREATE SCHEMA ${wanted} AUTHORIZATION the role of DATABASE_URL, or set REDIS_URL`,
+      );
+    }
+    await runMigrations(
+      {
+        // To make a schema that is there asks for a right that a role of one schema does not have.
+        query: <R>(sql: string, values: readonly unknown[] = []) =>
+          client.query<R & pg.QueryResultRow>(/^CREATE SCHEMA/.test(sql) && !may ? 'SELECT 1' : sql, [...values]),
+      },
+      schema,
+    );
+    return schema;
+  } finally {
+    await client.end();
+  }
+}
+
+async function hasSchema(url: string, schema: string): Promise<boolean> {
+  const client = await openClient(url, { application_name: 'antequem queue' });
+  try {
+    const { rows } = await client.query<{ usable: boolean | null }>(
+      `SELECT has_schema_privilege(oid, 'USAGE') AS usable FROM pg_namespace WHERE nspname = $1`,
+      [schema],
+    );
+    return rows[0]?.usable === true;
+  } finally {
+    await client.end();
+  }
+}
+
+/**
+ * Connects when it can.
+ * @param name what the service calls its own
+ * @throws AntequemError `redis-unsupported` where Redis answers and cannot be used
+ */
+export async function redisBroker(url: string, name: string, onError: OnError): Promise<Broker> {
+  const address = redisAddress(url);
+  let retired = false;
+  const retryStrategy = (times: number): number | null =>
+    retired ? null : Math.min(100 * 2 ** Math.min(times, 10), 5_000);
+  const options = { ...address.options, maxRetriesPerRequest: null, retryStrategy };
+  const state = new RedisState(url, name);
+  const produce = (lane: string, prefix: string): LaneProducer => {
+    // Commands for a Redis that is away fail at once: kept, they would fill the memory.
+    const connection = { ...options, enableOfflineQueue: false };
+    const queue = new BullQueue(lane, { connection, prefix, ...queueOptions() });
+    queue.on('error', onError);
+    return producer({ use: async () => queue, close: () => queue.close() });
+  };
+  try {
+    for (const notice of (await state.check()).notices) onError(new Error(notice));
+  } catch (error) {
+    state.close();
+    throw error;
+  }
+  return {
+    check: () => state.check(),
+    produce: (lane) => produce(lane, name),
     consume: (lane, handler, concurrency) => {
-      const worker = new PatientWorker(lane, (job, token) => handle(job, token, handler), {
+      const worker = new PatientWorker(lane, (job, token) => handle(job, token, handler, onError), {
         connection: options,
-        prefix: PREFIX,
+        prefix: name,
         ...workerOptions(concurrency),
       });
       worker.on('error', onError);
@@ -118,7 +217,11 @@ export function redisBroker(url: string, onError: OnError): Broker {
         close: () => worker.close(),
       };
     },
-    close: async () => {},
+    former: async (lane) => produce(lane, FORMER_PREFIX),
+    retire: () => {
+      retired = true;
+    },
+    close: async () => state.close(),
   };
 }
 
@@ -131,7 +234,14 @@ function workerOptions(concurrency: number): Omit<WorkerOptions, 'connection'> {
 }
 
 /** A job that is to come again stays the same job, so that nobody can wake it twice in the meantime. */
-async function handle(job: Job<WakeData>, token: string | undefined, handler: WakeHandler): Promise<void> {
+async function handle(
+  job: Job<WakeData>,
+  token: string | undefined,
+  handler: WakeHandler,
+  onError: OnError,
+): Promise<void> {
+  // Redis dropped the job and kept its place. What it was for is found again by a reconciler.
+  if (job.name !== NAME) return onError(new Error('a wake-up has lost its content: Redis evicts what it should keep'));
   const outcome: Again = await handler(job.data);
   if (outcome === undefined || job.repeatJobKey !== undefined) return;
   await job.moveToDelayed(Date.now() + outcome.again, token);
@@ -142,9 +252,10 @@ type AnyQueue = Pick<
   BullQueue,
   | 'addBulk'
   | 'getJobScheduler'
-  | 'upsertJobScheduler'
-  | 'removeJobScheduler'
   | 'promoteJobs'
+  | 'getJobSchedulers'
+  | 'removeJobScheduler'
+  | 'upsertJobScheduler'
   | 'getJobCounts'
   | 'waitUntilReady'
   | 'close'
@@ -276,6 +387,15 @@ function producer(queue: Producing): LaneProducer {
     },
     async wakeDelayed() {
       await (await queue.use()).promoteJobs();
+    },
+    async nextRun(id) {
+      const schedule = await (await queue.use()).getJobScheduler(id);
+      return schedule?.next ?? null;
+    },
+    async removeSchedules() {
+      const ready = await queue.use();
+      await ready.waitUntilReady();
+      for (const { key } of await ready.getJobSchedulers()) await ready.removeJobScheduler(key);
     },
     async depth() {
       const counts = await (await queue.use()).getJobCounts('active', 'waiting', 'prioritized', 'delayed');

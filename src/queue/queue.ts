@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { AntequemError, messageOf } from '../core/errors.ts';
 import { within } from '../core/time-limit.ts';
+import { serviceName } from '../store/service-name.ts';
 import { type Broker, type LaneConsumer, type LaneProducer, postgresBroker, redisBroker } from './broker.ts';
 import type { LaneDepth, WakeHandler, Wakeup } from './wakeup.ts';
 
@@ -26,8 +27,24 @@ export interface Queue {
   pause(paused: boolean): Promise<void>;
   /** How much stands in these lanes; null where the queue does not tell within two seconds. Never throws. */
   depth(lanes: readonly string[]): Promise<ReadonlyMap<string, LaneDepth> | null>;
+  /** Whether it can keep wake-ups now. Never throws. */
+  health(): Promise<QueueHealth>;
+  /**
+   * When that schedule is to wake next, in milliseconds since the Unix epoch; null: there is none, undefined: the queue
+   * does not tell within two seconds. Never throws.
+   */
+  nextRun(wakeup: Wakeup): Promise<number | null | undefined>;
+  /** Takes away the schedules of these lanes that releases before made under a name that all services shared. */
+  removeFormerSchedules(lanes: readonly string[]): Promise<void>;
   /** Waits for the handlers under way, at most ten seconds. */
   close(): Promise<void>;
+}
+
+export interface QueueHealth {
+  /** Why wake-ups cannot be kept; null: they can. */
+  readonly problem: string | null;
+  /** What an operator should change although they can. */
+  readonly notices: readonly string[];
 }
 
 /** Wake-ups of one lane as this process handles them. */
@@ -37,8 +54,10 @@ export interface Lane {
 }
 
 export interface QueueOptions {
+  /** Of the service: it names the queue, so that others on the same server have their own. */
+  readonly origin: string;
   readonly databaseUrl: string;
-  /** redis:// or rediss://. Without it the queue lives on the database, in a schema of its own. */
+  /** As REDIS_URL. Without it the queue lives on the database, in a schema of its own. */
   readonly redisUrl?: string;
   readonly logger: Logger;
 }
@@ -46,16 +65,26 @@ export interface QueueOptions {
 const WAKE_LIMIT_MS = 2_000;
 const CLOSE_LIMIT_MS = 10_000;
 const BROKER_LIMIT_MS = 2_000;
+/** For what is done once, beside everything else. */
+const FORMER_LIMIT_MS = 30_000;
+/** Longer than the two commands of a check may take. */
+const HEALTH_LIMIT_MS = 5_000;
 const NAME = /^[a-z][a-z0-9-]{0,99}$/;
 
-/** Opens the queue. On PostgreSQL its tables are made if need be; Redis may be away and come later. */
-export async function openQueue({ databaseUrl, redisUrl, logger }: QueueOptions): Promise<Queue> {
+/**
+ * Opens the queue. On PostgreSQL its tables are made if need be; Redis may be away and come later.
+ * @throws AntequemError `database-unavailable`, `queue-schema`, `redis-unsupported`
+ */
+export async function openQueue({ origin, databaseUrl, redisUrl, logger }: QueueOptions): Promise<Queue> {
   const onError = (error: Error): void => {
     logger.warn({ err: error.message }, 'the queue complains; its work goes on once it is back');
   };
-  return redisUrl === undefined
-    ? new BrokeredQueue(await postgresBroker(databaseUrl, onError), logger)
-    : new BrokeredQueue(redisBroker(redisUrl, onError), logger);
+  const name = serviceName(origin);
+  const broker =
+    redisUrl === undefined
+      ? await postgresBroker(databaseUrl, name, onError)
+      : await redisBroker(redisUrl, name, onError);
+  return new BrokeredQueue(broker, logger);
 }
 
 class BrokeredQueue implements Queue {
@@ -192,12 +221,41 @@ class BrokeredQueue implements Queue {
     return within(WAKE_LIMIT_MS, known, () => null);
   }
 
+  async health(): Promise<QueueHealth> {
+    const silent = { problem: 'does not answer', notices: [] };
+    const checked = this.#broker.check().catch((error: unknown) => ({ problem: messageOf(error), notices: [] }));
+    return within(HEALTH_LIMIT_MS, checked, () => silent);
+  }
+
+  async nextRun({ lane, id }: Wakeup): Promise<number | null | undefined> {
+    if (this.#closing !== null) return undefined;
+    const asked = this.#producer(lane).nextRun(id);
+    return within(
+      WAKE_LIMIT_MS,
+      asked.catch(() => undefined),
+      () => undefined,
+    );
+  }
+
+  async removeFormerSchedules(lanes: readonly string[]): Promise<void> {
+    for (const lane of lanes) {
+      try {
+        const former = await this.#broker.former(checkName(lane));
+        if (former === null) continue;
+        await within(FORMER_LIMIT_MS, former.removeSchedules(), () => {}).finally(() => former.close());
+      } catch (error) {
+        this.#logger.warn({ lane, err: messageOf(error) }, 'schedules of a release before could not be removed');
+      }
+    }
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
   async #close(): Promise<void> {
+    this.#broker.retire();
     for (const guard of this.#guards) clearInterval(guard);
     await Promise.all(this.#lanes.map((lane) => lane.close()));
     const producers = [...this.#producers.values()].map((producer) => producer.close());

@@ -19,6 +19,7 @@ import type { Operation } from '../metrics/operation.ts';
 import { Calendar } from '../ots/own-calendar.ts';
 import { readOtsAnchors } from '../ots/receipt-anchor.ts';
 import type { Notifications } from '../store/notifications.ts';
+import { serviceName } from '../store/service-name.ts';
 import { Witnesses } from '../witness/witnesses.ts';
 import { type Foundation, readSecret } from './foundation.ts';
 import { confirmationDelay, finalityDelay } from './targets.ts';
@@ -109,14 +110,18 @@ export async function readMetricsToken({ operation: { metricsTokenFile: file } }
 }
 
 /** How much each API key may ask; null: as much as it likes. */
-export async function openQuota({ operation: { rateLimit }, redisUrl }: Config): Promise<Quota | null> {
+export async function openQuota({ origin, operation: { rateLimit }, redisUrl }: Config): Promise<Quota | null> {
   if (rateLimit === null) return null;
-  return new Quota(rateLimit, redisUrl === null ? null : await QuotaRedis.open(redisUrl, rateLimit));
+  return new Quota(
+    rateLimit,
+    redisUrl === null ? null : await QuotaRedis.open(redisUrl, serviceName(origin), rateLimit),
+  );
 }
 
 /** What an operator should know although all is ready. */
-export function noticesOf({ targets, ots, bitcoin }: Config, { rollback, store }: Guard): string[] {
-  const notices: string[] = [];
+export function noticesOf({ targets, ots, bitcoin }: Config, guard: Guard): string[] {
+  const { rollback, store } = guard;
+  const notices: string[] = guard.notices();
   if (rollback.finding !== null) notices.push(rollback.finding.message);
   if (targets.length === 0 && ots === null) notices.push('no chain is configured: rounds are closed and not anchored');
   if (ots !== null && confirmationDelay(ots, bitcoin) === null) {

@@ -5,8 +5,12 @@ import { ApiKeys } from '../access/keys.ts';
 import { Sessions } from '../access/sessions.ts';
 import type { Config } from '../config.ts';
 import { AntequemError } from '../core/errors.ts';
+import { AnsweredHeads } from '../log/answered.ts';
+import { AnsweredFile } from '../log/answered-file.ts';
+import { AnsweredRedis } from '../log/answered-redis.ts';
 import { Appender } from '../log/appender.ts';
 import { Guard } from '../log/guard.ts';
+import { journalMemory } from '../log/journal-memory.ts';
 import type { Effects } from '../log/log.ts';
 import { Publisher } from '../log/publish.ts';
 import type { PublishedStore } from '../log/published.ts';
@@ -17,6 +21,7 @@ import { LogSeed } from '../log/seed.ts';
 import { TileStore } from '../log/tilestore.ts';
 import { type Database, openDatabase } from '../store/database.ts';
 import { migrate } from '../store/migrate.ts';
+import { serviceName } from '../store/service-name.ts';
 import { Webhooks } from '../webhooks/webhooks.ts';
 
 /** Time and randomness as they really are. */
@@ -49,7 +54,10 @@ export interface FoundationOptions {
 
 /** Brings the database up to date, opens the logs on it and compares it with what was published. */
 export async function openFoundation(
-  config: Pick<Config, 'databaseUrl' | 'origin' | 'logSeedFile' | 'guardFile' | 'redisUrl' | 'operation'>,
+  config: Pick<
+    Config,
+    'databaseUrl' | 'databaseConnections' | 'origin' | 'logSeedFile' | 'guardFile' | 'redisUrl' | 'operation'
+  >,
   effects: Effects,
   { logger = pino({ level: 'silent' }), compare = true }: FoundationOptions = {},
 ): Promise<Foundation> {
@@ -61,12 +69,15 @@ export async function openFoundation(
     ),
   );
   await migrate(config.databaseUrl);
-  const database = openDatabase(config.databaseUrl);
-  const appender = new Appender(database, effects);
+  const database = openDatabase(config.databaseUrl, { connections: config.databaseConnections });
+  const answered = openAnswered(config, effects.now);
+  database.on('connect', () => answered?.noteConnection());
+  // What is declared lost is recorded in a log that lacks answered entries itself.
+  const appender = new Appender(database, effects, { answered: compare ? answered : null });
   const { sequencing } = appender;
   const { rollback, partitions } = sequencing;
-  const store = openPublished(config);
-  const guard = new Guard({ database, serviceOrigin: config.origin, store, rollback, partitions, logger });
+  const store = openPublished(config, database);
+  const guard = new Guard({ database, serviceOrigin: config.origin, store, answered, rollback, partitions, logger });
   const close = async (): Promise<void> => {
     await guard.close();
     await database.end();
@@ -91,9 +102,21 @@ export async function openFoundation(
 }
 
 /** Where it is recorded what was published: the file, else Redis, else nowhere. */
-function openPublished({ guardFile, redisUrl }: Pick<Config, 'guardFile' | 'redisUrl'>): PublishedStore | null {
-  if (guardFile !== null) return new PublishedFile(guardFile);
+function openPublished(
+  { guardFile, redisUrl }: Pick<Config, 'guardFile' | 'redisUrl'>,
+  database: Database,
+): PublishedStore | null {
+  if (guardFile !== null) return new PublishedFile(guardFile, journalMemory(database, guardFile));
   return redisUrl === null ? null : new PublishedRedis(redisUrl);
+}
+
+/** The same of what was answered, beside it. */
+function openAnswered(
+  { guardFile, redisUrl, origin }: Pick<Config, 'guardFile' | 'redisUrl' | 'origin'>,
+  now: () => number,
+): AnsweredHeads | null {
+  if (guardFile !== null) return new AnsweredHeads(new AnsweredFile(guardFile), now);
+  return redisUrl === null ? null : new AnsweredHeads(new AnsweredRedis(redisUrl, serviceName(origin)), now);
 }
 
 /** A secret out of a file, white space around it aside. */

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { AntequemError } from '../core/errors.ts';
+import { type Address, addressOf, HostClient, isReadOnly } from './address.ts';
 
 export type Database = pg.Pool;
 export type Transaction = pg.PoolClient;
@@ -28,27 +29,92 @@ export interface DatabaseOptions {
   readonly patience?: number;
 }
 
-/** A pool of connections; `bigint` columns come as numbers below 2^53, `bytea` as bytes. */
+/**
+ * A pool of connections; `bigint` columns come as numbers below 2^53, `bytea` as bytes. What cannot connect throws
+ * AntequemError `database-unavailable` or `database-read-only`, which name the database.
+ */
 export function openDatabase(url: string, options: DatabaseOptions = {}): Database {
+  const address = addressOf(url);
   const config = {
-    connectionString: url,
+    ...address.config,
+    Client: HostClient,
     max: options.connections ?? 10,
     application_name: options.name ?? 'antequem',
     types,
     // Statements of one transaction that need no answer between them share a round trip.
     pipeline: true,
-    connectionTimeoutMillis: 10_000,
     // A server that is silent for so long is as good as gone: its connection is destroyed, and what was asked fails.
     query_timeout: options.patience ?? 60_000,
-    keepAlive: true,
+    // Of several hosts the one that takes writes is looked for; a single one may still be read from.
+    onConnect: (client: unknown) => {
+      if (address.count > 1 && client instanceof HostClient) client.demandWritable();
+    },
   };
-  const pool = new pg.Pool(config);
+  const pool = new HostPool(config, address);
   // An idle connection that dies is replaced when next needed; without a listener it would end the process.
   pool.on('error', () => {});
   // The same for one that dies between leaving the pool and reaching whoever asked for it: what is sent on it next fails.
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }
+
+/** Milliseconds between two times that all sessions are given up. */
+const DROP_PAUSE_MS = 1_000;
+
+class HostPool extends pg.Pool {
+  readonly #address: Address;
+  #droppedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(config: pg.PoolConfig, address: Address) {
+    super(config);
+    this.#address = address;
+    this.on('release', (error: unknown) => {
+      if (isReadOnly(error)) void this.#dropSessions();
+    });
+  }
+
+  override connect(): Promise<pg.PoolClient>;
+  override connect(callback: Connected): void;
+  override connect(callback?: Connected): Promise<pg.PoolClient> | undefined {
+    const connecting = this.#connect();
+    if (callback === undefined) return connecting;
+    void connecting.then(
+      (client) => callback(undefined, client, client.release),
+      (error) => callback(error, undefined, () => {}),
+    );
+    return undefined;
+  }
+
+  async #connect(): Promise<pg.PoolClient> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await super.connect();
+      } catch (error) {
+        if (isReadOnly(error)) this.#address.failed();
+        if (tries >= this.#address.count) throw this.#address.unavailable(error);
+      }
+    }
+  }
+
+  /** Idle sessions with a server that takes no writes any more: the next ones may reach the server that does. */
+  async #dropSessions(): Promise<void> {
+    if (performance.now() - this.#droppedAt < DROP_PAUSE_MS) return;
+    this.#droppedAt = performance.now();
+    this.#address.failed();
+    for (let idle = this.idleCount; idle > 0 && this.idleCount > 0; idle--) {
+      await super.connect().then(
+        (client) => client.release(true),
+        () => {},
+      );
+    }
+  }
+}
+
+type Connected = (
+  error: Error | undefined,
+  client: pg.PoolClient | undefined,
+  done: (broken?: Error | boolean) => void,
+) => void;
 
 /** Has COMMIT sent behind a statement without waiting for it: a round trip less. Its failure is that of the commit. */
 export type Defer = (statement: Promise<unknown>) => void;
@@ -101,6 +167,7 @@ export async function transaction<T>(
     await tx.query('ROLLBACK').catch((cause: unknown) => {
       broken = cause instanceof Error ? cause : new Error(String(cause));
     });
+    if (isReadOnly(error) && error instanceof Error) broken = error;
     throw error;
   } finally {
     limit?.lift();

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import type pg from 'pg';
+import { openClient } from './address.ts';
 
 /** Tells within the process that a round closed or an anchor moved on, whichever process did it. */
 export class Notifications {
@@ -59,19 +60,15 @@ export class Notifications {
 
   async #run(): Promise<void> {
     while (!this.#closed) {
-      const client = new pg.Client({
-        connectionString: this.#url,
-        application_name: 'antequem notifications',
-        keepAlive: true,
-      });
-      this.#client = client;
-      const ended = new Promise<void>((resolve) => {
-        client.on('end', () => resolve());
-        client.on('error', () => resolve());
-      });
-      client.on('notification', () => this.#wake());
       try {
-        await client.connect();
+        const client = await openClient(this.#url, { application_name: 'antequem notifications' });
+        this.#client = client;
+        const ended = new Promise<void>((resolve) => {
+          client.on('end', () => resolve());
+          client.on('error', () => resolve());
+        });
+        client.on('notification', () => this.#wake());
+        if (this.#closed) await client.end();
         const { rows } = await client.query<{ channel: string }>('SELECT quote_ident(service_name()) AS channel');
         await client.query(`LISTEN ${rows[0]?.channel}`);
         // What happened while nobody listened.
@@ -80,7 +77,7 @@ export class Notifications {
       } catch {
         // Whoever waits looks again on a timer of its own: late news, not lost ones.
       }
-      await client.end().catch(() => {});
+      await this.#client?.end().catch(() => {});
       if (!this.#closed) await sleep(1_000);
     }
   }

@@ -16,7 +16,7 @@ import { anvilChain, noAnvil } from '../support/anvil-chain.ts';
 import { type AnvilGround, anvilGround } from '../support/anvil-ground.ts';
 import type { TestChain } from '../support/chain.ts';
 import { type Gate, openGate } from '../support/gate.ts';
-import { type Instance, openInstance } from '../support/instance.ts';
+import { type Instance, ORIGIN, openInstance } from '../support/instance.ts';
 
 describe.skipIf(noAnvil !== null)(`several chains, on anvil${noAnvil === null ? '' : ` (skipped: ${noAnvil})`}`, () => {
   let ground: AnvilGround;
@@ -41,7 +41,7 @@ describe.skipIf(noAnvil !== null)(`several chains, on anvil${noAnvil === null ? 
       ground.target({ name: 'two', chainId: 31338, rpcUrls: [gate.url], mode: 'announce' }),
     ];
     instance = await openInstance(ground.databaseUrl);
-    queue = await openQueue({ databaseUrl: ground.databaseUrl, logger: silent });
+    queue = await openQueue({ origin: ORIGIN, databaseUrl: ground.databaseUrl, logger: silent });
     worker = await startWorker({
       database: ground.database,
       queue,

@@ -4,6 +4,7 @@ import { requestRound } from '../../src/anchor/jobs.ts';
 import { startWorker } from '../../src/anchor/worker.ts';
 import { openQueue, type Queue } from '../../src/queue/queue.ts';
 import { type AnchorGround, anchorGround, minedAnchors, SENDER, silent, statuses } from '../support/anchoring.ts';
+import { ORIGIN } from '../support/instance.ts';
 import { QUEUE_GROUNDS, type QueueGround } from '../support/queues.ts';
 
 let ground: AnchorGround;
@@ -15,7 +16,12 @@ async function startProcess(
   rounds: () => number = () => 0,
   intervals: { roundInterval?: number; reconcileInterval?: number } = {},
 ): Promise<Queue> {
-  const queue = await openQueue({ databaseUrl: queueGround.databaseUrl, logger: silent, ...redisOf(queueGround) });
+  const queue = await openQueue({
+    origin: ORIGIN,
+    databaseUrl: queueGround.databaseUrl,
+    logger: silent,
+    ...redisOf(queueGround),
+  });
   const worker = await startWorker({
     database: ground.database,
     queue,

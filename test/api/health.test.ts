@@ -44,7 +44,7 @@ describe('a service whose database', () => {
     for (const [method, path] of calls) {
       const answer = await service.send(method, path, method === 'POST' ? { body: 'lost' } : {});
       expect([path, answer.status, answer.code]).toEqual([path, 503, 'database-unavailable']);
-      expect(answer.headers.get('retry-after')).toBe('1');
+      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
       expect(answer.text).not.toMatch(/127\.0\.0\.1|ECONN|postgres|\//);
     }
     await proxy.listen();

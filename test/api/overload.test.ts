@@ -55,7 +55,12 @@ it('what does not fit in the queue is refused at once and leaves the rest alone'
       operation: new Operation({
         database,
         kinds: KINDS,
-        queue: { depth: async () => null },
+        queue: {
+          depth: async () => null,
+          health: async () => ({ problem: null, notices: [] }),
+          nextRun: async () => null,
+        },
+        roundInterval: 60_000,
         guard: foundation.guard,
         time: { now: Date.now },
         notices: () => [],

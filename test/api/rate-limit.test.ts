@@ -90,7 +90,10 @@ describe.skipIf(redisMissing !== null)(
       // A window that does not end amid the test.
       const policy = { requests: 500, seconds: 86_400 };
       const quotas = await Promise.all(
-        Array.from({ length: 3 }, async () => new Quota(policy, await QuotaRedis.open(redis.url, policy))),
+        Array.from(
+          { length: 3 },
+          async () => new Quota(policy, await QuotaRedis.open(redis.url, 'antequem-test', policy)),
+        ),
       );
       const decisions = await Promise.all(quotas.map((quota) => takeMany(quota, 'a', 300)));
       const through = allowed(decisions.flat());
@@ -103,7 +106,7 @@ describe.skipIf(redisMissing !== null)(
 
     it('a window ends by the clock of Redis', async () => {
       const policy = { requests: 2, seconds: 1 };
-      const quota = new Quota(policy, await QuotaRedis.open(redis.url, policy));
+      const quota = new Quota(policy, await QuotaRedis.open(redis.url, 'antequem-test', policy));
       let refused = 0;
       let through = 0;
       for (let i = 0; i < 400 && (refused === 0 || through < 5); i++) {
@@ -117,7 +120,7 @@ describe.skipIf(redisMissing !== null)(
 
     it('that goes away holds nobody up', async () => {
       const policy = { requests: 50, seconds: 86_400 };
-      const quota = new Quota(policy, await QuotaRedis.open(redis.url, policy));
+      const quota = new Quota(policy, await QuotaRedis.open(redis.url, 'antequem-test', policy));
       await takeMany(quota, 'd', 5);
       await redis.down();
       expect(allowed(await takeMany(quota, 'd', 5))).toBe(5);

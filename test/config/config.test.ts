@@ -28,6 +28,7 @@ describe('the configuration', () => {
       open: false,
       origin: 'log.example.org',
       databaseUrl: 'postgres:///antequem',
+      databaseConnections: 10,
       redisUrl: null,
       logSeedFile: '/run/secrets/seed',
       guardFile: null,
@@ -167,7 +168,7 @@ describe('its faults', () => {
       'LOG_SEED_FILE: must be set',
       'ORIGIN: must be set',
       'PORT: not a port: 0 to 65535, 0 for any free one',
-      'REDIS_URL: not a URL with redis:// or rediss://',
+      'REDIS_URL: not redis://host:port, rediss://host:port or redis+sentinel://host:port,host:port/NAME',
       'ROLES: not a list of roles: api, worker',
       'ROUND_INTERVAL: not a duration: write 500ms, 30s, 10m or 24h',
     ]);
@@ -188,7 +189,11 @@ describe('its faults', () => {
       'not a service origin: a host name in lower case without a scheme, such as log.example.org',
     ],
     ['DATABASE_URL', ['mysql://x', 'localhost'], 'not a URL with postgres://'],
-    ['REDIS_URL', ['redis', 'postgres://x'], 'not a URL with redis:// or rediss://'],
+    [
+      'REDIS_URL',
+      ['redis', 'postgres://x'],
+      'not redis://host:port, rediss://host:port or redis+sentinel://host:port,host:port/NAME',
+    ],
     [
       'RATE_LIMIT',
       ['100', '100/s', '0/1m', '10/1500ms', '10/0s', '-1/1m', 'on'],

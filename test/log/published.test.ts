@@ -210,8 +210,13 @@ test.skipIf(redisMissing !== null)(
     await expect(store.read(['a'])).rejects.toMatchObject({ code: 'guard-unavailable' });
     await expect(store.compareAndSet([step('a', 1, 2)])).rejects.toMatchObject({ code: 'guard-unavailable' });
     await own.up();
-    // What it held is gone: it begins anew.
-    await expect.poll(() => store.read(['a']).catch(() => 'away')).toEqual([null]);
+    // What it held is gone: that is told, and what this process had seen there is put back.
+    await expect.poll(() => store.read(['a']).catch(() => 'away')).toEqual([mark(1)]);
+    expect(store.problem).toContain('has lost what was recorded');
+    const other = new PublishedRedis(own.url);
+    expect(await other.read(['a', 'b'])).toEqual([mark(1), null]);
+    expect(other.problem).toBeNull();
+    await other.close();
     await store.close();
     await own.stop();
   },

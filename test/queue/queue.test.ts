@@ -3,9 +3,11 @@ import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
+import { Queue as BullQueue } from 'bullmq';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openQueue, type Queue } from '../../src/queue/queue.ts';
+import { ORIGIN } from '../support/instance.ts';
 import { testDatabase } from '../support/postgres.ts';
 import { QUEUE_GROUNDS, type QueueGround } from '../support/queues.ts';
 import { redisMissing, testRedis } from '../support/redis.ts';
@@ -24,7 +26,7 @@ describe.each(QUEUE_GROUNDS)('wake-ups on $name', ({ open }) => {
   afterAll(() => ground.stop());
 
   async function withQueue(work: (queue: Queue) => Promise<void>): Promise<void> {
-    const queue = await openQueue({ ...ground, logger });
+    const queue = await openQueue({ origin: ORIGIN, ...ground, logger });
     try {
       await work(queue);
     } finally {
@@ -166,7 +168,7 @@ describe.each(QUEUE_GROUNDS)('wake-ups on $name', ({ open }) => {
     const program = `
       const { openQueue } = await import(${JSON.stringify(resolve(import.meta.dirname, '../../src/queue/queue.ts'))});
       const { pino } = await import('pino');
-      const queue = await openQueue({ ...${JSON.stringify(ground)}, logger: pino({ level: 'silent' }) });
+      const queue = await openQueue({ origin: ${JSON.stringify(ORIGIN)}, ...${JSON.stringify(ground)}, logger: pino({ level: 'silent' }) });
       queue.work('killed', () => { console.log('begun'); return new Promise(() => {}); }, { concurrency: 1 });
       await queue.wake([{ lane: 'killed', id: 'it', data: {} }]);`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
@@ -194,12 +196,56 @@ describe.each(QUEUE_GROUNDS)('wake-ups on $name', ({ open }) => {
   });
 });
 
+describe.each(QUEUE_GROUNDS)('two services on one $name', ({ open }) => {
+  test('have their own wake-ups and schedules', async () => {
+    const ground = await open();
+    const seen: string[] = [];
+    const queues = await Promise.all(
+      ['one.example', 'two.example'].map(async (origin) => {
+        const queue = await openQueue({ origin, ...ground, logger });
+        queue.work('shared', async (data) => void seen.push(`${origin} ${JSON.stringify(data)}`), { concurrency: 1 });
+        return queue;
+      }),
+    );
+    const [one, two] = queues;
+    expect(await one?.wake([{ lane: 'shared', id: 'it', data: { of: 1 } }])).toBe(true);
+    expect(await two?.wake([{ lane: 'shared', id: 'it', data: { of: 2 } }])).toBe(true);
+    one?.every({ lane: 'shared', id: 'tick', data: {} }, 60_000);
+    await expect.poll(() => one?.nextRun({ lane: 'shared', id: 'tick', data: {} })).toBeGreaterThan(0);
+    expect(await two?.nextRun({ lane: 'shared', id: 'tick', data: {} })).toBeNull();
+    await until(() => seen.length >= 2);
+    await pause(300);
+    expect(seen.filter((text) => !text.endsWith('{}')).toSorted()).toEqual([
+      'one.example {"of":1}',
+      'two.example {"of":2}',
+    ]);
+    await Promise.all(queues.map((queue) => queue.close()));
+    await ground.stop();
+  });
+});
+
+test.skipIf(redisMissing !== null)(
+  'schedules of a release before, when all services shared a name, are removed',
+  async () => {
+    const [database, redis] = await Promise.all([testDatabase(), testRedis()]);
+    const { hostname, port } = new URL(redis.url);
+    const former = new BullQueue('rounds', { connection: { host: hostname, port: Number(port) }, prefix: 'antequem' });
+    await former.upsertJobScheduler('close', { every: 60_000 }, { name: 'wake', data: { task: 'close' } });
+    const queue = await openQueue({ origin: ORIGIN, databaseUrl: database.url, redisUrl: redis.url, logger });
+    await queue.removeFormerSchedules(['rounds']);
+    expect(await former.getJobSchedulers()).toEqual([]);
+    await Promise.all([queue.close(), former.close()]);
+    await redis.stop();
+    await database.drop();
+  },
+);
+
 test.skipIf(redisMissing !== null)(
   'a Redis that is away holds nobody up, and work goes on when it is back',
   async () => {
     const [database, redis] = await Promise.all([testDatabase(), testRedis()]);
     await redis.down();
-    const queue = await openQueue({ databaseUrl: database.url, redisUrl: redis.url, logger });
+    const queue = await openQueue({ origin: ORIGIN, databaseUrl: database.url, redisUrl: redis.url, logger });
     try {
       let calls = 0;
       queue.work('tick', async () => void calls++, { concurrency: 1 });
@@ -225,5 +271,5 @@ test.skipIf(redisMissing !== null)(
 test('a database that does not answer is told at the start', async () => {
   const database = await testDatabase();
   await database.drop();
-  await expect(openQueue({ databaseUrl: database.url, logger })).rejects.toThrow(/does not exist/);
+  await expect(openQueue({ origin: ORIGIN, databaseUrl: database.url, logger })).rejects.toThrow(/does not exist/);
 });

@@ -96,8 +96,12 @@ describe('a transaction', () => {
   });
 });
 
-test('a database that is not there is an error in time', async () => {
-  const nowhere = openDatabase('postgres://nobody@127.0.0.1:1/nothing');
-  await expect(transaction(nowhere, async () => {})).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+test('a database that is not there is an error that names it, without the password', async () => {
+  const nowhere = openDatabase('postgres://nobody:secret@127.0.0.1:1/nothing');
+  await expect(transaction(nowhere, async () => {})).rejects.toMatchObject({
+    code: 'database-unavailable',
+    message: 'the database nobody@127.0.0.1:1/nothing cannot be used: connect ECONNREFUSED 127.0.0.1:1',
+  });
+  await expect(nowhere.query('SELECT 1')).rejects.toMatchObject({ code: 'database-unavailable' });
   await nowhere.end();
 });

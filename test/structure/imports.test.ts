@@ -10,7 +10,14 @@ const KNOWN = {
     'audit/database/log-key-acts.ts audit/database/log-keys.ts',
     'audit/remote/audit.ts audit/remote/public.ts',
   ],
-  packages: ['audit/remote -> node:crypto', 'audit/remote -> node:util', 'audit/remote -> pg'],
+  packages: [
+    'audit/remote -> node:crypto',
+    'audit/remote -> node:net',
+    'audit/remote -> node:tls',
+    'audit/remote -> node:util',
+    'audit/remote -> pg',
+    'audit/remote -> pg-connection-string',
+  ],
 };
 
 const modules = readModules();

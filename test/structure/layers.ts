@@ -28,7 +28,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'web/verify': ['core', 'bitcoin', 'evm', 'ots', 'verify', 'web/parts'],
   pages: ['core'],
   config: ['core', 'evm', 'witness'],
-  'config.ts': ['core', 'config', 'witness'],
+  'config.ts': ['core', 'store', 'config', 'witness'],
   api: [
     'core',
     'ingest',

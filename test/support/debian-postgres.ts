@@ -84,7 +84,7 @@ export class DebianPostgres {
         await this.ask('SELECT 1');
         return;
       } catch (error) {
-        if (tries === 200) throw new Error(`PostgreSQL did not start: ${this.log()}`, { cause: error });
+        if (tries === 900) throw new Error(`PostgreSQL did not start: ${this.log()}`, { cause: error });
         await sleep(50);
       }
     }
@@ -145,13 +145,13 @@ export class DebianPostgres {
 }
 
 /** PostgreSQL does not run as root: the account it runs as then. */
-const ACCOUNT = ((): { uid: number; gid: number } | null => {
+export const ACCOUNT = ((): { uid: number; gid: number } | null => {
   if (process.getuid?.() !== 0) return null;
   const id = (option: string): number => Number(spawnSync('id', [option, 'postgres'], { encoding: 'utf8' }).stdout);
   return { uid: id('-u'), gid: id('-g') };
 })();
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

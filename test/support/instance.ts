@@ -6,6 +6,7 @@ import { Receipts } from '../../src/anchor/receipts.ts';
 import { closeRound as close, type Round, type RoundClosing } from '../../src/anchor/rounds.ts';
 import { RoundTrees } from '../../src/anchor/roundtrees.ts';
 import { utf8 } from '../../src/core/bytes.ts';
+import type { AnsweredHeads } from '../../src/log/answered.ts';
 import { Appender } from '../../src/log/appender.ts';
 import { EntryReader } from '../../src/log/entries.ts';
 import { Guard } from '../../src/log/guard.ts';
@@ -33,6 +34,8 @@ export interface InstanceOptions {
   readonly seed?: KeyRing;
   /** Where what is published is recorded. Default: nowhere. */
   readonly published?: PublishedStore;
+  /** Where what is answered is recorded. Default: nowhere. */
+  readonly answered?: AnsweredHeads;
   /** Milliseconds. */
   readonly commitDeadline?: number;
   readonly signPatience?: number;
@@ -60,7 +63,9 @@ export async function openInstance(url: string, options: InstanceOptions = {}) {
     const appender = new Appender(database, effects, {
       ...(maxQueuedBytes === undefined ? {} : { maxQueuedBytes }),
       ...(commitDeadline === undefined ? {} : { commitDeadline }),
+      answered: options.answered ?? null,
     });
+    database.on('connect', () => options.answered?.noteConnection());
     const { sequencing } = appender;
     const { rollback, partitions } = sequencing;
     const serviceOrigin = options.origin ?? ORIGIN;
@@ -70,6 +75,7 @@ export async function openInstance(url: string, options: InstanceOptions = {}) {
       database,
       serviceOrigin,
       store,
+      answered: options.answered ?? null,
       rollback,
       partitions,
       logger,

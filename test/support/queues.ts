@@ -1,4 +1,6 @@
 import pg from 'pg';
+import { serviceName } from '../../src/store/service-name.ts';
+import { ORIGIN } from './instance.ts';
 import { testDatabase } from './postgres.ts';
 import { redisMissing, testRedis } from './redis.ts';
 
@@ -40,7 +42,8 @@ async function clearQueue(url: string): Promise<void> {
   try {
     const { rows } = await client.query<{ tables: string }>(
       `SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') AS tables FROM pg_tables
-       WHERE schemaname = 'antequem_queue' AND tablename <> 'migration'`,
+       WHERE schemaname = $1 AND tablename <> 'migration'`,
+      [serviceName(ORIGIN).replace('-', '_')],
     );
     // Amid the work of others it may be the one that a deadlock ends.
     for (let tries = 0; ; tries++) {

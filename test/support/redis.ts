@@ -8,6 +8,9 @@ import { Redis } from 'ioredis';
 
 export interface TestRedis {
   readonly url: string;
+  readonly port: number;
+  /** A command, as an operator types it. */
+  call(command: string, ...values: string[]): Promise<unknown>;
   flush(): Promise<void>;
   /** Ends the server; what it held is gone. */
   down(): Promise<void>;
@@ -24,8 +27,11 @@ export const redisMissing: string | null =
 
 if (redisMissing !== null) console.warn(`Tests on Redis are skipped: ${redisMissing}`);
 
-/** A Redis of its own on loopback, without persistence. */
-export async function testRedis(): Promise<TestRedis> {
+/**
+ * A Redis of its own on loopback, without persistence.
+ * @param options further arguments of redis-server
+ */
+export async function testRedis(options: readonly string[] = []): Promise<TestRedis> {
   if (!found) throw new Error('redis-server is not installed: apt-get install redis-server');
   const folder = mkdtempSync(join(tmpdir(), 'antequem-redis-'));
   const port = await freePort();
@@ -33,7 +39,7 @@ export async function testRedis(): Promise<TestRedis> {
   let server: ChildProcess | null = null;
   const up = async (): Promise<void> => {
     const settings = ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder];
-    server = spawn('redis-server', ['--port', String(port), ...settings], { stdio: 'ignore' });
+    server = spawn('redis-server', ['--port', String(port), ...settings, ...options], { stdio: 'ignore' });
     await ask(url, (client) => client.ping());
   };
   const down = async (): Promise<void> => {
@@ -45,7 +51,9 @@ export async function testRedis(): Promise<TestRedis> {
   await up();
   return {
     url,
-    flush: () => ask(url, (client) => client.flushall()),
+    port,
+    call: (command, ...values) => ask(url, (client) => client.call(command, ...values)),
+    flush: async () => void (await ask(url, (client) => client.flushall())),
     down,
     up,
     stop: async () => {
@@ -55,11 +63,11 @@ export async function testRedis(): Promise<TestRedis> {
   };
 }
 
-async function ask(url: string, question: (client: Redis) => Promise<unknown>): Promise<void> {
+async function ask(url: string, question: (client: Redis) => Promise<unknown>): Promise<unknown> {
   const client = new Redis(url, { maxRetriesPerRequest: 100, retryStrategy: () => 50 });
   client.on('error', () => {});
   try {
-    await question(client);
+    return await question(client);
   } finally {
     client.disconnect();
   }

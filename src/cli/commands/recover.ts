@@ -29,18 +29,35 @@ Examples:
   $ antequem recover --yes`,
     )
     .action(async (options: { yes?: true }, command: Command) => {
-      const [{ readConfig }, { openFoundation, realEffects }, { adopt, assessDamage }, { skippingLost }] =
-        await Promise.all([
-          import('../../config.ts'),
-          import('../../start/foundation.ts'),
-          import('../../anchor/recovery.ts'),
-          import('../../start/targets.ts'),
-        ]);
+      const [
+        { readConfig },
+        { openFoundation, realEffects },
+        { adopt, assessDamage },
+        { openTargets, skippingLost },
+        { pino },
+        { RollbackState },
+        { largestLosses },
+      ] = await Promise.all([
+        import('../../config.ts'),
+        import('../../start/foundation.ts'),
+        import('../../anchor/recovery.ts'),
+        import('../../start/targets.ts'),
+        import('pino'),
+        import('../../log/rollback.ts'),
+        import('../../log/holdings.ts'),
+      ]);
       const config = readConfig(process.env);
       const foundation = await openFoundation(config, realEffects, { compare: false });
       const { database, registry, appender, guard } = foundation;
       try {
+        // A target that has not met the lost rounds yet would stop once it does.
+        const logger = pino({ level: 'warn' }, { write: (line: string) => note(messageOf(line)) });
+        for (const target of await openTargets(config, foundation, { now: realEffects.now, logger })) {
+          await target.compare(new RollbackState());
+          target.close();
+        }
         const damage = await assessDamage(database, guard);
+        const losses = largestLosses(damage.losses);
         const lost = damage.losses.length + damage.targets.length > 0;
         if (lost && options.yes === true) {
           const skipLost = skippingLost(config, database);
@@ -49,8 +66,9 @@ Examples:
           process.exitCode = LOST;
         }
         const adopted = lost && options.yes === true;
-        if (command.optsWithGlobals<GlobalOptions>().json === true) printJson({ ...viewOf(damage), adopted });
-        else tell(damage, adopted, guard.store === null);
+        if (command.optsWithGlobals<GlobalOptions>().json === true)
+          printJson({ ...viewOf({ ...damage, losses }), adopted });
+        else tell({ ...damage, losses }, adopted, guard.store === null);
       } finally {
         await foundation.close();
       }
@@ -60,7 +78,7 @@ Examples:
 function tell({ losses, targets }: Damage, adopted: boolean, blind: boolean): void {
   if (blind) note('no LOG_GUARD_FILE or REDIS_URL is set: only what was anchored can be compared');
   if (losses.length + targets.length === 0)
-    return void print('nothing is lost: the database has all that was published');
+    return void print('nothing is lost: the database has all that was published and answered');
   for (const loss of losses) print(`${loss.subject}: ${describe(loss)}`);
   for (const { name, reason } of targets) print(`${name}: ${reason}`);
   note('');
@@ -68,21 +86,28 @@ function tell({ losses, targets }: Damage, adopted: boolean, blind: boolean): vo
   else note('Bring a newer copy of the database back; or accept the loss: antequem recover --yes');
 }
 
-function describe({ subject, published, now }: Loss): string {
+function describe({ subject, published, was, now }: Loss): string {
   const size = now?.size ?? 0;
-  if (size >= published.size) return `another root than was published at ${published.size}: it was altered`;
+  if (size >= published.size) return `another root than was ${was} at ${published.size}: it was altered`;
   const missing = published.size - size;
   const what = subject.endsWith('#rounds') ? counted(missing, 'round', 'rounds') : counted(missing, 'entry', 'entries');
-  return `${what} lost at least, from ${size} on; ${published.size} were published`;
+  return `${what} lost at least, from ${size} on; ${published.size} were ${was}`;
 }
 
 function viewOf({ losses, targets }: Damage): object {
   return {
-    losses: losses.map(({ subject, published, now }) => ({
+    losses: losses.map(({ subject, published, was, now }) => ({
       subject,
+      was,
       published: { size: published.size, root: toHex(published.root) },
       now: now === null ? null : { size: now.size, root: toHex(now.root) },
     })),
     targets,
   };
+}
+
+/** Of a line of the log. */
+function messageOf(line: string): string {
+  const said: unknown = JSON.parse(line);
+  return typeof said === 'object' && said !== null && 'msg' in said ? String(said.msg) : line;
 }

@@ -1,4 +1,6 @@
+import { format } from 'node:util';
 import { Command } from 'commander';
+import type { Logger } from 'pino';
 
 /** Requests have five seconds, the queue and its handlers some ten each. */
 const STOP_LIMIT_MS = 40_000;
@@ -26,6 +28,7 @@ Examples:
       ]);
       const config = readConfig({ ...process.env, ...(options.roles === undefined ? {} : { ROLES: options.roles }) });
       const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+      routeConsole(logger);
       for (const warning of mistypedSettings(process.env)) logger.warn(warning);
       const running = await serve(config, logger);
       logger.info({ url: running.url, roles: config.roles }, 'started');
@@ -38,9 +41,19 @@ Examples:
       const late = setTimeout(() => {
         logger.error('not everything came to rest in time; what was cut short is taken up at the next start');
         process.exit(1);
-      }, config.operation.drainDelay + STOP_LIMIT_MS).unref();
+      }, config.operation.drainDelay + STOP_LIMIT_MS);
       await running.stop();
       clearTimeout(late);
       logger.info('stopped');
+      // A connection that is being made to a Redis that is away would keep the process alive for ever.
+      process.exit();
     });
+}
+
+/** What libraries write to the console belongs in the log, whose lines are JSON. */
+function routeConsole(logger: Logger): void {
+  console.log = (...said: unknown[]) => logger.info(format(...said));
+  console.info = console.log;
+  console.warn = (...said: unknown[]) => logger.warn(format(...said));
+  console.error = (...said: unknown[]) => logger.error(format(...said));
 }
