@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -48,7 +49,7 @@ test('a log is created though its first batch is as large as can be', async () =
 
 test('standard input, and one JSON document', async () => {
   const { code, stdout } = await run(['append', 'demo', '--json', '--url', service.url], { input: 'a\nb\n\nc' });
-  expect(JSON.parse(stdout)).toEqual({ log: 'demo', first: 0, last: 2, count: 3, bytes: 6 });
+  expect(JSON.parse(stdout)).toEqual({ log: 'demo', first: 0, last: 2, count: 3, digestOnly: 0, bytes: 6 });
   expect(code).toBe(0);
   expect(service.logs.get('demo')).toEqual(['a', 'b', 'c']);
 });
@@ -80,12 +81,14 @@ test('a service that stays away: one line says so, and what was appended before'
   expect(stderr.trimEnd().split('\n').at(-1)).toBe('error: too much to do (overloaded)');
 });
 
-test('a line that no entry can hold is told before its batch is sent', async () => {
-  const file = await fileOf(`a\nb\n${'x'.repeat((1 << 20) + 1)}\nc\n`);
-  const { code, stderr } = await append(file);
-  expect(code).toBe(1);
-  expect(stderr).toMatch(/^error: line 3, which begins at byte 4, is longer than an entry can be/m);
-  expect(service.requests).toEqual([]);
+test('a line that is larger than an entry is logged by its digest, in its place', async () => {
+  const long = 'x'.repeat((1 << 20) + 1);
+  const file = await fileOf(`a\nb\n${long}\nc\n`);
+  const { code, stdout, stderr } = await append(file, '--json');
+  expect(code, stderr).toBe(0);
+  expect(service.logs.get('demo')).toEqual(['a', 'b', createHash('sha256').update(long).digest('hex'), 'c']);
+  expect(JSON.parse(stdout)).toMatchObject({ count: 4, digestOnly: 1 });
+  expect(stderr).toContain('line 3, at byte 4, has 1048577 bytes; more than 1048576 are logged by their digest alone');
 });
 
 test('failures end in one line that says what to do', async () => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { appendFileSync, copyFileSync, existsSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -247,4 +248,54 @@ test('no line is lost, doubled or out of order however often the follower is kil
   expect(rotations).toBeGreaterThan(0);
   expect(stored().length, `of ${await readdir(folder)}`).toBe(written.length);
   expect(stored()).toEqual(written);
+});
+
+describe('a line larger than an entry', () => {
+  const long = (character: string): string => character.repeat((1 << 20) + 7);
+  const digestOf = (line: string): string => createHash('sha256').update(line).digest('hex');
+
+  test('is followed by its digest as it grows, and once over restarts', async () => {
+    await writeFile(log, `one\n${long('x')}`);
+    const child = follow();
+    const end = finished(child);
+    await until(() => stored().length >= 1);
+    appendFileSync(log, 'more');
+    await pause(400);
+    expect(stored()).toEqual(['one']);
+    appendFileSync(log, `\ntwo\n${long('y')}\nthree\n`);
+    await until(() => stored().length >= 5);
+    child.kill('SIGTERM');
+    const { stderr } = await end;
+    expect(stderr).toContain('logged by their digest alone');
+    expect(stderr).toContain('stopped after 5 entries, 2 of them by digest alone');
+    const all = ['one', digestOf(`${long('x')}more`), 'two', digestOf(long('y')), 'three'];
+    expect(stored()).toEqual(all);
+    appendFileSync(log, 'four\n');
+    await followUntil(6);
+    expect(stored()).toEqual([...all, 'four']);
+  });
+
+  test('that was stored, and whose answer was lost with the process, is not stored again', async () => {
+    for (const move of [() => {}, rotateByRename, rotateByCopy]) {
+      service.logs.set('demo', []);
+      await rm(folder, { recursive: true, force: true });
+      folder = await mkdtemp(join(tmpdir(), 'follow-'));
+      log = join(folder, 'app.log');
+      await writeFile(log, `${long('x')}\nafter\n`);
+      let lose = true;
+      service.fault = () => {
+        if (!lose) return null;
+        lose = false;
+        return 'store-cut';
+      };
+      const child = follow();
+      const end = finished(child);
+      await until(() => stored().length >= 1);
+      child.kill('SIGKILL');
+      await end;
+      move();
+      await followUntil(2);
+      expect(stored()).toEqual([digestOf(long('x')), 'after']);
+    }
+  });
 });

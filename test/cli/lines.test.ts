@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { LineBuffer, lineBatches } from '../../src/cli/lines.ts';
@@ -36,12 +37,38 @@ test('blank lines are counted as lines and not as entries, a last line needs no 
   expect((await batches.next()).value).toMatchObject({ entries: 2, lines: 4 });
 });
 
-test('a line of just the size of an entry passes, one byte more does not', async () => {
+test('a line of just the size of an entry is sent as it is', async () => {
   const longest = 'x'.repeat(MAX_ENTRY_BYTES);
   expect(await bodies(chunksOf(longest))).toEqual([longest]);
   expect(await bodies(chunksOf('a\n', longest, '\n'))).toEqual(['a\n', `${longest}\n`]);
-  for (const end of ['', '\n', '\nb\n']) {
-    await expect(bodies(chunksOf('a\nb\n', `${longest}x${end}`))).rejects.toThrow(/line 3, which begins at byte 4,/);
+});
+
+test('larger lines are known by their digests, in their places, however the stream is cut', async () => {
+  const digestOf = (line: string): string => createHash('sha256').update(line, 'latin1').digest('hex');
+  const long = (character: string, more: number): string => character.repeat(MAX_ENTRY_BYTES + more);
+  const lines = ['a', long('x', 1), long(' ', 5), '', 'b', long('y', 3 << 20), long('z', 2)];
+  const text = lines.join('\n');
+  for (const end of ['', '\n']) {
+    for (const step of [1_000_003, MAX_ENTRY_BYTES + 1, text.length]) {
+      const parts: string[] = [];
+      const whole = text + end;
+      for (let at = 0; at < whole.length; at += step) parts.push(whole.slice(at, at + step));
+      const seen: (string | undefined)[] = [];
+      let bytes = 0;
+      for await (const batch of lineBatches(chunksOf(...parts), LIMITS, 1000)) {
+        if (batch.entries > 0) seen.push(batch.long?.digest ?? Buffer.from(batch.body).toString('latin1').trim());
+        if (batch.long !== null) {
+          const from = bytes;
+          expect(batch.long.at.offset).toBe(from);
+          const covered = whole.slice(from, from + batch.bytes);
+          expect(Buffer.from(batch.long.first).toString('latin1')).toBe(covered.slice(0, 1_024));
+          expect(Buffer.from(batch.long.last).toString('latin1')).toBe(covered.slice(-1_024));
+        }
+        bytes += batch.bytes;
+      }
+      expect(bytes).toBe(whole.length);
+      expect(seen).toEqual(['a', ...[1, 4, 5, 6].map((i) => (i === 4 ? 'b' : digestOf(lines[i] ?? '')))]);
+    }
   }
 });
 

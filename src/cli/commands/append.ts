@@ -5,7 +5,7 @@ import { AntequemError, messageOf } from '../../core/errors.ts';
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_ENTRY_BYTES } from '../../core/limits.ts';
 import { deliver, retryPolicy } from '../delivery.ts';
 import { followCommandLine } from '../follow/run.ts';
-import { lineBatches } from '../lines.ts';
+import { lineBatches, longLineNote } from '../lines.ts';
 import { logName, wholeNumberArgument } from '../options.ts';
 import { counted, note, print, printJson, quoted } from '../output.ts';
 import { Progress } from '../progress.ts';
@@ -51,8 +51,8 @@ Examples:
   $ antequem append app /var/log/app.log --follow
 
 Without --follow a command that was interrupted and is run again appends its lines again. With --follow the place
-reached is kept under .antequem/follow, or in $XDG_STATE_HOME/antequem, and it goes on from there; a service that
-cannot be reached is waited for.`,
+reached is kept under .antequem/follow, or in $XDG_STATE_HOME/antequem, and it goes on from there; it waits for a service
+that cannot be reached. A line over 1 MiB is logged by its digest alone: keep the file to prove it.`,
     )
     .action(async (log: string, file: string | undefined, flags: AppendFlags, command: Command) => {
       const session = openSession(command);
@@ -73,14 +73,24 @@ async function appendAll(session: Session, log: string, file: string | undefined
   let last: number | null = null;
   let count = 0;
   let bytes = 0;
+  let digestOnly = 0;
   try {
     for await (const batch of lineBatches(source, { lines: flags.batch, bytes: flags.batchBytes }, LINGER)) {
-      bytes += batch.body.length;
+      const { body, long } = batch;
+      bytes += batch.bytes;
       if (batch.entries === 0) continue;
+      if (long !== null) {
+        progress.clear();
+        note(longLineNote(long));
+        digestOnly++;
+      }
       const appended = await deliver(
         session.client,
         log,
-        (options) => session.client.appendLines(log, batch.body, options),
+        (options) =>
+          long === null
+            ? session.client.appendLines(log, body, options)
+            : session.client.appendDigests(log, [long.digest], options),
         policy,
       );
       first ??= appended.index;
@@ -98,7 +108,7 @@ async function appendAll(session: Session, log: string, file: string | undefined
     source.destroy();
   }
   progress.clear();
-  report(session, { log, first, last, count, bytes });
+  report(session, { log, first, last, count, digestOnly, bytes });
 }
 
 interface Summary {
@@ -106,6 +116,8 @@ interface Summary {
   readonly first: number | null;
   readonly last: number | null;
   readonly count: number;
+  /** Of those the lines larger than an entry. */
+  readonly digestOnly: number;
   readonly bytes: number;
 }
 
@@ -118,7 +130,8 @@ function report(session: Session, summary: Summary): void {
   } else {
     print(
       `appended ${counted(summary.count, 'entry', 'entries')} to ${summary.log}: ` +
-        `first index ${summary.first}, last index ${summary.last}`,
+        `first index ${summary.first}, last index ${summary.last}` +
+        (summary.digestOnly === 0 ? '' : `; ${counted(summary.digestOnly, 'line', 'lines')} by digest alone`),
     );
     const file = quoted(`${summary.log}-${summary.first}.receipt.json`);
     note(`next: antequem receipt ${summary.log} ${summary.first} --until finalized -o ${file}${session.urlOption}`);

@@ -7,9 +7,9 @@ import { sha256 } from '#sha256';
 import type { AppendAnswer } from '../../client/answers.ts';
 import { toHex } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
-import { type BatchLimits, LineBuffer } from '../lines.ts';
+import { type BatchLimits, type LineBatch, LineBuffer, longLineNote } from '../lines.ts';
 import { type Folder, type FoundFile, findFile, isSameFile, lookAround, siblingNames } from './rotation.ts';
-import { isFinished, Source } from './source.ts';
+import { type Edges, isFinished, Source } from './source.ts';
 import type { FollowState } from './state.ts';
 
 export interface FollowerOptions {
@@ -26,17 +26,25 @@ export interface FollowerOptions {
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Durable once it returns. */
   readonly save: (state: FollowState) => Promise<void>;
-  /** Stores the lines under the key, however long that takes. */
-  readonly send: (body: Uint8Array<ArrayBuffer>, key: string) => Promise<AppendAnswer>;
-  readonly onSent: (appended: AppendAnswer, from: { file: string; start: number; end: number }) => void;
+  /** Stores the lines, or a line by its digest, under the key, however long that takes. */
+  readonly send: (content: LineContent, key: string) => Promise<AppendAnswer>;
+  readonly onSent: (
+    appended: AppendAnswer,
+    from: { file: string; start: number; end: number; digestOnly?: true },
+  ) => void;
   readonly warn: (text: string) => void;
 }
+
+/** Lines, or the digest in hex of one that is larger than an entry. */
+export type LineContent = { readonly body: Uint8Array<ArrayBuffer> } | { readonly digest: string };
 
 export class Follower {
   readonly #options: FollowerOptions;
   readonly #state: FollowState;
   readonly #lines: LineBuffer;
   #source: Source | null = null;
+  /** Whose bytes the buffer holds. */
+  #filling: Source | null = null;
   /** Since when the file is known to be rotated away. */
   #rotatedSince: number | null = null;
   /** The file is rotated and quiet: what is there now is all of it. */
@@ -82,8 +90,15 @@ export class Follower {
       return;
     }
     if (intent === null) return;
-    const body = await this.#source.slice(intent.end);
-    if (body !== null) await this.#deliver(this.#source, body, intent.key);
+    const { start, end, key } = intent;
+    if (intent.line !== undefined) {
+      const edges = await this.#source.edges(end);
+      await this.#deliver(this.#source, { digest: intent.sha256 }, { length: end - start, edges, key });
+      return;
+    }
+    const body = await this.#source.slice(end);
+    if (body === null) return;
+    await this.#deliver(this.#source, { body }, { length: body.length, edges: { first: body, last: body }, key });
   }
 
   /** Sends the next batch, or moves to the next file. False: nothing to do for now. */
@@ -95,56 +110,61 @@ export class Follower {
       await this.#onTruncated(source);
       return true;
     }
-    if (ended instanceof Error) throw ended;
     const batch = this.#lines.take(ended && this.#finishing);
     if (batch === null) return this.#onEnd(source);
+    const edges = batch.long ?? { first: batch.body, last: batch.body };
     if (batch.entries === 0) {
-      source.advance(batch.body);
+      source.advance(batch.bytes, edges);
       await this.#savePlace(source);
     } else {
-      await this.#submit(source, batch.body);
+      if (batch.long !== null) this.#options.warn(longLineNote(batch.long));
+      await this.#submit(source, batch, edges);
     }
     return true;
   }
 
-  /** Reads until a batch is full or the file ends (true). An error waits until it is known whose bytes these are. */
-  async #fill(source: Source): Promise<boolean | AntequemError> {
-    this.#lines.reset({ offset: source.offset, line: null });
-    let at = source.offset;
-    try {
-      while (!this.#lines.full) {
-        const read = await source.read(this.#lines.space, at);
-        if (read === 0) return true;
-        this.#lines.wrote(read);
-        at += read;
-      }
-    } catch (error) {
-      if (error instanceof AntequemError) return error;
-      throw error;
+  /** Reads until a batch is full or the file ends (true). */
+  async #fill(source: Source): Promise<boolean> {
+    // A line that is hashed as it comes is not read again.
+    const goesOn = this.#filling === source ? this.#lines.unfinished : null;
+    this.#filling = source;
+    let at = goesOn ?? source.offset;
+    if (goesOn === null) this.#lines.reset({ offset: source.offset, line: null });
+    while (!this.#lines.full) {
+      const read = await source.read(this.#lines.space, at);
+      if (read === 0) return true;
+      this.#lines.wrote(read);
+      at += read;
     }
     return false;
   }
 
-  async #submit(source: Source, body: Uint8Array<ArrayBuffer>): Promise<void> {
+  async #submit(source: Source, { body, long, bytes }: LineBatch, edges: Edges): Promise<void> {
     const key = randomUUID();
     const start = source.offset;
     this.#state.intent = {
       start,
-      end: start + body.length,
-      sha256: toHex(sha256(body)),
+      end: start + bytes,
+      sha256: long?.digest ?? toHex(sha256(body)),
       key,
       at: this.#options.now(),
+      ...(long === null ? {} : { line: long.length }),
     };
     await this.#options.save(this.#state);
-    await this.#deliver(source, body, key);
+    await this.#deliver(source, long === null ? { body } : { digest: long.digest }, { length: bytes, edges, key });
   }
 
-  async #deliver(source: Source, body: Uint8Array<ArrayBuffer>, key: string): Promise<void> {
+  async #deliver(
+    source: Source,
+    content: LineContent,
+    { length, edges, key }: { readonly length: number; readonly edges: Edges; readonly key: string },
+  ): Promise<void> {
     const start = source.offset;
-    const appended = await this.#options.send(body, key);
-    source.advance(body);
+    const appended = await this.#options.send(content, key);
+    source.advance(length, edges);
     await this.#savePlace(source);
-    this.#options.onSent(appended, { file: source.found.path, start, end: source.offset });
+    const from = { file: source.found.path, start, end: source.offset };
+    this.#options.onSent(appended, 'digest' in content ? { ...from, digestOnly: true } : from);
   }
 
   async #savePlace(source: Source): Promise<void> {
@@ -250,8 +270,7 @@ export class Follower {
       const source = await Source.openFile(found, offset);
       if (source === null) continue;
       if (source.bears({ offset, head: file.head, tail: file.tail })) {
-        const body = intent === null ? null : await source.slice(intent.end);
-        if (intent === null || (body !== null && toHex(sha256(body)) === intent.sha256)) return source;
+        if (intent === null || (await holds(source, intent))) return source;
       }
       await source.close();
     }
@@ -264,4 +283,14 @@ export class Follower {
         'truncated, removed or compressed before it was read; going on with the next file',
     );
   }
+}
+
+/** Whether the bytes of an intent are still there. */
+async function holds(
+  source: Source,
+  { end, sha256: expected, line }: NonNullable<FollowState['intent']>,
+): Promise<boolean> {
+  if (line !== undefined) return (await source.digest(line)) === expected;
+  const body = await source.slice(end);
+  return body !== null && toHex(sha256(body)) === expected;
 }

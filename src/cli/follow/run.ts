@@ -64,6 +64,7 @@ async function follow(
   for (const signal of signals) process.once(signal, onSignal);
   note(`following ${path} into ${log}, from byte ${state.offset} on; state in ${stateFile}`);
   let count = 0;
+  let digestOnly = 0;
   const policy = retryPolicy(flags.retry ?? Number.POSITIVE_INFINITY, stop.signal);
   const follower = new Follower(state, {
     path,
@@ -77,10 +78,20 @@ async function follow(
       await sleep(ms, undefined, { signal });
     },
     save: (saved) => saveState(stateFile, saved),
-    send: (body, key) =>
-      deliver(session.client, log, (options) => session.client.appendLines(log, body, options), policy, key),
+    send: (content, key) =>
+      deliver(
+        session.client,
+        log,
+        (options) =>
+          'digest' in content
+            ? session.client.appendDigests(log, [content.digest], options)
+            : session.client.appendLines(log, content.body, options),
+        policy,
+        key,
+      ),
     onSent: (appended, from) => {
       count += appended.count;
+      if (from.digestOnly === true) digestOnly++;
       if (session.json) printJsonLine({ log, index: appended.index, count: appended.count, ...from });
     },
     warn: (text) => note(`warning: ${text}`),
@@ -90,7 +101,8 @@ async function follow(
   } finally {
     for (const signal of signals) process.off(signal, onSignal);
   }
-  note(`stopped after ${counted(count, 'entry', 'entries')}; the same command goes on from here`);
+  const by = digestOnly === 0 ? '' : `, ${digestOnly} of them by digest alone`;
+  note(`stopped after ${counted(count, 'entry', 'entries')}${by}; the same command goes on from here`);
 }
 
 /** Rotated files that were there before the first start are not part of what is followed. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { sha256 } from '#sha256';
 import { concat, equalBytes, toHex } from '../../core/bytes.ts';
@@ -8,6 +9,14 @@ import type { Fingerprint, FinishedFile } from './state.ts';
 /** So many bytes tell one log file from another: their first lines bear times. */
 const PRINTED = 1024;
 const NONE = new Uint8Array(0);
+
+const READ_BYTES = 1 << 20;
+
+/** The first and the last bytes of a part of a file, 1,024 at least where it has so many. */
+export interface Edges {
+  readonly first: Uint8Array;
+  readonly last: Uint8Array;
+}
 
 /** What is known of a file's content: its first bytes, and those before a place. */
 export interface Trace {
@@ -77,13 +86,13 @@ export class Source {
     return equalBytes(head, this.#head) && equalBytes(tail, this.#tail);
   }
 
-  /** Moves on over `body`, which was read here. */
-  advance(body: Uint8Array): void {
-    if (this.#head.length < PRINTED && this.#offset + body.length > this.#head.length) {
-      this.#head = concat(this.#head.subarray(0, this.#offset), body).slice(0, PRINTED);
+  /** Moves on over bytes that were read here; of many their first and last 1,024 will do. */
+  advance(length: number, { first, last }: Edges): void {
+    if (this.#head.length < PRINTED && this.#offset + length > this.#head.length) {
+      this.#head = concat(this.#head.subarray(0, this.#offset), first).slice(0, PRINTED);
     }
-    this.#tail = concat(this.#tail, body.subarray(-PRINTED)).slice(-PRINTED);
-    this.#offset += body.length;
+    this.#tail = concat(this.#tail, last.subarray(-PRINTED)).slice(-PRINTED);
+    this.#offset += length;
   }
 
   /** How a file read to its end is known again, under whatever name. */
@@ -102,6 +111,27 @@ export class Source {
   async slice(end: number): Promise<Uint8Array<ArrayBuffer> | null> {
     const bytes = await readAt(this.handle, this.#offset, end - this.#offset);
     return this.#offset + bytes.length === end ? bytes : null;
+  }
+
+  /** SHA-256 in hex of so many bytes from the offset on; null where there are not so many. */
+  async digest(length: number): Promise<string | null> {
+    const hash = createHash('sha256');
+    for (let at = 0; at < length; ) {
+      const bytes = await readAt(this.handle, this.#offset + at, Math.min(READ_BYTES, length - at));
+      if (bytes.length === 0) return null;
+      hash.update(bytes);
+      at += bytes.length;
+    }
+    return hash.digest('hex');
+  }
+
+  /** The first and the last bytes from the offset to `end`. */
+  async edges(end: number): Promise<Edges> {
+    const length = Math.min(PRINTED, end - this.#offset);
+    return {
+      first: await readAt(this.handle, this.#offset, length),
+      last: await readAt(this.handle, end - length, length),
+    };
   }
 
   async close(): Promise<void> {

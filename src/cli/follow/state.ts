@@ -26,8 +26,13 @@ const followState = z.strictObject({
   file: z.nullable(z.strictObject({ ...inode.shape, head: fingerprint, tail: fingerprint })),
   /** Everything before it is stored by the service. */
   offset: size,
-  /** A batch that may or may not be stored: the bytes from start to end under this key. */
-  intent: z.nullable(z.strictObject({ start: size, end: size, sha256, key: z.string(), at: size })),
+  /**
+   * A batch that may or may not be stored: the bytes from start to end under this key. `line` is there for a line that is
+   * logged by its digest: its bytes, of which `sha256` is.
+   */
+  intent: z.nullable(
+    z.strictObject({ start: size, end: size, sha256, key: z.string(), at: size, line: z.optional(size) }),
+  ),
   /** Rotated files in the folder that are read to their end, or were there before the first start. */
   done: z.array(z.strictObject({ ...inode.shape, size, head: fingerprint, tail: fingerprint })),
 });
