@@ -3,20 +3,14 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Source } from '../audit/remote/source.ts';
-import type { TrustedNode } from '../core/anchor-audit.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Verdict } from '../core/verdict.ts';
-import { agreedSources } from './bitcoin-sources.ts';
-import { note } from './output.ts';
+import { readTrust, type TrustFlags } from './audit-trust.ts';
 import { apiKeyOf, type GlobalOptions } from './session.ts';
 
-export interface MirrorFlags {
-  readonly rpc?: string[];
-  readonly bitcoin?: string[];
+export interface MirrorFlags extends TrustFlags {
   readonly key?: string[];
-  readonly sender?: string[];
   readonly state?: string;
-  readonly fromBlock: number;
   readonly mirror?: string;
   readonly save?: string;
   readonly against?: string;
@@ -39,6 +33,7 @@ export async function auditView(
   const source = await openView(globals.url ?? flags.mirror ?? '', apiKeyOf(globals));
   const against = flags.against === undefined ? null : await openView(flags.against);
   try {
+    const { headers, ...trust } = await readTrust(flags);
     const keeper = flags.save === undefined ? null : await Keeper.open(flags.save);
     const file = flags.save === undefined ? flags.state : join(flags.save, STATE);
     const { verdict, result, walked } = await auditMirror({
@@ -46,10 +41,8 @@ export async function auditView(
       keeper,
       state: file === undefined ? new MirrorState(null) : await MirrorState.open(file),
       verifiers: (flags.key ?? []).map(parseVerifierKey),
-      nodes: await Promise.all((flags.rpc ?? []).map(trustedNode)),
-      bitcoin: flags.bitcoin === undefined ? [] : await agreedSources(flags.bitcoin, note),
-      senders: flags.sender ?? [],
-      fromBlock: flags.fromBlock,
+      ...trust,
+      bitcoin: headers,
       against,
       onProgress,
       clock: () => performance.now(),
@@ -76,13 +69,4 @@ export async function openView(place: string, apiKey?: string): Promise<Source> 
   if (place.startsWith('file:')) return new FolderSource(place.slice('file:'.length));
   if (!/^[a-z][a-z0-9+.-]+:\/\//i.test(place)) return new FolderSource(place);
   throw new AntequemError('url-invalid', `neither a folder nor a URL with http: ${JSON.stringify(place)}`);
-}
-
-/** ethers is slow to load, and needed for nodes alone. */
-async function trustedNode(url: string): Promise<TrustedNode> {
-  const [{ rpcSource }, { anchorEvents }] = await Promise.all([
-    import('../evm/rpc-source.ts'),
-    import('../evm/anchor-events.ts'),
-  ]);
-  return { source: rpcSource(url), events: anchorEvents(url) };
 }

@@ -1,6 +1,6 @@
 // A third party's audit: of what a service shows, or of a mirror of it, without its database.
 
-import { AllRoundsNeeded, type ChainOutcome, type TrustedNode } from '../../core/anchor-audit.ts';
+import { AllRoundsNeeded, type AuditTrust, type ChainOutcome } from '../../core/anchor-audit.ts';
 import type { HeaderSource } from '../../core/bitcoin-source.ts';
 import { equalBytes } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
@@ -21,19 +21,15 @@ import type { Source } from './source.ts';
 import type { KeyMemory, MirrorState } from './state.ts';
 import { type MirrorResult, mirrorVerdict } from './verdict.ts';
 
-export interface MirrorAuditOptions {
+/** With what the auditor trusts. */
+export interface MirrorAuditOptions extends Omit<AuditTrust, 'headers'> {
   readonly source: Source;
   /** Where a mirror is kept; null: nowhere. */
   readonly keeper: Keeper | null;
   readonly state: MirrorState;
   /** Keys of logs that are known otherwise. */
   readonly verifiers: readonly Verifier[];
-  readonly nodes: readonly TrustedNode[];
   readonly bitcoin: readonly HeaderSource[];
-  /** Accounts known to anchor for the service, 0x-hex, beside those that `_system` declares. */
-  readonly senders: readonly string[];
-  /** The block from which on chains are searched. */
-  readonly fromBlock: number;
   /** Another view of the same service; null: none. */
   readonly against: Source | null;
   /** Default: what a small machine has room for. */

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
-import type { TrustedNode } from '../../core/anchor-audit.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { checkServiceOrigin } from '../../core/origin.ts';
 import { exitCode, type Verdict } from '../../core/verdict.ts';
+import type { TrustFlags } from '../audit-trust.ts';
 import { httpUrl, repeated, wholeNumberArgument } from '../options.ts';
 import { counted, note, print, printJson, toned } from '../output.ts';
 import { Progress } from '../progress.ts';
@@ -13,13 +13,9 @@ import { claimLines } from '../verdict-text.ts';
 /** Milliseconds for one query: what counts the entries of a segment, or all leaves, takes long on a slow disk. */
 const PATIENCE = 3_600_000;
 
-interface AuditFlags {
-  readonly rpc?: string[];
+interface AuditFlags extends TrustFlags {
   readonly key?: string[];
-  readonly sender?: string[];
   readonly state?: string;
-  readonly fromBlock: number;
-  readonly bitcoin?: string[];
   readonly mirror?: string;
   readonly save?: string;
   readonly against?: string;
@@ -105,17 +101,17 @@ async function runAudit(
 ): Promise<{ verdict: Verdict; entries: number; milliseconds: number }> {
   const settings = await readSettings(process.env);
   // Curves and database are slow to load, and needed here alone.
-  const [{ audit }, { AuditState }, { openDatabase }, { LogSeed }, { parseVerifierKey }, { agreedSources }, { KINDS }] =
+  const [{ audit }, { AuditState }, { openDatabase }, { LogSeed }, { parseVerifierKey }, { readTrust }, { KINDS }] =
     await Promise.all([
       import('../../audit/database/audit.ts'),
       import('../../audit/database/resume.ts'),
       import('../../store/database.ts'),
       import('../../log/seed.ts'),
       import('../../core/note.ts'),
-      import('../bitcoin-sources.ts'),
+      import('../audit-trust.ts'),
       import('../../kinds.ts'),
     ]);
-  const nodes = await Promise.all((flags.rpc ?? []).map(trustedNode));
+  const trust = await readTrust(flags);
   const state = flags.state === undefined ? null : await AuditState.open(flags.state, settings.origin);
   const database = openDatabase(settings.databaseUrl, { connections: 1, name: 'antequem audit', patience: PATIENCE });
   try {
@@ -125,10 +121,7 @@ async function runAudit(
       seed: settings.seed === null ? null : LogSeed.parse(settings.seed),
       verifiers: (flags.key ?? []).map(parseVerifierKey),
       kinds: KINDS,
-      nodes,
-      headers: await agreedSources(flags.bitcoin ?? [], note),
-      senders: flags.sender ?? [],
-      fromBlock: flags.fromBlock,
+      ...trust,
       state,
       onProgress: ({ at, entries, total }) => onProgress(at, entries, total),
       clock: () => performance.now(),
@@ -137,15 +130,6 @@ async function runAudit(
   } finally {
     await database.end();
   }
-}
-
-/** ethers is slow to load, and needed for nodes alone. */
-async function trustedNode(url: string): Promise<TrustedNode> {
-  const [{ rpcSource }, { anchorEvents }] = await Promise.all([
-    import('../../evm/rpc-source.ts'),
-    import('../../evm/anchor-events.ts'),
-  ]);
-  return { source: rpcSource(url), events: anchorEvents(url) };
 }
 
 interface Settings {

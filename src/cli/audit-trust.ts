@@ -1,0 +1,27 @@
+import type { AuditTrust, TrustedNode } from '../core/anchor-audit.ts';
+import { note } from './output.ts';
+
+/** The options of `antequem audit` that say what the auditor trusts. */
+export interface TrustFlags {
+  readonly rpc?: string[];
+  readonly bitcoin?: string[];
+  readonly sender?: string[];
+  readonly fromBlock: number;
+}
+
+/** What the auditor trusts. @throws AntequemError where the sources of Bitcoin headers do not answer or agree */
+export async function readTrust({ rpc = [], bitcoin = [], sender = [], fromBlock }: TrustFlags): Promise<AuditTrust> {
+  const { agreedSources } = await import('./bitcoin-sources.ts');
+  const nodes = await Promise.all(rpc.map(trustedNode));
+  const headers = bitcoin.length === 0 ? [] : await agreedSources(bitcoin, note);
+  return { nodes, headers, senders: sender, fromBlock };
+}
+
+/** The library for nodes is loaded only if there is one. */
+async function trustedNode(url: string): Promise<TrustedNode> {
+  const [{ rpcSource }, { anchorEvents }] = await Promise.all([
+    import('../evm/rpc-source.ts'),
+    import('../evm/anchor-events.ts'),
+  ]);
+  return { source: rpcSource(url), events: anchorEvents(url) };
+}
