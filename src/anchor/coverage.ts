@@ -1,18 +1,18 @@
 import { formatTime } from '../core/time.ts';
 import type { Queryable } from '../store/database.ts';
 
-/** How much of a log is anchored, and where that stands. */
+/** How much of a log is anchored, and by what. */
 export interface LogCoverage {
   /** Entries that the round covers. */
   readonly size: number;
   readonly round: number;
-  /** Of the round's best anchor. */
+  /** Status of the round's best anchor. */
   readonly status: 'included' | 'finalized';
-  /** Of that anchor's block. */
+  /** Time of that anchor's block. */
   readonly time: string;
 }
 
-interface StandingRow {
+interface CoverageRow {
   log: number;
   size: number;
   round: number;
@@ -21,11 +21,11 @@ interface StandingRow {
 }
 
 /**
- * Of each log the newest round that is in a block of any chain, by the log's id; none where no round of it is. Two steps
- * down one index for each log: rounds come into blocks in their order, but for the newest few.
+ * For each log, by its id, the newest round that is in a block of any chain; logs without such a round are left out. This
+ * takes two look-ups in one index for each log, because all but the newest few rounds enter blocks in their order.
  */
 export async function readCoverage(database: Queryable, logs: readonly number[]): Promise<Map<number, LogCoverage>> {
-  const { rows } = await database.query<StandingRow>(
+  const { rows } = await database.query<CoverageRow>(
     `WITH newest AS (SELECT max(m.round) AS round FROM targets t CROSS JOIN LATERAL
                        (SELECT max(round) AS round FROM anchors WHERE target = t.name AND block_number IS NOT NULL) m)
      SELECT l.log, c.size, c.round, c.status, c.block_time

@@ -1,4 +1,4 @@
-// Digests taken in as an OpenTimestamps calendar takes them: durable at once, and leaves of the next round.
+// Digests that the service accepts as an OpenTimestamps calendar: stored at once, and leaves of the next round.
 
 import { AntequemError } from '../core/errors.ts';
 import { digestCommitment } from '../core/round.ts';
@@ -17,7 +17,7 @@ const GROUP = 5_000;
 export interface IntakeOptions {
   readonly database: Queryable;
   readonly effects: Effects;
-  /** Nothing is promised on a database that was set back. */
+  /** While the database is known to be set back, nothing is accepted. */
   readonly rollback: RollbackState;
   /** Digests that may wait for the database, in memory. Default 20,000. */
   readonly maxQueued?: number;
@@ -27,7 +27,7 @@ export interface IntakeOptions {
   readonly patience?: number;
 }
 
-/** What a digest became. */
+/** An accepted digest. */
 export interface TakenDigest {
   /** 16 bytes. */
   readonly nonce: Uint8Array;
@@ -41,7 +41,7 @@ interface Queued {
   readonly reject: (error: unknown) => void;
 }
 
-/** Takes digests in by group commit: what queued up while the last statement was under way goes into the next. */
+/** Stores digests together: those that arrive while a statement runs go into the next one. */
 export class DigestIntake {
   readonly #options: Required<IntakeOptions>;
   #queue: Queued[] = [];
@@ -92,7 +92,7 @@ export class DigestIntake {
 
   async #insert(group: readonly Queued[]): Promise<void> {
     const { database, effects, maxWaiting } = this.#options;
-    // Two steps down an index in place of a count: ids are given in turn, and taken from the lowest on.
+    // Two index look-ups instead of a count: ids are given in order and removed from the lowest on.
     const { rowCount } = await database.query({
       name: 'take-digests',
       text: `INSERT INTO digests (commitment, taken_at) SELECT commitment, $2 FROM unnest($1::bytea[]) AS c (commitment)
@@ -107,7 +107,7 @@ function overloaded(): AntequemError {
   return new AntequemError('overloaded', 'too many digests wait already: try again later');
 }
 
-/** Takes the commitments that have waited longest, for a round: they are gone if the transaction commits. */
+/** Takes the commitments that have waited longest for a round. They are removed when the transaction commits. */
 export async function takeDigests(tx: Transaction, most: number): Promise<Uint8Array[]> {
   const { rows } = await tx.query<{ commitment: Uint8Array }>(
     'DELETE FROM digests WHERE id IN (SELECT id FROM digests ORDER BY id LIMIT $1) RETURNING commitment',

@@ -26,14 +26,14 @@ interface EntryAt {
   readonly index: number;
 }
 
-/** Where the checkpoint that covers an entry stands: leaf `index` of a round, of that size. */
+/** The leaf of a round whose checkpoint, of this size, covers an entry. */
 interface Covering {
   readonly round: number;
   readonly index: number;
   readonly size: number;
 }
 
-/** Composes the receipt of an entry with all that can be proven now, and no more. */
+/** Composes the receipt of an entry from what can be proven now. */
 export class Receipts {
   readonly #sources: ReceiptSources;
   readonly #covering: Batch<EntryAt, Covering | null>;
@@ -85,7 +85,7 @@ export class Receipts {
   }
 
   /**
-   * The receipt as far as the log alone goes, to a checkpoint that witnesses cosigned where there is one.
+   * The receipt up to a checkpoint, without a round. A checkpoint that witnesses cosigned is preferred.
    * @throws AntequemError `entry-not-found`, `entry-erased`
    */
   async composeWitnessed(log: Log, index: number): Promise<PendingReceipt> {
@@ -126,7 +126,7 @@ export class Receipts {
   }
 }
 
-/** The first rounds whose checkpoints of these logs cover these entries, null where none does yet. */
+/** For each entry the first round whose checkpoint covers it; null: there is none yet. */
 async function readCovering(database: Queryable, entries: readonly EntryAt[]): Promise<(Covering | null)[]> {
   const { rows } = await database.query<Covering & { n: number }>({
     name: 'covering-rounds',

@@ -13,11 +13,11 @@ export interface RoundTree {
   readonly tree: MerkleTree;
 }
 
-/** The trees of rounds, the ones last used remembered: rounds never change. */
+/** The trees of rounds. Those used last are remembered, because rounds never change. */
 export class RoundTrees {
   readonly #database: Queryable;
   readonly #cache = new LruCache<number, RoundTree>(CACHED_LEAVES);
-  /** Reads under way: however many ask for a round, its leaves are read once. */
+  /** Reads under way, so that the leaves of a round are read once for all callers. */
   readonly #reads = new Map<number, Promise<RoundTree>>();
 
   constructor(database: Queryable) {

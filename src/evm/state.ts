@@ -38,8 +38,8 @@ interface TargetRow {
 const COLUMNS = 'name, chain, contract, mode, ephemeral, instance, genesis, stop_code, stop_reason';
 
 /**
- * Makes a target and the account that pays for it known. Its chain, contract and mode are part of what its anchors mean:
- * they never change. @throws AntequemError `target-differs`, `account-taken`
+ * Adds a target and the account that pays for it. Its chain, contract and mode never change: they are part of what its
+ * anchors mean. @throws AntequemError `target-differs`, `account-taken`
  */
 export async function registerTarget(
   database: Database,
@@ -134,8 +134,9 @@ export async function unfinishedRounds(database: Database, target: string, most:
 }
 
 /**
- * Works on a target while no other process does, so that two do not send the same bytes side by side. Only that: what
- * must never happen twice is held by row locks and unique indexes. Null where no turn came within ten seconds.
+ * Works on a target while no other process does, so that two do not send the same bytes at the same time. It protects
+ * nothing else: what must never happen twice is prevented by row locks and unique indexes.
+ * @returns null if another process held the target for ten seconds
  */
 export async function takeTurn<T>(database: Database, target: string, work: () => Promise<T>): Promise<T | null> {
   return transaction(database, async (tx) => {

@@ -1,4 +1,4 @@
-// One contract on one chain, and the account that pays: takes rounds from pending to finalized.
+// A target of the kind evm: one contract on one chain and the account that pays.
 
 import type { Logger } from 'pino';
 import type { AnchorTarget, FinalBlock } from '../anchor/target.ts';
@@ -36,7 +36,7 @@ export interface EvmTargetOptions {
   readonly name: string;
   readonly chainId: number;
   readonly rpcUrls: readonly string[];
-  /** Instead of `rpcUrls`: whoever stands between us and the chain. */
+  /** In place of `rpcUrls`. */
   readonly nodes?: readonly EvmNode[];
   /** 0x and 40 hex digits. */
   readonly contract: string;
@@ -44,17 +44,17 @@ export interface EvmTargetOptions {
   readonly signer: EvmSigner;
   /** Default: by the chain's `finalized` tag. */
   readonly finality?: Finality;
-  /** A chain that may be started anew, such as a local one: its rounds are then anchored again. */
+  /** The chain may be started again, as a local one is; its rounds are then anchored again. */
   readonly ephemeral: boolean;
   /** Default: 200 gwei, 3 gwei of it as tip. */
   readonly caps?: FeeCaps;
   /** Wei that may be spent within any 24 hours. Default: no limit. */
   readonly dailyBudget?: bigint;
-  /** Wei below which the operator is told. Default: what the next hundred rounds may cost. */
+  /** The operator is told when the account has less, in wei. Default: what the next hundred rounds may cost. */
   readonly lowBalance?: bigint;
-  /** Milliseconds after which what is not mined is outbid. Default 180,000. */
+  /** Milliseconds after which a transaction that is not mined is replaced. Default 180,000. */
   readonly replaceAfter?: number;
-  /** Default: 1 on an ephemeral chain, else the round after the newest when the target is first seen. */
+  /** Default: 1 on an ephemeral chain, else the round after the newest one when the target is registered. */
   readonly firstRound?: number;
   readonly database: Database;
   /** Milliseconds since the Unix epoch. */
@@ -62,18 +62,18 @@ export interface EvmTargetOptions {
   readonly logger: Logger;
   /** Declares the account in `_system`, once (`claimDeclaration` tells); called before it first sends. */
   readonly declareSender: (account: Account) => Promise<void>;
-  /** Puts the contract on an ephemeral chain that lacks it. */
+  /** Deploys the contract on an ephemeral chain that lacks it. */
   readonly ensureContract?: () => Promise<void>;
   /** Milliseconds between looks at what is not final. Default 6,000; 250 on an ephemeral chain. */
   readonly pollInterval?: number;
-  /** Milliseconds after which what is not mined is handed over again. Default 60,000; 2,000 on an ephemeral chain. */
+  /** Milliseconds after which a transaction that is not mined is sent again. Default 60,000; 2,000 on an ephemeral chain. */
   readonly resendAfter?: number;
-  /** Milliseconds that a transaction must look lost to be called so before that is final. Default 60,000. */
+  /** Milliseconds that a transaction must look lost before it counts as lost while this is not final. Default 60,000. */
   readonly patience?: number;
 }
 
 const STOPPED_POLL_MS = 15_000;
-/** What was wrong and is so again this soon is no news. */
+/** A problem that occurs again this soon is not logged again. */
 const SAME_COMPLAINT_MS = 300_000;
 const GWEI = 1_000_000_000n;
 
@@ -90,7 +90,7 @@ export class EvmTarget implements AnchorTarget {
   readonly #pollInterval: number;
   readonly #sending: Sending;
   #failures = 0;
-  /** When each complaint was last heard. */
+  /** When each problem last occurred, by code. */
   readonly #complaints = new Map<string, number>();
 
   constructor(options: EvmTargetOptions) {
@@ -147,7 +147,7 @@ export class EvmTarget implements AnchorTarget {
     if (failure !== null) problems = { sending: failure.message, confirming: failure.message };
     const troubled = problems.sending !== null || problems.confirming !== null;
     const unfinished = await noteProblems(database, this.name, rounds, problems, now());
-    // A proof that is still to be had is waited for beyond finality.
+    // A final round is looked at until its proof is stored or given up.
     const unproven = await evidenceDue(database, this.name, rounds, now());
     const delay = await this.#delay(troubled);
     return new Map(rounds.map((round) => [round, unfinished.has(round) ? delay : (unproven.get(round) ?? null)]));
@@ -158,7 +158,7 @@ export class EvmTarget implements AnchorTarget {
     return unfinishedRounds(this.#options.database, this.name, most);
   }
 
-  /** Looks whether the chain is still the same and the account has enough, also when there is nothing to send. */
+  /** Checks that the chain is the same and that the account has enough, even if there is nothing to send. */
   async inspect(): Promise<void> {
     const { database, mode, lowBalance, now, logger } = this.#options;
     await this.#attempt(() =>
@@ -200,7 +200,7 @@ export class EvmTarget implements AnchorTarget {
     const state = await this.#look(node);
     const attempt = (step: () => Promise<unknown>): Promise<AntequemError | null> => this.#attempt(step);
     const [unsent] = state.stopped === null ? await this.#sending.advance(node, state, rounds, attempt) : [];
-    // What was sent before is looked at whatever became of the rest: to look costs nothing.
+    // What was sent before is looked at in any case: this costs nothing.
     const unseen = await this.#attempt(() => this.#confirm(node, rounds));
     const { stopped: stop } = state;
     const stopped =
@@ -227,7 +227,7 @@ export class EvmTarget implements AnchorTarget {
     if (failure !== null) throw failure;
   }
 
-  /** The target's state once it is known that the chain is the one we know, or a new one has been begun. */
+  /** The target's state, after making sure that the chain is the known one, or starting again on a new one. */
   async #look(node: EvmNode): Promise<TargetState> {
     const { database, ephemeral, logger, now } = this.#options;
     const state = await readTarget(database, this.name);
@@ -245,7 +245,7 @@ export class EvmTarget implements AnchorTarget {
     return readTarget(database, this.name);
   }
 
-  /** Does the work; what it throws becomes a complaint, and stops the target where only the operator can judge. */
+  /** Does the work. What it throws is logged, and stops the target if only the operator can judge it. */
   async #attempt(work: () => Promise<unknown>): Promise<AntequemError | null> {
     const { database, logger, now } = this.#options;
     try {
@@ -256,7 +256,7 @@ export class EvmTarget implements AnchorTarget {
         cause instanceof AntequemError ? cause : new AntequemError('anchoring-failed', `${cause}`, { cause });
       const alarming = ALARMS.has(error.code);
       const stops = alarming && (await stopTarget(database, this.name, error, now()));
-      // Once for each thing that is wrong, not for each time it is found to be so still.
+      // Once for each problem, not each time it is found again.
       const heard = this.#complaints.get(error.code) ?? Number.NEGATIVE_INFINITY;
       if (stops || now() - heard > SAME_COMPLAINT_MS) {
         const level = alarming || error.code === 'target-stopped' ? 'error' : 'warn';

@@ -1,6 +1,6 @@
 import type { FinalBlock } from '../anchor/target.ts';
 import { parseHeader } from '../core/bitcoin-header.ts';
-// Calendars, and the Bitcoin chain they lead to: takes rounds from pending to finalized.
+// A target of the kind opentimestamps: calendars, and the Bitcoin chain that they lead to.
 
 import type { Logger } from 'pino';
 import type { AnchorTarget } from '../anchor/target.ts';
@@ -22,21 +22,21 @@ export interface OtsTargetOptions {
   readonly name: string;
   /** CAIP-2 of the Bitcoin chain that counts. */
   readonly chain: string;
-  /** Nobody else is ever contacted. URLs without a slash at the end. */
+  /** No other calendar is ever contacted. URLs without a slash at the end. */
   readonly calendars: readonly {
     readonly url: string;
-    /** Whom its answers may name beside itself. */
+    /** Other names under which its answers may refer to it. */
     readonly uris: readonly string[];
   }[];
   /** Calendars that must have answered for a round to count as submitted. */
   readonly minCalendars: number;
-  /** Of that chain; null: nobody can be asked, and nothing is confirmed. */
+  /** Headers of that chain; null: there is no source, and nothing is confirmed. */
   readonly source: HeaderSource | null;
-  /** Blocks, the one with the anchor included, from which on it is confirmed. Default 6. */
+  /** Blocks, the one with the anchor included, after which an anchor is confirmed. Default 6. */
   readonly confirmations?: number;
-  /** And from which on it is not looked at any more. Default 100. */
+  /** Blocks after which a confirmed anchor is not looked at again. Default 100. */
   readonly burial?: number;
-  /** Whether all this is of a development machine. */
+  /** Whether calendars and chain are those of a development machine. */
   readonly ephemeral: boolean;
   /** Default: 1 where ephemeral, else the round after the newest when the target is first seen. */
   readonly firstRound?: number;
@@ -62,7 +62,7 @@ export class OtsTarget implements AnchorTarget {
   readonly #poller: CalendarPoller;
   readonly #contacts: readonly string[];
   readonly #rules: { minCalendars: number; pace: Pace; confirmations: number; burial: number };
-  /** What was last wrong with the source of headers, so that it is told once. */
+  /** The last problem with the source of headers, so that it is logged once. */
   #complaint: string | null = null;
 
   /** @throws AntequemError `bitcoin-chain` where the source is one of another chain */
@@ -91,7 +91,7 @@ export class OtsTarget implements AnchorTarget {
     });
   }
 
-  /** Makes the target known to the database, and what it may ask. @throws AntequemError `target-differs` */
+  /** Adds the target to the database, with the calendars that it may ask. @throws AntequemError `target-differs` */
   async register(): Promise<void> {
     const { database, ephemeral, firstRound, now } = this.#options;
     const { name, chain } = this;
@@ -118,12 +118,12 @@ export class OtsTarget implements AnchorTarget {
     return nextLooks(database, this.#due(), rounds);
   }
 
-  /** Rounds that wait for nothing but being looked at, the oldest first. */
+  /** Rounds that are due for a look, the oldest first. */
   unfinished(most: number): Promise<number[]> {
     return dueRounds(this.#options.database, this.#due(), most);
   }
 
-  /** Looks whether confirmed blocks are still there. */
+  /** Checks that confirmed blocks are still there. */
   async inspect(): Promise<void> {
     if (this.#options.source !== null) await this.#confirm(null);
   }

@@ -6,6 +6,7 @@ export const LEFT_TO_CI: readonly string[] = [
   'test/anchor/evm-faults.test.ts',
   'test/anchor/evm-target.test.ts',
   'test/anchor/evm-worker.test.ts',
+  'test/anchor/new-kind.test.ts',
   'test/anchor/ots-faults.test.ts',
   'test/audit/database/audit.test.ts',
   'test/cli/append.test.ts',
