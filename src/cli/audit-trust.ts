@@ -10,7 +10,12 @@ export interface TrustFlags {
 }
 
 /** What the auditor trusts. @throws AntequemError where the sources of Bitcoin headers do not answer or agree */
-export async function readTrust({ rpc = [], bitcoin = [], sender = [], fromBlock }: TrustFlags): Promise<AuditTrust> {
+export async function readAuditTrust({
+  rpc = [],
+  bitcoin = [],
+  sender = [],
+  fromBlock,
+}: TrustFlags): Promise<AuditTrust> {
   const { agreedSources } = await import('./bitcoin-sources.ts');
   const nodes = await Promise.all(rpc.map(trustedNode));
   const headers = bitcoin.length === 0 ? [] : await agreedSources(bitcoin, note);

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Source } from '../audit/remote/source.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Verdict } from '../core/verdict.ts';
-import { readTrust, type TrustFlags } from './audit-trust.ts';
+import { readAuditTrust, type TrustFlags } from './audit-trust.ts';
 import { apiKeyOf, type GlobalOptions } from './session.ts';
 
 export interface MirrorFlags extends TrustFlags {
@@ -33,7 +33,7 @@ export async function auditView(
   const source = await openView(globals.url ?? flags.mirror ?? '', apiKeyOf(globals));
   const against = flags.against === undefined ? null : await openView(flags.against);
   try {
-    const { headers, ...trust } = await readTrust(flags);
+    const { headers, ...trust } = await readAuditTrust(flags);
     const keeper = flags.save === undefined ? null : await Keeper.open(flags.save);
     const file = flags.save === undefined ? flags.state : join(flags.save, STATE);
     const { verdict, result, walked } = await auditMirror({

@@ -101,17 +101,24 @@ async function runAudit(
 ): Promise<{ verdict: Verdict; entries: number; milliseconds: number }> {
   const settings = await readSettings(process.env);
   // Curves and database are slow to load, and needed here alone.
-  const [{ audit }, { AuditState }, { openDatabase }, { LogSeed }, { parseVerifierKey }, { readTrust }, { KINDS }] =
-    await Promise.all([
-      import('../../audit/database/audit.ts'),
-      import('../../audit/database/resume.ts'),
-      import('../../store/database.ts'),
-      import('../../log/seed.ts'),
-      import('../../core/note.ts'),
-      import('../audit-trust.ts'),
-      import('../../kinds.ts'),
-    ]);
-  const trust = await readTrust(flags);
+  const [
+    { audit },
+    { AuditState },
+    { openDatabase },
+    { LogSeed },
+    { parseVerifierKey },
+    { readAuditTrust },
+    { KINDS },
+  ] = await Promise.all([
+    import('../../audit/database/audit.ts'),
+    import('../../audit/database/resume.ts'),
+    import('../../store/database.ts'),
+    import('../../log/seed.ts'),
+    import('../../core/note.ts'),
+    import('../audit-trust.ts'),
+    import('../../kinds.ts'),
+  ]);
+  const trust = await readAuditTrust(flags);
   const state = flags.state === undefined ? null : await AuditState.open(flags.state, settings.origin);
   const database = openDatabase(settings.databaseUrl, { connections: 1, name: 'antequem audit', patience: PATIENCE });
   try {
