@@ -1,4 +1,4 @@
-// What a client can check of what it is told: by WebCrypto, which is wherever fetch is.
+// What a client can check of the service's answers, by WebCrypto, which is wherever fetch is.
 
 import { concat, fromHex, toBase64, toHex, u64 } from '../core/bytes.ts';
 import { AntequemError, FormatError } from '../core/errors.ts';
@@ -14,11 +14,11 @@ export interface AppendedEntry {
   /** SHA-256 of the entry in hex, computed here. */
   readonly digest: string;
   readonly receivedAt: string;
-  /** As the service told it; null where it was not the last of its batch. */
+  /** As the service answered; null where it was not the last of its batch. */
   readonly leafHash: string | null;
 }
 
-/** `antequem-receipt/v1` (docs/formats.md); of what comes behind the checkpoint nothing was checked. */
+/** `antequem-receipt/v1` (docs/formats.md); what follows the checkpoint was not checked, and is kept as it came. */
 export interface CheckedReceipt {
   readonly format: 'antequem-receipt/v1';
   readonly entry: {
@@ -36,7 +36,7 @@ export interface CheckedReceipt {
   readonly expectedBy?: string;
 }
 
-/** What was sent in one request, and what the answers before it said. */
+/** What was sent in one request, and the answer before it. */
 export interface Expected {
   /** SHA-256 of each entry in hex. */
   readonly digests: readonly string[];
@@ -50,8 +50,8 @@ export async function sha256Hex(bytes: Uint8Array): Promise<string> {
 }
 
 /**
- * The entries that an answer tells of, once it agrees with what was sent and with what was answered before: as many
- * entries, the digest, an index behind all earlier ones, a time not before theirs.
+ * The entries of an answer, if it agrees with what was sent and with the answers before: the number of entries, the
+ * digest, an index after all earlier ones, a time not before theirs.
  * @throws AntequemError `answer-contradicts`
  */
 export function checkAppended(answer: AppendAnswer, { digests, before }: Expected): AppendedEntry[] {
@@ -79,13 +79,13 @@ export function checkAppended(answer: AppendAnswer, { digests, before }: Expecte
 }
 
 /**
- * A receipt, once it is that of the entry: its digest, its place, its leaf hash where that was told, and a path from there
- * to the root of its checkpoint. Signatures and anchors are for `antequem/verify`.
+ * A receipt, if it is that of the entry: its digest, its place, its leaf hash where that is known, and a path from there to
+ * the root of its checkpoint. Signatures and anchors are for `antequem/verify`.
  * @throws AntequemError `answer-contradicts`
  */
 export async function checkReceipt(json: unknown, entry: AppendedEntry): Promise<CheckedReceipt> {
   const receipt = readReceipt(json);
-  if (receipt === null) throw contradiction('it is no receipt');
+  if (receipt === null) throw contradiction('it is not a receipt');
   const told = receipt.entry;
   if (told.log !== entry.log || told.index !== entry.index) {
     throw contradiction(`the receipt is that of entry ${told.index} of ${told.log}`);
@@ -109,11 +109,12 @@ async function checkHashes(
   // 0x00 of a leaf, 0x01 of the format of entries.
   const encoded = concat(Uint8Array.of(0, 1), u64(parseTime(entry.receivedAt)), fromHex(entry.previous), commitment);
   const leaf = await sha256(encoded);
-  if (leafHash !== null && toHex(leaf) !== leafHash) throw contradiction('the leaf hash is not the one that was told');
+  if (leafHash !== null && toHex(leaf) !== leafHash)
+    throw contradiction('the leaf hash is not the one in the answer to the append');
   const root = await rootOf(leaf, entry.index, inclusion);
   const [origin, treeSize, rootText] = checkpoint.split('\n', 3);
   if (origin !== entry.log || treeSize !== String(inclusion.treeSize) || root === null || rootText !== toBase64(root)) {
-    throw contradiction('the entry does not stand in the checkpoint');
+    throw contradiction('the entry is not in the checkpoint');
   }
 }
 

@@ -21,7 +21,7 @@ export { ServiceError, UnreachableError } from './failure.ts';
 export { type AppendOptions, LogWriter, type ReceiptStage, type WriterOptions } from './writer.ts';
 
 export interface ClientOptions {
-  /** Where the service answers, such as `http://127.0.0.1:3963`. */
+  /** Address of the service, such as `http://127.0.0.1:3963`. */
   readonly url: string;
   /** Sent as a Bearer token. */
   readonly apiKey?: string;
@@ -34,7 +34,7 @@ export interface ClientOptions {
 /** Bytes an .ots file of a service may have. */
 const MAX_OTS = 262_144;
 
-/** What tells whether an answer is as it should be, such as a schema of zod. */
+/** Checks the form of an answer, such as a schema of zod. */
 export interface AnswerSchema<T> {
   safeParse(
     json: unknown,
@@ -46,15 +46,14 @@ interface Request {
   readonly headers?: Record<string, string>;
   readonly body?: Uint8Array<ArrayBuffer> | string;
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds the service was asked to hold on, beyond the timeout. */
+  /** Milliseconds that the service was asked to hold the request, beyond the timeout. */
   readonly holds?: number;
-  /** The answer takes as long as it takes. */
+  /** The answer has no time limit. */
   readonly endless?: boolean;
 }
 
 /**
- * The HTTP API (`/v1`), for wherever fetch runs. Each call is one request: what to repeat is the caller's to decide
- * (`retrying`). Calls throw ServiceError for a problem, UnreachableError where no answer came, AntequemError
+ * The HTTP API (`/v1`), wherever fetch runs. Each call is one request: the caller decides what to repeat (`retrying`). Calls throw ServiceError for a problem, UnreachableError where no answer came, AntequemError
  * `answer-invalid` for an answer that is not this API's.
  */
 export class Client implements AsyncDisposable {
@@ -68,7 +67,7 @@ export class Client implements AsyncDisposable {
     this.url = options.url.replace(/\/+$/, '');
   }
 
-  /** What appends to a log in the background: the same one for each name, made by the first call with its options. */
+  /** The writer that appends to a log in the background: one for each name, made by the first call with its options. */
   log(name: string, options: WriterOptions = {}): LogWriter {
     const writer = this.#writers.get(name) ?? new LogWriter(this, name, options);
     this.#writers.set(name, writer);
@@ -86,7 +85,7 @@ export class Client implements AsyncDisposable {
     return this.close();
   }
 
-  /** Creates a log, or finds it there. */
+  /** Creates a log unless it exists. */
   async createLog(log: string, signal?: AbortSignal): Promise<LogDescription> {
     return this.#json(readLogDescription, logPath(log), { method: 'PUT', signal });
   }
@@ -111,7 +110,7 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * The receipt of an entry as the service gives it: attacker-controlled JSON, to be parsed by whoever relies on it.
+   * The receipt of an entry as the service gives it: untrusted JSON, to be parsed before it is relied on.
    * @param hold `wait` seconds (at most 60) that the service may hold on for the stage `until`
    */
   async receipt(
@@ -263,7 +262,7 @@ export class Client implements AsyncDisposable {
   #foreign(cause: unknown): AntequemError {
     return new AntequemError(
       'answer-invalid',
-      `what answers at ${this.url} is not an Antequem service of this version`,
+      `the answer from ${this.url} is not that of an Antequem service of this version`,
       {
         cause,
       },

@@ -26,14 +26,14 @@ export interface AppendService {
 }
 
 export interface WriterOptions {
-  /** What may wait to be sent; default 64 MiB and 100,000 entries. */
+  /** How much may wait to be sent; default 64 MiB and 100,000 entries. */
   readonly maxBufferedBytes?: number;
   readonly maxBufferedEntries?: number;
   /** Milliseconds that an entry waits for others to go with it; default 20. */
   readonly linger?: number;
   /** Milliseconds of unbroken failure after which a batch is given up; default: never. */
   readonly giveUpAfter?: number;
-  /** Told of what is lost: entries that the service refused, that had no room, or were given up. Default: the console. */
+  /** Called for entries that are lost: refused by the service, without room, or given up. Default: the console. */
   readonly onError?: (error: unknown, entries: number) => void;
   readonly sleep?: RetryPolicy['sleep'];
   readonly random?: () => number;
@@ -46,12 +46,12 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** What an entry costs beside its bytes. */
-const OVERHEAD = 256;
+/** Memory that an entry needs beside its bytes. */
+const OVERHEAD_BYTES = 256;
 
 /**
- * Appends to one log in the background: entries are sent in their order, in batches, each stored once however often it
- * has to be sent. A service that is away is waited for. Every answer is checked against what was sent.
+ * Appends to one log in the background: entries are sent in their order, in batches, each stored once even if it is sent
+ * several times. The writer waits for a service that does not answer. Every answer is checked against what was sent.
  */
 export class LogWriter implements AsyncDisposable {
   readonly name: string;
@@ -86,13 +86,13 @@ export class LogWriter implements AsyncDisposable {
   }
 
   /**
-   * Takes an entry: text, bytes, or what JSON can write. Resolves once it is durable; whoever does not wait for that
-   * learns of failures by `onError`. Rejects with AntequemError `buffer-full`, `writer-closed`, `answer-contradicts`,
+   * Takes an entry: text, bytes, or what JSON can write. Resolves once it is durable; a caller that does not
+   * wait for that learns of failures by `onError`. Rejects with AntequemError `buffer-full`, `writer-closed`, `answer-contradicts`,
    * FormatError `entry-too-large`, or what the service refused it with.
    */
   append(content: EntryContent): Promise<AppendedEntry> {
     const appended = this.#take(content);
-    // Who does not look at it is told otherwise.
+    // A caller that ignores the promise is told by `onError`.
     appended.catch(() => {});
     return appended;
   }
@@ -105,16 +105,16 @@ export class LogWriter implements AsyncDisposable {
     }
   }
 
-  /** Sends what waits; resolves once all that was appended before is durable, or has failed. */
+  /** Sends what waits; resolves once everything appended before is durable, or has failed. */
   async flush(): Promise<void> {
     const last = this.#waiting.at(-1);
     this.#send();
-    // What comes meanwhile is not waited for.
+    // Entries appended meanwhile are not waited for.
     while (last !== undefined && this.#waiting.includes(last)) await this.#sending;
     await this.#sending;
   }
 
-  /** Flushes and takes nothing more. */
+  /** Flushes and accepts nothing more. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.flush();
@@ -142,7 +142,7 @@ export class LogWriter implements AsyncDisposable {
     if (this.full) {
       const error = new AntequemError(
         'buffer-full',
-        `${this.#entries} entries wait to be sent to ${this.#client.url}, and no more fit: wait for log.ready() before log.append()`,
+        `${this.#entries} entries wait to be sent to ${this.#client.url}, and there is no room for more: wait for log.ready() before log.append()`,
       );
       if (!this.#toldFull) this.#tell(error, 1);
       this.#toldFull = true;
@@ -150,7 +150,7 @@ export class LogWriter implements AsyncDisposable {
     }
     this.#toldFull = false;
     this.#entries++;
-    this.#bytes += bytes.length + OVERHEAD;
+    this.#bytes += bytes.length + OVERHEAD_BYTES;
     const { promise, resolve, reject } = Promise.withResolvers<AppendedEntry>();
     this.#waiting.push({ bytes, resolve, reject });
     flushBeforeExit(this);
@@ -161,7 +161,7 @@ export class LogWriter implements AsyncDisposable {
   #schedule(): void {
     if (this.#sending !== null || this.#timer !== null) return;
     this.#timer = setTimeout(() => this.#send(), this.#options.linger ?? 20);
-    // A process that has nothing else to do need not wait: it flushes.
+    // A process that has nothing else to do does not wait for the timer: it flushes.
     if (typeof this.#timer === 'object') this.#timer.unref?.();
   }
 
@@ -189,7 +189,7 @@ export class LogWriter implements AsyncDisposable {
       this.#tell(error, batch.length);
     } finally {
       this.#entries -= batch.length;
-      this.#bytes -= batch.reduce((sum, { bytes }) => sum + bytes.length + OVERHEAD, 0);
+      this.#bytes -= batch.reduce((sum, { bytes }) => sum + bytes.length + OVERHEAD_BYTES, 0);
       if (!this.full) {
         this.#room?.resolve();
         this.#room = null;
@@ -199,7 +199,7 @@ export class LogWriter implements AsyncDisposable {
 
   async #deliver(batch: readonly Uint8Array[]): Promise<AppendedEntry[]> {
     const { lines, body } = batchBody(batch);
-    // One key for all attempts: whether the first was stored before its answer got lost does not matter.
+    // One key for all attempts: an attempt whose answer was lost may have been stored.
     const options: AppendOptions = { idempotencyKey: crypto.randomUUID() };
     const send = (): Promise<AppendAnswer> =>
       lines ? this.#client.appendLines(this.name, body, options) : this.#client.appendEntry(this.name, body, options);

@@ -1,38 +1,44 @@
-import { sha256 } from '#sha256';
-import { equalBytes, fromHex } from '../core/bytes.ts';
-import type { Receipt } from '../core/receipt.ts';
+// The claim `content`: is this what the receipt, the .ots file or the tlog-proof is about?
+
 import { type Claim, claimOf } from '../core/verdict.ts';
 
-/** What the receipt is held against; both may be given. */
+/** What a proof is compared with; both may be given. */
 export interface GivenContent {
   readonly payload?: Uint8Array | undefined;
-  /** 32 bytes. */
   readonly digest?: Uint8Array | undefined;
 }
 
-/** Whether the content is that of the receipt's digest. */
-export function checkContent(receipt: Receipt, content: GivenContent): Claim {
-  const expected = fromHex(receipt.entry.digest);
-  const { payload, digest } = content;
+/** What a proof says of its content, and the words for that. */
+export interface ProvenContent {
+  /** Name of the hash. */
+  readonly hash: string;
+  digestOf(payload: Uint8Array): Uint8Array;
+  /** Whether the proof is about this digest. */
+  matches(digest: Uint8Array): boolean;
+  /** What the digest is in the proof, such as `the one in the receipt`. */
+  readonly own: string;
+  /** Such as `the receipt`. */
+  readonly proof: string;
+}
+
+export function checkContent({ payload, digest }: GivenContent, proven: ProvenContent): Claim {
   if (payload === undefined && digest === undefined) {
     return claimOf('content-not-given', {
       claim: 'content',
       grounds: 'none',
-      says: 'Neither the content nor its digest was given, so this verdict speaks of the digest in the receipt alone.',
+      says: `Neither the content nor its digest was given, so it was not checked what ${proven.proof} is about.`,
     });
   }
-  const what = payload === undefined ? 'The given digest' : 'The SHA-256 digest of the given content';
-  const given = [...(payload === undefined ? [] : [sha256(payload)]), ...(digest === undefined ? [] : [digest])];
-  if (!given.every((each) => equalBytes(each, expected))) {
-    return claimOf('content-differs', {
-      claim: 'content',
-      grounds: 'bytes',
-      says: `${what} is not the one in the receipt: the receipt is about something else.`,
-    });
-  }
-  return claimOf('content-matches', {
-    claim: 'content',
-    grounds: 'bytes',
-    says: `${what} is the one in the receipt.`,
-  });
+  const what = payload === undefined ? 'The given digest' : `The ${proven.hash} digest of the given content`;
+  const given = [
+    ...(payload === undefined ? [] : [proven.digestOf(payload)]),
+    ...(digest === undefined ? [] : [digest]),
+  ];
+  return given.every((each) => proven.matches(each))
+    ? claimOf('content-matches', { claim: 'content', grounds: 'bytes', says: `${what} is ${proven.own}.` })
+    : claimOf('content-differs', {
+        claim: 'content',
+        grounds: 'bytes',
+        says: `${what} is not ${proven.own}: ${proven.proof} is about something else.`,
+      });
 }

@@ -9,7 +9,7 @@ import { type Receipt, receiptLeafHash } from '../core/receipt.ts';
 import { type Claim, claimOf, type VerdictCode } from '../core/verdict.ts';
 import type { TreeMemory } from './tree-memory.ts';
 
-/** What there is to say of a checkpoint, whoever's entry is in it. */
+/** What was found about a checkpoint, for every entry in it. */
 export interface Signed {
   readonly claim: Claim;
   /** Null where it cannot be read. */
@@ -47,7 +47,7 @@ export function checkSignature(text: string, log: string, verifier: Verifier | n
     case 'refuted':
       return by('signature-broken', 'The signature of the checkpoint does not hold under the given key.');
     case 'absent':
-      return by('signature-absent', 'The checkpoint bears no signature of the given key.');
+      return by('signature-absent', 'The checkpoint has no signature by the given key.');
   }
 }
 
@@ -97,6 +97,6 @@ export function checkPosition(receipt: Receipt, { claim, read }: Signed, tree: T
     : claimOf('position-by-bytes', {
         claim: 'position',
         grounds: 'bytes',
-        says: `${stands}; that this tree is the log's own rests on the receipt alone, no key confirms it.`,
+        says: `${stands}; no key was given to confirm that this tree is the log's own.`,
       });
 }

@@ -1,7 +1,9 @@
-// The verifier of receipts. What several of them have in common is looked into once.
+// The verifier of receipts. What several of them have in common is checked once.
 
+import { sha256 } from '#sha256';
 import { type AnchorFinding, newWorkBudget } from '../core/anchor-verifier.ts';
 import { type HeaderSource, remembering } from '../core/bitcoin-source.ts';
+import { equalBytes, fromHex } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
 import type { EvmSources } from '../core/evm-source.ts';
 import { sameJson } from '../core/json.ts';
@@ -18,7 +20,7 @@ import {
 import { type Claim, claimOf, type Verdict, verdictOf } from '../core/verdict.ts';
 import { sortSources } from '../evm/verifier.ts';
 import { unknownAnchor, verifyAnchors } from './anchors.ts';
-import { checkContent } from './content.ts';
+import { checkContent, type GivenContent, type ProvenContent } from './content.ts';
 import { checkNotBefore, type NotBefore } from './not-before.ts';
 import { checkPosition, checkSignature, type Signed } from './position.ts';
 import { checkReceivedAt } from './received-at.ts';
@@ -27,20 +29,16 @@ import { TreeMemory } from './tree-memory.ts';
 import type { Trust } from './trust.ts';
 import { checkWitnesses } from './witnesses.ts';
 
-/** Checkpoints, and trees with their nodes, of which it is remembered what was found. */
+/** How many checkpoints, and trees with their nodes, are remembered. */
 const CHECKPOINTS = 256;
 const TREES = 8;
-/** Rounds of one checkpoint: there is one, but a receipt can claim what it likes. */
+/** Rounds remembered for one checkpoint: there is one, but a receipt can claim any. */
 const ROUNDS = 4;
 
 /** What is to be verified. */
-export interface VerifyInput {
-  /** A receipt as JSON, parsed but not yet checked. */
+export interface VerifyInput extends GivenContent {
+  /** A receipt as JSON, parsed but not yet checked; a given digest is its SHA-256, 32 bytes. */
   readonly receipt: unknown;
-  /** The content the receipt should be about. */
-  readonly payload?: Uint8Array | undefined;
-  /** Its SHA-256 digest, 32 bytes, for those who do not hold the content. */
-  readonly digest?: Uint8Array | undefined;
 }
 
 /**
@@ -53,7 +51,7 @@ export async function verifyReceipt(input: VerifyInput, trust: Trust): Promise<V
   return new ReceiptVerifier(trust).verdict(input);
 }
 
-/** What became of one of many: its verdict, or why it is no receipt at all. */
+/** The answer for one of many: its verdict, or why it is not a receipt at all. */
 export type ReceiptAnswer = { readonly verdict: Verdict } | { readonly error: FormatError };
 
 /**
@@ -79,7 +77,7 @@ export async function* verifyReceipts(
   }
 }
 
-/** All that sources have to say of a round. */
+/** The answers of all sources about a round. */
 interface Asked {
   readonly notBefore: NotBefore;
   readonly findings: readonly AnchorFinding[];
@@ -124,7 +122,12 @@ class ReceiptVerifier {
     const known = this.#known(receipt);
     const { signed, witnesses } = known;
     const position = checkPosition(receipt, signed, this.#tree(receipt, signed));
-    const shown = [checkContent(receipt, input), position, signed.claim, ...(witnesses === null ? [] : [witnesses])];
+    const shown = [
+      checkContent(input, contentOf(receipt)),
+      position,
+      signed.claim,
+      ...(witnesses === null ? [] : [witnesses]),
+    ];
     const { now } = this.#trust;
     if (!('round' in receipt)) {
       const receivedAt = checkReceivedAt(receipt, { closedAt: null, anchored: [], now });
@@ -192,7 +195,18 @@ function readReceipt(json: unknown): Receipt | Claim {
   }
 }
 
-/** The anchors of a root that the receipt does not lead to: whatever they prove, it is not about this entry. */
+function contentOf({ entry }: Receipt): ProvenContent {
+  const own = fromHex(entry.digest);
+  return {
+    hash: 'SHA-256',
+    digestOf: sha256,
+    matches: (digest) => equalBytes(digest, own),
+    own: 'the one in the receipt',
+    proof: 'the receipt',
+  };
+}
+
+/** The anchors of a root that the receipt does not lead to: what they prove is not about this entry. */
 function notShown(anchors: readonly ReceiptAnchor[]): Claim[] {
   return anchors.map((anchor) =>
     isKnownAnchor(anchor)

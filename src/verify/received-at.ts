@@ -5,7 +5,7 @@ import { type Claim, claimOf, type VerdictCode } from '../core/verdict.ts';
 /**
  * How far a block's time may lie before the moment its transactions were sent: proof-of-stake Ethereum stamps a block
  * with the start of its slot of 12 s, in whole seconds, and a builder takes transactions until well into the slot; the
- * rest is for clocks that differ. Also granted to the verifier's own clock.
+ * rest is for clocks that differ. It is also allowed for the verifier's own clock.
  */
 const CLOCK_TOLERANCE_MS = 15_000;
 
@@ -13,7 +13,7 @@ const CLOCK_TOLERANCE_MS = 15_000;
 const BITCOIN_TOLERANCE_MS = 2 * 3_600_000;
 
 export interface Bounds {
-  /** Time of the round's close, null while it is not shown. */
+  /** When the round closed; null while that is not shown. */
   readonly closedAt: string | null;
   /** Times of the verified anchors' blocks, and what they rest on. */
   readonly anchored: readonly { readonly at: string; readonly chain: string; readonly grounds: Claim['grounds'] }[];
@@ -41,7 +41,7 @@ export function checkReceivedAt(receipt: Receipt, bounds: Bounds): Claim {
     const says = `By the clock here ${receivedAt}, when the entry is said to have been received, lies in the future: the service's clock was ahead, or the one here is behind.`;
     return say('received-in-future', 'none', says);
   }
-  return say('operators-word', 'none', `That the entry was received at ${receivedAt} is the operator's word alone.`);
+  return say('operators-word', 'none', `That the entry was received at ${receivedAt} is only the operator's word.`);
 }
 
 function toleranceOf(chain: string): number {

@@ -9,15 +9,15 @@ import { parseTime } from '../core/time.ts';
 import { type Claim, claimOf } from '../core/verdict.ts';
 
 /**
- * Whether the checkpoint stands in the round, and number, close, predecessor and beacons in its link.
- * `round.size` enters by the shape of the two paths alone: the root of a tree does not tell its size.
+ * Whether the checkpoint is in the round, and number, close, predecessor and beacons are in its link.
+ * `round.size` counts only by the shape of the two paths: the root of a tree does not tell its size.
  */
 export function checkRound(receipt: Receipt, head: Checkpoint | null): Claim {
   if (!('round' in receipt)) {
     return claimOf('round-pending', {
       claim: 'round',
       grounds: 'none',
-      says: 'The receipt was made before the round of its entry closed; a later one says more.',
+      says: 'The receipt was made before the round of its entry closed; get a newer one.',
     });
   }
   const { round } = receipt;
@@ -42,13 +42,13 @@ export function checkRound(receipt: Receipt, head: Checkpoint | null): Claim {
     return claimOf('link-broken', {
       claim: 'round',
       grounds: 'bytes',
-      says: `Number, time of close, predecessor or beacons of the round are not those its root was made from.`,
+      says: 'Number, time of close, predecessor or beacons of the round are not those that its root was made from.',
     });
   }
   return claimOf('round-holds', {
     claim: 'round',
     grounds: 'bytes',
-    says: `The checkpoint went into the root of round ${round.number}, which by the operator's clock closed at ${round.closedAt}.`,
+    says: `The checkpoint is in the root of round ${round.number}, which by the operator's clock closed at ${round.closedAt}.`,
   });
 }
 

@@ -10,21 +10,19 @@ import { verifyInclusion } from '../core/proof.ts';
 import { formatTime } from '../core/time.ts';
 import { isTlogProof, type ParsedTlogProof, parseTlogProof, tlogProofEntry } from '../core/tlog-proof.ts';
 import { type Claim, claimOf, type Verdict, type VerdictCode, verdictOf } from '../core/verdict.ts';
+import { checkContent, type GivenContent } from './content.ts';
 import type { Trust } from './trust.ts';
 import { checkWitnesses } from './witnesses.ts';
 
 /** What is to be verified. */
-export interface VerifyTlogProofInput {
+export interface VerifyTlogProofInput extends GivenContent {
+  /** The text of a tlog-proof; a given digest is the SHA-256 of the entry, 32 bytes. */
   readonly proof: string;
-  /** The content the entry should be about. */
-  readonly payload?: Uint8Array | undefined;
-  /** Its SHA-256 digest, 32 bytes, for those who do not hold the content. */
-  readonly digest?: Uint8Array | undefined;
 }
 
 /**
- * The verdict on a tlog-proof of one of our logs. It never is `proven`: the format has no room for a time. Of what is
- * trusted the log's key and the policy count alone. A text that begins as tlog-proofs do and breaks the format is refuted.
+ * The verdict on a tlog-proof of one of our logs. It never is `proven`: the format has no room for a time. Only the
+ * log's key and the policy count. A text that begins as tlog-proofs do and breaks the format is refuted.
  * @throws FormatError `tlog-proof-invalid` where the input does not say it is a tlog-proof at all; `verifier-key`
  */
 export function verifyTlogProof(input: VerifyTlogProofInput, trust: Trust): Verdict {
@@ -42,7 +40,13 @@ export function verifyTlogProof(input: VerifyTlogProofInput, trust: Trust): Verd
   const checkpoint = checkSignature(proof, keysOf(trust));
   const witnesses = trust.policy === undefined ? null : checkWitnesses(proof.note, trust.policy);
   const claims = [
-    checkContent(entry.commitment, nonce, input),
+    checkContent(input, {
+      hash: 'SHA-256',
+      digestOf: sha256,
+      matches: (digest) => digest.length === 32 && equalBytes(commitTo(digest, nonce), entry.commitment),
+      own: 'the one that the entry in the proof commits to',
+      proof: 'the proof',
+    }),
     checkPosition(proof, inside, checkpoint.status === 'verified'),
     checkpoint,
     ...(witnesses === null ? [] : [witnesses]),
@@ -60,29 +64,6 @@ export function verifyTlogProof(input: VerifyTlogProofInput, trust: Trust): Verd
 function keysOf({ key, policy }: Trust): Verifier[] | null {
   const keys = [...(key === undefined ? [] : [parseVerifierKey(key)]), ...(policy?.logs.map((log) => log.key) ?? [])];
   return keys.length === 0 ? null : keys;
-}
-
-function checkContent(commitment: Uint8Array, nonce: Uint8Array, { payload, digest }: VerifyTlogProofInput): Claim {
-  if (payload === undefined && digest === undefined) {
-    return claimOf('content-not-given', {
-      claim: 'content',
-      grounds: 'none',
-      says: 'Neither the content nor its digest was given, so this verdict speaks of an entry that could be about anything.',
-    });
-  }
-  const what = payload === undefined ? 'The given digest' : 'The SHA-256 digest of the given content';
-  const given = [...(payload === undefined ? [] : [sha256(payload)]), ...(digest === undefined ? [] : [digest])];
-  return given.every((each) => each.length === 32 && equalBytes(commitTo(each, nonce), commitment))
-    ? claimOf('content-matches', {
-        claim: 'content',
-        grounds: 'bytes',
-        says: `${what} is the one that the entry in the proof commits to.`,
-      })
-    : claimOf('content-differs', {
-        claim: 'content',
-        grounds: 'bytes',
-        says: `${what} is not the one that the entry in the proof commits to: the proof is about something else.`,
-      });
 }
 
 function checkSignature({ note, head }: ParsedTlogProof, keys: readonly Verifier[] | null): Claim {
@@ -108,7 +89,7 @@ function checkSignature({ note, head }: ParsedTlogProof, keys: readonly Verifier
   }
   return answers.includes('verified')
     ? by('signature-holds', `The checkpoint was signed with the given key of the log ${head.origin}.`)
-    : by('signature-absent', 'The checkpoint bears no signature of the given key.');
+    : by('signature-absent', 'The checkpoint has no signature by the given key.');
 }
 
 function checkPosition(
@@ -134,6 +115,6 @@ function checkPosition(
     : claimOf('position-by-bytes', {
         claim: 'position',
         grounds: 'bytes',
-        says: `${stands}; that this tree is the log's own rests on the proof alone, no key confirms it.`,
+        says: `${stands}; no key was given to confirm that this tree is the log's own.`,
       });
 }

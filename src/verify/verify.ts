@@ -1,5 +1,5 @@
-// The verifier: pure code over what proves, the content and what the verifier trusts. The same in server, command line
-// and browser.
+// The verifier: pure code over a proof, the content and what the verifier trusts. The same on server, command line and
+// in browsers.
 
 import { FormatError } from '../core/errors.ts';
 import { parseReceiptJson } from '../core/receipt.ts';
@@ -21,7 +21,7 @@ export { type VerifyTimestampInput, verifyTimestamp } from './timestamp.ts';
 export { type VerifyTlogProofInput, verifyTlogProof } from './tlog-proof.ts';
 export type { Trust } from './trust.ts';
 
-/** Whatever proves something, and what it should be about. */
+/** A proof, and what it should be about. */
 export interface ProofInput {
   /** A receipt (its JSON, or the text or bytes of that), the bytes of an .ots file, or a tlog-proof (text or bytes). */
   readonly proof: unknown;
@@ -51,7 +51,7 @@ export async function verify({ proof, ...content }: ProofInput, trust: Trust): P
   }
 }
 
-/** Bytes that are no UTF-8 are no text of ours: what replaces them breaks every format. */
+/** Bytes that are not UTF-8 become replacement characters, which break every format. */
 function textOf(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
 }

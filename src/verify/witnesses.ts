@@ -1,4 +1,4 @@
-// Who besides the log vouches for a checkpoint: a claim `checkpoint` of its own.
+// Whether witnesses cosigned a checkpoint: a claim `checkpoint` beside the one about the log's signature.
 
 import { toHex } from '../core/bytes.ts';
 import { checkCosignature } from '../core/cosignature.ts';
@@ -6,7 +6,7 @@ import type { Note } from '../core/note.ts';
 import { isReached, type Policy } from '../core/policy.ts';
 import { type Claim, claimOf } from '../core/verdict.ts';
 
-/** Whether as many witnesses as the policy asks for cosigned; null where it asks for none and knows none. */
+/** Whether as many witnesses cosigned as the policy asks for; null where it names none. */
 export function checkWitnesses(note: Note, { witnesses, quorum }: Policy): Claim | null {
   if (witnesses.length === 0) return null;
   const cosigned = new Map<string, string>();
@@ -16,18 +16,22 @@ export function checkWitnesses(note: Note, { witnesses, quorum }: Policy): Claim
       return claimOf('witness-signature-broken', {
         claim: 'checkpoint',
         grounds: 'key',
-        says: `The checkpoint bears a signature in the name of the witness ${name} that does not hold under its given key.`,
+        says: `The checkpoint has a signature in the name of the witness ${name} that does not hold under its given key.`,
       });
     }
     if (status === 'verified') cosigned.set(toHex(key.publicKey), name);
   }
   const names = cosigned.size === 0 ? 'none' : [...cosigned.values()].join(', ');
-  const count = `Of the ${witnesses.length} witnesses of the given policy these cosigned the checkpoint: ${names}`;
+  const count = `Witnesses that cosigned the checkpoint, of the ${witnesses.length} in the given policy: ${names}`;
   return isReached(quorum, ({ key }) => cosigned.has(toHex(key.publicKey)))
     ? claimOf('witnesses-enough', {
         claim: 'checkpoint',
         grounds: 'key',
-        says: `${count}; that is as many as it asks for, so nobody was shown another history of the log without their help.`,
+        says: `${count}; the policy asks for no more, so the log could show another history only with their help.`,
       })
-    : claimOf('witnesses-too-few', { claim: 'checkpoint', grounds: 'none', says: `${count}; it asks for more.` });
+    : claimOf('witnesses-too-few', {
+        claim: 'checkpoint',
+        grounds: 'none',
+        says: `${count}; the policy asks for more.`,
+      });
 }

@@ -92,7 +92,7 @@ test('a tlog-proof, by the key of the log and by a policy with its witnesses', a
   const { vkey } = new TestWitness('north.example', join(folder, 'state'));
   const policy = await save('policy', `log ${log.verifierKey}\nwitness north ${vkey}\nquorum north\n`);
   const two = await verify('--line', 'line 3', proof, '--policy', policy);
-  expect(two.stdout).toContain('these cosigned the checkpoint: none; it asks for more');
+  expect(two.stdout).toContain('of the 1 in the given policy: none; the policy asks for more');
   expect(two.stdout).toContain('✓ checkpoint  The checkpoint was signed with the given key');
   const bad = await verify('--line', 'line 3', proof, '--policy', await save('bad', 'quorum\n'));
   expect([bad.code, bad.stderr]).toEqual([

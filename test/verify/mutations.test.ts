@@ -210,7 +210,7 @@ type Outcome = 'refuted' | 'less' | 'the same' | 'no receipt';
  */
 function told(says: string): string {
   return says
-    .replace(/(; that this tree .*|, signed with the given key)\.$/, '')
+    .replace(/(; no key was given .*|, signed with the given key)\.$/, '')
     .replace(/by the receipt block \d+ of \S+: (?=.*its header does not say chain and height)/, '');
 }
 

@@ -85,7 +85,7 @@ describe('a proof that holds', () => {
     const { claims } = verifyTlogProof({ proof, payload }, { policy: policy('east', [log.verifierKey]) });
     expect(claims[3]).toMatchObject({
       status: 'unverified',
-      says: 'Of the 3 witnesses of the given policy these cosigned the checkpoint: north, west; it asks for more.',
+      says: 'Witnesses that cosigned the checkpoint, of the 3 in the given policy: north, west; the policy asks for more.',
     });
     expect(claims[4]).toMatchObject({ claim: 'received-at', status: 'unverified', time: receipt.entry.receivedAt });
     seen.add('witnesses-too-few');

@@ -105,7 +105,7 @@ function basis({ existedBefore, notBefore, claims }: Verdict): string {
   if (checkpoint?.code === 'key-not-given')
     parts.push('Whose log it stands in stays open: no key of the log was given.');
   if (checkpoint?.status === 'refuted') parts.push(checkpoint.says);
-  if (chain.startsWith('bip122:')) parts.push('Times of Bitcoin are good to about two hours.');
+  if (chain.startsWith('bip122:')) parts.push('Times of Bitcoin can be off by about two hours.');
   return visible(parts.join(' '), 2_000);
 }
 
