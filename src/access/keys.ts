@@ -50,7 +50,7 @@ export class ApiKeys {
     this.#sequencing = sequencing;
   }
 
-  /** Makes a key. The token is told here and never again: only a hash of its secret is kept. */
+  /** Makes a key. The token is returned here and never again: only a hash of its secret is stored. */
   async create(
     name: string,
     scopes: readonly Scope[],
@@ -94,7 +94,7 @@ export class ApiKeys {
     return rowCount === 1;
   }
 
-  /** Revokes a key; false where there is none of that id or it is revoked already. */
+  /** Revokes a key; false if no key has that id or it was revoked before. */
   async revoke(id: string): Promise<boolean> {
     const revoked = await recordedTransaction(this.#database, this.#system, this.#sequencing, async (tx) => {
       const { rowCount } = await tx.query('UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL', [
@@ -117,7 +117,7 @@ export class ApiKeys {
     return timingSafeEqual(hashSecret(secret), row.secret_hash) ? keyOf(row) : null;
   }
 
-  /** The key of that id, null where there is none or it was revoked. */
+  /** The key with that id; null if there is none or it was revoked. */
   async find(id: string): Promise<ApiKey | null> {
     const row = await this.#find(id);
     return row === null || row.revoked_at !== null ? null : keyOf(row);

@@ -1,7 +1,7 @@
 import { LruCache } from '../core/lru.ts';
 
 // How much a caller may ask in a time. Counted in windows; shared by all processes where there is a Redis, which is asked
-// for a hundredth of the quota at a time, so that hardly a request waits for it. Where it does not answer, each process
+// for a hundredth of the quota at a time, so that few requests wait for it. Where it does not answer, each process
 // counts by itself: a limit must not become an outage.
 
 /** A quota as it is configured. */
@@ -20,7 +20,7 @@ export interface SharedQuota {
 
 export interface Grant {
   readonly granted: number;
-  /** What is left of the window after that, for whoever takes it. */
+  /** What the window has left after that, for any process. */
   readonly left: number;
   /** Milliseconds until the next window. */
   readonly resets: number;

@@ -16,7 +16,7 @@ export class Sessions {
   readonly #effects: Effects;
   readonly #pepper: Uint8Array;
 
-  /** @param pepper kept outside the database: whoever writes there alone can make no session */
+  /** @param pepper kept outside the database: writing to the database alone is not enough to make a session */
   constructor(database: Database, keys: ApiKeys, effects: Effects, pepper: Uint8Array) {
     this.#database = database;
     this.#keys = keys;
@@ -43,7 +43,7 @@ export class Sessions {
     return { secret, key };
   }
 
-  /** The key behind a session, null where there is none, it has expired or its key was revoked. */
+  /** The key of a session; null if there is no such session, it has expired or its key was revoked. */
   async find(secret: string): Promise<ApiKey | null> {
     if (!SECRET.test(secret)) return null;
     const { rows } = await this.#database.query<{ key: string; proof: Uint8Array; expires_at: number }>({

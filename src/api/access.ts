@@ -5,10 +5,10 @@ import type { Sessions } from '../access/sessions.ts';
 import { Problem } from './problem.ts';
 import { charge } from './rate-limit.ts';
 
-/** Who asks: a key, or nobody in particular where everything is open. */
+/** The caller: an API key, or null where everything is open. */
 export type Caller = ApiKey | 'anyone';
 
-/** Decides who may do what. */
+/** Decides which caller may do what. */
 export class Gate {
   readonly #keys: ApiKeys;
   readonly #sessions: Sessions;
@@ -26,7 +26,7 @@ export class Gate {
     this.#quota = quota;
   }
 
-  /** Who asks, if that caller may do this to this log (null: to no log in particular, or to all of them). */
+  /** The caller, if it may do this to this log (null: to no single log, or to all logs). */
   async admit(request: Request, scope: Scope | 'any', log: string | null): Promise<Caller> {
     const caller = await this.caller(request);
     demand(caller, scope, log);
@@ -41,7 +41,7 @@ export class Gate {
     return logs;
   }
 
-  /** Who asks; it counts against the caller's quota. @throws Problem 401, 429 */
+  /** The caller; the request counts against its quota. @throws Problem 401, 429 */
   async caller(request: Request): Promise<Caller> {
     const caller = await this.identify(request);
     if (caller === null) {
@@ -53,7 +53,7 @@ export class Gate {
     return caller;
   }
 
-  /** Who asks: by the key that is sent, or else by the session that a browser holds; null: nobody that is known. */
+  /** The caller, by the API key that was sent or else by the session of a browser; null if it is unknown. */
   async identify(request: Request): Promise<Caller | null> {
     if (this.#open) return 'anyone';
     const authorization = request.get('authorization');

@@ -6,14 +6,14 @@ export interface AddressRateOptions {
   readonly perMinute: number;
   /** Milliseconds, of a clock that does not jump. */
   readonly now: () => number;
-  /** Unknown to the outside, so that nobody can aim at the bucket of another. */
+  /** Secret, so that no address can be chosen to share the bucket of another. */
   readonly secret: Uint8Array;
 }
 
 const BUCKETS = 1 << 16;
 
 /**
- * Limits how often an address may ask, in one megabyte whoever asks: addresses share so many buckets by a keyed hash. An
+ * Limits how often an address may ask, in one megabyte for any number of addresses: they share buckets by a keyed hash. An
  * IPv6 subscriber has 2^64 addresses, so the first half alone counts.
  */
 export class AddressRate {

@@ -26,7 +26,7 @@ export interface CalendarService {
   readonly perMinute: number;
 }
 
-/** Pages of other sites may stamp and ask, too: nothing here depends on who does. */
+/** Pages of other sites may stamp and ask as well: nothing here depends on the caller. */
 export const publicCalendar: RequestHandler = (request, response, next) => {
   response.setHeader('Access-Control-Allow-Origin', '*');
   if (request.method !== 'OPTIONS') return next();

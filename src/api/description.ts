@@ -13,7 +13,7 @@ export const TAGS = [
   ['Tiles', 'The tree of a log as static files (C2SP tlog-tiles), and proofs of it.'],
   ['Verification', 'Verdicts on receipts and on logs.'],
   ['Calendar', 'The OpenTimestamps calendar.'],
-  ['Webhooks', 'Being told of rounds and anchors.'],
+  ['Webhooks', 'Notifications of rounds and anchors.'],
   ['Operation', 'Health, metrics, sessions and this reference.'],
 ] as const;
 export type Tag = (typeof TAGS)[number][0];
@@ -50,7 +50,7 @@ export interface Description {
   readonly query?: z.ZodObject;
   /** Headers that the handler looks at. */
   readonly headers?: z.ZodObject;
-  /** By media type; a key `*` stands for any type. */
+  /** By media type; the key `*` means any type. */
   readonly body?: Readonly<Record<string, Content>>;
   /** Whether a request without a body will do. */
   readonly bodyOptional?: boolean;

@@ -67,7 +67,7 @@ export function exportRoutes(service: Service, gate: Gate): Router {
           const lines = await Promise.all(some.map((entry) => lineOf(service, log, entry, receipts === 'true')));
           await write(response, lines.join(''));
         }
-        // Whoever stops it, or has left, gets no more of it.
+        // A client that closed the connection gets nothing more.
         if (service.stopping.aborted || response.destroyed) return void response.destroy();
         next = page.next;
       }
@@ -97,7 +97,7 @@ async function lineOf({ receipts }: Service, log: Log, entry: FoundEntry, withRe
   return `${JSON.stringify({ ...fullView(log, entry), receipt })}\n`;
 }
 
-/** Writes, and waits until there is room again, or nobody to read. */
+/** Writes, then waits until there is room again or the client has left. */
 async function write(response: Response, text: string): Promise<void> {
   if (response.destroyed || response.write(text)) return;
   const gone = new AbortController();

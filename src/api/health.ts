@@ -17,7 +17,7 @@ const readyOperation = described({
   id: 'isReady',
   tag: 'Operation',
   summary: 'Whether requests would succeed',
-  description: '503 only where they would not; what an operator should know besides stands in `notices`.',
+  description: '503 only if they would not be; `notices` has what else an operator should know.',
   access: 'public',
   answers: {
     200: jsonAnswer(

@@ -34,7 +34,7 @@ const logForm = z
       .array(z.string())
       .nonempty()
       .meta({ description: 'All keys that sign it now, the oldest first: several while keys are rotated.' }),
-    blinded: z.boolean().meta({ description: 'Whether entries bear nonces.' }),
+    blinded: z.boolean().meta({ description: 'Whether entries have nonces.' }),
     createdAt: timeForm,
     size: countForm,
     root: hashForm,
@@ -153,7 +153,7 @@ export function logRoutes(service: Service, gate: Gate, budget: BodyBudget): Rou
       response.json(await describeOne(log));
     })
     .get('/v1/logs/:log', describeLog, async (request, response) => {
-      // Who may append to a log may know whose key signs it; no digest is told here.
+      // A key that may append to a log may see which key signs it; no digest is shown here.
       await gate.admit(request, 'any', pathLogName(request));
       const log = await pathLog(request, registry);
       response.json(await describeOne(log));

@@ -58,7 +58,7 @@ const problem = z
     status: z.int().min(400).max(599),
     code: z.string().meta({ description: 'Stable, there to be switched on; docs/problems.md explains each.' }),
     detail: z.string().meta({ description: 'A sentence for people: what was wrong, and what to do.' }),
-    requestId: z.string().optional().meta({ description: 'What the request goes by in the log: its `X-Request-Id`.' }),
+    requestId: z.string().optional().meta({ description: 'The id of the request in the log: its `X-Request-Id`.' }),
   })
   .meta({ id: 'Problem', description: 'What a request that fails is answered with (RFC 9457).' });
 
@@ -241,7 +241,7 @@ class Schemas {
   }
 }
 
-/** References to where the document has them; a number that comes as text is told as the number it is. */
+/** References to where the document has them; a number that arrives as text is described as a number. */
 function tidied(schema: object): Schema {
   const numeric = 'type' in schema && schema.type === 'integer';
   return Object.fromEntries(

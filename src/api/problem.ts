@@ -24,7 +24,7 @@ export class Problem extends AntequemError {
   }
 }
 
-// The database is not there, or did not do as it was told.
+// The database is not reachable, or did not do what it was asked.
 const UNAVAILABLE: ReadonlySet<ErrorCode> = new Set(['database-silent', 'commit-refused', 'database-unavailable']);
 
 // SQLSTATE that passes by itself: connection, resources, operator intervention, transaction rollback, the system's own
@@ -32,7 +32,7 @@ const UNAVAILABLE: ReadonlySet<ErrorCode> = new Set(['database-silent', 'commit-
 const PASSING = /^(08|53|57|40|58|55P03|25P03)/;
 const NETWORK = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'ETIMEDOUT', 'EPIPE', 'EHOSTUNREACH', 'ENOTFOUND']);
 
-/** Makes of whatever was thrown the answer that the client gets. */
+/** Turns anything that was thrown into the answer for the client. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof AntequemError) {
@@ -109,7 +109,7 @@ export function problemHeaders({ headers }: Problem): Readonly<Record<string, st
   return { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff', ...headers };
 }
 
-/** Sends a problem as RFC 9457 has it, with a stable `code` beside, and what the request goes by in our log. */
+/** Sends a problem (RFC 9457) with its stable `code` and the id of the request in our log. */
 export function sendProblem(response: Response, problem: Problem): void {
   const requestId = requestIdOf(response);
   response

@@ -59,7 +59,7 @@ const readTlogProof = described({
   id: 'readTlogProof',
   tag: 'Receipts',
   summary: 'The same as a C2SP tlog-proof',
-  description: 'Where the entry stands in its log, without rounds and anchors.',
+  description: 'The place of the entry in its log, without rounds and anchors.',
   access: 'read',
   answers: { 200: { says: 'The proof.', content: { 'text/plain': 'text' } } },
   problems: [...RECEIPT_PROBLEMS, 'checkpoint-not-witnessed'],

@@ -27,7 +27,7 @@ export function requestIds(metrics: Metrics, logger: Logger): RequestHandler {
   };
 }
 
-/** What the request of this answer goes by; null where it was not named. */
+/** The id of the request of this answer; null if it has none. */
 export function requestIdOf(response: Response): string | null {
   const id = response.getHeader(HEADER);
   return typeof id === 'string' ? id : null;

@@ -24,7 +24,7 @@ const field = z
 
 const time = z.iso.datetime({ offset: true, error: 'not a time such as 2026-01-31T12:00:00Z' }).transform(Date.parse);
 
-/** What narrows down which entries are told, of a page as of an export. */
+/** What limits the entries of a page or an export. */
 export const criteriaQuery = {
   since: time.optional().meta({ description: 'Received at this time or later.' }),
   until: time.optional().meta({ description: 'Received before this time.' }),
@@ -34,7 +34,7 @@ export const criteriaQuery = {
     .optional()
     .meta({
       description:
-        'The payload is JSON, and at this pointer (RFC 6901) stands this string, number, boolean or null, or an array with ' +
+        'The payload is JSON, and at this pointer (RFC 6901) it has this string, number, boolean or null, or an array with ' +
         'it: `/user/username=admin`. In a list of attributes a key is a step: `/logRecord/attributes/http.method=GET`. Given ' +
         'up to four times, all must hold.',
     }),
@@ -128,7 +128,7 @@ function fieldCriterion(text: string): FieldCriterion {
   };
 }
 
-/** An entry as it is told, without what it is about. */
+/** An entry as it is listed, without its payload. */
 export function view(log: Log, entry: StoredEntry): z.input<typeof entryForm> {
   return {
     log: log.origin,

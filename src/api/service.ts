@@ -17,7 +17,7 @@ import type { Notifications } from '../store/notifications.ts';
 import type { Webhooks } from '../webhooks/webhooks.ts';
 import type { CalendarService } from './calendar.ts';
 
-/** What the API serves, put together by whoever starts it. */
+/** The parts that the API works on. */
 export interface Service {
   readonly database: Database;
   readonly registry: Registry;
@@ -40,7 +40,7 @@ export interface Service {
   readonly anchors: (round: number) => Promise<Anchor[]>;
   /** Anchors of a round with their states, for people. */
   readonly anchorStates: (rounds: readonly number[]) => Promise<ReadonlyMap<number, readonly object[]>>;
-  /** The chains of all targets, as third parties that audit the service are told. */
+  /** The chains of all targets, as auditors from outside see them. */
   readonly auditedChains: () => Promise<readonly AuditedChain[]>;
   /** The chain (CAIP-2) that OpenTimestamps calendars stamp rounds into; null: none are asked to. */
   readonly calendars: { readonly chain: string } | null;
@@ -58,7 +58,7 @@ export interface Service {
   readonly roundInterval: number;
   /** Milliseconds from the close of a round to its first final anchor, as expected; null: nothing is anchored. */
   readonly finalityDelay: number | null;
-  /** And to its confirmation in Bitcoin; null or left out: nobody stamps it, or nobody can say that it is confirmed. */
+  /** And to its confirmation in Bitcoin; null or absent: no calendar stamps it, or no source can say that it is confirmed. */
   readonly confirmationDelay?: number | null;
   /** What operators and load balancers ask. */
   readonly operation: Operation;

@@ -25,16 +25,16 @@ const sessionForm = z
 const readSession = described({
   id: 'readSession',
   tag: 'Operation',
-  summary: 'Who is signed in to the pages',
+  summary: 'The API key that is signed in to the pages',
   access: 'public',
-  answers: { 200: jsonAnswer('Nobody, where `key` is null and `open` false.', sessionForm) },
+  answers: { 200: jsonAnswer('No one is signed in if `key` is null and `open` is false.', sessionForm) },
 });
 
 const openSession = described({
   id: 'openSession',
   tag: 'Operation',
   summary: 'Sign in to the pages',
-  description: 'From a page of the service itself: a cookie that no script can read stands for the key.',
+  description: 'From a page of the service itself: afterwards a cookie that no script can read replaces the key.',
   access: 'public',
   body: { 'application/json': signInBody },
   answers: { 200: { ...jsonAnswer('Signed in.', sessionForm), headers: { 'Set-Cookie': 'The session.' } } },
@@ -49,10 +49,10 @@ const closeSession = described({
   answers: { 204: { says: 'Signed out.' } },
 });
 
-/** Signing in to the pages: an API key goes in once, and a cookie that no script can read stands for it. */
+/** Signing in to the pages: an API key is sent once, and a cookie that no script can read replaces it. */
 export function sessionRoutes({ sessions, registry, roundInterval }: Service, gate: Gate, budget: BodyBudget): Router {
   const readBody = bodyReader(4_096, budget);
-  /** Who is signed in, and what the pages need to know besides. */
+  /** The key that is signed in, and what else the pages need. */
   const view = (caller: Caller | null): object => ({
     open: caller === 'anyone',
     key: caller === 'anyone' || caller === null ? null : pick(caller),

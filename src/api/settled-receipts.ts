@@ -19,7 +19,7 @@ interface Settled {
 
 /**
  * The texts of receipts in which nothing is awaited. What could take one back, an erasure, is an entry of `_system`, so
- * one question about its head, asked once for all who ask at a time, says whether they hold.
+ * one question about its head, asked once for all requests at a time, says whether they still hold.
  */
 export class SettledReceipts {
   readonly #registry: Registry;
@@ -27,7 +27,7 @@ export class SettledReceipts {
   readonly #texts = new LruCache<string, Settled>(CACHED_BYTES);
   #news = 0;
 
-  /** @param compose the receipt as it is to be told now, `expectedBy` and all */
+  /** @param compose the receipt as it is to be sent now, with `expectedBy` */
   constructor(
     registry: Registry,
     notifications: Notifications,

@@ -72,7 +72,7 @@ export function tileRoutes({ registry, publisher, checkpoints, tiles, entries }:
       const { level, index, width } = parseTileLocation(request.path.split('/').slice(3).join('/'));
       const height = level === 'entries' ? 0 : level;
       const size = (index * TILE_WIDTH + width) * TILE_WIDTH ** height;
-      // Caches keep it for ever, so it is told only once a checkpoint was signed over it.
+      // Caches keep it forever, so it is sent only after a checkpoint was signed over it.
       if (!Number.isSafeInteger(size) || !(await publisher.covers(log, size))) {
         throw new Problem('tile-not-found', `the log ${log.name} has published no checkpoint with such a tile`);
       }
@@ -84,7 +84,7 @@ export function tileRoutes({ registry, publisher, checkpoints, tiles, entries }:
       const key = `${log.id}/${index}/${width}`;
       const bundle = await kept(bundles, key, async () => Buffer.from(await entries.bundle(log, index, width)));
       response.setHeader('Vary', 'Accept-Encoding');
-      // Negotiation costs as much as the rest: whoever names neither gzip nor all has nothing to negotiate.
+      // Negotiation costs as much as the rest: a request that names neither gzip nor `*` has nothing to negotiate.
       const named = /gzip|\*/i.test(request.headers['accept-encoding']?.toString() ?? '');
       if (!named || request.acceptsEncodings('gzip') === false) return void response.send(bundle);
       response.set('Content-Encoding', 'gzip').send(await kept(compressed, key, () => compress(bundle)));

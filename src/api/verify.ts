@@ -19,7 +19,7 @@ const verify = described({
   problems: ['base64-invalid', 'digest-invalid', 'json-invalid', 'receipt-invalid', 'verifier-key', 'verify-invalid'],
 });
 
-/** A verdict on a receipt or an .ots file, by the service's own nodes: a convenience, since nobody needs it. */
+/** A verdict on a receipt or an .ots file, by the service's own nodes: a convenience, since receipts verify without the service. */
 export function verifyRoutes(gate: Gate, verifications: Verifications, budget: BodyBudget): Router {
   const readBody = bodyReader(MAX_RECEIPT_TEXT + (2 << 20), budget);
   return exactRouter().post('/v1/verify', verify, async (request, response) => {

@@ -84,7 +84,7 @@ export const createOperation = described({
   answers: {
     201: {
       ...jsonAnswer(
-        'It is told of what happens from now on.',
+        'It receives what happens from now on.',
         z.intersection(
           webhookForm,
           z.object({ secret: z.string().meta({ description: 'Told here and never again.' }) }),
@@ -121,7 +121,10 @@ export const deleteOperation = described({
   access: 'admin',
   path,
   answers: {
-    200: jsonAnswer('It is gone, and what waited for it.', z.object({ id: idForm, deleted: z.literal(true) })),
+    200: jsonAnswer(
+      'It was deleted, with all deliveries that waited.',
+      z.object({ id: idForm, deleted: z.literal(true) }),
+    ),
   },
   problems: ['webhook-not-found'],
 });

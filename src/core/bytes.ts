@@ -20,7 +20,7 @@ export function prefixedHex(bytes: Uint8Array): string {
   return `0x${toHex(bytes)}`;
 }
 
-/** By the code of a digit its value; 255 for what is none. */
+/** The value of each hex digit by its character code; 255 for any other character. */
 const NIBBLES = new Uint8Array(128).fill(255);
 for (let value = 0; value < 16; value++) NIBBLES[value.toString(16).charCodeAt(0)] = value;
 

@@ -3,7 +3,7 @@
 import { excerpt, fromBase64, toBase64 } from './bytes.ts';
 import { FormatError } from './errors.ts';
 
-/** The head of a log: so many entries, this root. */
+/** The head of a log: its size and root. */
 export interface Checkpoint {
   readonly origin: string;
   readonly size: number;

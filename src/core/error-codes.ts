@@ -1,5 +1,5 @@
 /**
- * Codes of errors that no answer of the API bears: of commands, workers, clients and verifiers. Where the API meets one all
+ * Codes of errors that no answer of the API has: of commands, workers, clients and verifiers. If the API meets one all
  * the same, the problem is `internal`, or `request-invalid` for a FormatError.
  */
 export type OtherCode =

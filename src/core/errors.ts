@@ -1,7 +1,7 @@
 import type { OtherCode } from './error-codes.ts';
 import type { ProblemCode } from './problem-codes.ts';
 
-/** Every code that an error of ours can have. One that the API may answer stands in `PROBLEM_STATUS`, with its status. */
+/** Every code that an error of ours can have. `PROBLEM_STATUS` has those that the API answers, with their HTTP status. */
 export type ErrorCode = ProblemCode | OtherCode;
 
 /** An error one can switch on: `code` is stable across releases, the message says what was wrong and what to do. */
@@ -15,7 +15,7 @@ export class AntequemError extends Error {
   }
 }
 
-/** Bytes, text or JSON from outside that break a format. Whoever sent them can mend them; nobody else can. */
+/** Bytes, text or JSON from outside that break a format. Only their sender can correct them. */
 export class FormatError extends AntequemError {
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
     super(code, message, options);

@@ -74,7 +74,7 @@ export function foldRight(hashes: readonly Uint8Array[]): Uint8Array {
 }
 
 /**
- * Turns a run of sibling hashes into their parents in place: the hash of the pair at 2i, 2i+1 stands at i afterwards;
+ * Turns a run of sibling hashes into their parents in place: the hash of the pair at 2i, 2i+1 is at i afterwards;
  * a last one without sibling is dropped. Returns the number of parents.
  */
 function hashPairs(hashes: Uint8Array, count: number): number {

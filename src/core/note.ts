@@ -14,7 +14,7 @@ export interface NoteSignature {
   readonly name: string;
   /** 4 bytes. */
   readonly keyId: Uint8Array;
-  /** What stands behind the key id; 64 bytes for plain Ed25519. */
+  /** What follows the key id; 64 bytes for plain Ed25519. */
   readonly signature: Uint8Array;
 }
 
@@ -33,7 +33,7 @@ export interface Verifier {
   readonly publicKey: Uint8Array;
 }
 
-/** keyID = SHA-256(name ‖ 0x0A ‖ type ‖ public key)[0..4]; the type is that of plain Ed25519 if not told. */
+/** keyID = SHA-256(name ‖ 0x0A ‖ type ‖ public key)[0..4]; the type is that of plain Ed25519 unless given. */
 export function noteKeyId(name: string, publicKey: Uint8Array, type = ED25519): Uint8Array {
   return sha256(concat(utf8(name), new Uint8Array([0x0a, type]), publicKey)).slice(0, 4);
 }
@@ -53,7 +53,7 @@ export function parseVerifierKey(text: string): Verifier {
 }
 
 /**
- * A verifier key of whatever signature type; its public key is as long as it is.
+ * A verifier key of any signature type, with a public key of any length.
  * @throws FormatError `verifier-key`, `base64-invalid`
  */
 export function parseTypedKey(text: string): Verifier & { readonly type: number } {

@@ -8,7 +8,7 @@ export const SYSTEM_LOG = '_system';
 const LOG_NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 /** With `/logs/` and a log's name behind it stays below the 400 characters that notes and verifier keys take. */
 const MAX_SERVICE_ORIGIN = 255;
-// A segment `.` or `..` would be resolved away by whoever fetches the URL.
+// HTTP clients resolve segments `.` and `..` before they send a URL.
 const SERVICE_ORIGIN =
   /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[1-9][0-9]{0,4})?(?:\/(?!\.{1,2}(?:\/|$))[a-z0-9._~-]{1,64}){0,4}$/;
 

@@ -10,7 +10,7 @@ const MAX_POLICY = 262_144;
 const MOST = 32;
 
 export interface Witness {
-  /** What the policy calls it; its signatures bear the name of its key. */
+  /** What the policy calls it; its signatures carry the name of its key. */
   readonly name: string;
   readonly key: Verifier;
   readonly url: string | null;

@@ -43,7 +43,7 @@ export function rootFromInclusion(
   return hash;
 }
 
-/** Whether `leafHash` stands at `index` of the tree of `treeSize` leaves with this root. */
+/** Whether `leafHash` is at `index` of the tree of `treeSize` leaves with this root. */
 export function verifyInclusion(
   leafHash: Uint8Array,
   index: number,

@@ -50,7 +50,8 @@ export function bytesOf(item: Rlp | undefined, length?: number): Uint8Array {
 /** A whole number below 2^256, big-endian without leading zeros. @throws FormatError `rlp-invalid` */
 export function integerOf(item: Rlp | undefined): bigint {
   const bytes = bytesOf(item);
-  if (bytes.length > 32 || bytes[0] === 0) throw new FormatError('rlp-invalid', 'RLP with an integer that is none');
+  if (bytes.length > 32 || bytes[0] === 0)
+    throw new FormatError('rlp-invalid', 'RLP with an integer that is not canonical');
   let value = 0n;
   for (const byte of bytes) value = (value << 8n) | BigInt(byte);
   return value;

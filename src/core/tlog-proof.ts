@@ -1,4 +1,4 @@
-// C2SP tlog-proof: where an entry stands in a log, in one text that stock tools read.
+// C2SP tlog-proof: the place of an entry in a log, as one text that stock tools read.
 
 import { concat, excerpt, fromBase64, fromHex, toBase64 } from './bytes.ts';
 import { type Checkpoint, parseCheckpoint } from './checkpoint.ts';
@@ -20,7 +20,7 @@ export interface TlogProof {
   readonly index: number;
   /** From the leaf's sibling up, 32 bytes each. */
   readonly path: readonly Uint8Array[];
-  /** What belongs to the application; nothing vouches for it by itself. Null: none. */
+  /** Data of the application, which the proof does not vouch for; null: none. */
   readonly extra: Uint8Array | null;
   /** The signed note of the checkpoint, verbatim. */
   readonly checkpoint: string;

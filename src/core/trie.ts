@@ -41,14 +41,14 @@ export function walkTrie(root: Uint8Array, key: Uint8Array, nodes: readonly Uint
   }
 }
 
-/** A node below 32 bytes stands in the one above itself, not by its hash. */
+/** A node below 32 bytes is part of its parent, in place of its hash. */
 function child(item: Rlp | undefined, open: (hash: Uint8Array) => Rlp[]): Rlp[] {
   if (!Array.isArray(item)) {
     const hash = bytesOf(item);
     if (hash.length !== 32) throw broken('the key is not in it');
     return open(hash);
   }
-  if (encodeRlp(item).length >= 32) throw broken('a node in another that should stand by itself');
+  if (encodeRlp(item).length >= 32) throw broken('a node inside another that should be separate');
   return item;
 }
 

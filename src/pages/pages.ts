@@ -10,7 +10,7 @@ const compress = promisify(gzip);
 export interface Page {
   readonly html: Buffer;
   readonly gzipped: Buffer;
-  /** Content-Security-Policy; as in the page, and besides that nobody frames it. */
+  /** Content-Security-Policy; as in the page, with `frame-ancestors` in addition. */
   readonly policy: string;
   /** Strong, of the HTML. */
   readonly etag: string;

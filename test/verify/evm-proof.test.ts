@@ -365,7 +365,7 @@ describe('the trie itself', () => {
     ['an extension without a path', [Uint8Array.of(0x00), seeded('v')]],
     ['an empty value', [Uint8Array.of(0x20, 0x80), new Uint8Array(0)]],
     ['a leaf above the key', [Uint8Array.of(0x38), seeded('v')]],
-    ['a node in another that should stand by itself', [Uint8Array.of(0x18), [Uint8Array.of(0x30), seeded('v')]]],
+    ['a node inside another that should be separate', [Uint8Array.of(0x18), [Uint8Array.of(0x30), seeded('v')]]],
   ])('%s', (_, node) => {
     const encoded = encodeRlp(node);
     expect(() => walkTrie(keccak256(encoded), Uint8Array.of(0x80), [encoded])).toThrow(
