@@ -89,10 +89,12 @@ export function configurationText(): string {
   });
   return `# Configuration
 
-\`antequem serve\` takes its settings from environment variables. All faults are reported together, and nothing starts with
-one; a variable that is set to nothing counts as not set. Durations are written \`500ms\`, \`30s\`, \`10m\`, \`24h\`; secrets stand
-in files, white space around them aside. Local mode (\`npm start\`) makes its own settings and heeds \`LOG_LEVEL\` and
-\`REDIS_URL\`. This page is made from the schema: \`node scripts/configuration.ts\`.
+\`antequem serve\` takes its settings from environment variables. If settings are invalid, it reports all faults together and
+does not start. An empty variable counts as not set. A variable that looks like a mistyped setting (\`EVM_RPC_URL\`) is named at
+start. Durations are written \`500ms\`, \`30s\`, \`10m\`, \`24h\`. Secrets are read from files, without the white space around
+them; a secret that other users of the machine can read is named at start. Local mode (\`npm start\`) makes its own settings and
+reads \`LOG_LEVEL\`, \`REDIS_URL\`, \`DATABASE_URL\`, \`DATA_DIR\` and \`PORT\`. This page is made from the schema:
+\`node scripts/configuration.ts\`.
 
 ${sections.join('\n')}`;
 }

@@ -38,13 +38,13 @@ export const environment = z.object({
     .pipe(
       z.array(z.enum(['api', 'worker'], 'not a list of roles: api, worker')).min(1, 'not a list of roles: api, worker'),
     )
-    .describe('What this process does; any number of processes of each over one database.'),
+    .describe('What this process does. Any number of processes of each role may share one database.'),
   HOST: z
     .string()
     .default('127.0.0.1')
-    .describe('The address to listen on; beyond loopback nothing starts before there is an API key.'),
+    .describe('The address to listen on. Beyond loopback the service starts only if there is an API key.'),
   PORT: port.default(3963).describe('The port to listen on.'),
-  ORIGIN: origin.describe('The name of the service in everything it signs; fixed for ever.'),
+  ORIGIN: origin.describe('The name of the service in everything it signs. It can never be changed.'),
   // Not a URL by the book: over a Unix socket it has no host.
   DATABASE_URL: z
     .string()
@@ -62,25 +62,27 @@ export const environment = z.object({
     .refine(isRedisUrl, 'not redis://host:port, rediss://host:port or redis+sentinel://host:port,host:port/NAME')
     .optional()
     .describe(
-      'The queue and the shared count of rate limits; without it the queue is on PostgreSQL and each process counts by itself. Also where it is recorded what was published, unless LOG_GUARD_FILE says otherwise. Behind Sentinel: redis+sentinel://user:password@host:26379,host:26379/NAME.',
+      'Redis for the queue and for rate limits shared by all processes. Without it the queue is on PostgreSQL and each process counts for itself. Unless LOG_GUARD_FILE is set, Redis also records what was published. Behind Sentinel: redis+sentinel://user:password@host:26379,host:26379/NAME.',
     ),
   LOG_SEED_FILE: z
     .string()
     .min(1)
     .describe(
-      '64 hex digits (`openssl rand -hex 32`), kept apart from the database: all keys of logs, sessions and webhooks come of it. Several, the newest last, while one is left behind.',
+      'A file with 64 hex digits (`openssl rand -hex 32`), kept apart from the database. All keys of logs, sessions and webhooks are derived from it. While a seed is replaced, the file holds several, the newest last.',
     ),
   LOG_GUARD_FILE: z
     .string()
     .min(1)
     .optional()
     .describe(
-      'A file on a local disk, beside the seed and not restored with the database, in which it is recorded what was published.',
+      'A file that records what was published. Keep it on a local disk, beside the seed, and do not restore it together with the database.',
     ),
-  ROUND_INTERVAL: duration.default(60_000).describe('How often rounds are closed, if there is anything new.'),
-  ROUND_ENTRIES: count.default(100_000).describe('Entries after which a round is closed ahead of its time.'),
-  ROUND_HEARTBEAT: duration.optional().describe('How long after a round one is closed with nothing new in it.'),
-  RECONCILE_INTERVAL: duration.default(30_000).describe('How often forgotten work is looked for, and at the chains.'),
+  ROUND_INTERVAL: duration.default(60_000).describe('How often a round is closed, if there is anything new.'),
+  ROUND_ENTRIES: count.default(100_000).describe('A round is closed early after this many new entries.'),
+  ROUND_HEARTBEAT: duration.optional().describe('Close a round after this time even if nothing is new. Unset: never.'),
+  RECONCILE_INTERVAL: duration
+    .default(30_000)
+    .describe('How often the worker looks for unfinished work and checks the chains.'),
   ...evmVariables,
   ...otsVariables,
   ...ownCalendarVariables,
@@ -89,7 +91,7 @@ export const environment = z.object({
   LOG_LEVEL: z
     .enum(LOG_LEVELS, `not a level: ${LOG_LEVELS.join(', ')}`)
     .default('info')
-    .describe('What is logged, as JSON lines on standard output.'),
+    .describe('The least important level that is logged, as JSON lines on standard output.'),
 });
 
 type Environment = z.output<typeof environment>;
@@ -99,7 +101,7 @@ export interface Config {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
-  /** Whether everything is open to whoever reaches the port, which must then be on loopback. */
+  /** Whether no API key is needed. The port must then be on loopback. */
   readonly open: boolean;
   readonly origin: string;
   readonly databaseUrl: string;
@@ -107,11 +109,11 @@ export interface Config {
   readonly databaseConnections: number;
   readonly redisUrl: string | null;
   readonly logSeedFile: string;
-  /** Where it is recorded what was published; null: in Redis where there is one, else nowhere. */
+  /** The file that records what was published; null: Redis does, if there is one. */
   readonly guardFile: string | null;
   /** Milliseconds. */
   readonly roundInterval: number;
-  /** Appended entries that close a round ahead of its time. */
+  /** Appended entries that close a round early. */
   readonly roundEntries: number;
   /** Milliseconds; null: no round without anything new. */
   readonly roundHeartbeat: number | null;
@@ -121,14 +123,14 @@ export interface Config {
   readonly targets: readonly EvmConfig[];
   /** Calendars that rounds are stamped by; null: none. */
   readonly ots: OtsConfig | null;
-  /** Whom to ask for Bitcoin's headers. */
+  /** Where Bitcoin's headers come from. */
   readonly bitcoin: BitcoinConfig;
-  /** Whether the service is such a calendar itself; null: it is none. */
+  /** The service as a calendar itself; null: it is none. */
   readonly calendar: OwnCalendarConfig | null;
   /** Whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly string[];
   readonly operation: OperationConfig;
-  /** Who cosigns checkpoints; null: nobody is asked. */
+  /** Witnesses that cosign checkpoints; null: none. */
   readonly witnesses: WitnessSettings | null;
   readonly logLevel: Environment['LOG_LEVEL'];
 }

@@ -39,16 +39,16 @@ const pause = z.union([z.literal('0s').transform(() => 0), duration], 'not a dur
 export const operationVariables = {
   RATE_LIMIT: rate
     .default(null)
-    .describe('Requests that one API key may make in a time; shared by all processes over Redis where there is one.'),
+    .describe('How many requests one API key may make in a time. All processes count together if there is a Redis.'),
   METRICS_TOKEN_FILE: z
     .string()
     .min(1)
     .optional()
-    .describe('A file with the token that opens `/metrics`; without it an API key with the scope `admin` does.'),
+    .describe('A file with the token for `/metrics`. Without it an API key with the scope `admin` is needed.'),
   DRAIN_DELAY: pause
     .default(0)
     .describe(
-      'Between being told to stop, when `/readyz` turns 503, and taking no more connections: as long as the load balancer needs to notice.',
+      'When told to stop, `/readyz` answers 503 for this long before connections are refused. Set it to the time that the load balancer needs to notice.',
     ),
   WEBHOOK_ALLOW_PRIVATE: z
     .enum(['true', 'false'], 'not true or false')

@@ -20,26 +20,26 @@ export const ownCalendarVariables = {
     .enum(['on', 'off'], 'not on or off')
     .default('off')
     .describe(
-      'Whether anybody may have digests stamped, as an OpenTimestamps calendar does it; in local mode it is on.',
+      'Whether the service is an OpenTimestamps calendar, where everybody may stamp digests without a key. Local mode turns it on.',
     ),
   CALENDAR_URL: z
     .string()
     .regex(/^https?:\/\/[A-Za-z0-9.-]{1,253}(:\d{1,5})?$/, URL_FORM)
     .optional()
     .describe(
-      'Where clients reach the calendar: scheme, host and port; by default `https://` and the host of `ORIGIN`.',
+      'Scheme, host and port at which clients reach the calendar. The default is `https://` and the host of `ORIGIN`.',
     ),
   CALENDAR_RATE: wholeNumber(1, 1_000_000, 'not a whole number from 1 to 1000000')
     .default(600)
-    .describe('Digests a minute that one address (of IPv6: one /64) may have stamped; it may ask four times as often.'),
+    .describe(
+      'How many digests one address (in IPv6 one /64) may stamp in a minute. It may ask for timestamps four times as often.',
+    ),
   TRUSTED_PROXIES: z
     .string()
     .transform(list)
     .refine((all) => all.every(isNetwork), PROXIES)
     .default([])
-    .describe(
-      'Proxies whose `X-Forwarded-For` is believed where addresses are told apart: addresses, networks, `loopback`.',
-    ),
+    .describe('Proxies whose `X-Forwarded-For` names the client: addresses, networks or `loopback`.'),
 };
 
 function isNetwork(text: string): boolean {
@@ -57,10 +57,12 @@ export function ownCalendarFaults(set: Readonly<Record<string, string | undefine
   if (set.CALENDAR !== 'on') return [];
   const faults: string[] = [];
   if (set.OTS_CALENDARS === undefined) {
-    faults.push('OTS_CALENDARS: must be set beside CALENDAR=on, or what is stamped would never reach Bitcoin');
+    faults.push('OTS_CALENDARS: must be set beside CALENDAR=on, or stamps would never reach Bitcoin');
   }
   if (set.CALENDAR_URL === undefined && set.ORIGIN?.includes('/') === true) {
-    faults.push('CALENDAR_URL: must be set beside CALENDAR=on where ORIGIN has a path, which a calendar has not');
+    faults.push(
+      'CALENDAR_URL: must be set beside CALENDAR=on because ORIGIN has a path and a calendar cannot have one',
+    );
   }
   return faults;
 }

@@ -16,15 +16,15 @@ export const witnessVariables = {
     .describe('A policy of witnesses that cosign checkpoints (C2SP tlog-policy).'),
   WITNESS_TIMEOUT: duration
     .default(2_000)
-    .describe('How long whoever asks for a checkpoint waits for the quorum at most.'),
+    .describe('How long a request for a checkpoint waits for the quorum at most.'),
   WITNESS_INTERVAL: duration
     .default(30_000)
-    .describe('How often a worker offers what nobody asked for: the checkpoints of rounds.'),
+    .describe('How often a worker offers the checkpoints of rounds that were not asked for.'),
   WITNESS_MISSING: z
     .enum(['publish', 'hold'], 'not publish or hold')
     .default('publish')
     .describe(
-      'Without the quorum in time: `publish` shows the checkpoint with the cosignatures there are, `hold` the newest that reached it.',
+      'What to show if the quorum is not reached in time: `publish` the checkpoint with the cosignatures that arrived, `hold` the newest checkpoint that reached the quorum.',
     ),
 };
 
