@@ -8,6 +8,9 @@ import { formatTime } from '../core/time.ts';
 import type { Database, Queryable } from '../store/database.ts';
 import type { Observation } from './confirm.ts';
 
+/** Milliseconds. What is put off for longer was put off by a clock that was ahead. */
+const DAY_MS = 24 * 3_600_000;
+
 /** An anchor in a block for which a proof is to be had. */
 export interface Wanted {
   round: number;
@@ -40,11 +43,11 @@ export async function wantedEvidence(
        SELECT * FROM unnest($3::bigint[], $4::bytea[], $5::bytea[]) AS s (round, transaction, block_hash)
        UNION
        SELECT a.round, a.transaction, a.block_hash FROM anchors a JOIN evm_evidence e USING (target, round, block_hash)
-       WHERE a.target = $1 AND a.round = ANY ($2::bigint[]) AND e.retry_at <= $6)
+       WHERE a.target = $1 AND a.round = ANY ($2::bigint[]) AND (e.retry_at <= $6 OR e.retry_at > $6 + ${DAY_MS}))
      SELECT f.round, f.transaction, f.block_hash, r.root, coalesce(e.attempts, 0) AS attempts
      FROM found f JOIN rounds r ON r.number = f.round
      LEFT JOIN evm_evidence e ON e.target = $1 AND e.round = f.round AND e.block_hash = f.block_hash
-     WHERE e.round IS NULL OR e.retry_at <= $6 ORDER BY f.round`,
+     WHERE e.round IS NULL OR e.retry_at <= $6 OR e.retry_at > $6 + ${DAY_MS} ORDER BY f.round`,
     [
       target,
       rounds,

@@ -49,6 +49,9 @@ export function untilUpgrade({ upgrade }: Pace, attempt: number): number {
   return Math.round(Math.min(upgrade.first * 1.5 ** Math.min(attempt - 1, 30), upgrade.most));
 }
 
+/** Milliseconds: what a calendar may ask for at the most, and a minute for clocks that differ. */
+const LONGEST_REST_MS = 3_660_000;
+
 interface Rest {
   readonly failures: number;
   /** Milliseconds since the Unix epoch. */
@@ -71,7 +74,8 @@ export class Rests {
   /** Until when a calendar rests and why; null: it does not rest. */
   of(calendar: string, now: number): Pick<Rest, 'until' | 'problem'> | null {
     const rest = this.#rests.get(calendar);
-    return rest === undefined || rest.until <= now ? null : rest;
+    // One that would last longer than any was begun by a clock that was ahead.
+    return rest === undefined || rest.until <= now || rest.until > now + LONGEST_REST_MS ? null : rest;
   }
 
   /** @returns whether this is the first failure since it last answered */

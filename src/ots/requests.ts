@@ -91,6 +91,25 @@ export async function waitFor(
   );
 }
 
+/** Milliseconds that a request, or a look at a block, is put off at the most. */
+const LONGEST_WAIT_MS = 3_600_000;
+const LONGEST_LOOK_MS = 24 * 3_600_000;
+const TOLERANCE_MS = 60_000;
+
+/** What is put off for longer than anything is was put off by a clock that was ahead: it is due now. */
+export async function recallRequests(database: Queryable, target: string, now: number): Promise<void> {
+  await database.query('UPDATE ots_requests SET next_at = $2 WHERE target = $1 AND next_at > $3', [
+    target,
+    now,
+    now + LONGEST_WAIT_MS + TOLERANCE_MS,
+  ]);
+  await database.query(
+    `UPDATE ots_attestations a SET next_at = $2 FROM ots_requests q
+     WHERE q.id = a.request AND q.target = $1 AND a.next_at > $3`,
+    [target, now, now + LONGEST_LOOK_MS + TOLERANCE_MS],
+  );
+}
+
 /** Has those asked that were configured since, and nobody that is not. */
 export async function reviewCalendars(
   database: Database,

@@ -14,7 +14,7 @@ import { type CalendarClient, calendarClient } from './calendar-client.ts';
 import { CalendarPoller } from './calendar-poller.ts';
 import { confirm, NO_SOURCE } from './confirm.ts';
 import { type Pace, QUICK, UNHURRIED } from './pace.ts';
-import { openSubmissions, reviewCalendars } from './requests.ts';
+import { openSubmissions, recallRequests, reviewCalendars } from './requests.ts';
 import { dueRounds, nextLooks, registerOts } from './state.ts';
 import { settle } from './status.ts';
 
@@ -125,6 +125,7 @@ export class OtsTarget implements AnchorTarget {
 
   /** Checks that confirmed blocks are still there. */
   async inspect(): Promise<void> {
+    await recallRequests(this.#options.database, this.name, this.#options.now());
     if (this.#options.source !== null) await this.#confirm(null);
   }
 

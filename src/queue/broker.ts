@@ -68,6 +68,8 @@ const WORKER = { lockDuration: 6_000, stalledInterval: 3_000, maxStalledCount: 1
 const FORMER_SCHEMA = 'antequem_queue';
 const FORMER_PREFIX = 'antequem';
 const NAME = 'wake';
+/** A handler that is called too early says so again; a time far away may come of a clock that was wrong. */
+const LONGEST_DELAY_MS = 600_000;
 /** Milliseconds between tries of what failed for want of the database. */
 const RETRY_MS = 500;
 
@@ -244,7 +246,7 @@ async function handle(
   if (job.name !== NAME) return onError(new Error('a wake-up has lost its content: Redis evicts what it should keep'));
   const outcome: Again = await handler(job.data);
   if (outcome === undefined || job.repeatJobKey !== undefined) return;
-  await job.moveToDelayed(Date.now() + outcome.again, token);
+  await job.moveToDelayed(Date.now() + Math.min(outcome.again, LONGEST_DELAY_MS), token);
   throw new DelayedError();
 }
 

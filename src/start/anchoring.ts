@@ -63,6 +63,8 @@ export async function startAnchoring(
     logger,
     guard,
   });
+  // Wake-ups that a process with a wrong clock put off for too long.
+  void queue.renew();
   const watching = setInterval(() => void reportChains(database, targets, logger), CHAIN_CLOCKS_MS).unref();
   void reportChains(database, targets, logger);
   const purging = setInterval(() => {

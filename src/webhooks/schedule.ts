@@ -8,7 +8,9 @@ const DELAYS = [5 * SECOND, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HO
 /** Beyond it nothing is tried: what piled up for a receiver that stays away must end at some time. */
 export const LIFETIME = 96 * HOUR;
 const LONGEST_ASKED = 6 * HOUR;
-const LONGEST_PAUSE = 10 * MINUTE;
+export const LONGEST_PAUSE_MS = 10 * MINUTE;
+/** Of the last delay, with what chance adds to it. */
+export const LONGEST_DELAY_MS = 27 * HOUR;
 
 /**
  * Milliseconds until the next attempt after so many; null: it was the last one.
@@ -23,5 +25,5 @@ export function delayAfter(attempts: number, asked: number | null, random: numbe
 
 /** Milliseconds to leave a receiver alone that could not be reached so many times in a row, whatever waits for it. */
 export function pauseAfter(failures: number): number {
-  return Math.min(5 * SECOND * 2 ** Math.min(failures - 1, 10), LONGEST_PAUSE);
+  return Math.min(5 * SECOND * 2 ** Math.min(failures - 1, 10), LONGEST_PAUSE_MS);
 }

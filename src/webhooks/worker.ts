@@ -7,6 +7,7 @@ import type { Again } from '../queue/wakeup.ts';
 import type { Database } from '../store/database.ts';
 import type { Notifications } from '../store/notifications.ts';
 import { Deliverer, type DelivererOptions } from './deliverer.ts';
+import { LONGEST_DELAY_MS, LONGEST_PAUSE_MS } from './schedule.ts';
 import { MAX_WEBHOOKS } from './webhooks.ts';
 
 export const WEBHOOKS_LANE = 'webhooks';
@@ -28,6 +29,9 @@ const STRETCH = 20_000;
 /** Milliseconds between looks: what is due within so long is waited for, what is due later one of them finds. */
 const SOON = 2_000;
 const HOUR = 3_600_000;
+/** Milliseconds between looks for deliveries that a wrong clock put off. */
+const RECALL_MS = 60_000;
+const TOLERANCE_MS = 60_000;
 /** Milliseconds that events are kept once nobody waits for them. */
 const KEPT = 30 * 24 * HOUR;
 
@@ -59,6 +63,13 @@ export function startWebhooks(options: WebhookWorkerOptions): WebhookWorker {
     );
     await queue.wake(rows.map(({ id }) => ({ lane: WEBHOOKS_LANE, id: id.replace('_', '-'), data: { webhook: id } })));
   };
+  const recall = (): void => {
+    recallDeliveries(database, now()).catch((error: unknown) =>
+      logger.warn({ err: error }, 'webhooks were not looked through'),
+    );
+  };
+  recall();
+  const recalling = setInterval(recall, RECALL_MS).unref();
   const following = follow({ look, notifications, signal, logger });
   const purging = setInterval(() => {
     purgeEvents(database, now()).catch((error: unknown) => logger.warn({ err: error }, 'old webhook events stay'));
@@ -66,6 +77,7 @@ export function startWebhooks(options: WebhookWorkerOptions): WebhookWorker {
   return {
     stop: async () => {
       clearInterval(purging);
+      clearInterval(recalling);
       stopping.abort();
       await following;
       await lane.close();
@@ -103,6 +115,18 @@ async function nextDue(database: Database, webhook: string): Promise<number | nu
     [webhook],
   );
   return rows[0]?.due ?? null;
+}
+
+/** What waits for longer than anything is put off was put off by a clock that was ahead: it is due now. */
+export async function recallDeliveries(database: Database, now: number): Promise<void> {
+  await database.query('UPDATE webhook_deliveries SET due_at = $1 WHERE due_at > $2 AND status = $3', [
+    now,
+    now + LONGEST_DELAY_MS + TOLERANCE_MS,
+    'pending',
+  ]);
+  await database.query('UPDATE webhooks SET paused_until = 0 WHERE paused_until > $1', [
+    now + LONGEST_PAUSE_MS + TOLERANCE_MS,
+  ]);
 }
 
 /** Forgets events that nobody waits for any more. */

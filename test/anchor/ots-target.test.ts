@@ -264,6 +264,21 @@ test('a calendar that fails is not asked for each round, and says itself when to
   expect(await statusOf(ground, rounds.at(-1) ?? 0)).toBe('submitted');
 });
 
+test('what a clock two days ahead put off is asked once the clock is right', async () => {
+  await using ground = await otsGround(1);
+  const [calendar] = ground.calendars;
+  if (calendar === undefined) throw new Error('no calendar');
+  calendar.behaviour = (_request, response) => void response.writeHead(503).end();
+  const target = ground.target();
+  await target.register();
+  const [round = 0] = await ground.close(1);
+  await target.advance([round]);
+  await ground.database.query('UPDATE ots_requests SET next_at = next_at + $1::bigint', [2 * 24 * 3_600_000]);
+  expect(await target.unfinished(10)).toEqual([]);
+  await target.inspect();
+  expect(await target.unfinished(10)).toEqual([round]);
+});
+
 test('names the newest block that is deep enough as a beacon', async () => {
   await using ground = await otsGround(1);
   const target = ground.target();

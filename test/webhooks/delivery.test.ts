@@ -5,7 +5,7 @@ import { Deliverer, type DelivererOptions } from '../../src/webhooks/deliverer.t
 import { EVENT_TYPES } from '../../src/webhooks/event.ts';
 import { formatSecret } from '../../src/webhooks/signature.ts';
 import { Webhooks } from '../../src/webhooks/webhooks.ts';
-import { purgeEvents } from '../../src/webhooks/worker.ts';
+import { purgeEvents, recallDeliveries } from '../../src/webhooks/worker.ts';
 import { closeRounds, silent } from '../support/anchoring.ts';
 import { Clock } from '../support/instance.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
@@ -56,6 +56,25 @@ const counts = async (id: string): Promise<[number, number, number]> => {
   const { deliveries } = await webhooks.read(id);
   return [deliveries.pending, deliveries.delivered, deliveries.dead];
 };
+
+it('a delivery that a clock two days ahead put off is due once the clock is right', async () => {
+  const { id } = await webhooks.create({ url: receiver.url });
+  await closeRounds(database, 1);
+  const fortnight = clock.now() + 14 * 24 * HOUR;
+  await database.query('UPDATE webhook_deliveries SET due_at = $1', [fortnight]);
+  await database.query('UPDATE webhooks SET paused_until = $1', [fortnight]);
+  await deliver(id);
+  expect(receiver.received).toHaveLength(0);
+  await recallDeliveries(database, clock.now());
+  await deliver(id);
+  expect(receiver.received).toHaveLength(1);
+  // What a delivery is put off by as a rule stays.
+  await closeRounds(database, 1);
+  await database.query("UPDATE webhook_deliveries SET due_at = $1 WHERE status = 'pending'", [clock.now() + 26 * HOUR]);
+  await recallDeliveries(database, clock.now());
+  await deliver(id);
+  expect(receiver.received).toHaveLength(1);
+});
 
 describe('events', () => {
   it('reach those who asked for them, signed, each with an id and data of its own', async () => {
