@@ -10,6 +10,8 @@ export function failureLine(error: unknown): string {
   }
   if (error instanceof AntequemError) return oneLine(error.message);
   if (error instanceof Error && 'syscall' in error) return oneLine(error.message);
+  // Of PostgreSQL itself.
+  if (error instanceof Error && 'severity' in error) return oneLine(`the database says: ${error.message}`);
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
