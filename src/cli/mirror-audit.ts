@@ -1,14 +1,14 @@
-// The audit of what a service shows, or of a mirror, as the command line asks for it.
+// The audit of what a service shows, or of a mirror, for the command line.
 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Source } from '../audit/remote/source.ts';
+import type { AuditSource } from '../audit/remote/source.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Verdict } from '../core/verdict.ts';
 import { readAuditTrust, type TrustFlags } from './audit-trust.ts';
 import { apiKeyOf, type GlobalOptions } from './session.ts';
 
-export interface MirrorFlags extends TrustFlags {
+export interface AuditFlags extends TrustFlags {
   readonly key?: string[];
   readonly state?: string;
   readonly mirror?: string;
@@ -20,11 +20,11 @@ export interface MirrorFlags extends TrustFlags {
 const STATE = 'state.json';
 
 export async function auditView(
-  flags: MirrorFlags,
+  flags: AuditFlags,
   globals: GlobalOptions,
   onProgress: (at: string, entries: number, total: number) => void,
 ): Promise<{ verdict: Verdict; entries: number; milliseconds: number }> {
-  const [{ auditMirror }, { Keeper }, { MirrorState }, { parseVerifierKey }] = await Promise.all([
+  const [{ auditRemote }, { Keeper }, { MirrorState }, { parseVerifierKey }] = await Promise.all([
     import('../audit/remote/audit.ts'),
     import('../audit/remote/keeper.ts'),
     import('../audit/remote/state.ts'),
@@ -36,7 +36,7 @@ export async function auditView(
     const { headers, ...trust } = await readAuditTrust(flags);
     const keeper = flags.save === undefined ? null : await Keeper.open(flags.save);
     const file = flags.save === undefined ? flags.state : join(flags.save, STATE);
-    const { verdict, result, walked } = await auditMirror({
+    const { verdict, result, walked } = await auditRemote({
       source,
       keeper,
       state: file === undefined ? new MirrorState(null) : await MirrorState.open(file),
@@ -59,7 +59,7 @@ export async function auditView(
  * @param apiKey sent to that host alone
  * @throws AntequemError `url-invalid`
  */
-export async function openView(place: string, apiKey?: string): Promise<Source> {
+export async function openView(place: string, apiKey?: string): Promise<AuditSource> {
   const [{ HttpSource }, { FolderSource }] = await Promise.all([
     import('../audit/remote/http-source.ts'),
     import('../audit/remote/folder-source.ts'),

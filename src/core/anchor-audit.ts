@@ -120,6 +120,8 @@ export interface ShownAuditOptions {
   readonly rounds: {
     find(root: Uint8Array): number | null;
     at(place: number): AnchoredRound;
+    /** The first entry that this round vouches for and no round before; null: not known. */
+    firstEntry(round: number): FirstEntry | null;
   };
   /** The chains as the service tells them. */
   readonly told: readonly AuditedChain[];
@@ -128,6 +130,12 @@ export interface ShownAuditOptions {
   /** Whether an earlier audit found the round at this place on the chain. */
   readonly counted: (place: number, chain: string) => boolean;
   readonly onBlock: (chain: string, block: number, until: number) => void;
+}
+
+/** Of the first log in a round, in the order of names, those of the service last. */
+export interface FirstEntry {
+  readonly log: string;
+  readonly index: number;
 }
 
 export interface AnchoredRound {

@@ -8,6 +8,7 @@ import type {
   ChainMemory,
   ChainOutcome,
   FaultPlace,
+  FirstEntry,
   TrustedNode,
 } from '../core/anchor-audit.ts';
 import { AllRoundsNeeded } from '../core/anchor-audit.ts';
@@ -50,8 +51,8 @@ export interface AnchorLedger {
   match(events: readonly AnchorEvent[]): Promise<readonly (LedgerRound | null)[]>;
   /** Anchors that the service calls final, in blocks up to this one, and that no event has matched. */
   unmatched(until: number): AsyncIterable<ClaimedAnchor> | Iterable<ClaimedAnchor>;
-  /** The first entry that only this round vouches for, and how to say that. */
-  placeOf(round: number): Promise<{ readonly place: FaultPlace; readonly says: string }>;
+  /** The first entry that this round vouches for and no round before; null: not known. */
+  firstEntry(round: number): Promise<FirstEntry | null>;
 }
 
 export interface LedgerRound {
@@ -144,7 +145,7 @@ class ChainAudit {
   async reportStrays(): Promise<void> {
     const { ledger, faults, view } = this.#options;
     for (const { event, after } of this.#strays) {
-      const { place, says } = await ledger.placeOf(after + 1);
+      const { place, says } = placeOf(after + 1, await ledger.firstEntry(after + 1));
       const where = `block ${event.block.number} of ${view.chain} (${formatTime(await this.#timeOf(event))})`;
       const root = `the root ${toHex(event.root)} from an account of this service`;
       faults.add('root-unknown', place, `${where} has ${root}, and none of these rounds has it${says}`);
@@ -219,7 +220,7 @@ class ChainAudit {
           : other === undefined
             ? 'anchored nothing'
             : `anchored another root, ${toHex(other.root)}`;
-      const first = await ledger.placeOf(number);
+      const first = placeOf(number, await ledger.firstEntry(number));
       const says = `by ${view.source.describe()} the anchor of round ${number}, ${transaction}, ${why}${first.says}`;
       faults.add('anchor-missing', first.place, says);
     }
@@ -238,4 +239,12 @@ class ChainAudit {
     }
     return this.#time.time;
   }
+}
+
+/** Where entries lose their proof together with a round. */
+function placeOf(round: number, first: FirstEntry | null): { readonly place: FaultPlace; readonly says: string } {
+  if (first === null) return { place: { round }, says: `, after round ${round - 1}` };
+  const { log, index } = first;
+  const says = `; nothing vouches for ${log} from entry ${index} on, nor for what came into later rounds`;
+  return { place: { round, log, index }, says };
 }

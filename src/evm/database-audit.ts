@@ -2,7 +2,7 @@
 // the seed can rewrite.
 
 import type { AuditedSnapshot, DatabaseAudit } from '../anchor/kind.ts';
-import type { AnchorEvent, AuditTrust, ChainOutcome, FaultPlace } from '../core/anchor-audit.ts';
+import type { AnchorEvent, AuditTrust, ChainOutcome, FirstEntry } from '../core/anchor-audit.ts';
 import { sourceFailure } from '../core/anchor-verifier.ts';
 import { Bitset } from '../core/bitset.ts';
 import { prefixedHex, toHex } from '../core/bytes.ts';
@@ -183,19 +183,14 @@ class StoredLedger implements AnchorLedger {
     }
   }
 
-  /** The entries of the first log of a user in the round, from its size in the rounds before. */
-  async placeOf(round: number): Promise<{ readonly place: FaultPlace; readonly says: string }> {
-    const { rows } = await this.#db.query<{ name: string; covered: number }>(
-      `SELECT l.name, coalesce((SELECT max(size) FROM round_leaves p WHERE p.log = n.log AND p.size < n.size), 0) AS covered
-       FROM round_leaves n JOIN logs l ON l.id = n.log WHERE n.round = $1 ORDER BY l.name LIKE E'\\\\_%', l.name LIMIT 1`,
+  async firstEntry(round: number): Promise<FirstEntry | null> {
+    const { rows } = await this.#db.query<FirstEntry>(
+      `SELECT l.name AS log, coalesce((SELECT max(size) FROM round_leaves p WHERE p.log = n.log AND p.size < n.size), 0) AS index
+       FROM round_leaves n JOIN logs l ON l.id = n.log WHERE n.round = $1
+       ORDER BY l.name LIKE E'\\\\_%', l.name COLLATE "C" LIMIT 1`,
       [round],
     );
-    const [log] = rows;
-    if (log === undefined) return { place: { round }, says: `, after round ${round - 1}` };
-    return {
-      place: { round, log: log.name, index: log.covered },
-      says: `; nothing vouches for ${log.name} from entry ${log.covered} on, nor for what came into later rounds`,
-    };
+    return rows[0] ?? null;
   }
 }
 

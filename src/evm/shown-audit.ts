@@ -149,6 +149,6 @@ function ledgerOf(rounds: ShownAuditOptions['rounds'], claims: AnchorClaims): An
         yield { place, number, root, transaction };
       }
     },
-    placeOf: async (round) => ({ place: { round }, says: '' }),
+    firstEntry: async (round) => rounds.firstEntry(round),
   };
 }

@@ -14,7 +14,7 @@ import { parseReceipt } from '../../src/core/receipt.ts';
 import { verdictSchema } from '../../src/core/verdict.ts';
 import { rpcSource } from '../../src/evm/rpc-source.ts';
 import { verify } from '../../src/verify/verify.ts';
-import { forgeMirror, NEW_YEAR } from '../audit/remote/forged.ts';
+import { forgeMirror, NEW_YEAR } from '../audit/forged.ts';
 import { run } from '../cli/command.ts';
 import { browserMissing, openWatched, testBrowser } from '../support/browser.ts';
 import { MemoryChain } from '../support/receipts.ts';

@@ -2,8 +2,8 @@
 
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { confirmedSize } from '../../src/audit/database/log-key-acts.ts';
-import { LogKeys } from '../../src/audit/database/log-keys.ts';
+import { confirmedSize, LogKeys } from '../../src/audit/checks/log-keys.ts';
+import { openKey } from '../../src/audit/node/signatures.ts';
 import { fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { EMPTY_ROOT } from '../../src/core/merkle.ts';
 import { checkNote, formatVerifierKey, joinNotes, parseNote, parseVerifierKey } from '../../src/core/note.ts';
@@ -436,33 +436,32 @@ describe('keys as an audit holds them', () => {
   const origin = signer(1).origin;
 
   test('pass over lines of keys that are not known, and not over a broken one', async () => {
-    const held = new LogKeys({ origin }, [signer(1).publicKey]);
-    expect(await held.signed(note(1, 2), origin)).toBe(true);
-    expect(await held.signed(note(2), origin)).toBe(false);
+    const held = new LogKeys(origin, openKey, [signer(1).publicKey]);
+    expect(await held.signed(note(1, 2))).toBe(true);
+    expect(await held.signed(note(2))).toBe(false);
     held.add(signer(2).publicKey);
-    expect(await held.signed(note(2), origin)).toBe(true);
+    expect(await held.signed(note(2))).toBe(true);
     const { text, signatures } = note(1, 2);
     const broken = signatures.map((line) => ({
       ...line,
       signature: line.signature.map((byte, i) => (i === 9 ? byte ^ 1 : byte)),
     }));
-    expect(await held.signed({ text, signatures: [...signatures.slice(0, 1), ...broken.slice(1)] }, origin)).toBe(
-      false,
-    );
+    expect(await held.signed({ text, signatures: [...signatures.slice(0, 1), ...broken.slice(1)] })).toBe(false);
   });
 
   test('a retired key does not vouch for what was received long after', async () => {
-    const held = new LogKeys({ origin }, [signer(1).publicKey, signer(2).publicKey]);
+    const held = new LogKeys(origin, openKey, [signer(1).publicKey, signer(2).publicKey]);
     held.retire(signer(1).publicKey, 1_000_000);
-    expect(await held.signed(note(1), origin, { size: 9, receivedAt: 1_120_000 })).toBe(true);
-    expect(await held.signed(note(1), origin, { size: 10, receivedAt: 1_120_001 })).toBe(false);
-    expect(await held.signed(note(1, 2), origin, { size: 10, receivedAt: 1_120_001 })).toBe(true);
+    expect(await held.signed(note(1), { size: 9, receivedAt: 1_120_000 })).toBe(true);
+    expect(await held.signed(note(1), { size: 10, receivedAt: 1_120_001 })).toBe(false);
+    expect(await held.signed(note(1, 2), { size: 10, receivedAt: 1_120_001 })).toBe(true);
     expect([1, 2].map((number) => held.reach(signer(number).publicKey))).toEqual([9, 10]);
   });
 
   test('one confirms the next by what it signed, however long the chain', async () => {
     const held = new LogKeys(
-      { origin },
+      origin,
+      openKey,
       [1, 2, 3].map((number) => signer(number).publicKey),
     );
     const act = (number: number, entry: number) =>
@@ -474,9 +473,9 @@ describe('keys as an audit holds them', () => {
         at: 0,
         entry,
       }) as const;
-    await held.signed(note(1, 2), origin, { size: 10, receivedAt: 0 });
-    await held.signed(note(2, 3), origin, { size: 20, receivedAt: 0 });
-    await held.signed(note(3), origin, { size: 30, receivedAt: 0 });
+    await held.signed(note(1, 2), { size: 10, receivedAt: 0 });
+    await held.signed(note(2, 3), { size: 20, receivedAt: 0 });
+    await held.signed(note(3), { size: 30, receivedAt: 0 });
     const known = [signer(1).publicKey];
     expect(confirmedSize(held, [act(2, 9), act(3, 19)], known)).toBe(30);
     expect(confirmedSize(held, [act(2, 9), act(3, 20)], known)).toBe(20);

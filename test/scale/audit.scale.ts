@@ -33,17 +33,17 @@ test(`an audit of ${ENTRIES.toLocaleString('en')} entries`, async () => {
     }
     await instance.closeRound();
     const began = performance.now();
-    const { verdict, counts, walked } = await auditDatabase(url);
+    const { verdict, result, walked } = await auditDatabase(url);
     const whole = performance.now() - began;
     expect(verdict.result).toBe('unproven');
-    expect(counts.entries).toBeGreaterThanOrEqual(ENTRIES);
+    expect(result.entries).toBeGreaterThanOrEqual(ENTRIES);
     const limit = hashLimit();
-    const rate = (counts.entries * 1_000) / walked;
+    const rate = (result.entries * 1_000) / walked;
     const text = (value: number): string => Math.round(value).toLocaleString('en');
     console.log(
       [
         'audit',
-        `  entries of 200 bytes            ${text(counts.entries)}`,
+        `  entries of 200 bytes            ${text(result.entries)}`,
         `  read and verified               ${text(rate)} entries/s (${(walked / 1_000).toFixed(1)} s; with rounds and places ${(whole / 1_000).toFixed(1)} s)`,
         `  SHA-256 alone, four an entry    ${text(limit)} entries/s on one core in this run`,
         `  largest resident set            ${text(process.resourceUsage().maxRSS / 1_024)} MB, the test and its appends included`,

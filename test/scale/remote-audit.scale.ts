@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { sha256Into } from '#sha256';
-import { temporaryFolder } from '../audit/remote/ground.ts';
+import { temporaryFolder } from '../audit/ground.ts';
 import { finished, type Ran, start } from '../cli/command.ts';
 import { drafts, ORIGIN, openInstance } from '../support/instance.ts';
 import { testDatabase } from '../support/postgres.ts';

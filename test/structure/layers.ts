@@ -16,8 +16,9 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   ots: ['core', 'store', 'log', 'anchor'],
   verify: ['core', 'evm', 'ots'],
   'audit/checks': ['core', 'verify'],
-  'audit/database': ['core', 'store', 'log', 'anchor', 'evm', 'ots', 'verify', 'audit/checks'],
-  'audit/remote': ['core', 'evm', 'ots', 'verify', 'audit/checks'],
+  'audit/node': ['core', 'audit/checks'],
+  'audit/database': ['core', 'store', 'log', 'anchor', 'evm', 'ots', 'verify', 'audit/checks', 'audit/node'],
+  'audit/remote': ['core', 'evm', 'ots', 'verify', 'audit/checks', 'audit/node'],
   webhooks: ['core', 'store', 'log', 'queue'],
   witness: ['core', 'store', 'log', 'queue'],
   'kinds.ts': ['anchor', 'evm', 'ots'],
@@ -117,14 +118,16 @@ export const PORTABLE: Readonly<Record<string, readonly string[]>> = {
   client: PURE,
   web: [...PURE, 'preact', 'preact/hooks', '@preact/signals', 'antequem:hash-worker'],
   'audit/checks': PURE,
-  // It asks a service by HTTP, and a mirror is a folder.
+  // It asks a service by HTTP, a mirror is a folder, and signatures are checked off the main thread.
   'audit/remote': [
     ...PURE,
+    'node:crypto',
     'node:fs',
     'node:fs/promises',
     'node:http',
     'node:https',
     'node:path',
     'node:timers/promises',
+    'node:util',
   ],
 };

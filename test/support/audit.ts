@@ -1,4 +1,5 @@
-import { type Audit, type AuditOptions, audit } from '../../src/audit/database/audit.ts';
+import type { Audit } from '../../src/audit/checks/verdict.ts';
+import { type AuditOptions, auditDatabase as audit } from '../../src/audit/database/audit.ts';
 import type { TrustedNode } from '../../src/core/anchor-audit.ts';
 import { anchorEvents } from '../../src/evm/anchor-events.ts';
 import { rpcSource } from '../../src/evm/rpc-source.ts';

@@ -3,7 +3,9 @@
 import * as z from 'zod/mini';
 import { hashHex } from '../../core/hex.ts';
 import { parseJson } from '../../core/json.ts';
+import { logOrigin } from '../../core/origin.ts';
 import { parseTime } from '../../core/time.ts';
+import { parsed } from './parsed.ts';
 
 const count = z.int().check(z.nonnegative());
 const any = z.looseObject({ at: z.string().check(z.refine(isTime)), act: z.string() });
@@ -27,7 +29,7 @@ const known = z.discriminatedUnion('act', [
 ]);
 type Known = z.infer<typeof known>;
 
-/** `entry` is where in `_system` it stands, `at` milliseconds. */
+/** `entry` is its index in `_system`, `at` milliseconds. */
 export type Act = Known & { readonly entry: number; readonly at: number };
 export type ActOf<K extends Known['act']> = Extract<Known, { act: K }> & {
   readonly entry: number;
@@ -41,17 +43,26 @@ export function readAct(entry: number, payload: Uint8Array): Act | string | null
   const json = parseJson(payload);
   const act = any.safeParse(json);
   if (!act.success) return 'is not an act';
-  const parsed = known.safeParse(json);
-  if (parsed.success) return { ...parsed.data, entry, at: parseTime(act.data.at) };
-  // An act of a newer release is none of ours to judge.
+  const read = known.safeParse(json);
+  if (read.success) return { ...read.data, entry, at: parseTime(act.data.at) };
+  // Acts that a newer release made are passed over.
   return KINDS.has(act.data.act) ? `is a malformed ${act.data.act}` : null;
 }
 
 function isTime(text: string): boolean {
-  try {
-    parseTime(text);
-    return true;
-  } catch {
-    return false;
-  }
+  return parsed(() => parseTime(text)) !== null;
+}
+
+/** The name of the log with this origin; null where the service has no such log. */
+export function logNameOf(serviceOrigin: string, origin: string): string | null {
+  const name = origin.slice(`${serviceOrigin}/logs/`.length);
+  return parsed(() => logOrigin(serviceOrigin, name)) === origin ? name : null;
+}
+
+/** How far apart an act and the time in its tables may be: a transaction may have waited. */
+const ACT_TOLERANCE_MS = 60_000;
+
+/** Whether two times, milliseconds, can be of one act; null: it did not take place. */
+export function near(a: number | null, b: number | null): boolean {
+  return a === null || b === null ? a === b : Math.abs(a - b) <= ACT_TOLERANCE_MS;
 }

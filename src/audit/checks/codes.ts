@@ -3,7 +3,7 @@ import type { Claim } from '../../core/verdict.ts';
 type ClaimName = Claim['claim'];
 
 interface Fault {
-  /** The claim of a verdict that it refutes. */
+  /** The claim of a verdict that the fault refutes. */
   readonly claim: ClaimName;
   /** For people: what must have happened. */
   readonly means: string;
@@ -14,30 +14,30 @@ export const FAULTS = {
   'payload-differs': { claim: 'content', means: 'the payload was changed after it was logged' },
   'commitment-differs': {
     claim: 'content',
-    means: 'the digest or the nonce was changed after the entry was logged: its receipts show what they were',
+    means: 'the digest or the nonce was changed after the entry was logged: receipts show what they were',
   },
   'erased-unrecorded': {
     claim: 'content',
-    means: 'somebody removed it behind the service, which records each erasure in _system',
+    means: 'it was removed without the service, which records each erasure in _system',
   },
-  'erased-in-part': { claim: 'content', means: 'somebody removed a part behind the service: erasure takes all three' },
+  'erased-in-part': { claim: 'content', means: 'a part was removed without the service: erasure removes all three' },
   'erased-still-there': {
     claim: 'content',
-    means: 'what was erased was put back, from a backup for one: erase it again',
+    means: 'what was erased was put back, for example from a backup: erase it again',
   },
   'entry-altered': {
     claim: 'position',
     means: 'the entry was changed, moved, put in or taken out after it was logged',
   },
   'entry-missing': { claim: 'position', means: 'the entry was deleted' },
-  'entry-stray': { claim: 'position', means: 'it was put in behind the service, or the head of the log was set back' },
+  'entry-stray': { claim: 'position', means: 'it was put in without the service, or the head of the log was set back' },
   'stretch-differs': {
     claim: 'position',
     means: 'the table of stretches was altered: the service does not find entries that are there',
   },
   'tile-differs': {
     claim: 'position',
-    means: 'the tile was altered, or the entries below it were rewritten: whoever kept an old receipt can tell which',
+    means: 'the tile was altered, or the entries below it were rewritten: an old receipt can tell which',
   },
   'tile-missing': { claim: 'position', means: 'the tile was deleted' },
   'round-disagrees': {
@@ -48,11 +48,11 @@ export const FAULTS = {
   'log-cut-off': { claim: 'position', means: 'the newest entries were cut off, or the database was set back' },
   'log-rewritten': { claim: 'position', means: 'entries that an earlier audit had verified were rewritten' },
   'log-gone': { claim: 'position', means: 'a whole log was deleted' },
-  'log-differs': { claim: 'position', means: 'the row of the log was altered, or put in behind the service' },
+  'log-differs': { claim: 'position', means: 'the row of the log was altered, or put in without the service' },
   'time-decreases': { claim: 'received-at', means: 'times were altered, or entries moved' },
   'received-after-close': {
     claim: 'received-at',
-    means: 'the time was altered together with all that hangs on it, or that of the round was',
+    means: 'the time was altered together with all that depends on it, or the time of the round was',
   },
   backdated: {
     claim: 'received-at',
@@ -76,7 +76,7 @@ export const FAULTS = {
   'signature-broken': { claim: 'checkpoint', means: 'the checkpoint was altered or forged without the key of the log' },
   'key-differs': {
     claim: 'checkpoint',
-    means: 'a key of the log was altered or put in behind the service: trust no checkpoint signed with it',
+    means: 'a key of the log was altered or put in without the service: trust no checkpoint signed with it',
   },
   'round-missing': { claim: 'round', means: 'rounds were deleted or renumbered' },
   'round-broken': { claim: 'round', means: 'the round or one of its leaves was altered' },
@@ -89,32 +89,32 @@ export const FAULTS = {
     claim: 'round',
     means: 'the round was rewritten, or the entry of _system that tells its root',
   },
-  'round-unrecorded': { claim: 'round', means: 'the round was put in behind the service, or _system rewritten' },
+  'round-unrecorded': { claim: 'round', means: 'the round was put in without the service, or _system was rewritten' },
   'round-cut-off': { claim: 'round', means: 'the newest rounds were cut off, or the database was set back' },
   'round-heads-differ': {
     claim: 'round',
     means: 'the table of round heads was altered, so that a log is left out of the rounds to come or closed twice',
   },
-  'act-unreadable': { claim: 'content', means: 'an entry of _system was altered or put in behind the service' },
-  'api-key-differs': { claim: 'content', means: 'an API key was altered behind the service' },
+  'act-unreadable': { claim: 'content', means: 'an entry of _system was altered or put in without the service' },
+  'api-key-differs': { claim: 'content', means: 'an API key was altered without the service' },
   'api-key-unrecorded': {
     claim: 'content',
-    means: 'an API key was put in behind the service: revoke it and look for what was done with it',
+    means: 'an API key was put in without the service: revoke it and look for what was done with it',
   },
-  'api-key-gone': { claim: 'content', means: 'an API key was deleted behind the service' },
+  'api-key-gone': { claim: 'content', means: 'an API key was deleted without the service' },
   'sender-differs': {
     claim: 'content',
-    means: 'the account that pays for anchors was altered, put in or deleted behind the service',
+    means: 'the account that pays for anchors was altered, put in or deleted without the service',
   },
   'anchor-missing': {
     claim: 'anchor',
     means: 'the round was rewritten after it was anchored, or the anchor never took place',
   },
-  'anchor-differs': { claim: 'anchor', means: 'what the service tells of the anchor was altered' },
+  'anchor-differs': { claim: 'anchor', means: 'what the service says about the anchor was altered' },
   'anchor-before-close': { claim: 'anchor', means: "the service's clock was ahead when the round was closed" },
   'timestamp-broken': {
     claim: 'anchor',
-    means: 'what calendars answered for the round was altered or deleted, or the round was rewritten after it',
+    means: 'the answers of calendars for the round were altered or deleted, or the round was rewritten afterwards',
   },
   'root-unknown': {
     claim: 'anchor',
@@ -124,10 +124,10 @@ export const FAULTS = {
 
 export type FaultCode = keyof typeof FAULTS;
 
-/** Those that an audit by the database alone does not look for. */
-export const REMOTE_FAULTS: readonly FaultCode[] = ['backdated', 'view-split', 'rounds-split', 'rounds-rewritten'];
+/** Faults that need a view besides the one audited: another mirror, or an earlier audit of the rounds. */
+export const REMOTE_FAULTS: readonly FaultCode[] = ['view-split', 'rounds-split', 'rounds-rewritten'];
 
-/** What an audit says where nothing is wrong, and the status it stands for; docs/audit.md explains each. */
+/** What an audit says besides, with the status of the claim; docs/audit.md explains each. */
 export const STANDINGS = {
   'contents-hold': 'verified',
   'entries-hold': 'verified',
@@ -141,6 +141,7 @@ export const STANDINGS = {
   'rounds-not-read': 'unverified',
   'anchors-missing': 'unverified',
   resumed: 'unverified',
+  'audit-incomplete': 'unverified',
   'anchors-final': 'verified',
   'anchors-behind': 'unverified',
   recovered: 'unverified',

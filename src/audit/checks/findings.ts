@@ -6,19 +6,19 @@ export interface Finding {
   readonly code: FaultCode;
   /** Name of the log, null where it is about none in particular. */
   readonly log: string | null;
-  /** The first entry that is not vouched for any more, null where none can be named. */
+  /** The first entry that nothing vouches for any more, null where none can be named. */
   readonly index: number | null;
-  /** Where it is one of several entries: the last of them. */
+  /** Where it may be any of several entries: the end of them. */
   readonly until: number | null;
   readonly round: number | null;
   /** One plain sentence: what is where, without what it means. */
   readonly says: string;
 }
 
-/** How many kinds of findings by log are remembered; beyond that they are counted. */
+/** How many pairs of code and log are remembered; more are only counted. */
 const REMEMBERED = 1_000;
 
-/** Gathers what is wrong: of each kind and log the first place, and how many there are in all. */
+/** Gathers what is wrong: the first place for each code and log, and how many findings there are in all. */
 export class Findings {
   readonly #first = new Map<string, Finding>();
   #count = 0;
@@ -55,12 +55,12 @@ export function sentence({ code, says }: Pick<Finding, 'code' | 'says'>): string
   return `${says}: ${FAULTS[code].means}.`;
 }
 
-/** What makes of entries in order others: wrong signatures for one. */
+/** Faults that cause others about the same log, such as broken signatures. */
 const CAUSES: ReadonlySet<FaultCode> = new Set(['key-differs', 'log-differs']);
 
 /**
- * What comes behind is mostly a consequence: `_system`, by which the rest is judged, before the other logs, entries before
- * the rounds that cover them, those before their anchors. What names one entry comes before what tells of many that end
+ * Causes come before their consequences: `_system`, by which the rest is judged, before the other logs; entries before the
+ * rounds that cover them; rounds before their anchors. A finding about one entry comes before one about a range that ends
  * with it.
  */
 function compare(a: Finding, b: Finding): number {
@@ -69,14 +69,18 @@ function compare(a: Finding, b: Finding): number {
     (a.log ?? '').localeCompare(b.log ?? '') ||
     place(a) - place(b) ||
     Number(a.until !== null) - Number(b.until !== null) ||
-    at(a.round) - at(b.round)
+    at(a.round) - at(b.round) ||
+    // A changed entry may have any time; what _system tells of a round comes before its leaves.
+    Number(a.code === 'time-decreases') - Number(b.code === 'time-decreases') ||
+    Number(b.code === 'round-differs') - Number(a.code === 'round-differs')
   );
 }
 
 function rank({ code, log }: Finding): number {
   const { claim } = FAULTS[code];
-  if (claim === 'anchor') return 4;
-  // As a rule it is the round whose time is wrong.
+  // The chain has such a root because a round was rewritten: the round that lost its anchor comes first.
+  if (claim === 'anchor') return code === 'root-unknown' ? 5 : 4;
+  // Mostly the time of the round is wrong.
   if (code === 'received-after-close' || code === 'backdated') return 2;
   if (log === SYSTEM_LOG) return 0;
   if (log !== null || claim === 'position') return 1;

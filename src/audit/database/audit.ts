@@ -6,18 +6,19 @@ import { equalBytes } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
 import type { Verifier } from '../../core/note.ts';
 import { logId, logOrigin, SYSTEM_LOG } from '../../core/origin.ts';
-import type { Verdict } from '../../core/verdict.ts';
 import type { LogSeed } from '../../log/seed.ts';
 import type { Database, Transaction } from '../../store/database.ts';
-import { type Finding, Findings } from '../checks/findings.ts';
-import { checkSystemKeys, type KnownKeys } from './log-keys.ts';
-import { type AuditedLog, readLog, readLogs } from './log-state.ts';
-import { type LogWalk, walkLog } from './log-walk.ts';
+import { Findings } from '../checks/findings.ts';
+import type { RoundAt } from '../checks/rounds.ts';
+import { type Audit, auditVerdict } from '../checks/verdict.ts';
+import { Saver } from '../node/state-file.ts';
+import { checkSystemKeys, type KnownKeys, type LogKeyActs, readKeys } from './log-keys.ts';
 import { checkSegments } from './placement.ts';
-import { type AuditState, resumeAt } from './resume.ts';
-import { walkRounds } from './rounds.ts';
+import { newestStoredRound, walkRounds } from './rounds.ts';
+import { type AuditState, resumeAt } from './state.ts';
+import { readStoredLog, readStoredLogs, type StoredLog } from './stored-log.ts';
+import { type StoredLogWalk, type StoredLogWalkOptions, walkStoredLog } from './stored-log-walk.ts';
 import { SystemActs } from './system-acts.ts';
-import { type AuditCounts, auditVerdict } from './verdict.ts';
 
 /** How far an audit has come. */
 export interface AuditProgress {
@@ -33,9 +34,9 @@ export interface AuditOptions extends AuditTrust {
   readonly database: Database;
   /** The service's origin. */
   readonly origin: string;
-  /** What all keys are derived from; null: unknown to whoever audits. */
+  /** The seed that all keys are derived from; null: the auditor does not have it. */
   readonly seed: LogSeed | null;
-  /** Keys of logs that are known otherwise. */
+  /** Keys of logs that are known from elsewhere. */
   readonly verifiers: readonly Verifier[];
   readonly kinds: AnchorKinds;
   /** Where an earlier audit had come to; it is kept up to date. */
@@ -45,26 +46,13 @@ export interface AuditOptions extends AuditTrust {
   readonly clock: () => number;
 }
 
-export interface Audit {
-  readonly verdict: Verdict;
-  /** The first in front. */
-  readonly findings: readonly Finding[];
-  readonly counts: AuditCounts;
-  /** Milliseconds that the walk over entries took. */
-  readonly walked: number;
-}
-
-/** Milliseconds between two writings of the state; a large one is written more rarely. */
-const SAVE_EVERY = 500;
-const SAVING_SHARE = 20;
-const LOGS = 500;
+const LOGS_AT_ONCE = 500;
 
 /**
  * Audits a database.
- * @throws AntequemError `origin-changed` where the database is that of another service or of none, and what the database
- *   fails with
+ * @throws AntequemError `origin-changed` where it is the database of another service or of none; errors of the database
  */
-export async function audit(options: AuditOptions): Promise<Audit> {
+export async function auditDatabase(options: AuditOptions): Promise<Audit> {
   const anchors = await Promise.all(Object.values(options.kinds).map((kind) => kind.openAudit(options)));
   const client = await options.database.connect();
   // A connection that dies fails the query under way; without a listener it would end the process besides.
@@ -84,17 +72,19 @@ class Auditor {
   readonly #db: Transaction;
   readonly #options: AuditOptions;
   readonly #findings = new Findings();
-  readonly #counts: AuditCounts = { logs: 0, entries: 0, resumed: 0, erased: 0, digests: 0, checkpoints: 0, rounds: 0 };
+  readonly #counts = { logs: 0, entries: 0, resumed: 0, erased: 0, digests: 0, checkpoints: 0 };
   readonly #keys: KnownKeys;
+  readonly #saver: Saver | null;
+  #newest: RoundAt | null = null;
   #walked = 0;
   #total = 0;
-  #saveAt: number;
 
   constructor(db: Transaction, options: AuditOptions) {
     this.#db = db;
     this.#options = options;
     this.#keys = { seed: options.seed, verifiers: options.verifiers };
-    this.#saveAt = options.clock() + SAVE_EVERY;
+    const { state, clock } = options;
+    this.#saver = state === null ? null : new Saver(() => state.save(), clock);
   }
 
   async run(anchors: readonly DatabaseAudit[]): Promise<Audit> {
@@ -105,6 +95,7 @@ class Auditor {
       'SELECT coalesce(sum(size), 0)::bigint AS total FROM logs',
     );
     this.#total = rows[0]?.total ?? 0;
+    this.#newest = await newestStoredRound(this.#db);
     // First of all: it tells what else there must be, and what was erased.
     const acts = await this.#walkSystem(system);
     await this.#walkLogs(system, acts);
@@ -113,7 +104,7 @@ class Auditor {
     this.#report('places of entries');
     await checkSegments(this.#db, this.#findings);
     this.#report('rounds');
-    this.#counts.rounds = await walkRounds(this.#db, origin, this.#findings);
+    const rounds = await walkRounds(this.#db, origin, this.#findings);
     const chains: ChainOutcome[] = [];
     for (const kind of anchors) {
       const outcomes = await kind.check({
@@ -124,23 +115,30 @@ class Auditor {
       });
       chains.push(...outcomes);
     }
-    const findings = this.#findings.list();
-    const verdict = auditVerdict({
-      counts: this.#counts,
-      findings,
-      faults: this.#findings.count,
-      chains,
+    const { logs, entries, resumed, erased, digests, checkpoints } = this.#counts;
+    const result = {
+      by: 'the database',
+      logs,
+      entries,
+      resumed,
+      contents: { erased, digests },
+      acts: null,
+      checkpoints,
+      rounds,
+      unrounded: await this.#countUnrounded(),
       // All other keys are named by `_system`.
       keysKnown: seed !== null || verifiers.some(({ name }) => name === system.origin),
-      unrounded: await this.#countUnrounded(),
       recovered: acts.recoveries.length > 0,
-    });
-    return { verdict, findings, counts: this.#counts, walked };
+      chains,
+      compared: null,
+      incomplete: null,
+    };
+    return { verdict: auditVerdict(result, this.#findings), findings: this.#findings.list(), result, walked };
   }
 
-  async #readSystem(): Promise<AuditedLog> {
+  async #readSystem(): Promise<StoredLog> {
     const { origin } = this.#options;
-    const system = await readLog(this.#db, SYSTEM_LOG);
+    const system = await readStoredLog(this.#db, SYSTEM_LOG);
     const expected = logOrigin(origin, SYSTEM_LOG);
     if (system?.origin !== expected) {
       throw new AntequemError(
@@ -153,14 +151,15 @@ class Auditor {
     return system;
   }
 
-  async #walkSystem(system: AuditedLog): Promise<SystemActs> {
+  async #walkSystem(system: StoredLog): Promise<SystemActs> {
     const { state } = this.#options;
-    const acts = new SystemActs(this.#db, system.origin, this.#findings);
+    const acts = new SystemActs(this.#db, this.#options.origin, this.#findings);
     // An earlier audit is a witness for it too, but its acts are needed: it is walked from the start.
     const known = state?.position(system) ?? null;
     if (known !== null) await resumeAt(this.#db, system, known, this.#findings);
+    const keys = await this.#readKeys(system, null);
     const walk = await this.#walk(system, {
-      keyActs: null,
+      keys,
       erased: new Float64Array(0),
       from: null,
       onPayload: (index, payload) => acts.take(index, payload),
@@ -171,14 +170,14 @@ class Auditor {
       this.#findings.add('act-unreadable', { log: SYSTEM_LOG, index: walk.firstDigest }, says);
     }
     await acts.finish();
-    await checkSystemKeys(this.#db, system, walk.keys, this.#keys, acts.logKeys, this.#findings);
+    await checkSystemKeys(this.#db, system, keys, this.#keys, acts.logKeys, this.#findings);
     return acts;
   }
 
-  async #walkLogs(system: AuditedLog, acts: SystemActs): Promise<void> {
+  async #walkLogs(system: StoredLog, acts: SystemActs): Promise<void> {
     const { origin, state } = this.#options;
     for (let after = 0; ; ) {
-      const logs = await readLogs(this.#db, after, LOGS);
+      const logs = await readStoredLogs(this.#db, after, LOGS_AT_ONCE);
       for (const log of logs) {
         after = log.id;
         if (log.id === system.id) continue;
@@ -200,27 +199,32 @@ class Auditor {
         const from = known === null ? null : await resumeAt(this.#db, log, known, this.#findings);
         this.#counts.resumed += from?.position.size ?? 0;
         this.#total -= from?.position.size ?? 0;
-        await this.#walk(log, { keyActs: acts.logKeys, erased, from, onPage: async () => {} });
+        const keys = await this.#readKeys(log, acts.logKeys);
+        await this.#walk(log, { keys, erased, from, onPage: async () => {} });
       }
-      if (logs.length < LOGS) return;
+      if (logs.length < LOGS_AT_ONCE) return;
     }
   }
 
+  #readKeys(log: StoredLog, acts: LogKeyActs | null) {
+    return readKeys(this.#db, log, this.#keys, acts, this.#findings);
+  }
+
   async #walk(
-    log: AuditedLog,
-    how: Pick<Parameters<typeof walkLog>[0], 'keyActs' | 'erased' | 'from' | 'onPayload'> & {
-      onPage: () => Promise<void>;
+    log: StoredLog,
+    how: Pick<StoredLogWalkOptions, 'keys' | 'erased' | 'from' | 'onPayload'> & {
+      readonly onPage: () => Promise<void>;
     },
-  ): Promise<LogWalk> {
-    const { state, clock } = this.#options;
+  ): Promise<StoredLogWalk> {
+    const { state } = this.#options;
     this.#counts.logs++;
     this.#report(log.name);
-    const walk = await walkLog({
+    const walk = await walkStoredLog({
       ...how,
       db: this.#db,
       log,
       findings: this.#findings,
-      keys: this.#keys,
+      newest: this.#newest,
       onPage: async ({ entries, position }) => {
         await how.onPage();
         this.#counts.entries += entries;
@@ -228,10 +232,7 @@ class Auditor {
         this.#report(log.name);
         if (state === null || position === null || this.#findings.concern(log.name)) return;
         state.note(log, position);
-        const now = clock();
-        if (now < this.#saveAt) return;
-        await state.save();
-        this.#saveAt = clock() + Math.max(SAVE_EVERY, SAVING_SHARE * (clock() - now));
+        await this.#saver?.tick();
       },
     });
     this.#counts.erased += walk.erased;

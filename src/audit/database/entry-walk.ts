@@ -1,41 +1,22 @@
 // The part of the walk that touches every entry: content, chain and tree of one log, a page at a time.
 
 import { sha256Into } from '#sha256';
-import type { CompactRange, CompleteTile } from '../../core/compact-range.ts';
 import { ENTRY_SIZE, NONCE_SIZE } from '../../core/entry.ts';
 import type { Log } from '../../log/log.ts';
+import type { EntryChain } from '../checks/entry-chain.ts';
 import type { Findings } from '../checks/findings.ts';
-import { EntryCursor, type EntryPage, type LargePayload } from './entry-pages.ts';
-
-/** What the log was when its walk came to `size` entries. */
-export interface Reached {
-  readonly size: number;
-  readonly root: Uint8Array;
-  /** Of the entry before, 0 where there is none. */
-  readonly receivedAt: number;
-}
-
-/** What one page brought. */
-export interface Walked {
-  /** Tiles that it completed, as its entries make them. */
-  readonly tiles: readonly CompleteTile[];
-  /** At the sizes that were asked for. */
-  readonly reached: readonly Reached[];
-  /** Payloads that did not come with it. */
-  readonly large: readonly LargePayload[];
-}
+import { EntryCursor, type EntryRows, type LargePayload } from './entry-rows.ts';
 
 export interface EntryWalkOptions {
   readonly log: Log;
   readonly findings: Findings;
-  /** The tree up to where the walk begins. */
-  readonly range: CompactRange;
+  /** The log up to where the walk begins. */
+  readonly chain: EntryChain;
   /** Leaf hash of the entry before: the log id at index 0. */
   readonly leaf: Uint8Array;
-  readonly receivedAt: number;
   /** Indices that are recorded as erased, ascending. */
   readonly erased: Float64Array;
-  /** Told every payload that came with its page. */
+  /** Called with every payload that came with its page. */
   readonly onPayload?: (index: number, payload: Buffer) => void;
 }
 
@@ -51,29 +32,21 @@ export interface EntryCounts {
 export class EntryWalk {
   readonly counts: EntryCounts = { erased: 0, digests: 0, firstDigest: null };
   readonly #options: EntryWalkOptions;
-  readonly #range: CompactRange;
   /** 0x00 ‖ entry, the previous leaf hash in its place. */
   readonly #input = Buffer.alloc(1 + ENTRY_SIZE);
   readonly #hash = Buffer.alloc(32);
   /** digest ‖ nonce. */
   readonly #secret = Buffer.alloc(32 + NONCE_SIZE);
   readonly #nonceLength: number;
-  #receivedAt: number;
   #erasedAt = 0;
 
   constructor(options: EntryWalkOptions) {
     this.#options = options;
-    this.#range = options.range;
     this.#input[1] = 0x01;
     this.#input.set(options.leaf, 10);
     this.#nonceLength = options.log.blinded ? NONCE_SIZE : 0;
-    this.#receivedAt = options.receivedAt;
-    while ((options.erased[this.#erasedAt] ?? Number.POSITIVE_INFINITY) < this.#range.size) this.#erasedAt++;
-  }
-
-  /** Entries walked; the index that comes next. */
-  get size(): number {
-    return this.#range.size;
+    const { erased, chain } = options;
+    while ((erased[this.#erasedAt] ?? Number.POSITIVE_INFINITY) < chain.size) this.#erasedAt++;
   }
 
   /** Leaf hash of the entry before. */
@@ -81,50 +54,31 @@ export class EntryWalk {
     return new Uint8Array(this.#input.subarray(10, 42));
   }
 
-  get receivedAt(): number {
-    return this.#receivedAt;
-  }
-
-  root(): Uint8Array {
-    return this.#range.root();
-  }
-
   /**
-   * Walks a page, up to where an entry is not the one that comes next; `size` tells how far that was.
-   * @param marks sizes at which the root is wanted, ascending
+   * Walks a page, up to where an entry is not the one that comes next; the chain tells how far that was.
+   * @returns payloads that did not come with it
    */
-  walk(page: EntryPage, marks: readonly number[]): Walked {
-    const { log, findings } = this.#options;
-    const tiles: CompleteTile[] = [];
-    const reached: Reached[] = [];
+  walk(page: EntryRows): LargePayload[] {
+    const { log, findings, chain } = this.#options;
     const large: LargePayload[] = [];
     const cursor = new EntryCursor(page);
-    const onTile = (tile: CompleteTile): void => void tiles.push(tile);
-    let mark = 0;
     while (cursor.next()) {
-      const index = this.#range.size;
+      const index = chain.size;
       if (cursor.index < index) {
-        findings.add(
-          'entry-stray',
-          { log: log.name, index: cursor.index },
-          `entry ${cursor.index} of ${log.name} is there twice`,
-        );
+        const says = `entry ${cursor.index} of ${log.name} is there twice`;
+        findings.add('entry-stray', { log: log.name, index: cursor.index }, says);
         continue;
       }
       if (cursor.index > index) break;
       this.#checkContent(cursor, page, large);
       this.#checkChain(cursor, page);
       // What is stored goes on, not what was computed: one altered entry is one finding.
-      this.#range.append(new Uint8Array(page.subarray(cursor.leafAt, cursor.leafAt + 32)), onTile);
-      while (marks[mark] === this.#range.size) {
-        reached.push({ size: this.#range.size, root: this.#range.root(), receivedAt: this.#receivedAt });
-        mark++;
-      }
+      chain.append(new Uint8Array(page.subarray(cursor.leafAt, cursor.leafAt + 32)), cursor.receivedAt);
     }
-    return { tiles, reached, large };
+    return large;
   }
 
-  #checkContent(cursor: EntryCursor, page: EntryPage, large: LargePayload[]): void {
+  #checkContent(cursor: EntryCursor, page: EntryRows, large: LargePayload[]): void {
     const { log, findings, erased, onPayload } = this.#options;
     const { index } = cursor;
     const onRecord = erased[this.#erasedAt] === index;
@@ -167,39 +121,30 @@ export class EntryWalk {
   }
 
   /** Which of the two it was, where the payload tells. */
-  #culprit(cursor: EntryCursor, page: EntryPage): string {
+  #culprit(cursor: EntryCursor, page: EntryRows): string {
     if (cursor.payloadLength < 0 || cursor.payloadApart || cursor.digestLength !== 32) return '';
     return this.#isHash(cursor.payload(), page, cursor.digestAt)
       ? '; the digest is that of the payload'
       : ', nor is the digest that of the payload';
   }
 
-  #secretOf(cursor: EntryCursor, page: EntryPage): Uint8Array {
+  #secretOf(cursor: EntryCursor, page: EntryRows): Uint8Array {
     page.copy(this.#secret, 0, cursor.digestAt, cursor.digestAt + 32);
     if (this.#nonceLength === 0) return this.#secret.subarray(0, 32);
     page.copy(this.#secret, 32, cursor.nonceAt, cursor.nonceAt + NONCE_SIZE);
     return this.#secret;
   }
 
-  #checkChain(cursor: EntryCursor, page: EntryPage): void {
-    const { log, findings } = this.#options;
+  #checkChain(cursor: EntryCursor, page: EntryRows): void {
+    const { chain } = this.#options;
     const input = this.#input;
-    const place = { log: log.name, index: cursor.index };
     page.copy(input, 2, cursor.receivedAtAt, cursor.receivedAtAt + 8);
     page.copy(input, 42, cursor.commitmentAt, cursor.commitmentAt + 32);
     if (!cursor.whole || !this.#isHash(input, page, cursor.leafAt)) {
-      const says = `the leaf hash of entry ${cursor.index} of ${log.name} is not that of its time, its commitment and the entry before`;
-      findings.add('entry-altered', place, says);
+      chain.altered(cursor.index, 'has another leaf hash than its time, its commitment and the entry before make');
     }
     page.copy(input, 10, cursor.leafAt, cursor.leafAt + 32);
-    if (cursor.receivedAt < this.#receivedAt) {
-      findings.add(
-        'time-decreases',
-        place,
-        `entry ${cursor.index} of ${log.name} was received before the one before it`,
-      );
-    }
-    this.#receivedAt = cursor.receivedAt;
+    chain.checkTime(cursor.index, cursor.receivedAt);
   }
 
   #isHash(data: Uint8Array, bytes: Buffer, at: number): boolean {

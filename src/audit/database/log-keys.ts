@@ -1,100 +1,89 @@
-import { createPublicKey, type KeyObject, verify } from 'node:crypto';
-import { promisify } from 'node:util';
-import { equalBytes, toHex, utf8 } from '../../core/bytes.ts';
-import { type Note, noteKeyId, type Verifier } from '../../core/note.ts';
-import { ed25519Spki } from '../../core/spki.ts';
+// The keys that the database has for logs, compared with what `_system` tells of them and with what is known otherwise.
+
+import { equalBytes, toHex } from '../../core/bytes.ts';
+import type { Verifier } from '../../core/note.ts';
 import type { Log } from '../../log/log.ts';
-import { readLogKeys } from '../../log/rotation.ts';
+import { type LogKey, readLogKeys } from '../../log/rotation.ts';
 import type { LogSeed } from '../../log/seed.ts';
 import type { Queryable } from '../../store/database.ts';
+import { near } from '../checks/acts.ts';
 import type { Findings } from '../checks/findings.ts';
-import { confirmedSize, type LogKeyActs } from './log-key-acts.ts';
+import { confirmedSize, KeyHistory, type LogKeyAct, LogKeys, type RecordedKey } from '../checks/log-keys.ts';
+import { openKey } from '../node/signatures.ts';
 
-// DER around 32 raw bytes: SubjectPublicKeyInfo of an Ed25519 key (RFC 8410 section 4).
-// Off the main thread: a signature takes as long as a hundred entries.
-const verifySignature = promisify(verify);
-/** Milliseconds that may lie between the retirement of a key and an entry that it signs: clocks, and processes that did not know. */
-const LATE = 120_000;
-
-/** What of the keys of logs is known without the database. */
+/** What is known of the keys of logs without the database. */
 export interface KnownKeys {
   readonly seed: LogSeed | null;
   /** Of some logs. */
   readonly verifiers: readonly Verifier[];
 }
 
-interface Held {
-  readonly id: Uint8Array;
-  readonly key: KeyObject;
-  /** Milliseconds; null: never. */
-  retiredAt: number | null;
-  /** The largest size that it signed. */
-  reach: number;
-}
+/** What `_system` tells of keys that logs got and lost later. Nothing is held of logs whose keys never changed. */
+export class LogKeyActs {
+  readonly #findings: Findings;
+  readonly #histories = new Map<string, KeyHistory>();
+  /** About the log `_system`, in order. */
+  readonly system: LogKeyAct[] = [];
+  readonly #systemOrigin: string;
 
-/** The public keys of one log, and how far each has signed it. */
-export class LogKeys {
-  readonly #origin: string;
-  /** By hex. */
-  readonly #keys = new Map<string, Held>();
-  #reach = 0;
-
-  /** @param publicKeys 32 bytes each */
-  constructor(log: Pick<Log, 'origin'>, publicKeys: readonly Uint8Array[]) {
-    this.#origin = log.origin;
-    for (const publicKey of publicKeys) this.add(publicKey);
+  constructor(findings: Findings, systemOrigin: string) {
+    this.#findings = findings;
+    this.#systemOrigin = systemOrigin;
   }
 
-  /** A key that the log has besides. Twice is once. */
-  add(publicKey: Uint8Array): void {
-    if (this.has(publicKey)) return;
-    this.#keys.set(toHex(publicKey), {
-      id: noteKeyId(this.#origin, publicKey),
-      key: createPublicKey({ key: Buffer.from(ed25519Spki(publicKey)), format: 'der', type: 'spki' }),
-      retiredAt: null,
-      reach: 0,
-    });
-  }
-
-  /** What was received later, two minutes aside, it does not vouch for. @param at milliseconds */
-  retire(publicKey: Uint8Array, at: number): void {
-    const held = this.#keys.get(toHex(publicKey));
-    if (held !== undefined) held.retiredAt = at;
-  }
-
-  has(publicKey: Uint8Array): boolean {
-    return this.#keys.has(toHex(publicKey));
-  }
-
-  /** The largest size that `signed` was told this key signed, of any key without one. */
-  reach(publicKey?: Uint8Array): number {
-    return publicKey === undefined ? this.#reach : (this.#keys.get(toHex(publicKey))?.reach ?? 0);
-  }
-
-  /**
-   * Whether a note bears a signature of the log by a key that was not retired, and none by its keys that does not hold.
-   * Lines of keys that are not known are passed over, as C2SP signed-note has it: they may come later.
-   * @param covers the size that the note is about and when its last entry was received, if that is known
-   */
-  async signed(
-    note: Note,
-    origin: string,
-    covers?: { readonly size: number; readonly receivedAt: number },
-  ): Promise<boolean> {
-    const held = [...this.#keys.values()];
-    const own = note.signatures.flatMap(({ name, keyId, signature }) => {
-      const key = name === origin ? held.find(({ id }) => equalBytes(id, keyId)) : undefined;
-      return key === undefined ? [] : { key, signature };
-    });
-    const holding = await Promise.all(
-      own.map(({ key, signature }) => verifySignature(null, utf8(note.text), key.key, signature)),
+  /** Takes in some acts, in order, and checks that the logs they are about are there. */
+  async take(db: Queryable, acts: readonly LogKeyAct[]): Promise<void> {
+    if (acts.length === 0) return;
+    const { rows } = await db.query<{ origin: string; name: string }>(
+      'SELECT origin, name FROM logs WHERE origin = ANY ($1)',
+      [[...new Set(acts.map(({ log }) => log))]],
     );
-    if (!holding.every((holds) => holds)) return false;
-    const { size = 0, receivedAt = 0 } = covers ?? {};
-    const standing = own.filter(({ key }) => key.retiredAt === null || receivedAt - key.retiredAt <= LATE);
-    for (const { key } of standing) key.reach = Math.max(key.reach, size);
-    if (standing.length > 0) this.#reach = Math.max(this.#reach, size);
-    return standing.length > 0;
+    const names = new Map(rows.map(({ origin, name }) => [origin, name]));
+    for (const act of acts) {
+      const name = names.get(act.log);
+      if (name === undefined) {
+        const says = `entry ${act.entry} of _system tells of key ${act.number} of ${act.log}, and the log is missing`;
+        this.#findings.add('log-gone', {}, says);
+        continue;
+      }
+      if (act.log === this.#systemOrigin) this.system.push(act);
+      const history = this.#histories.get(act.log) ?? new KeyHistory();
+      this.#histories.set(act.log, history);
+      const fault = history.take(act, name);
+      if (fault !== null) {
+        this.#findings.add('key-differs', { log: name }, `entry ${act.entry} of _system ${fault}`);
+      }
+    }
+  }
+
+  /** The keys of a log that acts were about, by their numbers. */
+  of(log: Pick<Log, 'origin'>): ReadonlyMap<number, RecordedKey> {
+    return this.#histories.get(log.origin)?.entries ?? new Map();
+  }
+
+  /** Compares the keys that a log has with those that acts were about. */
+  compare(log: Pick<Log, 'name' | 'origin'>, keys: readonly LogKey[]): void {
+    const { name } = log;
+    const differs = (says: string): void => this.#findings.add('key-differs', { log: name }, says);
+    const told = new Map(this.of(log));
+    for (const { number, publicKey, addedAt, retiredAt } of keys) {
+      const known = told.get(number);
+      told.delete(number);
+      if (known === undefined && number !== 1) {
+        differs(`${name} has a key ${number}, and _system does not tell of it`);
+        continue;
+      }
+      if (known !== undefined && !equalBytes(known.publicKey, publicKey)) {
+        differs(`key ${number} of ${name} is not the one that _system tells of`);
+      }
+      if (known?.addedAt != null && !near(addedAt, known.addedAt)) {
+        differs(`key ${number} of ${name} was added at another time than _system tells`);
+      }
+      if (!near(retiredAt, known?.retiredAt ?? null)) {
+        differs(`key ${number} of ${name} was retired otherwise than _system tells`);
+      }
+    }
+    for (const number of told.keys()) differs(`_system tells of key ${number} of ${name}, which is missing`);
   }
 }
 
@@ -109,35 +98,35 @@ export async function readKeys(
   acts: LogKeyActs | null,
   findings: Findings,
 ): Promise<LogKeys> {
-  const rows = (await readLogKeys(db, [log])).get(log.id) ?? [];
+  const rows = await keyRows(db, log);
   acts?.compare(log, rows);
   const differs = (says: string): void => findings.add('key-differs', { log: log.name }, says);
   if (rows[0]?.number !== 1) differs(`${log.name} has no key 1`);
   if (rows.every(({ retiredAt }) => retiredAt !== null)) differs(`${log.name} has no key that is not retired`);
   for (const { number, publicKey, retiredAt } of rows) {
-    // The seed of a key that signs no more may be gone: that is what retiring it is for.
+    // The seed of a retired key may be gone: keys are retired for that.
     if (known.seed === null || retiredAt !== null || isDerived(known.seed, log, number, publicKey)) continue;
     differs(`key ${number} of ${log.name} (${toHex(publicKey)}) is not the one that the seed makes`);
   }
-  const given = known.verifiers.filter(({ name }) => name === log.origin);
-  for (const verifier of given) {
+  for (const verifier of known.verifiers.filter(({ name }) => name === log.origin)) {
     if (!rows.some(({ publicKey }) => equalBytes(publicKey, verifier.publicKey))) {
       differs(`${log.name} does not have the key that was given for it`);
     }
   }
   const keys = new LogKeys(
-    log,
+    log.origin,
+    openKey,
     rows.map(({ publicKey }) => publicKey),
   );
-  const retirements = acts?.retirements(log);
+  const told = acts?.of(log);
   for (const { number, publicKey, retiredAt } of rows) {
-    const at = retirements === undefined ? retiredAt : (retirements.get(number) ?? null);
+    const at = told === undefined ? retiredAt : (told.get(number)?.retiredAt ?? null);
     if (at !== null) keys.retire(publicKey, at);
   }
   return keys;
 }
 
-/** What could not be looked at before `_system` was walked: its own keys, which it tells of itself. */
+/** Compares the keys of `_system`, of which it tells itself, once it was read. */
 export async function checkSystemKeys(
   db: Queryable,
   system: Log,
@@ -146,7 +135,7 @@ export async function checkSystemKeys(
   acts: LogKeyActs,
   findings: Findings,
 ): Promise<void> {
-  const rows = (await readLogKeys(db, [system])).get(system.id) ?? [];
+  const rows = await keyRows(db, system);
   acts.compare(system, rows);
   const given = known.verifiers.filter(({ name }) => name === system.origin).map(({ publicKey }) => publicKey);
   const { seed } = known;
@@ -158,6 +147,10 @@ export async function checkSystemKeys(
     `from size ${confirmed} on _system is signed by keys that it tells of itself, ` +
     `and by none that ${seed === null ? 'was given' : 'the seed makes'}`;
   findings.add('key-differs', { log: system.name }, says);
+}
+
+async function keyRows(db: Queryable, log: Log): Promise<readonly LogKey[]> {
+  return (await readLogKeys(db, [log])).get(log.id) ?? [];
 }
 
 function isDerived(seed: LogSeed, { origin }: Log, number: number, publicKey: Uint8Array): boolean {

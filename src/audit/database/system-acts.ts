@@ -1,37 +1,41 @@
 // What `_system` tells of the service's acts, held against the tables that those acts changed.
 
-import { equalBytes, fromHex, toHex } from '../../core/bytes.ts';
-import { SYSTEM_LOG } from '../../core/origin.ts';
+import { Bitset } from '../../core/bitset.ts';
+import { equalBytes, fromHex } from '../../core/bytes.ts';
+import { logOrigin, SYSTEM_LOG } from '../../core/origin.ts';
 import type { Queryable } from '../../store/database.ts';
-import { type Act, type ActOf, readAct } from '../checks/acts.ts';
+import { type Act, type ActOf, logNameOf, near, readAct } from '../checks/acts.ts';
 import { Erasures } from '../checks/erasures.ts';
 import type { Findings } from '../checks/findings.ts';
-import { near } from '../checks/nearness.ts';
-import { AccountActs } from './account-acts.ts';
-import { KeyActs } from './key-acts.ts';
-import { LogKeyActs } from './log-key-acts.ts';
+import { RecordedRounds } from '../checks/rounds.ts';
+import { AccountActs } from './accounts.ts';
+import { ApiKeyActs } from './api-keys.ts';
+import { LogKeyActs } from './log-keys.ts';
 
 /** Takes the acts in, in the order of their entries, and compares them a page at a time. */
 export class SystemActs {
   readonly erasures = new Erasures();
-  readonly keys: KeyActs;
+  readonly keys: ApiKeyActs;
   readonly accounts: AccountActs;
   readonly logKeys: LogKeyActs;
   /** When the operator declared that something published was lost, milliseconds; ascending. */
   readonly recoveries: number[] = [];
   readonly #db: Queryable;
+  readonly #origin: string;
   readonly #findings: Findings;
   #page: Act[] = [];
-  #rounds = 0;
-  /** One bit a log, by its id. */
-  #recorded = new Uint8Array(1_024);
+  readonly #rounds: RecordedRounds;
+  /** Logs that were made by an act, by their ids. */
+  readonly #recorded = new Bitset();
 
-  constructor(db: Queryable, systemOrigin: string, findings: Findings) {
+  constructor(db: Queryable, serviceOrigin: string, findings: Findings) {
     this.#db = db;
+    this.#origin = serviceOrigin;
     this.#findings = findings;
-    this.keys = new KeyActs(findings);
+    this.keys = new ApiKeyActs(findings);
     this.accounts = new AccountActs();
-    this.logKeys = new LogKeyActs(findings, systemOrigin);
+    this.logKeys = new LogKeyActs(findings, logOrigin(serviceOrigin, SYSTEM_LOG));
+    this.#rounds = new RecordedRounds(findings, 0);
   }
 
   /** One entry of `_system`. */
@@ -65,19 +69,15 @@ export class SystemActs {
     await this.reconcile();
     const { rows } = await this.#db.query<{ number: number }>(
       'SELECT number FROM rounds WHERE number > $1 ORDER BY number LIMIT 1',
-      [this.#rounds],
+      [this.#rounds.count],
     );
-    const [round] = rows;
-    if (round !== undefined) {
-      const says = `_system tells of ${this.#rounds} rounds, and there is a round ${round.number}`;
-      this.#findings.add('round-unrecorded', { round: round.number }, says);
-    }
+    this.#rounds.finish(rows[0]?.number ?? null);
     await this.keys.finish(this.#db);
   }
 
   /** Whether `_system` tells that this log was made. */
   recorded(log: number): boolean {
-    return ((this.#recorded[log >> 3] ?? 0) & (1 << (log & 7))) !== 0;
+    return this.#recorded.has(log);
   }
 
   async #reconcileLogs(acts: readonly ActOf<'log-created'>[]): Promise<void> {
@@ -98,10 +98,11 @@ export class SystemActs {
     for (const { log, blinded, publicKey, at, entry } of acts) {
       const row = logs.get(log);
       if (row === undefined) {
-        this.#findings.add('log-gone', {}, `_system tells in entry ${entry} that ${log} was made, and it is not there`);
+        const says = `entry ${entry} of _system tells that ${log} was made, and it is missing`;
+        this.#findings.add('log-gone', { log: logNameOf(this.#origin, log) }, says);
         continue;
       }
-      this.#record(row.id);
+      this.#recorded.add(row.id);
       const place = { log: row.name };
       if (row.blinded !== blinded || !near(row.created_at, at)) {
         const says = `the row of ${row.name} tells otherwise of how or when it was made than entry ${entry} of _system`;
@@ -121,31 +122,8 @@ export class SystemActs {
       [acts.map(({ number }) => number)],
     );
     const newest = rows.reduce((most, { number }) => Math.max(most, number), 0);
-    const roots = new Map(rows.map((row) => [row.number, toHex(row.root)]));
-    for (const { number, root, entry } of acts) {
-      const says = `entry ${entry} of _system tells of round ${number}`;
-      if (number !== this.#rounds + 1) {
-        this.#findings.add('round-differs', { round: number }, `${says}, and round ${this.#rounds + 1} comes next`);
-      }
-      this.#rounds = number;
-      const found = roots.get(number);
-      if (found === undefined) {
-        const code = number > newest ? 'round-cut-off' : 'round-missing';
-        this.#findings.add(code, { round: number }, `${says}, which is not there`);
-      } else if (found !== root) {
-        this.#findings.add('round-differs', { round: number }, `${says} with another root than it has`);
-      }
-    }
-  }
-
-  #record(log: number): void {
-    const at = log >> 3;
-    if (at >= this.#recorded.length) {
-      const longer = new Uint8Array(2 * (at + 1));
-      longer.set(this.#recorded);
-      this.#recorded = longer;
-    }
-    this.#recorded[at] = (this.#recorded[at] ?? 0) | (1 << (log & 7));
+    const roots = new Map(rows.map((row) => [row.number, row.root]));
+    for (const act of acts) this.#rounds.take(act, roots.get(act.number) ?? null, newest);
   }
 
   #unreadable(index: number, how: string): void {

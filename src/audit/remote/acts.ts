@@ -7,7 +7,7 @@ import { type Act, readAct } from '../checks/acts.ts';
 import type { Findings } from '../checks/findings.ts';
 import type { Keeper } from './keeper.ts';
 import { actsPath, MAX_ACTS } from './layout.ts';
-import { type Ahead, readAhead, type Source } from './source.ts';
+import { type Ahead, type AuditSource, readAhead } from './source.ts';
 
 const DEPTH = 3;
 const NEWLINE = 0x0a;
@@ -15,7 +15,7 @@ const NONE = new Uint8Array(0);
 
 /** The acts from one entry of `_system` on, in order. */
 export class ActReader {
-  readonly #source: Source;
+  readonly #source: AuditSource;
   readonly #keeper: Keeper | null;
   readonly #findings: Findings;
   readonly #size: number;
@@ -26,7 +26,7 @@ export class ActReader {
   #commitments = new Map<number, Uint8Array>();
 
   /** @param size entries that `_system` has */
-  constructor(source: Source, keeper: Keeper | null, findings: Findings, from: number, size: number) {
+  constructor(source: AuditSource, keeper: Keeper | null, findings: Findings, from: number, size: number) {
     this.#source = source;
     this.#keeper = keeper;
     this.#findings = findings;

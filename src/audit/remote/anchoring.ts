@@ -1,12 +1,13 @@
 // What rounds say of their anchors: given to the audit of each kind as they are read, compared with the chains at the end.
 
-import type { ChainMemory, ChainOutcome, CheckedChain, Declared } from '../../core/anchor-audit.ts';
+import type { ChainMemory, ChainOutcome, CheckedChain, Declared, FirstEntry } from '../../core/anchor-audit.ts';
 import { fromHex } from '../../core/bytes.ts';
 import type { Findings } from '../checks/findings.ts';
-import type { RoundAnswer, ServiceAnswer } from './answers.ts';
+import type { RoundAt } from '../checks/rounds.ts';
+import type { ServiceAnswer, ShownRound } from './answers.ts';
 import type { KindAudit, KindAuditor } from './kinds.ts';
 import { RoundTable } from './round-table.ts';
-import { type MirrorState, MOST_OPEN, type OpenRound, type RoundAt } from './state.ts';
+import { type MirrorState, MOST_OPEN, type OpenRound } from './state.ts';
 
 export interface AnchoringOptions {
   readonly auditors: readonly KindAuditor[];
@@ -32,6 +33,8 @@ export class Anchoring {
   readonly #audits: readonly KindAudit[];
   /** Rounds that an earlier audit left open, by their place in the table. */
   readonly #earlier: readonly OpenRound[];
+  /** The first entry that each round vouches for, by number. */
+  readonly #first = new Map<number, FirstEntry>();
   /** Places whose anchors are not all final. */
   readonly #unsettled = new Set<number>();
 
@@ -42,7 +45,11 @@ export class Anchoring {
     for (const round of this.#earlier) this.#table.add(round);
     const shared = {
       faults: findings,
-      rounds: this.#table,
+      rounds: {
+        find: (root: Uint8Array) => this.#table.find(root),
+        at: (place: number) => this.#table.at(place),
+        firstEntry: (round: number) => this.#first.get(round) ?? null,
+      },
       told: chains,
       memory: memory?.chains ?? null,
       counted: (place: number, chain: string) => this.#counted(place, chain),
@@ -57,8 +64,9 @@ export class Anchoring {
   }
 
   /** Takes what a round says of its anchors; rounds in their order, open ones first. */
-  async take(answer: RoundAnswer, at: RoundAt): Promise<void> {
+  async take(answer: ShownRound, at: RoundAt, first: FirstEntry | null): Promise<void> {
     const place = this.#table.add(at);
+    if (first !== null) this.#first.set(at.number, first);
     const due = new Set(this.#options.chains.map(({ chain }) => chain)).size;
     let settled = answer.anchors.length >= due;
     for (const audit of this.#audits) settled = (await audit.take(answer.anchors, place)) && settled;
@@ -104,6 +112,6 @@ export class Anchoring {
 }
 
 /** Whether the root of a round is still the one that is remembered. */
-export function sameRoot(answer: RoundAnswer, round: RoundAt): boolean {
+export function sameRoot(answer: ShownRound, round: RoundAt): boolean {
   return Buffer.compare(fromHex(answer.root), round.root) === 0;
 }

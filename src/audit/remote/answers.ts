@@ -8,7 +8,7 @@ import { checkServiceOrigin } from '../../core/origin.ts';
 import { beaconsSchema, chainSchema, countSchema, receiptAnchorSchema, timeSchema } from '../../core/receipt-schema.ts';
 import { TILE_WIDTH } from '../../core/tiles.ts';
 import { leavesPath, MAX_LEAVES, MAX_NOTE, MAX_ROUND, MAX_SERVICE, roundPath, SERVICE } from './layout.ts';
-import type { Source } from './source.ts';
+import type { AuditSource } from './source.ts';
 
 const service = z.looseObject({
   format: z.literal('antequem-service/v1'),
@@ -51,11 +51,11 @@ const bundle = z.looseObject({ leaves });
 
 export type ServiceAnswer = z.infer<typeof service>;
 /** Anchors of types that this version does not know are not checked; receipts made of it keep them. */
-export type RoundAnswer = z.infer<typeof round>;
+export type ShownRound = z.infer<typeof round>;
 export type LeafAnswer = z.infer<typeof leaves>[number];
 
 /** What a service says of itself; null where there is no such thing. @throws AntequemError `answer-invalid` */
-export async function readService(source: Source): Promise<ServiceAnswer | null> {
+export async function readService(source: AuditSource): Promise<ServiceAnswer | null> {
   const bytes = await source.read(SERVICE, MAX_SERVICE);
   if (bytes === null) return null;
   const parsed = service.safeParse(parseJson(bytes));
@@ -67,10 +67,10 @@ export async function readService(source: Source): Promise<ServiceAnswer | null>
 }
 
 /** A round with its first leaves: `missing` where there is none, `broken` where what is there is none. */
-export async function readRound(
-  source: Source,
+export async function readShownRound(
+  source: AuditSource,
   number: number,
-): Promise<{ readonly answer: RoundAnswer; readonly bytes: Uint8Array } | 'missing' | 'broken'> {
+): Promise<{ readonly answer: ShownRound; readonly bytes: Uint8Array } | 'missing' | 'broken'> {
   const bytes = await source.read(roundPath(number), MAX_ROUND);
   if (bytes === null) return 'missing';
   const parsed = round.safeParse(parseJson(bytes));
@@ -78,8 +78,8 @@ export async function readRound(
 }
 
 /** Further leaves of a round; null where there are none. */
-export async function readLeaves(
-  source: Source,
+export async function readShownLeaves(
+  source: AuditSource,
   number: number,
   index: number,
 ): Promise<{ readonly leaves: readonly LeafAnswer[]; readonly bytes: Uint8Array } | null> {

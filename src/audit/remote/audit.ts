@@ -6,60 +6,41 @@ import { equalBytes } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { parseVerifierKey, type Verifier } from '../../core/note.ts';
 import { logOrigin, SYSTEM_LOG } from '../../core/origin.ts';
-import type { Verdict } from '../../core/verdict.ts';
-import { type Finding, Findings } from '../checks/findings.ts';
+import { Findings } from '../checks/findings.ts';
+import { type Audit, type AuditResult, auditVerdict } from '../checks/verdict.ts';
+import { Saver } from '../node/state-file.ts';
 import { Anchoring } from './anchoring.ts';
 import { readService, type ServiceAnswer } from './answers.ts';
 import { compareViews } from './comparison.ts';
-import type { Keeper } from './keeper.ts';
 import { type KindAuditor, openKindAudits } from './kinds.ts';
 import { HOLDING, type Holding, Pass, type PassResult } from './pass.ts';
-import { auditPublic } from './public.ts';
-import { Saver } from './saver.ts';
+import { auditPublic, type PublicAuditOptions } from './public.ts';
 import { finishMirror } from './saving.ts';
-import type { Source } from './source.ts';
-import type { KeyMemory, MirrorState } from './state.ts';
-import { type MirrorResult, mirrorVerdict } from './verdict.ts';
+import type { AuditSource } from './source.ts';
+import type { KeyMemory } from './state.ts';
 
 /** With what the auditor trusts. */
-export interface MirrorAuditOptions extends Omit<AuditTrust, 'headers'> {
-  readonly source: Source;
-  /** Where a mirror is kept; null: nowhere. */
-  readonly keeper: Keeper | null;
-  readonly state: MirrorState;
-  /** Keys of logs that are known otherwise. */
-  readonly verifiers: readonly Verifier[];
+export interface RemoteAuditOptions extends PublicAuditOptions, Omit<AuditTrust, 'headers'> {
   readonly bitcoin: readonly HeaderSource[];
-  /** Another view of the same service; null: none. */
-  readonly against: Source | null;
   /** Default: what a small machine has room for. */
   readonly holding?: Holding;
-  readonly onProgress: (at: string, entries: number, total: number) => void;
-  /** Milliseconds, monotonic. */
-  readonly clock: () => number;
-}
-
-export interface MirrorAudit {
-  readonly verdict: Verdict;
-  /** The first in front. */
-  readonly findings: readonly Finding[];
-  readonly result: MirrorResult;
-  /** Milliseconds that the walk over rounds and entries took. */
-  readonly walked: number;
 }
 
 /**
  * Audits a service over the network, or a mirror on disk.
  * @throws AntequemError what the source fails with; `audit-state-invalid`; `service-unknown` where there is none to audit
  */
-export async function auditMirror(options: MirrorAuditOptions): Promise<MirrorAudit> {
+export async function auditRemote(options: RemoteAuditOptions): Promise<Audit> {
   const { source, verifiers, state } = options;
   // Before anything is read: what is anchored meanwhile is beyond what is asked for.
   const auditors = await openKindAudits({ ...options, headers: options.bitcoin });
   const service = await describe(source, verifiers);
   if (service === null) return auditPublic(options);
   state.claim(service.origin);
-  const unknown = auditors.some(({ chains }) => chains.some((chain) => !state.chains.has(chain)));
+  const unheard = auditors.some(({ chains }) => chains.some((chain) => !state.chains.has(chain)));
+  // What _system signed before the key was given tells whether that key confirms the others.
+  const unknown =
+    unheard || (!state.keysGiven && verifiers.some(({ name }) => name === logOrigin(service.origin, SYSTEM_LOG)));
   try {
     return await new Auditor(options, service, auditors, unknown).run();
   } catch (error) {
@@ -69,7 +50,7 @@ export async function auditMirror(options: MirrorAuditOptions): Promise<MirrorAu
 }
 
 /** What the service says of itself; null where that is refused or not there and keys of logs were given to go by. */
-async function describe(source: Source, verifiers: readonly Verifier[]): Promise<ServiceAnswer | null> {
+async function describe(source: AuditSource, verifiers: readonly Verifier[]): Promise<ServiceAnswer | null> {
   try {
     const service = await readService(source);
     if (service !== null || verifiers.length > 0) return service;
@@ -90,19 +71,27 @@ async function describe(source: Source, verifiers: readonly Verifier[]): Promise
 }
 
 class Auditor {
-  readonly #options: MirrorAuditOptions;
+  readonly #options: RemoteAuditOptions;
   readonly #service: ServiceAnswer;
   readonly #findings = new Findings();
   readonly #anchoring: Anchoring;
   readonly #all: boolean;
   readonly #saver: Saver;
+  /** Whether the key of `_system` was given, now or to an earlier audit that found nothing. */
+  #keysGiven = false;
 
-  constructor(options: MirrorAuditOptions, service: ServiceAnswer, auditors: readonly KindAuditor[], all: boolean) {
+  constructor(options: RemoteAuditOptions, service: ServiceAnswer, auditors: readonly KindAuditor[], all: boolean) {
     const { state } = options;
     this.#options = options;
     this.#service = service;
     this.#all = all || state.rounds === null;
-    this.#saver = new Saver(state, options.keeper, options.clock);
+    const { keeper, clock } = options;
+    // The mirror first, so that the state tells of nothing that the mirror does not have.
+    const save = async (): Promise<void> => {
+      await keeper?.flush();
+      await state.save();
+    };
+    this.#saver = new Saver(save, clock);
     this.#anchoring = new Anchoring({
       auditors,
       findings: this.#findings,
@@ -112,7 +101,7 @@ class Auditor {
     });
   }
 
-  async run(): Promise<MirrorAudit> {
+  async run(): Promise<Audit> {
     const { source, keeper, state, verifiers, against, onProgress, clock } = this.#options;
     const began = clock();
     const keys = this.#systemKeys();
@@ -133,6 +122,7 @@ class Auditor {
     });
     const passed = await pass.run();
     const walked = clock() - began;
+    if (passed.incomplete !== null) return this.#audit(passed, [], null, walked);
     const { outcomes, chains, open } = await this.#anchoring.finish(passed.declared);
     const compared =
       against === null
@@ -151,8 +141,8 @@ class Auditor {
       const says = `the mirror ${keeper?.folder} has something else at ${path} than what is served, which was put into conflicting/`;
       this.#findings.add('view-split', {}, says);
     }
-    const findings = this.#findings.list();
-    if (findings.length === 0) {
+    if (this.#findings.count === 0) {
+      state.keysGiven = this.#keysGiven;
       // Of a chain that was not asked now nothing can be told of the rounds read meanwhile: it is forgotten.
       state.chains.clear();
       for (const [chain, memory] of chains) state.chains.set(chain, memory);
@@ -161,27 +151,33 @@ class Auditor {
       if (keeper !== null) await finishMirror(keeper, this.#service, passed);
     }
     await this.#saver.save();
-    const result = this.#result(passed, outcomes, compared);
-    return { verdict: mirrorVerdict(result), findings, result, walked };
+    return this.#audit(passed, outcomes, compared, walked);
   }
 
-  #result(passed: PassResult, chains: readonly ChainOutcome[], compared: MirrorResult['compared']): MirrorResult {
-    const { logs, entries, resumed, acts, checkpoints, rounds, unrounded, declared } = passed;
-    return {
+  #audit(
+    passed: PassResult,
+    chains: readonly ChainOutcome[],
+    compared: AuditResult['compared'],
+    walked: number,
+  ): Audit {
+    const { logs, entries, resumed, acts, checkpoints, rounds, unrounded, declared, incomplete } = passed;
+    const result = {
+      by: 'the service',
       logs,
       entries,
       resumed,
+      contents: null,
       acts,
       checkpoints,
       rounds,
       unrounded,
-      keysKnown: this.#options.state.keysGiven,
+      keysKnown: this.#keysGiven,
       recovered: declared.recoveredAt !== null,
       chains,
       compared,
-      findings: this.#findings.list(),
-      faults: this.#findings.count,
+      incomplete,
     };
+    return { verdict: auditVerdict(result, this.#findings), findings: this.#findings.list(), result, walked };
   }
 
   /**
@@ -194,6 +190,8 @@ class Auditor {
     const given = verifiers.filter(({ name }) => name === origin).map(({ publicKey }) => publicKey);
     const named = (this.#service.verifierKeys ?? [this.#service.verifierKey]).map(parseVerifierKey);
     const seen = state.logs.get(SYSTEM_LOG)?.keys ?? [];
+    // An earlier audit that was given a key confirmed the others by it.
+    const believed = state.keysGiven ? [...given, ...seen.map(({ publicKey }) => publicKey)] : given;
     const differs = (says: string): void => this.#findings.add('key-differs', { log: SYSTEM_LOG }, says);
     const isNamed = (key: Uint8Array): boolean => named.some(({ publicKey }) => equalBytes(publicKey, key));
     if (named.some(({ name }) => name !== origin)) differs('the service names keys of another log as those of _system');
@@ -201,13 +199,13 @@ class Auditor {
     if (!seen.every(({ publicKey }) => isNamed(publicKey))) {
       differs('the service does not name the key of _system any more that was seen before');
     }
-    if (given.length > 0 && this.#findings.count === 0) state.keysGiven = true;
+    this.#keysGiven = state.keysGiven || (given.length > 0 && this.#findings.count === 0);
     const systemKeys = [...seen];
     for (const publicKey of [...named.map((key) => key.publicKey), ...given]) {
       if (systemKeys.every((key) => !equalBytes(key.publicKey, publicKey)))
         systemKeys.push({ publicKey, retiredAt: null });
     }
-    const anchors = [given, seen.map(({ publicKey }) => publicKey), named.map(({ publicKey }) => publicKey)];
+    const anchors = [believed, seen.map(({ publicKey }) => publicKey), named.map(({ publicKey }) => publicKey)];
     return { systemKeys, anchors: anchors.find(({ length }) => length > 0) ?? [] };
   }
 }

@@ -9,20 +9,20 @@ import { parseNote } from '../../core/note.ts';
 import { verifyConsistency, verifyInclusion } from '../../core/proof.ts';
 import { nodeFromTile, TILE_WIDTH, tileOfNode } from '../../core/tiles.ts';
 import type { Findings } from '../checks/findings.ts';
-import { readRound, readService } from './answers.ts';
-import { formed } from './formed.ts';
+import { parsed } from '../checks/parsed.ts';
+import { readService, readShownRound } from './answers.ts';
 import { checkpointPath, MAX_CHECKPOINT } from './layout.ts';
-import type { AuditedLog } from './ledger.ts';
-import type { Source } from './source.ts';
+import type { ShownLog } from './shown-logs.ts';
+import type { AuditSource } from './source.ts';
 import { readTile } from './tiles.ts';
 
 export interface ComparisonOptions {
   /** The view that was audited. */
-  readonly source: Source;
-  readonly against: Source;
+  readonly source: AuditSource;
+  readonly against: AuditSource;
   readonly findings: Findings;
   readonly serviceOrigin: string;
-  readonly logs: readonly AuditedLog[];
+  readonly logs: readonly ShownLog[];
   /** The newest round of the audited view; null: none were read. */
   readonly rounds: number | null;
   readonly onProgress: (at: string, entries: number, total: number) => void;
@@ -30,7 +30,7 @@ export interface ComparisonOptions {
 
 /** One view of a log. */
 interface View {
-  readonly source: Source;
+  readonly source: AuditSource;
   readonly size: number;
   readonly root: Uint8Array;
 }
@@ -52,12 +52,12 @@ export async function compareViews(
 }
 
 /** A checkpoint that the log signed; null where there is none to compare with. */
-async function readView(source: Source, log: AuditedLog, findings: Findings): Promise<View | null> {
+async function readView(source: AuditSource, log: ShownLog, findings: Findings): Promise<View | null> {
   const bytes = await source.read(checkpointPath(log.name), MAX_CHECKPOINT);
   if (bytes === null) return null;
-  const note = formed(() => parseNote(Buffer.from(bytes).toString('utf8')));
-  const checkpoint = note === null ? null : formed(() => parseCheckpoint(note.text));
-  if (note === null || checkpoint?.origin !== log.origin || !(await log.keys.signed(note, log.origin))) {
+  const note = parsed(() => parseNote(Buffer.from(bytes).toString('utf8')));
+  const checkpoint = note === null ? null : parsed(() => parseCheckpoint(note.text));
+  if (note === null || checkpoint?.origin !== log.origin || !(await log.keys.signed(note))) {
     const says = `${source.describe()} has a checkpoint of ${log.name} that its key did not sign`;
     findings.add('signature-broken', { log: log.name }, says);
     return null;
@@ -65,7 +65,7 @@ async function readView(source: Source, log: AuditedLog, findings: Findings): Pr
   return { source, size: checkpoint.size, root: checkpoint.root };
 }
 
-async function compareLog(log: AuditedLog, here: View, there: View, findings: Findings): Promise<void> {
+async function compareLog(log: ShownLog, here: View, there: View, findings: Findings): Promise<void> {
   const [shorter, longer] = here.size <= there.size ? [here, there] : [there, here];
   if (shorter.size === 0 || (await continues(log.name, shorter, longer))) return;
   const index = await firstDifference(log.name, here, there, shorter.size);
@@ -164,7 +164,7 @@ async function compareRounds(options: ComparisonOptions): Promise<number> {
   return low - 1;
 }
 
-async function rootOf(source: Source, number: number): Promise<string> {
-  const found = await readRound(source, number);
+async function rootOf(source: AuditSource, number: number): Promise<string> {
+  const found = await readShownRound(source, number);
   return typeof found === 'string' ? `(${found})` : toHex(Buffer.from(found.answer.root, 'hex'));
 }

@@ -1,10 +1,10 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { AntequemError, messageOf } from '../../core/errors.ts';
-import { type Source, tooLong } from './source.ts';
+import { type AuditSource, tooLong } from './source.ts';
 
 /** Reads a mirror from disk. What is in it is no more trusted than what a service sends. */
-export class FolderSource implements Source {
+export class FolderSource implements AuditSource {
   readonly #folder: string;
 
   constructor(folder: string) {

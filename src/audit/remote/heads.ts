@@ -1,14 +1,14 @@
 import { parseCheckpoint } from '../../core/checkpoint.ts';
 import { parseNote } from '../../core/note.ts';
 import type { Findings } from '../checks/findings.ts';
-import { formed } from './formed.ts';
+import { parsed } from '../checks/parsed.ts';
 import type { Keeper } from './keeper.ts';
 import { checkpointPath, MAX_CHECKPOINT } from './layout.ts';
-import type { AuditedLog } from './ledger.ts';
-import type { Source } from './source.ts';
+import type { ShownLog } from './shown-logs.ts';
+import type { AuditSource } from './source.ts';
 
 /** The newest checkpoint of a log, signed by its key. */
-export interface Head {
+export interface ShownHead {
   readonly size: number;
   readonly root: Uint8Array;
   readonly note: string;
@@ -16,17 +16,17 @@ export interface Head {
 
 /** Reads the newest checkpoint of each log once, so that an audit has one view of it. */
 export class Heads {
-  readonly #source: Source;
+  readonly #source: AuditSource;
   readonly #findings: Findings;
-  readonly #heads = new Map<string, Promise<Head | null>>();
+  readonly #heads = new Map<string, Promise<ShownHead | null>>();
 
-  constructor(source: Source, findings: Findings) {
+  constructor(source: AuditSource, findings: Findings) {
     this.#source = source;
     this.#findings = findings;
   }
 
   /** Null, and a finding, where there is none to go by. */
-  of(log: AuditedLog): Promise<Head | null> {
+  of(log: ShownLog): Promise<ShownHead | null> {
     const known = this.#heads.get(log.name) ?? this.#read(log);
     this.#heads.set(log.name, known);
     return known;
@@ -43,7 +43,7 @@ export class Heads {
     await keeper.flush();
   }
 
-  async #read(log: AuditedLog): Promise<Head | null> {
+  async #read(log: ShownLog): Promise<ShownHead | null> {
     const { name, origin } = log;
     const bytes = await this.#source.read(checkpointPath(name), MAX_CHECKPOINT);
     if (bytes === null) {
@@ -52,14 +52,15 @@ export class Heads {
       return null;
     }
     const note = Buffer.from(bytes).toString('utf8');
-    const head = formed(() => parseCheckpoint(parseNote(note).text));
-    if (head?.origin !== origin) {
-      const says = `what is served as the checkpoint of ${name} is none of that log`;
+    const read = parsed(() => parseNote(note));
+    const head = read === null ? null : parsed(() => parseCheckpoint(read.text));
+    if (read === null || head?.origin !== origin) {
+      const says = `what is served as the checkpoint of ${name} is not one of that log`;
       this.#findings.add('checkpoint-unreadable', { log: name }, says);
       return null;
     }
     // Nothing is read for the sake of what the log did not sign.
-    if (!(await log.keys.signed(parseNote(note), origin))) {
+    if (!(await log.keys.signed(read))) {
       const says = `the signature of ${name} at size ${head.size} does not hold`;
       this.#findings.add('signature-broken', { log: name }, says);
       return null;

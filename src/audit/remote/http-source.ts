@@ -5,7 +5,7 @@ import { Agent as HttpsAgent, get as httpsGet } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { excerpt } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
-import { type Source, tooLong } from './source.ts';
+import { type AuditSource, tooLong } from './source.ts';
 
 export interface HttpSourceOptions {
   /** http or https, up to what stands before `/logs` and `/v1`. */
@@ -42,7 +42,7 @@ class Passing extends Error {
   }
 }
 
-export class HttpSource implements Source {
+export class HttpSource implements AuditSource {
   readonly #base: URL;
   readonly #agent: HttpAgent;
   readonly #headers: Record<string, string>;

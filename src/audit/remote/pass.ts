@@ -4,23 +4,25 @@ import type { Declared } from '../../core/anchor-audit.ts';
 import type { Verifier } from '../../core/note.ts';
 import { SYSTEM_LOG } from '../../core/origin.ts';
 import { firstPreviousRoot } from '../../core/round.ts';
+import { beginningOf } from '../checks/entry-chain.ts';
 import type { Findings } from '../checks/findings.ts';
+import type { RoundAt } from '../checks/rounds.ts';
 import { ActReader } from './acts.ts';
 import type { Anchoring } from './anchoring.ts';
 import { sameRoot } from './anchoring.ts';
-import { readRound, sameRound } from './answers.ts';
+import { readShownRound, sameRound } from './answers.ts';
 import { Heads } from './heads.ts';
 import type { Keeper } from './keeper.ts';
-import { KeyActs } from './key-acts.ts';
 import { roundPath } from './layout.ts';
-import { type AuditedLog, beginningOf, Ledger } from './ledger.ts';
+import { LogActs } from './log-acts.ts';
 import { RoundWalk } from './rounds.ts';
-import type { Source } from './source.ts';
-import type { KeyMemory, MirrorState, RoundAt } from './state.ts';
+import { memoryOf, type ShownLog, ShownLogs } from './shown-logs.ts';
+import { type AuditSource, isSourceFailure } from './source.ts';
+import type { KeyMemory, MirrorState } from './state.ts';
 import { Walker } from './walker.ts';
 
 export interface PassOptions {
-  readonly source: Source;
+  readonly source: AuditSource;
   readonly keeper: Keeper | null;
   readonly state: MirrorState;
   readonly findings: Findings;
@@ -54,10 +56,12 @@ export interface PassResult {
   /** Entries in no round yet. */
   readonly unrounded: number;
   readonly declared: Declared;
+  /** Why the rest could not be read; null: all was. */
+  readonly incomplete: string | null;
   readonly heads: Heads;
   /** All logs with the sizes that they had in an earlier audit and have now, `_system` last. */
   readonly walked: readonly {
-    readonly log: AuditedLog;
+    readonly log: ShownLog;
     readonly name: string;
     readonly before: number;
     readonly size: number;
@@ -76,13 +80,15 @@ export const HOLDING: Holding = { acts: 8_192, bytes: 64 << 20 };
 
 export class Pass {
   readonly #options: PassOptions;
-  readonly #ledger: Ledger;
-  readonly #system: AuditedLog;
+  readonly #logs: ShownLogs;
+  readonly #system: ShownLog;
   readonly #heads: Heads;
   readonly #walker: Walker;
   readonly #rounds: RoundWalk;
-  readonly #keys: KeyActs;
+  readonly #logActs: LogActs;
   readonly #senders: { chain: string; address: string }[];
+  /** Rounds that an earlier audit knew. */
+  readonly #since: number;
   #recoveredAt: number | null;
   #acts = 0;
   #entries = 0;
@@ -92,13 +98,14 @@ export class Pass {
   constructor(options: PassOptions) {
     this.#options = options;
     const { source, keeper, state, findings, serviceOrigin, all, anchoring } = options;
-    this.#ledger = new Ledger(serviceOrigin);
+    this.#logs = new ShownLogs(serviceOrigin);
     for (const [name, memory] of state.logs) {
-      if (name !== SYSTEM_LOG) this.#ledger.add(name, memory.keys, memory);
+      if (name !== SYSTEM_LOG) this.#logs.add(name, memory.keys, memory);
       if (name !== SYSTEM_LOG) this.#resumed += memory.position.size;
     }
-    this.#system = this.#ledger.add(SYSTEM_LOG, options.systemKeys, state.logs.get(SYSTEM_LOG) ?? null);
+    this.#system = this.#logs.add(SYSTEM_LOG, options.systemKeys, state.logs.get(SYSTEM_LOG) ?? null);
     const from = all ? null : state.rounds;
+    this.#since = state.rounds?.number ?? 0;
     if (from === null) {
       // Its acts are needed, all of them; what an earlier audit had found of it still is a witness.
       this.#system.position = beginningOf(this.#system);
@@ -108,7 +115,7 @@ export class Pass {
     this.#senders = from === null ? [] : [...state.senders];
     this.#recoveredAt = from === null ? null : state.recovered;
     const { verifiers, anchors } = options;
-    this.#keys = new KeyActs({ serviceOrigin, ledger: this.#ledger, findings, verifiers, anchors });
+    this.#logActs = new LogActs({ serviceOrigin, logs: this.#logs, findings, verifiers, anchors });
     this.#heads = new Heads(source, findings);
     this.#walker = new Walker({
       source,
@@ -123,37 +130,47 @@ export class Pass {
     this.#rounds = new RoundWalk({
       source,
       keeper,
-      ledger: this.#ledger,
+      logs: this.#logs,
       findings,
       from: from ?? { number: 0, root: firstPreviousRoot(serviceOrigin), closedAt: 0 },
       newest: options.newest,
       audited: state.reading ?? state.rounds,
-      onRound: (answer, at) => anchoring.take(answer, at),
+      onRound: (answer, at, first) => anchoring.take(answer, at, first),
     });
   }
 
+  /** @throws AntequemError what the source fails with while nothing was found */
   async run(): Promise<PassResult> {
-    const { newest, findings } = this.#options;
+    try {
+      await this.#read();
+      return await this.#result(null);
+    } catch (error) {
+      // What was found stands, although the rest cannot be read.
+      if (this.#options.findings.count === 0 || !isSourceFailure(error)) throw error;
+      return this.#result(error.message);
+    }
+  }
+
+  async #read(): Promise<void> {
     await this.#revisit();
     const head = await this.#heads.of(this.#system);
     if (head === null) this.#system.broken = true;
     else await this.#readActs(head.size);
-    if (newest > this.#rounds.last.number && head !== null) {
-      const round = this.#rounds.last.number + 1;
-      const says = `_system tells of ${this.#rounds.last.number} rounds, and the service of ${newest}`;
-      findings.add('round-unrecorded', { round }, says);
-    }
-    const others = [...this.#ledger.all()].filter((log) => log !== this.#system);
-    await this.#walker.toHeads(others, this.#rounds.last);
-    this.#keys.finish(this.#system);
-    return this.#result(others);
+    if (head !== null) this.#rounds.finish();
+    await this.#walker.toHeads(this.#others(), this.#rounds.last, this.#since);
+    this.#logActs.finish(this.#system);
+  }
+
+  /** All logs but `_system`. */
+  #others(): ShownLog[] {
+    return [...this.#logs.all()].filter((log) => log !== this.#system);
   }
 
   /** Rounds that an earlier audit left open: their anchors may be there by now. */
   async #revisit(): Promise<void> {
     const { anchoring, source, keeper, findings } = this.#options;
     for (const round of anchoring.open) {
-      const found = await readRound(source, round.number);
+      const found = await readShownRound(source, round.number);
       if (typeof found === 'string' || !sameRoot(found.answer, round)) {
         const says =
           found === 'missing'
@@ -162,7 +179,7 @@ export class Pass {
         findings.add('rounds-rewritten', { round: round.number }, says);
         continue;
       }
-      await anchoring.take(found.answer, round);
+      await anchoring.take(found.answer, round, null);
       keeper?.keep(roundPath(round.number), found.bytes, (old) => sameRound(old, found.bytes));
       await keeper?.settled();
     }
@@ -179,12 +196,12 @@ export class Pass {
       this.#options.state.reading = this.#later(this.#rounds.last);
       await this.#walker.toRound(system, commitment);
       await this.#walker.to(system, acts.next, commitment);
-      const due = [...this.#ledger.all()].filter((log) => log !== system && log.leaves.length > 0);
+      const due = [...this.#logs.all()].filter((log) => log !== system && log.leaves.length > 0);
       await this.#walker.toRounds(due);
       this.#rounds.clearHeld();
       await this.#commit(acts.next);
     }
-    await this.#walker.toHead(system, this.#rounds.last);
+    await this.#walker.toHead(system, this.#rounds.last, this.#since);
   }
 
   /** Reads acts and the rounds they tell of, as many as may be held. @returns whether there are no more */
@@ -200,7 +217,7 @@ export class Pass {
         this.#report(`round ${act.number}`);
       } else if (act.act === 'sender-declared') this.#senders.push({ chain: act.chain, address: act.address });
       else if (act.act === 'recovered') this.#recoveredAt = act.at;
-      else this.#keys.take(act);
+      else this.#logActs.take(act);
     }
     return false;
   }
@@ -209,12 +226,12 @@ export class Pass {
   async #commit(acts: number): Promise<void> {
     const { state, findings, onSafe } = this.#options;
     // A pass over all acts anew knows less than is remembered until it has come as far.
-    if (findings.count === 0 && acts >= (this.#system.known?.size ?? 0)) {
+    if (findings.count === 0 && acts >= (this.#system.memory?.position.size ?? 0)) {
       state.rounds = this.#later(this.#rounds.last);
       state.reading = null;
       state.senders = this.#senders;
       state.recovered = this.#recoveredAt;
-      for (const log of this.#ledger.all()) this.#remember(log);
+      for (const log of this.#logs.all()) this.#remember(log);
     }
     await onSafe();
   }
@@ -226,15 +243,16 @@ export class Pass {
     return known.reduce((last, each) => (each.number > last.number ? each : last), round);
   }
 
-  #remember(log: AuditedLog): void {
+  #remember(log: ShownLog): void {
     const { state, findings } = this.#options;
     if (log.broken || findings.concern(log.name)) return;
-    const { publicKeys, position, rounded, covered } = log;
-    const known = log.known !== null && log.known.size > position.size ? log.known : position;
-    state.logs.set(log.name, { keys: [...publicKeys], position: known, rounded, covered });
+    const known = log.memory?.position;
+    const memory = memoryOf(log);
+    const position = known !== undefined && known.size > memory.position.size ? known : memory.position;
+    state.logs.set(log.name, { ...memory, position });
   }
 
-  async #walked(log: AuditedLog, entries: number): Promise<void> {
+  async #walked(log: ShownLog, entries: number): Promise<void> {
     this.#entries += entries;
     this.#report(log.name);
     if (this.#options.findings.count > 0 || log === this.#system) return;
@@ -246,15 +264,16 @@ export class Pass {
     this.#options.onProgress(at, this.#entries, Math.max(this.#total, this.#entries));
   }
 
-  async #result(others: readonly AuditedLog[]): Promise<PassResult> {
+  async #result(incomplete: string | null): Promise<PassResult> {
+    const others = this.#others();
     let unrounded = 0;
-    for (const log of others) {
+    for (const log of incomplete === null ? others : []) {
       const head = log.broken ? null : await this.#heads.of(log);
       if (head !== null) unrounded += head.size - log.covered;
       this.#remember(log);
     }
     return {
-      logs: this.#ledger.count,
+      logs: this.#logs.count,
       entries: this.#entries,
       resumed: this.#resumed,
       acts: this.#acts,
@@ -262,11 +281,12 @@ export class Pass {
       rounds: this.#rounds.last.number,
       unrounded,
       declared: { senders: this.#senders, recoveredAt: this.#recoveredAt },
+      incomplete,
       heads: this.#heads,
       walked: [...others, this.#system].map((log) => ({
         log,
         name: log.name,
-        before: log.known?.size ?? 0,
+        before: log.memory?.position.size ?? 0,
         size: log.position.size,
       })),
     };

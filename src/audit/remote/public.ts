@@ -2,19 +2,36 @@
 
 import { equalBytes } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
+import type { Verifier } from '../../core/note.ts';
 import { checkServiceOrigin } from '../../core/origin.ts';
-import { type Finding, Findings } from '../checks/findings.ts';
-import type { MirrorAudit, MirrorAuditOptions } from './audit.ts';
+import { Findings } from '../checks/findings.ts';
+import { type Audit, auditVerdict } from '../checks/verdict.ts';
+import { Saver } from '../node/state-file.ts';
 import { compareViews } from './comparison.ts';
 import { Heads } from './heads.ts';
-import { type AuditedLog, Ledger } from './ledger.ts';
-import { Saver } from './saver.ts';
-import { mirrorVerdict } from './verdict.ts';
+import type { Keeper } from './keeper.ts';
+import { memoryOf, type ShownLog, ShownLogs } from './shown-logs.ts';
+import type { AuditSource } from './source.ts';
+import type { MirrorState } from './state.ts';
 import { Walker } from './walker.ts';
+
+export interface PublicAuditOptions {
+  readonly source: AuditSource;
+  /** Where a mirror is kept; null: nowhere. */
+  readonly keeper: Keeper | null;
+  readonly state: MirrorState;
+  /** Keys of logs that are known from elsewhere. */
+  readonly verifiers: readonly Verifier[];
+  /** Another view of the same service; null: none. */
+  readonly against: AuditSource | null;
+  readonly onProgress: (at: string, entries: number, total: number) => void;
+  /** Milliseconds, monotonic. */
+  readonly clock: () => number;
+}
 
 const NO_ROUND = { number: 0, root: new Uint8Array(32), closedAt: 0 };
 
-export async function auditPublic(options: MirrorAuditOptions): Promise<MirrorAudit> {
+export async function auditPublic(options: PublicAuditOptions): Promise<Audit> {
   const { source, keeper, state, verifiers, against, onProgress, clock } = options;
   if (keeper !== null) {
     throw new AntequemError(
@@ -33,20 +50,22 @@ export async function auditPublic(options: MirrorAuditOptions): Promise<MirrorAu
   }
   state.claim(serviceOrigin);
   const findings = new Findings();
-  const ledger = new Ledger(serviceOrigin);
-  const logs = verifiers.map(({ name, publicKey }): AuditedLog => {
+  const shown = new ShownLogs(serviceOrigin);
+  const logs = verifiers.map(({ name, publicKey }): ShownLog => {
     const log = name.slice(`${serviceOrigin}/logs/`.length);
     const memory = state.logs.get(log) ?? null;
-    if (memory?.keys.every((key) => !equalBytes(key.publicKey, publicKey))) {
+    const keys = memory?.keys ?? [];
+    if (keys.some((key) => equalBytes(key.publicKey, publicKey))) return shown.add(log, keys, memory);
+    if (memory !== null) {
       findings.add('key-differs', { log }, `the key of ${log} that was given is not the one that was seen before`);
     }
-    return ledger.add(log, [...(memory?.keys ?? []), { publicKey, retiredAt: null }], memory);
+    return shown.add(log, [...keys, { publicKey, retiredAt: null }], memory);
   });
-  const saver = new Saver(state, null, clock);
+  const saver = new Saver(() => state.save(), clock);
   let entries = 0;
   let total = 0;
-  const remember = ({ name, publicKeys, position, rounded, covered, broken }: AuditedLog): void => {
-    if (!broken && !findings.concern(name)) state.logs.set(name, { keys: publicKeys, position, rounded, covered });
+  const remember = (log: ShownLog): void => {
+    if (!log.broken && !findings.concern(log.name)) state.logs.set(log.name, memoryOf(log));
   };
   const walker = new Walker({
     source,
@@ -63,7 +82,7 @@ export async function auditPublic(options: MirrorAuditOptions): Promise<MirrorAu
       await saver.tick();
     },
   });
-  await walker.toHeads(logs, NO_ROUND);
+  await walker.toHeads(logs, NO_ROUND, 0);
   const walked = clock() - began;
   const compared =
     against === null
@@ -71,12 +90,13 @@ export async function auditPublic(options: MirrorAuditOptions): Promise<MirrorAu
       : await compareViews({ source, against, findings, serviceOrigin, logs, rounds: null, onProgress });
   for (const log of logs) remember(log);
   await saver.save();
-  const list: Finding[] = findings.list();
   const result = {
+    by: 'the service',
     logs: logs.length,
     entries,
-    resumed: logs.reduce((sum, { known }) => sum + (known?.size ?? 0), 0),
-    acts: 0,
+    resumed: logs.reduce((sum, { memory }) => sum + (memory?.position.size ?? 0), 0),
+    contents: null,
+    acts: null,
     checkpoints: walker.checkpoints,
     rounds: null,
     unrounded: 0,
@@ -84,10 +104,9 @@ export async function auditPublic(options: MirrorAuditOptions): Promise<MirrorAu
     recovered: false,
     chains: [],
     compared,
-    findings: list,
-    faults: findings.count,
+    incomplete: null,
   };
-  return { verdict: mirrorVerdict(result), findings: list, result, walked };
+  return { verdict: auditVerdict(result, findings), findings: findings.list(), result, walked };
 }
 
 /** @throws AntequemError `arguments-invalid` */

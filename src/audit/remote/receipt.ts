@@ -13,10 +13,10 @@ import { fittingAnchors } from '../../core/receipt-merge.ts';
 import { parseCheckpointLeaf } from '../../core/round.ts';
 import { parseBundle, TILE_WIDTH } from '../../core/tiles.ts';
 import { formatTime, parseTime } from '../../core/time.ts';
-import { type LeafAnswer, type RoundAnswer, readLeaves, readRound, readService } from './answers.ts';
+import { type LeafAnswer, readService, readShownLeaves, readShownRound, type ShownRound } from './answers.ts';
 import { ranges } from './comparison.ts';
 import { checkpointPath, leavesIn, MAX_CHECKPOINT, MOST_LEAVES } from './layout.ts';
-import type { Source } from './source.ts';
+import type { AuditSource } from './source.ts';
 import { readTile } from './tiles.ts';
 
 /** What the holder of an entry has, and the mirror does not: 32 bytes, and 16 or none. */
@@ -27,7 +27,7 @@ export interface Secret {
 
 /** A round with the leaf of a log. */
 interface Covering {
-  readonly round: RoundAnswer;
+  readonly round: ShownRound;
   /** Hashes of its leaves. */
   readonly hashes: readonly Uint8Array[];
   readonly index: number;
@@ -40,7 +40,12 @@ interface Covering {
  * @throws AntequemError `service-unknown`, `log-not-found`, `entry-not-found`; `commitment-differs` where digest and nonce
  *   are not those of the entry; `mirror-damaged`
  */
-export async function composeReceipt(source: Source, log: string, index: number, secret: Secret): Promise<Receipt> {
+export async function composeReceipt(
+  source: AuditSource,
+  log: string,
+  index: number,
+  secret: Secret,
+): Promise<Receipt> {
   const service = await readService(source);
   if (service === null) {
     throw new AntequemError('service-unknown', `${source.describe()} is no finished mirror of an Antequem service`);
@@ -78,7 +83,7 @@ export async function composeReceipt(source: Source, log: string, index: number,
 
 /** The proof that one tree of the log continues the other; null where the mirror does not reach so far. */
 export async function consistencyOf(
-  source: Source,
+  source: AuditSource,
   log: string,
   one: number,
   other: number,
@@ -89,14 +94,14 @@ export async function consistencyOf(
   return path === null ? null : { path: path.map(toHex) };
 }
 
-async function readHead(source: Source, log: string): Promise<{ size: number; note: string }> {
+async function readHead(source: AuditSource, log: string): Promise<{ size: number; note: string }> {
   const bytes = await source.read(checkpointPath(log), MAX_CHECKPOINT);
   if (bytes === null) throw new AntequemError('log-not-found', `${source.describe()} has no log ${log}`);
   const note = Buffer.from(bytes).toString('utf8');
   return { size: parseCheckpoint(parseNote(note).text).size, note };
 }
 
-async function readEntry(source: Source, log: string, index: number, size: number): Promise<Entry> {
+async function readEntry(source: AuditSource, log: string, index: number, size: number): Promise<Entry> {
   if (index >= size) {
     throw new AntequemError(
       'entry-not-found',
@@ -111,7 +116,7 @@ async function readEntry(source: Source, log: string, index: number, size: numbe
 
 /** The first round that has the entry; null where none has yet. */
 async function findRound(
-  source: Source,
+  source: AuditSource,
   origin: string,
   index: number,
   receivedAt: number,
@@ -142,17 +147,17 @@ async function findRound(
   return null;
 }
 
-async function roundAt(source: Source, number: number): Promise<RoundAnswer> {
-  const found = await readRound(source, number);
+async function roundAt(source: AuditSource, number: number): Promise<ShownRound> {
+  const found = await readShownRound(source, number);
   if (typeof found === 'string') throw damaged(source, `round ${number} is ${found}`);
   return found.answer;
 }
 
 /** Bundle by bundle, each as full as it must be. */
-async function* allLeaves(source: Source, { number, size, leaves }: RoundAnswer): AsyncGenerator<LeafAnswer> {
+async function* allLeaves(source: AuditSource, { number, size, leaves }: ShownRound): AsyncGenerator<LeafAnswer> {
   if (size > MOST_LEAVES) throw damaged(source, `round ${number} tells of ${size} leaves`);
   for (let bundle = 0; bundle * TILE_WIDTH < size; bundle++) {
-    const found = bundle === 0 ? { leaves } : await readLeaves(source, number, bundle);
+    const found = bundle === 0 ? { leaves } : await readShownLeaves(source, number, bundle);
     if (found?.leaves.length !== leavesIn(bundle, size)) throw damaged(source, `leaves of round ${number} are missing`);
     yield* found.leaves;
   }
@@ -169,7 +174,7 @@ function roundOf({ round, hashes, index }: Covering): object {
 }
 
 /** What does not hold together is not handed out. */
-function check(source: Source, receipt: Receipt, path: readonly Uint8Array[]): void {
+function check(source: AuditSource, receipt: Receipt, path: readonly Uint8Array[]): void {
   const { entry, inclusion, checkpoint } = receipt;
   const { root } = parseCheckpoint(parseNote(checkpoint).text);
   const leaf = receiptLeafHash(receipt);
@@ -181,6 +186,6 @@ function check(source: Source, receipt: Receipt, path: readonly Uint8Array[]): v
   }
 }
 
-function damaged(source: Source, what: string): AntequemError {
+function damaged(source: AuditSource, what: string): AntequemError {
   return new AntequemError('mirror-damaged', `${source.describe()} is damaged (${what}): audit it`);
 }

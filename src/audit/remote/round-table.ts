@@ -1,5 +1,5 @@
 import { equalBytes } from '../../core/bytes.ts';
-import type { RoundAt } from './state.ts';
+import type { RoundAt } from '../checks/rounds.ts';
 
 const BEGIN = 1_024;
 

@@ -1,12 +1,12 @@
 import { AntequemError } from '../../core/errors.ts';
 
-/** Where an audit reads from: a service, a web server with a mirror, or a folder. */
-export interface Source {
-  /** Names it to a reader, without secrets. */
+/** What an audit reads from: a service, a web server with a mirror, or a folder. */
+export interface AuditSource {
+  /** Its name for people, without secrets. */
   describe(): string;
   /**
-   * What stands at a path below the root, such as `logs/demo/checkpoint`; null where there is nothing. No more than `most`
-   * bytes are taken.
+   * The bytes at a path below the root, such as `logs/demo/checkpoint`; null where there is nothing. At most `most` bytes
+   * are read.
    * @throws AntequemError `answer-too-long`, `answer-redirected`, `answer-slow`, `answer-invalid`, `service-unreachable`,
    *   `service-refused`, `mirror-unreadable`
    */
@@ -14,7 +14,23 @@ export interface Source {
   close(): void;
 }
 
-/** A source that can be asked for much at once, in the order in which it is needed. */
+/** Codes of the errors of `read`. */
+const FAILURES: ReadonlySet<string> = new Set([
+  'answer-too-long',
+  'answer-redirected',
+  'answer-slow',
+  'answer-invalid',
+  'service-unreachable',
+  'service-refused',
+  'mirror-unreadable',
+]);
+
+/** Whether what an audit reads from failed, and not the audit. */
+export function isSourceFailure(error: unknown): error is AntequemError {
+  return error instanceof AntequemError && FAILURES.has(error.code);
+}
+
+/** Readings that are started before they are needed, in that order. */
 export interface Ahead<T> {
   /** The next one; null behind the last. */
   next(): Promise<T | null>;

@@ -1,26 +1,25 @@
 // What an auditor remembers from one audit to the next: where it came to, and which keys it saw. It makes an audit
 // resumable, and it is a witness besides: what was rewritten or cut off below it shows.
 
-import { readFile } from 'node:fs/promises';
 import * as z from 'zod/mini';
 import type { ChainMemory } from '../../core/anchor-audit.ts';
 import { fromHex, toHex } from '../../core/bytes.ts';
-import { writeDurably } from '../../core/durable-file.node.ts';
-import { AntequemError, hasCode } from '../../core/errors.ts';
+import { AntequemError } from '../../core/errors.ts';
 import { hashHex } from '../../core/hex.ts';
-import { parseJson } from '../../core/json.ts';
 import { checkLogName } from '../../core/origin.ts';
 import { chainSchema, countSchema, timeSchema } from '../../core/receipt-schema.ts';
-import type { Position } from '../database/log-walk.ts';
+import type { LogPosition } from '../checks/entry-chain.ts';
+import { parsed } from '../checks/parsed.ts';
+import type { RoundAt } from '../checks/rounds.ts';
+import { fromStored, readAuditState, storedPosition, toStored, writeAuditState } from '../node/state-file.ts';
 
 const FORMAT = 'antequem-mirror-state/v1';
 /** Rounds that are remembered because a chain does not have them yet; of more the next audit reads all rounds. */
 export const MOST_OPEN = 10_000;
 
 const count = countSchema(0);
-const position = z.strictObject({ size: count, root: hashHex, leaf: hashHex, receivedAt: count });
 const roundAt = z.strictObject({ number: count, root: hashHex, closedAt: count });
-const file = z.strictObject({
+const form = z.strictObject({
   format: z.literal(FORMAT),
   /** The service's origin. */
   origin: z.string(),
@@ -33,9 +32,9 @@ const file = z.strictObject({
       /** In the order in which it got them. */
       keys: z.array(z.strictObject({ publicKey: hashHex, retiredAt: z.nullable(count) })).check(z.minLength(1)),
       /** Up to where all was read. */
-      position,
+      position: storedPosition,
       /** Up to where all was compared that rounds say of it. */
-      rounded: position,
+      rounded: storedPosition,
       /** Its size in the newest round that was compared. */
       covered: count,
     }),
@@ -73,14 +72,7 @@ const file = z.strictObject({
     .check(z.maxLength(MOST_OPEN)),
 });
 
-type Stored = z.infer<typeof file>;
-
-export interface RoundAt {
-  readonly number: number;
-  readonly root: Uint8Array;
-  /** Milliseconds. */
-  readonly closedAt: number;
-}
+type Stored = z.infer<typeof form>;
 
 /** A key of a log. */
 export interface KeyMemory {
@@ -92,8 +84,8 @@ export interface KeyMemory {
 
 export interface LogMemory {
   readonly keys: readonly KeyMemory[];
-  readonly position: Position;
-  readonly rounded: Position;
+  readonly position: LogPosition;
+  readonly rounded: LogPosition;
   readonly covered: number;
 }
 
@@ -124,21 +116,8 @@ export class MirrorState {
   /** Reads the file; one that is not there yet knows nothing. @throws AntequemError `audit-state-invalid` */
   static async open(path: string): Promise<MirrorState> {
     const state = new MirrorState(path);
-    let text: string;
-    try {
-      text = await readFile(path, 'utf8');
-    } catch (error) {
-      if (hasCode(error, 'ENOENT')) return state;
-      throw error;
-    }
-    const parsed = file.safeParse(parseJson(text));
-    if (!parsed.success) {
-      throw new AntequemError(
-        'audit-state-invalid',
-        `${path} is not the state of such an audit: name another file, or remove it to begin anew`,
-      );
-    }
-    state.#take(parsed.data);
+    const stored = await readAuditState(path, form);
+    if (stored !== null) state.#take(stored);
     return state;
   }
 
@@ -170,8 +149,8 @@ export class MirrorState {
           name,
           {
             keys: keys.map(({ publicKey, retiredAt }) => ({ publicKey: toHex(publicKey), retiredAt })),
-            position: storedPosition(position),
-            rounded: storedPosition(rounded),
+            position: toStored(position),
+            rounded: toStored(rounded),
             covered,
           },
         ]),
@@ -183,7 +162,7 @@ export class MirrorState {
       chains: Object.fromEntries(this.chains),
       open: this.open.map((round) => ({ ...storedRound(round), missing: [...round.missing] })),
     };
-    await writeDurably(this.#file, `${JSON.stringify(stored)}\n`, { mode: 0o600 });
+    await writeAuditState(this.#file, stored);
   }
 
   #take(stored: Stored): void {
@@ -192,8 +171,8 @@ export class MirrorState {
     for (const [name, log] of Object.entries(stored.logs)) {
       this.logs.set(name, {
         keys: log.keys.map(({ publicKey, retiredAt }) => ({ publicKey: fromHex(publicKey), retiredAt })),
-        position: positionOf(log.position),
-        rounded: positionOf(log.rounded),
+        position: fromStored(log.position),
+        rounded: fromStored(log.rounded),
         covered: log.covered,
       });
     }
@@ -206,14 +185,6 @@ export class MirrorState {
   }
 }
 
-function storedPosition({ size, root, leaf, receivedAt }: Position): z.infer<typeof position> {
-  return { size, root: toHex(root), leaf: toHex(leaf), receivedAt };
-}
-
-function positionOf({ size, root, leaf, receivedAt }: z.infer<typeof position>): Position {
-  return { size, root: fromHex(root), leaf: fromHex(leaf), receivedAt };
-}
-
 function storedRound({ number, root, closedAt }: RoundAt): z.infer<typeof roundAt> {
   return { number, root: toHex(root), closedAt };
 }
@@ -223,10 +194,5 @@ function roundOf({ number, root, closedAt }: z.infer<typeof roundAt>): RoundAt {
 }
 
 function isLogName(name: string): boolean {
-  try {
-    checkLogName(name);
-    return true;
-  } catch {
-    return false;
-  }
+  return parsed(() => checkLogName(name)) !== null;
 }

@@ -2,11 +2,11 @@ import { equalBytes } from '../../core/bytes.ts';
 import { CompactRange } from '../../core/compact-range.ts';
 import { TILE_WIDTH, tileWidth } from '../../core/tiles.ts';
 import { MAX_BUNDLE, MAX_TILE, type TilePlace, tileOfLog } from './layout.ts';
-import type { Source } from './source.ts';
+import type { AuditSource } from './source.ts';
 
 /** A tile or bundle, as wide as it is in a tree of `size` leaves or wider; null where there is none. */
 export async function readTile(
-  source: Source,
+  source: AuditSource,
   log: string,
   place: Pick<TilePlace, 'level' | 'index'>,
   size: number,
@@ -25,7 +25,7 @@ export async function readTile(
  * do not make this root.
  */
 export async function fetchCompactRange(
-  source: Source,
+  source: AuditSource,
   log: string,
   at: { readonly size: number; readonly root: Uint8Array },
   size: number,

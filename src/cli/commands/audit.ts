@@ -3,59 +3,47 @@ import { Command, InvalidArgumentError } from 'commander';
 import { AntequemError } from '../../core/errors.ts';
 import { checkServiceOrigin } from '../../core/origin.ts';
 import { exitCode, type Verdict } from '../../core/verdict.ts';
-import type { TrustFlags } from '../audit-trust.ts';
+import type { AuditFlags } from '../mirror-audit.ts';
 import { httpUrl, repeated, wholeNumberArgument } from '../options.ts';
 import { counted, note, print, printJson, toned } from '../output.ts';
 import { Progress } from '../progress.ts';
 import type { GlobalOptions } from '../session.ts';
 import { claimLines } from '../verdict-text.ts';
 
-/** Milliseconds for one query: what counts the entries of a segment, or all leaves, takes long on a slow disk. */
-const PATIENCE = 3_600_000;
+/** For one query: to count the entries of a segment, or all leaves, takes long on a slow disk. */
+const PATIENCE_MS = 3_600_000;
 
-interface AuditFlags extends TrustFlags {
-  readonly key?: string[];
-  readonly state?: string;
-  readonly mirror?: string;
-  readonly save?: string;
-  readonly against?: string;
-}
-
-/**
- * `antequem audit`: everything in the database against itself and against the chains, for whoever operates it; with `--url`
- * or `--mirror` what a service shows, for everybody else.
- */
+/** `antequem audit`: the whole database, for operators; with `--url` or `--mirror` what a service shows, for everybody. */
 export function auditCommand(): Command {
   return new Command('audit')
-    .option('--mirror <dir>', 'audit a mirror on disk in place of a database or a service')
+    .option('--mirror <dir>', 'audit a mirror on disk instead of a database or a service')
     .option('--save <dir>', 'with --url: keep a mirror of what was audited, and go on from there the next time')
-    .option('--against <dir|url>', 'with --url or --mirror: hold it against another mirror or service')
+    .option('--against <dir|url>', 'with --url or --mirror: compare it with another mirror or service')
     .option('--rpc <url>', 'a node of a chain that you trust; may be repeated', repeated(httpUrl))
     .option(
       '--key <vkey>',
-      'verifier key of a log, _system best of all, got apart; may be repeated',
+      'verifier key of a log from another source, best of all of _system; may be repeated',
       repeated((text) => text),
     )
-    .option('--state <file>', 'remember how far logs were read and go on from there; keep it apart from the database')
+    .option('--state <file>', 'remember how far logs were read and go on from there; keep it away from the database')
     .option('--sender <address>', 'an account known to pay for anchors; may be repeated', repeated(address))
     .option(
       '--bitcoin <url>',
-      'a Bitcoin node or an Esplora server that you trust; of several all must agree',
+      'a Bitcoin node or an Esplora server that you trust; if several are given, all must agree',
       repeated(httpUrl),
     )
     .option('--from-block <n>', 'search chains from this block on', wholeNumberArgument(0, Number.MAX_SAFE_INTEGER), 0)
     .addHelpText(
       'after',
       `
-With --url URL or --mirror DIR no database is needed, and --key, --state and --rpc are all that is trusted. An API key with
-the scope read for all logs ($ANTEQUEM_API_KEY, --api-key-file) shows the rounds; without one the logs are audited whose
-keys are given.
+With --url URL or --mirror DIR no database is needed, and only --key, --state and --rpc are trusted. An API key with the scope
+read for all logs ($ANTEQUEM_API_KEY, --api-key-file) shows the rounds; without one, only logs with a --key are audited.
 
-Otherwise it takes DATABASE_URL and ORIGIN from the environment, and LOG_SEED_FILE if it is there: then the keys of all logs are
-checked against the seed. Without the seed and without --key for _system the database's own word stands for them.
-Without --rpc a log that was rebuilt by someone with the seed cannot be told from the real one: the anchors tell it.
+Otherwise DATABASE_URL and ORIGIN come from the environment. If LOG_SEED_FILE is set, the keys of all logs are compared with the
+seed. Without the seed and without --key for _system, only the database confirms the keys.
+Without --rpc, a log that somebody with the seed rebuilt cannot be told from the real one: the anchors tell them apart.
 
-Exit codes: 0 in order and anchored by a trusted node's word, 1 something is wrong, 2 in order but not proven, 3 could not run.
+Exit codes: 0 in order, and anchored by the word of a trusted node; 1 something is wrong; 2 in order, not proven; 3 could not run.
 
 Examples:
   $ antequem audit --rpc https://eth.example.org
@@ -100,9 +88,9 @@ async function runAudit(
   onProgress: (at: string, entries: number, total: number) => void,
 ): Promise<{ verdict: Verdict; entries: number; milliseconds: number }> {
   const settings = await readSettings(process.env);
-  // Curves and database are slow to load, and needed here alone.
+  // Curves and database are slow to load, and only this needs them.
   const [
-    { audit },
+    { auditDatabase },
     { AuditState },
     { openDatabase },
     { LogSeed },
@@ -111,7 +99,7 @@ async function runAudit(
     { KINDS },
   ] = await Promise.all([
     import('../../audit/database/audit.ts'),
-    import('../../audit/database/resume.ts'),
+    import('../../audit/database/state.ts'),
     import('../../store/database.ts'),
     import('../../log/seed.ts'),
     import('../../core/note.ts'),
@@ -120,9 +108,13 @@ async function runAudit(
   ]);
   const trust = await readAuditTrust(flags);
   const state = flags.state === undefined ? null : await AuditState.open(flags.state, settings.origin);
-  const database = openDatabase(settings.databaseUrl, { connections: 1, name: 'antequem audit', patience: PATIENCE });
+  const database = openDatabase(settings.databaseUrl, {
+    connections: 1,
+    name: 'antequem audit',
+    patience: PATIENCE_MS,
+  });
   try {
-    const { verdict, counts, walked } = await audit({
+    const { verdict, result, walked } = await auditDatabase({
       database,
       origin: settings.origin,
       seed: settings.seed === null ? null : LogSeed.parse(settings.seed),
@@ -133,7 +125,7 @@ async function runAudit(
       onProgress: ({ at, entries, total }) => onProgress(at, entries, total),
       clock: () => performance.now(),
     });
-    return { verdict, entries: counts.entries, milliseconds: walked };
+    return { verdict, entries: result.entries, milliseconds: walked };
   } finally {
     await database.end();
   }
@@ -142,11 +134,11 @@ async function runAudit(
 interface Settings {
   readonly databaseUrl: string;
   readonly origin: string;
-  /** Null: unknown to whoever audits. */
+  /** Null: the auditor does not have it. */
   readonly seed: string | null;
 }
 
-/** The few settings an audit needs: it runs where no service does. @throws AntequemError `config-invalid` */
+/** The few settings that an audit needs: it can run where no service does. @throws AntequemError `config-invalid` */
 async function readSettings(env: NodeJS.ProcessEnv): Promise<Settings> {
   const { DATABASE_URL = '', ORIGIN = '', LOG_SEED_FILE = '' } = env;
   const faults: string[] = [];
@@ -184,7 +176,7 @@ function auditText(verdict: Verdict): string {
             'good',
             `proven: in order, and as it was before ${existedBefore?.time} (${existedBefore?.chain} block ${existedBefore?.block.number})`,
           )
-        : toned('open', 'unproven: in order, but no chain that a trusted node speaks of confirms that it is as it was');
+        : toned('open', 'unproven: in order, but no trusted node of a chain confirms that nothing was rewritten');
   return [headline, '', ...claimLines(verdict)].join('\n');
 }
 

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { AuditState } from '../../../src/audit/database/resume.ts';
+import { AuditState } from '../../../src/audit/database/state.ts';
 import { perfectRoot } from '../../../src/core/merkle.ts';
 import { verdictSchema } from '../../../src/core/verdict.ts';
 import { deployAnchor } from '../../../src/evm/deploy.ts';
@@ -131,10 +131,10 @@ describe('what an earlier audit had verified', () => {
       const log = await instance.makeLog('demo');
       await instance.appender.append(log, { drafts: drafts(1_000), idempotency: null });
       const first = await auditDatabase(copy.url, { state: await open() });
-      expect([first.counts.entries, first.counts.resumed]).toEqual([1_001, 0]);
+      expect([first.result.entries, first.result.resumed]).toEqual([1_001, 0]);
       await instance.appender.append(log, { drafts: drafts(500), idempotency: null });
       const second = await auditDatabase(copy.url, { state: await open() });
-      expect([second.findings, second.counts.entries, second.counts.resumed]).toEqual([[], 501, 1_000]);
+      expect([second.findings, second.result.entries, second.result.resumed]).toEqual([[], 501, 1_000]);
 
       await asAdministrator(copy.url, async (client) => {
         await client.query('UPDATE entries SET leaf_hash = sha256(leaf_hash) WHERE log = $1 AND index = 300', [log.id]);
@@ -152,7 +152,7 @@ describe('what an earlier audit had verified', () => {
       const third = await auditDatabase(copy.url, { state: await open() });
       expect(third.findings[0]).toMatchObject({ code: 'entry-altered', log: 'demo', index: 300 });
       expect(third.findings.map(({ code }) => code)).toContain('log-rewritten');
-      expect(third.counts.resumed).toBe(0);
+      expect(third.result.resumed).toBe(0);
     } finally {
       await instance.end();
       await copy.drop();

@@ -9,9 +9,9 @@ import { verdictSchema } from '../../../src/core/verdict.ts';
 import { deployAnchor } from '../../../src/evm/deploy.ts';
 import { type Ran, run, start } from '../../cli/command.ts';
 import { testChain } from '../../support/chain.ts';
-import { forgeMirror, NEW_YEAR } from './forged.ts';
-import { anchorRounds, appendLines, seededService, temporaryFolder } from './ground.ts';
-import { openServer, sendFile } from './liar.ts';
+import { forgeMirror, NEW_YEAR } from '../forged.ts';
+import { anchorRounds, appendLines, seededService, temporaryFolder } from '../ground.ts';
+import { openServer, sendFile } from '../liar.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 

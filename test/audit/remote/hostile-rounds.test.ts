@@ -8,14 +8,14 @@ import { Findings } from '../../../src/audit/checks/findings.ts';
 import { FolderSource } from '../../../src/audit/remote/folder-source.ts';
 import { Heads } from '../../../src/audit/remote/heads.ts';
 import { HttpSource } from '../../../src/audit/remote/http-source.ts';
-import { Ledger } from '../../../src/audit/remote/ledger.ts';
 import { composeReceipt } from '../../../src/audit/remote/receipt.ts';
+import { ShownLogs } from '../../../src/audit/remote/shown-logs.ts';
 import { Walker } from '../../../src/audit/remote/walker.ts';
 import { fromHex, toHex, utf8 } from '../../../src/core/bytes.ts';
 import { encodeCheckpointLeaf, parseCheckpointLeaf } from '../../../src/core/round.ts';
-import { FORGED_ORIGIN, forgeMirror, NEW_YEAR } from './forged.ts';
-import { auditOf, temporaryFolder } from './ground.ts';
-import { openServer, sendFile } from './liar.ts';
+import { FORGED_ORIGIN, forgeMirror, NEW_YEAR } from '../forged.ts';
+import { auditOf, temporaryFolder } from '../ground.ts';
+import { openServer, sendFile } from '../liar.ts';
 
 interface Leaf {
   leaf: string;
@@ -95,7 +95,7 @@ describe('an audit', () => {
   ])('of a round whose bundles are %s stops at the first of them', async (_, further) => {
     const leaves = [round.leaves[0]!, ...digests(255)];
     const [says, read] = await brokenRound({ size: 100_000, leaves }, further);
-    expect(says).toBe('round 1 tells of 100000 leaves, and is not served with the 256 from 256 on');
+    expect(says).toBe('round 1 has 256 leaves, and says 100000');
     // It, and those that were asked for ahead.
     expect(read).toBeLessThanOrEqual(3);
   });
@@ -103,13 +103,13 @@ describe('an audit', () => {
   test('of a round that begins with too few leaves, or has too many, does not take them', async () => {
     for (const leaves of [[], round.leaves.slice(0, 2), [...round.leaves, ...digests(1)]]) {
       const [says] = await brokenRound({ leaves }, []);
-      expect(says).toBe('round 1 tells of 3 leaves, and is not served with the 3 from 0 on');
+      expect(says).toBe('round 1 has 0 leaves, and says 3');
     }
   });
 
   test('of a round with notes longer than any checkpoint does not take it', async () => {
     const leaves = round.leaves.map(({ leaf }) => ({ leaf, checkpoint: 'x'.repeat(8_193) }));
-    expect(await brokenRound({ leaves }, [])).toEqual(['what is served as round 1 is none', 0]);
+    expect(await brokenRound({ leaves }, [])).toEqual(['what is served as round 1 is not a round', 0]);
   });
 
   test('looks at logs as soon as it holds as many bytes of rounds as it may', async () => {
@@ -131,11 +131,11 @@ describe('an audit', () => {
   test('holds nothing of a log that is broken', async () => {
     const source = new FolderSource(folder.path);
     const findings = new Findings();
-    const log = new Ledger(FORGED_ORIGIN).add('demo', []);
+    const log = new ShownLogs(FORGED_ORIGIN).add('demo', []);
     const heads = new Heads(source, findings);
     const walker = new Walker({ source, keeper: null, findings, heads, onBegin: () => {}, onWalked: async () => {} });
     log.broken = true;
-    log.leaves.push({ size: 1, round: 1, leaf: new Uint8Array(73), closed_at: null });
+    log.leaves.push({ size: 1, round: 1, leaf: new Uint8Array(73), closedAt: null });
     log.checkpoints.push({ size: 1, root: new Uint8Array(32), note: '' });
     log.floors.push({ index: 0, time: 0, round: 1 });
     await walker.toRound(log);

@@ -3,9 +3,9 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
 import { HttpSource } from '../../../src/audit/remote/http-source.ts';
-import { forgeMirror, NEW_YEAR } from './forged.ts';
-import { auditOf, temporaryFolder } from './ground.ts';
-import { openServer, pour, sendFile } from './liar.ts';
+import { forgeMirror, NEW_YEAR } from '../forged.ts';
+import { auditOf, temporaryFolder } from '../ground.ts';
+import { openServer, pour, sendFile } from '../liar.ts';
 
 const open: AsyncDisposable[] = [];
 afterEach(async () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Keeper } from '../../../src/audit/remote/keeper.ts';
 import { utf8 } from '../../../src/core/bytes.ts';
-import { temporaryFolder } from './ground.ts';
+import { temporaryFolder } from '../ground.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 beforeEach(async () => {

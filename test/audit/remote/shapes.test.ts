@@ -12,8 +12,8 @@ import { commitTo } from '../../../src/core/entry.ts';
 import { parseVerifierKey } from '../../../src/core/note.ts';
 import { parseReceipt, receiptPath } from '../../../src/core/receipt.ts';
 import { verifyReceipt } from '../../../src/verify/verify.ts';
-import { type ForgedStory, forgeMirror, NEW_YEAR } from './forged.ts';
-import { auditOf, codesOf, temporaryFolder } from './ground.ts';
+import { type ForgedStory, forgeMirror, NEW_YEAR } from '../forged.ts';
+import { auditOf, codesOf, temporaryFolder } from '../ground.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 beforeAll(async () => {

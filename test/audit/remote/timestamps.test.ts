@@ -5,8 +5,8 @@ import { BITCOIN } from '../../../src/core/bitcoin-header.ts';
 import type { HeaderSource } from '../../../src/core/bitcoin-source.ts';
 import type { Anchor } from '../../../src/core/receipt.ts';
 import { MemoryBitcoin } from '../../support/memory-bitcoin.ts';
-import { forgeMirror, NEW_YEAR } from './forged.ts';
-import { auditOf, codesOf, temporaryFolder } from './ground.ts';
+import { forgeMirror, NEW_YEAR } from '../forged.ts';
+import { auditOf, codesOf, temporaryFolder } from '../ground.ts';
 
 const HOUR = 3_600_000;
 const CHAIN = new MemoryBitcoin();

@@ -6,8 +6,8 @@ import type { Transaction } from '../../store/database.ts';
 
 export const PAGE_ENTRIES = 4_096;
 /** A payload up to this length comes with its page, 8 MiB at the most; a larger one is fetched by itself. */
-const INLINE = 2_048;
-const FETCHED_AT_ONCE = 4 << 20;
+const INLINE_BYTES = 2_048;
+const FETCH_BYTES = 4 << 20;
 
 // What is longer than it may be is not carried in full: whoever altered it must not fill the memory with it.
 const bounded = (column: string): string =>
@@ -17,11 +17,11 @@ const COLUMNS = [
   'coalesce(received_at, -1)',
   ...['digest', 'nonce', 'commitment', 'leaf_hash'].map(bounded),
   'length(payload)',
-  `CASE WHEN length(payload) <= ${INLINE} THEN payload END`,
+  `CASE WHEN length(payload) <= ${INLINE_BYTES} THEN payload END`,
 ].join(', ');
 
 /** Entries in the binary COPY format. */
-export type EntryPage = Buffer;
+export type EntryRows = Buffer;
 
 /** Where entries lie. */
 export interface PagePlace {
@@ -32,7 +32,7 @@ export interface PagePlace {
 }
 
 /** Entries of one log from `begin` on, before `end`, in one segment: {@link PAGE_ENTRIES} at the most. */
-export function readPage(tx: Transaction, { segment, log, begin, end }: PagePlace): Promise<EntryPage> {
+export function readRows(tx: Transaction, { segment, log, begin, end }: PagePlace): Promise<EntryRows> {
   const numbers = [segment, log, begin, end].map((number) => {
     if (!Number.isSafeInteger(number)) throw new RangeError(`not a whole number: ${number}`);
     return number;
@@ -63,10 +63,10 @@ export class EntryCursor {
   payloadLength = -1;
   /** Whether the payload is not carried for its length. */
   payloadApart = false;
-  readonly #page: EntryPage;
+  readonly #page: EntryRows;
   #at = 0;
 
-  constructor(page: EntryPage) {
+  constructor(page: EntryRows) {
     this.#page = page;
   }
 
@@ -96,7 +96,7 @@ export class EntryCursor {
     const payload = length + (this.payloadLength === -1 ? 4 : 8);
     const carried = page.readInt32BE(payload);
     this.payloadAt = payload + 4;
-    this.payloadApart = this.payloadLength > INLINE;
+    this.payloadApart = this.payloadLength > INLINE_BYTES;
     this.#at = this.payloadAt + Math.max(0, carried);
     return true;
   }
@@ -125,7 +125,7 @@ export async function* readLarge(
     const group: LargePayload[] = [];
     let bytes = 0;
     for (const entry of payloads.slice(from)) {
-      if (bytes >= FETCHED_AT_ONCE) break;
+      if (bytes >= FETCH_BYTES) break;
       group.push(entry);
       if (entry.length <= MAX_ENTRY_BYTES) bytes += entry.length;
     }

@@ -4,20 +4,24 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { auditMirror, type MirrorAudit, type MirrorAuditOptions } from '../../../src/audit/remote/audit.ts';
-import { FolderSource } from '../../../src/audit/remote/folder-source.ts';
-import { HttpSource } from '../../../src/audit/remote/http-source.ts';
-import { Keeper } from '../../../src/audit/remote/keeper.ts';
-import { MirrorState } from '../../../src/audit/remote/state.ts';
-import { trustedNode } from '../../support/audit.ts';
-import { anchorAll } from '../../support/history.ts';
-import { type TestService, testService } from '../../support/service.ts';
+import type { Audit } from '../../src/audit/checks/verdict.ts';
+import { auditRemote, type RemoteAuditOptions } from '../../src/audit/remote/audit.ts';
+import { FolderSource } from '../../src/audit/remote/folder-source.ts';
+import { HttpSource } from '../../src/audit/remote/http-source.ts';
+import { Keeper } from '../../src/audit/remote/keeper.ts';
+import type { AuditSource } from '../../src/audit/remote/source.ts';
+import { MirrorState } from '../../src/audit/remote/state.ts';
+import { trustedNode } from '../support/audit.ts';
+import { anchorAll } from '../support/history.ts';
+import { type TestService, testService } from '../support/service.ts';
 
-export interface AuditHow extends Partial<MirrorAuditOptions> {
+export interface AuditHow extends Partial<RemoteAuditOptions> {
   /** Where the service answers, or a folder with a mirror. */
   readonly at: string;
   readonly apiKey?: string;
   readonly rpc?: string | undefined;
+  /** What stands before what is read. */
+  readonly recorded?: (source: AuditSource) => AuditSource;
   /** A state file. */
   readonly remember?: string;
   /** A folder for a mirror. */
@@ -25,12 +29,13 @@ export interface AuditHow extends Partial<MirrorAuditOptions> {
 }
 
 /** Audits as the command line does. */
-export async function auditOf(how: AuditHow): Promise<MirrorAudit> {
-  const { at, apiKey, rpc, remember, save, ...rest } = how;
-  const source = /^http/.test(at) ? new HttpSource({ url: at, apiKey, pause: 10 }) : new FolderSource(at);
+export async function auditOf(how: AuditHow): Promise<Audit> {
+  const { at, apiKey, rpc, remember, save, recorded, ...rest } = how;
+  const plain = /^http/.test(at) ? new HttpSource({ url: at, apiKey, pause: 10 }) : new FolderSource(at);
+  const source = recorded?.(plain) ?? plain;
   const file = save === undefined ? remember : join(save, 'state.json');
   try {
-    return await auditMirror({
+    return await auditRemote({
       source,
       keeper: save === undefined ? null : await Keeper.open(save),
       state: file === undefined ? new MirrorState(null) : await MirrorState.open(file),
@@ -50,7 +55,7 @@ export async function auditOf(how: AuditHow): Promise<MirrorAudit> {
 }
 
 /** Codes of the findings, the first in front. */
-export function codesOf({ findings }: Pick<MirrorAudit, 'findings'>): string[] {
+export function codesOf({ findings }: Pick<Audit, 'findings'>): string[] {
   return findings.map(({ code }) => code);
 }
 

@@ -1,7 +1,7 @@
 import { toHex } from '../../core/bytes.ts';
 import type { Queryable } from '../../store/database.ts';
+import { near } from '../checks/acts.ts';
 import type { Findings } from '../checks/findings.ts';
-import { near } from '../checks/nearness.ts';
 
 interface Told {
   readonly key: string;
@@ -23,7 +23,7 @@ interface KeyRow {
 }
 
 /** The API keys that `_system` tells of, compared with those that are there. */
-export class KeyActs {
+export class ApiKeyActs {
   readonly #findings: Findings;
   readonly #told = new Map<string, Told & { revokedAt: number | null }>();
 
@@ -39,7 +39,11 @@ export class KeyActs {
     const told = this.#told.get(key);
     if (told !== undefined) told.revokedAt ??= at;
     else
-      this.#findings.add('api-key-differs', {}, `entry ${index} of _system revokes key ${key}, which it never told of`);
+      this.#findings.add(
+        'api-key-differs',
+        {},
+        `entry ${index} of _system revokes key ${key}, of which it did not tell before`,
+      );
   }
 
   async finish(db: Queryable): Promise<void> {
@@ -54,12 +58,12 @@ export class KeyActs {
       }
       const differing = differences(row, told);
       if (differing.length > 0) {
-        const says = `of the API key ${row.id} ${differing.join(', ')} is not what _system tells`;
+        const says = `the API key ${row.id} differs from what _system tells in ${differing.join(', ')}`;
         this.#findings.add('api-key-differs', {}, says);
       }
     }
     for (const key of this.#told.keys()) {
-      this.#findings.add('api-key-gone', {}, `_system tells of the API key ${key}, which is not there`);
+      this.#findings.add('api-key-gone', {}, `_system tells of the API key ${key}, which is missing`);
     }
   }
 }
@@ -68,10 +72,10 @@ function differences(row: KeyRow, told: Told & { revokedAt: number | null }): st
   const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
   return [
     same(row.name, told.name) ? [] : ['the name'],
-    same(row.scopes, told.scopes) ? [] : ['what it permits'],
-    same(row.logs, told.logs) ? [] : ['which logs it is for'],
+    same(row.scopes, told.scopes) ? [] : ['its scopes'],
+    same(row.logs, told.logs) ? [] : ['its logs'],
     toHex(row.secret_hash) === told.secretHash ? [] : ['the secret'],
-    near(row.created_at, told.createdAt) ? [] : ['when it was made'],
-    near(row.revoked_at, told.revokedAt) ? [] : ['whether or when it was revoked'],
+    near(row.created_at, told.createdAt) ? [] : ['the time it was made'],
+    near(row.revoked_at, told.revokedAt) ? [] : ['its revocation'],
   ].flat();
 }

@@ -3,15 +3,15 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { sha256 } from '#sha256';
-import { toHex, utf8 } from '../../../src/core/bytes.ts';
-import { commitTo, encodeEntry, entryLeafHash } from '../../../src/core/entry.ts';
-import { hashLeaf, MerkleTree } from '../../../src/core/merkle.ts';
-import { formatVerifierKey } from '../../../src/core/note.ts';
-import { logId, logOrigin, SYSTEM_LOG } from '../../../src/core/origin.ts';
-import { encodeCheckpointLeaf, encodeLink, firstPreviousRoot } from '../../../src/core/round.ts';
-import { encodeBundle, tileLocation, tilePath } from '../../../src/core/tiles.ts';
-import { formatTime } from '../../../src/core/time.ts';
-import { LogSeed } from '../../../src/log/seed.ts';
+import { toHex, utf8 } from '../../src/core/bytes.ts';
+import { commitTo, encodeEntry, entryLeafHash } from '../../src/core/entry.ts';
+import { hashLeaf, MerkleTree } from '../../src/core/merkle.ts';
+import { formatVerifierKey } from '../../src/core/note.ts';
+import { logId, logOrigin, SYSTEM_LOG } from '../../src/core/origin.ts';
+import { encodeCheckpointLeaf, encodeLink, firstPreviousRoot } from '../../src/core/round.ts';
+import { encodeBundle, tileLocation, tilePath } from '../../src/core/tiles.ts';
+import { formatTime } from '../../src/core/time.ts';
+import { LogSeed } from '../../src/log/seed.ts';
 
 export interface ForgedStory {
   readonly origin?: string;
@@ -39,7 +39,7 @@ export interface ForgedStory {
 export const FORGED_ORIGIN = 'forged.test';
 /** 1 January 2026. */
 export const NEW_YEAR = 1_767_225_600_000;
-const SEED = new LogSeed(new Uint8Array(32).fill(0x66));
+export const FORGED_SEED = new LogSeed(new Uint8Array(32).fill(0x66));
 
 interface ForgedLog {
   readonly origin: string;
@@ -56,10 +56,10 @@ export function forgeMirror(folder: string, story: ForgedStory): string {
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, bytes);
   };
-  const keyOf = (name: string): Uint8Array => SEED.signer(logOrigin(origin, name)).publicKey;
+  const keyOf = (name: string): Uint8Array => FORGED_SEED.signer(logOrigin(origin, name)).publicKey;
   const note = (log: ForgedLog, size: number): string => {
     const root = new MerkleTree(log.hashes.subarray(0, 32 * size)).root();
-    const signed = SEED.signer(log.origin).sign({ origin: log.origin, size, root });
+    const signed = FORGED_SEED.signer(log.origin).sign({ origin: log.origin, size, root });
     if (typeof signed !== 'string') throw new Error('signed elsewhere');
     return signed;
   };
@@ -68,8 +68,7 @@ export function forgeMirror(folder: string, story: ForgedStory): string {
   for (const [name, count] of Object.entries(story.logs)) {
     const log = newLog(logOrigin(origin, name), count);
     for (let index = 0; index < count; index++) {
-      const payload = story.payload?.(name, index) ?? `${name} ${index}`;
-      const nonce = sha256(utf8(`nonce of ${name} ${index}`)).slice(0, 16);
+      const { payload, nonce } = forgedContent(story, name, index);
       append(log, receivedAt(name, index), commitTo(sha256(utf8(payload)), nonce));
     }
     logs.set(name, log);
@@ -137,6 +136,16 @@ export function forgeMirror(folder: string, story: ForgedStory): string {
   const service = { format: 'antequem-service/v1', origin, verifierKey, rounds: story.rounds.length, chains: told };
   write('v1/audit/service', JSON.stringify(service));
   return verifierKey;
+}
+
+/** What an entry commits to. */
+export function forgedContent(
+  story: ForgedStory,
+  log: string,
+  index: number,
+): { readonly payload: string; readonly nonce: Uint8Array } {
+  const payload = story.payload?.(log, index) ?? `${log} ${index}`;
+  return { payload, nonce: sha256(utf8(`nonce of ${log} ${index}`)).slice(0, 16) };
 }
 
 function newLog(origin: string, most: number): ForgedLog {

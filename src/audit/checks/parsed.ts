@@ -1,7 +1,7 @@
 import { FormatError } from '../../core/errors.ts';
 
-/** What a reader makes of bytes or text from outside; null where they break the form. */
-export function formed<T>(read: () => T): T | null {
+/** What bytes or text from outside say; null where they break the format. */
+export function parsed<T>(read: () => T): T | null {
   try {
     return read();
   } catch (error) {

@@ -29,7 +29,7 @@ export function lies(firstRound: () => string): [what: string, lie: Lie, code: s
         BUNDLE,
         (bytes) => void bytes.writeBigUInt64BE(bytes.readBigUInt64BE(50 * ENTRY + 3) - BigInt(HOUR), 50 * ENTRY + 3),
       ),
-      'time-decreases',
+      'entry-altered',
       { log: 'demo', index: 306 },
     ],
     [
@@ -72,7 +72,7 @@ export function lies(firstRound: () => string): [what: string, lie: Lie, code: s
         /^logs\/demo\/tile\/entries\/002\.p/,
         (bytes) => void bytes.writeUInt8(bytes.at(-1)! ^ 1, bytes.length - 1),
       ),
-      'tile-differs',
+      'entry-altered',
       { log: 'demo', index: 666 },
     ],
     [
@@ -95,7 +95,7 @@ export function lies(firstRound: () => string): [what: string, lie: Lie, code: s
             json.rounds = 2;
           })(path, shown),
         ),
-      'round-missing',
+      'round-cut-off',
       { round: 3 },
     ],
     [

@@ -35,7 +35,7 @@ export const TABLES: Attack[] = [
     name: 'log deleted',
     work: `DELETE FROM entries WHERE ${PLAIN}; DELETE FROM logs WHERE name = 'plain'`,
     code: 'log-gone',
-    log: null,
+    log: 'plain',
     index: null,
   },
   {
@@ -109,8 +109,8 @@ export const TABLES: Attack[] = [
   {
     name: 'what a leaf stands for altered',
     work: `UPDATE round_leaves SET size = 599 WHERE round = 2 AND ${DEMO}`,
-    code: 'leaf-differs',
-    log: null,
+    code: 'checkpoint-missing',
+    log: 'demo',
     index: null,
     round: 2,
   },

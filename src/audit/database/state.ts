@@ -1,0 +1,99 @@
+// How far an earlier audit by the database came.
+
+import * as z from 'zod/mini';
+import { equalBytes, toHex } from '../../core/bytes.ts';
+import type { CompactRange } from '../../core/compact-range.ts';
+import { AntequemError } from '../../core/errors.ts';
+import { hashHex } from '../../core/hex.ts';
+import { leafHashes, readCompactRange } from '../../log/head.ts';
+import { PartitionMap } from '../../log/partition-map.ts';
+import type { Queryable } from '../../store/database.ts';
+import type { LogPosition } from '../checks/entry-chain.ts';
+import type { Findings } from '../checks/findings.ts';
+import { fromStored, readAuditState, storedPosition, toStored, writeAuditState } from '../node/state-file.ts';
+import type { StoredLog } from './stored-log.ts';
+
+const FORMAT = 'antequem-audit-state/v1';
+const form = z.strictObject({
+  format: z.literal(FORMAT),
+  /** The service's origin. */
+  origin: z.string(),
+  /** By log id. */
+  logs: z.record(hashHex, storedPosition),
+});
+
+/** The positions that are known, in a file. */
+export class AuditState {
+  readonly #file: string;
+  readonly #origin: string;
+  readonly #positions: Map<string, LogPosition>;
+
+  private constructor(path: string, origin: string, positions: Map<string, LogPosition>) {
+    this.#file = path;
+    this.#origin = origin;
+    this.#positions = positions;
+  }
+
+  /** Reads the file; without a file nothing is known. @throws AntequemError `audit-state-invalid` */
+  static async open(path: string, origin: string): Promise<AuditState> {
+    const stored = await readAuditState(path, form);
+    if (stored !== null && stored.origin !== origin) {
+      throw new AntequemError(
+        'audit-state-invalid',
+        `${path} is of ${stored.origin}, not of ${origin}: name another file, or remove it to begin anew`,
+      );
+    }
+    const positions = Object.entries(stored?.logs ?? {}).map(([id, position]) => [id, fromStored(position)] as const);
+    return new AuditState(path, origin, new Map(positions));
+  }
+
+  /** How far the earlier audit read the log; null where it knew nothing of it. */
+  position(log: StoredLog): LogPosition | null {
+    return this.#positions.get(toHex(log.logId)) ?? null;
+  }
+
+  note(log: StoredLog, position: LogPosition): void {
+    this.#positions.set(toHex(log.logId), position);
+  }
+
+  async save(): Promise<void> {
+    const logs = [...this.#positions].map(([id, position]) => [id, toStored(position)]);
+    await writeAuditState(this.#file, { format: FORMAT, origin: this.#origin, logs: Object.fromEntries(logs) });
+  }
+}
+
+/**
+ * The tree at a position of an earlier audit, if the log still is what it was there. If not: null, and a finding; the log
+ * is then walked from the start, which tells where it differs.
+ */
+export async function resumeAt(
+  db: Queryable,
+  log: StoredLog,
+  position: LogPosition,
+  findings: Findings,
+): Promise<{ readonly position: LogPosition; readonly range: CompactRange } | null> {
+  const { size } = position;
+  if (log.size < size) {
+    const says = `${log.name} had ${size} entries when it was last audited, and has ${log.size}`;
+    findings.add('log-cut-off', { log: log.name, index: log.size }, says);
+    return null;
+  }
+  const range = await rangeAt(db, log, position);
+  if (range !== null) return { position, range };
+  const says = `the first ${size} entries of ${log.name} are not those that were last audited`;
+  findings.add('log-rewritten', { log: log.name }, says);
+  return null;
+}
+
+async function rangeAt(db: Queryable, log: StoredLog, position: LogPosition): Promise<CompactRange | null> {
+  const partitions = new PartitionMap();
+  const { size } = position;
+  try {
+    const range = await readCompactRange(db, partitions, log.id, size);
+    const leaf = size === 0 ? log.logId : await leafHashes(db, partitions, log.id, size - 1, size);
+    return equalBytes(range.root(), position.root) && equalBytes(leaf, position.leaf) ? range : null;
+  } catch (error) {
+    if (error instanceof AntequemError && ['log-damaged', 'tree-shape'].includes(error.code)) return null;
+    throw error;
+  }
+}

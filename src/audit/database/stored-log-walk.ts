@@ -1,0 +1,204 @@
+// Walks one log from its first entry to its head, a page at a time: the next page is on its way while one is checked.
+
+import { sha256 } from '#sha256';
+import { equalBytes } from '../../core/bytes.ts';
+import type { CompactRange } from '../../core/compact-range.ts';
+import type { Transaction } from '../../store/database.ts';
+import { beginningOf, EntryChain, type LogPosition } from '../checks/entry-chain.ts';
+import type { Findings } from '../checks/findings.ts';
+import type { LogKeys } from '../checks/log-keys.ts';
+import type { RoundAt } from '../checks/rounds.ts';
+import { checkTiles } from '../checks/tiles.ts';
+import { VoucherCheck, vouchedSizes } from '../checks/vouchers.ts';
+import { type EntryRows, PAGE_ENTRIES, readLarge, readRows } from './entry-rows.ts';
+import { EntryWalk } from './entry-walk.ts';
+import { findEntry, Placement, type Run } from './placement.ts';
+import type { StoredLog } from './stored-log.ts';
+import { checkNoTileBeyond, readTiles } from './tiles.ts';
+import { checkNothingBeyond, coveredSize, FloorFinder, type PageVouchers, readVouchers } from './vouchers.ts';
+
+export interface StoredLogWalkOptions {
+  readonly db: Transaction;
+  readonly log: StoredLog;
+  readonly findings: Findings;
+  readonly keys: LogKeys;
+  /** Indices that are recorded as erased, ascending. */
+  readonly erased: Float64Array;
+  /** The newest round; null: there is none. */
+  readonly newest: RoundAt | null;
+  /** Where to go on, with the tree there; null: from the first entry. */
+  readonly from: { readonly position: LogPosition; readonly range: CompactRange } | null;
+  /** Called with every payload, in the order of the entries; large ones come behind those of their page. */
+  readonly onPayload?: (index: number, payload: Buffer) => void;
+  /** Called after each page; `position` is null where something was wrong so far. */
+  readonly onPage: (page: { readonly entries: number; readonly position: LogPosition | null }) => Promise<void>;
+}
+
+export interface StoredLogWalk {
+  readonly erased: number;
+  readonly digests: number;
+  readonly firstDigest: number | null;
+  readonly checkpoints: number;
+}
+
+/** What is read of a log for one page. */
+interface Loading {
+  readonly run: Run;
+  readonly page: Promise<EntryRows>;
+  readonly tiles: ReturnType<typeof readTiles>;
+  readonly vouchers: Promise<PageVouchers>;
+}
+
+/** What is checked of a log while its pages come. */
+interface Checks {
+  readonly chain: EntryChain;
+  readonly entries: EntryWalk;
+  readonly floors: FloorFinder;
+  readonly vouching: VoucherCheck;
+  readonly placement: Placement;
+  /** How many findings there were before. */
+  readonly before: number;
+}
+
+/** Walks a log; what is wrong is added to the findings. */
+export async function walkStoredLog(options: StoredLogWalkOptions): Promise<StoredLogWalk> {
+  const { db, log, findings, from, keys, erased, onPayload, newest } = options;
+  const before = findings.count;
+  const { size: begin, leaf, receivedAt } = from?.position ?? beginningOf(log);
+  const placement = await Placement.read(db, log, log.size, findings);
+  const vouching = new VoucherCheck({ name: log.name, origin: log.origin, keys }, findings, begin);
+  const chain = new EntryChain(log.name, findings, receivedAt, from?.range ?? null);
+  const covered = begin === 0 ? 0 : await coveredSize(db, log.id, begin);
+  const floors = new FloorFinder(covered, newest);
+  const entries = new EntryWalk({
+    log,
+    findings,
+    chain,
+    leaf,
+    erased,
+    ...(onPayload === undefined ? {} : { onPayload }),
+  });
+  const checks: Checks = { chain, entries, floors, vouching, placement, before };
+  if (covered < begin) await checkUncovered(options, checks, begin, covered);
+  if (await walkPages(options, checks)) {
+    if (log.size === 0) await checkEmpty(options, checks);
+    checkHead(log, checks, findings);
+  }
+  await checkNoTileBeyond(db, log, log.size, findings);
+  await checkNothingBeyond(db, log, log.size, findings);
+  return { ...entries.counts, checkpoints: vouching.count };
+}
+
+/** An entry that an earlier audit read and no round had then: rounds may have closed without it since. */
+async function checkUncovered(
+  { db, log, newest }: StoredLogWalkOptions,
+  checks: Checks,
+  begin: number,
+  covered: number,
+) {
+  const { chain, placement } = checks;
+  const vouchers = await readVouchers(db, log.id, begin, begin);
+  const [floor] = new FloorFinder(covered, newest).of(vouchers);
+  const segment = placement.run(covered, begin)?.segment;
+  const { rows } = await db.query<{ received_at: number }>(
+    'SELECT received_at FROM entries WHERE segment = $1 AND log = $2 AND index = $3',
+    [segment, log.id, covered],
+  );
+  if (rows[0] !== undefined && floor !== undefined) chain.checkAge(rows[0].received_at, floor);
+}
+
+/** @returns whether it came to the head */
+async function walkPages(
+  { db, log, findings, onPayload, onPage }: StoredLogWalkOptions,
+  { chain, entries, floors, vouching, placement, before }: Checks,
+): Promise<boolean> {
+  let next = load(db, log, placement, chain.size);
+  while (chain.size < log.size) {
+    const loading = next;
+    if (loading === null) {
+      if (!(await relocate(db, log, placement, chain.size, null, findings))) return false;
+      next = load(db, log, placement, chain.size);
+      continue;
+    }
+    const { run } = loading;
+    next = load(db, log, placement, run.end);
+    const [page, tiles, vouchers] = await Promise.all([loading.page, loading.tiles, loading.vouchers]);
+    chain.expect(vouchedSizes(vouchers), floors.of(vouchers));
+    const large = entries.walk(page);
+    const { tiles: made, reached } = chain.take();
+    checkTiles(log.name, made, tiles, findings);
+    await vouching.check(vouchers, reached);
+    for await (const { entry, payload } of readLarge(db, { segment: run.segment, log: log.id }, large)) {
+      if (payload !== null && equalBytes(sha256(payload), entry.digest)) onPayload?.(entry.index, payload);
+      else {
+        const says = `the payload of entry ${entry.index} of ${log.name} (${entry.length} bytes) does not have its digest`;
+        findings.add('payload-differs', { log: log.name, index: entry.index }, says);
+      }
+    }
+    const { size, receivedAt } = chain;
+    const position = findings.count === before ? { size, root: chain.root(), leaf: entries.leaf, receivedAt } : null;
+    await onPage({ entries: size - run.begin, position });
+    if (size === run.end) continue;
+    await settle(next);
+    if (!(await relocate(db, log, placement, size, run.segment, findings))) return false;
+    next = load(db, log, placement, size);
+  }
+  await settle(next);
+  return true;
+}
+
+/** Starts to read the page from `begin` on; null where there is none, or no segment is known for it. */
+function load(db: Transaction, log: StoredLog, placement: Placement, begin: number): Loading | null {
+  const run = begin < log.size ? placement.run(begin, Math.min(begin + PAGE_ENTRIES, log.size)) : null;
+  if (run === null) return null;
+  const loading = {
+    run,
+    page: readRows(db, { ...run, log: log.id }),
+    tiles: readTiles(db, log.id, begin, run.end),
+    vouchers: readVouchers(db, log.id, begin, run.end),
+  };
+  // Looked at when its turn comes: until then a failure must not count as unhandled.
+  for (const promise of [loading.page, loading.tiles, loading.vouchers]) promise.catch(() => {});
+  return loading;
+}
+
+async function settle(loading: Loading | null): Promise<void> {
+  if (loading !== null) await Promise.allSettled([loading.page, loading.tiles, loading.vouchers]);
+}
+
+/** An entry is not where it should be: finds it elsewhere, or notes that it is gone. */
+async function relocate(
+  db: Transaction,
+  log: StoredLog,
+  placement: Placement,
+  index: number,
+  segment: number | null,
+  findings: Findings,
+): Promise<boolean> {
+  const place = { log: log.name, index };
+  const found = await findEntry(db, log.id, index);
+  if (found === null || found === segment) {
+    findings.add('entry-missing', place, `entry ${index} of ${log.name}, which has ${log.size}, is missing`);
+    return false;
+  }
+  const says = `entry ${index} of ${log.name} lies in segment ${found}, its stretch names ${segment ?? 'none'}`;
+  findings.add('stretch-differs', place, says);
+  placement.correct(index, found);
+  return true;
+}
+
+async function checkEmpty({ db, log }: StoredLogWalkOptions, { chain, vouching }: Checks): Promise<void> {
+  const vouchers = await readVouchers(db, log.id, 0, 0);
+  await vouching.check(vouchers, [{ size: 0, root: chain.root(), receivedAt: 0 }]);
+}
+
+function checkHead(log: StoredLog, { chain, entries }: Checks, findings: Findings): void {
+  const wrong = [
+    equalBytes(log.root, chain.root()) ? [] : ['root'],
+    equalBytes(log.lastLeaf, entries.leaf) ? [] : ['last leaf hash'],
+    log.lastReceivedAt === chain.receivedAt ? [] : ['time of the last entry'],
+  ].flat();
+  if (wrong.length === 0) return;
+  const says = `${wrong.join(', ')} in the row of ${log.name} ${wrong.length === 1 ? 'is' : 'are'} not what its entries make`;
+  findings.add('head-differs', { log: log.name }, says);
+}
