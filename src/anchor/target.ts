@@ -28,5 +28,7 @@ export interface AnchorTarget {
   newestFinalBlock(): Promise<FinalBlock | null>;
   /** Looks for rounds that were anchored for this service and that the database lacks; if there are, it was set back. */
   compare(rollback: RollbackState): Promise<void>;
+  /** What the clocks of those that it asks show now, milliseconds since the Unix epoch; null or absent: nothing. */
+  readonly calendarTime?: number | null;
   close(): void;
 }

@@ -19,7 +19,7 @@ export interface ChainClock {
   readonly kind: 'chain';
   /** The target. */
   readonly subject: string;
-  /** CAIP-2. */
+  /** CAIP-2, or {@link CALENDARS}. */
   readonly chain: string;
   /** Milliseconds that its newest final block is ahead of the database's clock; as a rule it is behind. */
   readonly ahead: number;
@@ -27,6 +27,8 @@ export interface ChainClock {
 
 export type ClockReport = ProcessClock | ChainClock;
 
+/** In place of a chain: what the answers of calendars bear. */
+export const CALENDARS = 'calendars';
 /** Miners may set a block's time ahead by two hours. */
 const BITCOIN_TOLERANCE_MS = 2 * 3_600_000;
 /** A report that is older says nothing. Reports come every few seconds, those of chains every half minute. */

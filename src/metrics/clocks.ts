@@ -1,7 +1,7 @@
 // What an operator should know about clocks although requests succeed.
 
 import { MAX_CLOCK_SKEW_MS } from '../clock/clock.ts';
-import { type ClockReport, showsClocksBehind } from '../clock/reports.ts';
+import { CALENDARS, type ClockReport, showsClocksBehind } from '../clock/reports.ts';
 
 /** Clocks and times as the database tells them. Milliseconds; since the Unix epoch unless said otherwise. */
 export interface ClockState {
@@ -47,8 +47,10 @@ function noticesOn(report: ClockReport): string[] {
   if (report.kind === 'chain') {
     return showsClocksBehind(report)
       ? [
-          `the newest final block of ${report.chain} is ${seconds(ahead)} ahead of our clocks: look whether service and ` +
-            'database are behind, or its node is wrong',
+          report.chain === CALENDARS
+            ? `calendars are ${seconds(ahead)} ahead of our clocks: look whether service and database are behind`
+            : `the newest final block of ${report.chain} is ${seconds(ahead)} ahead of our clocks: look whether service and ` +
+              'database are behind, or its node is wrong',
         ]
       : [];
   }

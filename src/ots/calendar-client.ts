@@ -40,6 +40,8 @@ export interface CalendarClient {
 export interface CalendarClientOptions {
   /** Milliseconds for each question, the whole answer included. */
   readonly timeout: number;
+  /** Told the time that an answer bears (HTTP `Date`), milliseconds since the Unix epoch. */
+  readonly onTime?: (time: number) => void;
 }
 
 const HEADERS = {
@@ -49,7 +51,7 @@ const HEADERS = {
 };
 const MAX_RETRY_AFTER = 3_600_000;
 
-export function calendarClient({ timeout }: CalendarClientOptions): CalendarClient {
+export function calendarClient({ timeout, onTime }: CalendarClientOptions): CalendarClient {
   const closing = new AbortController();
   const ask = async (calendar: string, path: string, digest: Uint8Array | null): Promise<Answer> => {
     try {
@@ -61,6 +63,8 @@ export function calendarClient({ timeout }: CalendarClientOptions): CalendarClie
         redirect: 'manual',
         signal: AbortSignal.any([closing.signal, AbortSignal.timeout(timeout)]),
       });
+      const time = Date.parse(response.headers.get('date') ?? '');
+      if (!Number.isNaN(time)) onTime?.(time);
       return { status: response.status, headers: response.headers, bytes: await boundedBytes(response) };
     } catch (error) {
       throw new CalendarError(`${calendar} did not answer: ${reasonOf(error, timeout)}`);

@@ -52,6 +52,9 @@ export interface OtsTargetOptions {
 
 const BEACON_LIMIT_MS = 2_000;
 
+/** Milliseconds that the time in an answer counts. */
+const SHOWN_MS = 600_000;
+
 export class OtsTarget implements AnchorTarget {
   readonly name: string;
   /** CAIP-2. */
@@ -62,6 +65,8 @@ export class OtsTarget implements AnchorTarget {
   readonly #poller: CalendarPoller;
   readonly #contacts: readonly string[];
   readonly #rules: { minCalendars: number; pace: Pace; confirmations: number; burial: number };
+  /** The time that a calendar showed last, and when that was by the monotonic clock. */
+  #shown: { readonly time: number; readonly at: number } | null = null;
   /** The last problem with the source of headers, so that it is logged once. */
   #complaint: string | null = null;
 
@@ -75,7 +80,14 @@ export class OtsTarget implements AnchorTarget {
     this.chain = chain;
     this.#options = options;
     this.#pace = options.pace ?? (ephemeral ? QUICK : UNHURRIED);
-    this.#client = options.client ?? calendarClient({ timeout: this.#pace.timeout });
+    this.#client =
+      options.client ??
+      calendarClient({
+        timeout: this.#pace.timeout,
+        onTime: (time) => {
+          this.#shown = { time, at: performance.now() };
+        },
+      });
     this.#contacts = [...new Set(calendars.flatMap(({ url, uris }) => [url, ...uris]))];
     const { confirmations = 6, burial = 100 } = options;
     this.#rules = { minCalendars, pace: this.#pace, confirmations, burial: Math.max(burial, confirmations) };
@@ -140,6 +152,13 @@ export class OtsTarget implements AnchorTarget {
 
   /** Answers of calendars do not say for whom they were made, so there is nothing to compare. */
   async compare(): Promise<void> {}
+
+  /** What the calendars' clocks show now, by the newest answer of the last ten minutes; null: there was none. */
+  get calendarTime(): number | null {
+    if (this.#shown === null) return null;
+    const since = performance.now() - this.#shown.at;
+    return since > SHOWN_MS ? null : this.#shown.time + since;
+  }
 
   close(): void {
     this.#client.close();

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { closeRound, type RoundClosing } from '../anchor/rounds.ts';
 import type { AnchorTarget } from '../anchor/target.ts';
 import { startWorker } from '../anchor/worker.ts';
-import { reportChainTime } from '../clock/reports.ts';
+import { CALENDARS, reportChainTime } from '../clock/reports.ts';
 import type { Config } from '../config.ts';
 import { purgeEvents } from '../log/events.ts';
 import type { Effects } from '../log/log.ts';
@@ -87,6 +87,10 @@ async function reportChains(database: Database, targets: readonly AnchorTarget[]
       const block = await target.newestFinalBlock();
       const { name: subject, chain } = target;
       if (block !== null) await reportChainTime(database, { subject, chain, time: block.time });
+      const time = target.calendarTime ?? null;
+      if (time !== null) {
+        await reportChainTime(database, { subject: `${subject}-calendars`, chain: CALENDARS, time: Math.round(time) });
+      }
     } catch (error) {
       logger.debug({ err: error, target: target.name }, 'the time of the chain was not recorded');
     }

@@ -279,6 +279,20 @@ test('what a clock two days ahead put off is asked once the clock is right', asy
   expect(await target.unfinished(10)).toEqual([round]);
 });
 
+test('tells what time its calendars show', async () => {
+  await using ground = await otsGround(1);
+  const [calendar] = ground.calendars;
+  if (calendar === undefined) throw new Error('no calendar');
+  const future = Date.now() + 3_600_000;
+  calendar.behaviour = (_request, response) =>
+    void response.writeHead(503, { date: new Date(future).toUTCString() }).end();
+  const target = ground.target();
+  expect(target.calendarTime).toBeNull();
+  await target.register();
+  await target.advance(await ground.close(1));
+  expect(target.calendarTime ?? 0).toBeGreaterThanOrEqual(future - 1_000);
+});
+
 test('names the newest block that is deep enough as a beacon', async () => {
   await using ground = await otsGround(1);
   const target = ground.target();
