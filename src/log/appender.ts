@@ -143,7 +143,7 @@ export class Appender {
         );
         for (const [i, waiting] of group.entries()) settle(waiting, outcomes[i]);
       } catch (error) {
-        // Where a commit hung the next would too: nobody is kept waiting for that, nor is the memory.
+        // After a commit that hung the next would hang too: all that waits is refused now, and its memory is freed.
         if (error instanceof AntequemError && error.code === 'database-silent') group.push(...line.waiting.splice(0));
         for (const waiting of group) waiting.reject(error);
       }

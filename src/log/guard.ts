@@ -213,7 +213,7 @@ export class Guard {
     } catch (error) {
       if (!(error instanceof AntequemError)) throw error;
       if (error.code === SET_BACK) return;
-      // Nothing is signed meanwhile, and what is appended is durable: it is looked at again.
+      // Nothing is signed meanwhile, and what is appended is durable. The next look tries again.
       logger.warn({ code: error.code }, error.message);
     }
   }
@@ -238,13 +238,13 @@ export class Guard {
       await this.#compareAnswered();
       await this.releaseRounds();
     } catch {
-      // Noted where it was found; else the next look may do better.
+      // A finding is noted already; any other failure is tried again at the next look.
     } finally {
       this.#looking = false;
     }
   }
 
-  /** What the store answers; one that hangs is as good as none, and holds nobody up. */
+  /** The store's answer. A store that hangs counts as unavailable, so that callers do not wait for it. */
   async #ask<T>(answer: Promise<T>): Promise<T> {
     const patience = this.#options.storePatience ?? STORE_PATIENCE;
     const answered = await within(patience, answer, () => {

@@ -28,7 +28,7 @@ export async function leafHashes(
   end: number,
 ): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
-  // The first stretches are shorter than a tile, so a tile may lie in three of them.
+  // The first partitions are shorter than a tile, so a tile may lie in three of them.
   for (const run of await segmentRuns(db, partitions, log, begin, end)) {
     const { rows } = await db.query<{ hashes: Uint8Array | null }>({
       text: `SELECT string_agg(leaf_hash, '' ORDER BY index) AS hashes FROM entries
@@ -79,7 +79,7 @@ export async function segmentRuns(
   return runs;
 }
 
-/** The right edge of a log at `size`, read from the database. */
+/** The compact range of a log at `size`, read from the database. */
 export async function readCompactRange(
   db: Queryable,
   partitions: PartitionMap,

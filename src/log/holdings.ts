@@ -1,4 +1,4 @@
-// What of that which was published the database holds.
+// Whether the database holds what was published and answered.
 
 import { equalBytes } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';

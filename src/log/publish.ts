@@ -78,7 +78,7 @@ export class Publisher implements Checkpoints {
       if (latest?.size === head.size && equalBytes(latest.root, head.root)) return latest;
       const { keyEpoch } = this.#registry;
       const { published, newest } = await this.#publish(this.#database, [{ log, head }]);
-      // Another process was ahead: whoever asks there and here must not see the log shrink.
+      // Another process was ahead: clients that ask both must not see the log shrink.
       if (!newest) continue;
       const [checkpoint] = published;
       if (checkpoint === undefined) throw new AntequemError('internal', 'no checkpoint came of publishing');
@@ -172,7 +172,7 @@ export class Publisher implements Checkpoints {
     );
     if (added.rowCount === heads.length) return published;
     // Some were there. A statement of its own, for the first one's snapshot lacks what another process committed while
-    // it waited for that. What was recorded first is what is handed out, also where it bears other signatures: keys were
+    // it waited for that. What was recorded first is what is handed out, even with other signatures: keys were
     // added or retired, and not every process has noticed.
     const { rows } = await db.query<{ note: string }>(
       `SELECT c.note FROM unnest($1::int[], $2::bigint[], $3::bytea[]) WITH ORDINALITY AS s (log, size, root, n)

@@ -27,7 +27,7 @@ import { type Change, type Mark, markText, type PublishedStore } from './publish
 const SEAL_BYTES = 1 << 20;
 const SEAL_FACTOR = 4;
 const LINE_BYTES = 160;
-/** With a disk that hangs what is asked of it must not pile up. */
+/** Requests to a disk that hangs must not pile up. */
 const MOST_QUEUED = 1_000;
 const READ_BYTES = 64 << 10;
 /** Milliseconds after a change until the database is told how far the journal reaches. */
@@ -136,7 +136,7 @@ export class PublishedFile implements PublishedStore {
     if (this.#queued >= MOST_QUEUED) throw unavailable(this.#file, new Error('the disk does not keep up'));
     this.#queued++;
     const turn = this.#busy.then(work).catch((cause: unknown) => {
-      // Read anew: who knows how far it was.
+      // It is read again from the start, because how far it was read is not certain.
       const journal = this.#journal;
       this.#journal = null;
       void journal?.handle.close().catch(() => {});
@@ -168,7 +168,7 @@ export class PublishedFile implements PublishedStore {
   /** Appends changes and reads what became of them: the ids of those that took effect. */
   async #append(changes: readonly Numbered[]): Promise<ReadonlySet<string>> {
     const effective = new Set<string>();
-    // Lines behind a seal, or torn by one that wrote at the same time, are nobody's: they are written again.
+    // Lines behind a seal do not count, nor do lines torn by another writer: they are written again.
     for (let open = changes; open.length > 0; ) {
       const journal = await this.#current();
       await append(

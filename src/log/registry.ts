@@ -66,7 +66,7 @@ export class Registry {
       // There may be no _system yet, by whose origin the database knows the name of the service.
       await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`${serviceName(serviceOrigin)} open`]);
       const found = await findLog(tx, SYSTEM_LOG);
-      // Unblinded: the service's acts are public, and whoever knows them checks their commitments.
+      // Unblinded: the service's acts are public, so that everybody can check their commitments.
       return found ?? insertLog(tx, SYSTEM_LOG, origin, false, signer.publicKey, sequencing.effects.now());
     });
     if (system.origin !== origin) {

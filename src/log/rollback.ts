@@ -21,7 +21,7 @@ export function setBack(what: string, cause = 'the database was set back or alte
 export class RollbackState {
   #found = false;
 
-  /** Why not, as anybody may read it: what exactly is missing stands in the service's own log. Null: it may. */
+  /** Why not, for everybody to read; the service's own log says what exactly is missing. Null: it may. */
   get finding(): AntequemError | null {
     return this.#found ? setBack('it lacks what was published before') : null;
   }
@@ -36,7 +36,7 @@ export class RollbackState {
     this.#found = true;
   }
 
-  /** The same promise; that it fails for a database set back is noted. */
+  /** The same promise. If it fails with `database-set-back`, that is noted. */
   async watch<T>(promise: Promise<T>): Promise<T> {
     try {
       return await promise;

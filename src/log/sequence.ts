@@ -28,12 +28,12 @@ export function demandClocksAgree(time: TimeSource, databaseNow: number): void {
   );
 }
 
-/** What a process remembers of the edge of each log it appends to; right only where the size still is the row's. */
+/** The compact range that a process remembers of each log it appends to; valid only while the row has the same size. */
 export class CompactRanges {
   readonly #ranges = new Map<number, CompactRange>();
 
   /**
-   * The edge at this size: remembered, else read. Taken out: whoever takes it puts it back once it is durable.
+   * The range at this size: remembered, else read. It is taken out, and the caller puts it back once it is durable.
    * @throws AntequemError `database-set-back` where the log was larger before
    */
   async take(tx: Queryable, partitions: PartitionMap, log: number, size: number): Promise<CompactRange> {

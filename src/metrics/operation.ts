@@ -44,7 +44,7 @@ export interface Readiness {
 
 const KEPT = 10_000;
 const PATIENCE = 5_000;
-/** Milliseconds: a database that hangs is as good as none. */
+/** Milliseconds: a database that takes longer counts as unavailable. */
 const PROBE_PATIENCE = 3_000;
 /** Milliseconds that a probe waits for what is no reason to fail. */
 const NOTICE_PATIENCE = 1_000;

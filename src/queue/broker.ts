@@ -235,7 +235,7 @@ function workerOptions(concurrency: number): Omit<WorkerOptions, 'connection'> {
   return { ...WORKER, concurrency, removeOnComplete: { count: 0 }, removeOnFail: { count: 0 } };
 }
 
-/** A job that is to come again stays the same job, so that nobody can wake it twice in the meantime. */
+/** A job that is to come again stays the same job, so that it cannot be woken twice in the meantime. */
 async function handle(
   job: Job<WakeData>,
   token: string | undefined,

@@ -77,7 +77,7 @@ const NAME = /^[a-z][a-z0-9-]{0,99}$/;
  */
 export async function openQueue({ origin, databaseUrl, redisUrl, logger }: QueueOptions): Promise<Queue> {
   const onError = (error: Error): void => {
-    logger.warn({ err: error.message }, 'the queue complains; its work goes on once it is back');
+    logger.warn({ err: error.message }, 'the queue reports a problem; its work goes on once that is over');
   };
   const name = serviceName(origin);
   const broker =
@@ -180,7 +180,7 @@ class BrokeredQueue implements Queue {
       () => false,
     );
     if (await within(CLOSE_LIMIT_MS, closed, () => false)) return;
-    this.#logger.warn({ lane }, 'did not come to rest in time; what was under way will be looked at again');
+    this.#logger.warn({ lane }, 'did not stop in time; what was under way will be looked at again');
   }
 
   async renew(): Promise<void> {

@@ -1,5 +1,5 @@
-// Wake-ups: what the service has yet to do stands in the database, and a job of the queue only says "look now". So
-// whatever becomes of the queue, nothing is lost but time; those who wake are never held up by it.
+// Wake-ups: the database knows what is still to be done, and a job of the queue only says "look now". If the queue fails,
+// only time is lost, and the callers are never held up by it.
 //
 //   lane       jobs of one kind, done by workers of their own: a lane that is held up holds up no other
 //   wake-up    a job with an id that says what is to be looked at; while one waits, a second is the same one
@@ -16,10 +16,10 @@ export interface Wakeup {
   readonly delay?: number;
 }
 
-/** Milliseconds until the same wake-up comes again; undefined: it is done with. */
+/** Milliseconds until the same wake-up comes again; undefined: it is finished. */
 export type Again = { readonly again: number } | undefined;
 
-/** Must bear being called twice, at once or one after the other. What it throws is logged, and the wake-up is gone. */
+/** May be called twice, at once or one after the other. What it throws is logged, and the wake-up is gone. */
 export type WakeHandler = (data: unknown) => Promise<Again>;
 
 /** Wake-ups of a lane: being handled, to be handled now, to be handled later. */

@@ -43,7 +43,7 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
     types,
     // Statements of one transaction that need no answer between them share a round trip.
     pipeline: true,
-    // A server that is silent for so long is as good as gone: its connection is destroyed, and what was asked fails.
+    // A server that is silent for so long counts as gone: its connection is destroyed, and the query fails.
     query_timeout: options.patience ?? 60_000,
     // Of several hosts the one that takes writes is looked for; a single one may still be read from.
     onConnect: (client: unknown) => {
@@ -53,7 +53,7 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
   const pool = new HostPool(config, address);
   // An idle connection that dies is replaced when next needed; without a listener it would end the process.
   pool.on('error', () => {});
-  // The same for one that dies between leaving the pool and reaching whoever asked for it: what is sent on it next fails.
+  // The same for a connection that dies between leaving the pool and being used: the next query on it fails.
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }

@@ -42,7 +42,7 @@ export class Notifications {
     });
   }
 
-  /** Calls back at all news, before whoever waits for it goes on. */
+  /** Calls back at all news, before those who wait continue. */
   onNews(listener: () => void): void {
     this.#listeners.add(listener);
   }
@@ -71,11 +71,11 @@ export class Notifications {
         if (this.#closed) await client.end();
         const { rows } = await client.query<{ channel: string }>('SELECT quote_ident(service_name()) AS channel');
         await client.query(`LISTEN ${rows[0]?.channel}`);
-        // What happened while nobody listened.
+        // Something may have happened while there was no connection.
         this.#wake();
         await ended;
       } catch {
-        // Whoever waits looks again on a timer of its own: late news, not lost ones.
+        // Those who wait have a timer of their own: news come late and are not lost.
       }
       await this.#client?.end().catch(() => {});
       if (!this.#closed) await sleep(1_000);

@@ -15,7 +15,7 @@ export async function takeLock(tx: Queryable, name: string): Promise<void> {
   await tx.query("SELECT pg_advisory_xact_lock(hashtextextended(concat(service_name(), ' ', $1::text), 0))", [name]);
 }
 
-/** The same where nobody holds it; else false at once. */
+/** Takes it only if it is free. @returns whether it did */
 export async function tryLock(tx: Queryable, name: string): Promise<boolean> {
   const { rows } = await tx.query<{ locked: boolean | null }>(
     "SELECT pg_try_advisory_xact_lock(hashtextextended(concat(service_name(), ' ', $1::text), 0)) AS locked",

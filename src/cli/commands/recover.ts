@@ -5,7 +5,7 @@ import type { Loss } from '../../log/holdings.ts';
 import { counted, note, print, printJson } from '../output.ts';
 import type { GlobalOptions } from '../session.ts';
 
-/** What the database lacks, and nobody has said that it is to be given up. */
+/** Something is lost, and the operator has not accepted that. */
 const LOST = 1;
 
 /** `antequem recover`: what a database that was set back has lost, and going on without it. */
