@@ -1,7 +1,7 @@
 // Forms that several answers have parts of.
 
 import { z } from 'zod';
-import { HASH_HEX } from '../core/hex.ts';
+import { HASH_HEX } from '../core/bytes.ts';
 import { receiptSchema } from '../core/receipt-schema.ts';
 import { verdictSchema } from '../core/verdict.ts';
 

@@ -1,8 +1,7 @@
 import type { Request } from 'express';
 import { z } from 'zod';
-import { excerpt, fromHex } from '../core/bytes.ts';
+import { excerpt, fromHex, HASH_HEX } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
-import { HASH_HEX } from '../core/hex.ts';
 import { checkLogName } from '../core/origin.ts';
 import type { Log } from '../log/log.ts';
 import type { Registry } from '../log/registry.ts';

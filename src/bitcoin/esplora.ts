@@ -1,7 +1,7 @@
 // Esplora's HTTP API, as blockstream.info and mempool.space serve it.
 
+import { HASH_HEX } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
-import { HASH_HEX } from '../core/hex.ts';
 import { endpoint } from './endpoint.ts';
 import type { HeaderClient } from './source.ts';
 

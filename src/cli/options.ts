@@ -1,9 +1,8 @@
 // Arguments of the command line as values, with a message that says what was expected.
 
 import { InvalidArgumentError } from 'commander';
-import { fromHex } from '../core/bytes.ts';
+import { fromHex, HASH_HEX } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
-import { HASH_HEX } from '../core/hex.ts';
 import { checkLogName } from '../core/origin.ts';
 
 /** Where a service listens that was not told otherwise. */

@@ -129,3 +129,6 @@ export function excerpt(text: string): string {
   const short = text.length > 40 ? `${text.slice(0, 40)}…` : text;
   return JSON.stringify(short);
 }
+
+/** 32 bytes in lower-case hex. */
+export const HASH_HEX = /^[0-9a-f]{64}$/;

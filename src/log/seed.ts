@@ -1,8 +1,7 @@
 import { createPrivateKey, createPublicKey, hkdfSync, type KeyObject, sign } from 'node:crypto';
-import { concat, equalBytes, fromHex, utf8 } from '../core/bytes.ts';
+import { concat, equalBytes, fromHex, HASH_HEX, utf8 } from '../core/bytes.ts';
 import { type Checkpoint, formatCheckpoint } from '../core/checkpoint.ts';
 import { AntequemError } from '../core/errors.ts';
-import { HASH_HEX } from '../core/hex.ts';
 import { formatNote, formatVerifierKey, noteKeyId } from '../core/note.ts';
 
 // DER around 32 raw bytes: PKCS #8 of an Ed25519 private key (RFC 8410 section 7).

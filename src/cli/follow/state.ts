@@ -3,9 +3,9 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import * as z from 'zod';
+import { HASH_HEX } from '../../core/bytes.ts';
 import { writeDurably } from '../../core/durable-file.node.ts';
 import { AntequemError, hasCode, messageOf } from '../../core/errors.ts';
-import { HASH_HEX } from '../../core/hex.ts';
 import { parseJson } from '../../core/json.ts';
 
 const FORMAT = 'antequem-follow/v1';

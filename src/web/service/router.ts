@@ -1,7 +1,7 @@
 // Which page is shown, by what stands behind the # of the address.
 
 import { computed, signal } from '@preact/signals';
-import { HASH_HEX } from '../../core/hex.ts';
+import { HASH_HEX } from '../../core/bytes.ts';
 
 export type Route =
   | { readonly page: 'overview' | 'rounds' | 'stamp' | 'unknown' }

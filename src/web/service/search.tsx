@@ -1,8 +1,7 @@
 import { useSignal } from '@preact/signals';
 import { useId } from 'preact/hooks';
-import { toHex } from '../../core/bytes.ts';
+import { HASH_HEX, toHex } from '../../core/bytes.ts';
 import { messageOf } from '../../core/errors.ts';
-import { HASH_HEX } from '../../core/hex.ts';
 import { hashFile } from '../parts/hashing.ts';
 import { go, href } from './router.ts';
 

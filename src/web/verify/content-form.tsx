@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals';
-import { HASH_HEX } from '../../core/hex.ts';
+import { HASH_HEX } from '../../core/bytes.ts';
 import { Bytes } from '../parts/bytes.tsx';
 import { DropFile } from '../parts/drop-file.tsx';
 import { formatBytes } from '../parts/units.ts';
