@@ -5,7 +5,7 @@ import { toHex } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
 import { SYSTEM_LOG } from '../core/origin.ts';
 import { formatTime } from '../core/time.ts';
-import type { Head, Log } from '../log/log.ts';
+import type { Log, LogHead } from '../log/log.ts';
 import type { Gate } from './access.ts';
 import { type BodyBudget, bodyJson, bodyReader } from './body.ts';
 import { described, jsonAnswer } from './description.ts';
@@ -91,7 +91,7 @@ export function logRoutes(service: Service, gate: Gate, budget: BodyBudget): Rou
   const readBody = bodyReader(1_024, budget);
   const { registry, database } = service;
   /** `anchored` as far as any of it is in a block. */
-  const describe = async (log: Log & Head, anchored: LogCoverage | undefined): Promise<object> => {
+  const describe = async (log: Log & LogHead, anchored: LogCoverage | undefined): Promise<object> => {
     const verifierKeys = (await registry.signers(log)).map(({ verifierKey }) => verifierKey);
     return {
       name: log.name,
@@ -112,8 +112,8 @@ export function logRoutes(service: Service, gate: Gate, budget: BodyBudget): Rou
   };
 
   /** Of these logs those that exist, in the order of `registry.list`. */
-  const listNamed = async (names: readonly string[], after: string, limit: number): Promise<(Log & Head)[]> => {
-    const logs: (Log & Head)[] = [];
+  const listNamed = async (names: readonly string[], after: string, limit: number): Promise<(Log & LogHead)[]> => {
+    const logs: (Log & LogHead)[] = [];
     for (const name of [...new Set(names)].sort().filter((name) => name > after)) {
       const log = await registry.find(name);
       if (log !== null) logs.push({ ...log, ...(await registry.head(log)) });

@@ -26,7 +26,7 @@ export interface LongLine {
   /** Bytes, without the newline. */
   readonly length: number;
   /** Its place, for messages. */
-  readonly at: Position;
+  readonly at: StreamPosition;
   /** The first and the last bytes of what the batch covers, 1,024 at most. */
   readonly first: Uint8Array;
   readonly last: Uint8Array;
@@ -42,7 +42,7 @@ export interface BatchLimits {
 const EDGE_BYTES = 1_024;
 
 /** The place of a line, for messages. */
-export interface Position {
+export interface StreamPosition {
   readonly offset: number;
   /** From 1; null where the lines before were not counted. */
   readonly line: number | null;
@@ -70,7 +70,7 @@ export class LineBuffer {
   /** Behind the whole lines at hand begins such a line. */
   #blocked = false;
 
-  constructor(limits: BatchLimits, start: Position) {
+  constructor(limits: BatchLimits, start: StreamPosition) {
     this.#limits = limits;
     this.#buffer = Buffer.allocUnsafeSlow(limits.bytes);
     this.#offset = start.offset;
@@ -78,7 +78,7 @@ export class LineBuffer {
   }
 
   /** Forgets what it holds; what follows begins at `start`. */
-  reset(start: Position): void {
+  reset(start: StreamPosition): void {
     this.#length = 0;
     this.#offset = start.offset;
     this.#line = start.line;

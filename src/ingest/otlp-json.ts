@@ -10,6 +10,7 @@ import {
   absentIfNone,
   absentIfNothing,
   absentIfZero,
+  type InstrumentationScope,
   jsonDouble,
   type KeyValue,
   type LogRecord,
@@ -20,7 +21,6 @@ import {
   type RecordPlace,
   type Resource,
   Rest,
-  type Scope,
 } from './otlp.ts';
 
 /**
@@ -104,7 +104,7 @@ class JsonContext implements RecordContext {
     return { resource: optional(above, 'resource', resource), schemaUrl: absentIfEmpty(text(above, 'schemaUrl')) };
   }
 
-  scope(): { scope?: Scope | undefined; schemaUrl?: string | undefined } {
+  scope(): { scope?: InstrumentationScope | undefined; schemaUrl?: string | undefined } {
     const within = object(readJson(written(this.#within, '')), 'scopeLogs');
     return { scope: optional(within, 'scope', scope), schemaUrl: absentIfEmpty(text(within, 'schemaUrl')) };
   }
@@ -164,7 +164,7 @@ function resource(value: JsonObject): Resource {
   };
 }
 
-function scope(value: JsonObject): Scope {
+function scope(value: JsonObject): InstrumentationScope {
   return {
     ...resource(value),
     name: absentIfEmpty(text(value, 'name')),

@@ -13,6 +13,7 @@ import {
   absentIfNone,
   absentIfNothing,
   absentIfZero,
+  type InstrumentationScope,
   jsonDouble,
   type KeyValue,
   type LogRecord,
@@ -23,7 +24,6 @@ import {
   type RecordPlace,
   type Resource,
   Rest,
-  type Scope,
 } from './otlp.ts';
 
 /** Of one record, or of the structure of a request. A field takes two bytes to send and some hundred to hold. */
@@ -120,7 +120,7 @@ class ProtobufContext implements RecordContext {
     });
   }
 
-  scope(): { scope?: Scope | undefined; schemaUrl?: string | undefined } {
+  scope(): { scope?: InstrumentationScope | undefined; schemaUrl?: string | undefined } {
     return parsed(() => {
       const within = Message.read(concat(...this.#within.members));
       const [scope] = within.messages(1).slice(-1);
@@ -175,7 +175,7 @@ function resourceOf(message: Message, first: 1 | 3): Resource {
   };
 }
 
-function scopeOf(message: Message): Scope {
+function scopeOf(message: Message): InstrumentationScope {
   return {
     name: absentIfEmpty(message.string(1)),
     version: absentIfEmpty(message.string(2)),

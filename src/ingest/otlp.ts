@@ -29,7 +29,7 @@ export interface Resource {
   readonly droppedAttributesCount?: number | undefined;
 }
 
-export interface Scope extends Resource {
+export interface InstrumentationScope extends Resource {
   readonly name?: string | undefined;
   readonly version?: string | undefined;
 }
@@ -67,7 +67,7 @@ export interface RecordContext {
   /** Bytes that it takes in the request. */
   readonly size: number;
   resource(): { readonly resource?: Resource | undefined; readonly schemaUrl?: string | undefined };
-  scope(): { readonly scope?: Scope | undefined; readonly schemaUrl?: string | undefined };
+  scope(): { readonly scope?: InstrumentationScope | undefined; readonly schemaUrl?: string | undefined };
   /** A request with this record alone, in the encoding it came in and with all that it came under. */
   requestOf(record: Uint8Array): Uint8Array;
 }

@@ -156,7 +156,7 @@ export async function forgetEvent(tx: Queryable, log: Log, index: number): Promi
 }
 
 /** Empties the slots that are past their time. Returns how many. */
-export async function purgeEvents(db: Queryable): Promise<number> {
+export async function purgeEventIds(db: Queryable): Promise<number> {
   const { rows } = await db.query<{ now: number }>(
     'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now',
   );

@@ -7,15 +7,15 @@ import { within } from '../core/time-limit.ts';
 import type { Database, Queryable } from '../store/database.ts';
 import type { AnsweredHeads } from './answered.ts';
 import {
-  type Claim,
   demandUnsigned,
   type Loss,
   largestLosses,
+  type MarkedLog,
   missingMarks,
   missingRound,
   newestRound,
 } from './holdings.ts';
-import type { Head, Log } from './log.ts';
+import type { Log, LogHead } from './log.ts';
 import type { PartitionMap } from './partition-map.ts';
 import { type Change, type Mark, type PublishedStore, sameMark } from './published.ts';
 import { type RollbackState, SET_BACK, setBack } from './rollback.ts';
@@ -73,7 +73,7 @@ export class Guard {
    * @returns whether all are the newest that was published; false where another process was ahead with a larger one
    * @throws AntequemError `database-set-back`, `checkpoint-conflict`, `guard-unavailable`
    */
-  async release(db: Queryable, heads: readonly { log: Log; head: Head }[]): Promise<boolean> {
+  async release(db: Queryable, heads: readonly { log: Log; head: LogHead }[]): Promise<boolean> {
     this.rollback.demand();
     if (this.store === null) return true;
     let open = heads;
@@ -143,7 +143,7 @@ export class Guard {
         [page.map(({ subject }) => subject)],
       );
       const logs = new Map(rows.map((row) => [row.origin, row]));
-      const claims: Claim[] = [];
+      const claims: MarkedLog[] = [];
       for (const { subject, mark, was } of page) {
         const log = logs.get(subject);
         if (log !== undefined) claims.push({ log, mark, was });

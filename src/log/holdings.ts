@@ -3,13 +3,13 @@
 import { equalBytes } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Queryable } from '../store/database.ts';
-import type { Head, Log } from './log.ts';
+import type { Log, LogHead } from './log.ts';
 import type { PartitionMap } from './partition-map.ts';
 import { type Mark, sameMark } from './published.ts';
 import { TileStore } from './tilestore.ts';
 
 /** A log and how far it was published. */
-export interface Claim {
+export interface MarkedLog {
   readonly log: Pick<Log, 'id' | 'name' | 'origin'>;
   readonly mark: Mark;
   readonly was: Loss['was'];
@@ -26,7 +26,11 @@ export interface Loss {
 }
 
 /** Which of these marks the database does not hold: with this root at this size, whatever came after. */
-export async function missingMarks(db: Queryable, partitions: PartitionMap, claims: readonly Claim[]): Promise<Loss[]> {
+export async function missingMarks(
+  db: Queryable,
+  partitions: PartitionMap,
+  claims: readonly MarkedLog[],
+): Promise<Loss[]> {
   if (claims.length === 0) return [];
   const { rows } = await db.query<{ n: number; size: number; root: Uint8Array; signed: Uint8Array | null }>(
     `SELECT s.n::int, l.size, l.root, c.root AS signed
@@ -61,7 +65,7 @@ export function largestLosses(losses: readonly Loss[]): Loss[] {
 async function rootAt(
   db: Queryable,
   partitions: PartitionMap,
-  log: Claim['log'],
+  log: MarkedLog['log'],
   size: number,
 ): Promise<Uint8Array | null> {
   const [root] = await new TileStore(db, partitions).ranges(log, [{ begin: 0, end: size }], size);
@@ -69,7 +73,7 @@ async function rootAt(
 }
 
 /** @throws AntequemError `checkpoint-conflict` where one of these sizes was signed with another root */
-export async function demandUnsigned(db: Queryable, heads: readonly { log: Log; head: Head }[]): Promise<void> {
+export async function demandUnsigned(db: Queryable, heads: readonly { log: Log; head: LogHead }[]): Promise<void> {
   if (heads.length === 0) return;
   const { rows } = await db.query<{ log: number }>(
     `SELECT s.log FROM unnest($1::int[], $2::bigint[], $3::bytea[]) AS s (log, size, root)

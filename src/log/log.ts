@@ -14,7 +14,7 @@ export interface Log {
 }
 
 /** So many entries, this root. */
-export interface Head {
+export interface LogHead {
   readonly size: number;
   readonly root: Uint8Array;
 }

@@ -8,7 +8,7 @@ import { Batch, inOrder } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Guard } from './guard.ts';
 import { checkpointConflict } from './holdings.ts';
-import type { Head, Log } from './log.ts';
+import type { Log, LogHead } from './log.ts';
 import type { Registry } from './registry.ts';
 import type { LogSigner } from './seed.ts';
 
@@ -129,7 +129,7 @@ export class Publisher implements Checkpoints {
    * @throws AntequemError `checkpoint-conflict` where another root of that size was signed before; `database-set-back`,
    *   `guard-unavailable`, `signer-silent`
    */
-  async publish(db: Queryable, heads: readonly { log: Log; head: Head }[]): Promise<Published[]> {
+  async publish(db: Queryable, heads: readonly { log: Log; head: LogHead }[]): Promise<Published[]> {
     return (await this.#publish(db, heads)).published;
   }
 
@@ -142,13 +142,13 @@ export class Publisher implements Checkpoints {
 
   async #publish(
     db: Queryable,
-    heads: readonly { log: Log; head: Head }[],
+    heads: readonly { log: Log; head: LogHead }[],
   ): Promise<{ published: Published[]; newest: boolean }> {
     const newest = (await this.#guard?.release(db, heads)) ?? true;
     return { published: await this.#sign(db, heads), newest };
   }
 
-  async #sign(db: Queryable, heads: readonly { log: Log; head: Head }[]): Promise<Published[]> {
+  async #sign(db: Queryable, heads: readonly { log: Log; head: LogHead }[]): Promise<Published[]> {
     const signers = await this.#registry.prepareSigners(
       heads.map(({ log }) => log),
       db,

@@ -6,7 +6,7 @@ import { checkLogName, logId, logOrigin, SYSTEM_LOG } from '../core/origin.ts';
 import { Batch, inOrder } from '../store/batch.ts';
 import { type Database, type Queryable, transaction } from '../store/database.ts';
 import { serviceName, takeLock } from '../store/service-name.ts';
-import type { Head, Log } from './log.ts';
+import type { Log, LogHead } from './log.ts';
 import type { KeyRing, LogSigner } from './seed.ts';
 import type { Sequencing } from './sequence.ts';
 import { recordedTransaction } from './system.ts';
@@ -39,7 +39,7 @@ export class Registry {
   /** How often keys were changed in the database, as of the last look. */
   #changes: number | null = null;
   #lookedAt: number | null = null;
-  readonly #heads: Batch<number, Head | null>;
+  readonly #heads: Batch<number, LogHead | null>;
 
   private constructor(database: Database, serviceOrigin: string, seed: KeyRing, sequencing: Sequencing, system: Log) {
     this.#database = database;
@@ -119,7 +119,7 @@ export class Registry {
   }
 
   /** Logs in the bytewise order of their names, at most `limit` after `after`. */
-  async list(after: string, limit: number): Promise<(Log & Head)[]> {
+  async list(after: string, limit: number): Promise<(Log & LogHead)[]> {
     const { rows } = await this.#database.query<LogRow & { size: number; root: Uint8Array }>(
       `SELECT ${LOG_COLUMNS}, size, root FROM logs WHERE name COLLATE "C" > $1 ORDER BY name COLLATE "C" LIMIT $2`,
       [after, limit],
@@ -128,7 +128,7 @@ export class Registry {
   }
 
   /** What is durable of a log now. */
-  async head(log: Log): Promise<Head> {
+  async head(log: Log): Promise<LogHead> {
     const head = await this.#heads.get(log.id);
     if (head === null) throw new AntequemError('log-damaged', `log ${log.name} has no row any more`);
     return head;
@@ -272,7 +272,7 @@ async function insertLog(
 }
 
 /** The heads of these logs as they are now, null where there is no such log. */
-async function readHeads(database: Queryable, logs: readonly number[]): Promise<(Head | null)[]> {
+async function readHeads(database: Queryable, logs: readonly number[]): Promise<(LogHead | null)[]> {
   const { rows } = await database.query<{ n: number; size: number; root: Uint8Array }>({
     name: 'read-heads',
     text: `SELECT q.n::int, l.size, l.root FROM unnest($1::int[]) WITH ORDINALITY AS q (id, n) JOIN logs l ON l.id = q.id`,

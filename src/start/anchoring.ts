@@ -4,7 +4,7 @@ import type { AnchorTarget } from '../anchor/target.ts';
 import { startWorker } from '../anchor/worker.ts';
 import { CALENDARS, reportChainTime } from '../clock/reports.ts';
 import type { Config } from '../config.ts';
-import { purgeEvents } from '../log/events.ts';
+import { purgeEventIds } from '../log/events.ts';
 import type { Effects } from '../log/log.ts';
 import { purgeKeys } from '../log/replay.ts';
 import type { Queue } from '../queue/queue.ts';
@@ -69,7 +69,7 @@ export async function startAnchoring(
   void reportChains(database, targets, logger);
   const purging = setInterval(() => {
     purgeKeys(database, now()).catch((error: unknown) => logger.warn({ err: error }, 'old idempotency keys stay'));
-    purgeEvents(database).catch((error: unknown) => logger.warn({ err: error }, 'old event ids stay'));
+    purgeEventIds(database).catch((error: unknown) => logger.warn({ err: error }, 'old event ids stay'));
   }, 3_600_000);
   return async () => {
     clearInterval(purging);

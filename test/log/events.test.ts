@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sha256 } from '#sha256';
 import { toHex, utf8 } from '../../src/core/bytes.ts';
 import { eraseEntry } from '../../src/log/erase.ts';
-import { purgeEvents } from '../../src/log/events.ts';
+import { purgeEventIds } from '../../src/log/events.ts';
 import type { Draft, Log, Logged } from '../../src/log/log.ts';
 import { draft, type Instance, openInstance } from '../support/instance.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
@@ -155,7 +155,7 @@ describe('the memory of events', () => {
     const log = await one.makeLog(`aged-${days}`);
     await send(one, log, event('a'));
     await age(days);
-    expect(await purgeEvents(one.database)).toBe(0);
+    expect(await purgeEventIds(one.database)).toBe(0);
     expect(await send(one, log, event('a'))).toMatchObject({ appended: null });
   });
 
@@ -164,10 +164,10 @@ describe('the memory of events', () => {
     const log = await one.makeLog('old');
     await send(one, log, event('a'), event('b'));
     await age(8);
-    expect(await purgeEvents(one.database)).toBe(1);
+    expect(await purgeEventIds(one.database)).toBe(1);
     expect((await one.database.query('SELECT FROM logged_events')).rowCount).toBe(0);
     expect(await send(one, log, event('a'))).toMatchObject({ appended: { count: 1 } });
-    expect(await purgeEvents(one.database)).toBe(0);
+    expect(await purgeEventIds(one.database)).toBe(0);
   });
 
   test('is purged behind nobody’s back: who reads it for long is not waited for', async () => {
@@ -179,11 +179,11 @@ describe('the memory of events', () => {
     try {
       await dump.query('BEGIN');
       await dump.query('SELECT count(*) FROM logged_events');
-      await expect(purgeEvents(one.database)).rejects.toMatchObject({ code: '55P03' });
+      await expect(purgeEventIds(one.database)).rejects.toMatchObject({ code: '55P03' });
     } finally {
       await dump.query('ROLLBACK');
       dump.release();
     }
-    expect(await purgeEvents(one.database)).toBe(1);
+    expect(await purgeEventIds(one.database)).toBe(1);
   });
 });

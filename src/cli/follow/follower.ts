@@ -9,7 +9,7 @@ import { toHex } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { type BatchLimits, type LineBatch, LineBuffer, longLineNote } from '../lines.ts';
 import { type Folder, type FoundFile, findFile, isSameFile, lookAround, siblingNames } from './rotation.ts';
-import { type Edges, isFinished, Source } from './source.ts';
+import { type Edges, FollowedFile, isFinished } from './source.ts';
 import type { FollowState } from './state.ts';
 
 export interface FollowerOptions {
@@ -42,9 +42,9 @@ export class Follower {
   readonly #options: FollowerOptions;
   readonly #state: FollowState;
   readonly #lines: LineBuffer;
-  #source: Source | null = null;
+  #source: FollowedFile | null = null;
   /** Whose bytes the buffer holds. */
-  #filling: Source | null = null;
+  #filling: FollowedFile | null = null;
   /** Since when the file is known to be rotated away. */
   #rotatedSince: number | null = null;
   /** The file is rotated and quiet: what is there now is all of it. */
@@ -124,7 +124,7 @@ export class Follower {
   }
 
   /** Reads until a batch is full or the file ends (true). */
-  async #fill(source: Source): Promise<boolean> {
+  async #fill(source: FollowedFile): Promise<boolean> {
     // A line that is hashed as it comes is not read again.
     const goesOn = this.#filling === source ? this.#lines.unfinished : null;
     this.#filling = source;
@@ -139,7 +139,7 @@ export class Follower {
     return false;
   }
 
-  async #submit(source: Source, { body, long, bytes }: LineBatch, edges: Edges): Promise<void> {
+  async #submit(source: FollowedFile, { body, long, bytes }: LineBatch, edges: Edges): Promise<void> {
     const key = randomUUID();
     const start = source.offset;
     this.#state.intent = {
@@ -155,7 +155,7 @@ export class Follower {
   }
 
   async #deliver(
-    source: Source,
+    source: FollowedFile,
     content: LineContent,
     { length, edges, key }: { readonly length: number; readonly edges: Edges; readonly key: string },
   ): Promise<void> {
@@ -167,7 +167,7 @@ export class Follower {
     this.#options.onSent(appended, 'digest' in content ? { ...from, digestOnly: true } : from);
   }
 
-  async #savePlace(source: Source): Promise<void> {
+  async #savePlace(source: FollowedFile): Promise<void> {
     const { dev, ino } = source.found;
     const { offset, head, tail } = source.trace();
     this.#state.file = { dev, ino, head, tail };
@@ -177,7 +177,7 @@ export class Follower {
   }
 
   /** Nothing whole is left to read: wait for more, or go to the next file where this one was rotated away. */
-  async #onEnd(source: Source): Promise<boolean> {
+  async #onEnd(source: FollowedFile): Promise<boolean> {
     const { path, grace, now } = this.#options;
     const live = await findFile(path);
     if (live !== null && isSameFile(live, source.found)) {
@@ -196,7 +196,7 @@ export class Follower {
   }
 
   /** The content is gone from under its inode. Where it was copied before, the copy has the rest. */
-  async #onTruncated(source: Source): Promise<void> {
+  async #onTruncated(source: FollowedFile): Promise<void> {
     const copy = await this.#findAgain();
     await source.close();
     this.#source = copy;
@@ -215,7 +215,7 @@ export class Follower {
   /** Opens the oldest file that is still to be read. False: there is none yet. */
   async #openNext(): Promise<boolean> {
     const found = await this.#pending();
-    const next = found === null ? null : await Source.openFile(found, 0);
+    const next = found === null ? null : await FollowedFile.openFile(found, 0);
     if (next === null) return found !== null;
     // A rotation since that look may have put an older file before this one, or other content under its inode.
     const still = await this.#pending();
@@ -247,7 +247,7 @@ export class Follower {
   }
 
   /** The file in the folder whose content is the one that was being read, under whatever name and inode. */
-  async #findAgain(): Promise<Source | null> {
+  async #findAgain(): Promise<FollowedFile | null> {
     let before = await lookAround(this.#options.path);
     for (;;) {
       const source = await this.#findIn(before);
@@ -259,7 +259,7 @@ export class Follower {
     }
   }
 
-  async #findIn({ live, rotated, others }: Folder): Promise<Source | null> {
+  async #findIn({ live, rotated, others }: Folder): Promise<FollowedFile | null> {
     const { file, offset, intent } = this.#state;
     if (file === null) return null;
     const siblings = [...(live === null ? [] : [live]), ...rotated.toReversed()];
@@ -267,7 +267,7 @@ export class Follower {
     // A copy is known by its content alone, so there must be some.
     const copies = file.head.length === 0 ? [] : siblings.filter((found) => !isSameFile(found, file));
     for (const found of [...itself, ...copies]) {
-      const source = await Source.openFile(found, offset);
+      const source = await FollowedFile.openFile(found, offset);
       if (source === null) continue;
       if (source.bears({ offset, head: file.head, tail: file.tail })) {
         if (intent === null || (await holds(source, intent))) return source;
@@ -287,7 +287,7 @@ export class Follower {
 
 /** Whether the bytes of an intent are still there. */
 async function holds(
-  source: Source,
+  source: FollowedFile,
   { end, sha256: expected, line }: NonNullable<FollowState['intent']>,
 ): Promise<boolean> {
   if (line !== undefined) return (await source.digest(line)) === expected;

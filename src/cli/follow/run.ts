@@ -11,7 +11,7 @@ import type { Session } from '../session.ts';
 import { Follower } from './follower.ts';
 import { acquireLock } from './lock.ts';
 import { lookAround } from './rotation.ts';
-import { Source } from './source.ts';
+import { FollowedFile } from './source.ts';
 import { type FinishedFile, type FollowState, loadState, makeStateFolder, newState, saveState } from './state.ts';
 
 const POLL = 200;
@@ -110,7 +110,7 @@ async function olderFiles(path: string): Promise<FinishedFile[]> {
   const { rotated } = await lookAround(path);
   const older: FinishedFile[] = [];
   for (const file of rotated) {
-    const source = file.size === 0 ? null : await Source.openFile(file, file.size);
+    const source = file.size === 0 ? null : await FollowedFile.openFile(file, file.size);
     if (source === null) continue;
     older.push(source.finished());
     await source.close();

@@ -29,7 +29,7 @@ export interface Trace {
  * An open file that is read from a place on, and known again by its content: a file truncated after being copied keeps
  * its inode, its copy has another, and a deleted file's inode is used again.
  */
-export class Source {
+export class FollowedFile {
   readonly handle: FileHandle;
   readonly found: FoundFile;
   #offset: number;
@@ -45,7 +45,7 @@ export class Source {
   }
 
   /** Opens a file to be read from `offset`; null where it is shorter than that, or no longer under its name. */
-  static async openFile(file: FoundFile, offset: number): Promise<Source | null> {
+  static async openFile(file: FoundFile, offset: number): Promise<FollowedFile | null> {
     const handle = await open(file.path, 'r').catch((error: unknown) => {
       if (hasCode(error, 'ENOENT')) return null;
       throw error;
@@ -55,7 +55,7 @@ export class Source {
     const head = await readAt(handle, 0, PRINTED);
     const tail = await readAt(handle, Math.max(0, offset - PRINTED), Math.min(offset, PRINTED));
     if (isSameFile(found, file) && tail.length === Math.min(offset, PRINTED)) {
-      return new Source(handle, found, offset, head, tail);
+      return new FollowedFile(handle, found, offset, head, tail);
     }
     await handle.close();
     return null;
@@ -145,7 +145,7 @@ export async function isFinished(file: FoundFile, done: readonly FinishedFile[])
     const itself = isSameFile(file, finished);
     if (!itself && file.size !== finished.size) continue;
     const offset = itself ? 0 : finished.size;
-    const source = await Source.openFile(file, offset);
+    const source = await FollowedFile.openFile(file, offset);
     if (source === null) continue;
     const known = source.bears({ offset, head: finished.head, tail: itself ? print(NONE) : finished.tail });
     await source.close();

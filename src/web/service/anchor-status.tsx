@@ -4,7 +4,7 @@ import { Chip, type Status, StatusMark } from '../parts/mark.tsx';
 import { Age } from '../parts/moment.tsx';
 import { chainName, formatCount, formatSpan, formatWei } from '../parts/units.ts';
 import { visible } from '../parts/visible.ts';
-import type { AnchorState, RoundAnswer } from './answers.ts';
+import type { AnchorState, ListedRound } from './answers.ts';
 
 function statusOf({ status, problem }: Pick<AnchorState, 'status' | 'problem'>): Status {
   if (status === 'finalized') return 'final';
@@ -14,7 +14,7 @@ function statusOf({ status, problem }: Pick<AnchorState, 'status' | 'problem'>):
 const ORDER: readonly Status[] = ['trouble', 'final', 'included', 'submitted', 'pending'];
 
 /** One final anchor proves; what is in trouble shows all the same. */
-export function roundStatus({ anchors }: Pick<RoundAnswer, 'anchors'>): Status {
+export function roundStatus({ anchors }: Pick<ListedRound, 'anchors'>): Status {
   const statuses = anchors.map(statusOf);
   return ORDER.find((status) => statuses.includes(status)) ?? 'unverified';
 }
@@ -55,7 +55,7 @@ export function AnchorLine({ anchor, closedAt }: { readonly anchor: AnchorState;
 }
 
 /** Rounds as a row of small marks, oldest first, for the eye alone: what it says is in the list too. */
-export function RoundStrip({ rounds }: { readonly rounds: readonly RoundAnswer[] }) {
+export function RoundStrip({ rounds }: { readonly rounds: readonly ListedRound[] }) {
   return (
     <div class="pulse" aria-hidden="true">
       {rounds.toReversed().map((round) => (

@@ -84,7 +84,7 @@ export const sessionAnswer = z.object({
 export const problemAnswer = z.object({ code: z.string(), detail: z.string() });
 
 export type LogAnswer = z.infer<typeof logAnswer>;
-export type RoundAnswer = z.infer<(typeof roundsAnswer)['shape']['rounds']>[number];
+export type ListedRound = z.infer<(typeof roundsAnswer)['shape']['rounds']>[number];
 export type AnchorState = z.infer<typeof anchorState>;
 export type EntryAnswer = z.infer<typeof entryAnswer>;
 export type SessionAnswer = z.infer<typeof sessionAnswer>;

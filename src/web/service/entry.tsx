@@ -32,7 +32,7 @@ interface Shown {
 const WAIT = 25;
 
 /** One entry and its receipt, which grows by itself until it is final. */
-export function EntryPage({ log, index }: { readonly log: string; readonly index: number }) {
+export function EntryDetails({ log, index }: { readonly log: string; readonly index: number }) {
   const path = `${logPath(log)}/entries/${index}`;
   const known = useSignal<Receipt | null>(null);
   const { data, failure } = usePolled<Shown>(

@@ -4,7 +4,7 @@ import { Ago } from '../parts/moment.tsx';
 import { formatCount } from '../parts/units.ts';
 import { visible } from '../parts/visible.ts';
 import { RoundStrip, roundStatus } from './anchor-status.tsx';
-import { type LogAnswer, logsAnswer, type RoundAnswer, roundsAnswer } from './answers.ts';
+import { type ListedRound, type LogAnswer, logsAnswer, roundsAnswer } from './answers.ts';
 import { ask } from './api.ts';
 import { Failure, Loading } from './notice.tsx';
 import { usePolled } from './polled.ts';
@@ -19,7 +19,7 @@ interface Shown {
   readonly logs: readonly LogAnswer[];
   readonly more: boolean;
   /** Null for a key of some logs alone: rounds tell of all. */
-  readonly rounds: readonly RoundAnswer[] | null;
+  readonly rounds: readonly ListedRound[] | null;
   readonly notices: readonly string[];
 }
 

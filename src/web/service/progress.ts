@@ -5,13 +5,13 @@ import { isFinalAnchor, knownAnchors, type Receipt } from '../../core/receipt.ts
 /** What can be waited for, in its order. */
 export type Stage = 'round' | 'included' | 'finalized' | 'bitcoin';
 
-export interface Reached {
+export interface StagesReached {
   readonly round: boolean;
   readonly included: boolean;
   readonly finalized: boolean;
 }
 
-export function reachedBy(receipt: Receipt): Reached {
+export function reachedBy(receipt: Receipt): StagesReached {
   if (!('round' in receipt)) return { round: false, included: false, finalized: false };
   const anchors = knownAnchors(receipt);
   const finalized = anchors.some(isFinalAnchor);

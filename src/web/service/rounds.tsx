@@ -6,7 +6,7 @@ import { Ago, LocalTime } from '../parts/moment.tsx';
 import { chainName, formatCount, formatWei } from '../parts/units.ts';
 import { visible } from '../parts/visible.ts';
 import { AnchorLine, Knot, RoundStrip, roundStatus } from './anchor-status.tsx';
-import { type AnchorState, type RoundAnswer, roundAnswer, roundsAnswer } from './answers.ts';
+import { type AnchorState, type ListedRound, roundAnswer, roundsAnswer } from './answers.ts';
 import { ask } from './api.ts';
 import { Failure, Loading } from './notice.tsx';
 import { usePolled } from './polled.ts';
@@ -20,7 +20,7 @@ export function Rounds() {
     (signal) => ask('v1/rounds?limit=40', roundsAnswer, { signal }),
     () => pace.value,
   );
-  const older = useSignal<readonly RoundAnswer[]>([]);
+  const older = useSignal<readonly ListedRound[]>([]);
   const trouble = useSignal<string | null>(null);
   const newest = data.value?.rounds ?? [];
   const known = new Set(newest.map(({ number }) => number));
@@ -55,7 +55,7 @@ export function Rounds() {
   );
 }
 
-export function RoundList({ rounds }: { readonly rounds: readonly RoundAnswer[] }) {
+export function RoundList({ rounds }: { readonly rounds: readonly ListedRound[] }) {
   return (
     <ol class="timeline">
       {rounds.map((round) => (

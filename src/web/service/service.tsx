@@ -4,14 +4,14 @@ import { useEffect } from 'preact/hooks';
 import * as z from 'zod/mini';
 import { Emblem } from '../parts/mark.tsx';
 import { visible } from '../parts/visible.ts';
-import { EntryPage } from './entry.tsx';
+import { EntryDetails } from './entry.tsx';
 import { Find } from './find.tsx';
 import { LogPage } from './log.tsx';
 import { Loading } from './notice.tsx';
 import { Overview } from './overview.tsx';
 import { RoundPage, Rounds } from './rounds.tsx';
 import { href, type Route, route } from './router.ts';
-import { admitted, may, openSession, ownLogs, session, signOut } from './session.ts';
+import { admitted, loadSession, may, ownLogs, session, signOut } from './session.ts';
 import { SignIn } from './sign-in.tsx';
 import { Stamp } from './stamp.tsx';
 
@@ -96,7 +96,7 @@ function Page() {
     case 'log':
       return <LogPage name={current.log} until={current.until} />;
     case 'entry':
-      return <EntryPage log={current.log} index={current.index} />;
+      return <EntryDetails log={current.log} index={current.index} />;
     case 'find':
       return <Find digest={current.digest} />;
     case 'stamp':
@@ -147,5 +147,5 @@ const page = document.getElementById('page');
 if (page !== null) {
   page.replaceChildren();
   render(<App />, page);
-  void openSession();
+  void loadSession();
 }

@@ -19,7 +19,7 @@ export function may(scope: 'append' | 'read' | 'admin'): boolean {
 /** Milliseconds after which what is shown is asked for anew. */
 export const pace = computed(() => Math.min(15_000, Math.max(2_000, session.value?.roundInterval ?? 5_000)));
 
-export async function openSession(): Promise<void> {
+export async function loadSession(): Promise<void> {
   session.value = sessionAnswer.parse(await (await fetch('v1/session')).json());
 }
 
