@@ -165,7 +165,7 @@ describe('what an earlier audit had verified', () => {
     expect((await audit('--state', file)).code).toBe(3);
     await writeFile(file, '{"format":');
     const broken = await audit('--state', file);
-    expect([broken.code, broken.stderr]).toEqual([3, expect.stringContaining('not the state of an audit')]);
+    expect([broken.code, broken.stderr]).toEqual([3, expect.stringContaining('is not the state of such an audit')]);
   });
 });
 
