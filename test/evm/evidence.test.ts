@@ -38,8 +38,11 @@ async function anchorOf(ground: AnchorGround, round: number): Promise<IncludedEv
   return anchor;
 }
 
-const problemOf = async ({ database }: AnchorGround, round: number): Promise<string | null> =>
-  (await readEvmDetails(database, [round])).get(round)?.get('local')?.proofProblem ?? null;
+/** Of the one target that the round has. */
+async function problemOf({ database }: AnchorGround, round: number): Promise<string | null> {
+  const [details] = (await readEvmDetails(database, [round])).get(round)?.values() ?? [];
+  return details?.proofProblem ?? null;
+}
 
 async function prepare(ground: AnchorGround, target: EvmTarget, count: number): Promise<number[]> {
   await target.register();

@@ -146,7 +146,7 @@ describe('a fork', () => {
       await ground.log(fork, 'forked');
       await append(fork, 'forked', more, 'a third history');
       const { status, code, headers } = await fork.send('GET', '/logs/forked/checkpoint');
-      expect([status, code, headers.get('retry-after')]).toEqual([503, 'checkpoint-not-witnessed', '1']);
+      expect([status, code, headers.get('retry-after')]).toEqual([503, 'checkpoint-not-witnessed', '3']);
       expect(witness.requests.map((request) => request.status).slice(-2)).toEqual([409, 422]);
       expect(await notices(fork)).toContain(
         'it answers 422: the checkpoint does not continue the 4 entries it has cosigned',
