@@ -4,8 +4,8 @@ import type { HeaderSource } from '../core/bitcoin-source.ts';
 import { AntequemError } from '../core/errors.ts';
 
 /**
- * The sources at these URLs, those of one chain as one that answers only what all of them do.
- * @param tell is told of each that does not answer; then none of its chain does
+ * Opens the Bitcoin sources at these URLs. Several sources of one chain become one, which answers only what all agree on.
+ * @param tell called for each source that does not answer; its whole chain is then left out
  * @throws FormatError `bitcoin-url`; AntequemError `bitcoin-login`
  */
 export async function agreedSources(urls: readonly string[], tell: (text: string) => void): Promise<HeaderSource[]> {
@@ -19,13 +19,13 @@ export async function agreedSources(urls: readonly string[], tell: (text: string
   return [...byChain.values()].map(agreeing);
 }
 
-/** Who is not there is no mistake in the command, and proves nothing. */
+/** A source that cannot be reached is no mistake in the command and refutes nothing. */
 function silent(error: unknown): AntequemError {
   if (error instanceof AntequemError && error.code !== 'bitcoin-url' && error.code !== 'bitcoin-login') return error;
   throw error;
 }
 
-/** Which chain it follows nobody knows; what it could say of Bitcoin is missing. */
+/** The chain it follows is unknown, so no Bitcoin source can be used. */
 function failing(error: AntequemError): HeaderSource {
   const fail = (): Promise<never> => Promise.reject(error);
   return { grounds: 'bitcoin-node', chain: BITCOIN, describe: () => 'a source', header: fail, height: fail };

@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { AntequemError, messageOf } from '../core/errors.ts';
 
 /**
- * The bytes of a file, `-` for standard input: at most one more than `most`, which tells that there are too many.
+ * Reads a file (`-`: standard input), at most `most` + 1 bytes: a longer result than `most` means the file is too large.
  * @throws AntequemError `file-unreadable`
  */
 export async function readAtMost(file: string, most: number): Promise<Uint8Array> {

@@ -1,12 +1,12 @@
-// Which commands there are. The body of one, with its options, is loaded once it is asked for.
+// The list of commands. The body of a command, with its options, is loaded only when it is run.
 
 import type { Command } from 'commander';
 
-/** A command by its name, with the sentence that `antequem --help` shows. */
+/** A command's name and the summary that `antequem --help` shows. */
 export interface CommandEntry {
   readonly name: string;
   readonly summary: string;
-  /** Loads the body: the command with its arguments, options and action. */
+  /** Loads the command with its arguments, options and action. */
   load(): Promise<Command>;
 }
 
@@ -14,17 +14,17 @@ export interface CommandEntry {
 export const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'serve',
-    summary: 'run the service as the environment configures it',
+    summary: 'run the service, configured by environment variables',
     load: async () => (await import('./commands/serve.ts')).serveCommand(),
   },
   {
     name: 'append',
-    summary: 'append the lines of a file, or of standard input, to a log; each line that is not blank is an entry',
+    summary: 'append the lines of a file, or of standard input, to a log; each non-blank line becomes an entry',
     load: async () => (await import('./commands/append.ts')).appendCommand(),
   },
   {
     name: 'stamp',
-    summary: 'log the SHA-256 digests of files and write FILE.receipt.json beside each; no file leaves the machine',
+    summary: 'log the SHA-256 digests of files and write FILE.receipt.json beside each; the files stay on this machine',
     load: async () => (await import('./commands/stamp.ts')).stampCommand(),
   },
   {
@@ -34,7 +34,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'upgrade',
-    summary: 'bring a receipt or an .ots file up to date with what was proven since; the file is replaced',
+    summary: 'add newer proofs to a receipt or an .ots file; the file is replaced',
     load: async () => (await import('./commands/upgrade.ts')).upgradeCommand(),
   },
   {
@@ -44,7 +44,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'path',
-    summary: "print the path from a receipt's digest to its round's root, as the contract takes it; works offline",
+    summary: "print the path from a receipt's digest to its round's root in the form the contract takes; works offline",
     load: async () => (await import('./commands/path.ts')).pathCommand(),
   },
   {
@@ -59,12 +59,13 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'audit',
-    summary: 'check the whole database, or with --url all that a service shows, and name the first fault; read only',
+    summary:
+      'check the whole database, or with --url everything a service publishes, and report the first fault; read only',
     load: async () => (await import('./commands/audit.ts')).auditCommand(),
   },
   {
     name: 'erase',
-    summary: 'erase the payload, digest and nonce of an entry for ever; needs a key with the scope admin',
+    summary: 'erase the payload, digest and nonce of an entry permanently; needs a key with the scope admin',
     load: async () => (await import('./commands/erase.ts')).eraseCommand(),
   },
   {
@@ -74,7 +75,8 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'logs',
-    summary: 'list, rotate and retire the keys that sign logs; works on the database, with the environment of serve',
+    summary:
+      'list, rotate and retire the keys that sign logs; works on the database, with the same environment as serve',
     load: async () => (await import('./commands/logs.ts')).logsCommand(),
   },
   {
@@ -89,12 +91,13 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'deploy',
-    summary: 'deploy the contract to a chain, at the address it has everywhere; does nothing if it is there already',
+    summary:
+      'deploy the contract to a chain, at the same address as on every chain; does nothing if it is already there',
     load: async () => (await import('./commands/deploy.ts')).deployCommand(),
   },
   {
     name: 'recover',
-    summary: 'show what a database that was set back has lost; with --yes accept the loss and go on without it',
+    summary: 'show what a database restored from an old copy has lost; with --yes accept the loss and continue',
     load: async () => (await import('./commands/recover.ts')).recoverCommand(),
   },
 ];

@@ -7,8 +7,8 @@ import { AntequemError, messageOf } from '../core/errors.ts';
 import { counted, note } from './output.ts';
 
 /**
- * Sends one request about a log until it is answered, and creates the log where there is none. However often an append
- * was sent, it is stored once: all attempts bear one Idempotency-Key.
+ * Repeats one request about a log until it is answered, and creates the log if it does not exist. All attempts of an
+ * append send the same Idempotency-Key, so the service stores it once.
  */
 export async function deliver<T>(
   client: Client,
@@ -36,7 +36,7 @@ async function createLog(client: Client, log: string, signal?: AbortSignal): Pro
     if (!(error instanceof ServiceError && error.status === 403)) throw error;
     throw new AntequemError(
       'log-not-found',
-      `there is no log ${log}, and this key may not create one; use an admin key once, or have it created`,
+      `there is no log ${log}, and this key may not create one; use an admin key once, or ask an administrator to create it`,
       { cause: error },
     );
   }
@@ -44,8 +44,8 @@ async function createLog(client: Client, log: string, signal?: AbortSignal): Pro
 }
 
 /**
- * Retries for `seconds` of unbroken failure. Tells of an outage when it begins and then every so often.
- * @param clear readies the terminal for a line
+ * Retries until attempts have failed for `seconds` in a row. Reports an outage when it begins and from time to time.
+ * @param clear clears the terminal's line before a report
  */
 export function retryPolicy(seconds: number, signal?: AbortSignal, clear: () => void = () => {}): RetryPolicy {
   let told = Number.NEGATIVE_INFINITY;

@@ -7,7 +7,7 @@ import { AntequemError, messageOf } from '../core/errors.ts';
 import { keccak256 } from '../core/keccak.ts';
 import type { HashKind } from '../ots/operation.ts';
 
-/** OpenSSL's is several times as fast; what it lacks, or may lack, comes from elsewhere. */
+/** OpenSSL's hashes are several times as fast; those that it may lack come from a library. */
 const HASHERS: Readonly<Record<HashKind, () => { update(chunk: Uint8Array): unknown; digest(): Uint8Array }>> = {
   sha256: () => createHash('sha256'),
   sha1: () => createHash('sha1'),
@@ -15,13 +15,13 @@ const HASHERS: Readonly<Record<HashKind, () => { update(chunk: Uint8Array): unkn
   keccak256: () => keccak256.create(),
 };
 
-/** Content up to so many bytes is kept whole. */
+/** Content up to this many bytes is kept in memory. */
 const KEPT = 64 << 20;
 
 export interface FileContent {
-  /** By the hash that was asked for. */
+  /** The digest by the requested hash. */
   readonly digest: Uint8Array;
-  /** Null where it is too large to be kept. */
+  /** Null if it is too large to keep. */
   readonly payload: Uint8Array | null;
 }
 
@@ -30,7 +30,7 @@ export async function digestOfFile(file: string): Promise<Uint8Array> {
   return (await readContent(file, { keep: 0 })).digest;
 }
 
-/** A file, or standard input for `-`, in bounded memory. @throws AntequemError `file-unreadable` */
+/** Hashes a file, or standard input for `-`, in bounded memory. @throws AntequemError `file-unreadable` */
 export async function readContent(
   file: string,
   { keep = KEPT, hash: kind = 'sha256' }: { keep?: number; hash?: HashKind } = {},

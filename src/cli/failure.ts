@@ -1,7 +1,7 @@
 import { ServiceError, UnreachableError } from '../client/failure.ts';
 import { AntequemError } from '../core/errors.ts';
 
-/** What went wrong and what to do about it, in one line. A failure nobody foresaw bears its stack. */
+/** What went wrong and what to do about it, in one line. Unexpected errors are shown with their stack. */
 export function failureLine(error: unknown): string {
   if (error instanceof UnreachableError) return `${error.message}; is the service running? see --url`;
   if (error instanceof ServiceError) {
@@ -10,13 +10,13 @@ export function failureLine(error: unknown): string {
   }
   if (error instanceof AntequemError) return oneLine(error.message);
   if (error instanceof Error && 'syscall' in error) return oneLine(error.message);
-  // Of PostgreSQL itself.
+  // Only PostgreSQL's own errors have a severity.
   if (error instanceof Error && 'severity' in error) return oneLine(`the database says: ${error.message}`);
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 /** Text from outside must not move the cursor or fake a second line. */
 function oneLine(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the expression removes them
   return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ');
 }

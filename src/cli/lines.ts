@@ -1,4 +1,4 @@
-// A stream of bytes cut into batches of whole lines, byte for byte as they are, in bounded memory.
+// Cuts a stream of bytes into batches of whole lines, without changing a byte, in bounded memory.
 
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
@@ -6,11 +6,11 @@ import { MAX_ENTRY_BYTES } from '../core/limits.ts';
 import { isBlank, NEWLINE } from '../core/lines.ts';
 import { within } from '../core/time-limit.ts';
 
-/** Whole lines, newlines and blank lines included; or one line that is larger than an entry, known by its digest. */
+/** Whole lines, with newlines and blank lines; or the digest of one line that is larger than an entry. */
 export interface LineBatch {
-  /** The lines; empty where there is a digest. */
+  /** The lines; empty if there is a digest. */
   readonly body: Uint8Array<ArrayBuffer>;
-  /** Of a line that is larger than an entry, without its newline; null for lines that are entries as they are. */
+  /** The digest of a line that is larger than an entry, without its newline; null for ordinary lines. */
   readonly long: LongLine | null;
   /** Bytes of the input that the batch covers. */
   readonly bytes: number;
@@ -25,9 +25,9 @@ export interface LongLine {
   readonly digest: string;
   /** Bytes, without the newline. */
   readonly length: number;
-  /** Its place, for messages. */
+  /** Its position, for messages. */
   readonly at: StreamPosition;
-  /** The first and the last bytes of what the batch covers, 1,024 at most. */
+  /** The first and the last bytes that the batch covers, at most 1,024 each. */
   readonly first: Uint8Array;
   readonly last: Uint8Array;
 }
@@ -35,26 +35,26 @@ export interface LongLine {
 export interface BatchLimits {
   /** Lines of a batch. */
   readonly lines: number;
-  /** Bytes of a batch; more than MAX_ENTRY_BYTES, so that every line allowed fits. */
+  /** Bytes of a batch; more than MAX_ENTRY_BYTES, so that the largest entry fits. */
   readonly bytes: number;
 }
 
 const EDGE_BYTES = 1_024;
 
-/** The place of a line, for messages. */
+/** The position of a line, for messages. */
 export interface StreamPosition {
   readonly offset: number;
-  /** From 1; null where the lines before were not counted. */
+  /** From 1; null if the lines before it were not counted. */
   readonly line: number | null;
 }
 
-/** What a message says of a line that is logged by its digest. */
+/** The message about a line that is logged by its digest. */
 export function longLineNote({ length, at: { line, offset } }: LongLine): string {
   const where = line === null ? `the line at byte ${offset}` : `line ${line}, at byte ${offset},`;
-  return `${where} has ${length} bytes; more than ${MAX_ENTRY_BYTES} are logged by their digest alone`;
+  return `${where} has ${length} bytes; a line of more than ${MAX_ENTRY_BYTES} is logged only as a digest`;
 }
 
-/** Takes bytes in until a batch is full, gives whole lines out. Each byte is looked at once. */
+/** Collects bytes until a batch is full and returns whole lines. Each byte is scanned once. */
 export class LineBuffer {
   readonly #limits: BatchLimits;
   readonly #buffer: Buffer;
@@ -65,9 +65,9 @@ export class LineBuffer {
   #entries = 0;
   #offset: number;
   #line: number | null;
-  /** A line that has become larger than an entry: its bytes are hashed as they come, not kept. */
+  /** The current line if it is larger than an entry: its bytes are hashed as they arrive and not kept. */
   #long: LongLineHash | null = null;
-  /** Behind the whole lines at hand begins such a line. */
+  /** Such a line begins after the whole lines in the buffer. */
   #blocked = false;
 
   constructor(limits: BatchLimits, start: StreamPosition) {
@@ -77,7 +77,7 @@ export class LineBuffer {
     this.#line = start.line;
   }
 
-  /** Forgets what it holds; what follows begins at `start`. */
+  /** Drops its content; the next bytes begin at `start`. */
   reset(start: StreamPosition): void {
     this.#length = 0;
     this.#offset = start.offset;
@@ -86,12 +86,12 @@ export class LineBuffer {
     this.#nothingSeen();
   }
 
-  /** Where the bytes of an unfinished line go on that is hashed as it comes; null: there is none. */
+  /** Offset of the next byte of an unfinished line that is hashed as it arrives; null if there is none. */
   get unfinished(): number | null {
     return this.#long === null || this.#long.ended ? null : this.#offset + this.#long.length;
   }
 
-  /** Whether there is a whole line. */
+  /** Whether the buffer has a whole line. */
   get whole(): boolean {
     return this.#lines > 0 || this.#long?.ended === true;
   }
@@ -102,7 +102,7 @@ export class LineBuffer {
     return this.#lines >= lines || this.#length === this.#buffer.length || this.#blocked || this.#long?.ended === true;
   }
 
-  /** Where the next bytes go. What is written there counts once `wrote` says so. */
+  /** The free part of the buffer. Bytes written there count after a call of `wrote`. */
   get space(): Uint8Array {
     return this.#buffer.subarray(this.#length);
   }
@@ -112,7 +112,7 @@ export class LineBuffer {
     this.#scan();
   }
 
-  /** Takes in as much as there is room for, and says how much that was. */
+  /** Copies as many bytes as fit. @returns how many */
   push(chunk: Uint8Array): number {
     const taken = Math.min(chunk.length, this.#buffer.length - this.#length);
     this.#buffer.set(chunk.subarray(0, taken), this.#length);
@@ -121,8 +121,7 @@ export class LineBuffer {
   }
 
   /**
-   * The whole lines at hand, or null. `final` says that no byte will follow: then a last line without its newline
-   * is a line too.
+   * The whole lines in the buffer, or null. With `final` no bytes follow, so a last line without a newline counts too.
    */
   take(final = false): LineBatch | null {
     if (this.#long !== null) return this.#takeLong(this.#long, final);
@@ -209,7 +208,7 @@ export class LineBuffer {
   }
 }
 
-/** A line of any length, of which its digest and its edges are kept. */
+/** A line of any length. Only its digest and its first and last bytes are kept. */
 class LongLineHash {
   readonly #hash = createHash('sha256');
   #first = Buffer.alloc(0);
@@ -249,7 +248,7 @@ class LongLineHash {
 }
 
 /**
- * Batches of the lines of a stream, in order. Where bytes come slowly, what is whole goes out after `linger`
+ * Batches of the lines of a stream, in order. If bytes arrive slowly, whole lines are returned after `linger`
  * milliseconds.
  */
 export async function* lineBatches(
@@ -276,7 +275,7 @@ export async function* lineBatches(
     }
     for (let batch = lines.take(true); batch !== null; batch = lines.take(true)) yield batch;
   } finally {
-    // Not awaited: a pipe that never speaks again would hold its reader here.
+    // Not awaited: a pipe that stays silent would block its reader here.
     source.return?.().catch(() => {});
   }
 }
@@ -287,7 +286,7 @@ function* taken(batch: LineBatch | null): Generator<LineBatch> {
 
 function nextOf(source: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> {
   const next = source.next();
-  // A failure that comes while a batch is being sent is met at the next await of it.
+  // An error that happens while a batch is being sent is thrown at the next await of this promise.
   next.catch(() => {});
   return next;
 }

@@ -1,4 +1,4 @@
-// The command line: which commands there are, and how a failure ends.
+// The command line: runs a command and sets the exit code.
 
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
@@ -7,7 +7,7 @@ import { failureLine } from './failure.ts';
 import { DEFAULT_URL } from './options.ts';
 import { endQuietlyOnClosedPipe, note } from './output.ts';
 
-/** Commands whose exit codes 0 to 2 are answers; that they could not run has a code of its own. */
+/** Commands whose exit codes 0 to 2 are answers. If they cannot run, they exit with another code. */
 const ANSWERING = new Set(['verify', 'audit', 'recover']);
 const FAILED = 1;
 const COULD_NOT_RUN = 3;
@@ -24,21 +24,21 @@ export async function main(argv: readonly string[]): Promise<void> {
     await program.parseAsync([...argv]);
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return;
-    // Commander has printed its own errors already.
+    // Commander has already printed its own errors.
     if (!(error instanceof CommanderError)) note(`error: ${failureLine(error)}`);
     process.exitCode = ANSWERING.has(running) ? COULD_NOT_RUN : FAILED;
   }
 }
 
-/** The program with all its commands, of which the one that `args` names is loaded. */
+/** The program with all its commands. Only the command that `args` names is loaded. */
 export async function programFor(args: readonly string[], version: string): Promise<Command> {
   const program = new Command('antequem')
     .description('Proof of time for log entries: append them, get receipts, and prove them to anyone.')
     .version(version)
-    // Options before a command are the program's: a command may have one of the same name.
+    // Options before the command belong to the program, because a command may have an option of the same name.
     .enablePositionalOptions()
     .configureHelp({ subcommandTerm: (command) => command.name() })
-    .showHelpAfterError('run it with --help to see what it takes')
+    .showHelpAfterError('run it with --help to see its arguments and options')
     .exitOverride()
     .addHelpText(
       'after',
@@ -59,11 +59,14 @@ Examples:
   return program;
 }
 
-/** The options that every command knows; they may stand anywhere on the line. */
+/** The options of every command; they may be anywhere on the line. */
 function withGlobalOptions(command: Command): void {
   const has = (flag: string): boolean => command.options.some(({ long }) => long === flag);
   if (!has('--json')) {
-    command.option('--json', 'one JSON document on standard output, NDJSON for a stream; the rest on standard error');
+    command.option(
+      '--json',
+      'print one JSON document, or NDJSON for a stream, on standard output and all other text on standard error',
+    );
   }
   if (!has('--url')) {
     command.option(
@@ -83,7 +86,7 @@ function inherit(command: Command, parent: Command): Command {
   return command;
 }
 
-/** Of the package this file is in: src/cli and dist/cli are equally deep. */
+/** The package's version. The path is the same from src/cli and dist/cli. */
 function version(): string {
   const parsed: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   const found = typeof parsed === 'object' && parsed !== null && 'version' in parsed ? parsed.version : undefined;

@@ -1,4 +1,4 @@
-// The audit of what a service shows, or of a mirror, for the command line.
+// Audits a service by what it publishes, or a mirror, for the command line.
 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,7 +16,7 @@ export interface AuditFlags extends TrustFlags {
   readonly against?: string;
 }
 
-/** What a mirror remembers beside what it shows. */
+/** The file in a mirror with the state of its audit. */
 const STATE = 'state.json';
 
 export async function auditView(
@@ -55,8 +55,8 @@ export async function auditView(
 }
 
 /**
- * A service, a web server with a mirror, or a folder with one.
- * @param apiKey sent to that host alone
+ * Opens a service, a web server with a mirror, or a folder with a mirror.
+ * @param apiKey sent only to that host
  * @throws AntequemError `url-invalid`
  */
 export async function openView(place: string, apiKey?: string): Promise<AuditSource> {
@@ -68,5 +68,5 @@ export async function openView(place: string, apiKey?: string): Promise<AuditSou
   if (place.startsWith('file://')) return new FolderSource(fileURLToPath(place));
   if (place.startsWith('file:')) return new FolderSource(place.slice('file:'.length));
   if (!/^[a-z][a-z0-9+.-]+:\/\//i.test(place)) return new FolderSource(place);
-  throw new AntequemError('url-invalid', `neither a folder nor a URL with http: ${JSON.stringify(place)}`);
+  throw new AntequemError('url-invalid', `not a folder or an http URL: ${JSON.stringify(place)}`);
 }

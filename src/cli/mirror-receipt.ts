@@ -15,7 +15,7 @@ export interface MirrorReceiptFlags {
   readonly output?: string;
 }
 
-/** Composes a receipt of what a mirror has, for whoever holds what the entry commits to. */
+/** Builds a receipt from a mirror and the entry's digest and nonce, which the mirror does not have. */
 export async function mirrorReceipt(
   mirror: string,
   log: string,
@@ -55,6 +55,6 @@ function secretOf(
   if (old === null && digest !== undefined) return { digest, nonce: nonce ?? new Uint8Array(0) };
   throw new AntequemError(
     'arguments-invalid',
-    'with --mirror name --digest and --nonce, or an older receipt with --receipt: the mirror does not have them',
+    'with --mirror give --digest and --nonce, or an older receipt with --receipt: the mirror does not have them',
   );
 }

@@ -1,11 +1,11 @@
-// Arguments of the command line as values, with a message that says what was expected.
+// Parses arguments of the command line. Error messages say what was expected.
 
 import { InvalidArgumentError } from 'commander';
 import { fromHex, HASH_HEX } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import { checkLogName } from '../core/origin.ts';
 
-/** Where a service listens that was not told otherwise. */
+/** The default address of a service. */
 export const DEFAULT_URL = 'http://127.0.0.1:3963';
 
 /** A parser of whole numbers from `min` to `max`. */
@@ -51,7 +51,7 @@ export function fileDigestOption(text: string): Uint8Array {
 /** A block hash as EVM nodes write it, or Bitcoin's tools. */
 export function blockHash(text: string): string {
   if (!/^(?:0x)?[0-9a-f]{64}$/i.test(text)) {
-    throw new InvalidArgumentError('Expected 64 hex digits, after 0x but for Bitcoin.');
+    throw new InvalidArgumentError('Expected 64 hex digits, with 0x before them unless it is a Bitcoin block.');
   }
   return text.toLowerCase();
 }

@@ -1,4 +1,4 @@
-// What calendars know more of a timestamp than it bears.
+// Asks calendars for the missing parts of a timestamp.
 
 import { toHex } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
@@ -9,16 +9,16 @@ import { MAX_TIMESTAMP } from '../ots/serialization.ts';
 import { mergeTimestamps, type Timestamp, TimestampBuilder } from '../ots/timestamp.ts';
 import { calendarOf } from './public-calendars.ts';
 
-/** What came of one pending attestation. */
+/** The outcome for one pending attestation. */
 export interface CalendarOutcome {
-  /** As the file names it. */
+  /** The calendar's URI as it is in the file. */
   readonly uri: string;
   /**
-   * `completed`: it led on to a block of Bitcoin. `extended`: to more, but no block yet. `pending`: it knows no more yet.
-   * `failed`: it did not answer as calendars do. `not-asked`: it is none that may be asked.
+   * `completed`: the answer leads to a Bitcoin block. `extended`: it adds operations, but no block yet. `pending`: the
+   * calendar has nothing new yet. `failed`: there was no valid answer. `not-asked`: this calendar may not be asked.
    */
   readonly outcome: 'completed' | 'extended' | 'pending' | 'failed' | 'not-asked';
-  /** Why, of the last two. */
+  /** The reason, for the last two. */
   readonly detail?: string;
 }
 
@@ -27,14 +27,14 @@ export interface Completion {
   readonly outcomes: readonly CalendarOutcome[];
 }
 
-/** A message that a calendar has has some 44 bytes. */
+/** Calendars' messages have about 44 bytes. */
 const MAX_ASKED = 256;
 const MAX_QUESTIONS = 64;
 const AT_ONCE = 8;
 
 /**
- * Asks for every pending attestation that does not lead on to Bitcoin yet, and adds what is answered. Nothing is taken
- * out of the file. Answers are timestamps of the message asked for; whether blocks bear them out is for a verifier to say.
+ * Asks for every pending attestation without a path to Bitcoin, and adds the answers. Nothing is removed from the file.
+ * Answers are checked to be timestamps of the message asked for; checking the blocks is left to the verifier.
  */
 export async function complete(
   file: OtsFile,
@@ -55,7 +55,7 @@ export async function complete(
   return { file: { ...file, timestamp }, outcomes };
 }
 
-/** Whether a timestamp leads to a block of Bitcoin, by its own word. */
+/** Whether a timestamp claims a Bitcoin block. The block is not checked. */
 export function reachesBitcoin(timestamp: Timestamp): boolean {
   return [...timestampLines(timestamp)].some(({ attestation }) => attestation.kind === 'bitcoin');
 }
@@ -65,7 +65,7 @@ interface OpenPromise {
   readonly line: Line;
 }
 
-/** Pending attestations, each once, but for those of messages from which a way to Bitcoin is known. */
+/** Pending attestations, each once, except those of messages that already have a path to Bitcoin. */
 function openPromises(timestamp: Timestamp): OpenPromise[] {
   const kept = messagesToBitcoin(timestamp);
   const open = new Map<string, OpenPromise>();
@@ -81,7 +81,7 @@ function openPromises(timestamp: Timestamp): OpenPromise[] {
 
 function messagesToBitcoin(timestamp: Timestamp): Set<string> {
   const nodes = [timestamp];
-  // The list grows while it is walked, so each node comes before those below it.
+  // The list grows during the loop, so each node comes before its children.
   for (const { branches } of nodes) for (const { next } of branches) nodes.push(next);
   const leading = new Set<Timestamp>();
   const messages = new Set<string>();
@@ -112,10 +112,10 @@ async function ask(
     outcome: { uri, outcome, ...(detail === undefined ? {} : { detail }) },
     timestamp: null,
   });
-  if (!mayAsk(uri)) return none('not-asked', 'it is not among those that may be asked');
-  if (place >= MAX_QUESTIONS) return none('not-asked', `the file names more than ${MAX_QUESTIONS} promises`);
+  if (!mayAsk(uri)) return none('not-asked', 'it is not one of the calendars that may be asked');
+  if (place >= MAX_QUESTIONS) return none('not-asked', `the file has more than ${MAX_QUESTIONS} pending attestations`);
   if (line.message.length > MAX_ASKED) {
-    return none('not-asked', `it would be asked for ${line.message.length} bytes, which no calendar has`);
+    return none('not-asked', `its message has ${line.message.length} bytes, too many for a calendar`);
   }
   try {
     const answer = await client.upgrade(calendarOf(uri), line.message);
@@ -129,7 +129,7 @@ async function ask(
   }
 }
 
-/** The file's timestamp with the answer in its place, unless that passes what a file may hold or says nothing new. */
+/** Adds the answer to the file's timestamp, unless the file would become too large or nothing is new. */
 function extend(
   file: OtsFile,
   { promise, outcome, timestamp }: Answer,

@@ -15,7 +15,7 @@ import { writeWhole } from './whole-file.ts';
 export interface OtsUpgrade {
   readonly file: string;
   readonly bytes: Uint8Array;
-  /** Calendars that may be asked beside the well-known public ones. */
+  /** Calendars that may be asked besides the well-known public ones. */
   readonly calendars: readonly string[];
   readonly json: boolean;
 }
@@ -24,7 +24,7 @@ const TIMEOUT_MS = 15_000;
 const NOT_YET = 2;
 
 /**
- * Completes the file in place; what it was stays beside it as FILE.bak. Exit code 2 while no way to Bitcoin is known.
+ * Completes the file in place and keeps the old one as FILE.bak. Exit code 2 if there is no path to Bitcoin yet.
  * @throws OtsError; AntequemError `backup-exists`, `file-changed`, `file-unwritable`
  */
 export async function upgradeOts({ file, bytes, calendars, json }: OtsUpgrade): Promise<void> {
@@ -42,22 +42,22 @@ export async function upgradeOts({ file, bytes, calendars, json }: OtsUpgrade): 
   if (!whole) process.exitCode = NOT_YET;
   if (json) return printJson({ file, changed, complete: whole, backup, calendars: outcomes });
   for (const outcome of outcomes) note(outcomeText(outcome));
-  const kept = backup === null ? '' : `; as it was it is kept in ${backup}`;
+  const kept = backup === null ? '' : `; the old file is kept as ${backup}`;
   print(`${file}: ${changed ? 'upgraded' : 'nothing new'}, ${stateOf(after)}${kept}`);
 }
 
 function outcomeText({ uri, outcome, detail }: CalendarOutcome): string {
   switch (outcome) {
     case 'completed':
-      return `${uri}: led on to Bitcoin`;
+      return `${uri}: added a path to a Bitcoin block`;
     case 'extended':
-      return `${uri}: led on, but not to a block yet`;
+      return `${uri}: added more, but no Bitcoin block yet`;
     case 'pending':
-      return `${uri}: nothing more yet`;
+      return `${uri}: nothing new yet`;
     case 'failed':
       return `failed: ${detail}`;
     case 'not-asked':
-      return `${uri}: not asked, ${detail}; name it with --calendar if you want it to be`;
+      return `${uri}: not asked, ${detail}; to ask it, name it with --calendar`;
   }
 }
 
@@ -65,26 +65,29 @@ function stateOf({ timestamp }: OtsFile): string {
   const heights = [...timestampLines(timestamp)].flatMap(({ attestation }) =>
     attestation.kind === 'bitcoin' ? [attestation.height] : [],
   );
-  if (heights.length === 0) return 'no calendar has a block of Bitcoin for it yet';
-  return `by its own word in block ${Math.min(...heights)} of Bitcoin`;
+  if (heights.length === 0) return 'no calendar has a Bitcoin block for it yet';
+  return `it names Bitcoin block ${Math.min(...heights)}, which was not checked`;
 }
 
 /** @returns the name of the backup */
 async function replace(file: string, bytes: Uint8Array, after: OtsFile): Promise<string> {
-  // A link is followed, not replaced.
+  // A symbolic link stays: the file it points to is replaced.
   const target = await realpath(file);
   const { mode } = await stat(target);
   const backup = `${target}.bak`;
   await checkBackup(backup, parseOtsFile(bytes));
   await writeWhole(backup, bytes, true, mode);
   if (!equalBytes(await readFile(target), bytes)) {
-    throw new AntequemError('file-changed', `${file} changed while calendars were asked; nothing was written to it`);
+    throw new AntequemError(
+      'file-changed',
+      `${file} was changed by another program while calendars were asked; nothing was written to it`,
+    );
   }
   await writeWhole(target, serializeOtsFile(after), true, mode);
   return backup;
 }
 
-/** A backup that is there is replaced where the file has all it has, as one of an earlier upgrade does. */
+/** Replaces an existing backup only if the file contains everything in it, as after an earlier upgrade. */
 async function checkBackup(backup: string, current: OtsFile): Promise<void> {
   let old: Uint8Array;
   try {
@@ -94,7 +97,7 @@ async function checkBackup(backup: string, current: OtsFile): Promise<void> {
     throw new AntequemError('file-unreadable', `cannot read ${backup}: ${messageOf(error)}`, { cause: error });
   }
   if (!contains(current, old)) {
-    throw new AntequemError('backup-exists', `${backup} exists and is something else: move it away`);
+    throw new AntequemError('backup-exists', `${backup} exists and is not a backup of this file: move it away`);
   }
 }
 

@@ -1,8 +1,8 @@
 import { styleText } from 'node:util';
 
 /**
- * A reader that has seen enough (`antequem … | head`) is no failure: nothing more is said, and the exit code already
- * set stands.
+ * A reader that closes the pipe early (`antequem … | head`) is not an error: output stops, and the exit code already set
+ * is kept.
  */
 export function endQuietlyOnClosedPipe(): void {
   for (const stream of [process.stdout, process.stderr]) {
@@ -13,22 +13,22 @@ export function endQuietlyOnClosedPipe(): void {
   }
 }
 
-/** The answer of a command. */
+/** Prints the answer of a command. */
 export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** One JSON document for people to read. */
+/** Prints one indented JSON document. */
 export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, 2));
 }
 
-/** One line of NDJSON. */
+/** Prints one line of NDJSON. */
 export function printJsonLine(value: unknown): void {
   print(JSON.stringify(value));
 }
 
-/** What is not the answer: progress, what happened on the way, what to do next. */
+/** Prints to standard error: progress, warnings, the next step. */
 export function note(text: string): void {
   process.stderr.write(`${text}\n`);
 }
@@ -37,7 +37,7 @@ export type Tone = 'good' | 'bad' | 'open';
 
 const COLOURS = { good: 'green', bad: 'red', open: 'yellow' } as const;
 
-/** Text in colour, where standard output is a terminal that wants colours (NO_COLOR, FORCE_COLOR). */
+/** Colors the text if standard output is a terminal with colors (NO_COLOR, FORCE_COLOR). */
 export function toned(tone: Tone, text: string): string {
   return styleText(COLOURS[tone], text, { stream: process.stdout });
 }
@@ -47,7 +47,7 @@ export function counted(count: number, one: string, many: string): string {
   return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
 }
 
-/** One argument as a POSIX shell reads it back. */
+/** Quotes one argument for a POSIX shell. */
 export function quoted(argument: string): string {
   return /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
 }

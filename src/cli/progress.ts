@@ -3,7 +3,7 @@ import { counted } from './output.ts';
 const REDRAW = 100;
 const BAR = 24;
 
-/** How far something has come, on one line of a terminal that is drawn over. Silent elsewhere. */
+/** Progress on one line of a terminal that is redrawn. Silent if standard error is not a terminal. */
 export class Progress {
   readonly #total: number | null;
   readonly #out: NodeJS.WriteStream;
@@ -11,7 +11,7 @@ export class Progress {
   readonly #began: number;
   #drawn = Number.NEGATIVE_INFINITY;
 
-  /** @param total bytes to come, null where nobody knows */
+  /** @param total bytes in all; null if unknown */
   constructor(total: number | null, out: NodeJS.WriteStream = process.stderr, now: () => number = Date.now) {
     this.#total = total;
     this.#out = out;
@@ -23,7 +23,7 @@ export class Progress {
     this.#draw((elapsed) => progressLine({ bytes, entries, total: this.#total, elapsed }));
   }
 
-  /** The same for what is measured in entries; `at` says what is being looked at. */
+  /** The same for work counted in entries; `at` names the current item. */
   updateCount(at: string, entries: number, total: number): void {
     this.#draw((elapsed) => countLine({ at, entries, total, elapsed }));
   }
@@ -36,7 +36,7 @@ export class Progress {
     this.#out.write(`\r\x1b[K${text.slice(0, Math.max(10, (this.#out.columns || 80) - 1))}`);
   }
 
-  /** Leaves the line empty for what comes next. */
+  /** Clears the line for other output. */
   clear(): void {
     if (this.#out.isTTY && this.#drawn !== Number.NEGATIVE_INFINITY) this.#out.write('\r\x1b[K');
     this.#drawn = Number.NEGATIVE_INFINITY;
@@ -54,7 +54,7 @@ export function progressLine(at: { bytes: number; entries: number; total: number
   return `${bar(share)}  ${done}${share < 1 ? left : ''}`;
 }
 
-/** Entries, rate, time left and what is being looked at; `elapsed` in milliseconds. */
+/** Entries, rate, time left and the current item; `elapsed` in milliseconds. */
 function countLine(of: { at: string; entries: number; total: number; elapsed: number }): string {
   const seconds = Math.max(of.elapsed, 1) / 1000;
   const share = of.total === 0 ? 1 : Math.min(1, of.entries / of.total);

@@ -1,4 +1,4 @@
-// Files that prove something: receipts, .ots files, tlog-proofs. `-` is standard input.
+// Reads and writes proofs: receipts, .ots files, tlog-proofs. `-` is standard input.
 
 import { AntequemError } from '../core/errors.ts';
 import { MAX_RECEIPT_TEXT, parseReceiptText, type Receipt } from '../core/receipt.ts';
@@ -10,13 +10,13 @@ import { writeWhole } from './whole-file.ts';
 /** UTF-8 has at most three bytes for each unit of a string's length. */
 export const MAX_RECEIPT_BYTES = 3 * MAX_RECEIPT_TEXT;
 
-/** The content of such a file. */
+/** The content of a proof file. */
 export type ProofFile =
   | { readonly kind: 'ots'; readonly bytes: Uint8Array }
-  /** Every file that is no .ots file. */
+  /** Any file that is not an .ots file. */
   | { readonly kind: 'receipt'; readonly text: string };
 
-/** Tells .ots files by how they begin. @throws AntequemError `file-unreadable`, `receipt-invalid` */
+/** Recognizes .ots files by their first bytes. @throws AntequemError `file-unreadable`, `receipt-invalid` */
 export async function readProofFile(file: string): Promise<ProofFile> {
   const bytes = await readAtMost(file, MAX_RECEIPT_BYTES);
   if (isOtsFile(bytes)) return { kind: 'ots', bytes };
@@ -36,7 +36,7 @@ export async function readOtsFile(file: string): Promise<OtsFile> {
   return parseOtsFile(await readAtMost(file, MAX_TIMESTAMP));
 }
 
-/** Writes it so that a crash leaves the file whole. @throws AntequemError `file-exists` unless `replace`, `file-unwritable` */
+/** Writes the file atomically. @throws AntequemError `file-exists` unless `replace`, `file-unwritable` */
 export function writeReceipt(file: string, receipt: Receipt, replace: boolean): Promise<void> {
   return writeWhole(file, `${JSON.stringify(receipt, null, 2)}\n`, replace);
 }

@@ -1,6 +1,6 @@
-// The calendars that an upgrade may ask, whatever a file names.
+// The calendars that an upgrade may ask without the user naming them: a file could name any server.
 
-/** Who has run public calendars for years; each answers at names below these, over HTTPS. */
+/** Domains of operators who have run public calendars for years; their calendars are HTTPS hosts below these. */
 const OPERATORS = ['.calendar.opentimestamps.org', '.calendar.eternitywall.com', '.calendar.catallaxy.com'];
 
 /** Whether a pending attestation's URI is that of a well-known public calendar. */
@@ -10,7 +10,7 @@ export function isPublicCalendar(uri: string): boolean {
   return url.pathname === '/' && OPERATORS.some((operator) => url.hostname.endsWith(operator));
 }
 
-/** The URI without slashes at its end: how it is compared, and asked. */
+/** Removes slashes at the end, for comparing and asking. */
 export function calendarOf(uri: string): string {
   return uri.replace(/\/+$/, '');
 }

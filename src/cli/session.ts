@@ -1,4 +1,4 @@
-// What every command that talks to the service needs: where it is, and with which key.
+// The address of the service and the API key, for every command that talks to the service.
 
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
@@ -8,7 +8,7 @@ import { AntequemError, messageOf } from '../core/errors.ts';
 import { parseJson } from '../core/json.ts';
 import { DEFAULT_URL } from './options.ts';
 
-/** The options that every command knows. */
+/** The options of every command. */
 export interface GlobalOptions {
   readonly json?: boolean;
   readonly url?: string;
@@ -18,7 +18,7 @@ export interface GlobalOptions {
 export interface Session {
   readonly json: boolean;
   readonly client: Client;
-  /** `--url …` as the user gave it, for the command that is proposed next; empty otherwise. */
+  /** `--url …` as the user gave it, to repeat it in suggested commands; otherwise empty. */
   readonly urlOption: string;
 }
 
@@ -45,7 +45,7 @@ function checkUrl(url: string): void {
   if (parsed === null || !['http:', 'https:'].includes(parsed.protocol) || parsed.search !== '' || parsed.hash !== '') {
     throw new AntequemError(
       'url-invalid',
-      `not the URL of a service: ${JSON.stringify(url)}; write it as ${DEFAULT_URL}`,
+      `not the URL of a service: ${JSON.stringify(url)}; write it like ${DEFAULT_URL}`,
     );
   }
 }
@@ -60,7 +60,7 @@ function readKey(file: string): string {
   }
 }
 
-/** What local mode wrote on starting (`.antequem/endpoints.json`), from here upwards. @throws AntequemError `endpoints-invalid` */
+/** Reads an endpoint that local mode wrote at its start to `.antequem/endpoints.json`, in `cwd` or a folder above. @throws AntequemError `endpoints-invalid` */
 export function localEndpoint(name: 'url' | 'databaseUrl', cwd = process.cwd()): string | undefined {
   for (let folder = resolve(cwd); ; folder = dirname(folder)) {
     const file = join(folder, '.antequem', 'endpoints.json');

@@ -5,10 +5,10 @@ import { retryPolicy } from './delivery.ts';
 
 export const STAGES = ['round', 'included', 'finalized', 'bitcoin'] as const;
 
-/** Seconds to ask the service to hold a request for: a proxy in between usually gives up after 60. */
+/** Seconds that the service may hold a request: proxies usually give up after 60. */
 const LONGEST_HOLD_S = 50;
 
-/** Whether a receipt says that it has reached this stage. It proves that only to `verify`. */
+/** Whether a receipt claims to have reached this stage. Only `verify` checks the claim. */
 export function hasReached(receipt: Receipt, stage: ReceiptStage): boolean {
   if (!('round' in receipt)) return false;
   const anchors = knownAnchors(receipt);
@@ -25,7 +25,7 @@ export function hasReached(receipt: Receipt, stage: ReceiptStage): boolean {
   }
 }
 
-/** The furthest stage a receipt says it has reached, in words. */
+/** The furthest stage that a receipt claims, in words. */
 export function stageInWords(receipt: Receipt): string {
   if (!('round' in receipt)) return 'logged, its round has not closed yet';
   const { number } = receipt.round;
@@ -36,8 +36,8 @@ export function stageInWords(receipt: Receipt): string {
 }
 
 /**
- * The receipt of an entry once it has reached `until`, or what there is after `wait` seconds.
- * @throws FormatError `receipt-invalid` where the service's answer is none
+ * The receipt of an entry once it has reached `until`, or the current one after `wait` seconds.
+ * @throws FormatError `receipt-invalid` if the service's answer is not a receipt
  */
 export async function fetchReceipt(
   client: Client,
@@ -53,7 +53,7 @@ export async function fetchReceipt(
     const asked = Date.now();
     const receipt = parseReceipt(await retrying(() => client.receipt(log, index, { wait, until: hold.until }), policy));
     if (left === 0 || hasReached(receipt, hold.until)) return receipt;
-    // A service that answers early must not be asked in a tight loop.
+    // If the service answers early, it must not be asked again in a tight loop.
     await policy.sleep(Math.max(0, Math.min(1000 - (Date.now() - asked), end - Date.now())));
   }
 }

@@ -7,7 +7,7 @@ const MARKS = {
   unverified: { mark: '·', tone: 'open' },
 } as const;
 
-/** A verdict for people: the result in words, then what each claim rests on. */
+/** A verdict as text: the result, then each claim with its grounds. */
 export function verdictText(verdict: Verdict): string {
   return [headline(verdict), '', ...claimLines(verdict)].join('\n');
 }
@@ -37,14 +37,14 @@ export function headline(verdict: Verdict): string {
   }
 }
 
-/** What a person who got this verdict can do to get a better one; null where nothing is left. */
+/** The next step towards a better verdict; null if there is none. */
 export function advice(verdict: Verdict): string | null {
   if (verdict.result === 'refuted') return null;
   if (verdict.result === 'unproven') {
     return adviceOnSources(verdict);
   }
   const unnamed = verdict.claims.some(({ claim, grounds }) => claim === 'checkpoint' && grounds === 'none');
-  return unnamed ? "whose log this is stays open: give the log's verifier key with --key" : null;
+  return unnamed ? "the log's identity was not checked: give the log's verifier key with --key" : null;
 }
 
 function adviceOnSources({ claims }: Verdict): string {
@@ -55,7 +55,7 @@ function adviceOnSources({ claims }: Verdict): string {
     return `to prove it, name a source you trust: --bitcoin URL of a Bitcoin node or of an Esplora server${node}`;
   }
   if (!evm && claims.some(({ code }) => code === 'attestation-pending')) {
-    return 'no calendar has led on to Bitcoin yet: try antequem upgrade, which asks them';
+    return 'the file has no path to Bitcoin yet: run antequem upgrade, which asks the calendars';
   }
   if (!evm && claims.some(({ code }) => code === 'anchor-unknown')) {
     return 'this version cannot check the anchor in the receipt: a newer version of antequem may';

@@ -11,16 +11,16 @@ import { headline } from './verdict-text.ts';
 export interface ManyReceipts {
   /** A file with a receipt on each line, `-` for standard input. */
   readonly receipts: string;
-  /** A file with what they are about, a line for each; null: nobody has it. */
+  /** A file with the content of each receipt, one a line; null without content. */
   readonly content: string | null;
   readonly trust: Trust;
   readonly json: boolean;
 }
 
 /**
- * Verifies receipts line by line: tells those that are not proven, and how many there are of each kind.
- * @returns 1 where one is refuted or no receipt, else 2 where one is unproven, else 0
- * @throws AntequemError `lines-differ` where there are not as many lines of content, `receipts-missing` where there is none
+ * Verifies receipts line by line: prints those that are not proven, and the count of each result.
+ * @returns 1 if a line is refuted or not a receipt, else 2 if one is unproven, else 0
+ * @throws AntequemError `lines-differ` if the numbers of lines differ, `receipts-missing` if there is no receipt
  */
 export async function verifyMany(many: ManyReceipts): Promise<0 | 1 | 2> {
   const { verifyReceipts } = await import('../verify/verify.ts');
@@ -33,7 +33,7 @@ export async function verifyMany(many: ManyReceipts): Promise<0 | 1 | 2> {
     if (many.json) printJsonLine({ line, ...('verdict' in answer ? answer : { error: answer.error.message }) });
     else if (result !== 'proven') print(`${line}: ${told(answer)}`);
   }
-  if (line === 0) throw new AntequemError('receipts-missing', `${many.receipts} has no receipt in it`);
+  if (line === 0) throw new AntequemError('receipts-missing', `${many.receipts} contains no receipt`);
   note(
     `${counted(line, 'receipt', 'receipts')}: ${counts.proven} proven, ${counts.unproven} unproven, ${counts.refuted} refuted`,
   );
@@ -48,7 +48,10 @@ function told(answer: ReceiptAnswer): string {
 async function* inputs({ receipts, content }: ManyReceipts): AsyncGenerator<VerifyInput, void, undefined> {
   const payloads = content === null ? null : fileLines(content, MAX_ENTRY_BYTES);
   const differ = (which: string): AntequemError =>
-    new AntequemError('lines-differ', `${receipts} and ${content} have not as many lines: ${which} ends first`);
+    new AntequemError(
+      'lines-differ',
+      `${receipts} and ${content} have different numbers of lines: ${which} ends first`,
+    );
   for await (const line of fileLines(receipts, MAX_RECEIPT_BYTES)) {
     const payload = await payloads?.next();
     if (payload?.done === true) throw differ(String(content));
@@ -57,7 +60,7 @@ async function* inputs({ receipts, content }: ManyReceipts): AsyncGenerator<Veri
   if (payloads !== null && (await payloads.next()).done !== true) throw differ(receipts);
 }
 
-/** What is no JSON is no receipt either, and is told as such. */
+/** A line that is not JSON is reported as an invalid receipt. */
 function parsed(text: string): unknown {
   try {
     return parseReceiptJson(text);

@@ -2,8 +2,8 @@ import { writeDurably } from '../core/durable-file.node.ts';
 import { AntequemError, hasCode, messageOf } from '../core/errors.ts';
 
 /**
- * Writes a file so that a crash leaves it whole, old or new, and what is told as written stays so.
- * @param mode of a file that is made; default: what the process makes files with
+ * Writes a file atomically and durably: after a crash it has the old or the new content, and once this returns the new.
+ * @param mode of a new file; default: the process's default mode
  * @throws AntequemError `file-exists` unless `replace`, `file-unwritable`
  */
 export async function writeWhole(
@@ -21,5 +21,5 @@ export async function writeWhole(
 }
 
 export function fileExists(file: string): AntequemError {
-  return new AntequemError('file-exists', `${file} exists already; move it away, or replace it with --force`);
+  return new AntequemError('file-exists', `${file} already exists; move it away, or replace it with --force`);
 }

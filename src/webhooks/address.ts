@@ -1,4 +1,4 @@
-// Which addresses are on the public internet: by the registries of special-purpose addresses (IANA, RFC 6890).
+// Tells public addresses from special-purpose ones (IANA registries, RFC 6890).
 
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
 
@@ -21,7 +21,7 @@ const SPECIAL_V4 = [
   ['224.0.0.0', 3],
 ] as const;
 
-// Of what is global unicast (2000::/3). 6to4 and Teredo carry IPv4 addresses of anyone's choice.
+// Exceptions within global unicast (2000::/3). 6to4 and Teredo can carry any IPv4 address.
 const SPECIAL_V6 = [
   ['2001::', 23],
   ['2001:db8::', 32],
@@ -38,6 +38,6 @@ global.addSubnet('2000::', 3, 'ipv6');
 /** Whether an IP address, in any spelling, is public: not loopback, private, link-local or otherwise special. */
 export function isPublicAddress(address: string): boolean {
   if (isIPv4(address)) return !special.check(address, 'ipv4');
-  // A zone is that of a link. IPv4 in IPv6 (::ffff:…, 64:ff9b::…) is not global unicast.
+  // Only link-local addresses have a zone. IPv4 in IPv6 (::ffff:…, 64:ff9b::…) is not global unicast.
   return isIPv6(address) && !address.includes('%') && global.check(address, 'ipv6') && !special.check(address, 'ipv6');
 }

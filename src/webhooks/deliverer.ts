@@ -1,5 +1,6 @@
-// Delivering what waits for one webhook. An attempt is claimed in the database before it is made, so that two processes do
-// not make the same, and one that was killed amid it is made again once the claim is over: at least once, never lost.
+// Delivers the pending events of one webhook. A process claims an attempt in the database before it makes it, so that two
+// processes do not make the same one. If the process is killed, the claim expires and the attempt is repeated: events are
+// delivered at least once.
 
 import type { Logger } from 'pino';
 import { AntequemError } from '../core/errors.ts';
@@ -12,7 +13,7 @@ import { signedHeaders } from './signature.ts';
 
 export interface DelivererOptions {
   readonly database: Database;
-  /** The secret of a webhook, by its id; several while one is left behind. */
+  /** The secrets of the webhook with this id; several during a rotation. */
   readonly secret: (webhook: string) => Uint8Array | readonly Uint8Array[];
   readonly allowPrivate: boolean;
   /** Milliseconds since the Unix epoch. */
@@ -20,11 +21,11 @@ export interface DelivererOptions {
   /** 0 ≤ x < 1. */
   readonly random: () => number;
   readonly logger: Logger;
-  /** Milliseconds that a receiver may take. Default 15,000. */
+  /** Milliseconds until an attempt times out. Default 15,000. */
   readonly patience?: number;
 }
 
-/** Attempts at the same time for one webhook. */
+/** Concurrent attempts for one webhook. */
 const AT_ONCE = 4;
 const PATIENCE = 15_000;
 
@@ -43,8 +44,8 @@ export class Deliverer {
   }
 
   /**
-   * Tries what is due for a webhook, a few at a time. Throws what the database throws.
-   * @returns whether more is due now
+   * Makes the attempts that are due for a webhook, a few at a time. Throws errors of the database.
+   * @returns whether more are due now
    */
   async advance(webhook: string, signal: AbortSignal): Promise<boolean> {
     const { database, now, random, logger } = this.#options;
@@ -53,8 +54,9 @@ export class Deliverer {
     if (claims.length === 0) return false;
     const attempted = await Promise.all(claims.map((claim) => this.#attempt(webhook, claim, signal)));
     const { reached, gone, dead } = await recordAttempts(database, webhook, attempted, { now: now(), random });
-    if (gone) logger.warn({ webhook }, 'the receiver of a webhook says that it is gone: nothing more is sent to it');
-    if (dead > 0) logger.warn({ webhook, dead }, 'deliveries of a webhook are given up: antequem webhooks deliveries');
+    if (gone) logger.warn({ webhook }, 'the receiver of a webhook answered 410 (gone): the webhook is disabled');
+    if (dead > 0)
+      logger.warn({ webhook, dead }, 'deliveries of a webhook were given up: see antequem webhooks deliveries');
     return reached && !gone && !signal.aborted && claims.length === AT_ONCE;
   }
 
@@ -79,7 +81,7 @@ export class Deliverer {
     const { secret, allowPrivate, now, patience = PATIENCE } = this.#options;
     const { event, attempts, since } = claim;
     try {
-      // Again: private addresses may have been allowed when it was made.
+      // Checked again: private addresses may have been allowed when the webhook was created.
       const url = parseDestination(claim.url, allowPrivate);
       const message = { id: messageId(claim), at: now(), body: eventBody(claim) };
       const headers = signedHeaders(secret(webhook), message);

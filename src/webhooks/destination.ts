@@ -1,4 +1,4 @@
-// Where webhooks may go: checked when one is made, and again at each connection on the address that is connected to.
+// Restricts where webhooks may go. The URL is checked when a webhook is created, the address at each connection.
 
 import { type LookupAddress, lookup } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
@@ -18,24 +18,24 @@ export function parseDestination(text: string, allowPrivate: boolean): URL {
   };
   if (url === null) return fail(`must be a URL of at most ${MAX_URL} characters`);
   if (url.protocol !== 'https:' && !(allowPrivate && url.protocol === 'http:')) return fail('must begin with https://');
-  if (url.username !== '' || url.password !== '') return fail('must not bear a user name or a password');
+  if (url.username !== '' || url.password !== '') return fail('must not contain a user name or a password');
   if (url.hash !== '') return fail('must not have a fragment');
   const literal = literalAddress(url);
   if (literal !== null && !allowPrivate && !isPublicAddress(literal)) {
-    return fail('must not lead to a private address: the operator can allow that with WEBHOOK_ALLOW_PRIVATE');
+    return fail('must not lead to a private address, unless the operator sets WEBHOOK_ALLOW_PRIVATE');
   }
   return url;
 }
 
-/** The address that a URL names instead of a host. The URL parser has brought 0x7f.1 and the like to one spelling. */
+/** The IP address in a URL, if it has no host name. The URL parser has already normalized spellings such as 0x7f.1. */
 export function literalAddress(url: URL): string | null {
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   return isIP(host) === 0 ? null : host;
 }
 
 /**
- * Resolves names for a connection and hands out public addresses alone: what was checked is what is connected to, so a
- * name that resolves to another address a moment later gains nothing. Fails with AntequemError `address-private`.
+ * Resolves names for a connection and returns only public addresses. The connection uses the address that was checked, so
+ * a name that resolves differently a moment later (DNS rebinding) has no effect. Fails with AntequemError `address-private`.
  */
 export function publicLookup(resolve: Resolve): LookupFunction {
   return (hostname, options, callback) => {
@@ -56,12 +56,9 @@ export type Resolve = (
   done: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
 ) => void;
 
-/** As the system resolves names, /etc/hosts included. */
+/** Resolves names as the system does, with /etc/hosts. */
 export const systemResolve: Resolve = (hostname, done) => lookup(hostname, { all: true }, done);
 
 export function privateAddress(host: string): AntequemError {
-  return new AntequemError(
-    'address-private',
-    `${host} leads to a private address: the operator can allow that with WEBHOOK_ALLOW_PRIVATE`,
-  );
+  return new AntequemError('address-private', `${host} leads to a private address, which needs WEBHOOK_ALLOW_PRIVATE`);
 }

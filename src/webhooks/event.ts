@@ -1,10 +1,10 @@
-// What webhooks tell: the events, as the database keeps them and as receivers get them.
+// The events of webhooks, as they are stored and as receivers get them.
 
 import { z } from 'zod';
 import { ANCHOR_TYPES } from '../core/receipt-schema.ts';
 import { formatTime } from '../core/time.ts';
 
-/** Milliseconds where it is kept, text where it is told. */
+/** A number of milliseconds in the database, text in messages. */
 const time = z.int().nonnegative().transform(formatTime);
 const anchor = z.object({
   type: z.enum(ANCHOR_TYPES),
@@ -19,14 +19,14 @@ const anchor = z.object({
   block: z.object({ number: z.int().nonnegative(), hash: z.string(), time }),
 });
 
-/** By type, the `data` of an event. */
+/** The `data` of an event, by type. */
 const DATA = {
   'round.closed': z.object({
     number: z.int().positive(),
     closedAt: time,
     root: z.string(),
     previousRoot: z.string(),
-    /** Leaves, the link included. */
+    /** Number of leaves, including the link. */
     size: z.int().positive(),
   }),
   'anchor.included': anchor,
@@ -45,7 +45,7 @@ export const EVENT_TYPES = [
   'anchor.stopped',
 ] as const satisfies readonly EventType[];
 
-/** What can become of telling one. */
+/** The states of a delivery. */
 export const DELIVERY_STATUSES = ['pending', 'delivered', 'dead'] as const;
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
 
@@ -53,7 +53,7 @@ export function isEventType(text: string): text is EventType {
   return Object.hasOwn(DATA, text);
 }
 
-/** An event as it is kept. */
+/** A stored event. */
 export interface StoredEvent {
   /** UUID. */
   readonly message: string;
@@ -63,7 +63,7 @@ export interface StoredEvent {
   readonly data: unknown;
 }
 
-/** What receivers know an event by: the same at every attempt and in every replay. */
+/** The id of an event for receivers: the same at every attempt and in every replay. */
 export function messageId({ message }: Pick<StoredEvent, 'message'>): string {
   return `msg_${message.replaceAll('-', '')}`;
 }

@@ -1,11 +1,11 @@
-// What became of attempts, and what follows from it for the receiver.
+// Records the outcome of attempts and decides what it means for the webhook.
 
 import type { Database, Transaction } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
 import type { Reply } from './post.ts';
 import { delayAfter, LIFETIME, pauseAfter } from './schedule.ts';
 
-/** An attempt: what the receiver said, why it said nothing, or that it was broken off here. */
+/** An attempt: the receiver's reply, why there is none, or that the service itself aborted it. */
 export type Attempted = { readonly event: number; readonly attempts: number; readonly since: number } & (
   | { readonly reply: Reply }
   | { readonly problem: string }
@@ -13,18 +13,18 @@ export type Attempted = { readonly event: number; readonly attempts: number; rea
 );
 
 export interface Recorded {
-  /** Whether the receiver was there at all. */
+  /** Whether the receiver could be reached. */
   readonly reached: boolean;
-  /** Whether it said that it wants nothing more. */
+  /** Whether the receiver answered 410 (gone). */
   readonly gone: boolean;
   /** Deliveries that were given up. */
   readonly dead: number;
 }
 
-/** So many failures in a row were an outage: what piled up meanwhile need not wait out its own delays. */
+/** This many failures in a row count as an outage. After it, pending deliveries are due at once. */
 const OUTAGE = 3;
 const GONE = 410;
-/** The receiver is not there, or asks to be left alone; other answers concern the message. */
+/** The receiver is unreachable or asks for a pause; other answers concern only the message. */
 const UNAVAILABLE = new Set([429, 502, 503, 504]);
 
 interface Next {
@@ -33,11 +33,11 @@ interface Next {
   readonly dueAt: number;
   readonly answered: number | null;
   readonly problem: string | null;
-  /** Attempts that do not count. */
+  /** Statuses of attempts that are not counted. */
   readonly undone: number;
 }
 
-/** Records attempts of a webhook that was claimed for them. One deleted meanwhile is passed over. */
+/** Records claimed attempts of a webhook. A webhook that was deleted meanwhile is skipped. */
 export async function recordAttempts(
   database: Database,
   webhook: string,
@@ -92,7 +92,9 @@ function nextOf(attempt: Attempted, now: number, random: number): Next {
 }
 
 function redirects(status: number | null): string {
-  return status !== null && status >= 300 && status < 400 ? ': redirects are not followed, give the new URL' : '';
+  return status !== null && status >= 300 && status < 400
+    ? ': redirects are not followed; create a webhook with the new URL'
+    : '';
 }
 
 async function disable(tx: Transaction, webhook: string, now: number): Promise<void> {
@@ -112,7 +114,7 @@ async function welcome(tx: Transaction, webhook: string, now: number): Promise<v
     [webhook],
   );
   if ((rows[0]?.before ?? 0) < OUTAGE) return;
-  // Attempts under way are left to those who make them: their claims end by themselves.
+  // Attempts in progress have no `problem` yet and stay with the process that makes them.
   await tx.query(
     `UPDATE webhook_deliveries SET due_at = $2
      WHERE webhook = $1 AND status = 'pending' AND due_at > $2 AND problem IS NOT NULL`,
@@ -137,7 +139,7 @@ async function pause(
   ]);
 }
 
-/** Gives up what was to be delivered for too long, tried or not. */
+/** Gives up deliveries that have been pending for too long, attempted or not. */
 export async function giveUpOld(database: Database, webhook: string, now: number): Promise<void> {
   await database.query(
     `UPDATE webhook_deliveries

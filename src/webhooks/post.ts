@@ -1,4 +1,4 @@
-// One attempt to deliver: a POST that follows nothing, reads little, and ends in time whatever the receiver does.
+// One delivery attempt: a POST that follows no redirect, reads little, and ends in time whatever the receiver does.
 
 import { type IncomingMessage, request as plainRequest } from 'node:http';
 import { request as secureRequest } from 'node:https';
@@ -6,23 +6,23 @@ import { AntequemError, messageOf } from '../core/errors.ts';
 import { isPublicAddress } from './address.ts';
 import { literalAddress, privateAddress, publicLookup, type Resolve, systemResolve } from './destination.ts';
 
-/** What is read of an answer, so that the receiver can end it in peace. */
+/** Bytes read of an answer, so that the receiver can finish sending it. */
 const MOST_READ = 16 << 10;
 const READ_MS = 2_000;
 
 export interface PostOptions {
   readonly allowPrivate: boolean;
-  /** Milliseconds from the beginning to the head of the answer. */
+  /** Milliseconds from the start to the answer's headers. */
   readonly patience: number;
   readonly signal: AbortSignal;
-  /** Default: as the system does. */
+  /** Default: the system's resolver. */
   readonly resolve?: Resolve;
 }
 
-/** What a receiver said. */
+/** A receiver's answer. */
 export interface Reply {
   readonly status: number;
-  /** What `Retry-After` asked for, milliseconds; null without one. */
+  /** The value of `Retry-After` in milliseconds; null without one. */
   readonly retryAfter: number | null;
 }
 
@@ -33,14 +33,14 @@ export async function post(
   body: string,
   { allowPrivate, patience, signal, resolve = systemResolve }: PostOptions,
 ): Promise<Reply> {
-  // For an address nothing is looked up.
+  // An address in the URL is not looked up, so it is checked here.
   const literal = literalAddress(url);
   if (!allowPrivate && literal !== null && !isPublicAddress(literal)) throw privateAddress(url.hostname);
   const bytes = Buffer.from(body);
   const timeout = AbortSignal.timeout(patience);
   const request = (url.protocol === 'https:' ? secureRequest : plainRequest)(url, {
     method: 'POST',
-    // A connection of its own: one that is kept would outlive the check of its address.
+    // A new connection each time: a kept connection would skip the check of its address.
     agent: false,
     ...(allowPrivate ? {} : { lookup: publicLookup(resolve) }),
     signal: AbortSignal.any([timeout, signal]),
@@ -56,9 +56,9 @@ export async function post(
     answer({ status: response.statusCode ?? 0, retryAfter: secondsOf(response.headers['retry-after']) });
     drain(response);
   });
-  // Also those after the answer, which are nobody's concern then.
+  // Errors after the answer end here too; the promise is already settled.
   request.on('error', reject);
-  // After `101 Switching Protocols`, to which nobody here listens, that is all that is heard.
+  // After `101 Switching Protocols` there is no other event, because there is no handler for upgrades.
   request.once('close', () => reject(new Error('the connection ended without an answer')));
   request.end(bytes);
   try {
@@ -84,13 +84,13 @@ function drain(response: IncomingMessage): void {
   });
 }
 
-/** Seconds alone: of a date we would believe the receiver's clock. */
+/** Only seconds: a date would depend on the receiver's clock. */
 function secondsOf(header: string | undefined): number | null {
   return header !== undefined && /^\d{1,7}$/.test(header) ? Number(header) * 1_000 : null;
 }
 
 function reasonOf(cause: unknown): string {
-  // Several addresses were tried.
+  // With several addresses, each attempt has its own error.
   const error: unknown = cause instanceof AggregateError ? cause.errors[0] : cause;
   return messageOf(error).slice(0, 200);
 }

@@ -1,17 +1,17 @@
-// Standard Webhooks: how a receiver knows that a message is ours and fresh.
+// Signatures of Standard Webhooks: they show a receiver that a message is authentic and recent.
 
 import { createHmac } from 'node:crypto';
 
 const PREFIX = 'whsec_';
 
-/** A secret as receivers' libraries take it: `whsec_` and base64. */
+/** A secret in the form that receivers' libraries expect: `whsec_` and base64. */
 export function formatSecret(secret: Uint8Array): string {
   return PREFIX + Buffer.from(secret).toString('base64');
 }
 
 /**
- * The headers of one attempt. @param at milliseconds since the Unix epoch, of the attempt
- * @param secret of several each signs: receivers take a message if one of them is theirs
+ * The headers of one attempt. @param at time of the attempt, milliseconds since the Unix epoch
+ * @param secret every secret signs: receivers accept a message if one of the signatures is valid
  */
 export function signedHeaders(
   secret: Uint8Array | readonly Uint8Array[],

@@ -1,4 +1,4 @@
-// Who is told what: making, listing, deleting and replaying webhooks.
+// Creates, lists, deletes and replays webhooks.
 
 import { AntequemError, FormatError } from '../core/errors.ts';
 import type { Database } from '../store/database.ts';
@@ -7,7 +7,7 @@ import { takeLock } from '../store/service-name.ts';
 import { parseDestination } from './destination.ts';
 import { type DeliveryStatus, EVENT_TYPES, type EventType, isEventType, messageId } from './event.ts';
 
-/** Each has a place of its own with the workers, so that none waits for another. */
+/** Workers reserve a slot for each webhook, so that no webhook waits for another. */
 export const MAX_WEBHOOKS = 100;
 
 const DESCRIPTION = /^[^\p{Cc}\p{Cs}]{0,200}$/u;
@@ -20,26 +20,26 @@ export interface Webhook {
   readonly events: readonly EventType[];
   /** Milliseconds since the Unix epoch, like every time here. */
   readonly createdAt: number;
-  /** When the receiver said that it is gone: nothing is kept or sent for it until a replay. */
+  /** When the receiver answered 410 (gone): no events are stored or sent until a replay. */
   readonly disabledAt: number | null;
-  /** Until when it is left alone since it could not be reached; null: it is not. */
+  /** Until when deliveries are paused because the receiver was unreachable; null if they are not paused. */
   readonly pausedUntil: number | null;
   readonly deliveries: Readonly<Record<DeliveryStatus, number>>;
-  /** What stood in the way of the last attempt that failed and is tried again or was given up. */
+  /** The problem of the newest undelivered event that had a failed attempt. */
   readonly problem: string | null;
 }
 
 export interface Delivery {
-  /** Position among all events: where a page goes on. */
+  /** Position among all events, the cursor for the next page. */
   readonly event: number;
-  /** What the receiver knows it by (`webhook-id`). */
+  /** The id for the receiver (`webhook-id`). */
   readonly id: string;
   readonly type: string;
   /** When it happened. */
   readonly at: number;
   readonly status: DeliveryStatus;
   readonly attempts: number;
-  /** When it is tried next; null: it is not. */
+  /** Time of the next attempt; null if there is none. */
   readonly dueAt: number | null;
   /** HTTP status of the last answer. */
   readonly answered: number | null;
@@ -47,7 +47,7 @@ export interface Delivery {
   readonly updatedAt: number;
 }
 
-/** Which deliveries to make again: one, all that happened since a time, or all that were given up. */
+/** Which deliveries to repeat: one, all events since a time, or all that were given up. */
 export type Selection = { readonly id: string } | { readonly since: number } | { readonly dead: true };
 
 export interface WebhooksOptions {
@@ -117,7 +117,7 @@ export class Webhooks {
     return webhook;
   }
 
-  /** What waited for it is forgotten. @throws AntequemError `webhook-not-found` */
+  /** Also deletes its pending deliveries. @throws AntequemError `webhook-not-found` */
   async delete(id: string): Promise<void> {
     const { rowCount } = await this.#options.database.query('DELETE FROM webhooks WHERE id = $1', [checkId(id)]);
     if (rowCount === 0) throw notFound(id);
@@ -159,8 +159,8 @@ export class Webhooks {
   }
 
   /**
-   * Makes deliveries again from the start of their schedule, those under way excepted; one that was disabled or paused
-   * goes on. @returns how many
+   * Repeats deliveries from the start of their schedule, except those in progress, and enables a disabled or paused
+   * webhook. @returns how many
    * @throws AntequemError `webhook-not-found`
    */
   async replay(id: string, selection: Selection): Promise<number> {
@@ -229,11 +229,11 @@ function known(type: string): type is EventType {
   if (isEventType(type)) return true;
   throw new FormatError(
     'webhook-invalid',
-    `there is no event ${JSON.stringify(type.slice(0, 40))}: there are ${EVENT_TYPES.join(', ')}`,
+    `unknown event ${JSON.stringify(type.slice(0, 40))}: the events are ${EVENT_TYPES.join(', ')}`,
   );
 }
 
-/** What is no id is none of ours either. @throws AntequemError `webhook-not-found` */
+/** Text that is not an id cannot be in the database. @throws AntequemError `webhook-not-found` */
 function checkId(id: string): string {
   if (!ID.test(id)) throw notFound(id);
   return id;

@@ -1,4 +1,4 @@
-// Wakes up for webhooks: one wake-up for each that has something due, whoever made it so.
+// Wakes a worker for each webhook with deliveries that are due.
 
 import type { Logger } from 'pino';
 import { z } from 'zod';
@@ -14,25 +14,25 @@ export const WEBHOOKS_LANE = 'webhooks';
 
 export interface WebhookWorkerOptions extends DelivererOptions {
   readonly queue: Queue;
-  /** Tells that something may be due. */
+  /** Reports that deliveries may be due. */
   readonly notifications: Notifications;
 }
 
 export interface WebhookWorker {
-  /** Breaks attempts under way off; they are made again. The queue itself stays open. */
+  /** Aborts attempts in progress; they are repeated later. The queue stays open. */
   stop(): Promise<void>;
 }
 
 const task = z.strictObject({ webhook: z.string() });
-/** Milliseconds that one webhook is worked on before the others of its lane get to see how it goes. */
+/** Milliseconds of work on one webhook before the others of its lane get their turn. */
 const STRETCH = 20_000;
-/** Milliseconds between looks: what is due within so long is waited for, what is due later one of them finds. */
+/** Milliseconds between checks. A delivery that is due sooner is waited for; a later check finds the others. */
 const SOON = 2_000;
 const HOUR = 3_600_000;
-/** Milliseconds between looks for deliveries that a wrong clock put off. */
+/** Milliseconds between checks for deliveries that a wrong clock delayed. */
 const RECALL_MS = 60_000;
 const TOLERANCE_MS = 60_000;
-/** Milliseconds that events are kept once nobody waits for them. */
+/** Milliseconds that events are kept after their last delivery has ended. */
 const KEPT = 30 * 24 * HOUR;
 
 export function startWebhooks(options: WebhookWorkerOptions): WebhookWorker {
@@ -43,7 +43,7 @@ export function startWebhooks(options: WebhookWorkerOptions): WebhookWorker {
   const lane = queue.work(
     WEBHOOKS_LANE,
     (data) => deliver(task.parse(data).webhook),
-    // One place for each: a receiver that is slow holds up nobody but itself.
+    // One slot for each webhook, so that a slow receiver delays no other.
     { concurrency: MAX_WEBHOOKS },
   );
   const deliver = async (webhook: string): Promise<Again> => {
@@ -65,14 +65,16 @@ export function startWebhooks(options: WebhookWorkerOptions): WebhookWorker {
   };
   const recall = (): void => {
     recallDeliveries(database, now()).catch((error: unknown) =>
-      logger.warn({ err: error }, 'webhooks were not looked through'),
+      logger.warn({ err: error }, 'the check for due webhook deliveries failed'),
     );
   };
   recall();
   const recalling = setInterval(recall, RECALL_MS).unref();
   const following = follow({ look, notifications, signal, logger });
   const purging = setInterval(() => {
-    purgeEvents(database, now()).catch((error: unknown) => logger.warn({ err: error }, 'old webhook events stay'));
+    purgeEvents(database, now()).catch((error: unknown) =>
+      logger.warn({ err: error }, 'old webhook events could not be deleted'),
+    );
   }, HOUR).unref();
   return {
     stop: async () => {
@@ -85,7 +87,7 @@ export function startWebhooks(options: WebhookWorkerOptions): WebhookWorker {
   };
 }
 
-/** Looks whenever there are news, and now and then. */
+/** Checks after each notification and from time to time. */
 async function follow({
   look,
   notifications,
@@ -101,13 +103,13 @@ async function follow({
     try {
       await look();
     } catch (error) {
-      logger.warn({ err: error }, 'what is due for webhooks could not be looked up; trying again');
+      logger.warn({ err: error }, 'the next due delivery of a webhook could not be looked up; trying again');
     }
     await notifications.next(SOON, signal);
   }
 }
 
-/** When the next delivery of a webhook is due; null: none is, or nothing is sent to it. */
+/** When the next delivery of a webhook is due; null if there is none or the webhook is disabled. */
 async function nextDue(database: Database, webhook: string): Promise<number | null> {
   const { rows } = await database.query<{ due: number | null }>(
     `SELECT greatest(w.paused_until, min(d.due_at)) AS due FROM webhooks w JOIN webhook_deliveries d ON d.webhook = w.id
@@ -117,7 +119,7 @@ async function nextDue(database: Database, webhook: string): Promise<number | nu
   return rows[0]?.due ?? null;
 }
 
-/** What waits for longer than anything is put off was put off by a clock that was ahead: it is due now. */
+/** A delay above the maximum comes from a clock that was ahead, so such deliveries are made due now. */
 export async function recallDeliveries(database: Database, now: number): Promise<void> {
   await database.query('UPDATE webhook_deliveries SET due_at = $1 WHERE due_at > $2 AND status = $3', [
     now,
@@ -129,7 +131,7 @@ export async function recallDeliveries(database: Database, now: number): Promise
   ]);
 }
 
-/** Forgets events that nobody waits for any more. */
+/** Deletes events without pending deliveries. */
 export async function purgeEvents(database: Database, now: number): Promise<void> {
   await database.query(
     `DELETE FROM webhook_events e WHERE stored_at < $1

@@ -6,14 +6,14 @@ import type { Published } from '../log/publish.ts';
 import { LOG_COLUMNS, type LogRow, logOf } from '../log/registry.ts';
 import type { Queryable } from '../store/database.ts';
 
-/** A signature line, and whose it is. */
+/** A signature line and the witness that made it. */
 export interface StoredCosignature {
   /** 32 bytes. */
   readonly witness: Uint8Array;
   readonly line: NoteSignature;
 }
 
-/** A checkpoint with what witnesses said of it. */
+/** A checkpoint with its cosignatures. */
 export interface Cosigned extends Published {
   readonly cosignatures: readonly StoredCosignature[];
 }
@@ -24,7 +24,7 @@ interface CosignatureRow {
   signature: Uint8Array;
 }
 
-/** What witnesses said of checkpoints, as it is kept. */
+/** The stored cosignatures of checkpoints. */
 export class Cosignatures {
   readonly #database: Queryable;
 
@@ -32,7 +32,7 @@ export class Cosignatures {
     this.#database = database;
   }
 
-  /** Keeps a cosignature that was verified. A second of the same checkpoint changes nothing. */
+  /** Stores a verified cosignature. A second one for the same checkpoint and witness is ignored. */
   async add(log: Log, size: number, { witness, line }: StoredCosignature, now: number): Promise<void> {
     await this.#database.query(
       `INSERT INTO cosignatures (log, size, witness, name, signature, stored_at) VALUES ($1, $2, $3, $4, $5, $6)
@@ -41,7 +41,7 @@ export class Cosignatures {
     );
   }
 
-  /** The checkpoint with the cosignatures of it, in the order of the keys. */
+  /** The checkpoint with its cosignatures, in the order of the keys. */
   async of(log: Log, checkpoint: Published, keys: readonly Verifier[]): Promise<Cosigned> {
     const { rows } = await this.#database.query<CosignatureRow>({
       name: 'read-cosignatures',
@@ -51,7 +51,7 @@ export class Cosignatures {
     return cosigned(checkpoint, rows, keys);
   }
 
-  /** Of the checkpoints that cover so many entries those with cosignatures, the newest first, at most `limit`. */
+  /** The newest checkpoints with cosignatures that cover this many entries, newest first, at most `limit`. */
   async newest(log: Log, least: number, limit: number, keys: readonly Verifier[]): Promise<Cosigned[]> {
     const { rows } = await this.#database.query<CosignatureRow & { size: number; root: Uint8Array; note: string }>(
       `SELECT size, c.root, c.note, s.witness, s.name, s.signature
@@ -68,7 +68,7 @@ export class Cosignatures {
     });
   }
 
-  /** Logs whose newest checkpoint was signed before a time and lacks some of these witnesses, with those that it has. */
+  /** Logs whose newest checkpoint was signed before a time and lacks some of these witnesses, with the ones it has. */
   async lacking(keys: readonly Verifier[], before: number): Promise<{ log: Log; witnesses: Uint8Array[] }[]> {
     const { rows } = await this.#database.query<LogRow & { witnesses: Uint8Array[] }>(
       `SELECT ${LOG_COLUMNS}, s.witnesses FROM logs l
@@ -84,7 +84,7 @@ export class Cosignatures {
     }));
   }
 
-  /** The largest size of a log that a witness has cosigned, as far as is known here. */
+  /** The largest size of a log that a witness is known to have cosigned. */
   async reach(log: Log, witness: Verifier): Promise<number> {
     const { rows } = await this.#database.query<{ size: number }>({
       name: 'cosigned-size',

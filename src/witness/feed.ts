@@ -5,24 +5,24 @@ import type { Database } from '../store/database.ts';
 import type { Pursuit } from './pursuit.ts';
 import type { Witnesses } from './witnesses.ts';
 
-/** Logs looked at in one query. */
+/** Logs in one query. */
 const PAGE = 500;
-/** Logs of which one witness is asked about at once. */
+/** Logs that are offered to one witness concurrently. */
 const AT_ONCE = 8;
 
 export interface FeedOptions {
   readonly database: Database;
   readonly witnesses: Witnesses;
   readonly rollback: RollbackState;
-  /** Milliseconds between looks. */
+  /** Milliseconds between checks. */
   readonly interval: number;
   readonly logger: Logger;
 }
 
 /**
- * Offers, from time to time, what was signed and not asked for: the checkpoints of rounds. Any number of processes may;
- * a witness that is offered a checkpoint twice cosigns it twice.
- * @returns how to stop
+ * Regularly offers checkpoints that were signed without a request for them, such as those of rounds. Several processes
+ * may do this: a witness that is offered a checkpoint twice cosigns it twice.
+ * @returns a function that stops this
  */
 export function feedWitnesses({ database, witnesses, rollback, interval, logger }: FeedOptions): () => Promise<void> {
   let stopped = false;
@@ -31,14 +31,14 @@ export function feedWitnesses({ database, witnesses, rollback, interval, logger 
     try {
       await Promise.all(witnesses.pursuits.map((pursuit) => feed(pursuit)));
     } catch (error) {
-      logger.warn({ err: error }, 'the look for checkpoints that witnesses lack failed');
+      logger.warn({ err: error }, 'the search for checkpoints to offer to witnesses failed');
     }
   };
   const feed = async (pursuit: Pursuit): Promise<void> => {
     for (let after = 0; ; ) {
       const page = await lacking(database, pursuit, after);
       for (let i = 0; i < page.length; i += AT_ONCE) {
-        // A database that was set back speaks to nobody.
+        // A database that was restored from an old copy must not offer checkpoints.
         if (stopped || rollback.finding !== null) return;
         const some = page.slice(i, i + AT_ONCE);
         await Promise.all(
@@ -64,7 +64,7 @@ export function feedWitnesses({ database, witnesses, rollback, interval, logger 
   };
 }
 
-/** Logs whose newest checkpoint this witness has not cosigned, with it. */
+/** Logs whose newest checkpoint this witness has not cosigned, with that checkpoint. */
 async function lacking(database: Database, { witness }: Pursuit, after: number) {
   const { rows } = await database.query<LogRow & { size: number; root: Uint8Array; note: string }>(
     `SELECT ${LOG_COLUMNS}, c.size, c.root, c.note

@@ -1,4 +1,4 @@
-// C2SP tlog-witness, the log's side: one call of add-checkpoint.
+// The log's side of C2SP tlog-witness: one call of add-checkpoint.
 
 import { collectAtMost } from '../core/bounded.ts';
 import { toBase64 } from '../core/bytes.ts';
@@ -7,7 +7,7 @@ import { FormatError, messageOf } from '../core/errors.ts';
 import { type NoteSignature, parseNote, type Verifier } from '../core/note.ts';
 import type { WitnessProblemCode } from './problems.ts';
 
-/** Bytes of an answer. A cosignature has some 150, one of ML-DSA beside it 3,400. */
+/** Bytes of an answer. A cosignature has about 150, an additional one of ML-DSA 3,400. */
 const MAX_ANSWER = 65_536;
 
 /** A checkpoint for a witness that has cosigned the log's first `old` entries. */
@@ -15,7 +15,7 @@ export interface Offer {
   readonly old: number;
   /** Entries of the checkpoint. */
   readonly size: number;
-  /** The consistency path from `old` to the checkpoint; empty from 0 and between equals. */
+  /** The consistency path from `old` to the checkpoint; empty if `old` is 0 or the size of the checkpoint. */
   readonly path: readonly Uint8Array[];
   /** The signed note. */
   readonly note: string;
@@ -23,13 +23,13 @@ export interface Offer {
 
 export type OfferAnswer =
   | { readonly kind: 'cosigned'; readonly line: NoteSignature }
-  /** It has cosigned so many entries, not `old`. */
+  /** It has cosigned this many entries, not `old`. */
   | { readonly kind: 'conflict'; readonly size: number }
-  /** It will not cosign this; what it said, for people. */
+  /** It refuses to cosign; `says` explains why. */
   | { readonly kind: 'refused'; readonly code: RefusalCode; readonly says: string }
-  /** It failed on this request; another log may fare better. */
+  /** It failed on this request; requests for other logs may succeed. */
   | { readonly kind: 'failed'; readonly says: string }
-  /** It cannot be asked about anything now. */
+  /** It is unreachable for all logs. */
   | { readonly kind: 'unreachable'; readonly says: string };
 
 export type RefusalCode = Extract<
@@ -49,7 +49,7 @@ export interface WitnessAddress {
   readonly url: string;
 }
 
-/** Offers a checkpoint once. Never throws for what the witness does. */
+/** Offers a checkpoint once. Faults of the witness are returned, not thrown. */
 export async function offerCheckpoint(
   witness: WitnessAddress,
   offer: Offer,
@@ -62,7 +62,7 @@ export async function offerCheckpoint(
       method: 'POST',
       body: formatOffer(offer),
       headers: { 'content-type': 'text/plain; charset=utf-8' },
-      // Only the configured address is asked, never one that it redirects to.
+      // Redirects are not followed: only the configured address may be asked.
       redirect: 'error',
       signal,
     });
@@ -80,7 +80,10 @@ function answerOf(key: Verifier, offer: Offer, response: Response, body: string)
     case 200: {
       const line = cosignatureIn(key, offer.note, body);
       return line === null
-        ? refused('witness-answer-invalid', 'it answers 200 without a cosignature that holds under its configured key')
+        ? refused(
+            'witness-answer-invalid',
+            'it answers 200 without a cosignature that is valid under its configured key',
+          )
         : { kind: 'cosigned', line };
     }
     case 409: {
@@ -92,26 +95,26 @@ function answerOf(key: Verifier, offer: Offer, response: Response, body: string)
       if (offer.old === offer.size && offer.old > 0) {
         return refused(
           'witness-fork',
-          `it answers 409 to a checkpoint of the ${offer.size} entries that it has cosigned: it may have cosigned another ` +
-            'tree of that size. Compare the checkpoint that it shows with ours, and look whether the database was set back',
+          `it answers 409 to a checkpoint of the size that it has cosigned (${offer.size}): it may have cosigned another ` +
+            'tree of that size. Compare its checkpoint with ours, and check whether the database was restored from an old copy',
         );
       }
-      return refused('witness-answer-invalid', 'it answers 409 without the size it has cosigned');
+      return refused('witness-answer-invalid', 'it answers 409 without the size that it has cosigned');
     }
     case 403:
       return refused(
         'witness-knows-no-key',
-        'it answers 403: it does not take the signature for one of a key it trusts',
+        'it answers 403: it does not accept the signature as made by a key that it trusts',
       );
     case 404:
-      return refused('witness-knows-no-log', 'it answers 404: it was not told of this log');
+      return refused('witness-knows-no-log', 'it answers 404: it does not know this log');
     case 400:
-      return refused('witness-refuses', 'it answers 400: it does not take the request for well-formed');
+      return refused('witness-refuses', 'it answers 400: it does not accept the request as well-formed');
     case 422:
       return refused(
         'witness-fork',
-        `it answers 422: the checkpoint does not continue the ${offer.old} entries it has cosigned. Compare the checkpoint ` +
-          'that it shows with ours, and look whether the database was set back',
+        `it answers 422: the checkpoint does not continue the ${offer.old} entries it has cosigned. Compare its checkpoint ` +
+          'with ours, and check whether the database was restored from an old copy',
       );
     case 429:
     case 502:
@@ -119,11 +122,11 @@ function answerOf(key: Verifier, offer: Offer, response: Response, body: string)
     case 504:
       return { kind: 'unreachable', says: `it answers ${status}` };
   }
-  // Omniwitness answers 500 for a log that it does not know.
+  // Omniwitness answers 500 for an unknown log.
   return { kind: 'failed', says: `it answers ${status}` };
 }
 
-/** As the specification proposes: behind the note, as one note. */
+/** Checks the cosignature as the specification proposes: appended to the checkpoint, parsed as one note. */
 function cosignatureIn(key: Verifier, note: string, body: string): NoteSignature | null {
   try {
     const found = checkCosignature(parseNote(`${note}${body}`), key);
@@ -140,7 +143,7 @@ async function textOf(response: Response): Promise<string> {
   return new TextDecoder().decode(bytes);
 }
 
-/** fetch wraps what happened to the connection, at times twice. */
+/** fetch wraps the error of the connection, sometimes twice. */
 function innermost(error: unknown): string {
   let inner = error;
   while (inner instanceof Error && inner.cause !== undefined) inner = inner.cause;

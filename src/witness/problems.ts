@@ -8,8 +8,9 @@ import type { Queryable } from '../store/database.ts';
  *
  * - `witness-fork`: it may have cosigned another tree of this log
  * - `witness-ahead`: it has cosigned more entries than are published here
- * - `witness-refuses`, `witness-knows-no-log`, `witness-knows-no-key`, `witness-answer-invalid`: it says no, or nonsense
- * - `witness-fails`, `witness-unreachable`, `witness-busy`: it may do so later
+ * - `witness-refuses`, `witness-knows-no-log`, `witness-knows-no-key`, `witness-answer-invalid`: it refuses, or its answer
+ *   is invalid
+ * - `witness-fails`, `witness-unreachable`, `witness-busy`: it may cosign later
  */
 export const WITNESS_PROBLEM_CODES = [
   'witness-fork',
@@ -24,18 +25,18 @@ export const WITNESS_PROBLEM_CODES = [
 ] as const;
 export type WitnessProblemCode = (typeof WITNESS_PROBLEM_CODES)[number];
 
-/** What keeps one witness from cosigning one log. */
+/** Why one witness does not cosign one log. */
 export interface WitnessProblem {
-  /** Its name in the policy. */
+  /** The witness's name in the policy. */
   readonly witness: string;
-  /** The origin. */
+  /** The log's origin. */
   readonly log: string;
   readonly code: WitnessProblemCode;
-  /** For people. */
+  /** An explanation for operators. */
   readonly says: string;
 }
 
-/** Problems of witnesses with logs, shared by all processes. */
+/** The stored problems of witnesses with logs, shared by all processes. */
 export class WitnessProblems {
   readonly #database: Queryable;
 
@@ -43,7 +44,7 @@ export class WitnessProblems {
     this.#database = database;
   }
 
-  /** Keeps what was found last. */
+  /** Stores the problem in place of an earlier one. */
   async note(log: Log, { key }: Witness, code: WitnessProblemCode, says: string, now: number): Promise<void> {
     await this.#database.query(
       `INSERT INTO witness_problems (witness, log, code, says, found_at) VALUES ($1, $2, $3, $4, $5)
@@ -53,7 +54,7 @@ export class WitnessProblems {
     );
   }
 
-  /** The witness has cosigned the log. */
+  /** Deletes the problem, because the witness has cosigned the log. */
   async clear(log: Log, { key }: Witness): Promise<void> {
     await this.#database.query({
       name: 'clear-witness-problem',
@@ -62,7 +63,7 @@ export class WitnessProblems {
     });
   }
 
-  /** Those of these witnesses, by witness and log. */
+  /** The problems of these witnesses, by witness and log. */
   async of(witnesses: readonly Witness[]): Promise<WitnessProblem[]> {
     const { rows } = await this.#database.query<{
       key: Uint8Array;
@@ -70,7 +71,7 @@ export class WitnessProblems {
       code: WitnessProblemCode;
       says: string;
     }>(
-      // Another process may have been cosigned the log after this one was refused.
+      // Another process may have got a cosignature after this one was refused.
       `SELECT p.witness AS key, l.origin AS log, p.code, p.says
        FROM witness_problems p JOIN logs l ON l.id = p.log
        LEFT JOIN LATERAL (SELECT stored_at FROM cosignatures c WHERE c.witness = p.witness AND c.log = p.log

@@ -10,50 +10,50 @@ import type { Cosignatures } from './cosignatures.ts';
 import { type OfferAnswer, offerCheckpoint } from './offer.ts';
 import type { WitnessProblemCode, WitnessProblems } from './problems.ts';
 
-/** Attempts at one checkpoint: a witness that others feed meanwhile may answer 409 more than once. */
+/** Attempts for one checkpoint: if other processes feed the witness too, it may answer 409 more than once. */
 const ATTEMPTS = 4;
 const REQUEST_PATIENCE_MS = 10_000;
 /** Milliseconds. */
 const SILENT = { first: 1_000, longest: 300_000 };
 const REFUSED = { first: 10_000, longest: 3_600_000 };
-/** Logs of which is remembered what was told last. */
+/** Logs for which the last logged problem is remembered. */
 const MOST_TOLD = 20_000;
 
 export interface PursuitOptions {
   readonly cosignatures: Cosignatures;
   readonly problems: WitnessProblems;
   readonly tiles: TileStore;
-  /** The newest checkpoint of a log that was signed, by any process; null: none. */
+  /** The newest signed checkpoint of a log, from any process; null if there is none. */
   readonly newest: (log: Log) => Promise<Published | null>;
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
-  /** Milliseconds that only ever grow, also where the wall clock is set. Default: those of the process. */
+  /** Milliseconds of a monotonic clock. Default: the clock of the process. */
   readonly monotonic?: () => number;
   readonly logger: Logger;
 }
 
-/** A witness that can be asked. */
+/** A witness with a URL. */
 export type AskedWitness = Witness & { readonly url: string };
 
 /**
- * Brings the checkpoints of logs to one witness: one at a time for each log, always the newest. What goes wrong with one
- * log rests that log alone; only a witness that cannot be reached rests for all.
+ * Offers the checkpoints of logs to one witness: one at a time for each log, always the newest. A failure for one log
+ * delays only that log; if the witness is unreachable, all logs are delayed.
  */
 export class Pursuit {
   readonly witness: AskedWitness;
   readonly #options: PursuitOptions;
-  /** Of the witness as a whole. */
+  /** Backoff for the witness as a whole. */
   readonly #silence: Backoff;
-  /** Of single logs, by origin. */
+  /** Backoff for single logs, by origin. */
   readonly #failures: Backoff;
   readonly #refusals: Backoff;
-  /** Answers that it gave at all. */
+  /** Number of answers of the witness, of any kind. */
   #answered = 0;
   readonly #running = new Map<number, { size: number; done: Promise<void> }>();
-  /** The newest that anybody waits for, by log. */
+  /** The newest checkpoint that a caller waits for, by log. */
   readonly #wanted = new Map<number, Published>();
   readonly #ending = new AbortController();
-  /** What was logged last, by log. */
+  /** The last logged problem, by log. */
   readonly #told = new Map<number, string>();
 
   constructor(witness: AskedWitness, options: PursuitOptions) {
@@ -65,7 +65,7 @@ export class Pursuit {
     this.#refusals = new Backoff(REFUSED.first, REFUSED.longest, monotonic);
   }
 
-  /** Whether there is no use in asking it about this log now. */
+  /** Whether a backoff forbids offers for this log now. */
   rests(log: Log): boolean {
     const { origin } = log;
     return (
@@ -76,7 +76,7 @@ export class Pursuit {
     );
   }
 
-  /** Resolves once the witness has cosigned this checkpoint or a newer one, or has failed to. Never throws. */
+  /** Resolves once the witness has cosigned this checkpoint or a newer one, or the attempt has failed. Never throws. */
   async pursue(log: Log, checkpoint: Published): Promise<void> {
     if ((this.#wanted.get(log.id)?.size ?? -1) < checkpoint.size) this.#wanted.set(log.id, checkpoint);
     for (;;) {
@@ -93,7 +93,7 @@ export class Pursuit {
     await done;
   }
 
-  /** Ends what is under way. */
+  /** Aborts requests in progress. */
   async close(): Promise<void> {
     this.#ending.abort();
     await Promise.all([...this.#running.values()].map(({ done }) => done));
@@ -112,7 +112,7 @@ export class Pursuit {
         }
         old = answer.size;
         if (old <= offered.size) continue;
-        // Another process was ahead, or the witness knows of more than was ever signed here.
+        // Another process was faster, or the witness has cosigned more than the service ever signed.
         const newer = await this.#options.newest(log);
         if (newer === null || newer.size < old) return await this.#ahead(log, old, newer?.size ?? offered.size);
         offered = newer;
@@ -120,7 +120,7 @@ export class Pursuit {
       this.#refusals.failed(log.origin);
       await this.#note(log, 'witness-busy', `it answered 409 ${ATTEMPTS} times in a row`);
     } catch (error) {
-      // The database, most likely: the next look may do better.
+      // Most likely an error of the database: the next check tries again.
       this.#options.logger.warn(
         { err: error, witness: this.witness.name, log: log.name },
         'a checkpoint was not offered',
@@ -135,7 +135,7 @@ export class Pursuit {
     return offerCheckpoint(this.witness, { old, size, path, note }, signal);
   }
 
-  /** @param answering whether the witness has answered anything while this was asked */
+  /** @param answering whether the witness answered any other request during this one */
   async #settle(
     log: Log,
     offered: Published,
@@ -163,23 +163,23 @@ export class Pursuit {
       this.#refusals.failed(log.origin);
       return await this.#note(log, answer.code, answer.says);
     }
-    // A log on which it hangs does not keep it from the others, which it answers meanwhile.
+    // If the witness hangs on one log but answers for others, only that log is delayed.
     if (answer.kind === 'failed' || answering) this.#failures.failed(log.origin);
     else this.#silence.failed('');
     await this.#note(log, answer.kind === 'failed' ? 'witness-fails' : 'witness-unreachable', answer.says);
   }
 
-  /** What a database that was set back looks like from outside; a witness that lies looks the same. */
+  /** Either the database was restored from an old copy, or the witness lies: the service cannot tell which. */
   async #ahead(log: Log, theirs: number, ours: number): Promise<void> {
     this.#refusals.failed(log.origin);
-    const says = `it has cosigned ${theirs} entries of ${log.origin}, of which ${ours} are published here: look whether the database was set back`;
+    const says = `it has cosigned ${theirs} entries of ${log.origin}, of which ${ours} are published here: check whether the database was restored from an old copy`;
     await this.#note(log, 'witness-ahead', says);
   }
 
   async #note(log: Log, code: WitnessProblemCode, says: string): Promise<void> {
     const { problems, now, logger } = this.#options;
     await problems.note(log, this.witness, code, says, now());
-    // Once, not at every attempt.
+    // Logged once, not at every attempt.
     if (this.#told.get(log.id) === says) return;
     if (this.#told.size >= MOST_TOLD) this.#told.clear();
     this.#told.set(log.id, says);

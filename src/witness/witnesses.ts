@@ -12,18 +12,18 @@ import { Cosignatures, type Cosigned } from './cosignatures.ts';
 import { type WitnessProblem, WitnessProblems } from './problems.ts';
 import { Pursuit } from './pursuit.ts';
 
-/** Checkpoints that are looked through for one that enough witnesses cosigned. */
+/** Checkpoints that are searched for one with enough cosignatures. */
 const LOOKED_AT = 16;
-/** Milliseconds that witnesses have before a missing quorum is counted. */
+/** Milliseconds after which a missing quorum is reported. */
 const GRACE_MS = 60_000;
 
 export interface WitnessSettings {
   readonly policy: Policy;
-  /** Milliseconds that the publishing of a checkpoint waits for the quorum at most. */
+  /** Milliseconds that publishing a checkpoint waits for the quorum at most. */
   readonly timeout: number;
-  /** Milliseconds between looks for checkpoints that nobody asked for. */
+  /** Milliseconds between checks for checkpoints that were signed without a request. */
   readonly interval: number;
-  /** What is published where the quorum was not reached in time: the new checkpoint, or the newest that reached it. */
+  /** What is published if the quorum is not reached in time: the new checkpoint, or the newest with a quorum. */
   readonly missing: 'publish' | 'hold';
 }
 
@@ -37,7 +37,7 @@ export interface WitnessesOptions extends WitnessSettings {
   readonly logger: Logger;
 }
 
-/** How the logs fare with the witnesses. */
+/** The state of cosigning. */
 export interface WitnessState {
   readonly problems: readonly WitnessProblem[];
   /** Logs whose newest checkpoint too few witnesses have cosigned, a minute after it was signed. */
@@ -45,15 +45,15 @@ export interface WitnessState {
 }
 
 /**
- * What the publisher signed, with what witnesses say of it. A checkpoint that is asked for is offered to all of them at
- * once and waits for the quorum, never longer than the timeout; appending waits for none of this.
+ * Gets and adds the cosignatures of checkpoints. A checkpoint that a client requests is offered to all witnesses at once
+ * and waits for the quorum, but never longer than the timeout. Appending never waits for witnesses.
  */
 export class Witnesses implements Checkpoints {
   readonly pursuits: readonly Pursuit[];
   readonly options: WitnessesOptions;
   readonly #cosignatures: Cosignatures;
   readonly #problems: WitnessProblems;
-  /** The newest shown of each log, while nothing can be added to it. */
+  /** The newest published checkpoint of each log, as long as no cosignature can be added. */
   readonly #complete = new LruCache<number, Cosigned>(20_000);
 
   constructor(options: WitnessesOptions) {
@@ -76,7 +76,7 @@ export class Witnesses implements Checkpoints {
     );
   }
 
-  /** How the logs fare with the witnesses, whichever process found it. */
+  /** The state of cosigning, as found by all processes. */
   async state(): Promise<WitnessState> {
     const { policy } = this.options;
     const [problems, lacking] = await Promise.all([
@@ -95,26 +95,26 @@ export class Witnesses implements Checkpoints {
     return { problems, quorumMissing };
   }
 
-  /** Whether checkpoints of this log are offered: of those that the policy lists, or of all where it lists none. */
+  /** Whether checkpoints of this log are offered: the policy lists it, or lists no logs at all. */
   async concerns(log: Log): Promise<boolean> {
     const { policy, registry } = this.options;
     if (policy.logs.length === 0) return true;
-    // A policy may name an older key than the newest, or be ahead.
+    // A policy may name an older key of the log, or one that does not sign yet.
     const keys = new Set((await registry.signers(log)).map(({ publicKey }) => toHex(publicKey)));
     return policy.logs.some(({ key }) => key.name === log.origin && keys.has(toHex(key.publicKey)));
   }
 
-  /** @throws AntequemError `checkpoint-not-witnessed` where such are withheld and none ever was */
+  /** @throws AntequemError `checkpoint-not-witnessed` if checkpoints without quorum are withheld and none has a quorum */
   async current(log: Log): Promise<Published> {
     const { publisher, missing } = this.options;
     const published = await publisher.current(log);
     if (!(await this.concerns(log))) return published;
     const complete = this.#complete.get(log.id);
-    // A key of the log that came later has signed it, too, since then.
+    // A newer key of the log may have signed the checkpoint since then.
     if (complete?.size === published.size && complete.note.startsWith(published.note)) return complete;
     const cosigned = await this.#awaitQuorum(log, published);
     if (this.#reached(cosigned)) return cosigned;
-    // Meanwhile the log may have grown, and witnesses be further.
+    // The log may have grown meanwhile, and witnesses may have cosigned a newer checkpoint.
     const held = await this.#newestReached(log, missing === 'hold' ? 0 : published.size);
     if (held !== null) return held;
     if (missing === 'publish') return cosigned;
@@ -129,7 +129,7 @@ export class Witnesses implements Checkpoints {
     return (await this.concerns(log)) ? this.#withCosignatures(log, published) : published;
   }
 
-  /** One that reached the quorum if there is or comes to be one in time, else as `covering`. */
+  /** A checkpoint with a quorum, if there is one in time; otherwise as `covering`. */
   async witnessed(log: Log, index: number): Promise<Published> {
     if (!(await this.concerns(log))) return this.options.publisher.covering(log, index);
     const held = await this.#newestReached(log, index + 1);
@@ -161,7 +161,7 @@ export class Witnesses implements Checkpoints {
       late = true;
       resolve();
     }, this.options.timeout);
-    // Those that rest or have failed will not help: what they are missing for is not waited for.
+    // Witnesses in backoff or with a failure cannot complete the quorum, so it is not worth waiting for them.
     while (!late && !this.#reached(cosigned) && this.#reached(cosigned, waiting)) {
       await Promise.race([timeout, ...waiting.values()]);
       cosigned = await this.#withCosignatures(log, published);
@@ -170,7 +170,7 @@ export class Witnesses implements Checkpoints {
     return cosigned;
   }
 
-  /** Whether those who cosigned are enough, or would be with these. */
+  /** Whether the cosignatures reach the quorum, alone or with those of these witnesses. */
   #reached({ cosignatures }: Cosigned, besides: ReadonlyMap<Pursuit, unknown> = new Map()): boolean {
     const keys = new Set([
       ...cosignatures.map(({ witness }) => toHex(witness)),
@@ -179,7 +179,7 @@ export class Witnesses implements Checkpoints {
     return isReached(this.options.policy.quorum, ({ key }) => keys.has(toHex(key.publicKey)));
   }
 
-  /** Those who have not cosigned it. */
+  /** Witnesses that have not cosigned it. */
   #open({ cosignatures }: Cosigned): Pursuit[] {
     const keys = new Set(cosignatures.map(({ witness }) => toHex(witness)));
     return this.pursuits.filter(({ witness }) => !keys.has(toHex(witness.key.publicKey)));

@@ -32,7 +32,7 @@ describe.skipIf(noAnvil !== null)(
       expect(await anchors()).toEqual({
         code: 0,
         stdout: '',
-        stderr: 'there is no target yet: a worker adds those that are configured\n',
+        stderr: 'there is no target yet: the worker adds the configured ones when it starts\n',
       });
       const target = ground.target();
       const rounds = await ground.prepare(target, 2);
@@ -69,7 +69,7 @@ describe.skipIf(noAnvil !== null)(
       const resumed = await anchors('resume', 'main');
       expect(resumed).toMatchObject({
         code: 0,
-        stdout: expect.stringMatching(/^main continues; it was stopped for nonce-foreign: /),
+        stdout: expect.stringMatching(/^main continues; it had stopped because of nonce-foreign: /),
       });
       await ground.mine(8);
       await ground.finish(target, more);

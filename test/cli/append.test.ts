@@ -88,7 +88,9 @@ test('a line that is larger than an entry is logged by its digest, in its place'
   expect(code, stderr).toBe(0);
   expect(service.logs.get('demo')).toEqual(['a', 'b', createHash('sha256').update(long).digest('hex'), 'c']);
   expect(JSON.parse(stdout)).toMatchObject({ count: 4, digestOnly: 1 });
-  expect(stderr).toContain('line 3, at byte 4, has 1048577 bytes; more than 1048576 are logged by their digest alone');
+  expect(stderr).toContain(
+    'line 3, at byte 4, has 1048577 bytes; a line of more than 1048576 is logged only as a digest',
+  );
 });
 
 test('failures end in one line that says what to do', async () => {

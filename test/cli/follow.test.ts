@@ -267,7 +267,7 @@ describe('a line larger than an entry', () => {
     child.kill('SIGTERM');
     const { stderr } = await end;
     expect(stderr).toContain('logged by their digest alone');
-    expect(stderr).toContain('stopped after 5 entries, 2 of them by digest alone');
+    expect(stderr).toContain('stopped after 5 entries, 2 of them only as a digest');
     const all = ['one', digestOf(`${long('x')}more`), 'two', digestOf(long('y')), 'three'];
     expect(stored()).toEqual(all);
     appendFileSync(log, 'four\n');

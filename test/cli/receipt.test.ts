@@ -63,7 +63,7 @@ test('receipt --tlog-proof prints the proof for stock tools, or writes it to a f
 
 test('receipt --tlog-proof waits for nothing, and takes nothing else for a proof', async () => {
   const waited = await at('receipt', 'payments', '0', '--tlog-proof', '--wait', '5');
-  expect([waited.code, waited.stderr]).toEqual([1, 'error: --tlog-proof goes without --wait and --until\n']);
+  expect([waited.code, waited.stderr]).toEqual([1, 'error: --tlog-proof does not take --wait or --until\n']);
   service.tlogProof = () => 'c2sp.org/tlog-proof@v1\n';
   const broken = await at('receipt', 'payments', '0', '--tlog-proof', '-o', 'p.tlog-proof');
   expect([broken.code, broken.stderr]).toEqual([1, 'error: not a tlog-proof: no blank line before the checkpoint\n']);
@@ -148,7 +148,7 @@ test('stamp does not take a receipt of something else', async () => {
   service.receipt = () => receipt;
   const { code, stderr } = await at('stamp', 'a.bin');
   expect(code).toBe(1);
-  expect(stderr).toContain('bears another digest than a.bin has');
+  expect(stderr).toContain('has another digest than a.bin');
   expect(await readdir(folder)).toEqual(['a.bin']);
 });
 

@@ -89,7 +89,7 @@ test('is completed in place, a backup kept, and proven by a node then', async ()
   const done = await upgrade('--calendar', alice.url);
   expect(done).toMatchObject({
     code: 0,
-    stdout: expect.stringContaining('upgraded, by its own word in block 2 of Bitcoin'),
+    stdout: expect.stringContaining('upgraded, it names Bitcoin block 2, which was not checked'),
   });
   expect(alice.asked).toEqual([`GET /timestamp/${toHex(message)}`, `GET /timestamp/${toHex(message)}`]);
   expect(await readdir(folder)).toEqual(['document', 'document.ots', 'document.ots.bak']);
@@ -314,7 +314,7 @@ describe('a hostile calendar changes nothing', () => {
     });
     await pendingFile(relaying.url);
     const { code, stderr } = await upgrade('--calendar', relaying.url);
-    expect([code, stderr]).toEqual([2, expect.stringContaining('led on, but not to a block yet')]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('added more, but no Bitcoin block yet')]);
     expect(await attestations()).toEqual(['pending', 'pending']);
     expect(elsewhere.asked).toEqual([]);
   });

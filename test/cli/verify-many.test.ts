@@ -68,11 +68,11 @@ test('without content, without sources, and as JSON', async () => {
 });
 
 test.each([
-  [['empty.ndjson'], 'empty.ndjson has no receipt in it'],
-  [['one.log', 'two.ndjson'], 'two.ndjson and one.log have not as many lines: one.log ends first'],
-  [['three.log', 'two.ndjson'], 'two.ndjson and three.log have not as many lines: two.ndjson ends first'],
+  [['empty.ndjson'], 'empty.ndjson contains no receipt'],
+  [['one.log', 'two.ndjson'], 'two.ndjson and one.log have different numbers of lines: one.log ends first'],
+  [['three.log', 'two.ndjson'], 'two.ndjson and three.log have different numbers of lines: two.ndjson ends first'],
   [['nowhere.ndjson'], 'cannot read nowhere.ndjson'],
-  [['a', 'b', 'c'], 'with --many name RECEIPTS, or LINES and RECEIPTS'],
+  [['a', 'b', 'c'], 'with --many give RECEIPTS, or LINES and RECEIPTS'],
 ])('could not run: %j', async (files, says) => {
   await save('empty.ndjson', '\n \n');
   await save('two.ndjson', receipts.slice(0, 2).join('\n'));
@@ -88,7 +88,9 @@ test('a tlog-proof, by the key of the log and by a policy with its witnesses', a
   const one = await verify('--line', 'line 3', proof, '--key', log.verifierKey);
   expect(one.code).toBe(2);
   expect(one.stdout).toContain('✓ position');
-  expect(one.stderr).toBe('a tlog-proof says where an entry stands, and nothing of when: the receipt does\n');
+  expect(one.stderr).toBe(
+    "a tlog-proof proves an entry's place in the log but not its time: the receipt proves both\n",
+  );
   const { vkey } = new TestWitness('north.example', join(folder, 'state'));
   const policy = await save('policy', `log ${log.verifierKey}\nwitness north ${vkey}\nquorum north\n`);
   const two = await verify('--line', 'line 3', proof, '--policy', policy);

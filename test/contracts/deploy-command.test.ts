@@ -59,7 +59,7 @@ test('dry run, deployment, and again', async () => {
 test('what is wrong is said, and no secret with it', async () => {
   const dead = await deploy('--rpc', 'http://user:word@127.0.0.1:1/access-token', '--dry-run');
   expect(dead.exit).toBe(1);
-  expect(dead.stderr).toMatch(/^rpc-unreachable: no chain answers at http:\/\/127\.0\.0\.1:1 .*check --rpc/);
+  expect(dead.stderr).toMatch(/^rpc-unreachable: no node of a chain answers at http:\/\/127\.0\.0\.1:1 .*check --rpc/);
   expect(dead.stderr).not.toMatch(/word|token/);
 
   const wrong = join(folder, 'wrong');

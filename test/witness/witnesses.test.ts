@@ -135,7 +135,7 @@ describe('a fork', () => {
     expect(await published(other, 'forked', vkey, [witness])).toEqual({ size: 3, by: [] });
     expect(await notices(other)).toContain(
       'the witness W0 does not cosign log.test/logs/forked: it has cosigned 4 entries of log.test/logs/forked, of which ' +
-        '3 are published here: look whether the database was set back',
+        '3 are published here: check whether the database was restored from an old copy',
     );
 
     for (const [more, size] of [
@@ -283,7 +283,7 @@ describe('a problem belongs to one log', () => {
 
   test.each([
     [422, 'it answers 422'],
-    [409, 'it answers 409 to a checkpoint of the 4 entries that it has cosigned: it may have cosigned another tree'],
+    [409, 'it answers 409 to a checkpoint of the size that it has cosigned (4): it may have cosigned another tree'],
   ])(
     'a fork at one size answered by %i stays until that log is cosigned, whatever becomes of other logs',
     async (status, says) => {
@@ -329,7 +329,7 @@ describe('a problem belongs to one log', () => {
 });
 
 describe('what a witness answers', () => {
-  const nothing = 'it answers 200 without a cosignature that holds under its configured key';
+  const nothing = 'it answers 200 without a cosignature that is valid under its configured key';
   const FAULTS: [TestWitness['fault'], string][] = [
     [() => '', nothing],
     [() => 'yes\n', nothing],
@@ -337,10 +337,10 @@ describe('what a witness answers', () => {
     [(line) => line.replace('/w', '/v'), nothing],
     [(line) => line.trimEnd(), nothing],
     [() => '— x '.repeat(40_000), 'it answers with more than 65536 bytes'],
-    [403, 'it answers 403: it does not take the signature for one of a key it trusts'],
-    [404, 'it answers 404: it was not told of this log'],
-    [409, 'it answers 409 without the size it has cosigned'],
-    [400, 'it answers 400: it does not take the request for well-formed'],
+    [403, 'it answers 403: it does not accept the signature as made by a key that it trusts'],
+    [404, 'it answers 404: it does not know this log'],
+    [409, 'it answers 409 without the size that it has cosigned'],
+    [400, 'it answers 400: it does not accept the request as well-formed'],
     [500, 'it answers 500'],
     [302, 'unexpected redirect'],
   ];

@@ -7,22 +7,23 @@ import type { Database } from '../../store/database.ts';
 import { counted, note, print, printJson, toned } from '../output.ts';
 import { type GlobalOptions, localEndpoint } from '../session.ts';
 
-/** `antequem anchors`: shows the targets and lets a stopped one continue. It works on the database. */
+/** `antequem anchors`: shows the targets and lets a stopped one continue, working on the database. */
 export function anchorsCommand(): Command {
   return new Command('anchors')
     .action(list)
-    .addCommand(new Command('list').description('all targets and what they have to do yet').action(list))
+    .addCommand(new Command('list').description('list all targets and their open work').action(list))
     .addCommand(
       new Command('resume')
-        .description('let a stopped target continue, once you know why it stopped')
+        .description('let a stopped target continue; first find out why it stopped')
         .argument('<target>', 'the name that `antequem anchors` shows')
         .action(resume),
     )
     .addHelpText(
       'after',
       `
-A target stops when continuing could spend money twice: somebody else uses its account, a transaction had no
-effect, or the chain is another one. After \`resume\` it continues behind foreign transactions once they are final.
+A target stops when continuing could spend money twice: its account sent transactions that the service did not make,
+a transaction had no effect, or the node is of another chain. After \`resume\` it waits until foreign transactions are
+final, then continues.
 
 Examples:
   $ antequem anchors
@@ -37,7 +38,7 @@ async function list(_: object, command: Command): Promise<void> {
   ]);
   const targets = await withDatabase((database) => reportTargets(KINDS, database, Date.now()));
   if (isJson(command)) return printJson(targets.map(view));
-  if (targets.length === 0) note('there is no target yet: a worker adds those that are configured');
+  if (targets.length === 0) note('there is no target yet: the worker adds the configured ones when it starts');
   for (const target of targets) for (const line of linesOf(target)) print(line);
 }
 
@@ -45,13 +46,13 @@ async function resume(name: string, _: object, command: Command): Promise<void> 
   const [{ resumeTarget }, { KINDS }] = await Promise.all([import('../../anchor/resume.ts'), import('../../kinds.ts')]);
   const { code, reason } = await withDatabase((database) => resumeTarget(KINDS, database, name, Date.now()));
   if (isJson(command)) return printJson({ target: name, resumed: true, was: { code, reason } });
-  print(`${name} continues; it was stopped for ${code}: ${reason}`);
+  print(`${name} continues; it had stopped because of ${code}: ${reason}`);
 }
 
 async function withDatabase<T>(work: (database: Database) => Promise<T>): Promise<T> {
   const url = process.env.DATABASE_URL || localEndpoint('databaseUrl');
   if (url === undefined) {
-    throw new AntequemError('database-unknown', 'DATABASE_URL must be set, or local mode run in this folder');
+    throw new AntequemError('database-unknown', 'set DATABASE_URL, or run this where local mode has run');
   }
   const { openDatabase } = await import('../../store/database.ts');
   const database = openDatabase(url, { connections: 2 });
@@ -86,7 +87,7 @@ function remedyOf(code: string, target: string): string {
   return code === SET_BACK ? 'antequem recover' : `antequem anchors resume ${target}`;
 }
 
-/** Times as people write them; what the kind adds as members of their own. */
+/** Formats times as text and adds the kind's own members. */
 function view({ stopped, oldest, more, ...target }: TargetReport): object {
   return {
     ...target,

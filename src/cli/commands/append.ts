@@ -25,23 +25,29 @@ interface AppendFlags {
 /** `antequem append`: every line is an entry, byte for byte without its newline. */
 export function appendCommand(): Command {
   return new Command('append')
-    .argument('<log>', 'name of the log; it is created where there is none', logName)
-    .argument('[file]', 'the file; standard input when left out or -')
-    .option('-f, --follow', 'go on as the file grows, over rotation and restarts, each line exactly once')
-    .option('--batch <lines>', 'lines of a request at most', wholeNumberArgument(1, MAX_BATCH_ENTRIES), 5000)
+    .argument('<log>', 'name of the log; it is created if it does not exist', logName)
+    .argument('[file]', 'the file; standard input if omitted or -')
+    .option(
+      '-f, --follow',
+      'follow the file as it grows, through rotations and restarts, logging each line exactly once',
+    )
+    .option('--batch <lines>', 'maximum lines in one request', wholeNumberArgument(1, MAX_BATCH_ENTRIES), 5000)
     .option(
       '--batch-bytes <bytes>',
-      'bytes of a request at most',
+      'maximum bytes in one request',
       wholeNumberArgument(MAX_ENTRY_BYTES + 2, MAX_BATCH_BYTES),
       MAX_BATCH_BYTES / 2,
     )
     .option(
       '--retry <seconds>',
-      'unbroken failure to bear (default: 60; with --follow for ever)',
+      'how long to retry while every attempt fails (default: 60; with --follow without limit)',
       wholeNumberArgument(0, 1e9),
     )
-    .option('--state <file>', 'with --follow: where to keep what was sent (default: by file, log and service)')
-    .option('--skip-missing', 'with --follow: go on where the rest of a rotated file is nowhere to be found')
+    .option(
+      '--state <file>',
+      'with --follow: the file that records what was sent (default: one for each file, log and service)',
+    )
+    .option('--skip-missing', 'with --follow: continue when the rest of a rotated file cannot be found')
     .addHelpText(
       'after',
       `
@@ -58,7 +64,7 @@ that cannot be reached. A line over 1 MiB is logged by its digest alone: keep th
       const session = openSession(command);
       if (flags.follow === true) return followCommandLine(session, log, file, flags);
       if (flags.state !== undefined || flags.skipMissing === true) {
-        throw new AntequemError('options-conflict', '--state and --skip-missing belong to --follow; add it');
+        throw new AntequemError('options-conflict', '--state and --skip-missing need --follow');
       }
       await appendAll(session, log, file === '-' ? undefined : file, flags);
     });
@@ -116,17 +122,17 @@ interface Summary {
   readonly first: number | null;
   readonly last: number | null;
   readonly count: number;
-  /** Of those the lines larger than an entry. */
+  /** How many of these lines were larger than an entry. */
   readonly digestOnly: number;
   readonly bytes: number;
 }
 
-/** Between `first` and `last` others may have appended too, so their distance is not the count. */
+/** Other clients may have appended between `first` and `last`, so their distance is not the count. */
 function report(session: Session, summary: Summary): void {
   if (session.json) {
     printJson(summary);
   } else if (summary.first === null) {
-    print('no entries: every line was blank, or there was none');
+    print('no entries: the input has no non-blank line');
   } else {
     print(
       `appended ${counted(summary.count, 'entry', 'entries')} to ${summary.log}: ` +

@@ -10,29 +10,37 @@ import { Progress } from '../progress.ts';
 import type { GlobalOptions } from '../session.ts';
 import { claimLines } from '../verdict-text.ts';
 
-/** For one query: to count the entries of a segment, or all leaves, takes long on a slow disk. */
+/** Limit for one query: counting the entries of a segment, or all leaves, takes long on a slow disk. */
 const PATIENCE_MS = 3_600_000;
 
-/** `antequem audit`: the whole database, for operators; with `--url` or `--mirror` what a service shows, for everybody. */
+/** `antequem audit`: checks the whole database (for operators), or with `--url` or `--mirror` what a service publishes. */
 export function auditCommand(): Command {
   return new Command('audit')
     .option('--mirror <dir>', 'audit a mirror on disk instead of a database or a service')
-    .option('--save <dir>', 'with --url: keep a mirror of what was audited, and go on from there the next time')
+    .option('--save <dir>', 'with --url: save what was audited as a mirror, and continue from it the next time')
     .option('--against <dir|url>', 'with --url or --mirror: compare it with another mirror or service')
     .option('--rpc <url>', 'a node of a chain that you trust; may be repeated', repeated(httpUrl))
     .option(
       '--key <vkey>',
-      'verifier key of a log from another source, best of all of _system; may be repeated',
+      'verifier key of a log, obtained from another source, preferably that of _system; may be repeated',
       repeated((text) => text),
     )
-    .option('--state <file>', 'remember how far logs were read and go on from there; keep it away from the database')
+    .option(
+      '--state <file>',
+      'record how far the logs were read and continue from there; keep this file away from the database',
+    )
     .option('--sender <address>', 'an account known to pay for anchors; may be repeated', repeated(address))
     .option(
       '--bitcoin <url>',
       'a Bitcoin node or an Esplora server that you trust; if several are given, all must agree',
       repeated(httpUrl),
     )
-    .option('--from-block <n>', 'search chains from this block on', wholeNumberArgument(0, Number.MAX_SAFE_INTEGER), 0)
+    .option(
+      '--from-block <n>',
+      'first block to search on each chain',
+      wholeNumberArgument(0, Number.MAX_SAFE_INTEGER),
+      0,
+    )
     .addHelpText(
       'after',
       `
@@ -41,9 +49,9 @@ read for all logs ($ANTEQUEM_API_KEY, --api-key-file) shows the rounds; without 
 
 Otherwise DATABASE_URL and ORIGIN come from the environment. If LOG_SEED_FILE is set, the keys of all logs are compared with the
 seed. Without the seed and without --key for _system, only the database confirms the keys.
-Without --rpc, a log that somebody with the seed rebuilt cannot be told from the real one: the anchors tell them apart.
+Without --rpc, the audit cannot detect a log that was rebuilt with the seed: only the anchors show that.
 
-Exit codes: 0 in order, and anchored by the word of a trusted node; 1 something is wrong; 2 in order, not proven; 3 could not run.
+Exit codes: 0 no faults, and a trusted node confirms the anchors; 1 a fault was found; 2 no faults, not proven; 3 could not run.
 
 Examples:
   $ antequem audit --rpc https://eth.example.org
@@ -72,13 +80,13 @@ Examples:
 function checkFlags({ mirror, save, against, state }: AuditFlags, { url }: GlobalOptions): void {
   const fault =
     mirror !== undefined && url !== undefined
-      ? '--mirror and --url both say what to audit: name one'
+      ? '--mirror and --url exclude each other: give only one'
       : mirror === undefined && url === undefined && [save, against].some((flag) => flag !== undefined)
-        ? '--save and --against go with --url or --mirror'
+        ? '--save and --against need --url or --mirror'
         : save !== undefined && mirror !== undefined
-          ? 'a mirror is there already: --save goes with --url'
+          ? '--mirror already names a mirror: --save needs --url'
           : save !== undefined && state !== undefined
-            ? 'a mirror has its own state: leave --state out'
+            ? 'a mirror keeps its own state: omit --state'
             : null;
   if (fault !== null) throw new AntequemError('arguments-invalid', fault);
 }
@@ -88,7 +96,7 @@ async function runAudit(
   onProgress: (at: string, entries: number, total: number) => void,
 ): Promise<{ verdict: Verdict; entries: number; milliseconds: number }> {
   const settings = await readSettings(process.env);
-  // Curves and database are slow to load, and only this needs them.
+  // Loaded here because elliptic curves and the database client are slow to load.
   const [
     { auditDatabase },
     { AuditState },
@@ -134,15 +142,15 @@ async function runAudit(
 interface Settings {
   readonly databaseUrl: string;
   readonly origin: string;
-  /** Null: the auditor does not have it. */
+  /** Null if LOG_SEED_FILE is not set. */
   readonly seed: string | null;
 }
 
-/** The few settings that an audit needs: it can run where no service does. @throws AntequemError `config-invalid` */
+/** Reads only the settings that an audit needs, so that it runs on machines without a service. @throws AntequemError `config-invalid` */
 async function readSettings(env: NodeJS.ProcessEnv): Promise<Settings> {
   const { DATABASE_URL = '', ORIGIN = '', LOG_SEED_FILE = '' } = env;
   const faults: string[] = [];
-  if (!/^postgres(ql)?:\/\//.test(DATABASE_URL)) faults.push('DATABASE_URL: not a URL with postgres://');
+  if (!/^postgres(ql)?:\/\//.test(DATABASE_URL)) faults.push('DATABASE_URL: not a postgres:// URL');
   try {
     checkServiceOrigin(ORIGIN);
   } catch {
@@ -174,9 +182,9 @@ function auditText(verdict: Verdict): string {
       : result === 'proven'
         ? toned(
             'good',
-            `proven: in order, and as it was before ${existedBefore?.time} (${existedBefore?.chain} block ${existedBefore?.block.number})`,
+            `proven: no faults, and unchanged since before ${existedBefore?.time} (${existedBefore?.chain} block ${existedBefore?.block.number})`,
           )
-        : toned('open', 'unproven: in order, but no trusted node of a chain confirms that nothing was rewritten');
+        : toned('open', 'unproven: no faults, but no trusted node of a chain confirms that nothing was rewritten');
   return [headline, '', ...claimLines(verdict)].join('\n');
 }
 

@@ -12,13 +12,13 @@ interface DeployFlags {
   readonly json?: true;
 }
 
-/** `antequem deploy`: put the contract on a chain, or count what anchoring there costs. */
+/** `antequem deploy`: deploys the contract to a chain, or estimates the cost of anchoring there. */
 export function deployCommand(): Command {
   return new Command('deploy')
     .requiredOption('--rpc <url>', 'JSON-RPC endpoint of the chain')
     .option('--key-file <file>', 'file with the private key that pays (0x and 64 hex digits)')
-    .option('--dry-run', 'send nothing, print what the deployment and the rounds cost')
-    .option('--round-interval <time>', 'time between rounds, for the cost of a month', parseInterval, 60_000)
+    .option('--dry-run', 'send nothing, print the estimated cost of the deployment and of the rounds')
+    .option('--round-interval <time>', 'time between rounds, to estimate the cost of a month', parseInterval, 60_000)
     .option('--json', 'print the result as JSON, amounts in wei')
     .action(async (flags: DeployFlags) => {
       const [{ Wallet }, { deployAnchor, formatDeployResult }] = await Promise.all([
@@ -42,14 +42,14 @@ export function deployCommand(): Command {
     });
 }
 
-/** Written as `ROUND_INTERVAL` is. */
+/** The same format as `ROUND_INTERVAL`. */
 function parseInterval(text: string): number {
   const ms = duration.safeParse(text);
   if (!ms.success) throw new InvalidArgumentError('write a whole number and a unit: 500ms, 60s, 5m or 24h');
   return ms.data;
 }
 
-/** The key is never put into a message. */
+/** No error message contains the key. */
 async function readKey(file: string): Promise<string> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new AntequemError('key-file-unreadable', `cannot read the key file ${file}: check the path and its rights`, {
@@ -61,12 +61,12 @@ async function readKey(file: string): Promise<string> {
   try {
     if (/^0x[0-9a-fA-F]{64}$/.test(key)) return new Wallet(key).privateKey;
   } catch {
-    // Zero or beyond the curve's order: falls through to the one message.
+    // Zero or beyond the curve's order: the error below covers it.
   }
   throw new AntequemError('key-invalid', `${file} does not hold a private key: 0x and 64 hex digits, nothing else`);
 }
 
-/** Asks for the chain id first: without it ethers would knock at a dead endpoint for ever. */
+/** Asks for the chain id first: ethers would otherwise retry a dead endpoint without end. */
 async function connect(url: string): Promise<JsonRpcProvider> {
   const { FetchRequest, JsonRpcProvider } = await import('ethers');
   let chainId: number;
@@ -80,16 +80,16 @@ async function connect(url: string): Promise<JsonRpcProvider> {
     if (!Number.isSafeInteger(chainId) || chainId <= 0) throw new Error('its answer to eth_chainId is not a number');
   } catch (cause) {
     const { rejectionReason } = await import('../../evm/node.ts');
-    // Without the cause: ethers puts the whole URL into it.
+    // The cause is left out: ethers puts the whole URL, with its secrets, into it.
     throw new AntequemError(
       'rpc-unreachable',
-      `no chain answers at ${redact(url)} (${rejectionReason(cause)}): check --rpc`,
+      `no node of a chain answers at ${redact(url)} (${rejectionReason(cause)}): check --rpc`,
     );
   }
   return new JsonRpcProvider(url, chainId, { staticNetwork: true, cacheTimeout: -1, pollingInterval: 500 });
 }
 
-/** Endpoints carry their access keys in path, query or user: only the host is for others to see. */
+/** Endpoints carry access keys in path, query or user name, so only the origin is printed. */
 function redact(url: string): string {
   return URL.canParse(url) ? new URL(url).origin : 'an endpoint that is not a URL';
 }

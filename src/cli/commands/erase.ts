@@ -3,7 +3,7 @@ import { logName, wholeNumberArgument } from '../options.ts';
 import { note, print, printJson } from '../output.ts';
 import { openSession } from '../session.ts';
 
-/** `antequem erase`: what an entry is about goes, its place in the log stays. */
+/** `antequem erase`: deletes an entry's payload, digest and nonce. Its commitment stays in the log. */
 export function eraseCommand(): Command {
   return new Command('erase')
     .argument('<log>', 'name of the log', logName)
@@ -22,6 +22,6 @@ Examples:
       const erased = await client.erase(log, index);
       if (json) return printJson(erased);
       print(`erased entry ${index} of ${log}`);
-      note('a receipt fetched before still verifies, for whoever has one and the content');
+      note('a receipt fetched earlier still verifies together with the content');
     });
 }

@@ -24,24 +24,24 @@ interface ExportFlags {
   readonly retry: number;
 }
 
-/** `antequem export`: entries with their receipts, a JSON object a line. */
+/** `antequem export`: entries with their receipts, one JSON object a line. */
 export function exportCommand(): Command {
   const index = wholeNumberArgument(0, Number.MAX_SAFE_INTEGER);
   return new Command('export')
     .argument('<log>', 'name of the log', logName)
-    .option('-o, --output <file>', 'write to a file, in place of one that is there; with it --json tells the outcome')
+    .option('-o, --output <file>', 'write to this file, replacing it if it exists; --json then prints a summary')
     .option('--from <index>', 'the first index', index, 0)
-    .option('--to <index>', 'the index behind the last (default: the size of the log now)', index)
+    .option('--to <index>', 'the index after the last (default: the current size of the log)', index)
     .option('--since <time>', 'received at this time or later, such as 2026-01-31T12:00:00Z')
     .option('--until <time>', 'received before this time')
-    .option('--text <text>', 'only entries that hold this text')
+    .option('--text <text>', 'only entries that contain this text')
     .option(
       '--field <pointer=value>',
-      'only entries that are JSON with this value there, such as /user/username=admin; up to four times',
+      'only JSON entries with this value at this JSON pointer, such as /user/username=admin; up to four times',
       repeated((text) => text),
     )
     .option('--no-receipts', 'without receipts, which is faster')
-    .option('--retry <seconds>', 'unbroken failure to bear', wholeNumberArgument(0, 1e9), 60)
+    .option('--retry <seconds>', 'how long to retry while every attempt fails', wholeNumberArgument(0, 1e9), 60)
     .addHelpText(
       'after',
       `
@@ -76,7 +76,7 @@ An export that breaks off goes on where it was; what is appended meanwhile is no
           failed = false;
         } catch (error) {
           progress.clear();
-          // It got on: that was no unbroken failure.
+          // There was progress, so the time for retrying starts again.
           if (!isTransient(error) || next === before) throw error;
         }
       }
@@ -103,7 +103,7 @@ function indexOf(line: string): number {
   const entry: unknown = JSON.parse(line);
   const index = typeof entry === 'object' && entry !== null && 'index' in entry ? entry.index : undefined;
   if (typeof index === 'number' && Number.isSafeInteger(index)) return index;
-  throw new AntequemError('answer-invalid', 'the service sent a line that is no entry');
+  throw new AntequemError('answer-invalid', 'the service sent a line that is not an entry');
 }
 
 async function openFile(file: string): Promise<Writable> {

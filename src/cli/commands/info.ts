@@ -9,10 +9,10 @@ import { print, printJson } from '../output.ts';
 import { readOtsFile } from '../proof-file.ts';
 import type { GlobalOptions } from '../session.ts';
 
-/** `antequem info`: what an .ots file says. Asks nobody, and so says nothing of whether it is true. */
+/** `antequem info`: prints what an .ots file contains. It works offline and verifies nothing. */
 export function infoCommand(): Command {
   return new Command('info')
-    .argument('<file.ots>', 'of any origin; - is standard input')
+    .argument('<file.ots>', 'the .ots file, from any source; - is standard input')
     .addHelpText(
       'after',
       `

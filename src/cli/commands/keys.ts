@@ -6,10 +6,10 @@ import { logName, repeated } from '../options.ts';
 import { note, print, printJson } from '../output.ts';
 import type { GlobalOptions } from '../session.ts';
 
-/** Complete, as the compiler checks; the list itself stands beside what needs the database. */
+/** Repeated here because importing the list would load the database client. The compiler checks that it is complete. */
 const SCOPES = { append: true, read: true, admin: true } satisfies Record<Scope, true>;
 
-/** `antequem keys`: API keys, by way of the database: the first one cannot be asked of the API. */
+/** `antequem keys`: manages API keys in the database, since creating the first one through the API would need a key. */
 export function keysCommand(): Command {
   return new Command('keys')
     .addCommand(createCommand())
@@ -34,14 +34,14 @@ interface CreateOptions {
 
 function createCommand(): Command {
   return new Command('create')
-    .description('make a key; its token is printed once and kept nowhere')
+    .description('create a key; its token is printed once and not stored')
     .requiredOption('--name <name>', 'what it is for')
     .addOption(
       new Option('--scope <scope...>', 'what it permits; admin permits all')
         .choices(Object.keys(SCOPES))
         .makeOptionMandatory(),
     )
-    .option('--log <name>', 'a log it is for; more than once for several (default: all logs)', repeated(logName))
+    .option('--log <name>', 'a log the key is limited to; may be repeated (default: all logs)', repeated(logName))
     .action(async (options: CreateOptions, command: Command) => {
       const { key, token } = await withKeys((keys) => keys.create(options.name, options.scope, options.log ?? null));
       if (isJson(command)) return printJson({ ...view(key), token });
@@ -52,19 +52,21 @@ function createCommand(): Command {
 }
 
 function listCommand(): Command {
-  return new Command('list').description('all keys, revoked ones too').action(async (_: object, command: Command) => {
-    const list = await withKeys((keys) => keys.list());
-    if (isJson(command)) return printJson(list.map(view));
-    for (const key of list) {
-      const state = key.revokedAt === null ? 'active' : `revoked ${formatTime(key.revokedAt)}`;
-      print(`${key.id}  ${key.scopes.join(',').padEnd(17)}  ${key.logs?.join(',') ?? '*'}  ${key.name}  ${state}`);
-    }
-  });
+  return new Command('list')
+    .description('list all keys, including revoked ones')
+    .action(async (_: object, command: Command) => {
+      const list = await withKeys((keys) => keys.list());
+      if (isJson(command)) return printJson(list.map(view));
+      for (const key of list) {
+        const state = key.revokedAt === null ? 'active' : `revoked ${formatTime(key.revokedAt)}`;
+        print(`${key.id}  ${key.scopes.join(',').padEnd(17)}  ${key.logs?.join(',') ?? '*'}  ${key.name}  ${state}`);
+      }
+    });
 }
 
 function revokeCommand(): Command {
   return new Command('revoke')
-    .description('end a key; services notice within five seconds')
+    .description('revoke a key; running services notice within five seconds')
     .argument('<id>', 'the id that `keys list` shows')
     .action(async (id: string, _: object, command: Command) => {
       if (!(await withKeys((keys) => keys.revoke(id)))) {

@@ -12,7 +12,7 @@ import type { GlobalOptions } from '../session.ts';
 
 const PAGE = 1_000;
 
-/** `antequem logs`: the keys that sign logs, by way of the database: the seeds are where the service is. */
+/** `antequem logs`: manages the keys that sign logs. It works on the database, because it needs the service's seeds. */
 export function logsCommand(): Command {
   return new Command('logs')
     .addCommand(keysCommand())
@@ -34,7 +34,7 @@ Examples:
 
 function keysCommand(): Command {
   return new Command('keys')
-    .description('the keys of logs, retired ones too, as verifier keys')
+    .description('list the verifier keys of logs, including retired ones')
     .argument('[log...]', 'which logs (default: all)', names)
     .action(async (logs: string[], _: object, command: Command) => {
       const found = await withLogs(logs, logs.length === 0, async ({ database }, logs) => {
@@ -54,7 +54,7 @@ interface AllOption {
 function rotateCommand(): Command {
   return new Command('rotate')
     .description(
-      'give logs a new key each, of the last seed in LOG_SEED_FILE; it signs together with those that are there',
+      'add a new key to each log, derived from the last seed in LOG_SEED_FILE; it signs together with the existing keys',
     )
     .argument('[log...]', 'which logs', names)
     .option('--all', 'all logs, _system too')
@@ -66,7 +66,7 @@ function rotateCommand(): Command {
         if (isJson(command)) printJson(added.map(view));
         else for (const each of added) print(line(each));
         note(`${counted(added.length, 'key', 'keys')} added; every process signs with them within ten seconds`);
-        // By old and new keys together: what it covers tells of the new ones to whoever knows the old.
+        // Signed by old and new keys together, so that a verifier with an old key can trust the new one.
         await foundation.publisher.current(foundation.registry.system);
       });
     });
@@ -78,16 +78,16 @@ interface RetireOptions extends AllOption {
 
 function retireCommand(): Command {
   return new Command('retire')
-    .description('have keys sign no more; without a number all but the newest')
+    .description('retire keys, which then no longer sign; without a number all except the newest')
     .argument('[log]', 'which log', logName)
-    .argument('[number]', 'which of its keys', wholeNumberArgument(1, 1_000_000))
-    .option('--all', 'of all logs, _system too')
-    .option('--force', 'also while the keys that stay are not a minute old')
+    .argument('[number]', 'number of the key', wholeNumberArgument(1, 1_000_000))
+    .option('--all', 'all logs, including _system')
+    .option('--force', 'also if the remaining keys are less than a minute old')
     .action(async (log: string | undefined, number: number | undefined, options: RetireOptions, command: Command) => {
       demandSome(log !== undefined, options.all);
       await withLogs(log === undefined ? [] : [log], options.all === true, async (foundation, logs) => {
         const { retireKeys } = await import('../../log/rotation.ts');
-        // By the keys that leave, too: what comes after them is vouched for by a key known before.
+        // Signed by the retiring keys too, so that a key known earlier vouches for the remaining ones.
         await foundation.publisher.current(foundation.registry.system);
         const retirements = logs.map((log) => ({ log, number: number ?? null }));
         const retired = await retireKeys(parts(foundation), retirements, options.force === true);
@@ -98,7 +98,7 @@ function retireCommand(): Command {
     });
 }
 
-/** Runs with these logs of the service, found. @throws AntequemError `log-not-found` */
+/** Looks up these logs and passes them on. @throws AntequemError `log-not-found` */
 async function withLogs<T>(
   names: readonly string[],
   all: boolean,
@@ -140,7 +140,7 @@ function parts({ database, registry, appender, guard }: Foundation) {
 }
 
 function demandSome(named: boolean, all: true | undefined): void {
-  if (named === (all === true)) throw new AntequemError('arguments-invalid', 'name logs, or --all, not both');
+  if (named === (all === true)) throw new AntequemError('arguments-invalid', 'give log names or --all, not both');
 }
 
 function names(name: string, before: readonly string[] = []): string[] {

@@ -6,7 +6,7 @@ import { print, printJson } from '../output.ts';
 import { readReceiptFile } from '../proof-file.ts';
 import type { GlobalOptions } from '../session.ts';
 
-/** `antequem path`: what the contract's `existedBefore` takes. Asks nobody. */
+/** `antequem path`: prints the arguments of the contract's `existedBefore`. Works offline. */
 export function pathCommand(): Command {
   return new Command('path')
     .argument('<receipt>', 'file of the receipt; - is standard input')
@@ -18,7 +18,7 @@ Examples:
   $ cast call $CONTRACT "$(antequem path r.json --json | jq -r .calldata)"`,
     )
     .action(async (file: string, _flags: object, command: Command) => {
-      // Loaded here alone: the binding brings the whole of ethers, which no other command should wait for.
+      // Loaded here because the binding loads all of ethers, which would slow down every other command.
       const { encodeExistedBefore } = await import('../../evm/anchor-contract.ts');
       const { digest, steps, root } = receiptPath(await readReceiptFile(file));
       const packed = packPath(steps);

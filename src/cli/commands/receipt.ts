@@ -25,28 +25,26 @@ interface ReceiptFlags extends MirrorReceiptFlags {
   readonly ots?: boolean;
 }
 
-/** `antequem receipt`: the receipt of one entry, as far as it has come. */
+/** `antequem receipt`: fetches the current receipt of one entry. */
 export function receiptCommand(): Command {
   return new Command('receipt')
     .argument('<log>', 'name of the log', logName)
     .argument('<index>', 'index of the entry, from 0', wholeNumberArgument(0, Number.MAX_SAFE_INTEGER))
     .option(
       '--wait <seconds>',
-      'hold on for the stage at most so long (default: 0; with --until 60)',
+      'wait at most this long for the stage (default: 0; with --until 60)',
       wholeNumberArgument(0, 1e6),
     )
     .addOption(
-      new Option('--until <stage>', 'the stage to wait for (default: finalized; of an .ots file bitcoin)').choices(
-        STAGES,
-      ),
+      new Option('--until <stage>', 'the stage to wait for (default: finalized; with --ots bitcoin)').choices(STAGES),
     )
-    .option('-o, --output <file>', 'write it to a file, in place of one that is there')
-    .option('--ots', 'as a file of OpenTimestamps for stock clients; implied by -o x.ots')
-    .option('--tlog-proof', 'its place in the log alone, as a C2SP tlog-proof for stock tools')
-    .option('--mirror <dir>', 'compose it of a mirror, without the service, for whoever has digest and nonce')
+    .option('-o, --output <file>', 'write it to this file, replacing it if it exists')
+    .option('--ots', 'as an OpenTimestamps file for standard clients; implied by -o x.ots')
+    .option('--tlog-proof', 'only the proof of its place in the log, as a C2SP tlog-proof for standard tools')
+    .option('--mirror <dir>', 'build it from a mirror instead of the service; needs the digest and nonce')
     .option('--digest <hex>', 'with --mirror: SHA-256 of the payload', digest)
-    .option('--nonce <hex>', 'with --mirror: the nonce of the entry; none in a log that is not blinded', nonce)
-    .option('--receipt <file>', 'with --mirror: an older receipt of the entry, which has both')
+    .option('--nonce <hex>', 'with --mirror: the nonce of the entry; omit it for a log that is not blinded', nonce)
+    .option('--receipt <file>', 'with --mirror: an older receipt of the entry, which contains both')
     .addHelpText(
       'after',
       `
@@ -65,7 +63,7 @@ Examples:
       if (flags.tlogProof === true) return writeProof(client, log, index, flags, json);
       const ots = flags.ots === true || (flags.output?.endsWith('.ots') ?? false);
       if (ots && flags.output === undefined && (json || process.stdout.isTTY)) {
-        throw new AntequemError('arguments-invalid', 'an .ots file is no text: name a file with -o');
+        throw new AntequemError('arguments-invalid', 'an .ots file is binary: name a file with -o');
       }
       const until = flags.until ?? (ots ? 'bitcoin' : 'finalized');
       const wait = flags.wait ?? (flags.until === undefined ? 0 : 60);
@@ -89,18 +87,18 @@ Examples:
     });
 }
 
-/** @throws OtsError; AntequemError `receipt-other-entry` where the file is of another digest than the receipt */
+/** @throws OtsError; AntequemError `receipt-other-entry` if the file has another digest than the receipt */
 async function fetchOts(client: Client, log: string, { entry }: Receipt): Promise<Uint8Array> {
   const bytes = await retrying(() => client.receiptOts(log, entry.index), retryPolicy(5));
   const { hash, timestamp } = parseOtsFile(bytes);
   if (hash === 'sha256' && toHex(timestamp.message) === entry.digest) return bytes;
   throw new AntequemError(
     'receipt-other-entry',
-    `the service's .ots file for entry ${entry.index} of ${log} is of another digest than its receipt; do not trust it`,
+    `the service's .ots file for entry ${entry.index} of ${log} has another digest than its receipt; do not trust it`,
   );
 }
 
-/** A tlog-proof waits for nothing: an entry has its place in the log from the start. */
+/** Never waits: an entry has its place in the log from the start. */
 async function writeProof(
   client: Client,
   log: string,
@@ -109,7 +107,7 @@ async function writeProof(
   json: boolean,
 ): Promise<void> {
   if (wait !== undefined || until !== undefined) {
-    throw new AntequemError('arguments-invalid', '--tlog-proof goes without --wait and --until');
+    throw new AntequemError('arguments-invalid', '--tlog-proof does not take --wait or --until');
   }
   const text = await retrying(() => client.tlogProof(log, index), retryPolicy(5));
   const { head, note: checkpoint } = parseTlogProof(text);

@@ -8,10 +8,10 @@ import type { GlobalOptions } from '../session.ts';
 /** Something is lost, and the operator has not accepted that. */
 const LOST = 1;
 
-/** `antequem recover`: what a database that was set back has lost, and going on without it. */
+/** `antequem recover`: shows what a database restored from an old copy has lost, and lets the operator accept the loss. */
 export function recoverCommand(): Command {
   return new Command('recover')
-    .option('--yes', 'record the loss in _system and let the database count as it is')
+    .option('--yes', 'record the loss in _system and accept the database as it is')
     .addHelpText(
       'after',
       `
@@ -50,7 +50,7 @@ Examples:
       const foundation = await openFoundation(config, realEffects, { compare: false });
       const { database, registry, appender, guard } = foundation;
       try {
-        // A target that has not met the lost rounds yet would stop once it does.
+        // Otherwise a target that meets the lost rounds later would stop then.
         const logger = pino({ level: 'warn' }, { write: (line: string) => note(messageOf(line)) });
         for (const target of await openTargets(config, foundation, { now: realEffects.now, logger })) {
           await target.compare(new RollbackState());
@@ -78,7 +78,7 @@ Examples:
 function tell({ losses, targets }: Damage, adopted: boolean, blind: boolean): void {
   if (blind) note('no LOG_GUARD_FILE or REDIS_URL is set: only what was anchored can be compared');
   if (losses.length + targets.length === 0)
-    return void print('nothing is lost: the database has all that was published and answered');
+    return void print('nothing is lost: the database has everything that was published and answered');
   for (const loss of losses) print(`${loss.subject}: ${describe(loss)}`);
   for (const { name, reason } of targets) print(`${name}: ${reason}`);
   note('');
@@ -88,10 +88,11 @@ function tell({ losses, targets }: Damage, adopted: boolean, blind: boolean): vo
 
 function describe({ subject, published, was, now }: Loss): string {
   const size = now?.size ?? 0;
-  if (size >= published.size) return `another root than was ${was} at ${published.size}: it was altered`;
+  if (size >= published.size)
+    return `the root at ${published.size} differs from the one that was ${was}: it was altered`;
   const missing = published.size - size;
   const what = subject.endsWith('#rounds') ? counted(missing, 'round', 'rounds') : counted(missing, 'entry', 'entries');
-  return `${what} lost at least, from ${size} on; ${published.size} were ${was}`;
+  return `at least ${what} lost, starting at ${size}; ${published.size} were ${was}`;
 }
 
 function viewOf({ losses, targets }: Damage): object {
@@ -106,7 +107,7 @@ function viewOf({ losses, targets }: Damage): object {
   };
 }
 
-/** Of a line of the log. */
+/** The message of a log line. */
 function messageOf(line: string): string {
   const said: unknown = JSON.parse(line);
   return typeof said === 'object' && said !== null && 'msg' in said ? String(said.msg) : line;

@@ -2,13 +2,13 @@ import { format } from 'node:util';
 import { Command } from 'commander';
 import type { Logger } from 'pino';
 
-/** Requests have five seconds, the queue and its handlers some ten each. */
+/** Longer than the parts take to stop: requests get five seconds, the queue and its handlers about ten each. */
 const STOP_LIMIT_MS = 40_000;
 
 /** `antequem serve`: the API, the worker, or both, configured by the environment. */
 export function serveCommand(): Command {
   return new Command('serve')
-    .option('--roles <roles>', 'api, worker, or both with a comma between (default: $ROLES, else both)')
+    .option('--roles <roles>', 'api, worker, or both separated by a comma (default: $ROLES, else both)')
     .addHelpText(
       'after',
       `
@@ -20,7 +20,7 @@ Examples:
   $ HOST=0.0.0.0 antequem serve --roles api`,
     )
     .action(async (options: { roles?: string }) => {
-      // Loaded here alone: no other command needs the service.
+      // Loaded here because no other command needs the service.
       const [{ pino }, { mistypedSettings, readConfig }, { serve }] = await Promise.all([
         import('pino'),
         import('../../config.ts'),
@@ -37,20 +37,20 @@ Examples:
         process.once('SIGTERM', resolve);
       });
       logger.info({ signal }, 'draining');
-      // Whatever hangs, a database say, must not keep the process from its end.
+      // A part that hangs, such as a database connection, must not keep the process from exiting.
       const late = setTimeout(() => {
-        logger.error('not everything came to rest in time; what was cut short is taken up at the next start');
+        logger.error('some work did not finish in time; it is resumed at the next start');
         process.exit(1);
       }, config.operation.drainDelay + STOP_LIMIT_MS);
       await running.stop();
       clearTimeout(late);
       logger.info('stopped');
-      // A connection that is being made to a Redis that is away would keep the process alive for ever.
+      // A pending connection to an unreachable Redis would keep the process alive.
       process.exit();
     });
 }
 
-/** What libraries write to the console belongs in the log, whose lines are JSON. */
+/** Sends libraries' console output to the log, because standard output must be JSON lines only. */
 function routeConsole(logger: Logger): void {
   console.log = (...said: unknown[]) => logger.info(format(...said));
   console.info = console.log;

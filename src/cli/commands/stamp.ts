@@ -18,13 +18,18 @@ interface StampFlags {
   readonly force?: true;
 }
 
-/** `antequem stamp`: the digests of files are logged, the files stay here. */
+/** `antequem stamp`: logs the digests of files. The files are not sent. */
 export function stampCommand(): Command {
   return new Command('stamp')
     .argument('<files...>', 'the files')
-    .option('--log <name>', 'name of the log; it is created where there is none', logName, 'stamps')
-    .option('--wait <seconds>', 'hold on so long at most until the receipts are final', wholeNumberArgument(0, 1e6), 60)
-    .option('--force', 'replace receipts that are there')
+    .option('--log <name>', 'name of the log; it is created if it does not exist', logName, 'stamps')
+    .option(
+      '--wait <seconds>',
+      'wait at most this long for the receipts to become final',
+      wholeNumberArgument(0, 1e6),
+      60,
+    )
+    .option('--force', 'replace existing receipts')
     .addHelpText(
       'after',
       `
@@ -64,7 +69,7 @@ Examples:
         if (receipt.entry.digest !== stamp.digest) {
           throw new AntequemError(
             'receipt-other-entry',
-            `the service's receipt for entry ${index + i} of ${log} bears another digest than ${stamp.file} has; do not trust it`,
+            `the service's receipt for entry ${index + i} of ${log} has another digest than ${stamp.file}; do not trust it`,
           );
         }
         await writeReceipt(receiptName(stamp.file), receipt, flags.force === true);

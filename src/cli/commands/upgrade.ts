@@ -18,26 +18,30 @@ interface UpgradeFlags {
   readonly calendar?: string[];
 }
 
-/** `antequem upgrade`: an older receipt, or .ots file, gains what was proven since. */
+/** `antequem upgrade`: adds newer proofs to a receipt or an .ots file. */
 export function upgradeCommand(): Command {
   return new Command('upgrade')
-    .argument('<file>', 'a receipt, or an OpenTimestamps file of any origin')
-    .option('--wait <seconds>', 'of a receipt: hold on so long at most until it is final', wholeNumberArgument(0, 1e6))
+    .argument('<file>', 'a receipt, or an OpenTimestamps file from any source')
+    .option(
+      '--wait <seconds>',
+      'for a receipt: wait at most this long for it to become final',
+      wholeNumberArgument(0, 1e6),
+    )
     .option(
       '--calendar <url>',
-      'of an .ots file: a calendar that may be asked, beside well-known public ones; may be repeated',
+      'for an .ots file: a calendar to ask besides the well-known public ones; may be repeated',
       repeated(httpUrl),
     )
     .addHelpText(
       'after',
       `
-A receipt is brought up to date by the service. The entry stays as it is. What the receipt says of its log is replaced
-only where a consistency proof ties old and new together; otherwise the file is left alone, the service's answer is kept
-beside it as RECEIPT.conflict.json, and the exit code is 1: the two together are evidence that the log was forked.
+The service provides the newer receipt. The entry never changes. The inclusion proof and the checkpoint are replaced
+only if a consistency proof connects the old and the new tree. Otherwise the file stays unchanged, the service's answer
+is saved beside it as RECEIPT.conflict.json, and the exit code is 1: together the two files prove that the log forked.
 
-An .ots file is completed by the calendars that it names, and by no other: those at *.calendar.opentimestamps.org,
-*.calendar.eternitywall.com and *.calendar.catallaxy.com, and those named with --calendar. What it was is kept as
-FILE.ots.bak. Exit codes then: 0 it leads to a block of Bitcoin (verify says whether that is true), 2 not yet, 1 failed.
+An .ots file is completed by asking calendars that it names, if they are at *.calendar.opentimestamps.org,
+*.calendar.eternitywall.com or *.calendar.catallaxy.com, or given with --calendar. The old file is kept as
+FILE.ots.bak. Exit codes: 0 the file names a Bitcoin block (verify checks whether it is right), 2 not yet, 1 failed.
 
 Examples:
   $ antequem upgrade contract.pdf.receipt.json
@@ -77,7 +81,7 @@ async function upgradeReceipt(file: string, old: Receipt, wait: number, command:
   if (merged.receipt.expectedBy !== undefined) note(`more is expected by ${merged.receipt.expectedBy}`);
 }
 
-/** Beside what was kept of earlier contradictions. Returns where. */
+/** Never overwrites the evidence of earlier contradictions. @returns the name of the new file */
 async function keepEvidence(file: string, receipt: Receipt): Promise<string> {
   for (let n = 1; ; n++) {
     const evidence = `${file}.conflict${n === 1 ? '' : `-${n}`}.json`;
@@ -91,7 +95,7 @@ async function keepEvidence(file: string, receipt: Receipt): Promise<string> {
   }
 }
 
-/** The name under which the service knows the log of a receipt. */
+/** The service's name for the log of a receipt. */
 function logOf(receipt: Receipt): string {
   const { log } = receipt.entry;
   return log.slice(log.lastIndexOf('/logs/') + '/logs/'.length);

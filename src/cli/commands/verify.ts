@@ -19,7 +19,7 @@ import type { GlobalOptions } from '../session.ts';
 import { advice, verdictText } from '../verdict-text.ts';
 
 const MAX_POLICY = 262_144;
-const TIMELESS = 'a tlog-proof says where an entry stands, and nothing of when: the receipt does';
+const TIMELESS = "a tlog-proof proves an entry's place in the log but not its time: the receipt proves both";
 
 interface VerifyFlags {
   readonly line?: string;
@@ -32,37 +32,37 @@ interface VerifyFlags {
   readonly many?: boolean;
 }
 
-/** `antequem verify`: what a receipt or an .ots file proves, by one's own trust. The service is not asked. */
+/** `antequem verify`: what a receipt or an .ots file proves, by the sources the user trusts. The service is not asked. */
 export function verifyCommand(): Command {
   return new Command('verify')
     .argument(
       '<file...>',
-      'FILE RECEIPT, FILE FILE.ots or FILE FILE.tlog-proof; the second alone with --line or --digest. FILE may be -',
+      'FILE RECEIPT, FILE FILE.ots or FILE FILE.tlog-proof; only the second with --line or --digest. FILE may be -',
     )
     .usage('[options] <file> <receipt|file.ots|file.tlog-proof>')
-    .option('--line <text>', 'the payload, as text, in place of FILE')
+    .option('--line <text>', 'the payload as text, instead of FILE')
     .option(
       '--digest <hex>',
-      'the digest of the payload, in place of FILE: SHA-256, or what FILE.ots names',
+      'the digest of the payload, instead of FILE: SHA-256, or the hash that FILE.ots names',
       fileDigestOption,
     )
-    .option('--key <vkey>', "the log's verifier key, got from someone you trust: proves whose log it is")
+    .option('--key <vkey>', "the log's verifier key, obtained from someone you trust: proves the log's identity")
     .option('--rpc <url>', 'a node of the EVM chain that you trust; may be repeated', repeated(httpUrl))
     .option(
       '--bitcoin <url>',
-      'a Bitcoin node (JSON-RPC, user and password in the URL) or an Esplora server that you trust; of several all must agree',
+      'a Bitcoin node (JSON-RPC, user and password in the URL) or an Esplora server that you trust; several must all agree',
       repeated(httpUrl),
     )
     .option(
       '--block-hash <hash>',
-      'hash of a block you know to be final, 0x… or of Bitcoin without 0x: with the proof in the receipt no node is needed; may be repeated',
+      'hash of a block that you know is final (with 0x for EVM chains, without for Bitcoin): replaces a node if the receipt has a proof; may be repeated',
       repeated(blockHash),
     )
     .option(
       '--policy <file>',
-      'keys of logs and witnesses you trust, and how many of these must have cosigned (C2SP tlog-policy)',
+      'file with the keys of logs and witnesses you trust, and how many witnesses must have cosigned (C2SP tlog-policy)',
     )
-    .option('--many', 'RECEIPTS: a receipt on each line; or LINES RECEIPTS: with what they are about, a line for each')
+    .option('--many', 'RECEIPTS: one receipt a line; or LINES RECEIPTS: also the content of each receipt, one a line')
     .addHelpText(
       'after',
       `
@@ -84,7 +84,7 @@ Examples:
         if (more !== undefined || flags.line !== undefined || flags.digest !== undefined) {
           throw new AntequemError(
             'arguments-invalid',
-            'with --many name RECEIPTS, or LINES and RECEIPTS, and no content',
+            'with --many give RECEIPTS, or LINES and RECEIPTS, and neither --line nor --digest',
           );
         }
         const { verifyMany } = await import('../verify-many.ts');
@@ -112,7 +112,7 @@ function inputs(files: readonly string[], flags: VerifyFlags): { file: string | 
   }
   throw new AntequemError(
     'arguments-invalid',
-    'name FILE and RECEIPT or FILE.ots, or the second alone with one of --line and --digest',
+    'give FILE and RECEIPT or FILE.ots, or only the second with --line or --digest',
   );
 }
 
@@ -149,7 +149,7 @@ async function verdictOn(
   return verifyTimestamp({ ots: proof.bytes, ...(await content(file, flags, hashOf(proof.bytes))) }, trust);
 }
 
-/** The hash that an .ots file names; of one that cannot be read, which the verifier says, any will do. */
+/** The hash that an .ots file names. For an unreadable file any hash will do: the verifier reports the fault. */
 function hashOf(ots: Uint8Array): HashKind {
   try {
     return parseOtsFile(ots).hash;
@@ -173,7 +173,7 @@ function json(text: string, file: string): unknown {
   try {
     return parseReceiptJson(text);
   } catch (cause) {
-    throw new AntequemError('receipt-invalid', `${file} is neither a receipt, nor an .ots file, nor a tlog-proof`, {
+    throw new AntequemError('receipt-invalid', `${file} is not a receipt, an .ots file or a tlog-proof`, {
       cause,
     });
   }

@@ -37,7 +37,7 @@ const deliveries = z.object({
 const replayed = z.object({ replayed: z.number() });
 const deleted = z.object({ id: z.string(), deleted: z.literal(true) });
 
-/** `antequem webhooks`: who is told of rounds and anchors, and what became of it; needs a key with the scope admin. */
+/** `antequem webhooks`: manages the receivers of events and shows their deliveries; needs a key with the scope admin. */
 export function webhooksCommand(): Command {
   return new Command('webhooks')
     .addCommand(createCommand())
@@ -60,9 +60,9 @@ Examples:
 
 function createCommand(): Command {
   return new Command('create')
-    .description('make a webhook; its secret is printed once')
-    .argument('<url>', 'where to: https://, at a public address')
-    .addOption(new Option('--event <type...>', 'what to tell (default: everything)').choices(EVENT_TYPES))
+    .description('create a webhook; its secret is printed once')
+    .argument('<url>', 'the receiver: https://, at a public address')
+    .addOption(new Option('--event <type...>', 'the events to send (default: all)').choices(EVENT_TYPES))
     .option('--description <text>', 'what it is for')
     .action(async (url: string, options: { event?: string[]; description?: string }, command: Command) => {
       const { client, json } = openSession(command);
@@ -77,7 +77,7 @@ function createCommand(): Command {
 
 function listCommand(): Command {
   return new Command('list')
-    .description('all webhooks, and how they do')
+    .description('list all webhooks and their state')
     .action(async (_: object, command: Command) => {
       const { client, json } = openSession(command);
       const { webhooks } = await client.call(list, 'GET', '/v1/webhooks');
@@ -94,12 +94,12 @@ function listCommand(): Command {
 
 function stateOf({ disabledAt, pausedUntil }: z.output<typeof webhook>): string {
   if (disabledAt !== null) return toned('bad', `disabled ${disabledAt}: the receiver is gone`);
-  return pausedUntil === null ? toned('good', 'active') : toned('open', `away, tried again ${pausedUntil}`);
+  return pausedUntil === null ? toned('good', 'active') : toned('open', `unreachable, next attempt ${pausedUntil}`);
 }
 
 function deleteCommand(): Command {
   return new Command('delete')
-    .description('end a webhook; what waits for it is forgotten')
+    .description('delete a webhook and its pending deliveries')
     .argument('<id>', 'the id that `webhooks list` shows')
     .action(async (id: string, _: object, command: Command) => {
       const { client, json } = openSession(command);
@@ -117,11 +117,11 @@ interface DeliveriesOptions {
 
 function deliveriesCommand(): Command {
   return new Command('deliveries')
-    .description('what became of the deliveries of a webhook, newest first')
+    .description('list the deliveries of a webhook and their outcome, newest first')
     .argument('<id>', 'the id that `webhooks list` shows')
     .addOption(new Option('--status <status>', 'only these').choices(DELIVERY_STATUSES))
     .option('--limit <count>', 'so many', wholeNumberArgument(1, 1_000), 50)
-    .option('--before <event>', 'the page after the one that ended so', wholeNumberArgument(0, Number.MAX_SAFE_INTEGER))
+    .option('--before <event>', 'show deliveries older than this one', wholeNumberArgument(0, Number.MAX_SAFE_INTEGER))
     .action(async (id: string, { status, limit, before }: DeliveriesOptions, command: Command) => {
       const { client, json } = openSession(command);
       const query = new URLSearchParams({
@@ -148,12 +148,10 @@ interface ReplayOptions {
 
 function replayCommand(): Command {
   return new Command('replay')
-    .description('deliver again: all that was given up, or what the options say')
+    .description('deliver again: everything that was given up, or what the options select')
     .argument('<id>', 'the id that `webhooks list` shows')
     .addOption(new Option('--delivery <message>', 'this one: msg_…').conflicts('since'))
-    .addOption(
-      new Option('--since <time>', 'all that happened since then: YYYY-MM-DDTHH:MM:SS.sssZ').argParser(timeText),
-    )
+    .addOption(new Option('--since <time>', 'all events since this time: YYYY-MM-DDTHH:MM:SS.sssZ').argParser(timeText))
     .action(async (id: string, { delivery, since }: ReplayOptions, command: Command) => {
       const { client, json } = openSession(command);
       const what = delivery === undefined ? (since === undefined ? { status: 'dead' } : { since }) : { delivery };

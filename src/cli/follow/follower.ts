@@ -1,6 +1,6 @@
-// Reads a growing file over its rotations and has every line stored exactly once. Before a batch is sent its bytes and
-// its Idempotency-Key are saved; after it is stored, the place reached is. Whatever ends the process, the next one sends
-// the same bytes under the same key, and the service stores them once.
+// Follows a growing file through its rotations so that every line is stored exactly once. Before a batch is sent, its
+// range of bytes and its Idempotency-Key are saved; after it is stored, the new offset is saved. If the process dies in
+// between, the next one sends the same bytes under the same key, and the service stores them once.
 
 import { randomUUID } from 'node:crypto';
 import { sha256 } from '#sha256';
@@ -15,18 +15,18 @@ import type { FollowState } from './state.ts';
 export interface FollowerOptions {
   readonly path: string;
   readonly limits: BatchLimits;
-  /** Milliseconds between two looks at a file that does not grow. */
+  /** Milliseconds between two checks of a file that does not grow. */
   readonly poll: number;
-  /** Milliseconds that a rotated file must have been quiet, for writers that are slow to open the new one. */
+  /** Milliseconds without a write after which a rotated file counts as finished: some writers open the new one late. */
   readonly grace: number;
-  /** Goes on without the rest of a batch whose file is gone. */
+  /** Continues if the file with the rest of a batch is gone. */
   readonly skipMissing: boolean;
   readonly signal: AbortSignal;
   readonly now: () => number;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Durable once it returns. */
   readonly save: (state: FollowState) => Promise<void>;
-  /** Stores the lines, or a line by its digest, under the key, however long that takes. */
+  /** Stores the lines, or a line's digest, under the key, retrying without limit. */
   readonly send: (content: LineContent, key: string) => Promise<AppendAnswer>;
   readonly onSent: (
     appended: AppendAnswer,
@@ -35,7 +35,7 @@ export interface FollowerOptions {
   readonly warn: (text: string) => void;
 }
 
-/** Lines, or the digest in hex of one that is larger than an entry. */
+/** Lines, or the hex digest of one line that is larger than an entry. */
 export type LineContent = { readonly body: Uint8Array<ArrayBuffer> } | { readonly digest: string };
 
 export class Follower {
@@ -43,11 +43,11 @@ export class Follower {
   readonly #state: FollowState;
   readonly #lines: LineBuffer;
   #source: FollowedFile | null = null;
-  /** Whose bytes the buffer holds. */
+  /** The file whose bytes are in the buffer. */
   #filling: FollowedFile | null = null;
-  /** Since when the file is known to be rotated away. */
+  /** When the rotation of the file was first seen. */
   #rotatedSince: number | null = null;
-  /** The file is rotated and quiet: what is there now is all of it. */
+  /** The file is rotated and quiet: no more bytes are expected. */
   #finishing = false;
 
   constructor(state: FollowState, options: FollowerOptions) {
@@ -56,7 +56,7 @@ export class Follower {
     this.#lines = new LineBuffer(options.limits, { offset: 0, line: null });
   }
 
-  /** Goes on until the signal. @throws whatever keeps it from going on */
+  /** Follows until the signal. @throws AntequemError and file system errors that stop it */
   async run(): Promise<void> {
     const { signal, poll, sleep } = this.#options;
     try {
@@ -71,7 +71,7 @@ export class Follower {
     }
   }
 
-  /** Finds the file again that the last process was reading, and settles the batch it may have sent. */
+  /** Finds the file that the last process was reading, and settles the batch that it may have sent. */
   async #resume(): Promise<void> {
     const { file, intent, offset } = this.#state;
     if (file === null) return;
@@ -80,8 +80,8 @@ export class Follower {
       if (intent !== null && !this.#options.skipMissing) {
         throw new AntequemError(
           'follow-file-missing',
-          `bytes ${intent.start} to ${intent.end} of a file that was ${this.#options.path} were being sent when the last ` +
-            'follower ended, and the file is nowhere in its folder; put it back there, or go on without with --skip-missing',
+          `the last follower ended while it sent bytes ${intent.start} to ${intent.end} of a file that was ` +
+            `${this.#options.path}, and the file is no longer in its folder; put it back, or continue with --skip-missing`,
         );
       }
       this.#warnMissing(offset);
@@ -101,7 +101,7 @@ export class Follower {
     await this.#deliver(this.#source, { body }, { length: body.length, edges: { first: body, last: body }, key });
   }
 
-  /** Sends the next batch, or moves to the next file. False: nothing to do for now. */
+  /** Sends the next batch, or moves to the next file. False if there is nothing to do now. */
   async #step(): Promise<boolean> {
     const source = this.#source;
     if (source === null) return this.#openNext();
@@ -125,7 +125,7 @@ export class Follower {
 
   /** Reads until a batch is full or the file ends (true). */
   async #fill(source: FollowedFile): Promise<boolean> {
-    // A line that is hashed as it comes is not read again.
+    // A line that is hashed while it is read is not read again.
     const goesOn = this.#filling === source ? this.#lines.unfinished : null;
     this.#filling = source;
     let at = goesOn ?? source.offset;
@@ -176,7 +176,7 @@ export class Follower {
     await this.#options.save(this.#state);
   }
 
-  /** Nothing whole is left to read: wait for more, or go to the next file where this one was rotated away. */
+  /** No whole line is left to read: waits for more, or moves to the next file if this one was rotated away. */
   async #onEnd(source: FollowedFile): Promise<boolean> {
     const { path, grace, now } = this.#options;
     const live = await findFile(path);
@@ -187,7 +187,7 @@ export class Follower {
     }
     if (this.#finishing) return this.#openNext();
     this.#rotatedSince ??= now();
-    // While nobody writes to a younger file, the writer may still have this one open.
+    // The writer may still have this file open until it writes to a younger one.
     if ((await this.#pending()) === null) return false;
     const written = Number((await source.handle.stat()).mtimeMs);
     if (now() - written < grace && now() - this.#rotatedSince < grace) return false;
@@ -195,7 +195,7 @@ export class Follower {
     return true;
   }
 
-  /** The content is gone from under its inode. Where it was copied before, the copy has the rest. */
+  /** The file was truncated or replaced. If it was copied before, the copy has the rest. */
   async #onTruncated(source: FollowedFile): Promise<void> {
     const copy = await this.#findAgain();
     await source.close();
@@ -212,12 +212,12 @@ export class Follower {
     await this.#savePlace(copy);
   }
 
-  /** Opens the oldest file that is still to be read. False: there is none yet. */
+  /** Opens the oldest unread file. False if there is none yet. */
   async #openNext(): Promise<boolean> {
     const found = await this.#pending();
     const next = found === null ? null : await FollowedFile.openFile(found, 0);
     if (next === null) return found !== null;
-    // A rotation since that look may have put an older file before this one, or other content under its inode.
+    // A rotation since the folder was read may have added an older file, or reused the inode for other content.
     const still = await this.#pending();
     if (still === null || !isSameFile(still, next.found) || next.isEmpty || !(await next.unchanged())) {
       await next.close();
@@ -246,13 +246,13 @@ export class Follower {
     return null;
   }
 
-  /** The file in the folder whose content is the one that was being read, under whatever name and inode. */
+  /** The file in the folder with the content that was being read, whatever its name and inode are now. */
   async #findAgain(): Promise<FollowedFile | null> {
     let before = await lookAround(this.#options.path);
     for (;;) {
       const source = await this.#findIn(before);
       if (source !== null) return source;
-      // Renamed while it was looked for, it would have been missed.
+      // A file that was renamed during the search could have been missed.
       const now = await lookAround(this.#options.path);
       if (siblingNames(before) === siblingNames(now)) return null;
       before = now;
@@ -264,7 +264,7 @@ export class Follower {
     if (file === null) return null;
     const siblings = [...(live === null ? [] : [live]), ...rotated.toReversed()];
     const itself = [...siblings, ...others].filter((found) => isSameFile(found, file));
-    // A copy is known by its content alone, so there must be some.
+    // A copy is recognized only by its content, so an empty file cannot be.
     const copies = file.head.length === 0 ? [] : siblings.filter((found) => !isSameFile(found, file));
     for (const found of [...itself, ...copies]) {
       const source = await FollowedFile.openFile(found, offset);
@@ -279,8 +279,8 @@ export class Follower {
 
   #warnMissing(offset: number): void {
     this.#options.warn(
-      `what came after byte ${offset} of a file that was ${this.#options.path} is nowhere in its folder: ` +
-        'truncated, removed or compressed before it was read; going on with the next file',
+      `the bytes after ${offset} of a file that was ${this.#options.path} are lost: the file was truncated, removed or ` +
+        'compressed before they were read; continuing with the next file',
     );
   }
 }

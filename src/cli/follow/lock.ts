@@ -1,4 +1,4 @@
-// One follower per state. A lock outlives a killed process, so it names its owner and shows that it lives.
+// One follower per state. The lock file survives a killed process, so it names its owner and is renewed regularly.
 
 import { randomUUID } from 'node:crypto';
 import { link, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
@@ -7,7 +7,7 @@ import * as z from 'zod';
 import { AntequemError, hasCode } from '../../core/errors.ts';
 
 const BEAT = 5_000;
-/** Where the owner's process cannot be looked up (another container or machine), silence of so long means it is gone. */
+/** An owner whose process cannot be looked up (another container or machine) is gone if it was silent this long. */
 const SILENCE = 30_000;
 const ATTEMPTS = 10;
 
@@ -18,14 +18,14 @@ export interface Lock {
   release(): Promise<void>;
 }
 
-/** @throws AntequemError `follow-locked` while another process holds it */
+/** @throws AntequemError `follow-locked` if another process holds it */
 export async function acquireLock(file: string): Promise<Lock> {
   const own: Owner = { id: randomUUID(), pid: process.pid, host: hostname(), started: await startOf(process.pid) };
   const draft = `${file}.${own.id}`;
   await writeFile(draft, JSON.stringify(own));
   try {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      // A link appears with its content, and fails where one is: a lock is never seen half written.
+      // A link appears with its content and fails if the name exists, so no process sees a half-written lock.
       const taken = await link(draft, file).then(
         () => true,
         () => false,
@@ -61,7 +61,7 @@ async function clearIfStale(file: string): Promise<void> {
       `process ${found.pid} on ${found.host} follows with the same state already (${file}); stop it first`,
     );
   }
-  // Two processes may find one stale lock. Whoever moves away another than the one it judged puts it back.
+  // Two processes may find the same stale lock. One that moves away a newer lock than the one it judged puts it back.
   const aside = `${file}.${randomUUID()}`;
   const moved = await rename(file, aside).then(
     () => true,
@@ -82,7 +82,7 @@ async function read(file: string): Promise<Owner | null> {
 
 async function lives(found: Owner, file: string): Promise<boolean> {
   if (found.host !== hostname()) {
-    // Gone since it was read: whoever had it let it go.
+    // Its owner released it after it was read.
     const mtimeMs = await stat(file).then(
       (found) => found.mtimeMs,
       () => null,
@@ -92,17 +92,17 @@ async function lives(found: Owner, file: string): Promise<boolean> {
   try {
     process.kill(found.pid, 0);
   } catch (error) {
-    // EPERM: it is there, and another user's.
+    // EPERM: the process exists and belongs to another user.
     if (!hasCode(error, 'EPERM')) return false;
   }
   return (await startOf(found.pid)) === found.started;
 }
 
-/** When a process began, in ticks since boot, since its id may be used again; null where there is no /proc. */
+/** Start of a process in ticks since boot, since process ids are reused; null without /proc. */
 async function startOf(pid: number): Promise<string | null> {
   try {
     const text = await readFile(`/proc/${pid}/stat`, 'utf8');
-    // The second field is the command in parentheses and may hold anything; the start is the 22nd.
+    // Field 2 is the command in parentheses and may contain any character; field 22 is the start.
     return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null;
   } catch {
     return null;

@@ -1,4 +1,4 @@
-// Which files of a folder are rotated forms of a log file, and in which order they were written.
+// Finds the rotated files of a log file and the order in which they were written.
 
 import type { BigIntStats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
@@ -16,11 +16,11 @@ export interface FoundFile {
 }
 
 export interface Folder {
-  /** The file under the name that is followed; null while there is none. */
+  /** The file that has the followed name now; null if there is none. */
   readonly live: FoundFile | null;
-  /** Its rotated forms, the oldest first. */
+  /** Its rotated files, oldest first. */
   readonly rotated: readonly FoundFile[];
-  /** Every other regular file: a rotation may give any name. */
+  /** All other regular files, because a rotation may use any name. */
   readonly others: readonly FoundFile[];
 }
 
@@ -31,7 +31,7 @@ export function isSameFile(a: Pick<FoundFile, 'dev' | 'ino'>, b: Pick<FoundFile,
   return a.dev === b.dev && a.ino === b.ino;
 }
 
-/** What is in the folder of `path`. A look during a rotation could miss a file: two in a row must agree. */
+/** Lists the folder of `path`. A listing during a rotation could miss a file, so two in a row must agree. */
 export async function lookAround(path: string): Promise<Folder> {
   let before = sorted(path, await list(path));
   for (let attempt = 0; attempt < SETTLES; attempt++) {
@@ -43,7 +43,7 @@ export async function lookAround(path: string): Promise<Folder> {
   return before;
 }
 
-/** The file of this name, or null where there is none or it is no regular file. */
+/** The regular file of this name, or null. */
 export async function findFile(path: string): Promise<FoundFile | null> {
   try {
     const found = await stat(path, { bigint: true });
@@ -60,8 +60,8 @@ export function foundFile(path: string, found: BigIntStats): FoundFile {
 }
 
 /**
- * The part of a name that a rotation of `base` has put in (`1`, `20260131`, `2026-01-31T00:00`), or null for a file
- * that is none. Compressed forms are none.
+ * The part that a rotation of `base` added to a name (`1`, `20260131`, `2026-01-31T00:00`), or null if the file is not a
+ * rotated one. Compressed files do not count.
  */
 export function rotationMark(base: string, name: string): string | null {
   const mark = String.raw`[._-](\d[\d.:_TZ-]*)`;
@@ -83,7 +83,7 @@ async function list(path: string): Promise<FoundFile[]> {
   return found.filter((file) => file !== null);
 }
 
-/** Two looks with equal names saw no rotation between them. */
+/** If two listings have equal names, no rotation happened between them. */
 export function siblingNames({ live, rotated }: Folder): string {
   const files = live === null ? rotated : [...rotated, live];
   return files
@@ -104,7 +104,7 @@ function sorted(path: string, files: readonly FoundFile[]): Folder {
     else if (mark !== null) rotated.push({ file, mark });
     else others.push(file);
   }
-  // FILE.1 is younger than FILE.2. Where the marks are not such numbers the time of the last write decides.
+  // FILE.1 is younger than FILE.2. Other suffixes are ordered by the time of the last write.
   const numbered = rotated.every(({ mark }) => /^\d{1,5}$/.test(mark));
   rotated.sort((a, b) => (numbered ? Number(b.mark) - Number(a.mark) : byTime(a.file, b.file)));
   return { live, rotated: rotated.map(({ file }) => file), others };

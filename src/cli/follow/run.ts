@@ -1,4 +1,4 @@
-// `antequem append --follow`: where the state lies, one follower at a time, signals, and what is told.
+// `antequem append --follow`: finds the state file, takes the lock, handles signals and prints progress.
 
 import { createHash } from 'node:crypto';
 import { realpath, stat } from 'node:fs/promises';
@@ -32,7 +32,7 @@ export async function followCommandLine(
   flags: FollowFlags,
 ): Promise<void> {
   if (file === undefined || file === '-') {
-    throw new AntequemError('options-conflict', '--follow needs a file; a pipe is read to its end without it');
+    throw new AntequemError('options-conflict', '--follow needs a file; to read a pipe to its end, omit --follow');
   }
   const path = await canonical(file);
   const policy = retryPolicy(flags.retry ?? Number.POSITIVE_INFINITY);
@@ -62,7 +62,7 @@ async function follow(
   const onSignal = (): void => stop.abort();
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.once(signal, onSignal);
-  note(`following ${path} into ${log}, from byte ${state.offset} on; state in ${stateFile}`);
+  note(`following ${path} into ${log}, starting at byte ${state.offset}; state in ${stateFile}`);
   let count = 0;
   let digestOnly = 0;
   const policy = retryPolicy(flags.retry ?? Number.POSITIVE_INFINITY, stop.signal);
@@ -101,11 +101,11 @@ async function follow(
   } finally {
     for (const signal of signals) process.off(signal, onSignal);
   }
-  const by = digestOnly === 0 ? '' : `, ${digestOnly} of them by digest alone`;
-  note(`stopped after ${counted(count, 'entry', 'entries')}${by}; the same command goes on from here`);
+  const by = digestOnly === 0 ? '' : `, ${digestOnly} of them only as a digest`;
+  note(`stopped after ${counted(count, 'entry', 'entries')}${by}; the same command continues from here`);
 }
 
-/** Rotated files that were there before the first start are not part of what is followed. */
+/** Rotated files from before the first start are not followed. */
 async function olderFiles(path: string): Promise<FinishedFile[]> {
   const { rotated } = await lookAround(path);
   const older: FinishedFile[] = [];
@@ -118,7 +118,7 @@ async function olderFiles(path: string): Promise<FinishedFile[]> {
   return older;
 }
 
-/** The path without symbolic links in its folders. Its last part may be one, or not be there yet. */
+/** Resolves symbolic links in the folders of the path. Its last part may be a link, or not exist yet. */
 async function canonical(file: string): Promise<string> {
   const full = resolve(file);
   try {

@@ -6,19 +6,19 @@ import { hasCode } from '../../core/errors.ts';
 import { type FoundFile, foundFile, isSameFile } from './rotation.ts';
 import type { Fingerprint, FinishedFile } from './state.ts';
 
-/** So many bytes tell one log file from another: their first lines bear times. */
+/** This many bytes identify a log file: the first lines of log files differ by their times. */
 const PRINTED = 1024;
 const NONE = new Uint8Array(0);
 
 const READ_BYTES = 1 << 20;
 
-/** The first and the last bytes of a part of a file, 1,024 at least where it has so many. */
+/** The first and the last bytes of a part of a file: at least 1,024 each, or all if it is shorter. */
 export interface Edges {
   readonly first: Uint8Array;
   readonly last: Uint8Array;
 }
 
-/** What is known of a file's content: its first bytes, and those before a place. */
+/** What identifies a file's content: its first bytes, and the bytes before an offset. */
 export interface Trace {
   readonly offset: number;
   readonly head: Fingerprint;
@@ -26,8 +26,8 @@ export interface Trace {
 }
 
 /**
- * An open file that is read from a place on, and known again by its content: a file truncated after being copied keeps
- * its inode, its copy has another, and a deleted file's inode is used again.
+ * An open file that is read from an offset. It is recognized by its content, since inodes mislead: a file truncated after
+ * being copied keeps its inode, its copy has another, and a deleted file's inode is used again.
  */
 export class FollowedFile {
   readonly handle: FileHandle;
@@ -44,7 +44,7 @@ export class FollowedFile {
     this.#tail = tail;
   }
 
-  /** Opens a file to be read from `offset`; null where it is shorter than that, or no longer under its name. */
+  /** Opens a file to be read from `offset`; null if it is shorter, or no longer has its name. */
   static async openFile(file: FoundFile, offset: number): Promise<FollowedFile | null> {
     const handle = await open(file.path, 'r').catch((error: unknown) => {
       if (hasCode(error, 'ENOENT')) return null;
@@ -73,20 +73,20 @@ export class FollowedFile {
     return { offset: this.#offset, head: print(this.#head), tail: print(this.#tail) };
   }
 
-  /** Whether this is the content that left a trace. A head seen earlier may be the beginning of the one seen now. */
+  /** Whether the file has the content that the trace describes. An earlier head may be shorter than the current one. */
   bears({ offset, head, tail }: Trace): boolean {
     if (this.#offset !== offset || head.length > this.#head.length) return false;
     return same(print(this.#head.subarray(0, head.length)), head) && same(print(this.#tail), tail);
   }
 
-  /** Whether what was read is still there. Truncation is for good, so a read before a true answer was of this content. */
+  /** Whether the bytes read so far are still there. If so, earlier reads were of this content: truncation is not undone. */
   async unchanged(): Promise<boolean> {
     const head = await readAt(this.handle, 0, this.#head.length);
     const tail = await readAt(this.handle, this.#offset - this.#tail.length, this.#tail.length);
     return equalBytes(head, this.#head) && equalBytes(tail, this.#tail);
   }
 
-  /** Moves on over bytes that were read here; of many their first and last 1,024 will do. */
+  /** Moves the offset past bytes that were read here; the first and the last 1,024 are enough. */
   advance(length: number, { first, last }: Edges): void {
     if (this.#head.length < PRINTED && this.#offset + length > this.#head.length) {
       this.#head = concat(this.#head.subarray(0, this.#offset), first).slice(0, PRINTED);
@@ -95,7 +95,7 @@ export class FollowedFile {
     this.#offset += length;
   }
 
-  /** How a file read to its end is known again, under whatever name. */
+  /** How a file that was read to its end is recognized under another name. */
   finished(): FinishedFile {
     const { dev, ino } = this.found;
     const { head, tail, offset } = this.trace();
@@ -107,13 +107,13 @@ export class FollowedFile {
     return bytesRead;
   }
 
-  /** The bytes from the offset to `end`, or null where there are not so many. */
+  /** The bytes from the offset to `end`, or null if the file is shorter. */
   async slice(end: number): Promise<Uint8Array<ArrayBuffer> | null> {
     const bytes = await readAt(this.handle, this.#offset, end - this.#offset);
     return this.#offset + bytes.length === end ? bytes : null;
   }
 
-  /** SHA-256 in hex of so many bytes from the offset on; null where there are not so many. */
+  /** SHA-256 in hex of this many bytes from the offset; null if the file is shorter. */
   async digest(length: number): Promise<string | null> {
     const hash = createHash('sha256');
     for (let at = 0; at < length; ) {
@@ -139,7 +139,7 @@ export class FollowedFile {
   }
 }
 
-/** Whether a file was finished before: the same one, or a copy of it. */
+/** Whether a file, or a copy of it, was already read to its end. */
 export async function isFinished(file: FoundFile, done: readonly FinishedFile[]): Promise<boolean> {
   for (const finished of done) {
     const itself = isSameFile(file, finished);

@@ -1,4 +1,4 @@
-// What a follower must know after a crash, in one file that is always whole.
+// The state that a follower needs after a crash, in one file that is replaced atomically.
 
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -13,27 +13,27 @@ const FORMAT = 'antequem-follow/v1';
 const size = z.int().nonnegative();
 const sha256 = z.string().regex(HASH_HEX);
 
-/** A hash of bytes in place of them, for what is in a log need not lie about elsewhere. */
+/** A hash instead of the bytes, so that log content is not copied into the state file. */
 const fingerprint = z.strictObject({ length: size, sha256 });
 const inode = z.strictObject({ dev: z.string(), ino: z.string() });
 
 const followState = z.strictObject({
   format: z.literal(FORMAT),
-  /** Of the log: it is the same whatever URL the service answers under. */
+  /** The log's origin, which does not depend on the URL of the service. */
   origin: z.string(),
   path: z.string(),
-  /** The file being read; null between two of them. `head` are its first bytes, `tail` those before `offset`. */
+  /** The file being read; null between two files. `head` is its first bytes, `tail` the bytes before `offset`. */
   file: z.nullable(z.strictObject({ ...inode.shape, head: fingerprint, tail: fingerprint })),
-  /** Everything before it is stored by the service. */
+  /** The service has stored everything before this offset. */
   offset: size,
   /**
-   * A batch that may or may not be stored: the bytes from start to end under this key. `line` is there for a line that is
-   * logged by its digest: its bytes, of which `sha256` is.
+   * A batch that may or may not be stored: the bytes from start to end under this key. `line` exists if the batch is one
+   * line that is logged by its digest: `sha256` is the hash of its bytes.
    */
   intent: z.nullable(
     z.strictObject({ start: size, end: size, sha256, key: z.string(), at: size, line: z.optional(size) }),
   ),
-  /** Rotated files in the folder that are read to their end, or were there before the first start. */
+  /** Rotated files in the folder that were read to their end, or existed before the first start. */
   done: z.array(z.strictObject({ ...inode.shape, size, head: fingerprint, tail: fingerprint })),
 });
 
@@ -46,9 +46,9 @@ export function newState(of: Pick<FollowState, 'origin' | 'path'>, done: Finishe
 }
 
 /**
- * The saved state, or null where there is none.
- * @throws AntequemError `follow-state-invalid` where it is damaged, `follow-state-other` where it is of another file,
- * log or service
+ * The saved state, or null if there is none.
+ * @throws AntequemError `follow-state-invalid` if it is damaged, `follow-state-other` if it belongs to another file, log
+ * or service
  */
 export async function loadState(file: string, of: Pick<FollowState, 'origin' | 'path'>): Promise<FollowState | null> {
   let text: string;
@@ -63,7 +63,7 @@ export async function loadState(file: string, of: Pick<FollowState, 'origin' | '
     if (state[key] !== of[key]) {
       throw new AntequemError(
         'follow-state-other',
-        `${file} is the state of following ${state.path} into ${state.origin}; name another with --state`,
+        `${file} is the state for following ${state.path} into ${state.origin}; name another with --state`,
       );
     }
   }
@@ -75,12 +75,12 @@ function parse(text: string, file: string): FollowState {
   if (parsed.success) return parsed.data;
   throw new AntequemError(
     'follow-state-invalid',
-    `${file} is not the state of a follower; see what the log holds, then remove it to begin at the file's first line`,
+    `${file} is not the state of a follower; check what the log has, then remove it to start at the file's first line`,
     { cause: parsed.error },
   );
 }
 
-/** Durable once it returns: after a crash the file holds this state or the one before. */
+/** Durable once it returns: after a crash the file has this state or the previous one. */
 export async function saveState(file: string, state: FollowState): Promise<void> {
   try {
     await writeDurably(file, JSON.stringify(state), { mode: 0o600 });
