@@ -114,7 +114,7 @@ async function welcome(tx: Transaction, webhook: string, now: number): Promise<v
     [webhook],
   );
   if ((rows[0]?.before ?? 0) < OUTAGE) return;
-  // Attempts in progress have no `problem` yet and stay with the process that makes them.
+  // First attempts in progress have no `problem` yet, so their claims stay.
   await tx.query(
     `UPDATE webhook_deliveries SET due_at = $2
      WHERE webhook = $1 AND status = 'pending' AND due_at > $2 AND problem IS NOT NULL`,

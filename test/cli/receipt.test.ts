@@ -133,7 +133,7 @@ test('stamp sends digests alone and writes a receipt beside each file, once', as
 
   const again = await at('stamp', 'a.bin');
   expect(again.code).toBe(1);
-  expect(again.stderr).toMatch(/^error: a\.bin\.receipt\.json exists already;.*--force/);
+  expect(again.stderr).toMatch(/^error: a\.bin\.receipt\.json already exists;.*--force/);
   expect(service.logs.get('stamps')).toHaveLength(2);
   stamps.append('content of a.bin');
   const forced = await at('stamp', 'a.bin', '--force', '--json');

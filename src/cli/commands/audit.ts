@@ -35,12 +35,7 @@ export function auditCommand(): Command {
       'a Bitcoin node or an Esplora server that you trust; if several are given, all must agree',
       repeated(httpUrl),
     )
-    .option(
-      '--from-block <n>',
-      'first block to search on each chain',
-      wholeNumberArgument(0, Number.MAX_SAFE_INTEGER),
-      0,
-    )
+    .option('--from-block <n>', 'first block to search on chains', wholeNumberArgument(0, Number.MAX_SAFE_INTEGER), 0)
     .addHelpText(
       'after',
       `
