@@ -1,4 +1,4 @@
-import type { Client, ReceiptStage } from '../client/client.ts';
+import type { Client, Stage } from '../client/client.ts';
 import { retrying } from '../client/retry.ts';
 import { knownAnchors, parseReceipt, type Receipt } from '../core/receipt.ts';
 import { retryPolicy } from './delivery.ts';
@@ -9,7 +9,7 @@ export const STAGES = ['round', 'included', 'finalized', 'bitcoin'] as const;
 const LONGEST_HOLD_S = 50;
 
 /** Whether a receipt claims to have reached this stage. Only `verify` checks the claim. */
-export function hasReached(receipt: Receipt, stage: ReceiptStage): boolean {
+export function hasReached(receipt: Receipt, stage: Stage): boolean {
   if (!('round' in receipt)) return false;
   const anchors = knownAnchors(receipt);
   const confirmed = anchors.some(({ status }) => status === 'confirmed');
@@ -43,7 +43,7 @@ export async function fetchReceipt(
   client: Client,
   log: string,
   index: number,
-  hold: { wait: number; until: ReceiptStage },
+  hold: { wait: number; until: Stage },
 ): Promise<Receipt> {
   const end = Date.now() + hold.wait * 1000;
   const policy = retryPolicy(Math.max(hold.wait, 5));

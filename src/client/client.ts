@@ -14,11 +14,12 @@ import { linesOf } from './lines.ts';
 import { type AppendOptions, LogWriter, type ReceiptStage, type WriterOptions } from './writer.ts';
 
 export { AntequemError, FormatError } from '../core/errors.ts';
-export type { AppendAnswer, Erased, LogDescription } from './answers.ts';
-export type { EntryContent } from './batch.ts';
-export type { AppendedEntry, CheckedReceipt } from './check.ts';
+// Applications know these by their short names, and keep them.
+export type { AppendAnswer as Appended, Erased, LogDescription } from './answers.ts';
+export type { EntryContent as Content } from './batch.ts';
+export type { AppendedEntry as Entry, CheckedReceipt as Receipt } from './check.ts';
 export { ServiceError, UnreachableError } from './failure.ts';
-export { type AppendOptions, LogWriter, type ReceiptStage, type WriterOptions } from './writer.ts';
+export { type AppendOptions, LogWriter, type ReceiptStage as Stage, type WriterOptions } from './writer.ts';
 
 export interface ClientOptions {
   /** Address of the service, such as `http://127.0.0.1:3963`. */

@@ -7,7 +7,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type AppendedEntry, Client, type EntryContent, type WriterOptions } from '../../src/client/client.ts';
+import {
+  type Entry as AppendedEntry,
+  Client,
+  type Content as EntryContent,
+  type WriterOptions,
+} from '../../src/client/client.ts';
 import { testDatabase } from '../support/postgres.ts';
 import { type TestService, testService } from '../support/service.ts';
 import { startServiceChild } from '../support/service-child.ts';

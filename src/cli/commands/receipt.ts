@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import type { Client, ReceiptStage } from '../../client/client.ts';
+import type { Client, Stage } from '../../client/client.ts';
 import { retrying } from '../../client/retry.ts';
 import { toHex } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
@@ -19,7 +19,7 @@ const NOT_YET = 2;
 
 interface ReceiptFlags extends MirrorReceiptFlags {
   readonly wait?: number;
-  readonly until?: ReceiptStage;
+  readonly until?: Stage;
   readonly output?: string;
   readonly tlogProof?: boolean;
   readonly ots?: boolean;
