@@ -13,7 +13,7 @@ const answer = z.array(
   }),
 );
 
-test('antequem anchors shows what calendars have yet to do', async () => {
+test('antequem anchors shows the open work of calendars', async () => {
   await using ground = await otsGround(2);
   const [fine, failing] = ground.calendars;
   if (fine === undefined || failing === undefined) throw new Error('no calendars');

@@ -28,7 +28,7 @@ describe.skipIf(noAnvil !== null)(
 
     const anchors = (...args: string[]) => run(['anchors', ...args], { env: { DATABASE_URL: ground.databaseUrl } });
 
-    test('shows where targets stand, and lets one go on that stopped', async () => {
+    test('shows the state of targets, and resumes a stopped one', async () => {
       expect(await anchors()).toEqual({
         code: 0,
         stdout: '',

@@ -40,7 +40,7 @@ test('each line of a file is an entry, byte for byte, in order; the log is creat
   expect(service.logs.get('demo')).toEqual([...lines, 'carriage\r', 'last']);
 });
 
-test('a log is created though its first batch is as large as can be', async () => {
+test('a log is created even if its first batch has the maximum size', async () => {
   const lines = Array.from({ length: 9000 }, (_, i) => `${i} ${'x'.repeat(900)}`);
   const { code } = await append(await fileOf(lines.join('\n')), '--batch', '10000', '--batch-bytes', String(8 << 20));
   expect(code).toBe(0);
@@ -54,14 +54,14 @@ test('standard input, and one JSON document', async () => {
   expect(service.logs.get('demo')).toEqual(['a', 'b', 'c']);
 });
 
-test('nothing to append is no failure', async () => {
+test('an empty input is not an error', async () => {
   const { code, stdout } = await append(await fileOf('\n\n\r\n'));
   expect(stdout).toContain('no entries');
   expect(code).toBe(0);
   expect(service.requests).toEqual([]);
 });
 
-test('whatever goes wrong with a request, no line is lost or stored twice', async () => {
+test('no line is lost or stored twice, however a request fails', async () => {
   const faults: Fault[] = ['refuse', null, 'store-refuse', null, 'cut', 'store-cut', null, 'store-cut', null];
   let next = 0;
   service.fault = () => faults[next++ % faults.length] ?? null;
@@ -72,7 +72,7 @@ test('whatever goes wrong with a request, no line is lost or stored twice', asyn
   expect(service.logs.get('demo')).toEqual(lines);
 });
 
-test('a service that stays away: one line says so, and what was appended before', async () => {
+test('an unreachable service: one line says so, and how much was appended before', async () => {
   let sent = 0;
   service.fault = () => (sent++ < 2 ? null : 'refuse');
   const { code, stderr } = await append(await fileOf('a\nb\nc\nd\n'), '--batch', '1', '--retry', '1');
@@ -81,7 +81,7 @@ test('a service that stays away: one line says so, and what was appended before'
   expect(stderr.trimEnd().split('\n').at(-1)).toBe('error: too much to do (overloaded)');
 });
 
-test('a line that is larger than an entry is logged by its digest, in its place', async () => {
+test('a line larger than an entry is logged as a digest, in its place', async () => {
   const long = 'x'.repeat((1 << 20) + 1);
   const file = await fileOf(`a\nb\n${long}\nc\n`);
   const { code, stdout, stderr } = await append(file, '--json');
@@ -133,7 +133,7 @@ test('the service is found by the endpoints file of local mode, from a folder be
   expect(service.logs.get('demo')).toEqual(['a']);
 });
 
-test('a reader that goes away is no failure', async () => {
+test('a reader that closes the pipe is not an error', async () => {
   const child = start(['append', 'demo', '--url', service.url]);
   child.stdout?.destroy();
   let stderr = '';

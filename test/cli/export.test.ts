@@ -40,7 +40,7 @@ it('writes entries with their receipts, a line each', async () => {
   expect(parseReceipt(receipt)).toMatchObject({ entry: { index: 990 }, round: { number: 1 } });
 });
 
-it('writes those that fit to a file, and says how many', async () => {
+it('writes the selected entries to a file, and prints how many', async () => {
   const file = join(folder, 'found.ndjson');
   const args = ['export', 'demo', '--field', '/verb=delete', '--text', '"i":12', '--no-receipts', '-o', file, '--json'];
   const { code, stdout } = await run([...args, '--url', service.url]);
@@ -50,7 +50,7 @@ it('writes those that fit to a file, and says how many', async () => {
   expect(JSON.parse(stdout)).toMatchObject({ log: 'demo', file, entries: expected.length });
 });
 
-it('goes on where a connection broke', async () => {
+it('continues where a connection broke', async () => {
   let connections = 0;
   const { port } = new URL(service.url);
   // The first connections are cut once some of the answer has come through.

@@ -88,7 +88,7 @@ test('a growing file, from its first line; a line waits for its newline', async 
   ]);
 });
 
-test('a file that comes later is waited for, and what was rotated before the first start is left alone', async () => {
+test('a missing file is waited for, and files rotated before the first start are ignored', async () => {
   await writeFile(`${log}.1`, 'old\n');
   const child = follow();
   const end = finished(child);
@@ -120,7 +120,7 @@ describe.each([
     expect(stored()).toEqual(['one', 'two', 'three', 'four']);
   });
 
-  test('three times while nobody follows it', async () => {
+  test('three times while no follower runs', async () => {
     await writeFile(log, 'one\n');
     await followUntil(1);
     for (const line of ['two', 'three', 'four']) {
@@ -133,7 +133,7 @@ describe.each([
   });
 });
 
-test('a batch under way when the process was killed is sent again under its key', async () => {
+test('a batch in progress when the process was killed is sent again under its key', async () => {
   for (const fault of ['store-cut', 'cut'] satisfies Fault[]) {
     const lines = stored().length;
     const before = posts();
@@ -164,7 +164,7 @@ test('a batch under way when the process was killed is sent again under its key'
   ]);
 });
 
-test('a batch whose file is gone stops the follower, unless told to go on', async () => {
+test('a batch whose file is gone stops the follower, unless --skip-missing is given', async () => {
   await writeFile(log, 'one\ntwo\n');
   service.fault = () => 'cut';
   const child = follow();
@@ -200,7 +200,7 @@ test('one follower per state', async () => {
   expect(stored()).toEqual(['one', 'two']);
 });
 
-test('a state of another log is refused, a damaged one too', async () => {
+test('a state of another log and a damaged state are refused', async () => {
   await writeFile(log, 'one\n');
   const state = join(folder, 'state.json');
   await followUntil(1, '--state', state);
@@ -256,7 +256,7 @@ describe('a line larger than an entry', () => {
   const long = (character: string): string => character.repeat((1 << 20) + 7);
   const digestOf = (line: string): string => createHash('sha256').update(line).digest('hex');
 
-  test('is followed by its digest as it grows, and once over restarts', async () => {
+  test('is logged as a digest while it grows, and once over restarts', async () => {
     await writeFile(log, `one\n${long('x')}`);
     const child = follow();
     const end = finished(child);
@@ -277,7 +277,7 @@ describe('a line larger than an entry', () => {
     expect(stored()).toEqual([...all, 'four']);
   });
 
-  test('that was stored, and whose answer was lost with the process, is not stored again', async () => {
+  test('that was stored before the process died unanswered is not stored again', async () => {
     for (const move of [() => {}, rotateByRename, rotateByCopy]) {
       service.logs.set('demo', []);
       await rm(folder, { recursive: true, force: true });

@@ -22,7 +22,7 @@ test('the tree of an .ots file', async () => {
   );
 });
 
-test('as JSON: every attestation with the way to it', async () => {
+test('as JSON: every attestation with the path to it', async () => {
   const { code, stdout } = await run(['info', examplePath('known-and-unknown-notary.txt.ots'), '--json']);
   expect(code).toBe(0);
   expect(JSON.parse(stdout)).toEqual({
@@ -47,7 +47,7 @@ test('as JSON: every attestation with the way to it', async () => {
   });
 });
 
-test('what is no .ots file: where it stops being one, on one line', async () => {
+test('a broken .ots file: the place of the fault, on one line', async () => {
   const broken = join(folder, 'broken.ots');
   await writeFile(broken, example('hello-world.txt.ots').subarray(0, 100));
   const { code, stdout, stderr } = await run(['info', broken]);

@@ -37,13 +37,13 @@ test('blank lines are counted as lines and not as entries, a last line needs no 
   expect((await batches.next()).value).toMatchObject({ entries: 2, lines: 4 });
 });
 
-test('a line of just the size of an entry is sent as it is', async () => {
+test('a line of exactly the maximum size is sent unchanged', async () => {
   const longest = 'x'.repeat(MAX_ENTRY_BYTES);
   expect(await bodies(chunksOf(longest))).toEqual([longest]);
   expect(await bodies(chunksOf('a\n', longest, '\n'))).toEqual(['a\n', `${longest}\n`]);
 });
 
-test('larger lines are known by their digests, in their places, however the stream is cut', async () => {
+test('larger lines become digests, in their places, however the stream is cut', async () => {
   const digestOf = (line: string): string => createHash('sha256').update(line, 'latin1').digest('hex');
   const long = (character: string, more: number): string => character.repeat(MAX_ENTRY_BYTES + more);
   const lines = ['a', long('x', 1), long(' ', 5), '', 'b', long('y', 3 << 20), long('z', 2)];
@@ -72,7 +72,7 @@ test('larger lines are known by their digests, in their places, however the stre
   }
 });
 
-test('what is whole goes out when a pipe pauses', async () => {
+test('whole lines are sent when a pipe pauses', async () => {
   let release = (): void => {};
   const paused = new Promise<void>((resolve) => {
     release = resolve;

@@ -32,7 +32,7 @@ test.each(COMMANDS.map(({ name }) => name))('%s --help loads nothing of the serv
   expect(heavyIn(packages)).toEqual([]);
 });
 
-test('verify of a receipt, offline, loads the verifier alone', () => {
+test('verify of a receipt, offline, loads only the verifier', () => {
   const { receipt, payload, log } = provenReceipt();
   const [content, file] = [join(folder, 'content'), join(folder, 'receipt.json')];
   writeFileSync(content, payload);
@@ -48,7 +48,7 @@ test('the recorder sees heavy packages where they are loaded', () => {
   expect(heavyIn(packages)).toEqual(['ethers']);
 });
 
-test('every command bears its name, knows the global options, and only the one named is loaded', async () => {
+test('every command has its name and the global options, and only the named one is loaded', async () => {
   const stub = await programFor([], '0');
   expect(stub.commands.length).toBe(COMMANDS.length);
   for (const { name } of COMMANDS) {

@@ -41,7 +41,7 @@ const told = async (log: string): Promise<unknown[]> => {
   return [described.at('verifierKey'), described.at('verifierKeys')];
 };
 
-test('logs rotate and retire: told in full, taken up by the service that runs, all or none', async () => {
+test('logs rotate and retire: fully reported, adopted by the running service, all or none', async () => {
   const old = await keys('keys');
   expect(old.map(({ log, number, retiredAt }) => [log, number, retiredAt])).toEqual([
     ['_system', 1, null],
@@ -81,8 +81,8 @@ test('logs rotate and retire: told in full, taken up by the service that runs, a
 });
 
 test.each([
-  ['no log and not all', ['rotate'], 'name logs, or --all'],
-  ['a log and all', ['rotate', 'one', '--all'], 'name logs, or --all'],
+  ['no log and not all', ['rotate'], 'give log names or --all'],
+  ['a log and all', ['rotate', 'one', '--all'], 'give log names or --all'],
   ['no such log', ['rotate', 'none'], 'there is no log none'],
   ['no such key', ['retire', 'one', '9'], 'has no key 9'],
   ['no number', ['retire', 'one', 'x'], 'number'],

@@ -32,7 +32,7 @@ const at = (...args: string[]) => run([...args, '--url', service.url], { cwd: fo
 const saved = async (file: string): Promise<unknown> => JSON.parse(await readFile(join(folder, file), 'utf8'));
 const save = (file: string, json: unknown): Promise<void> => writeFile(join(folder, file), JSON.stringify(json));
 
-test('receipt prints what the service has, or writes it to a file', async () => {
+test("receipt prints the service's current receipt, or writes it to a file", async () => {
   service.receipt = () => receipt;
   const printed = await at('receipt', 'payments', String(index));
   expect(JSON.parse(printed.stdout)).toEqual(receipt);
@@ -61,7 +61,7 @@ test('receipt --tlog-proof prints the proof for stock tools, or writes it to a f
   expect(service.requests[0]?.url).toBe(`/v1/logs/payments/entries/${index}/receipt.tlog-proof`);
 });
 
-test('receipt --tlog-proof waits for nothing, and takes nothing else for a proof', async () => {
+test('receipt --tlog-proof never waits, and rejects an answer that is not a proof', async () => {
   const waited = await at('receipt', 'payments', '0', '--tlog-proof', '--wait', '5');
   expect([waited.code, waited.stderr]).toEqual([1, 'error: --tlog-proof does not take --wait or --until\n']);
   service.tlogProof = () => 'c2sp.org/tlog-proof@v1\n';
@@ -70,7 +70,7 @@ test('receipt --tlog-proof waits for nothing, and takes nothing else for a proof
   expect(await readdir(folder)).toEqual([]);
 });
 
-test('receipt waits for the stage asked for, over several requests', async () => {
+test('receipt waits for the requested stage, over several requests', async () => {
   let asked = 0;
   service.receipt = () => (asked++ < 2 ? log.receipt(index) : receipt);
   const { code, stdout } = await at('receipt', 'payments', String(index), '--until', 'finalized', '--wait', '30');
@@ -80,7 +80,7 @@ test('receipt waits for the stage asked for, over several requests', async () =>
   expect(service.requests[0]?.url).toMatch(/\/receipt\?wait=30&until=finalized$/);
 });
 
-test('a stage not reached in time: exit 2, with what there is', async () => {
+test('a stage not reached in time: exit 2, with the current receipt', async () => {
   service.receipt = () => ({ ...log.receipt(index), expectedBy: '2026-07-01T00:00:05.000Z' });
   const { code, stdout, stderr } = await at('receipt', 'payments', String(index), '--until', 'round', '--wait', '1');
   expect(code).toBe(2);
@@ -88,7 +88,7 @@ test('a stage not reached in time: exit 2, with what there is', async () => {
   expect(stderr).toContain('its round has not closed yet; expected by 2026-07-01T00:00:05.000Z');
 });
 
-test('an answer that is no receipt is refused', async () => {
+test('an answer that is not a receipt is refused', async () => {
   service.receipt = () => ({ ...receipt, entry: { ...receipt.entry, index: -1 } });
   const { code, stdout, stderr } = await at('receipt', 'payments', '5');
   expect(code).toBe(1);
@@ -114,7 +114,7 @@ test('path: the packed path leads from the digest to the root, and the calldata 
   expect(pending.stderr).toContain('has not closed yet');
 });
 
-test('stamp sends digests alone and writes a receipt beside each file, once', async () => {
+test('stamp sends only digests and writes a receipt beside each file, once', async () => {
   const stamps = new MemoryLog('stamps');
   const files = ['a.bin', 'b.bin'];
   for (const file of files) {
@@ -143,7 +143,7 @@ test('stamp sends digests alone and writes a receipt beside each file, once', as
   });
 });
 
-test('stamp does not take a receipt of something else', async () => {
+test('stamp rejects a receipt with another digest', async () => {
   await writeFile(join(folder, 'a.bin'), 'a');
   service.receipt = () => receipt;
   const { code, stderr } = await at('stamp', 'a.bin');
@@ -152,7 +152,7 @@ test('stamp does not take a receipt of something else', async () => {
   expect(await readdir(folder)).toEqual(['a.bin']);
 });
 
-test('upgrade: a receipt gains its round and anchors where a consistency proof ties it to the old one', async () => {
+test('upgrade: a receipt gains its round and anchors if a consistency proof connects it to the old one', async () => {
   await save('r.json', log.receipt(index, 8));
   service.receipt = () => receipt;
   service.consistency = (from, to) => ({ path: log.tree.consistencyPath(from, to).map(toHex) });
@@ -163,7 +163,7 @@ test('upgrade: a receipt gains its round and anchors where a consistency proof t
   expect((await at('upgrade', 'r.json')).stdout).toContain('nothing new');
 });
 
-test('upgrade: without such a proof both receipts are kept, and said to contradict each other', async () => {
+test('upgrade: without such a proof both receipts are kept, and the contradiction is reported', async () => {
   const old = log.receipt(index, 8);
   await save('r.json', old);
   service.receipt = () => receipt;

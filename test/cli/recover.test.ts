@@ -44,7 +44,7 @@ async function start(env: Record<string, string>): Promise<Running> {
 }
 
 describe('with a file beside the seed', () => {
-  test('appends are refused and reads go on; recover shows the loss, and with --yes the service goes on without it', async () => {
+  test('appends are refused and reads continue; recover shows the loss, and with --yes the service continues', async () => {
     const env = (url: string): Record<string, string> => ({
       DATABASE_URL: url,
       ORIGIN: 'recover.test',
@@ -97,7 +97,7 @@ describe('with a file beside the seed', () => {
   });
 });
 
-describe('without any such place', () => {
+describe('without such a store', () => {
   let chain: TestChain;
   beforeAll(async () => {
     chain = await testChain();
@@ -106,7 +106,7 @@ describe('without any such place', () => {
   });
   afterAll(() => chain[Symbol.asyncDispose]());
 
-  test('what was anchored is compared: rounds on the chain that the database has not stop everything, until adopted', async () => {
+  test('anchored rounds are compared: rounds on the chain that the database lacks stop everything, until adopted', async () => {
     const env = (url: string): Record<string, string> => ({
       DATABASE_URL: url,
       ORIGIN: 'recover.test',

@@ -44,6 +44,6 @@ test('numbers count back from the youngest, whatever the times of the files', as
   ]);
 });
 
-test('dates and other marks go by the time of the last write', async () => {
+test('dates and other suffixes are ordered by the time of the last write', async () => {
   expect(await order('app.log-20260130', 'app.log-20260131')).toEqual(['app.log-20260130', 'app.log-20260131']);
 });

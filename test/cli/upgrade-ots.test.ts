@@ -119,7 +119,7 @@ test('is completed in place, a backup kept, and proven by a node then', async ()
   expect(alice.asked).toHaveLength(2);
 });
 
-test('one calendar after the other: the backup of the first makes room for that of the second', async () => {
+test('one calendar after the other: the second backup replaces the first', async () => {
   let knows = false;
   const slow = await calendar((request, response) => {
     const message = fromHex(String(request.url?.split('/').at(-1)));
@@ -149,7 +149,7 @@ test('one calendar after the other: the backup of the first makes room for that 
   expect((await attestations()).sort()).toEqual(['bitcoin', 'bitcoin', 'pending', 'pending']);
 });
 
-test('a backup that is something else is never replaced', async () => {
+test('a backup that is not of this file is never replaced', async () => {
   const quick = await calendar((request, response) => {
     response.end(toBlock(fromHex(String(request.url?.split('/').at(-1))), 5).answer);
   });
@@ -172,7 +172,7 @@ test('a backup that is something else is never replaced', async () => {
   expect((await readdir(folder)).filter((name) => name.endsWith('.tmp'))).toEqual([]);
 });
 
-test('whoever reads the file while it is replaced sees it whole, old or new', async () => {
+test('a reader during the replacement sees the whole old or the whole new file', async () => {
   const versions = [1, 2].map((byte) => new Uint8Array(500_000).fill(byte));
   await writeFile(file, versions[0] ?? '');
   let writing = true;
@@ -189,7 +189,7 @@ test('whoever reads the file while it is replaced sees it whole, old or new', as
   expect(reads).toBeGreaterThan(10);
 });
 
-test('through a link the file it leads to is completed, and the link stays', async () => {
+test('with a symbolic link the target is completed, and the link stays', async () => {
   const quick = await calendar((request, response) => {
     response.end(toBlock(fromHex(String(request.url?.split('/').at(-1))), 5).answer);
   });
@@ -201,7 +201,7 @@ test('through a link the file it leads to is completed, and the link stays', asy
   expect((await readdir(folder)).sort()).toEqual(['document', 'document.ots', 'document.ots.bak', 'link.ots']);
 });
 
-describe('whom a file names', () => {
+describe('a calendar that a file names', () => {
   test('is not asked, unless it is a well-known public calendar or was named by the user', async () => {
     const stranger = await calendar(bytes(new Uint8Array(1)));
     const friend = await calendar(bytes(new Uint8Array(0), 404));
@@ -305,7 +305,7 @@ describe('a hostile calendar changes nothing', () => {
     expect([elsewhere.asked.length, good.asked.length]).toEqual([0, 1]);
   });
 
-  test('a promise on another host is kept, and nobody is asked there', async () => {
+  test('a pending attestation of another host is kept, and that host is not asked', async () => {
     const elsewhere = await calendar(bytes(new Uint8Array(0), 404));
     const relaying = await calendar((request, response) => {
       const builder = new TimestampBuilder(fromHex(String(request.url?.split('/').at(-1))));
@@ -319,7 +319,7 @@ describe('a hostile calendar changes nothing', () => {
     expect(elsewhere.asked).toEqual([]);
   });
 
-  test('a block that never was is not taken for true', async () => {
+  test('a false block is not accepted', async () => {
     const liar = await calendar((request, response) => {
       response.end(toBlock(fromHex(String(request.url?.split('/').at(-1))), 1).answer);
     });
@@ -336,7 +336,7 @@ describe('a hostile calendar changes nothing', () => {
   });
 });
 
-test('what is not upgraded so', async () => {
+test('files that are not upgraded', async () => {
   await pendingFile('https://calendar.example');
   for (const args of [
     ['upgrade', '-'],

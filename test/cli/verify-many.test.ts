@@ -28,7 +28,7 @@ const save = async (name: string, text: string): Promise<string> => {
 };
 const verify = (...args: string[]) => run(['verify', ...args], { cwd: folder });
 
-test('a receipt on each line, with what each is about: what is not proven is told', async () => {
+test('a receipt on each line, with its content: receipts that are not proven are reported', async () => {
   const all = await save('all.ndjson', `${receipts.join('\n')}\n\n`);
   const content = await save('app.log', lines.join('\n'));
   expect(await verify('--many', content, all, ...trust)).toEqual({

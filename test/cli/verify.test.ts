@@ -30,7 +30,7 @@ afterEach(async () => {
 
 const verify = (...args: string[]) => run(['verify', ...args]);
 
-test('proven: exit 0, and the first line says what is', async () => {
+test('proven: exit 0, and the first line says what is proven', async () => {
   const { code, stdout, stderr } = await verify(file, receiptFile, '--key', log.verifierKey, '--rpc', node.url);
   const lines = stdout.split('\n');
   expect(lines[0]).toBe(`proven: existed before ${anchor.block.time} on eip155:31337 block ${anchor.block.number}`);
@@ -43,7 +43,7 @@ test('proven: exit 0, and the first line says what is', async () => {
   expect(code).toBe(0);
 });
 
-test('the payload as text, as a digest and on standard input are as good as the file', async () => {
+test('the payload as text, as a digest or on standard input gives the same verdict as the file', async () => {
   const rpc = ['--rpc', node.url];
   const text = Buffer.from(payload).toString();
   expect((await verify(receiptFile, '--line', text, ...rpc)).code).toBe(0);
@@ -59,7 +59,7 @@ test('unproven: exit 2, and what would prove it', async () => {
   expect(code).toBe(2);
 });
 
-test('refuted: exit 1, and by what', async () => {
+test('refuted: exit 1, and the reason', async () => {
   const { code, stdout } = await verify(receiptFile, '--line', 'another', '--rpc', node.url);
   expect(stdout).toMatch(/^refuted: .*about something else/);
   expect(code).toBe(1);
@@ -77,7 +77,7 @@ test('the verdict as one JSON document, with the same code', async () => {
   }
 });
 
-test('what could not run is told apart from every verdict: exit 3', async () => {
+test('a command that could not run has its own exit code, 3', async () => {
   await writeFile(join(folder, 'other.json'), '{"format":"something else"}');
   await writeFile(join(folder, 'broken.json'), '{');
   for (const args of [

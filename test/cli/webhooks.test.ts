@@ -19,7 +19,7 @@ afterAll(async () => {
 
 const webhooks = (...args: string[]): Promise<Ran> => run(['webhooks', ...args], { env });
 
-test('a webhook from its making to its end', async () => {
+test('a webhook from its creation to its deletion', async () => {
   const made = await webhooks('create', receiver.url, '--event', 'round.closed', '--description', 'for tests');
   expect(made).toMatchObject({ code: 0, stdout: expect.stringMatching(/^whsec_[A-Za-z0-9+/]{43}=\n$/) });
   const [, id = ''] = /^webhook (wh_[0-9a-f]{16}) to http/.exec(made.stderr) ?? [];
@@ -45,7 +45,7 @@ test('a webhook from its making to its end', async () => {
   });
 });
 
-test('what is wrong is said before anything is sent', async () => {
+test('faults are reported before anything is sent', async () => {
   for (const args of [
     ['create', receiver.url, '--event', 'round.opened'],
     ['replay', 'wh_0000000000000000', '--since', 'yesterday'],

@@ -46,7 +46,7 @@ describe('base64', () => {
     expect(fromBase64(toBase64(long))).toEqual(long);
   });
 
-  test('is the only spelling: whatever is read comes back as it was', () =>
+  test('is the only spelling: every text that is read encodes to itself', () =>
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom(...'ABab01+/=-_ \n'), maxLength: 12 }), (text) => {
         try {

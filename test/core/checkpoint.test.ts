@@ -14,7 +14,7 @@ test('comes back', () =>
     }),
   ));
 
-test('no prefix of it is one, nor it with anything behind', () => {
+test('no prefix or extension of a checkpoint is a checkpoint', () => {
   expect(parseCheckpoint(valid).size).toBe(12);
   for (let length = 0; length < valid.length; length++) {
     expect(() => parseCheckpoint(valid.slice(0, length))).toThrow(

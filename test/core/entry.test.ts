@@ -18,7 +18,7 @@ test('73 bytes that come back', () =>
     }),
   ));
 
-test('whatever is read encodes to the same bytes', () =>
+test('every entry that is read encodes to the same bytes', () =>
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 73, maxLength: 73 }), fc.boolean(), (bytes, versioned) => {
       if (versioned) bytes.set([0x01, 0x00, 0x0f]);

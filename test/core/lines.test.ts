@@ -41,7 +41,7 @@ test('a line of spaces, tabs and carriage returns alone is blank, however long',
   expect(ENTRIES.filter((line) => isBlank(bytesOf(line)))).toEqual([]);
 });
 
-test('service, client and command line take the same lines for entries', async () => {
+test('service, client and command line treat the same lines as entries', async () => {
   const lines = ENTRIES.flatMap((entry, i) => [BLANK[i % BLANK.length] ?? '', entry, ...BLANK]);
   const body = bytesOf(`${lines.join('\n')}\n`);
   expect(acceptLines(body).map(({ payload }) => textOf(payload ?? bytesOf('none')))).toEqual(ENTRIES);

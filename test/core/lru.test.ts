@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { LruCache } from '../../src/core/lru.ts';
 
-test('what was used least recently goes first, and what weighs more than all may goes alone', () => {
+test('the least recently used value is dropped first, and a value above the limit is not kept', () => {
   const cache = new LruCache<string, number>(10);
   cache.set('a', 1, 4);
   cache.set('b', 2, 4);
@@ -14,7 +14,7 @@ test('what was used least recently goes first, and what weighs more than all may
   expect([cache.get('huge'), cache.get('small')]).toEqual([undefined, 5]);
 });
 
-test('what is missing is made once and kept', () => {
+test('a missing value is made once and kept', () => {
   const cache = new LruCache<string, number>(2);
   let made = 0;
   const get = (key: string): number => cache.getOrMake(key, () => ++made);

@@ -52,7 +52,7 @@ describe('notes', () => {
 
   const note = formatNote(signed('one\ntwo\n'));
 
-  test('no prefix is a note, save one that ends in a whole signature line', () => {
+  test('no prefix is a note, except one that ends in a whole signature line', () => {
     for (let length = 0; length < note.length; length++) {
       expect(() => parseNote(note.slice(0, length))).toThrow(code('note-invalid', 'base64-invalid'));
     }

@@ -76,7 +76,7 @@ test('an origin names log and service, its hash is the log id', () => {
   expect(() => logOrigin('log example', 'x')).toThrow(code('origin-invalid'));
 });
 
-test('the longest origin that is taken can be read back from checkpoints and verifier keys', () => {
+test('the longest allowed origin can be read back from checkpoints and verifier keys', () => {
   const host = 'x'.repeat(253);
   const long = `${host}:65535${`/${'y'.repeat(64)}`.repeat(4)}`;
   let taken = 0;

@@ -16,7 +16,7 @@ test('packed paths come back', () =>
     }),
   ));
 
-test('whatever unpacks packs to the same bytes, the rest is refused', () =>
+test('every path that unpacks packs to the same bytes, all others are refused', () =>
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
       let steps: Step[];
@@ -31,7 +31,7 @@ test('whatever unpacks packs to the same bytes, the rest is refused', () =>
     { numRuns: 1_000 },
   ));
 
-test('cut anywhere but between two steps a path is refused', () => {
+test('a path that is cut within a step is refused', () => {
   const steps = [
     { prefix: new Uint8Array([1, 2]), suffix: new Uint8Array(0) },
     { prefix: new Uint8Array(0), suffix: new Uint8Array(255) },

@@ -39,7 +39,7 @@ describe('the example of the specification', () => {
     expect(policy.witnesses.map(({ name }) => name)).toEqual(['X1', 'X2', 'X3', 'Y1', 'Y2', 'Y3']);
   });
 
-  test('wants two of the first and one of the second', () =>
+  test('requires two of the first and one of the second', () =>
     fc.assert(
       fc.property(fc.subarray(policy.witnesses.map(({ name }) => name)), (names) => {
         const [x, y] = ['X', 'Y'].map((letter) => names.filter((name) => name.startsWith(letter)).length);
@@ -133,7 +133,7 @@ test.each([
   expect(faults(text)).toEqual(expected);
 });
 
-test('bytes that are no text, or too many', () => {
+test('bytes that are not text, or too many', () => {
   expect(readPolicy(concat(utf8('quorum none\n# '), new Uint8Array([0xff]))).faults).toEqual(['it is not UTF-8']);
   expect(readPolicy(utf8('#'.repeat(262_145))).faults).toEqual(['it has more than 262144 bytes']);
   expect(() => parsePolicy(utf8('quorum\n'))).toThrow('not a policy: line 1: not of the form: quorum <name>; there is');

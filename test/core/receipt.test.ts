@@ -112,7 +112,7 @@ describe('reading', () => {
     expect(() => parseReceipt(value)).toThrow(place);
   });
 
-  test('refused: text that is too long, nested too deep, or no JSON', () => {
+  test('refused: text that is too long, nested too deep, or not JSON', () => {
     const texts = [' '.repeat(MAX_RECEIPT_TEXT + 1), '['.repeat(100_000), `{"a":`.repeat(9), '{', ''];
     for (const text of texts) {
       expect(() => parseReceiptText(text)).toThrow(expect.objectContaining({ code: 'receipt-invalid' }));
@@ -133,7 +133,7 @@ describe('reading', () => {
     }
   };
 
-  test('whatever JSON comes, nothing but a FormatError is thrown', () => {
+  test('for any JSON, only a FormatError is thrown', () => {
     const json = fc.jsonValue({ maxDepth: 6 });
     fc.assert(
       fc.property(json, (value) => onlyFormatErrors(() => parseReceipt(value))),
@@ -141,7 +141,7 @@ describe('reading', () => {
     );
   });
 
-  test('whatever stands in place of any part of a receipt, nothing but a FormatError is thrown', () => {
+  test('for any replacement of any part of a receipt, only a FormatError is thrown', () => {
     const places: (readonly string[])[] = [];
     const walk = (value: unknown, at: readonly string[]): void => {
       if (at.length > 0) places.push(at);
@@ -177,12 +177,12 @@ describe('the path of a receipt', () => {
     expect(walkPath(digest, steps)).toEqual(root);
   });
 
-  test('is not there before the round has closed', () => {
+  test('does not exist before the round has closed', () => {
     expect(() => receiptPath(pending)).toThrow(expect.objectContaining({ code: 'receipt-pending' }));
     expect(() => receiptPath(pending)).toThrow('entry 3 of log.example.org/logs/payments');
   });
 
-  test('cannot be had where a proof has not the one length it can have', () => {
+  test('is refused if a proof has a wrong length', () => {
     const short = edited((copy) => copy.round.path.pop());
     expect(() => receiptPath(short)).toThrow(expect.objectContaining({ code: 'path-length' }));
   });

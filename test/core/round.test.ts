@@ -40,7 +40,7 @@ describe('link', () => {
       }),
     ));
 
-  test('cut anywhere but between beacons it is refused', () => {
+  test('a link that is cut within a beacon is refused', () => {
     const bytes = encodeLink(sample);
     const ends = [49, 49 + 1 + 8 + 40, bytes.length];
     for (let length = 0; length <= bytes.length; length++) {
@@ -51,7 +51,7 @@ describe('link', () => {
     expect(() => parseLink(concat(bytes, new Uint8Array(1)))).toThrow(code('round-link'));
   });
 
-  test('whatever parses encodes to the same bytes, also after a changed byte', () =>
+  test('every link that parses encodes to the same bytes, also after a changed byte', () =>
     fc.assert(
       fc.property(link, fc.nat(), fc.nat({ max: 255 }), (l, at, value) => {
         const bytes = encodeLink(l);

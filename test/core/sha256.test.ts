@@ -10,7 +10,7 @@ test('the vector of FIPS 180-4', () => {
   expect(toHex(noble.sha256(utf8('abc')))).toBe(abc);
 });
 
-test('the form for Node and the form for browsers agree, into a place of a larger buffer too', () => {
+test('the Node and browser implementations agree, also when writing into a larger buffer', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat({ max: 40 }), (data, offset) => {
       const expected = toHex(noble.sha256(data));
@@ -27,7 +27,7 @@ test('the form for Node and the form for browsers agree, into a place of a large
   );
 });
 
-test('data that lies where its hash goes', () => {
+test('a hash that overwrites its own input', () => {
   for (const form of [node, noble]) {
     const buffer = new Uint8Array(64).fill(7);
     const expected = toHex(noble.sha256(buffer));

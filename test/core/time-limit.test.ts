@@ -4,12 +4,12 @@ import { within } from '../../src/core/time-limit.ts';
 
 const never = new Promise<string>(() => {});
 
-test('what comes in time is the outcome, a failure too', async () => {
+test('a result or an error in time is passed on', async () => {
   expect(await within(60_000, Promise.resolve('done'), () => null)).toBe('done');
   await expect(within(60_000, Promise.reject(new Error('broken')), () => null)).rejects.toThrow('broken');
 });
 
-test('what takes longer is given up, by a value or by an error', async () => {
+test('work that takes longer is abandoned, with a value or an error', async () => {
   expect(await within(1, never, () => null)).toBeNull();
   const late = (): never => {
     throw new Error('too slow');
@@ -17,7 +17,7 @@ test('what takes longer is given up, by a value or by an error', async () => {
   await expect(within(1, never, late)).rejects.toThrow('too slow');
 });
 
-test('a failure that comes too late is no unhandled rejection', async () => {
+test('a late failure is not an unhandled rejection', async () => {
   const unhandled: unknown[] = [];
   const note = (reason: unknown): void => void unhandled.push(reason);
   process.on('unhandledRejection', note);

@@ -48,7 +48,7 @@ describe.skipIf(browserMissing !== null)('the pages of a service with keys', () 
     await tabTo(page, page.getByLabel('API key'));
     await page.keyboard.type(`${token.slice(0, -4)}AAAA`);
     await page.keyboard.press('Enter');
-    await page.getByText('not known here').waitFor();
+    await page.getByText('is unknown or was revoked').waitFor();
     await page.keyboard.type(token);
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'At a glance' }).waitFor();
@@ -58,7 +58,7 @@ describe.skipIf(browserMissing !== null)('the pages of a service with keys', () 
     expect(await page.locator('.who').innerText()).toContain('<b>the & operator</b>');
   });
 
-  it('show at a glance what is anchored and what waits', async () => {
+  it('show at a glance what is anchored and what is waiting', async () => {
     const { page } = shown;
     const row = (log: string): Locator =>
       page.getByRole('row').filter({ has: page.getByRole('link', { name: log, exact: true }) });
@@ -79,7 +79,7 @@ describe.skipIf(browserMissing !== null)('the pages of a service with keys', () 
     expect(await focused(page).innerText()).toBe('Stamp');
     await tabTo(page, page.getByLabel('Or a text'));
     await page.keyboard.insertText(HOSTILE);
-    await tabTo(page, page.getByRole('radio', { name: 'Its digest alone' }));
+    await tabTo(page, page.getByRole('radio', { name: 'Only its digest' }));
     await page.keyboard.press('ArrowDown');
     await tabTo(page, page.getByLabel('Log', { exact: true }));
     await page.keyboard.type('stamps');
@@ -124,7 +124,7 @@ describe.skipIf(browserMissing !== null)('the pages of a service with keys', () 
     await tabTo(page, page.getByLabel('SHA-256 digest to find'));
     await page.keyboard.type('ab'.repeat(32));
     await page.keyboard.press('Enter');
-    await page.getByRole('heading', { name: 'This digest is in no log here' }).waitFor();
+    await page.getByRole('heading', { name: 'No log here contains this digest' }).waitFor();
   });
 
   it('show the rounds, and one of them with all its hashes', async () => {
@@ -141,7 +141,7 @@ describe.skipIf(browserMissing !== null)('the pages of a service with keys', () 
     expect(await violations(page)).toEqual([]);
   });
 
-  it('take addresses of others for what they are', async () => {
+  it('treat unknown addresses as not found', async () => {
     const { page } = shown;
     for (const address of [
       '#/logs/%3Cimg%20src=x%20onerror=alert(1)%3E',
@@ -167,7 +167,7 @@ describe.skipIf(browserMissing !== null)('the pages of a service with keys', () 
     await page.setViewportSize({ width: 1280, height: 720 });
   });
 
-  it('let out again', async () => {
+  it('sign out', async () => {
     const { page, complaints } = shown;
     await tabTo(page, page.getByRole('button', { name: 'Sign out' }));
     await page.keyboard.press('Enter');
@@ -178,7 +178,7 @@ describe.skipIf(browserMissing !== null)('the pages of a service with keys', () 
     expect(complaints.filter((line) => !/status of 40[14] .*(session|nowhere)/.test(line))).toEqual([]);
   });
 
-  it('show a key of some logs those alone', async () => {
+  it('show only its logs to a key of some logs', async () => {
     const { page, complaints } = await openWatched(browser);
     const { keys } = ground.foundation;
     const narrow = await keys.create('narrow', ['read'], ['app']);

@@ -43,7 +43,7 @@ describe('signing in to the pages', () => {
     expect((await service.send('GET', '/v1/session', as(cookie))).at('key', 'id')).toBe(id);
   });
 
-  it('by TLS the cookie is for TLS alone', async () => {
+  it('over TLS the cookie is only for TLS', async () => {
     const { token } = await service.key(['read']);
     const answer = await signIn(token, { ...OWN, origin: 'https://log.example.org' });
     expect(answer.headers.get('set-cookie')).toMatch(/^__Host-antequem=.*; Path=\/; .*; Secure$/);
@@ -73,7 +73,7 @@ describe('signing in to the pages', () => {
     expect((await service.send(method, '/v1/logs/mine', as(cookie, headers))).status).toBe(status);
   });
 
-  it('lets no other site sign anybody in or out', async () => {
+  it('does not let another site sign a user in or out', async () => {
     const { token } = await service.key(['read']);
     const elsewhere = { 'sec-fetch-site': 'cross-site', origin: 'https://elsewhere.test' };
     const refused = await signIn(token, elsewhere);
@@ -107,7 +107,7 @@ describe('signing in to the pages', () => {
     ahead = 0;
   });
 
-  it('is not had by what is wrong', async () => {
+  it('is refused for invalid credentials', async () => {
     const { token } = await service.key(['read']);
     expect((await signIn(`${token.slice(0, -1)}${token.endsWith('A') ? 'B' : 'A'}`)).code).toBe('unauthorized');
     expect((await signIn('')).code).toBe('unauthorized');
@@ -118,7 +118,7 @@ describe('signing in to the pages', () => {
     expect((await service.send('GET', '/v1/session')).json).toEqual({ open: false, key: null });
   });
 
-  it('is not had by writing into the database', async () => {
+  it('cannot be forged by writing into the database', async () => {
     const { token, id } = await service.key(['admin']);
     const cookie = cookieOf(await signIn(token));
     const { database } = service.foundation;
@@ -132,7 +132,7 @@ describe('signing in to the pages', () => {
     expect((await service.send('GET', '/v1/logs', as(cookie))).status).toBe(401);
   });
 
-  it('leaves the secret nowhere in the database or the log', async () => {
+  it('leaves no secret in the database or the log', async () => {
     const { token } = await service.key(['read']);
     const secret = cookieOf(await signIn(token)).split('=')[1] ?? '';
     const { rows } = await service.foundation.database.query<{ text: string }>(

@@ -82,7 +82,7 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
   const ESPLORA = 'A source for Bitcoin';
   const KEY = 'The key of the log';
 
-  it('proves the good one, by node, by block hash, and says whose log it is by its key', async () => {
+  it("proves a valid receipt by node and by block hash, and the log's identity by its key", async () => {
     verifier = await openWatched(browser);
     const { page } = verifier;
     await answerOtherSites(page, ground.rpc);
@@ -101,7 +101,7 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     expect(await verdict({ content: 'invoice.txt', proof: 'receipt.json' }, { [HASH]: anchor?.block.hash ?? '' })).toBe(
       'PROVEN',
     );
-    expect(await page.getByText('Whose log it stands in stays open').count()).toBe(1);
+    expect(await page.getByText("The log's identity was not checked").count()).toBe(1);
   });
 
   it('without a source proves nothing and says what is missing; then a source is added', async () => {
@@ -135,11 +135,11 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     expect((await steps(verifier.page)).some((step) => step.endsWith(', refuted'))).toBe(true);
   });
 
-  it('says so when a file is no proof, a source is none or does not answer', async () => {
+  it('reports a file that is not a proof, and a source that is invalid or does not answer', async () => {
     const { page } = verifier;
     await page.goto(ground.verifier);
     await page.getByLabel('Choose or drop the receipt').setInputFiles(path('invoice.txt'));
-    await page.getByText('neither a receipt (JSON) nor an .ots file nor a tlog-proof').waitFor();
+    await page.getByText('not a receipt (JSON), an .ots file or a tlog-proof').waitFor();
     await page.getByLabel(NODE).fill('not a url');
     await page.getByLabel('Choose or drop the receipt').setInputFiles(path('receipt.json'));
     await page.getByText('The address of a node begins with http').waitFor();
@@ -188,10 +188,10 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     await writeFile(path('invoice.tlog-proof'), await proof.text());
     expect(await verdict({ content: 'invoice.txt', proof: 'invoice.tlog-proof' }, { [KEY]: key })).toBe('NOT PROVEN');
     expect((await steps(page)).slice(0, 3)).toEqual(['Entry, verified', 'Tree, verified', 'Checkpoint, verified']);
-    expect(await page.locator('.banner').innerText()).toContain('never when');
+    expect(await page.locator('.banner').innerText()).toContain('but not its time');
   });
 
-  it('serves somebody without a mouse', async () => {
+  it('works without a mouse', async () => {
     const { page } = verifier;
     // Playwright takes choosers over from now on, not from the first one it waits for.
     page.on('filechooser', () => {});
@@ -231,7 +231,7 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     expect(text).toContain('<script>alert(1)</script><img src=x onerror=alert(1)>⟨U+202E⟩');
   });
 
-  it('complained of nothing but what could not be reached', () => {
+  it('logged no errors except unreachable sources', () => {
     expect(verifier.complaints.filter((line) => !line.includes('127.0.0.1:9/'))).toEqual([]);
   });
 });

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { Webhooks } from '../../src/webhooks/webhooks.ts';
 import { anchorGround } from '../support/anchoring.ts';
 
-test('a round that a chain makes final is told of, with the block that it is in', async () => {
+test('a round that becomes final on a chain is reported, with its block', async () => {
   const ground = await anchorGround();
   try {
     const { database, chain } = ground;

@@ -57,7 +57,7 @@ const counts = async (id: string): Promise<[number, number, number]> => {
   return [deliveries.pending, deliveries.delivered, deliveries.dead];
 };
 
-it('a delivery that a clock two days ahead put off is due once the clock is right', async () => {
+it('a delivery that was delayed by a clock two days ahead is due once the clock is right', async () => {
   const { id } = await webhooks.create({ url: receiver.url });
   await closeRounds(database, 1);
   const fortnight = clock.now() + 14 * 24 * HOUR;
@@ -77,7 +77,7 @@ it('a delivery that a clock two days ahead put off is due once the clock is righ
 });
 
 describe('events', () => {
-  it('reach those who asked for them, signed, each with an id and data of its own', async () => {
+  it('reach the webhooks that subscribed to them, signed, each with its own id and data', async () => {
     const all = await webhooks.create({ url: receiver.url });
     const some = await webhooks.create({ url: receiver.url, events: ['anchor.finalized'] });
     expect(all.events).toEqual(EVENT_TYPES);
@@ -96,7 +96,7 @@ describe('events', () => {
     expect(await counts(all.id)).toEqual([0, 3, 0]);
   });
 
-  it('of a transaction that is rolled back are none', async () => {
+  it('of a transaction that is rolled back are not sent', async () => {
     const { id } = await webhooks.create({ url: receiver.url });
     const tx = await database.connect();
     await tx.query('BEGIN');
@@ -108,7 +108,7 @@ describe('events', () => {
     expect(await counts(id)).toEqual([0, 0, 0]);
   });
 
-  it('tell what becomes of anchors', async () => {
+  it('report the progress of anchors', async () => {
     const { id } = await webhooks.create({ url: receiver.url });
     await closeRounds(database, 1);
     await database.query(
@@ -186,7 +186,7 @@ describe('events', () => {
 });
 
 describe('a receiver that fails', () => {
-  it('is tried for three days, later each time, with the same id and a fresh signature; then the delivery is dead', async () => {
+  it('is retried for three days at growing intervals, with the same id and a fresh signature; then the delivery is dead', async () => {
     const { id } = await webhooks.create({ url: receiver.url, events: ['round.closed'] });
     await closeRounds(database, 1);
     receiver.answer = (_, response) => void response.writeHead(500).end();
@@ -218,7 +218,7 @@ describe('a receiver that fails', () => {
     expect(receiver.received.at(-1)?.id).toBe(receiver.received[0]?.id);
   });
 
-  it('is left alone while it cannot be reached, and gets all at once when it is back', async () => {
+  it('is not tried while it is unreachable, and gets all events at once when it is back', async () => {
     const { id } = await webhooks.create({ url: receiver.url, events: ['round.closed'] });
     await closeRounds(database, 20);
     receiver.answer = (_, response) => void response.writeHead(503).end();
@@ -237,7 +237,7 @@ describe('a receiver that fails', () => {
     expect(receiver.received).toHaveLength(20);
   });
 
-  it('that is away for four days loses what was to be told, visibly', async () => {
+  it('that is unreachable for four days loses its events, visibly', async () => {
     const { id } = await webhooks.create({ url: receiver.url, events: ['round.closed'] });
     await closeRounds(database, 12);
     clock.shift += 97 * HOUR;
@@ -277,7 +277,7 @@ describe('a receiver that fails', () => {
     expect((await webhooks.read(id)).disabledAt).toBeNull();
   });
 
-  it('fails no other message: one that is refused always leaves the rest alone', async () => {
+  it('affects no other message: a message that is always refused does not delay the rest', async () => {
     const { id } = await webhooks.create({ url: receiver.url, events: ['round.closed'] });
     await closeRounds(database, 9);
     receiver.answer = ({ data }, response) => void response.writeHead(data.number === 1 ? 400 : 204).end();
@@ -295,7 +295,7 @@ describe('an attempt', () => {
     expect(receiver.received).toHaveLength(40);
   });
 
-  it('of a process that died amid it is made again', async () => {
+  it('of a process that died is repeated', async () => {
     const { id } = await webhooks.create({ url: receiver.url, events: ['round.closed'] });
     await closeRounds(database, 3);
     const dying = openDatabase(ground.url);
@@ -315,7 +315,7 @@ describe('an attempt', () => {
     expect(new Set(receiver.received.map((message) => message.id)).size).toBe(3);
   });
 
-  it('that is broken off by a stop does not count, and is due at once', async () => {
+  it('that is aborted by a stop does not count, and is due at once', async () => {
     const { id } = await webhooks.create({ url: receiver.url, events: ['round.closed'] });
     await closeRounds(database, 1);
     const stopping = new AbortController();
@@ -331,7 +331,7 @@ describe('an attempt', () => {
 });
 
 describe('what is kept', () => {
-  it('goes with its webhook, and after a month once nobody waits for it', async () => {
+  it('is deleted with its webhook, and a month after its last delivery ended', async () => {
     const kept = await webhooks.create({ url: receiver.url, events: ['round.closed'] });
     const gone = await webhooks.create({ url: receiver.url, events: ['round.closed'] });
     await closeRounds(database, 2);

@@ -81,8 +81,8 @@ describe('the URL of a webhook', () => {
     ['nonsense', 'must be a URL'],
     ['http://hooks.example.org/', 'must begin with https://'],
     ['file:///etc/passwd', 'must begin with https://'],
-    ['https://user@hooks.example.org/', 'must not bear'],
-    ['https://:word@hooks.example.org/', 'must not bear'],
+    ['https://user@hooks.example.org/', 'must not contain'],
+    ['https://:word@hooks.example.org/', 'must not contain'],
     ['https://hooks.example.org/#part', 'must not have a fragment'],
     ['https://127.0.0.1/', 'private'],
     ['https://127.1/', 'private'],
@@ -137,7 +137,7 @@ describe('an attempt', () => {
     server.close();
   });
 
-  it('asks for a name once for each connection, and connects to nothing but what was checked then', async () => {
+  it('resolves a name once for each connection, and connects only to the checked address', async () => {
     await using receiver = await openReceiver();
     const url = new URL(receiver.url.replace('127.0.0.1', 'moving.test'));
     let asked = 0;
@@ -155,7 +155,7 @@ describe('an attempt', () => {
     expect([asked, receiver.received]).toEqual([1, []]);
   });
 
-  it('is handed the public ones of several addresses', () => {
+  it('gets only the public ones of several addresses', () => {
     const all = ['10.0.0.1', '1.1.1.1', '::1', '2606:4700::1111'].map((address) => ({
       address,
       family: address.includes(':') ? 6 : 4,
@@ -175,7 +175,7 @@ describe('an attempt', () => {
     expect(elsewhere.received).toHaveLength(0);
   });
 
-  it('ends with a receiver that would speak another protocol', async () => {
+  it('ends if the receiver switches to another protocol', async () => {
     await using receiver = await openReceiver();
     receiver.answer = (_, response) =>
       void response.writeHead(101, { connection: 'Upgrade', upgrade: 'websocket' }).end();
@@ -184,7 +184,7 @@ describe('an attempt', () => {
     });
   });
 
-  it('ends in time with a receiver that is silent, and reads little of one that is not', async () => {
+  it('ends in time if the receiver is silent, and reads little of a long answer', async () => {
     await using receiver = await openReceiver();
     receiver.answer = () => {};
     await expect(post(new URL(receiver.url), {}, '{}', options)).rejects.toMatchObject({ code: 'receiver-silent' });
@@ -204,7 +204,7 @@ describe('an attempt', () => {
     expect(await ended.promise).toBeLessThan(64 << 20);
   });
 
-  it('does not take a head without end', async () => {
+  it('refuses endless headers', async () => {
     await using receiver = await openReceiver();
     receiver.answer = (_, response) => {
       response.socket?.write(`HTTP/1.1 200 OK\r\n${'X-More: of the same\r\n'.repeat(4_000)}`);

@@ -21,7 +21,7 @@ describe('a service with a worker', () => {
   });
   afterAll(() => service[Symbol.asyncDispose]());
 
-  it('tells who asked for it, over one receiver that hangs and one that is not there', async () => {
+  it('notifies its webhooks, despite one receiver that hangs and one that is unreachable', async () => {
     await using receiver = await openReceiver();
     await using slow = await openReceiver();
     const hanging: ServerResponse[] = [];
@@ -87,7 +87,7 @@ describe('a service with a worker', () => {
     for (const response of hanging) response.end();
   });
 
-  it('lets none but an admin of all logs see to webhooks', async () => {
+  it('lets only an admin of all logs manage webhooks', async () => {
     const keys = await Promise.all([service.key(['read', 'append']), service.key(['admin'], ['demo'])]);
     const calls = [
       ['POST', '/v1/webhooks'],
@@ -105,7 +105,7 @@ describe('a service with a worker', () => {
     }
   });
 
-  it('refuses what makes no sense', async () => {
+  it('refuses invalid requests', async () => {
     const { token } = await service.key(['admin']);
     const bad: [string, unknown, number, string][] = [
       ['/v1/webhooks', { url: 'gopher://x/' }, 400, 'webhook-url-invalid'],

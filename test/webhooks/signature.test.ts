@@ -6,12 +6,12 @@ import { formatSecret, signedHeaders } from '../../src/webhooks/signature.ts';
 const secret = new Uint8Array(randomBytes(32));
 const message = { id: 'msg_1', at: Date.now(), body: '{"type":"round.closed","data":{"é":"…"}}' };
 
-test('the library of the standard takes what we sign', () => {
+test('the library of the standard accepts our signatures', () => {
   const receiver = new Webhook(formatSecret(secret));
   expect(receiver.verify(message.body, signedHeaders(secret, message))).toEqual(JSON.parse(message.body));
 });
 
-test('of several secrets whoever has one of them takes it', () => {
+test('a receiver with one of several secrets accepts the message', () => {
   const older = new Uint8Array(randomBytes(32));
   const headers = signedHeaders([secret, older], message);
   for (const each of [secret, older]) {
@@ -21,7 +21,7 @@ test('of several secrets whoever has one of them takes it', () => {
   expect(() => stranger.verify(message.body, headers)).toThrow(WebhookVerificationError);
 });
 
-test('and refuses another body, id, time or secret', () => {
+test('the library refuses another body, id, time or secret', () => {
   const receiver = new Webhook(formatSecret(secret));
   const headers = signedHeaders(secret, message);
   const refused = (body: string, changed: Partial<typeof headers>, by = receiver): void => {

@@ -64,7 +64,7 @@ describe('a witness', () => {
     expect(await published(service, 'empty', vkey, [witness])).toEqual({ size: 1, by: [witness.name] });
   });
 
-  test('that many ask for at once is asked in turn, and all get what it said', async () => {
+  test('that has many concurrent requests is asked in turn, and all get its cosignature', async () => {
     const vkey = await ground.log(service, 'crowded');
     witness.delay = 30;
     for (let i = 0; i < 5; i++) {
@@ -78,7 +78,7 @@ describe('a witness', () => {
     expect(witness.requests.length).toBeLessThanOrEqual(15);
   });
 
-  test('answers 409 where another process was there first, and then is shown the way from there', async () => {
+  test('answers 409 if another process was first, and then gets a proof from its size', async () => {
     const vkey = await ground.log(service, 'shared');
     await append(service, 'shared', 3);
     await published(service, 'shared', vkey, [witness]);
@@ -121,7 +121,7 @@ describe('a witness', () => {
 });
 
 describe('a fork', () => {
-  test('is refused by the witness, shown without it, and withheld where that is asked for', async () => {
+  test('is refused by the witness, published without it, and withheld if so configured', async () => {
     await using ground = await WitnessGround.open();
     const witness = await ground.witness('witness.example/north');
     const service = await ground.service({});
@@ -158,7 +158,7 @@ describe('a fork', () => {
   });
 });
 
-describe('a witness that is away', () => {
+describe('a witness that is unreachable', () => {
   test('is waited for no longer than the timeout, asked again later, and catches up', async () => {
     await using ground = await WitnessGround.open();
     const witness = await ground.witness('witness.example/north');
@@ -181,7 +181,7 @@ describe('a witness that is away', () => {
     await until(async () => expect(await notices(service)).not.toContain('witness'));
   });
 
-  test('holds up no append and no round, and who waits for it is let go when it dies', async () => {
+  test('delays no append and no round, and requests that wait for it continue when it dies', async () => {
     await using ground = await WitnessGround.open();
     const witness = await ground.witness('witness.example/north');
     const service = await ground.service({ timeout: 600_000 });
@@ -203,7 +203,7 @@ describe('a witness that is away', () => {
     expect(await waiting).toEqual({ size: 1, by: [] });
   });
 
-  test('does not keep the others from making the quorum', async () => {
+  test('does not keep the others from reaching the quorum', async () => {
     await using ground = await WitnessGround.open();
     const [north, east] = [await ground.witness('witness.example/north'), await ground.witness('witness.example/east')];
     const west = await ground.witness('witness.example/west');
@@ -223,7 +223,7 @@ describe('a witness that is away', () => {
     );
   });
 
-  test('keeps new checkpoints back where the policy is to hold them', async () => {
+  test('withholds new checkpoints if so configured', async () => {
     await using ground = await WitnessGround.open();
     const [north, east] = [await ground.witness('witness.example/north'), await ground.witness('witness.example/east')];
     const service = await ground.service({ missing: 'hold' });
@@ -240,7 +240,7 @@ describe('a witness that is away', () => {
     );
   });
 
-  test('and is not needed: nobody waits, and what it says comes later', async () => {
+  test('and is not needed: nothing waits, and its cosignature is added later', async () => {
     await using ground = await WitnessGround.open();
     const witness = await ground.witness('witness.example/north');
     witness.delay = 200;
@@ -345,7 +345,7 @@ describe('what a witness answers', () => {
     [302, 'unexpected redirect'],
   ];
 
-  test('is not stored unless it holds, and is told to the operator', async () => {
+  test('is stored only if it is valid, and problems are reported to the operator', async () => {
     await using ground = await WitnessGround.open();
     for (const [i, [fault]] of FAULTS.entries()) (await ground.witness(`witness.example/w${i}`)).fault = fault;
     const service = await ground.service({});
@@ -364,7 +364,7 @@ describe('what a witness answers', () => {
     expect((await service.foundation.database.query('SELECT 1 FROM cosignatures')).rowCount).toBe(0);
   });
 
-  test('beside others of keys nobody knows is found, and they are not kept', async () => {
+  test('is found among cosignatures of unknown keys, which are not stored', async () => {
     await using ground = await WitnessGround.open();
     const witness = await ground.witness('witness.example/north');
     const service = await ground.service({});
@@ -376,7 +376,7 @@ describe('what a witness answers', () => {
   });
 });
 
-test('where the policy lists logs, no other is offered', async () => {
+test('if the policy lists logs, no other log is offered', async () => {
   await using ground = await WitnessGround.open();
   const witness = await ground.witness('witness.example/north');
   const first = await ground.service({});
@@ -393,7 +393,7 @@ test('where the policy lists logs, no other is offered', async () => {
   expect(witness.requests).toHaveLength(1);
 });
 
-test('what a round signed is offered without anybody asking, and stands in receipts', async () => {
+test('checkpoints of rounds are offered without a request, and appear in receipts', async () => {
   await using ground = await WitnessGround.open();
   const witness = await ground.witness('witness.example/north');
   const service = await ground.service({ policy: ground.policy('none') });
@@ -426,7 +426,7 @@ test('what a round signed is offered without anybody asking, and stands in recei
   }
 });
 
-test('a tlog-proof bears the cosignatures of a checkpoint that enough witnesses cosigned', async () => {
+test('a tlog-proof has the cosignatures of a checkpoint that enough witnesses cosigned', async () => {
   await using ground = await WitnessGround.open();
   const [north, east] = [await ground.witness('witness.example/north'), await ground.witness('witness.example/east')];
   const service = await ground.service({});

@@ -6,7 +6,7 @@ export function Bytes({ text }: { readonly text: string }) {
   return <span class="bytes">{visible(text)}</span>;
 }
 
-/** Its two ends to look at, all of it for those who listen. */
+/** Shows only the first and last characters, but gives screen readers the whole text. */
 export function ShortBytes({ text }: { readonly text: string }) {
   if (text.length <= 20) return <Bytes text={text} />;
   return (
@@ -17,7 +17,7 @@ export function ShortBytes({ text }: { readonly text: string }) {
   );
 }
 
-/** Machine text with a button that copies it, where a page may. */
+/** Machine text with a copy button, if the page may use the clipboard. */
 export function Copyable({ text, what }: { readonly text: string; readonly what: string }) {
   const copied = useSignal(false);
   const copy = async (): Promise<void> => {

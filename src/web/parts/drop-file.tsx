@@ -44,7 +44,7 @@ export function DropFile({ label, hint, file, onFiles, accept, multiple, childre
         onChange={(event) => {
           over.value = false;
           const files = [...(event.currentTarget.files ?? [])];
-          // So that the same file can be chosen again after it was changed.
+          // Allows the user to choose the same file again after changing it.
           event.currentTarget.value = '';
           if (files.length > 0) onFiles(files);
         }}

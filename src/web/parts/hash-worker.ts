@@ -1,4 +1,4 @@
-// Hashes a file as it is read: no more of it than a chunk is ever in memory.
+// Hashes a file while reading it, so that only one chunk is in memory.
 
 import { ripemd160, sha1 } from '@noble/hashes/legacy.js';
 import { sha256 } from '@noble/hashes/sha2.js';
@@ -16,7 +16,7 @@ export interface HashRequest {
 export type HashAnswer =
   | { readonly bytes: number }
   | { readonly digest: Uint8Array }
-  /** A browser tells no more of a file that is gone or cannot be read. */
+  /** Browsers give no details about a missing or unreadable file. */
   | { readonly failure: string };
 
 const CHUNK = 1 << 20;
@@ -49,7 +49,7 @@ async function digestOf({ file, hash }: HashRequest): Promise<Uint8Array> {
   return state.digest();
 }
 
-/** One buffer goes to and fro, where the browser can read into one; else garbage may pile up faster than it is cleared. */
+/** Reuses one buffer if the browser can read into it; otherwise garbage may pile up faster than it is collected. */
 async function* chunksOf(file: Blob): AsyncGenerator<Uint8Array> {
   let reader: ReadableStreamBYOBReader;
   try {

@@ -3,12 +3,12 @@ import type { HashAnswer, HashName, HashRequest } from './hash-worker.ts';
 
 interface Hashing {
   readonly hash?: HashName;
-  /** Bytes hashed so far, now and then. */
+  /** Called from time to time with the bytes hashed so far. */
   readonly onProgress?: (bytes: number) => void;
   readonly signal: AbortSignal;
 }
 
-/** The digest of a file, made in a worker: the page stays alive, and nothing leaves it. */
+/** Hashes a file in a worker, so that the page stays responsive. The file never leaves the page. */
 export function hashFile(file: Blob, { hash = 'sha256', onProgress, signal }: Hashing): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const worker = startWorker();
@@ -36,11 +36,11 @@ interface TrustedScripts {
   createScriptURL(url: string): string;
 }
 
-/** The one address of a script that this page makes: pages permit no other. */
+/** Trusted Types policy: the only script URL that the page may create. */
 function startWorker(): Worker {
   const url = URL.createObjectURL(new Blob([code], { type: 'text/javascript' }));
   const worker = new Worker(policy?.createScriptURL(url) ?? url);
-  // The worker has begun to load by then, and holds on to what it loads.
+  // The worker has started to load by then, so the URL is no longer needed.
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
   return worker;
 }

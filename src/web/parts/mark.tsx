@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 
-/** How things stand, by shape, word and colour. */
+/** Status marks by shape, word and color. */
 export type Status = 'verified' | 'refuted' | 'unverified' | 'pending' | 'submitted' | 'included' | 'final' | 'trouble';
 
 export const STATUS_WORDS: Readonly<Record<Status, string>> = {
@@ -61,7 +61,7 @@ const SHAPES: Readonly<Record<Status, JSX.Element>> = {
   ),
 };
 
-/** The shape alone: a word stands beside it. Takes its colour from a `status` around it. */
+/** Only the shape, for use beside a word. It takes the color of the surrounding `status`. */
 export function StatusMark({ status }: { readonly status: Status }) {
   return (
     <svg class="mark" viewBox="0 0 20 20" aria-hidden="true">
@@ -79,7 +79,7 @@ export function Chip({ status, children }: { readonly status: Status; readonly c
   );
 }
 
-/** A thing, and the line in time before which it was there. */
+/** The logo: an object and the point in time before which it existed. */
 export function Emblem() {
   return (
     <svg viewBox="0 0 28 28" aria-hidden="true">

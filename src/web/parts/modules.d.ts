@@ -1,4 +1,4 @@
-/** The bundled hash worker as text: whoever makes the pages puts it in. */
+/** The bundled hash worker as text, inserted when the pages are built. */
 declare module 'antequem:hash-worker' {
   const code: string;
   export default code;

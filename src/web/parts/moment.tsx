@@ -1,13 +1,13 @@
 import { signal } from '@preact/signals';
 import { formatMoment, formatSpan } from './units.ts';
 
-/** Milliseconds since the Unix epoch, by the clock here, a step every few seconds. */
+/** Milliseconds since the Unix epoch by the browser's clock, updated every few seconds. */
 const now = signal(Date.now());
 setInterval(() => {
   now.value = Date.now();
 }, 5_000);
 
-/** How long ago a time was, with the time itself at hand. */
+/** How long ago a time was, with the exact time as a tooltip. */
 export function Ago({ time }: { readonly time: string }) {
   const past = now.value - Date.parse(time);
   return (

@@ -1,4 +1,4 @@
-// Numbers as people read them.
+// Formats numbers for people.
 
 const BYTES = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
 
@@ -33,7 +33,7 @@ export function formatMoment(time: string): string {
   return `${day}, ${date.toISOString().slice(11, 19)} UTC`;
 }
 
-/** Wei of an EVM chain: 68,940 gwei, and from a hundredth of the chain's coin on 0.0123 coins. */
+/** Wei of an EVM chain: 68,940 gwei; from 0.01 coins up in coins, such as 0.0123. */
 export function formatWei(wei: string): string {
   const amount = BigInt(wei);
   const gwei = Number(amount / 1_000_000n) / 1_000;
@@ -55,7 +55,7 @@ const CHAINS: Readonly<Record<string, string>> = {
   'bip122:0f9188f13cb7b2c71f2a335e3a4fc328': 'Bitcoin regtest',
 };
 
-/** A chain's name where it has one that people know. */
+/** The well-known name of a chain, otherwise its id. */
 export function chainName(chain: string): string {
   return CHAINS[chain] ?? chain;
 }

@@ -1,9 +1,9 @@
-// Text of others, made such that it cannot pretend to be something else.
+// Makes invisible characters in untrusted text visible, so that it cannot be displayed as something else.
 
-// Controls but newline and tab, marks that turn the direction of text, what has no width, lone surrogates.
+// Controls except newline and tab, bidirectional marks, zero-width characters, lone surrogates.
 const INVISIBLE = /[^\P{C}\n\t]|[\u2028\u2029]/gu;
 
-/** The text with what one cannot see spelled out as ⟨U+202E⟩; at most `most` characters of it. */
+/** At most `most` characters of the text, with invisible characters written as ⟨U+202E⟩. */
 export function visible(text: string, most = 4_096): string {
   const short = text.length > most ? `${text.slice(0, most)}…` : text;
   return short.replaceAll(

@@ -1,4 +1,4 @@
-// How anchors and rounds stand, in words and shapes.
+// The status of anchors and rounds, in words and shapes.
 
 import { Chip, type Status, StatusMark } from '../parts/mark.tsx';
 import { Age } from '../parts/moment.tsx';
@@ -13,21 +13,21 @@ function statusOf({ status, problem }: Pick<AnchorState, 'status' | 'problem'>):
 
 const ORDER: readonly Status[] = ['trouble', 'final', 'included', 'submitted', 'pending'];
 
-/** One final anchor proves; what is in trouble shows all the same. */
+/** One final anchor is enough for `final`; trouble with another anchor is still shown. */
 export function roundStatus({ anchors }: Pick<ListedRound, 'anchors'>): Status {
   const statuses = anchors.map(statusOf);
   return ORDER.find((status) => statuses.includes(status)) ?? 'unverified';
 }
 
 const WORDS: Readonly<Partial<Record<Status, string>>> = {
-  pending: 'waits to be sent',
-  submitted: 'sent, in no block yet',
+  pending: 'waiting to be sent',
+  submitted: 'sent, not in a block yet',
   included: 'in a block, not final yet',
   final: 'final',
   trouble: 'in trouble',
 };
 
-/** One anchor: where, how it stands, how long it took or takes, what it cost. */
+/** One anchor: its chain, status, duration and cost. */
 export function AnchorLine({ anchor, closedAt }: { readonly anchor: AnchorState; readonly closedAt: string }) {
   const status = statusOf(anchor);
   const { block, cost, finalizedAt, problem } = anchor;
@@ -54,7 +54,7 @@ export function AnchorLine({ anchor, closedAt }: { readonly anchor: AnchorState;
   );
 }
 
-/** Rounds as a row of small marks, oldest first, for the eye alone: what it says is in the list too. */
+/** Rounds as a row of small marks, oldest first. It is hidden from screen readers: the list has the same content. */
 export function RoundStrip({ rounds }: { readonly rounds: readonly ListedRound[] }) {
   return (
     <div class="pulse" aria-hidden="true">

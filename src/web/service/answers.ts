@@ -1,4 +1,4 @@
-// What the API answers, as far as the pages show it. What they do not know they pass over.
+// The API's answers, as far as the pages show them. Unknown members are ignored.
 
 import * as z from 'zod/mini';
 

@@ -1,12 +1,12 @@
-// The service's own API, by the session's cookie.
+// Calls the service's API with the session's cookie.
 
 import type * as z from 'zod/mini';
 import { problemAnswer } from './answers.ts';
 import { signedOut } from './session.ts';
 
-/** An answer that is none. */
+/** An answer with an error, or no answer. */
 export class ApiFailure extends Error {
-  /** 0 where no answer came at all. */
+  /** HTTP status; 0 if there was no answer. */
   readonly status: number;
   readonly code: string;
 
@@ -32,18 +32,19 @@ export const logPath = (log: string): string => `v1/logs/${encodeURIComponent(lo
 export async function ask<T extends z.ZodMiniType>(path: string, form: T, asking: Asking = {}): Promise<z.output<T>> {
   const response = await send(path, asking);
   const parsed = form.safeParse(await response.json());
-  if (!parsed.success) throw new ApiFailure(response.status, 'answer-unknown', 'The service answers in another form.');
+  if (!parsed.success)
+    throw new ApiFailure(response.status, 'answer-unknown', 'The answer of the service has an unknown format.');
   return parsed.data;
 }
 
-/** @throws ApiFailure where the answer is a problem, or there is none */
+/** @throws ApiFailure if the answer is a problem, or there is no answer */
 export async function send(path: string, { signal, ...asking }: Asking = {}): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(path, { ...asking, ...(signal === undefined ? {} : { signal }) });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new ApiFailure(0, 'unreachable', 'The service cannot be reached now.');
+    throw new ApiFailure(0, 'unreachable', 'The service cannot be reached.');
   }
   if (response.ok) return response;
   if (response.status === 401) signedOut();

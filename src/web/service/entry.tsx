@@ -24,14 +24,14 @@ import { href } from './router.ts';
 
 interface Shown {
   readonly entry: EntryAnswer;
-  /** Null for an erased entry, which has none any more. */
+  /** Null for an erased entry. */
   readonly receipt: Receipt | null;
 }
 
-/** Seconds that the service may take to answer when nothing has happened. */
+/** Seconds that the service may hold a request while nothing changes. */
 const WAIT = 25;
 
-/** One entry and its receipt, which grows by itself until it is final. */
+/** One entry and its receipt, which is updated until it is final. */
 export function EntryDetails({ log, index }: { readonly log: string; readonly index: number }) {
   const path = `${logPath(log)}/entries/${index}`;
   const known = useSignal<Receipt | null>(null);
@@ -66,7 +66,7 @@ export function EntryDetails({ log, index }: { readonly log: string; readonly in
         <>
           {shown.receipt === null ? (
             <p class="card">
-              Its content, digest and nonce were erased. That it stood here stays provable; what it was does not.
+              Its content, digest and nonce were erased. Its place in the log can still be proven, its content cannot.
             </p>
           ) : (
             <>
@@ -82,7 +82,7 @@ export function EntryDetails({ log, index }: { readonly log: string; readonly in
   );
 }
 
-/** What the service says of how far the entry has come. */
+/** The entry's progress, as the service reports it. */
 function Road({ receipt }: { readonly receipt: Receipt }) {
   const reached = reachedBy(receipt);
   const round = 'round' in receipt ? receipt.round : null;
@@ -130,8 +130,8 @@ function Road({ receipt }: { readonly receipt: Receipt }) {
 }
 
 const ROAD_WORDS = {
-  pending: 'waits for its round',
-  submitted: 'waits for a block',
+  pending: 'waiting for its round',
+  submitted: 'waiting for a block',
   included: 'in a block, not final yet',
   final: 'final',
 } as const;
@@ -172,7 +172,7 @@ const SHOWN: {
       return block === undefined ? 'Bitcoin, by OpenTimestamps' : chainName(block.chain);
     },
     says({ blocks: [block] = [] }) {
-      if (block === undefined) return 'sent to calendars, which need some hours for a block of Bitcoin';
+      if (block === undefined) return 'sent to calendars; a Bitcoin block takes some hours';
       return `block ${formatCount(block.height)} of ${formatMoment(block.time)}`;
     },
   },
@@ -250,7 +250,9 @@ function Facts({ entry }: { readonly entry: EntryAnswer }) {
         )}
         <div>
           <dt>Content</dt>
-          <dd>{entry.payloadSize === null ? 'stayed with whoever sent the digest' : formatBytes(entry.payloadSize)}</dd>
+          <dd>
+            {entry.payloadSize === null ? 'not stored: only the digest was sent' : formatBytes(entry.payloadSize)}
+          </dd>
         </div>
       </dl>
     </section>
@@ -259,7 +261,7 @@ function Facts({ entry }: { readonly entry: EntryAnswer }) {
 
 const MOST_SHOWN = 16_384;
 
-/** What was sent, as text: whatever it is, nothing here renders it. */
+/** The payload as plain text. It is never rendered as HTML. */
 function Payload({ path, size }: { readonly path: string; readonly size: number }) {
   const text = useSignal<string | null>(null);
   const failure = useSignal<string | null>(null);
@@ -289,7 +291,7 @@ function Payload({ path, size }: { readonly path: string; readonly size: number 
       </div>
       <Failure of={failure} />
       {text.value !== null && <pre class="text">{visible(text.value, MOST_SHOWN)}</pre>}
-      {size > MOST_SHOWN && <p class="soft small">Its beginning alone is shown, if at all.</p>}
+      {size > MOST_SHOWN && <p class="soft small">Only its beginning is shown, if anything.</p>}
     </section>
   );
 }

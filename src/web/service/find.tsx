@@ -11,7 +11,7 @@ import { Search } from './search.tsx';
 
 const FOUND = 'Where this digest was logged';
 
-/** Where a digest was logged. */
+/** Lists where a digest was logged. */
 export function Find({ digest }: { readonly digest: string }) {
   const { data, failure } = usePolled(
     `find ${digest}`,
@@ -23,7 +23,7 @@ export function Find({ digest }: { readonly digest: string }) {
     <>
       <div class="stack tight">
         <h1 tabIndex={-1}>
-          {places === null ? 'Looking for this digest' : places.length > 0 ? FOUND : 'This digest is in no log here'}
+          {places === null ? 'Looking for this digest' : places.length > 0 ? FOUND : 'No log here contains this digest'}
         </h1>
         <p>
           <Bytes text={digest} />

@@ -17,11 +17,11 @@ interface Shown {
   readonly log: LogAnswer;
   /** Newest first. */
   readonly entries: readonly EntryAnswer[];
-  /** Index behind the newest of them. */
+  /** The index after the newest of them. */
   readonly end: number;
 }
 
-/** One log: what it is, and its entries, newest first. @param until index behind the newest shown; null: all */
+/** One log with its entries, newest first. @param until the index after the newest shown; null: all */
 export function LogPage({ name, until }: { readonly name: string; readonly until: number | null }) {
   const { data, failure } = usePolled<Shown>(
     `log ${name} ${until}`,
@@ -155,7 +155,7 @@ function EntryTable({ log, entries }: Shown) {
 
 function contentOf({ erased, payloadSize }: EntryAnswer): string {
   if (erased) return 'erased';
-  return payloadSize === null ? 'stayed with the client' : formatBytes(payloadSize);
+  return payloadSize === null ? 'not stored' : formatBytes(payloadSize);
 }
 
 function EntryChip({ index, log: { anchored } }: { readonly index: number; readonly log: LogAnswer }) {

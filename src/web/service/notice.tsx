@@ -2,7 +2,7 @@ import type { ReadonlySignal } from '@preact/signals';
 import { StatusMark } from '../parts/mark.tsx';
 import { visible } from '../parts/visible.ts';
 
-/** What went wrong, said aloud. */
+/** An error message that screen readers announce. */
 export function Failure({ of }: { readonly of: ReadonlySignal<string | null> }) {
   return (
     <div role="alert">

@@ -18,12 +18,12 @@ const readyAnswer = z.object({ notices: z.array(z.string()) });
 interface Shown {
   readonly logs: readonly LogAnswer[];
   readonly more: boolean;
-  /** Null for a key of some logs alone: rounds tell of all. */
+  /** Null for a key that is limited to some logs, because rounds show all logs. */
   readonly rounds: readonly ListedRound[] | null;
   readonly notices: readonly string[];
 }
 
-/** All at a glance: what is anchored, and what waits. */
+/** The overview: what is anchored, and what is waiting. */
 export function Overview() {
   const { data, failure } = usePolled<Shown>(
     'overview',
@@ -70,7 +70,7 @@ function Contents({ logs, more, rounds, notices }: Shown) {
           <Search />
         </div>
         {logs.length === 0 ? <NoLogs /> : <LogTable logs={logs} />}
-        {more && <p class="soft">There are more logs than are shown here.</p>}
+        {more && <p class="soft">Not all logs are shown here.</p>}
       </section>
       {rounds !== null && (
         <section class="stack" aria-labelledby="rounds-title">
@@ -79,7 +79,7 @@ function Contents({ logs, more, rounds, notices }: Shown) {
             {rounds.length > 0 && <a href={href.rounds}>All rounds</a>}
           </div>
           {rounds.length === 0 ? (
-            <p class="soft">No round has closed yet: the first entry brings the first one.</p>
+            <p class="soft">No round has closed yet: the first entry starts the first one.</p>
           ) : (
             <RoundList rounds={rounds.slice(0, 6)} />
           )}
@@ -99,7 +99,10 @@ function Figures({ logs, rounds }: Pick<Shown, 'logs' | 'rounds'>) {
     <section class="figures card" aria-label="Figures">
       <Figure name={own.length === 1 ? 'log' : 'logs'} value={formatCount(own.length)} />
       <Figure name={entries === 1 ? 'entry' : 'entries'} value={formatCount(entries)} />
-      <Figure name={waiting === 1 ? 'entry in no block yet' : 'entries in no block yet'} value={formatCount(waiting)} />
+      <Figure
+        name={waiting === 1 ? 'entry not in a block yet' : 'entries not in a block yet'}
+        value={formatCount(waiting)}
+      />
       {rounds !== null && (
         <div class="rounds-figure">
           <RoundStrip rounds={rounds} />
@@ -131,8 +134,8 @@ function Figure({ name, value }: { readonly name: string; readonly value: string
 function NoLogs() {
   return (
     <p class="card soft">
-      There is no log yet. {may('append') ? <a href={href.stamp}>Stamp something</a> : 'An application makes one'}, and
-      it appears here.
+      There is no log yet. {may('append') ? <a href={href.stamp}>Stamp something</a> : 'An application can create one'},
+      and it appears here.
     </p>
   );
 }
@@ -171,10 +174,10 @@ function LogTable({ logs }: { readonly logs: readonly LogAnswer[] }) {
   );
 }
 
-/** How far the log is anchored. The log of the service grows by each round: what is new in it never waits for long. */
+/** How far the log is anchored. Each round adds to the service's own log, so its newest entries are never shown as waiting. */
 function LastAnchor({ log: { name, size, anchored } }: { readonly log: LogAnswer }) {
   if (size === 0) return <span class="soft small">empty</span>;
-  if (anchored === undefined) return <Chip status="pending">in no block yet</Chip>;
+  if (anchored === undefined) return <Chip status="pending">not in a block yet</Chip>;
   const behind = name === '_system' ? 0 : size - anchored.size;
   return (
     <span class="row">

@@ -4,16 +4,16 @@ import { messageOf } from '../../core/errors.ts';
 import { ApiFailure } from './api.ts';
 
 export interface Polled<T> {
-  /** The last that came; null before. */
+  /** The last answer; null before the first. */
   readonly data: Signal<T | null>;
-  /** Why the last asking came to nothing. */
+  /** Why the last request failed. */
   readonly failure: Signal<string | null>;
 }
 
 /**
- * Asks again and again while the page is looked at.
- * @param key what is asked for: with another it begins anew
- * @param every milliseconds between answer and next question; null: no more
+ * Repeats a request while the page is visible.
+ * @param key identifies the request: a new key starts over
+ * @param every milliseconds between an answer and the next request; null: stop
  */
 export function usePolled<T>(
   key: string,
@@ -43,7 +43,7 @@ export function usePolled<T>(
       } catch (error) {
         if (signal.aborted) return null;
         failure.value = messageOf(error);
-        // What is not there or not ours will be neither in a moment.
+        // Retrying does not help if the resource does not exist or the key may not read it.
         return error instanceof ApiFailure && error.status >= 400 && error.status < 500 && error.status !== 429
           ? null
           : 5_000;
@@ -54,7 +54,7 @@ export function usePolled<T>(
   return { data, failure };
 }
 
-/** After so many milliseconds, and not before somebody looks. */
+/** Resolves after this many milliseconds, once the page is visible. */
 async function looked(ms: number, signal: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => {
     const timer = setTimeout(resolve, ms);

@@ -1,8 +1,8 @@
-// How far an entry has come, by its receipt.
+// The progress of an entry, by its receipt.
 
 import { isFinalAnchor, knownAnchors, type Receipt } from '../../core/receipt.ts';
 
-/** What can be waited for, in its order. */
+/** The stages to wait for, in order. */
 export type Stage = 'round' | 'included' | 'finalized' | 'bitcoin';
 
 export interface StagesReached {
@@ -18,7 +18,7 @@ export function reachedBy(receipt: Receipt): StagesReached {
   return { round: true, included: finalized || anchors.some(({ status }) => status === 'included'), finalized };
 }
 
-/** What is worth waiting for next; null: all that there is has come. */
+/** The next stage to wait for; null if the receipt is complete. */
 export function nextStage(receipt: Receipt): Stage | null {
   const reached = reachedBy(receipt);
   if (!reached.round) return 'round';

@@ -38,7 +38,7 @@ export function Rounds() {
     <>
       <div class="stack tight">
         <h1 tabIndex={-1}>Rounds</h1>
-        <p class="lead">The heads of all logs under one root, and how far its anchors are.</p>
+        <p class="lead">Each round puts the heads of all logs under one root, which is then anchored.</p>
       </div>
       <Failure of={failure} />
       {data.value === null && failure.value === null && <Loading />}
@@ -84,7 +84,7 @@ export function RoundList({ rounds }: { readonly rounds: readonly ListedRound[] 
   );
 }
 
-/** One round with all there is to know of it. */
+/** One round with all its details. */
 export function RoundPage({ number }: { readonly number: number }) {
   const { data, failure } = usePolled(
     `round ${number}`,
@@ -141,7 +141,7 @@ export function RoundPage({ number }: { readonly number: number }) {
           </dl>
           <section class="stack" aria-labelledby="anchors-title">
             <h2 id="anchors-title">Anchors</h2>
-            {round.anchors.length === 0 && <p class="soft">No chain is configured: the round is anchored nowhere.</p>}
+            {round.anchors.length === 0 && <p class="soft">The round is not anchored: no chain is configured.</p>}
             {round.anchors.map((anchor) => (
               <AnchorCard key={anchor.target} anchor={anchor} closedAt={round.closedAt} />
             ))}
@@ -180,7 +180,7 @@ function AnchorCard({ anchor, closedAt }: { readonly anchor: AnchorState; readon
       </dl>
       {proofProblem != null && (
         <p class="status submitted soft">
-          <StatusMark status="trouble" /> {`Without proof of its block: ${visible(proofProblem, 600)}`}
+          <StatusMark status="trouble" /> {`There is no proof of its block: ${visible(proofProblem, 600)}`}
         </p>
       )}
     </div>

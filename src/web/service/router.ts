@@ -1,4 +1,4 @@
-// Which page is shown, by what stands behind the # of the address.
+// Chooses the page by the fragment (after #) of the address.
 
 import { computed, signal } from '@preact/signals';
 import { HASH_HEX } from '../../core/bytes.ts';

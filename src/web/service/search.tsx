@@ -5,7 +5,7 @@ import { messageOf } from '../../core/errors.ts';
 import { hashFile } from '../parts/hashing.ts';
 import { go, href } from './router.ts';
 
-/** Finds where a digest was logged: typed in, or that of a file, which is hashed here. */
+/** Finds where a digest was logged. The user types the digest or chooses a file, which is hashed in the page. */
 export function Search() {
   const digest = useSignal('');
   const fault = useSignal<string | null>(null);

@@ -15,7 +15,7 @@ import { admitted, loadSession, may, ownLogs, session, signOut } from './session
 import { SignIn } from './sign-in.tsx';
 import { Stamp } from './stamp.tsx';
 
-// The page's policy forbids to compile code at run time.
+// The page's content security policy forbids `eval`.
 z.config({ jitless: true });
 
 function App() {
@@ -128,7 +128,7 @@ function titleOf(current: Route): string {
 
 let first = true;
 
-/** Whoever goes to another page without seeing it is told so: its title takes the focus. */
+/** Moves the focus to the new page's title, so that screen readers announce the change. */
 function focusLater(): void {
   if (!first) focusTitle();
   first = false;

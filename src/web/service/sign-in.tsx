@@ -2,7 +2,7 @@ import { useSignal } from '@preact/signals';
 import { Failure } from './notice.tsx';
 import { signIn } from './session.ts';
 
-/** An API key for a session. The key is not kept in the page. */
+/** Exchanges an API key for a session. The page does not keep the key. */
 export function SignIn() {
   const key = useSignal('');
   const fault = useSignal<string | null>(null);
@@ -10,11 +10,11 @@ export function SignIn() {
     event.preventDefault();
     const given = key.value;
     if (given.trim() === '') {
-      fault.value = 'There is no key yet.';
+      fault.value = 'Enter a key.';
       return;
     }
     key.value = '';
-    fault.value = await signIn(given).catch(() => 'The service cannot be reached now.');
+    fault.value = await signIn(given).catch(() => 'The service cannot be reached.');
   };
   return (
     <form class="card stack sign-in" onSubmit={submit}>

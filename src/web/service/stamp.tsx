@@ -15,7 +15,7 @@ import { may, ownLogs } from './session.ts';
 
 const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 
-/** Takes a file or a text into a log. */
+/** Logs a file or a text. */
 export function Stamp() {
   const { data: logs } = usePolled<readonly string[]>(
     'logs to stamp in',
@@ -63,12 +63,15 @@ export function Stamp() {
     <>
       <div class="stack tight">
         <h1 tabIndex={-1}>Stamp</h1>
-        <p class="lead">An entry in a log, a receipt that proves when it was there at the latest.</p>
+        <p class="lead">
+          Creates a log entry and a receipt that proves the latest time at which your file or text can have been
+          created.
+        </p>
       </div>
       <form class="card stack stamp" onSubmit={stamp}>
         <DropFile
           label="Choose or drop a file"
-          hint="it is hashed here, in this page"
+          hint="it is hashed in this page"
           file={file.value}
           onFiles={([first]) => {
             file.value = first ?? null;
@@ -100,14 +103,14 @@ export function Stamp() {
                 file.value = null;
               }}
             >
-              Take a text instead
+              Use a text instead
             </button>
           </div>
         )}
         <fieldset class="stack tight">
           <legend>What is sent</legend>
-          <Choice keep={keep} value={false} label="Its digest alone">
-            The content stays with you: keep it, since without it the receipt is about nothing.
+          <Choice keep={keep} value={false} label="Only its digest">
+            The content stays with you. Keep it: without it the receipt proves nothing.
           </Choice>
           <Choice keep={keep} value={true} label="The content">
             {`The log keeps it, up to ${formatBytes(MAX_ENTRY_BYTES)}.`}
@@ -138,7 +141,7 @@ export function Stamp() {
           <span class="hint" id="log-hint">
             {known.includes(name)
               ? `It goes into ${name}.`
-              : `It goes into ${visible(name, 64)}${logs.value !== null && may('admin') ? ', a log that is made for it' : ''}.`}
+              : `It goes into ${visible(name, 64)}${logs.value !== null && may('admin') ? ', which will be created' : ''}.`}
           </span>
         </div>
         <Failure of={failure} />
@@ -178,20 +181,20 @@ function Choice({ keep, value, label, children }: ChoiceProps) {
 }
 
 function faultOf(what: Blob | null, log: string, keep: boolean): string | null {
-  if (what === null) return 'Choose a file, or write a text.';
-  if (!NAME.test(log)) return 'The name of a log has lower-case letters, digits, dots, dashes and underscores.';
+  if (what === null) return 'Choose a file or enter a text.';
+  if (!NAME.test(log)) return 'The name of a log consists of lower-case letters, digits, dots, dashes and underscores.';
   if (keep && what.size > MAX_ENTRY_BYTES)
     return `The content has more than ${formatBytes(MAX_ENTRY_BYTES)}: send its digest.`;
   return keep && what.size === 0 ? 'The content is empty: send its digest.' : null;
 }
 
-/** Making a log that is there changes nothing; who may not make one finds out whether it is there by appending. */
+/** Creating an existing log changes nothing. Without permission to create logs, the append shows whether the log exists. */
 async function ensureLog(name: string): Promise<void> {
   if (may('admin')) await ask(logPath(name), logAnswer, { method: 'PUT' });
 }
 
 async function sendContent(log: string, what: Blob): Promise<number> {
-  // Without a type of its own: whatever it is, it is one entry.
+  // Not the content's own type: the service would split some types into several entries.
   const headers = { 'content-type': 'application/octet-stream', 'idempotency-key': freshKey() };
   const body = await what.arrayBuffer();
   return (await ask(`${logPath(log)}/entries`, appendedAnswer, { method: 'POST', headers, body })).index;

@@ -8,7 +8,7 @@ import { content, digested, progress, take, takeContent } from './state.ts';
 const text = signal('');
 const textFault = signal<string | null>(null);
 
-/** What the receipt should be about: a file, or a text or digest that is typed in. */
+/** The content of the receipt: a file, or a text or digest that the user types. */
 export function ContentForm() {
   const held = content.value;
   return (
@@ -16,7 +16,7 @@ export function ContentForm() {
       <h2 id="content-title">The file</h2>
       <DropFile
         label="Choose or drop the file"
-        hint="of any size; its receipt may come along"
+        hint="of any size; you can drop its receipt together with it"
         file={held?.kind === 'file' ? held.file : null}
         multiple
         onFiles={take}
@@ -47,7 +47,7 @@ export function ContentForm() {
           />
           <span class="hint" id="text-hint">
             {textFault.value ??
-              'Taken exactly as it stands here, without a newline at its end. 64 hex digits are a digest.'}
+              'Used exactly as typed, without a newline at the end. 64 hex digits are taken as a digest.'}
           </span>
           <div class="row">
             <button type="submit" class="button">
@@ -67,7 +67,7 @@ function useText(event: Event): void {
   event.preventDefault();
   const typed = text.value;
   const hex = typed.trim().toLowerCase();
-  textFault.value = typed === '' ? 'There is no text yet.' : null;
+  textFault.value = typed === '' ? 'Enter a text.' : null;
   if (typed === '') return;
   void takeContent(HASH_HEX.test(hex) ? { kind: 'digest', hex } : { kind: 'text', text: typed });
 }

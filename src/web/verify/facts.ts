@@ -1,9 +1,9 @@
-// Values that a step of the picture shows.
+// The values that a step of the path shows.
 
 import { siblingSides } from '../../core/proof.ts';
 import { formatCount } from '../parts/units.ts';
 
-/** A value with its name; `bytes` stand in fixed type, one item a line, `text` keeps its lines. */
+/** A value with its name; `bytes` are shown in a fixed-width font, one item a line; `text` keeps its lines. */
 export interface Fact {
   readonly name: string;
   readonly value: string;
@@ -14,7 +14,7 @@ export const plain = (name: string, value: string): Fact => ({ name, value, form
 export const bytes = (name: string, value: string): Fact => ({ name, value, form: 'bytes' });
 export const text = (name: string, value: string): Fact => ({ name, value, form: 'text' });
 
-/** Size of the tree and the hashes beside the path, from the leaf up. */
+/** The leaf's position and the sibling hashes on its path, from the leaf up. */
 export function inclusionFacts(index: number, size: number, path: readonly string[]): Fact[] {
   const sides = siblingSides(index, size) ?? [];
   return [

@@ -5,7 +5,7 @@ import { visible } from '../parts/visible.ts';
 import type { Fact } from './facts.ts';
 import type { PathStage } from './steps.ts';
 
-/** The path at a glance: stations in a row, forking to the chains, each leading to its step below. */
+/** The path at a glance: a row of stations that forks to the chains. Each station links to its step below. */
 export function Strip({ steps }: { readonly steps: readonly PathStage[] }) {
   const chains = steps.filter(({ id }) => id.startsWith('chain'));
   return (
@@ -51,7 +51,7 @@ function open(event: Event, id: string): void {
   step.querySelector('summary')?.focus();
 }
 
-/** The steps with their sentences; each opens to its bytes. */
+/** The steps with their claims; each can be opened to show its bytes. */
 export function Steps({ steps }: { readonly steps: readonly PathStage[] }) {
   return (
     <ol class="steps">
@@ -85,12 +85,12 @@ export function Steps({ steps }: { readonly steps: readonly PathStage[] }) {
 }
 
 const GROUNDS: Readonly<Record<Claim['grounds'], string>> = {
-  bytes: 'Rests on the bytes alone.',
-  key: 'Rests on the key you gave.',
-  rpc: 'Rests on the node you named.',
-  'block-hash': 'Rests on the block hash you gave.',
-  'bitcoin-node': 'Rests on the Bitcoin node you named.',
-  esplora: 'Rests on the Esplora server you named.',
+  bytes: 'Based on the bytes alone.',
+  key: 'Based on the key you gave.',
+  rpc: 'Based on the node you named.',
+  'block-hash': 'Based on the block hash you gave.',
+  'bitcoin-node': 'Based on the Bitcoin node you named.',
+  esplora: 'Based on the Esplora server you named.',
   none: '',
 };
 
@@ -134,7 +134,7 @@ function Facts({ facts }: { readonly facts: readonly Fact[] }) {
 const WIDTH = 320;
 const ROW = 22;
 
-/** The leaf's way up to the root, and what stands beside it. */
+/** A picture of the path from the leaf to the root, with the siblings. */
 function TreePicture({ index, size }: { readonly index: number; readonly size: number }) {
   const way = wayUp(index, size);
   const height = way.length * ROW + 8;
@@ -145,7 +145,7 @@ function TreePicture({ index, size }: { readonly index: number; readonly size: n
       class="tree"
       viewBox={`0 0 ${WIDTH} ${height}`}
       role="img"
-      aria-label={`Leaf ${index} of ${size} and its way up`}
+      aria-label={`Leaf ${index} of ${size} and its path to the root`}
     >
       {way.map(({ sibling }, level) => {
         const up = points[level + 1];
@@ -166,7 +166,7 @@ function TreePicture({ index, size }: { readonly index: number; readonly size: n
   );
 }
 
-/** A node on the way, and the one beside it (null at the root); x from 0 to 1. */
+/** A node on the path and its sibling (null at the root); x from 0 to 1. */
 interface WayPoint {
   readonly x: number;
   readonly sibling: number | null;

@@ -1,4 +1,4 @@
-// What was dropped as the proof: a receipt, an .ots file or a tlog-proof.
+// Reads a dropped proof: a receipt, an .ots file or a tlog-proof.
 
 import { FormatError } from '../../core/errors.ts';
 import { MAX_RECEIPT_TEXT, parseReceipt, parseReceiptJson, RECEIPT_FORMAT, type Receipt } from '../../core/receipt.ts';
@@ -10,7 +10,7 @@ interface ProofFile {
   readonly bytes: Uint8Array;
 }
 
-/** What is read of it is for the picture, null where it breaks its format: then the verdict says how. */
+/** The parsed proof for the picture; null if it breaks its format, which the verdict then explains. */
 export type DroppedProof = ProofFile &
   (
     | { readonly kind: 'receipt'; readonly read: Receipt | null }
@@ -18,10 +18,10 @@ export type DroppedProof = ProofFile &
     | { readonly kind: 'tlog-proof'; readonly read: ParsedTlogProof | null }
   );
 
-/** Of any of them: a character of a receipt has four bytes at most. */
+/** Limit for every kind: a character of a receipt has at most four bytes. */
 const MAX_SIZE = 4 * MAX_RECEIPT_TEXT;
 
-/** Whether a file says that it is a proof, rather than what is proven. */
+/** Whether a file looks like a proof rather than the proven content. */
 export async function looksLikeProof(file: File): Promise<boolean> {
   if (file.size > MAX_SIZE) return false;
   const bytes = new Uint8Array(await file.arrayBuffer());
@@ -30,7 +30,7 @@ export async function looksLikeProof(file: File): Promise<boolean> {
   return isTlogProof(text) || (text.trimStart().startsWith('{') && text.includes(`"${RECEIPT_FORMAT}"`));
 }
 
-/** @throws FormatError where it is none of them */
+/** @throws FormatError if it is none of these */
 export async function readDroppedProof(file: File): Promise<DroppedProof> {
   if (file.size > MAX_SIZE) throw unknown('This file is too large for a receipt or an .ots file.');
   const bytes = new Uint8Array(await file.arrayBuffer());
@@ -38,7 +38,7 @@ export async function readDroppedProof(file: File): Promise<DroppedProof> {
   const text = new TextDecoder().decode(bytes);
   if (isTlogProof(text)) return { kind: 'tlog-proof', file, bytes, read: orNull(() => parseTlogProof(text)) };
   const json = orNull(() => parseReceiptJson(text));
-  if (json === null) throw unknown('This is neither a receipt (JSON) nor an .ots file nor a tlog-proof.');
+  if (json === null) throw unknown('This is not a receipt (JSON), an .ots file or a tlog-proof.');
   const named = typeof json === 'object' && 'format' in json && json.format === RECEIPT_FORMAT;
   if (!named) throw unknown(`This JSON does not say that it is a receipt (${RECEIPT_FORMAT}).`);
   return { kind: 'receipt', file, bytes, read: orNull(() => parseReceipt(json)) };

@@ -21,7 +21,7 @@ const WORDS: Readonly<Record<Verdict['result'], string>> = {
   unproven: 'Not proven',
 };
 
-/** The verdict, and the certificate that it prints as. */
+/** The verdict, which prints as a certificate. */
 export function Result() {
   const shown = outcome.value;
   return (
@@ -46,7 +46,7 @@ export function Result() {
 function Banner({ verdict, content, at }: VerifiedProof) {
   const { result, existedBefore } = verdict;
   const box = useRef<HTMLDivElement>(null);
-  // Whoever has just verified sees how it came out.
+  // Scrolls the new verdict into view.
   useEffect(() => box.current?.scrollIntoView({ block: 'nearest' }), [at]);
   return (
     <div ref={box} class={`banner status ${STATUS[result]}`}>
@@ -70,23 +70,23 @@ function unbroken(text: string): string {
 }
 
 function headline(verdict: Verdict): string {
-  if (verdict.result === 'unproven') return 'Nothing contradicts it, and nothing you trust confirms it yet';
+  if (verdict.result === 'unproven') return 'Nothing contradicts it, but no source you trust confirms it yet';
   const refuted = verdict.claims.filter(({ status }) => status === 'refuted');
   return visible((refuted.find(({ claim }) => claim !== 'anchor') ?? refuted[0])?.says ?? 'It does not hold.', 600);
 }
 
-/** What a better verdict wants. */
+/** The next step towards a better verdict. */
 function advice({ result, claims }: Verdict): string {
-  if (result === 'refuted') return 'What else is shown below does not mend that.';
+  if (result === 'refuted') return 'The other results below do not change that.';
   const codes = new Set(claims.map(({ code }) => code));
   if (codes.has('round-pending'))
     return 'The round of this entry had not closed when the receipt was made: get a newer one.';
   if (codes.has('no-anchor') || codes.has('anchor-not-included'))
-    return 'No chain has it yet: get a newer receipt later.';
+    return 'It is not on a chain yet: get a newer receipt later.';
   if (!claims.some(({ claim }) => claim === 'anchor'))
-    return 'A tlog-proof says where an entry stands, never when: its receipt says both.';
+    return "A tlog-proof proves an entry's place in the log but not its time: its receipt proves both.";
   if (claims.every(({ claim, code }) => claim !== 'anchor' || code === 'anchor-unknown'))
-    return 'This page does not know the type of the anchor: a newer version may check it.';
+    return 'This page cannot check this type of anchor: a newer version may.';
   const chains = new Set(
     claims.flatMap(({ claim, chain }) => (claim === 'anchor' && chain !== undefined ? [chain] : [])),
   );
@@ -99,13 +99,13 @@ function basis({ existedBefore, notBefore, claims }: Verdict): string {
   const { chain, block } = existedBefore;
   const parts = [`By block ${formatCount(block.number)} of ${chainName(chain)}.`];
   if (notBefore !== null) {
-    parts.push(`Its round was formed after ${formatMoment(notBefore.time)}, which the entry need not be.`);
+    parts.push(`Its round was formed after ${formatMoment(notBefore.time)}; the entry itself may be older.`);
   }
   const checkpoint = claims.find(({ claim }) => claim === 'checkpoint');
   if (checkpoint?.code === 'key-not-given')
-    parts.push('Whose log it stands in stays open: no key of the log was given.');
+    parts.push("The log's identity was not checked: you gave no key of the log.");
   if (checkpoint?.status === 'refuted') parts.push(checkpoint.says);
-  if (chain.startsWith('bip122:')) parts.push('Times of Bitcoin can be off by about two hours.');
+  if (chain.startsWith('bip122:')) parts.push('Bitcoin block times can be off by about two hours.');
   return visible(parts.join(' '), 2_000);
 }
 
@@ -153,18 +153,18 @@ function Certificate(shown: VerifiedProof) {
         </div>
         <div>
           <dt>Verified</dt>
-          <dd>{`${formatMoment(new Date(at).toISOString())}, by the clock of this machine`}</dd>
+          <dd>{`${formatMoment(new Date(at).toISOString())}, by this machine's clock`}</dd>
         </div>
       </dl>
       <div class="row actions">
         <button type="button" class="button" onClick={() => print()}>
           Print as a certificate
         </button>
-        {content === null && <span class="soft small">Add the file itself, and the verdict speaks of it too.</span>}
+        {content === null && <span class="soft small">Add the file itself to check its content too.</span>}
       </div>
       <p class="printed small">
-        Anyone with the file and the receipt can repeat this without the operator: any copy of this page, `antequem
-        verify`, or by hand as the documentation says.
+        Anyone with the file and the receipt can repeat this without the operator: with any copy of this page, with
+        `antequem verify`, or by hand as described in the documentation.
       </p>
     </div>
   );
@@ -173,5 +173,5 @@ function Certificate(shown: VerifiedProof) {
 function nameOf({ content }: VerifiedProof): string {
   if (content === null) return 'not given';
   if (content.kind === 'file') return `${visible(content.file.name, 200)}, ${formatBytes(content.file.size)}`;
-  return content.kind === 'text' ? `text: ${visible(content.text, 200)}` : 'its digest alone';
+  return content.kind === 'text' ? `text: ${visible(content.text, 200)}` : 'only its digest';
 }

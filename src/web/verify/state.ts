@@ -1,4 +1,4 @@
-// What the page knows, and the one thing it does: hash, then verify.
+// The state of the page and its one action: hash, then verify.
 
 import { computed, signal } from '@preact/signals';
 import { fromHex, toHex, utf8 } from '../../core/bytes.ts';
@@ -10,23 +10,23 @@ import { hashFile } from '../parts/hashing.ts';
 import { type DroppedProof, looksLikeProof, readDroppedProof } from './proof-file.ts';
 import { readTrust, type TrustField, type TrustTexts } from './trust.ts';
 
-/** What the proof should be about. */
+/** The content that the proof should match. */
 export type ChosenContent =
   | { readonly kind: 'file'; readonly file: File }
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'digest'; readonly hex: string };
 
-/** What was verified, and how it came out. */
+/** A verification and its result. */
 export interface VerifiedProof {
   readonly verdict: Verdict;
   readonly proof: DroppedProof;
   readonly content: ChosenContent | null;
-  /** Of the content, by the hash that the proof names; null without content. */
+  /** The content's digest by the hash that the proof names; null without content. */
   readonly digest: Uint8Array | null;
   readonly trusted: TrustTexts;
-  /** Sources that were not to be had. */
+  /** Sources that could not be used. */
   readonly notes: readonly string[];
-  /** Milliseconds since the Unix epoch, by the clock here. */
+  /** Milliseconds since the Unix epoch, by the browser's clock. */
   readonly at: number;
 }
 
@@ -34,9 +34,9 @@ export const content = signal<ChosenContent | null>(null);
 export const proof = signal<DroppedProof | null>(null);
 export const trusted = signal<TrustTexts>({ rpc: '', esplora: '', blocks: '', key: '' });
 export const faults = signal<Readonly<Partial<Record<TrustField, string>>>>({});
-/** Bytes hashed so far of those there are; null while nothing is hashed. */
+/** Bytes hashed so far and in all; null while nothing is being hashed. */
 export const progress = signal<{ readonly done: number; readonly size: number } | null>(null);
-/** Of the content, once it is hashed. */
+/** The content's digest, once it is hashed. */
 export const digested = signal<{ readonly hash: HashName; readonly hex: string } | null>(null);
 export const asking = signal(false);
 export const failure = signal<string | null>(null);
@@ -54,7 +54,7 @@ interface Hashing {
   readonly digest: Promise<Uint8Array>;
 }
 
-/** Sorts files by what they are: at most one proof, at most one content. */
+/** Sorts dropped files: at most one proof and one content. */
 export async function take(files: readonly File[]): Promise<void> {
   for (const file of files) {
     if (await looksLikeProof(file)) await setProof(file);
@@ -92,7 +92,7 @@ export function startAnew(): void {
   asking.value = false;
 }
 
-/** Hashes what is new, and verifies what is at hand by what is trusted now. What was under way is given up. */
+/** Hashes new content and verifies with the current trust. A verification in progress is aborted. */
 export async function check(): Promise<void> {
   checking.abort();
   checking = new AbortController();
@@ -131,7 +131,7 @@ async function digestOf(what: ChosenContent | null, by: DroppedProof | null): Pr
   return hashing === null ? null : hashing.digest;
 }
 
-/** A file takes long: it is hashed once, whatever proofs and sources come along meanwhile. */
+/** Hashes a file only once, even if proofs and sources change meanwhile, because it can take long. */
 function startHashing(what: Exclude<ChosenContent, { kind: 'digest' }>, hash: HashName): Hashing {
   const file = what.kind === 'file' ? what.file : new Blob([new Uint8Array(utf8(what.text))]);
   const stop = new AbortController();

@@ -1,4 +1,4 @@
-// The path from an entry to the chains as a picture shows it: a verdict's claims, each with the bytes it speaks of.
+// The path from an entry to the chains, for the picture: a verdict's claims, each with the bytes it is about.
 
 import { fromBase64, fromHex, toHex } from '../../core/bytes.ts';
 import {
@@ -22,18 +22,18 @@ export interface PathStage {
   readonly id: string;
   readonly title: string;
   readonly status: Claim['status'];
-  /** One line to go with the title. */
+  /** One line beside the title. */
   readonly gist: string;
   readonly claims: readonly Claim[];
   readonly facts: readonly Fact[];
-  /** Where a leaf stands, for the picture of a tree. */
+  /** The position of a leaf, for the picture of a tree. */
   readonly leaf?: { readonly index: number; readonly size: number };
 }
 
 /** Characters shown of an anchor of an unknown type. */
 const SHOWN_CHARACTERS = 4_000;
 
-/** The steps of what was verified, in their order from the entry up. */
+/** The steps of a verification, in order from the entry up. */
 export function stepsOf(proof: DroppedProof, verdict: Verdict, digest: Uint8Array | null): PathStage[] {
   const given = digest === null ? [] : [bytes('Digest given', toHex(digest))];
   if (proof.read === null) return brokenSteps(BROKEN[proof.kind], verdict);
@@ -61,7 +61,7 @@ function receiptSteps(receipt: Receipt, verdict: Verdict, given: readonly Fact[]
     {
       id: 'entry',
       title: 'Entry',
-      // The time of receipt is never verified; that alone leaves no doubt about the entry.
+      // `receivedAt` is never verified, which alone must not make the entry look doubtful.
       status: refutedBy(entryClaims) ?? worst(about('content')),
       gist: `received ${formatMoment(entry.receivedAt)}`,
       claims: entryClaims,
@@ -134,7 +134,7 @@ function chainSteps(receipt: Receipt, claims: readonly Claim[]): PathStage[] {
       id: `chain-${i}`,
       title: chainName(anchor.chain),
       status: worst(own),
-      gist: block === null ? 'sent, in no block yet' : `block ${formatCount(block.number)}`,
+      gist: block === null ? 'sent, not in a block yet' : `block ${formatCount(block.number)}`,
       claims: own,
       facts: [
         plain('Chain', anchor.chain),
@@ -162,7 +162,7 @@ function unknownStep(anchor: ReceiptAnchor, i: number, unknownClaims: readonly C
     id: `chain-unknown-${i}`,
     title: 'Unknown anchor',
     status: worst(claims),
-    gist: 'of a type that this page does not know',
+    gist: 'of a type unknown to this page',
     claims,
     facts: [plain('Type', anchor.type), text('Content', JSON.stringify(anchor, null, 2).slice(0, SHOWN_CHARACTERS))],
   };
@@ -174,7 +174,7 @@ function timestampStep(anchors: readonly Anchor[], claims: readonly Claim[], roo
       id: 'chain',
       title: 'No chain yet',
       status: worst(claims),
-      gist: 'nothing to date it by',
+      gist: 'no block proves its time yet',
       claims,
       facts: [],
     };
@@ -185,7 +185,7 @@ function timestampStep(anchors: readonly Anchor[], claims: readonly Claim[], roo
     id: 'chain-ots',
     title: first === undefined ? 'OpenTimestamps' : chainName(first.chain),
     status: best(claims),
-    gist: first === undefined ? 'in no block of Bitcoin yet' : `by OpenTimestamps, block ${formatCount(first.height)}`,
+    gist: first === undefined ? 'not in a Bitcoin block yet' : `by OpenTimestamps, block ${formatCount(first.height)}`,
     claims,
     facts: [
       ...blocks.flatMap(({ chain, height, header }) => [
@@ -223,7 +223,7 @@ function timestampSteps(ots: OtsFile, verdict: Verdict, given: readonly Fact[]):
       id: 'operations',
       title: 'Operations',
       status: 'verified',
-      gist: 'from the digest to what attests to it',
+      gist: 'from the digest to its attestations',
       claims: [],
       facts: [text('Path', describeTimestamp(ots.timestamp))],
     },
@@ -250,7 +250,7 @@ function placeSteps(proof: ParsedTlogProof, verdict: Verdict, given: readonly Fa
       id: 'entry',
       title: 'Entry',
       status: refutedBy(entryClaims) ?? worst(about('content')),
-      gist: 'as the proof brings it along',
+      gist: 'as included in the proof',
       claims: entryClaims,
       facts: [...given, ...(extra === null ? [] : [bytes('Entry and nonce', toHex(extra))])],
     },
@@ -275,7 +275,7 @@ function placeSteps(proof: ParsedTlogProof, verdict: Verdict, given: readonly Fa
       id: 'chain',
       title: 'No chain',
       status: 'unverified',
-      gist: 'a tlog-proof says where an entry stands, never when: its receipt says both',
+      gist: "a tlog-proof proves an entry's place in the log but not its time: its receipt proves both",
       claims: [],
       facts: [],
     },
@@ -290,7 +290,7 @@ function worst(claims: readonly Claim[]): Claim['status'] {
   return refutedBy(claims) ?? (claims.length > 0 && claims.every(isVerified) ? 'verified' : 'unverified');
 }
 
-/** Of several attestations one will do. */
+/** One of several attestations is enough. */
 function best(claims: readonly Claim[]): Claim['status'] {
   return claims.some(isVerified) ? 'verified' : (refutedBy(claims) ?? 'unverified');
 }

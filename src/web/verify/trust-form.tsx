@@ -24,18 +24,18 @@ const FIELDS: readonly FieldProps[] = [
   {
     name: 'blocks',
     label: 'Or the hash of the block',
-    hint: 'got from anyone you trust: with it no node is asked',
+    hint: 'from someone you trust: with it no node is asked',
     example: '0x…',
   },
   {
     name: 'key',
     label: 'The key of the log',
-    hint: 'got from its operator, not from the receipt: says whose log it is',
+    hint: "from its operator, not from the receipt: proves the log's identity",
     example: 'log.example.org/logs/app+1a2b3c4d+A…',
   },
 ];
 
-/** The sources of trust. Nothing else is ever asked. */
+/** The sources that the user trusts. No other server is asked. */
 export function TrustForm() {
   return (
     <form
@@ -49,8 +49,8 @@ export function TrustForm() {
       <div class="stack tight">
         <h2 id="trust-title">What you trust</h2>
         <p class="soft">
-          A receipt proves a date only against a chain that somebody sees for you. Without any source the page still
-          finds what contradicts itself.
+          A receipt proves a date only with a source that sees the chain for you. Without a source the page still finds
+          contradictions.
         </p>
       </div>
       <div class="fields">
@@ -65,7 +65,7 @@ export function TrustForm() {
         <button type="button" class="button" onClick={startAnew}>
           Start anew
         </button>
-        {proof.value === null && <span class="soft small">The receipt is missing yet.</span>}
+        {proof.value === null && <span class="soft small">There is no receipt yet.</span>}
       </div>
     </form>
   );

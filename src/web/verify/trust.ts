@@ -1,4 +1,4 @@
-// What the user trusts, out of the fields of the form.
+// Reads the form's fields: the sources that the user trusts.
 
 import { esploraClient } from '../../bitcoin/esplora.ts';
 import { chainOf, sourceOf } from '../../bitcoin/source.ts';
@@ -10,7 +10,7 @@ import type { Trust } from '../../verify/verify.ts';
 
 const TRUST_FIELDS = ['rpc', 'esplora', 'blocks', 'key'] as const;
 export type TrustField = (typeof TRUST_FIELDS)[number];
-/** As typed: URLs and hashes one a line or with white space between. */
+/** As typed: URLs and hashes separated by white space. */
 export type TrustTexts = Readonly<Record<TrustField, string>>;
 
 export type TrustReading =
@@ -21,7 +21,7 @@ const MOST = 8;
 
 const partsOf = (text: string): string[] => text.split(/[\s,]+/).filter((part) => part !== '');
 
-/** Opens the sources. A Bitcoin source that does not answer is no fault of the form: it is noted. */
+/** Opens the sources. A Bitcoin source that does not answer is noted, not reported as a fault of the form. */
 export async function readTrust(texts: TrustTexts, now: number): Promise<TrustReading> {
   const faults: Partial<Record<TrustField, string>> = {};
   const attempt = <T>(field: TrustField, read: () => T): T | undefined => {
@@ -34,7 +34,7 @@ export async function readTrust(texts: TrustTexts, now: number): Promise<TrustRe
   };
   const bounded = (field: TrustField): string[] => {
     const parts = partsOf(texts[field]);
-    if (parts.length > MOST) throw new FormatError('too-many', `At most ${MOST} of these.`);
+    if (parts.length > MOST) throw new FormatError('too-many', `Enter at most ${MOST} of these.`);
     return parts;
   };
   const evm = attempt('rpc', () => bounded('rpc').map(rpcSource));
@@ -68,7 +68,7 @@ function blockHash(text: string): string {
 function httpUrl(text: string): string {
   const url = URL.parse(text);
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    throw new FormatError('bitcoin-url', 'The address of a source begins with http:// or https:// and a host.');
+    throw new FormatError('bitcoin-url', 'The address of a source must begin with http:// or https:// and a host.');
   }
   return text;
 }

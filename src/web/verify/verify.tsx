@@ -7,7 +7,7 @@ import { Result } from './result.tsx';
 import { take } from './state.ts';
 import { TrustForm } from './trust-form.tsx';
 
-// The page's policy forbids to compile code at run time.
+// The page's content security policy forbids `eval`.
 z.config({ jitless: true });
 
 function Page() {
@@ -26,8 +26,8 @@ function Page() {
         <div class="stack tight intro">
           <h1>Did this exist then?</h1>
           <p class="lead">
-            Drop a file and its receipt. Both stay on this machine: the file is hashed in this page, and nobody is asked
-            but the sources you name.
+            Drop a file and its receipt. Both stay on this machine: the file is hashed in this page, and only the
+            sources that you name are asked.
           </p>
         </div>
         <div class="inputs stack">
@@ -43,7 +43,7 @@ function Page() {
   );
 }
 
-/** Files dropped beside the fields are sorted by what they are. */
+/** Files dropped anywhere on the page are sorted into proof and content. */
 function acceptDrops(): void {
   document.addEventListener('dragover', (event) => {
     if (!(event.target instanceof HTMLInputElement)) event.preventDefault();

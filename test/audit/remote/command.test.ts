@@ -117,11 +117,11 @@ describe('when the service and its database are no more', () => {
 
 describe('what cannot run', () => {
   test.each<[string, string[], string]>([
-    ['a mirror and a service', ['--mirror', 'x', '--url', 'http://127.0.0.1:1'], 'name one'],
-    ['a mirror saved of nothing', ['--save', 'x'], 'go with --url or --mirror'],
+    ['a mirror and a service', ['--mirror', 'x', '--url', 'http://127.0.0.1:1'], 'give only one'],
+    ['a mirror saved of nothing', ['--save', 'x'], 'need --url or --mirror'],
     ['a mirror with another state', ['--url', 'http://127.0.0.1:1', '--save', 'x', '--state', 'y'], 'its own state'],
     ['a folder that is no mirror', ['--mirror', '/'], 'no finished mirror'],
-    ['another protocol', ['--url', 'ftp://127.0.0.1/'], 'neither a folder nor a URL'],
+    ['another protocol', ['--url', 'ftp://127.0.0.1/'], 'not a folder or an http URL'],
   ])('%s: exit code 3', async (_, args, says) => {
     const ran = await antequem('audit', ...args);
     expect([ran.code, ran.stderr]).toEqual([3, expect.stringContaining(says)]);
