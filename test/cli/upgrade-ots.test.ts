@@ -164,7 +164,7 @@ test('a backup that is not of this file is never replaced', async () => {
     const refused = await upgrade('--calendar', quick.url);
     expect(refused).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('document.ots.bak exists and is something else'),
+      stderr: expect.stringContaining('document.ots.bak exists and is not a backup of this file'),
     });
     expect(new Uint8Array(await readFile(`${file}.bak`))).toEqual(new Uint8Array(backup));
     expect(await readFile(file)).toEqual(before);
