@@ -1,6 +1,4 @@
 import pg from 'pg';
-import { serviceName } from '../../src/store/service-name.ts';
-import { ORIGIN } from './instance.ts';
 import { testDatabase } from './postgres.ts';
 import { redisMissing, testRedis } from './redis.ts';
 
@@ -42,8 +40,7 @@ async function clearQueue(url: string): Promise<void> {
   try {
     const { rows } = await client.query<{ tables: string }>(
       `SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') AS tables FROM pg_tables
-       WHERE schemaname = $1 AND tablename <> 'migration'`,
-      [serviceName(ORIGIN).replace('-', '_')],
+       WHERE schemaname ~ '^antequem_[0-9a-f]{16}$' AND tablename <> 'migration'`,
     );
     // Amid the work of others it may be the one that a deadlock ends.
     for (let tries = 0; ; tries++) {
