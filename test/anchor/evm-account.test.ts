@@ -35,7 +35,7 @@ describe.skipIf(noAnvil !== null)(`an account, on anvil${noAnvil === null ? '' :
     await target.advance([first, ...more]);
     expect(await stopped()).toBe('nonce-foreign');
     expect(await problemOf(ground, 2)).toMatch(
-      /has 2 transactions on eip155:31337, and 1 are of this database: somebody else/,
+      /has 2 transactions on eip155:31337, and 1 are of this database: another service or person/,
     );
     expect(await signed()).toBe(1);
     // What was sent before is seen through all the same.

@@ -65,11 +65,13 @@ describe('a body as lines', () => {
     expect(() => lines(`${many}x`)).toThrow(code('batch-too-large'));
   });
 
-  test('too long a line is named by its number', () => {
-    const body = concat(utf8('a\n\n'), new Uint8Array(MAX_ENTRY_BYTES + 1).fill(65));
-    expect(() => acceptLines(body)).toThrow(/line 3/);
-    expect(() => acceptLines(body)).toThrow(code('entry-too-large'));
-    expect(acceptLines(body.subarray(0, body.length - 1))).toHaveLength(2);
+  test('a line that is too long keeps its place, by its digest alone', () => {
+    const long = new Uint8Array(MAX_ENTRY_BYTES + 1).fill(65);
+    const accepted = acceptLines(concat(utf8('a\n\n'), long, utf8('\nb')));
+    expect(accepted.map(({ digest }) => digest)).toEqual([sha256(utf8('a')), sha256(long), sha256(utf8('b'))]);
+    expect(accepted.map(({ payload }) => payload === null)).toEqual([false, true, false]);
+    const [longest] = acceptLines(long.subarray(1));
+    expect(longest?.payload).toHaveLength(MAX_ENTRY_BYTES);
   });
 });
 
