@@ -28,6 +28,8 @@ function nearestOf(name: string, known: readonly string[]): string | null {
   const limit = Math.min(3, Math.floor(name.length / 4));
   let [nearest, least]: [string | null, number] = [null, limit + 1];
   for (const candidate of known) {
+    // Cheap, and what keeps a name of many letters from costing much.
+    if (Math.abs(candidate.length - name.length) > limit) continue;
     const distance = candidate === name ? 0 : editDistance(name.toUpperCase(), candidate);
     if (distance < least) [nearest, least] = [candidate, distance];
   }
