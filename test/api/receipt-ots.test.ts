@@ -167,7 +167,7 @@ describe('receipt.ots', () => {
     const content = join(folder, 'content');
     await Promise.all([writeFile(early, first.bytes), writeFile(content, payload)]);
     const upgraded = await run(['upgrade', early, '--calendar', service.url]);
-    expect(upgraded).toMatchObject({ code: 0, stdout: expect.stringContaining(`block ${height} of Bitcoin`) });
+    expect(upgraded).toMatchObject({ code: 0, stdout: expect.stringContaining(`Bitcoin block ${height}`) });
     expect(await readFile(`${early}.bak`)).toEqual(first.bytes);
 
     while (node.height < height + 5) await node.mine();
