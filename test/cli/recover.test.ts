@@ -81,7 +81,10 @@ describe('with a file beside the seed', () => {
     await service.stop();
 
     const shown = await run(['recover'], { env: env(backup.url) });
-    expect(shown).toMatchObject({ code: 1, stdout: expect.stringContaining('recover.test/logs/demo: 1 entry lost') });
+    expect(shown).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('recover.test/logs/demo: at least 1 entry lost'),
+    });
     expect(await run(['recover', '--json'], { env: env(backup.url) })).toMatchObject({ code: 1 });
     const accepted = await run(['recover', '--yes', '--json'], { env: env(backup.url) });
     expect(accepted.code).toBe(0);

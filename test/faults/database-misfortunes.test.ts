@@ -140,7 +140,7 @@ describe.skipIf(debianPostgresMissing !== null)('the database', () => {
     await replica.start();
     await replica.promote();
     const answers = await expect
-      .poll(() => service.append(), { timeout: 30_000 })
+      .poll(() => service.append(), { timeout: 100_000 })
       .toBe('503 database-set-back')
       .then(() => '503 database-set-back');
     const { says, checks } = await service.readiness();
@@ -167,7 +167,7 @@ describe.skipIf(debianPostgresMissing !== null)('the database', () => {
     await service.close();
     await replica.close();
     await primary.close();
-  }, 120_000);
+  }, 400_000);
 
   test.each(['session', 'transaction', 'statement'] as const)('behind PgBouncer with pool_mode = %s', async (mode) => {
     const bouncer = await pgbouncer(server, mode);
