@@ -71,9 +71,10 @@ export class DebianPostgres {
       ...this.#settings,
     };
     const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-    // The shell outlives neither: it ends the server when this process is gone, and ends with it.
+    // The shell outlives neither: it ends the server when this process is gone, and ends with it. It keeps the pipe as 3,
+    // since a shell without job control gives what it starts in the background /dev/null to read.
     const script =
-      '"$@" 2>>log </dev/null & server=$!; (cat >/dev/null; kill -INT $server) <&0 & wait $server; kill $!';
+      'exec 3<&0; "$@" 2>>log </dev/null 3<&- & server=$!; (cat <&3 >/dev/null; kill -INT $server) & wait $server; kill $!';
     this.#child = spawn('sh', ['-c', script, 'sh', join(this.#bin, 'postgres'), '-D', this.#data, ...args], {
       cwd: this.folder,
       stdio: ['pipe', 'ignore', 'ignore'],
