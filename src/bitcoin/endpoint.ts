@@ -1,6 +1,7 @@
 import { collectAtMost } from '../core/bounded.ts';
 import { toBase64, utf8 } from '../core/bytes.ts';
 import { AntequemError, FormatError } from '../core/errors.ts';
+import { parseHttpUrl } from '../core/http-url.ts';
 
 const TIMEOUT_MS = 10_000;
 /** A header has 160 hex digits; the rest is for what a node says when it cannot answer. */
@@ -27,8 +28,8 @@ export interface Endpoint {
 
 /** @throws FormatError `bitcoin-url` */
 export function endpoint(text: string, timeout: number = TIMEOUT_MS): Endpoint {
-  const url = URL.parse(text);
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+  const url = parseHttpUrl(text);
+  if (url === null) {
     // Nothing of the text: it may hold a password.
     throw new FormatError('bitcoin-url', 'the URL of a Bitcoin source begins with http:// or https:// and a host');
   }

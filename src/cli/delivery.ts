@@ -31,12 +31,12 @@ export async function deliver<T>(
 
 async function createLog(client: Client, log: string, signal?: AbortSignal): Promise<void> {
   try {
-    await client.createLog(log, signal);
+    await client.createLog(log, signal === undefined ? {} : { signal });
   } catch (error) {
     if (!(error instanceof ServiceError && error.status === 403)) throw error;
     throw new AntequemError(
       'log-not-found',
-      `there is no log ${log}, and this key may not create one; use an admin key once, or ask an administrator to create it`,
+      `there is no log ${log}, and this key may not create one; create it with an admin key: antequem logs create ${log}`,
       { cause: error },
     );
   }

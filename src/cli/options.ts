@@ -3,6 +3,7 @@
 import { InvalidArgumentError } from 'commander';
 import { fromHex, HASH_HEX } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
+import { parseHttpUrl } from '../core/http-url.ts';
 import { checkLogName } from '../core/origin.ts';
 
 /** The default address of a service. */
@@ -30,22 +31,24 @@ export function logName(text: string): string {
 
 /** 32 bytes of hex. */
 export function digest(text: string): Uint8Array {
-  if (!HASH_HEX.test(text)) throw new InvalidArgumentError('Expected 64 digits of lower-case hex.');
-  return fromHex(text);
+  return hexBytes(text, HASH_HEX, '64 hex digits');
 }
 
 /** A nonce: 16 bytes of hex, or none. */
 export function nonce(text: string): Uint8Array {
-  if (!/^(?:[0-9a-f]{32})?$/.test(text)) throw new InvalidArgumentError('Expected 32 digits of lower-case hex.');
-  return fromHex(text);
+  return hexBytes(text, /^(?:[0-9a-f]{32})?$/, '32 hex digits');
 }
 
 /** A digest by one of the hashes that .ots files name: 20 or 32 bytes of hex. */
 export function fileDigestOption(text: string): Uint8Array {
-  if (!/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(text)) {
-    throw new InvalidArgumentError('Expected 64 digits of lower-case hex, or 40 of a SHA-1 or RIPEMD-160 digest.');
-  }
-  return fromHex(text);
+  return hexBytes(text, /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/, '64 hex digits, or 40 of a SHA-1 or RIPEMD-160 digest');
+}
+
+/** Upper-case digits are taken, too: some tools print them. */
+function hexBytes(text: string, form: RegExp, expected: string): Uint8Array {
+  const hex = text.toLowerCase();
+  if (!form.test(hex)) throw new InvalidArgumentError(`Expected ${expected}.`);
+  return fromHex(hex);
 }
 
 /** A block hash as EVM nodes write it, or Bitcoin's tools. */
@@ -57,8 +60,7 @@ export function blockHash(text: string): string {
 }
 
 export function httpUrl(text: string): string {
-  const parsed = URL.parse(text);
-  if (parsed === null || !['http:', 'https:'].includes(parsed.protocol)) {
+  if (parseHttpUrl(text) === null) {
     throw new InvalidArgumentError('Expected a URL that begins with http:// or https://.');
   }
   return text;

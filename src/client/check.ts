@@ -4,7 +4,7 @@ import { concat, fromHex, toBase64, toHex, u64 } from '../core/bytes.ts';
 import { AntequemError, FormatError } from '../core/errors.ts';
 import { parseTime } from '../core/time.ts';
 import type { AppendAnswer } from './answers.ts';
-import { field, size, texts } from './answers.ts';
+import { type CheckedReceipt, isReceipt } from './receipt.ts';
 
 /** One entry that is durable. */
 export interface AppendedEntry {
@@ -18,23 +18,9 @@ export interface AppendedEntry {
   readonly leafHash: string | null;
 }
 
-/** `antequem-receipt/v1` (docs/formats.md); what follows the checkpoint was not checked, and is kept as it came. */
-export interface CheckedReceipt {
-  readonly format: 'antequem-receipt/v1';
-  readonly entry: {
-    readonly log: string;
-    readonly index: number;
-    readonly receivedAt: string;
-    readonly digest: string;
-    readonly nonce: string;
-    readonly previous: string;
-  };
-  readonly inclusion: { readonly treeSize: number; readonly path: readonly string[] };
-  readonly checkpoint: string;
-  readonly round?: unknown;
-  readonly anchors?: unknown;
-  readonly expectedBy?: string;
-}
+/** What an application stores of an entry: enough to fetch its receipt at any time, and to check that it is the right one. */
+export type KeptEntry = Pick<AppendedEntry, 'log' | 'index' | 'digest'> &
+  Partial<Pick<AppendedEntry, 'receivedAt' | 'leafHash'>>;
 
 /** What was sent in one request, and the answer before it. */
 export interface Expected {
@@ -79,32 +65,29 @@ export function checkAppended(answer: AppendAnswer, { digests, before }: Expecte
 }
 
 /**
- * A receipt, if it is that of the entry: its digest, its place, its leaf hash where that is known, and a path from there to
+ * A receipt, if it is that of the entry: its digest, its place, its time and leaf hash where they are known, and a path from there to
  * the root of its checkpoint. Signatures and anchors are for `antequem/verify`.
  * @throws AntequemError `answer-contradicts`
  */
-export async function checkReceipt(json: unknown, entry: AppendedEntry): Promise<CheckedReceipt> {
-  const receipt = readReceipt(json);
-  if (receipt === null) throw contradiction('it is not a receipt');
-  const told = receipt.entry;
+export async function checkReceipt(json: unknown, entry: KeptEntry): Promise<CheckedReceipt> {
+  if (!isReceipt(json)) throw contradiction('it is not a receipt');
+  const told = json.entry;
   if (told.log !== entry.log || told.index !== entry.index) {
     throw contradiction(`the receipt is that of entry ${told.index} of ${told.log}`);
   }
   if (told.digest !== entry.digest) throw contradiction('the receipt has another digest than what was sent');
-  if (told.receivedAt !== entry.receivedAt) throw contradiction(`the receipt says received at ${told.receivedAt}`);
+  if (entry.receivedAt !== undefined && told.receivedAt !== entry.receivedAt)
+    throw contradiction(`the receipt says received at ${told.receivedAt}`);
   try {
-    await checkHashes(receipt, entry);
+    await checkHashes(json, entry.leafHash ?? null);
   } catch (error) {
     if (error instanceof FormatError) throw contradiction(error.message);
     throw error;
   }
-  return receipt;
+  return json;
 }
 
-async function checkHashes(
-  { entry, inclusion, checkpoint }: CheckedReceipt,
-  { leafHash }: AppendedEntry,
-): Promise<void> {
+async function checkHashes({ entry, inclusion, checkpoint }: CheckedReceipt, leafHash: string | null): Promise<void> {
   const commitment = await sha256(concat(fromHex(entry.digest), fromHex(entry.nonce)));
   // 0x00 of a leaf, 0x01 of the format of entries.
   const encoded = concat(Uint8Array.of(0, 1), u64(parseTime(entry.receivedAt)), fromHex(entry.previous), commitment);
@@ -136,31 +119,6 @@ async function rootOf(
     if (Math.floor(last / 2) === 0 && at !== siblings.length) return null;
   }
   return treeSize === 1 && siblings.length > 0 ? null : hash;
-}
-
-function readReceipt(json: unknown): CheckedReceipt | null {
-  const entry = field(json, 'entry');
-  const inclusion = field(json, 'inclusion');
-  const path = field(inclusion, 'path');
-  const [checkpoint, expectedBy] = texts(json, 'checkpoint', 'expectedBy');
-  const [log, receivedAt, digest, nonce, previous] = texts(entry, 'log', 'receivedAt', 'digest', 'nonce', 'previous');
-  const index = size(entry, 'index');
-  const treeSize = size(inclusion, 'treeSize');
-  if (field(json, 'format') !== 'antequem-receipt/v1' || checkpoint === undefined || log === undefined) return null;
-  if (receivedAt === undefined || digest === undefined || nonce === undefined || previous === undefined) return null;
-  if (index === undefined || treeSize === undefined || !Array.isArray(path) || path.length > 64) return null;
-  if (!path.every((hash) => typeof hash === 'string')) return null;
-  const round = field(json, 'round');
-  const anchors = field(json, 'anchors');
-  return {
-    format: 'antequem-receipt/v1',
-    entry: { log, index, receivedAt, digest, nonce, previous },
-    inclusion: { treeSize, path },
-    checkpoint,
-    ...(round === undefined ? {} : { round }),
-    ...(anchors === undefined ? {} : { anchors }),
-    ...(expectedBy === undefined ? {} : { expectedBy }),
-  };
 }
 
 async function sha256(bytes: Uint8Array): Promise<Uint8Array> {

@@ -17,8 +17,18 @@ export { AntequemError, FormatError } from '../core/errors.ts';
 // Applications know these by their short names, and keep them.
 export type { AppendAnswer as Appended, Erased, LogDescription } from './answers.ts';
 export type { EntryContent as Content } from './batch.ts';
-export type { AppendedEntry as Entry, CheckedReceipt as Receipt } from './check.ts';
+export type { AppendedEntry as Entry, KeptEntry } from './check.ts';
 export { ServiceError, UnreachableError } from './failure.ts';
+export {
+  type CheckedReceipt as Receipt,
+  isEvmAnchor,
+  isOpenTimestampsAnchor,
+  type ReceivedAnchor as Anchor,
+  type ReceivedEvmAnchor as EvmAnchor,
+  type ReceivedOpenTimestampsAnchor as OpenTimestampsAnchor,
+  type ReceivedRound as Round,
+  type ReceivedUnknownAnchor as UnknownAnchor,
+} from './receipt.ts';
 export { type AppendOptions, LogWriter, type ReceiptStage as Stage, type WriterOptions } from './writer.ts';
 
 export interface ClientOptions {
@@ -30,6 +40,12 @@ export interface ClientOptions {
   readonly timeout?: number;
   readonly fetch?: typeof fetch;
   readonly now?: () => number;
+}
+
+export interface CreateLogOptions {
+  /** Whether entries have nonces, which keep others from guessing what was logged. Fixed for ever; default true. */
+  readonly blinded?: boolean;
+  readonly signal?: AbortSignal;
 }
 
 /** Bytes an .ots file of a service may have. */
@@ -86,9 +102,10 @@ export class Client implements AsyncDisposable {
     return this.close();
   }
 
-  /** Creates a log unless it exists. */
-  async createLog(log: string, signal?: AbortSignal): Promise<LogDescription> {
-    return this.#json(readLogDescription, logPath(log), { method: 'PUT', signal });
+  /** Creates a log unless it exists; `blinded: false` makes its entries' digests readable in the tree. */
+  async createLog(log: string, { blinded, signal }: CreateLogOptions = {}): Promise<LogDescription> {
+    const query = blinded === undefined ? '' : `?blinded=${blinded}`;
+    return this.#json(readLogDescription, `${logPath(log)}${query}`, { method: 'PUT', signal });
   }
 
   async describeLog(log: string, signal?: AbortSignal): Promise<LogDescription> {

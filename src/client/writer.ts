@@ -1,9 +1,10 @@
 import { AntequemError, messageOf } from '../core/errors.ts';
 import type { AppendAnswer } from './answers.ts';
 import { batchBody, batchLength, type EntryContent, entryBytes } from './batch.ts';
-import { type AppendedEntry, type CheckedReceipt, checkAppended, checkReceipt, sha256Hex } from './check.ts';
+import { type AppendedEntry, checkAppended, checkReceipt, type KeptEntry, sha256Hex } from './check.ts';
 import { flushBeforeExit, nothingToSend } from './exit.ts';
 import { ServiceError } from './failure.ts';
+import type { CheckedReceipt } from './receipt.ts';
 import { type RetryPolicy, retrying } from './retry.ts';
 
 /** How to send an append. */
@@ -63,7 +64,8 @@ export class LogWriter implements AsyncDisposable {
   #sending: Promise<void> | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #before: AppendAnswer | null = null;
-  #room: PromiseWithResolvers<void> | null = null;
+  /** Resolve the promises of those who wait for room. */
+  #waitingForRoom: (() => void)[] = [];
   #toldFull = false;
   #closed = false;
 
@@ -99,10 +101,7 @@ export class LogWriter implements AsyncDisposable {
 
   /** Resolves when there is room for another entry: `await log.ready()` before `log.append(…)` holds a fast writer back. */
   async ready(): Promise<void> {
-    while (this.full) {
-      this.#room ??= Promise.withResolvers<void>();
-      await this.#room.promise;
-    }
+    while (this.full) await new Promise<void>((resolve) => this.#waitingForRoom.push(resolve));
   }
 
   /** Sends what waits; resolves once everything appended before is durable, or has failed. */
@@ -125,11 +124,12 @@ export class LogWriter implements AsyncDisposable {
   }
 
   /**
-   * The receipt of an entry that `append` resolved with, checked against it: digest, place, leaf hash and the path to its
-   * checkpoint. As far as it has come, or (`wait`, seconds, at most 60) once it has reached a stage.
+   * The receipt of an entry that `append` resolved with, now or in an earlier process: `log`, `index` and `digest` are
+   * enough. It is checked against what is given, and its path leads to its checkpoint. As far as it has come, or (`wait`,
+   * seconds, at most 60) once it has reached a stage.
    */
   async receipt(
-    entry: AppendedEntry,
+    entry: KeptEntry,
     { wait = 0, until = 'finalized' }: { readonly wait?: number; readonly until?: ReceiptStage } = {},
   ): Promise<CheckedReceipt> {
     const json = await retrying(() => this.#client.receipt(this.name, entry.index, { wait, until }), this.#policy());
@@ -151,11 +151,11 @@ export class LogWriter implements AsyncDisposable {
     this.#toldFull = false;
     this.#entries++;
     this.#bytes += bytes.length + OVERHEAD_BYTES;
-    const { promise, resolve, reject } = Promise.withResolvers<AppendedEntry>();
-    this.#waiting.push({ bytes, resolve, reject });
-    flushBeforeExit(this);
-    this.#schedule();
-    return promise;
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ bytes, resolve, reject });
+      flushBeforeExit(this);
+      this.#schedule();
+    });
   }
 
   #schedule(): void {
@@ -190,10 +190,7 @@ export class LogWriter implements AsyncDisposable {
     } finally {
       this.#entries -= batch.length;
       this.#bytes -= batch.reduce((sum, { bytes }) => sum + bytes.length + OVERHEAD_BYTES, 0);
-      if (!this.full) {
-        this.#room?.resolve();
-        this.#room = null;
-      }
+      if (!this.full) for (const resolve of this.#waitingForRoom.splice(0)) resolve();
     }
   }
 

@@ -5,6 +5,7 @@ import { collectAtMost } from '../core/bounded.ts';
 import { excerpt } from '../core/bytes.ts';
 import { AntequemError, FormatError } from '../core/errors.ts';
 import type { EvmBlock, EvmSource } from '../core/evm-source.ts';
+import { parseHttpUrl } from '../core/http-url.ts';
 import { parseJson } from '../core/json.ts';
 
 const TIMEOUT_MS = 10_000;
@@ -42,8 +43,8 @@ const receiptAnswer = z.nullable(
  * @throws FormatError `rpc-url`
  */
 export function rpcSource(text: string): EvmSource {
-  const url = URL.parse(text);
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+  const url = parseHttpUrl(text);
+  if (url === null) {
     throw new FormatError('rpc-url', 'The address of a node begins with http:// or https:// and a host.');
   }
   const name = `the node at ${url.host}`;

@@ -105,6 +105,12 @@ describe('a writer', () => {
     for (const entry of entries) {
       const receipt = await log.receipt(entry);
       expect(receipt.entry).toMatchObject({ index: entry.index, digest: entry.digest, log: entry.log });
+      // By what an application stores.
+      const { log: origin, index, digest } = entry;
+      expect((await log.receipt({ log: origin, index, digest })).entry).toEqual(receipt.entry);
+      await expect(log.receipt({ log: origin, index, digest: '0'.repeat(64) })).rejects.toMatchObject({
+        code: 'answer-contradicts',
+      });
     }
     await service.closeRound();
     const receipt = await log.receipt(entries[5] as AppendedEntry, { wait: 5, until: 'round' });
