@@ -6,7 +6,8 @@ import type { Logger } from 'pino';
 import { AntequemError } from '../core/errors.ts';
 import type { Database } from '../store/database.ts';
 import { parseDestination } from './destination.ts';
-import { eventBody, messageId, type StoredEvent } from './event.ts';
+import { eventBody, messageId, roundOfEvent, type StoredEvent } from './event.ts';
+import { grownLogs } from './grown-logs.ts';
 import { type Attempted, giveUpOld, recordAttempts } from './outcome.ts';
 import { post } from './post.ts';
 import { signedHeaders } from './signature.ts';
@@ -77,13 +78,18 @@ export class Deliverer {
     return rows;
   }
 
+  async #bodyOf(event: StoredEvent): Promise<string> {
+    const round = roundOfEvent(event);
+    return eventBody(event, round === null ? null : await grownLogs(this.#options.database, round));
+  }
+
   async #attempt(webhook: string, claim: Claim, signal: AbortSignal): Promise<Attempted> {
     const { secret, allowPrivate, now, patience = PATIENCE } = this.#options;
     const { event, attempts, since } = claim;
     try {
       // Checked again: private addresses may have been allowed when the webhook was created.
       const url = parseDestination(claim.url, allowPrivate);
-      const message = { id: messageId(claim), at: now(), body: eventBody(claim) };
+      const message = { id: messageId(claim), at: now(), body: await this.#bodyOf(claim) };
       const headers = signedHeaders(secret(webhook), message);
       const reply = await post(url, headers, message.body, { allowPrivate, patience, signal });
       return { event, attempts, since, reply };

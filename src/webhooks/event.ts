@@ -68,10 +68,37 @@ export function messageId({ message }: Pick<StoredEvent, 'message'>): string {
   return `msg_${message.replaceAll('-', '')}`;
 }
 
+/** What a round took in of a log: the entries with `from` ≤ index < `size`. */
+export interface GrownLog {
+  /** The log's name. */
+  readonly log: string;
+  readonly from: number;
+  readonly size: number;
+}
+
+/** The logs that a round took in: all of them, or the first so many. */
+export interface GrownLogs {
+  readonly logs: readonly GrownLog[];
+  readonly moreLogs: boolean;
+}
+
+const ofRound = z.union([
+  z.object({ round: z.int().positive() }).transform(({ round }) => round),
+  z.object({ number: z.int().positive() }).transform(({ number }) => number),
+]);
+
+/** The number of the round that an event tells of; null if it tells of none. */
+export function roundOfEvent({ data }: Pick<StoredEvent, 'data'>): number | null {
+  return ofRound.safeParse(data).data ?? null;
+}
+
 /**
  * The body that is signed and sent: type, timestamp and data (Standard Webhooks, "Payload structure"). The same event
- * always gives the same text.
+ * always gives the same text, because a round never changes.
+ * @param grown of the event's round; null for an event that tells of none
  */
-export function eventBody({ type, at, data }: StoredEvent): string {
-  return JSON.stringify({ type, timestamp: formatTime(at), data: isEventType(type) ? DATA[type].parse(data) : data });
+export function eventBody({ type, at, data }: StoredEvent, grown: GrownLogs | null): string {
+  const facts = isEventType(type) ? DATA[type].parse(data) : data;
+  const told = typeof facts === 'object' && grown !== null ? { ...facts, ...grown } : facts;
+  return JSON.stringify({ type, timestamp: formatTime(at), data: told });
 }

@@ -96,6 +96,41 @@ describe('events', () => {
     expect(await counts(all.id)).toEqual([0, 3, 0]);
   });
 
+  it('name the logs that the round took in, from which size to which: at most 500', async () => {
+    const { id } = await webhooks.create({ url: receiver.url, events: ['round.closed'] });
+    await closeRounds(database, 2);
+    await database.query(
+      `INSERT INTO logs (name, origin, log_id, blinded, created_at, size, root, last_leaf, last_received_at)
+       SELECT 'log-' || n, 'log.test/logs/log-' || n, sha256(n::text::bytea), true, 0, 9, sha256(''), sha256(''), 0
+       FROM generate_series(1, 501) n`,
+    );
+    const take = (round: number, size: number, where: string): Promise<unknown> =>
+      database.query(
+        `INSERT INTO round_leaves (round, index, leaf, log, size)
+         SELECT $1, row_number() OVER (ORDER BY id), '', id, $2 FROM logs WHERE name ${where}`,
+        [round, size],
+      );
+    await take(1, 3, "IN ('log-1', 'log-2')");
+    await take(2, 7, "LIKE 'log-%'");
+    await deliver(id);
+    const [first, second] = receiver.received.toSorted((a, b) => Number(a.data.number) - Number(b.data.number));
+    expect(first?.data).toMatchObject({
+      logs: [
+        { log: 'log-1', from: 0, size: 3 },
+        { log: 'log-2', from: 0, size: 3 },
+      ],
+      moreLogs: false,
+    });
+    expect(second?.data).toMatchObject({
+      logs: expect.arrayContaining([
+        { log: 'log-1', from: 3, size: 7 },
+        { log: 'log-3', from: 0, size: 7 },
+      ]),
+      moreLogs: true,
+    });
+    expect(second?.data.logs).toHaveLength(500);
+  });
+
   it('of a transaction that is rolled back are not sent', async () => {
     const { id } = await webhooks.create({ url: receiver.url });
     const tx = await database.connect();
@@ -145,6 +180,8 @@ describe('events', () => {
       contract: `0x${'ab'.repeat(20)}`,
       transaction: `0x${'cd'.repeat(32)}`,
       block: { number: 7, hash: `0x${hash.repeat(32)}`, time: '2023-11-14T22:13:21.000Z' },
+      logs: [],
+      moreLogs: false,
     });
     await database.query(
       `INSERT INTO targets (name, kind, chain, ephemeral, first_round, created_at)

@@ -54,6 +54,7 @@ describe('a service with a worker', () => {
     const { json: round } = await service.send('GET', '/v1/rounds/1', { token });
     expect(round).toMatchObject({ root: first.data.root, closedAt: first.data.closedAt });
     expect(verified).toMatchObject({ type: 'round.closed', data: first.data });
+    expect(first.data.logs).toContainEqual({ log: 'demo', from: 0, size: 1 });
 
     const all = await service.send('GET', '/v1/webhooks', { token });
     expect(all.text).not.toContain('whsec_');
