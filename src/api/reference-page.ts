@@ -1,3 +1,4 @@
+import { exampleOf } from './examples.ts';
 import type { ContentMap, OpenApi, OperationObject, Parameter, Schema } from './openapi.ts';
 
 /** All of the page's style; the policy it is sent with allows this text and no other. */
@@ -23,6 +24,7 @@ pre{white-space:pre-wrap;background:var(--panel);border-radius:.35rem;margin:.25
 table{border-collapse:collapse;width:100%;font-size:.875rem}
 th,td{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;border-top:1px solid var(--line)}
 th{font-weight:600;white-space:nowrap}
+summary{cursor:pointer;margin:1rem 0 0;font-size:.875rem;color:var(--accent)}
 a{color:var(--accent)}p{margin:.4rem 0}
 @media(max-width:50rem){body{display:block}nav{position:static;height:auto;border:0;border-bottom:1px solid var(--line)}table,tbody,tr,td,th{display:block}td,th{border:0;padding:.1rem 0}tr{border-top:1px solid var(--line);padding:.3rem 0}}
 `;
@@ -32,6 +34,9 @@ interface Listed {
   readonly path: string;
   readonly operation: OperationObject;
 }
+
+/** Stands in the page for the address of the service, which depends on how it was asked. */
+export const BASE = 'http://service.invalid';
 
 /** The document as one page of HTML, without scripts. */
 export function referencePage(document: OpenApi): string {
@@ -44,51 +49,58 @@ export function referencePage(document: OpenApi): string {
   const { title, version, description } = document.info;
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-<title>${text(title)} API</title><style>${STYLE}</style></head><body>
-<nav aria-label="Operations"><strong>${text(title)} API v${text(version)}</strong>
-${groups.map(({ name, listed }) => `<h2>${text(name)}</h2><ul>${listed.map(link).join('')}</ul>`).join('\n')}
+<title>${htmlText(title)} API</title><style>${STYLE}</style></head><body>
+<nav aria-label="Operations"><strong>${htmlText(title)} API v${htmlText(version)}</strong>
+${groups.map(({ name, listed }) => `<h2>${htmlText(name)}</h2><ul>${listed.map(link).join('')}</ul>`).join('\n')}
 <h2>Forms</h2><ul>${Object.keys(document.components.schemas)
-    .map((name) => `<li><a href="#form-${text(name)}">${text(name)}</a></li>`)
+    .map((name) => `<li><a href="#form-${htmlText(name)}">${htmlText(name)}</a></li>`)
     .join('')}</ul></nav>
-<main><h1>${text(title)} API</h1><p>${prose(description)}</p><p>The same for machines: <a href="openapi.json">/openapi.json</a></p>
+<main><h1>${htmlText(title)} API</h1><p>${prose(description)}</p><p>The same for machines: <a href="openapi.json">/openapi.json</a>.
+Where a call needs a key, add the header <code>Authorization: Bearer aq_…</code> to its example.
+For appending from JavaScript and Python there are clients, which send in batches, repeat what got lost and check the answers.</p>
 ${groups
   .map(
     ({ name, description: about, listed }) =>
-      `<section><h2>${text(name)}</h2><p>${prose(about)}</p>${listed.map(article).join('')}</section>`,
+      `<section><h2>${htmlText(name)}</h2><p>${prose(about)}</p>${listed.map(article).join('')}</section>`,
   )
   .join('\n')}
 <section><h2>Forms</h2>${Object.entries(document.components.schemas)
     .map(
       ([name, schema]) =>
-        `<article id="form-${text(name)}"><h3>${text(name)}</h3>${about(schema)}<pre>${form(schema, 0)}</pre></article>`,
+        `<article id="form-${htmlText(name)}"><h3>${htmlText(name)}</h3>${about(schema)}<pre>${form(schema, 0)}</pre></article>`,
     )
     .join('')}</section></main></body></html>
 `;
 }
 
 const link = ({ operation }: Listed): string =>
-  `<li><a href="#${text(operation.operationId)}">${text(operation.summary)}</a></li>`;
+  `<li><a href="#${htmlText(operation.operationId)}">${htmlText(operation.summary)}</a></li>`;
 
 function article({ method, path, operation }: Listed): string {
   const { operationId, summary, description, parameters, requestBody, responses } = operation;
   const scope = operation['x-scope'];
   const key = operation.security.length === 0 ? 'no key' : scope === undefined ? 'any key' : `key with ${scope}`;
-  return `<article id="${text(operationId)}"><h3>${text(summary)}</h3>
-<p class="route"><span class="method">${text(method)}</span><code>${text(path)}</code><span class="scope">${text(key)}</span></p>
+  return `<article id="${htmlText(operationId)}"><h3>${htmlText(summary)}</h3>
+<p class="route"><span class="method">${htmlText(method)}</span><code>${htmlText(path)}</code><span class="scope">${htmlText(key)}</span></p>
 ${description === undefined ? '' : `<p>${prose(description)}</p>`}
 ${parameters.length === 0 ? '' : `<h4>Parameters</h4><table>${parameters.map(row).join('')}</table>`}
 ${requestBody === undefined ? '' : `<h4>Body</h4>${contents(requestBody.content)}`}
 <h4>Answers</h4><table>${Object.entries(responses)
     .map(
       ([status, { description: says, content }]) =>
-        `<tr><th>${text(status)}</th><td>${prose(says)}${Number(status) < 400 ? contents(content ?? {}) : ''}</td></tr>`,
+        `<tr><th>${htmlText(status)}</th><td>${prose(says)}${Number(status) < 400 ? contents(content ?? {}) : ''}</td></tr>`,
     )
-    .join('')}</table></article>`;
+    .join('')}</table>${example(method, path, operation)}</article>`;
+}
+
+function example(method: string, path: string, operation: OperationObject): string {
+  const { curl, javascript } = exampleOf(BASE, method, path, operation);
+  return `<details><summary>Example</summary><h4>curl</h4><pre>${htmlText(curl)}</pre><h4>JavaScript</h4><pre>${htmlText(javascript)}</pre></details>`;
 }
 
 function row({ name, in: where, required, description, schema }: Parameter): string {
   const need = required ? '' : ', optional';
-  return `<tr><th><code>${text(name)}</code></th><td>${text(where)}${need}: <code>${form(schema, 0)}</code>${
+  return `<tr><th><code>${htmlText(name)}</code></th><td>${htmlText(where)}${need}: <code>${form(schema, 0)}</code>${
     description === undefined ? '' : `<br>${prose(description)}`
   }</td></tr>`;
 }
@@ -97,7 +109,7 @@ function contents(content: ContentMap): string {
   return Object.entries(content)
     .map(
       ([type, { schema }]) =>
-        `<p><code>${text(type)}</code>${schema === undefined ? ': bytes' : ''}</p>${schema === undefined ? '' : `<pre>${form(schema, 0)}</pre>`}`,
+        `<p><code>${htmlText(type)}</code>${schema === undefined ? ': bytes' : ''}</p>${schema === undefined ? '' : `<pre>${form(schema, 0)}</pre>`}`,
     )
     .join('');
 }
@@ -110,10 +122,10 @@ function form(schema: unknown, depth: number): string {
   if (!isSchema(schema)) return 'anything';
   if (typeof schema.$ref === 'string') {
     const name = schema.$ref.slice(schema.$ref.lastIndexOf('/') + 1);
-    return `<a href="#form-${text(name)}">${text(name)}</a>`;
+    return `<a href="#form-${htmlText(name)}">${htmlText(name)}</a>`;
   }
-  if ('const' in schema) return text(JSON.stringify(schema.const));
-  if (Array.isArray(schema.enum)) return schema.enum.map((value) => text(JSON.stringify(value))).join(' | ');
+  if ('const' in schema) return htmlText(JSON.stringify(schema.const));
+  if (Array.isArray(schema.enum)) return schema.enum.map((value) => htmlText(JSON.stringify(value))).join(' | ');
   const variants = schema.anyOf ?? schema.oneOf;
   if (Array.isArray(variants)) return variants.map((variant) => form(variant, depth)).join(' | ');
   if (Array.isArray(schema.allOf)) return schema.allOf.map((part) => form(part, depth)).join(' &amp; ');
@@ -122,15 +134,16 @@ function form(schema: unknown, depth: number): string {
     return element.includes(' | ') ? `(${element})[]` : `${element}[]`;
   }
   if (schema.type === 'object' && isSchema(schema.properties)) return objectForm(schema, schema.properties, depth);
-  return `${text(typeof schema.type === 'string' ? schema.type : 'anything')}${bounds(schema)}`;
+  return `${htmlText(typeof schema.type === 'string' ? schema.type : 'anything')}${bounds(schema)}`;
 }
 
 function objectForm(schema: Schema, properties: Schema, depth: number): string {
   const required: readonly unknown[] = Array.isArray(schema.required) ? schema.required : [];
   const indent = '  '.repeat(depth + 1);
   const lines = Object.entries(properties).map(([name, member]) => {
-    const note = isSchema(member) && typeof member.description === 'string' ? `  // ${text(member.description)}` : '';
-    return `${indent}${text(name)}${required.includes(name) ? '' : '?'}: ${form(member, depth + 1)}${note}`;
+    const note =
+      isSchema(member) && typeof member.description === 'string' ? `  // ${htmlText(member.description)}` : '';
+    return `${indent}${htmlText(name)}${required.includes(name) ? '' : '?'}: ${form(member, depth + 1)}${note}`;
   });
   return lines.length === 0 ? '{}' : `{\n${lines.join('\n')}\n${'  '.repeat(depth)}}`;
 }
@@ -143,7 +156,7 @@ function bounds({ type, format, pattern, minimum, maximum, minLength, maxLength,
   if (typeof least === 'number' && Math.abs(least) < Number.MAX_SAFE_INTEGER) told.push(`≥ ${least}`);
   if (typeof most === 'number' && Math.abs(most) < Number.MAX_SAFE_INTEGER) told.push(`≤ ${most}`);
   if (preset !== undefined && preset !== Number.MAX_SAFE_INTEGER) told.push(`default ${JSON.stringify(preset)}`);
-  return told.length === 0 ? '' : ` ${text(told.join(', '))}`;
+  return told.length === 0 ? '' : ` ${htmlText(told.join(', '))}`;
 }
 
 function isSchema(value: unknown): value is Schema {
@@ -158,7 +171,8 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-const text = (raw: string): string => raw.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
+/** Text as HTML shows it. */
+export const htmlText = (raw: string): string => raw.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
 
 /** Text in which backquotes mark code. */
-const prose = (raw: string): string => text(raw).replace(/`([^`]*)`/g, '<code>$1</code>');
+const prose = (raw: string): string => htmlText(raw).replace(/`([^`]*)`/g, '<code>$1</code>');

@@ -3,7 +3,7 @@ import type { Router } from 'express';
 import { z } from 'zod';
 import { described, jsonAnswer } from './description.ts';
 import { type OpenApi, openApi } from './openapi.ts';
-import { referencePage, STYLE } from './reference-page.ts';
+import { BASE, htmlText, referencePage, STYLE } from './reference-page.ts';
 import { exactRouter } from './routing.ts';
 import { publicRead } from './tiles.ts';
 
@@ -56,11 +56,12 @@ export function referenceRoutes(routers: readonly Router[]): Router {
           },
         },
       }),
-      (_request, response) => {
+      (request, response) => {
+        const base = `${request.protocol}://${request.get('host') ?? 'localhost'}`;
         response
           .set({ 'Content-Security-Policy': POLICY, 'Cache-Control': 'no-cache' })
           .type('text/html; charset=utf-8')
-          .send(reference().page);
+          .send(reference().page.replaceAll(BASE, htmlText(base)));
       },
     );
   return router;
