@@ -160,7 +160,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   if (!parsed.success || faults.size > 0) {
     throw new AntequemError(
       'config-invalid',
-      `the configuration has ${faults.size} fault(s):\n  ${[...faults, ...mistypedSettings(set)].join('\n  ')}`,
+      `the configuration has ${faults.size} ${faults.size === 1 ? 'fault' : 'faults'}:\n  ${[...faults, ...mistypedSettings(set)].join('\n  ')}`,
     );
   }
   const { data } = parsed;

@@ -75,8 +75,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'logs',
-    summary:
-      'list, rotate and retire the keys that sign logs; works on the database, with the same environment as serve',
+    summary: 'create logs; list, rotate and retire their keys, on the database with the same environment as serve',
     load: async () => (await import('./commands/logs.ts')).logsCommand(),
   },
   {

@@ -116,6 +116,7 @@ export type OtherCode =
   | 'nonce-length'
   | 'nonce-suspect'
   | 'nonce-waiting'
+  | 'not-confirmed'
   | 'not-started'
   | 'note-invalid'
   | 'open-beyond-loopback'

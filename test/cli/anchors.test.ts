@@ -60,6 +60,7 @@ describe.skipIf(noAnvil !== null)(
       const more = await ground.prepare(target, 1);
       await target.advance(more);
       const stopped = await anchors();
+      expect([stopped.code, running.code]).toEqual([1, 0]);
       expect(stopped.stdout).toContain('STOPPED (nonce-foreign)\n');
       expect(stopped.stdout).toContain('  then      antequem anchors resume main\n');
       expect(stopped.stdout).toMatch(/1 pending, .*; oldest open: round 3, closed 2023-/);

@@ -24,11 +24,12 @@ beforeAll(async () => {
 });
 afterAll(() => service?.[Symbol.asyncDispose]());
 
-const logs = (...args: string[]) => {
+const onDatabase = (...args: string[]) => {
   const { databaseUrl, origin, logSeedFile } = service.config;
-  const env = { DATABASE_URL: databaseUrl, ORIGIN: origin, LOG_SEED_FILE: logSeedFile };
-  return run(['logs', ...args], { env });
+  const env = { DATABASE_URL: databaseUrl, ORIGIN: origin, LOG_SEED_FILE: logSeedFile, ANTEQUEM_URL: service.url };
+  return run(args, { env });
 };
+const logs = (...args: string[]) => onDatabase('logs', ...args);
 const keys = async (...args: string[]): Promise<z.infer<typeof keysForm>> => {
   const { code, stdout, stderr } = await logs(...args, '--json');
   expect([code, stderr.replace(/^\d+ keys? .*\n$/, '')]).toEqual([0, '']);
@@ -88,4 +89,30 @@ test.each([
   ['no number', ['retire', 'one', 'x'], 'number'],
 ])('%s', async (_, args, says) => {
   expect(await logs(...args)).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining(says) });
+});
+
+test('logs are created, and a key for a log that is missing says so', async () => {
+  const made = await logs('create', 'three', 'four');
+  expect(made).toMatchObject({ code: 0, stderr: '' });
+  expect(made.stdout).toMatch(/^three {2}log\.test\/logs\/three\+.*\nfour {2}log\.test\/logs\/four\+.*\n$/);
+  expect((await logs('create', 'three')).stdout).toBe(made.stdout.split('four')[0]);
+  expect((await logs('create', 'open', '--unblinded')).code).toBe(0);
+  expect((await service.send('GET', '/v1/logs/open')).at('blinded')).toBe(false);
+  const key = await onDatabase('keys', 'create', '--name', 'k', '--scope', 'append', '--log', 'three', '--log', 'five');
+  expect([key.code, key.stderr.split('\n')[0]]).toEqual([
+    0,
+    'there is no log five yet: antequem logs create five makes it',
+  ]);
+});
+
+test('an entry is erased only if somebody confirms it', async () => {
+  const read = async () => (await service.send('GET', '/v1/logs/one/entries/0')).at('erased');
+  expect(await onDatabase('erase', 'one', '0')).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringContaining('repeat the command with --yes'),
+  });
+  expect(await read()).toBe(false);
+  expect(await onDatabase('erase', 'one', '0', '--yes')).toMatchObject({ code: 0, stdout: 'erased entry 0 of one\n' });
+  expect(await read()).toBe(true);
 });

@@ -19,6 +19,30 @@ test('the bin is plain JavaScript that Nodes from 12 on parse: nothing newer tha
   expect(bin).not.toMatch(/\?\?|\?\.|^import |^await |#[a-z]+;|\d_\d/m);
 });
 
+test('faults of the configuration and of the database are told without a stack, one on a line', async () => {
+  const none = { DATABASE_URL: '', ORIGIN: '', LOG_SEED_FILE: '' };
+  const wrong = await run(['keys', 'list'], { env: { ...none, PORT: 'x' } });
+  expect([wrong.code, wrong.stderr.split('\n')]).toEqual([
+    1,
+    [
+      'error: the configuration has 4 faults:',
+      '  PORT: not a port: 0 to 65535, 0 for any free one',
+      '  ORIGIN: must be set',
+      '  DATABASE_URL: must be set',
+      '  LOG_SEED_FILE: must be set',
+      '',
+    ],
+  ]);
+  for (const database of [
+    'postgres://nobody@127.0.0.1:9/none',
+    'postgres://nobody@localhost:9/none',
+    'postgres://x@a.invalid/x',
+  ]) {
+    const { code, stderr } = await run(['anchors'], { env: { DATABASE_URL: database } });
+    expect([database, code, stderr]).toEqual([database, 1, expect.stringMatching(/^error: the database [^\n]+\n$/)]);
+  }
+});
+
 test('the progress line: share, bytes, entries, rate, time left', () => {
   expect(progressLine({ bytes: 5e6, entries: 20_000, total: 2e7, elapsed: 2000 })).toBe(
     '[######------------------]  25 %  5.0 MB  20,000 entries  10,000 entries/s  6 s left',

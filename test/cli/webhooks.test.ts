@@ -20,6 +20,11 @@ afterAll(async () => {
 const webhooks = (...args: string[]): Promise<Ran> => run(['webhooks', ...args], { env });
 
 test('a webhook from its creation to its deletion', async () => {
+  expect(await webhooks('list')).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: 'there is no webhook; antequem webhooks create URL makes one\n',
+  });
   const made = await webhooks('create', receiver.url, '--event', 'round.closed', '--description', 'for tests');
   expect(made).toMatchObject({ code: 0, stdout: expect.stringMatching(/^whsec_[A-Za-z0-9+/]{43}=\n$/) });
   const [, id = ''] = /^webhook (wh_[0-9a-f]{16}) to http/.exec(made.stderr) ?? [];

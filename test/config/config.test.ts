@@ -14,7 +14,7 @@ function faultsOf(env: Record<string, string | undefined>): string[] {
   } catch (error) {
     expect(error).toMatchObject({ code: 'config-invalid' });
     const [head, ...faults] = (error instanceof Error ? error.message : '').split('\n  ');
-    expect(head).toBe(`the configuration has ${faults.length} fault(s):`);
+    expect(head).toBe(`the configuration has ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'}:`);
     return faults;
   }
 }

@@ -7,6 +7,9 @@ import type { Database } from '../../store/database.ts';
 import { counted, note, print, printJson, toned } from '../output.ts';
 import { type GlobalOptions, localEndpoint } from '../session.ts';
 
+/** The exit code while a target waits for the operator. */
+const STOPPED = 1;
+
 /** `antequem anchors`: shows the targets and lets a stopped one continue, working on the database. */
 export function anchorsCommand(): Command {
   return new Command('anchors')
@@ -23,7 +26,7 @@ export function anchorsCommand(): Command {
       `
 A target stops when continuing could spend money twice: its account sent transactions that the service did not make,
 a transaction had no effect, or the node is of another chain. After \`resume\` it waits until foreign transactions are
-final, then continues.
+final, then continues. The exit code is 1 while a target is stopped.
 
 Examples:
   $ antequem anchors
@@ -37,6 +40,7 @@ async function list(_: object, command: Command): Promise<void> {
     import('../../kinds.ts'),
   ]);
   const targets = await withDatabase((database) => reportTargets(KINDS, database, Date.now()));
+  if (targets.some(({ stopped }) => stopped !== null)) process.exitCode = STOPPED;
   if (isJson(command)) return printJson(targets.map(view));
   if (targets.length === 0) note('there is no target yet: the worker adds the configured ones when it starts');
   for (const target of targets) for (const line of linesOf(target)) print(line);

@@ -152,7 +152,7 @@ async function readSettings(env: NodeJS.ProcessEnv): Promise<Settings> {
     faults.push('ORIGIN: not a service origin, such as log.example.org');
   }
   if (faults.length > 0) {
-    throw new AntequemError('config-invalid', `the configuration has ${faults.length} fault(s): ${faults.join('; ')}`);
+    throw new AntequemError('config-invalid', `settings that an audit needs are missing:\n  ${faults.join('\n  ')}`);
   }
   return { databaseUrl: DATABASE_URL, origin: ORIGIN, seed: await readSeed(LOG_SEED_FILE) };
 }

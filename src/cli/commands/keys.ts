@@ -1,7 +1,9 @@
 import { Command, Option } from 'commander';
-import type { ApiKey, ApiKeys, Scope } from '../../access/keys.ts';
+import type { ApiKey, Scope } from '../../access/keys.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { formatTime } from '../../core/time.ts';
+import type { Registry } from '../../log/registry.ts';
+import type { Foundation } from '../../start/foundation.ts';
 import { logName, repeated } from '../options.ts';
 import { note, print, printJson } from '../output.ts';
 import type { GlobalOptions } from '../session.ts';
@@ -43,7 +45,11 @@ function createCommand(): Command {
     )
     .option('--log <name>', 'a log the key is limited to; may be repeated (default: all logs)', repeated(logName))
     .action(async (options: CreateOptions, command: Command) => {
-      const { key, token } = await withKeys((keys) => keys.create(options.name, options.scope, options.log ?? null));
+      const { key, token, missing } = await withFoundation(async ({ keys, registry }) => ({
+        ...(await keys.create(options.name, options.scope, options.log ?? null)),
+        missing: await missingLogs(registry, options.log ?? []),
+      }));
+      for (const log of missing) note(`there is no log ${log} yet: antequem logs create ${log} makes it`);
       if (isJson(command)) return printJson({ ...view(key), token });
       note(`key ${key.id} (${key.name}): ${key.scopes.join(', ')} on ${key.logs?.join(', ') ?? 'all logs'}`);
       note('This is its token. It cannot be shown again:');
@@ -55,7 +61,7 @@ function listCommand(): Command {
   return new Command('list')
     .description('list all keys, including revoked ones')
     .action(async (_: object, command: Command) => {
-      const list = await withKeys((keys) => keys.list());
+      const list = await withFoundation(({ keys }) => keys.list());
       if (isJson(command)) return printJson(list.map(view));
       for (const key of list) {
         const state = key.revokedAt === null ? 'active' : `revoked ${formatTime(key.revokedAt)}`;
@@ -69,7 +75,7 @@ function revokeCommand(): Command {
     .description('revoke a key; running services notice within five seconds')
     .argument('<id>', 'the id that `keys list` shows')
     .action(async (id: string, _: object, command: Command) => {
-      if (!(await withKeys((keys) => keys.revoke(id)))) {
+      if (!(await withFoundation(({ keys }) => keys.revoke(id)))) {
         throw new AntequemError(
           'key-not-found',
           `there is no active key ${JSON.stringify(id)}: see antequem keys list`,
@@ -80,16 +86,22 @@ function revokeCommand(): Command {
     });
 }
 
-async function withKeys<T>(work: (keys: ApiKeys) => Promise<T>): Promise<T> {
+async function missingLogs(registry: Registry, names: readonly string[]): Promise<string[]> {
+  const missing: string[] = [];
+  for (const name of names) if ((await registry.find(name)) === null) missing.push(name);
+  return missing;
+}
+
+async function withFoundation<T>(work: (foundation: Foundation) => Promise<T>): Promise<T> {
   const [{ readConfig }, { openFoundation, realEffects }] = await Promise.all([
     import('../../config.ts'),
     import('../../start/foundation.ts'),
   ]);
-  const { keys, close } = await openFoundation(readConfig(process.env), realEffects);
+  const foundation = await openFoundation(readConfig(process.env), realEffects);
   try {
-    return await work(keys);
+    return await work(foundation);
   } finally {
-    await close();
+    await foundation.close();
   }
 }
 

@@ -8,13 +8,17 @@ import type { LogWithKey } from '../../log/rotation.ts';
 import type { Foundation } from '../../start/foundation.ts';
 import { logName, wholeNumberArgument } from '../options.ts';
 import { counted, note, print, printJson } from '../output.ts';
-import type { GlobalOptions } from '../session.ts';
+import { type GlobalOptions, openSession } from '../session.ts';
 
 const PAGE = 1_000;
 
-/** `antequem logs`: manages the keys that sign logs. It works on the database, because it needs the service's seeds. */
+/**
+ * `antequem logs`: creates logs through the service, and manages the keys that sign them. The latter works on the
+ * database, because it needs the service's seeds.
+ */
 export function logsCommand(): Command {
   return new Command('logs')
+    .addCommand(createCommand())
     .addCommand(keysCommand())
     .addCommand(rotateCommand())
     .addCommand(retireCommand())
@@ -24,12 +28,30 @@ export function logsCommand(): Command {
 A new key signs together with the old one until that is retired; _system tells of both. docs/operations.md, "Rotating keys".
 
 Examples:
+  $ antequem logs create payments
   $ antequem logs keys payments
   $ antequem logs rotate payments
   $ antequem logs rotate --all
   $ antequem logs retire payments 1
   $ antequem logs retire --all`,
     );
+}
+
+function createCommand(): Command {
+  return new Command('create')
+    .description('create logs unless they exist, and print their verifier keys; needs a key with the scope admin')
+    .argument('<log...>', 'their names', names)
+    .option('--unblinded', 'without nonces: anybody who reads the tree can check a guess of what was logged')
+    .action(async (logs: string[], { unblinded }: { unblinded?: true }, command: Command) => {
+      const { client, json } = openSession(command);
+      const made = [];
+      for (const log of logs) {
+        const { origin, verifierKey } = await client.createLog(log, unblinded === true ? { blinded: false } : {});
+        made.push({ log, origin, verifierKey });
+        if (!json) print(`${log}  ${verifierKey}`);
+      }
+      if (json) printJson(made);
+    });
 }
 
 function keysCommand(): Command {

@@ -82,6 +82,7 @@ function listCommand(): Command {
       const { client, json } = openSession(command);
       const { webhooks } = await client.call(list, 'GET', '/v1/webhooks');
       if (json) return printJson(webhooks);
+      if (webhooks.length === 0) note('there is no webhook; antequem webhooks create URL makes one');
       for (const one of webhooks) {
         const { pending, delivered, dead } = one.deliveries;
         const counts = `${pending} pending, ${delivered} delivered, ${dead === 0 ? '0 dead' : toned('bad', `${dead} dead`)}`;

@@ -171,7 +171,7 @@ describe('what an earlier audit had verified', () => {
 
 describe('what cannot run', () => {
   test.each<[string, Record<string, string>, string[], string]>([
-    ['no settings', { DATABASE_URL: '', ORIGIN: 'HTTPS://x' }, [], 'has 2 fault(s)'],
+    ['no settings', { DATABASE_URL: '', ORIGIN: 'HTTPS://x' }, [], 'settings that an audit needs are missing'],
     ['no database there', { DATABASE_URL: 'postgres://127.0.0.1:1/none' }, [], 'ECONNREFUSED'],
     ['no such seed file', { LOG_SEED_FILE: '/nowhere/seed' }, [], 'LOG_SEED_FILE'],
     ['a database of another service', { ORIGIN: 'other.example.org' }, [], 'belongs to'],
