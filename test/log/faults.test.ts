@@ -203,12 +203,14 @@ describe('a connection that is ended by the server', () => {
 
   test('again and again while many append', async () => {
     const name = `faulty-${made - 1}`;
+    const pauses = [5, 15, 50, 150, 500];
     let done = false;
     let ended = 0;
     const killer = (async () => {
       while (!done) {
         ended += (await end(name)).rowCount ?? 0;
-        await new Promise((resolve) => setTimeout(resolve, 15));
+        // The short ones are less than an append takes on a busy machine, the long ones let some through.
+        await new Promise((resolve) => setTimeout(resolve, pauses[ended % pauses.length]));
       }
     })();
     const told = new Map<number, string>();

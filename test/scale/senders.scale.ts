@@ -4,14 +4,12 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { serve } from '../../src/main.ts';
-import { realEffects } from '../../src/start/foundation.ts';
 import { expectReceipts, exportedEvents } from '../support/audit-check.ts';
 import { GO_MISSING, goSender } from '../support/go-sender.ts';
 import { HttpFaultProxy } from '../support/http-fault-proxy.ts';
 import { type TestService, testService } from '../support/service.ts';
+import { startServiceChild } from '../support/service-child.ts';
 
 if (GO_MISSING !== null) console.log(`skipped: ${GO_MISSING}`);
 
@@ -87,17 +85,23 @@ describe.skipIf(GO_MISSING !== null)("the API server's audit webhook", () => {
     expect(places(stored).sort()).toEqual(sent.sort());
   });
 
-  test('over a restart of the service: each event once', async () => {
-    const { stored, sent } = await deliver('kube-restart', ['-n', '3000', '-rate', '500'], async (proxy) => {
-      const second = await serve(service.config, pino({ level: 'silent' }), { effects: realEffects });
-      await new Promise((resolve) => setTimeout(resolve, 1_500));
-      // Nobody answers for a while, then another process does.
-      proxy.target = 'http://127.0.0.1:1';
-      await new Promise((resolve) => setTimeout(resolve, 1_500));
-      proxy.target = second.url ?? '';
-      await new Promise((resolve) => setTimeout(resolve, 1_500));
+  test('over three kills and new starts of the service: each event once', async () => {
+    const settings = {
+      DATABASE_URL: service.config.databaseUrl,
+      ORIGIN: service.origin,
+      LOG_SEED_FILE: service.config.logSeedFile,
+      PORT: '0',
+      ROLES: 'api',
+    };
+    const { stored, sent } = await deliver('kube-restart', ['-n', '3000', '-rate', '300'], async (proxy) => {
+      for (let kills = 0; kills < 3; kills++) {
+        const child = await startServiceChild(settings);
+        proxy.target = child.url ?? '';
+        const before = proxy.requests;
+        await expect.poll(() => proxy.requests).toBeGreaterThan(before + 3);
+        await child.kill();
+      }
       proxy.target = service.url;
-      await second.stop();
     });
     expect(places(stored).sort()).toEqual(sent.sort());
   });
