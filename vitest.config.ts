@@ -13,9 +13,9 @@ export default defineConfig({
     env: { NODE_COMPILE_CACHE: join(tmpdir(), 'antequem-compile-cache') },
     // Much of the time goes by waiting for processes, chains and clocks.
     maxWorkers: 3,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     // What is waited for comes when a busy machine gets to it.
-    expect: { poll: { timeout: 50_000 } },
+    expect: { poll: { timeout: 120_000 } },
   },
 });
