@@ -34,6 +34,8 @@ const { provider } = await hre.network.create({ network: 'default', override: { 
 const server = createServer((request, response) => {
   answer(request, response).catch(() => response.destroy());
 });
+// A client that a busy machine holds up for seconds would write into a connection that was closed meanwhile.
+server.keepAliveTimeout = 0;
 process.stdout.write(`${JSON.stringify({ url: `http://127.0.0.1:${await listenNear(server, port)}` })}\n`);
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

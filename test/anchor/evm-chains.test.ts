@@ -114,7 +114,7 @@ describe.skipIf(noAnvil !== null)(`several chains, on anvil${noAnvil === null ? 
       { type: 'evm', chain: 'eip155:31337', contract: ANCHOR_ADDRESS.toLowerCase(), status: 'finalized' },
       { type: 'evm', chain: 'eip155:31338', contract: ANCHOR_ADDRESS.toLowerCase(), status: 'finalized' },
     ]);
-  }, 60_000);
+  });
 });
 
 describe.skipIf(noAnvil !== null)(`deployment, on anvil${noAnvil === null ? '' : ` (skipped: ${noAnvil})`}`, () => {

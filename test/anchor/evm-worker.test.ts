@@ -4,6 +4,7 @@ import { requestRound } from '../../src/anchor/jobs.ts';
 import { startWorker } from '../../src/anchor/worker.ts';
 import { openQueue, type Queue } from '../../src/queue/queue.ts';
 import { type AnchorGround, anchorGround, minedAnchors, SENDER, silent, statuses } from '../support/anchoring.ts';
+import { DEEP } from '../support/deep.ts';
 import { ORIGIN } from '../support/instance.ts';
 import { QUEUE_GROUNDS, type QueueGround } from '../support/queues.ts';
 
@@ -107,17 +108,17 @@ describe.each(QUEUE_GROUNDS)('with the queue on $name', { timeout: HANG_MS }, ({
   });
 
   test('the queue loses everything in the middle: every round is anchored all the same', async () => {
-    await ground.close(300);
+    await ground.close(100);
     await startProcess();
-    while (((await statuses(ground.database)).finalized ?? 0) < 50) await pause(10);
+    while (((await statuses(ground.database)).finalized ?? 0) < 20) await pause(10);
     await queueGround.flush();
-    expect((await statuses(ground.database)).finalized).toBeLessThan(300);
+    expect((await statuses(ground.database)).finalized).toBeLessThan(100);
     await ground.close(20);
-    await untilFinal(320);
-    await expectOnce(320);
+    await untilFinal(120);
+    await expectOnce(120);
   });
 
-  const many = name === 'PostgreSQL' ? 1_000 : 200;
+  const many = !DEEP ? 60 : name === 'PostgreSQL' ? 1_000 : 200;
   test(`${many} rounds on a chain started anew are anchored again`, async () => {
     await ground.close(many);
     await startProcess(undefined, { reconcileInterval: 5_000 });
