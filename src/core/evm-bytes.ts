@@ -100,18 +100,17 @@ export function readEvmReceipt(bytes: Uint8Array): EvmOutcome {
   const items = decodeRlpList(type === 0 ? bytes : bytes.subarray(1));
   if (items.length < 4) throw new FormatError('rlp-invalid', `a receipt of ${items.length} items`);
   const status = bytesOf(items[0]);
-  return {
-    type,
-    succeeded: status.length === 1 && status[0] === 1,
-    logs: listOf(items[3]).map((log) => {
-      const [address, topics, data] = listOf(log);
-      return {
-        address: prefixedHex(bytesOf(address, 20)),
-        topics: listOf(topics).map((topic) => prefixedHex(bytesOf(topic, 32))),
-        data: prefixedHex(bytesOf(data)),
-      };
-    }),
-  };
+  const logs = listOf(items[3]).map((log) => {
+    const [address, topics, data] = listOf(log);
+    return {
+      address: prefixedHex(bytesOf(address, 20)),
+      topics: listOf(topics).map((topic) => prefixedHex(bytesOf(topic, 32))),
+      data: prefixedHex(bytesOf(data)),
+    };
+  });
+  // Before Byzantium a state root stands in its place. Only a transaction that succeeded has logs.
+  const succeeded = status.length === 32 ? logs.length > 0 : status.length === 1 && status[0] === 1;
+  return { type, succeeded, logs };
 }
 
 function itemsOf(bytes: Uint8Array, length: number): Rlp[] {
