@@ -65,7 +65,11 @@ export const evmVariables = {
     .describe(
       '`announce` emits an event and stores nothing: the cheapest form, which the contract itself cannot check.',
     ),
-  EVM_PRIVATE_KEY_FILE: z.string().min(1).optional().describe('The key of the account that pays: 64 hex digits.'),
+  EVM_PRIVATE_KEY_FILE: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('The key of the account that pays: 64 hex digits, with or without 0x.'),
   EVM_KEYSTORE_FILE: z.string().min(1).optional().describe('Instead of it a keystore (JSON, version 3).'),
   EVM_KEYSTORE_PASSWORD_FILE: z.string().min(1).optional().describe('The password of the keystore.'),
   EVM_CONFIRMATIONS: wholeNumber(1, Number.MAX_SAFE_INTEGER, COUNT)

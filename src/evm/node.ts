@@ -4,6 +4,7 @@ import { FetchRequest, hexlify, isError, JsonRpcProvider, Network } from 'ethers
 import * as z from 'zod/mini';
 import { AntequemError } from '../core/errors.ts';
 import { boundedFetch } from './bounded-fetch.ts';
+import { costForms, receiptCost } from './receipt-cost.ts';
 
 /** A full block of Ethereum with all its receipts stays below half of it. */
 const MAX_ANSWER = 32 * 1_048_576;
@@ -23,7 +24,7 @@ export interface NodeReceipt {
   readonly blockHash: string;
   readonly blockNumber: number;
   readonly succeeded: boolean;
-  /** Wei for its gas, and for its data on a rollup that says so; null where the node does not tell. */
+  /** Wei for its gas, and what a rollup takes beside it; null where the node does not tell. */
   readonly cost: bigint | null;
   readonly logs: readonly { readonly address: string; readonly topics: readonly string[]; readonly data: string }[];
 }
@@ -140,18 +141,17 @@ const receipt = z.pipe(
   z.looseObject({
     blockHash: hex,
     blockNumber: count,
-    status: count,
-    gasUsed: z.optional(z.nullable(quantity)),
-    effectiveGasPrice: z.optional(z.nullable(quantity)),
-    l1Fee: z.optional(z.nullable(quantity)),
+    status: z.nullish(count),
+    ...costForms,
     logs: z.array(z.looseObject({ address: hex, topics: z.array(hex), data: hex })),
   }),
   z.transform(
-    ({ blockHash, blockNumber, status, gasUsed, effectiveGasPrice, l1Fee, logs }): NodeReceipt => ({
+    ({ blockHash, blockNumber, status, logs, ...told }): NodeReceipt => ({
       blockHash,
       blockNumber,
-      succeeded: status === 1,
-      cost: gasUsed && effectiveGasPrice ? gasUsed * effectiveGasPrice + (l1Fee ?? 0n) : null,
+      // Receipts of before Byzantium have no status. Only a transaction that succeeded has logs.
+      succeeded: status == null ? logs.length > 0 : status === 1,
+      cost: receiptCost(told),
       logs,
     }),
   ),
@@ -160,6 +160,8 @@ const receipt = z.pipe(
 /** Whether the node itself answered with an error. */
 function isRefusal(error: unknown): boolean {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return false;
+  // Some gateways refuse a method by the status of HTTP. 408 and 429 pass.
+  if (isError(error, 'SERVER_ERROR')) return /^4(?!08|29)\d\d/.test(String(error.info?.responseStatus ?? ''));
   return 'shortMessage' in error && !['SERVER_ERROR', 'TIMEOUT', 'NETWORK_ERROR', 'BAD_DATA'].includes(error.code);
 }
 

@@ -10,16 +10,17 @@ export interface EvmSigner {
   sign(digest: string): Promise<Signature>;
 }
 
-/** @param privateKey 0x and 64 hex digits @throws FormatError `evm-key` */
+/** @param privateKey 64 hex digits, with or without 0x @throws FormatError `evm-key` */
 export function keySigner(privateKey: string): EvmSigner {
-  if (!/^0x[0-9a-fA-F]{64}$/.test(privateKey)) {
-    throw new FormatError('evm-key', 'not a private key: 0x and 64 hex digits; the value is not shown');
+  const [, digits] = /^(?:0x)?([0-9a-fA-F]{64})$/.exec(privateKey) ?? [];
+  if (digits === undefined) {
+    throw new FormatError('evm-key', 'not a private key: 64 hex digits, with or without 0x; the value is not shown');
   }
-  const key = new SigningKey(privateKey);
+  const key = new SigningKey(`0x${digits}`);
   return { address: computeAddress(key).toLowerCase(), sign: async (digest) => key.sign(digest) };
 }
 
-/** A file with the key (0x and 64 hex digits), or one with the encrypted key (Web3 secret storage, version 3). */
+/** A file with the key (64 hex digits, with or without 0x), or one with the encrypted key (Web3 secret storage, version 3). */
 export type KeySource = { readonly file: string } | { readonly keystore: string; readonly passwordFile: string };
 
 /**

@@ -48,6 +48,20 @@ test('the key in a file, and in a keystore: the same signer', async () => {
   expect(Signature.from(await sealed.sign(digest)).serialized).toBe(new SigningKey(SENDER_KEY).sign(digest).serialized);
 });
 
+test('the key with and without 0x, and nothing else', async () => {
+  const bare = await openSigner({ file: await file('bare', `${SENDER_KEY.slice(2)}\n`) }, 'main');
+  expect(bare.address).toBe(SENDER);
+  for (const text of [
+    `${SENDER_KEY}00`,
+    SENDER_KEY.slice(3),
+    `0X${SENDER_KEY.slice(2)}`,
+    `0x0x${SENDER_KEY.slice(6)}`,
+    '',
+  ]) {
+    expect(() => keySigner(text)).toThrow(expect.objectContaining({ code: 'evm-key' }));
+  }
+});
+
 test('a keystore that another implementation wrote', async () => {
   const source = { keystore: await file('geth', JSON.stringify(GETH)), passwordFile: await file('pw', 'testpassword') };
   expect((await openSigner(source, 'main')).address).toBe('0x008aeeda4d805471df9b2a5b0f38a0c3bcba786b');
@@ -64,7 +78,7 @@ test('what is wrong is said, and nothing of a key or password', async () => {
     [
       { file: passwordFile },
       'evm-key',
-      /^the key of the target main, .*wrong: not a private key: 0x and 64 hex digits/,
+      /^the key of the target main, .*wrong: not a private key: 64 hex digits, with or without 0x/,
     ],
     [{ keystore, passwordFile }, 'keystore-password', /^the password does not open the keystore .*sealed$/],
     [{ keystore: passwordFile, passwordFile }, 'keystore-invalid', /wrong is not a keystore/],

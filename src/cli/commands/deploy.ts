@@ -16,7 +16,7 @@ interface DeployFlags {
 export function deployCommand(): Command {
   return new Command('deploy')
     .requiredOption('--rpc <url>', 'JSON-RPC endpoint of the chain')
-    .option('--key-file <file>', 'file with the private key that pays (0x and 64 hex digits)')
+    .option('--key-file <file>', 'file with the private key that pays (64 hex digits, with or without 0x)')
     .option('--dry-run', 'send nothing, print the estimated cost of the deployment and of the rounds')
     .option('--round-interval <time>', 'time between rounds, to estimate the cost of a month', parseInterval, 60_000)
     .option('--json', 'print the result as JSON, amounts in wei')
@@ -59,11 +59,14 @@ async function readKey(file: string): Promise<string> {
   const key = text.trim();
   const { Wallet } = await import('ethers');
   try {
-    if (/^0x[0-9a-fA-F]{64}$/.test(key)) return new Wallet(key).privateKey;
+    if (/^(?:0x)?[0-9a-fA-F]{64}$/.test(key)) return new Wallet(key).privateKey;
   } catch {
     // Zero or beyond the curve's order: the error below covers it.
   }
-  throw new AntequemError('key-invalid', `${file} does not hold a private key: 0x and 64 hex digits, nothing else`);
+  throw new AntequemError(
+    'key-invalid',
+    `${file} does not hold a private key: 64 hex digits, with or without 0x, and nothing else`,
+  );
 }
 
 /** Asks for the chain id first: ethers would otherwise retry a dead endpoint without end. */
