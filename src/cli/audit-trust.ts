@@ -6,6 +6,7 @@ export interface TrustFlags {
   readonly rpc?: string[];
   readonly bitcoin?: string[];
   readonly sender?: string[];
+  readonly confirmations?: number;
   readonly fromBlock: number;
 }
 
@@ -14,19 +15,20 @@ export async function readAuditTrust({
   rpc = [],
   bitcoin = [],
   sender = [],
+  confirmations,
   fromBlock,
 }: TrustFlags): Promise<AuditTrust> {
   const { agreedSources } = await import('./bitcoin-sources.ts');
-  const nodes = await Promise.all(rpc.map(trustedNode));
+  const nodes = await Promise.all(rpc.map((url) => trustedNode(url, confirmations ?? null)));
   const headers = bitcoin.length === 0 ? [] : await agreedSources(bitcoin, note);
   return { nodes, headers, senders: sender, fromBlock };
 }
 
 /** The library for nodes is loaded only if there is one. */
-async function trustedNode(url: string): Promise<TrustedNode> {
+async function trustedNode(url: string, confirmations: number | null): Promise<TrustedNode> {
   const [{ rpcSource }, { anchorEvents }] = await Promise.all([
     import('../evm/rpc-source.ts'),
     import('../evm/anchor-events.ts'),
   ]);
-  return { source: rpcSource(url), events: anchorEvents(url) };
+  return { source: rpcSource(url, { confirmations }), events: anchorEvents(url) };
 }

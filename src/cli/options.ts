@@ -66,6 +66,13 @@ export function httpUrl(text: string): string {
   return text;
 }
 
+/** Blocks that make final. */
+export const confirmations = wholeNumberArgument(1, 1_000_000);
+
+/** What `--confirmations` does. */
+export const CONFIRMATIONS_HELP =
+  'how many blocks make final on a chain whose nodes name no final block; the block of the anchor counts';
+
 /** An option that may be given more than once. */
 export function repeated<T>(parse: (text: string) => T): (text: string, before?: T[]) => T[] {
   return (text, before = []) => [...before, parse(text)];

@@ -11,6 +11,7 @@ import { parseJson } from '../core/json.ts';
 const TIMEOUT_MS = 10_000;
 /** A block's list of transaction hashes and a receipt of ours have some hundred kilobytes at most. */
 const MAX_ANSWER_BYTES = 8 << 20;
+const HOW_MANY = 'where the chain names none, say how many blocks make final (--confirmations)';
 /** Wait before the one repeat of a request that came too soon for the node. */
 const TOO_SOON_MS = 500;
 
@@ -27,14 +28,22 @@ const blockAnswer = z.nullable(
   z.object({ number: quantity, hash: hex, timestamp: quantity, transactions: z.array(hex) }),
 );
 const receiptAnswer = z.nullable(
-  z.object({
-    blockHash: hex,
-    blockNumber: quantity,
-    // Before Byzantium receipts had a state root in its place, which says nothing about success.
-    status: z._default(quantity, 0),
-    logs: z.array(z.object({ address: hex, topics: z.array(hex), data: hex })),
-  }),
+  z.pipe(
+    z.object({
+      blockHash: hex,
+      blockNumber: quantity,
+      status: z.nullish(quantity),
+      logs: z.array(z.object({ address: hex, topics: z.array(hex), data: hex })),
+    }),
+    // Receipts of before Byzantium have no status. Only a transaction that succeeded has logs.
+    z.transform(({ status, ...told }) => ({ ...told, status: status ?? (told.logs.length > 0 ? 1 : 0) })),
+  ),
 );
+
+export interface RpcSourceOptions {
+  /** Blocks that make final, that of the anchor among them, where the node names no final block. Default: none do. */
+  readonly confirmations?: number | null;
+}
 
 /**
  * A source that asks a node. The node's chain is asked for once. Every method throws AntequemError `rpc-failed` where the
@@ -42,12 +51,13 @@ const receiptAnswer = z.nullable(
  * @param text http or https; only the host of it is ever shown, since the rest may hold an API key
  * @throws FormatError `rpc-url`
  */
-export function rpcSource(text: string): EvmSource {
+export function rpcSource(text: string, { confirmations = null }: RpcSourceOptions = {}): EvmSource {
   const url = parseHttpUrl(text);
   if (url === null) {
     throw new FormatError('rpc-url', 'The address of a node begins with http:// or https:// and a host.');
   }
-  const name = `the node at ${url.host}`;
+  const deep = confirmations === null ? '' : ` (final after ${confirmations} blocks where it names none)`;
+  const name = `the node at ${url.host}${deep}`;
   const ask = async <T extends z.ZodMiniType>(
     method: string,
     params: readonly unknown[],
@@ -94,9 +104,17 @@ export function rpcSource(text: string): EvmSource {
       return found;
     },
     async finalized() {
-      const found = await readBlock('finalized');
-      if (found === null) throw new AntequemError('rpc-failed', `${name} names no finalized block`);
-      return found.number;
+      if (confirmations === null) {
+        const found = await readBlock('finalized').catch((error: unknown) => {
+          throw new AntequemError('rpc-failed', `${error instanceof Error ? error.message : error}; ${HOW_MANY}`);
+        });
+        if (found === null) throw new AntequemError('rpc-failed', `${name} names no final block; ${HOW_MANY}`);
+        return found.number;
+      }
+      const named = await readBlock('finalized').catch(() => null);
+      // Some nodes call the first block final for ever.
+      if (named !== null && named.number > 0) return named.number;
+      return ((await readBlock('latest'))?.number ?? 0) + 1 - confirmations;
     },
   };
 }

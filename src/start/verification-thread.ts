@@ -8,9 +8,10 @@ import { rpcSource } from '../evm/rpc-source.ts';
 import { bitcoinSource } from './bitcoin-source.ts';
 import type { VerificationSettings } from './verifications.ts';
 
-const { rpcUrls, bitcoin }: VerificationSettings = workerData;
+const { nodes, bitcoin }: VerificationSettings = workerData;
 const header = bitcoinSource(bitcoin);
-const sources = { evm: rpcUrls.map(rpcSource), bitcoin: header === null ? [] : [header] };
+const evm = nodes.map(({ url, confirmations }) => rpcSource(url, { confirmations }));
+const sources = { evm, bitcoin: header === null ? [] : [header] };
 
 async function answerTo({ id, body }: VerificationMessage): Promise<VerificationAnswer> {
   try {

@@ -4,7 +4,8 @@ import type { Config } from '../config.ts';
 
 /** What the thread needs to open its own sources. */
 export interface VerificationSettings {
-  readonly rpcUrls: readonly string[];
+  /** `confirmations`: blocks that make final where the node names no final block; null: none do. */
+  readonly nodes: readonly { readonly url: string; readonly confirmations: number | null }[];
   readonly bitcoin: BitcoinConfig;
 }
 
@@ -13,6 +14,7 @@ const FILE = `./verification-thread.${import.meta.url.endsWith('.ts') ? 'ts' : '
 
 /** Verifies by the service's own nodes. */
 export function openVerifications({ targets, bitcoin }: Pick<Config, 'targets' | 'bitcoin'>): Verifications {
-  const settings: VerificationSettings = { rpcUrls: targets.flatMap(({ rpcUrls }) => rpcUrls), bitcoin };
+  const nodes = targets.flatMap(({ rpcUrls, confirmations }) => rpcUrls.map((url) => ({ url, confirmations })));
+  const settings: VerificationSettings = { nodes, bitcoin };
   return new VerificationThread(new URL(FILE, import.meta.url), settings);
 }

@@ -51,6 +51,8 @@ describe('the local chain', () => {
     expect(source.describe()).toBe(`the node at ${new URL(chain.url).host}`);
     expect(await source.chainId()).toBe('eip155:31337');
     expect(await source.finalized()).toBe(blockNumber);
+    // Where the chain says what is final, that counts.
+    expect(await rpcSource(chain.url, { confirmations: 1_000 }).finalized()).toBe(blockNumber);
     const found = await source.transaction(transaction);
     expect(found).toMatchObject({ blockNumber, status: 1 });
     expect(found?.logs).toHaveLength(1);
@@ -138,6 +140,31 @@ describe('a node that does not answer', () => {
     const source = rpcSource(http.url);
     expect(await source.chainId()).toBe('eip155:31337');
     expect([await source.chainId(), asked]).toEqual(['eip155:31337', 2]);
+  });
+
+  /** A node whose chain has a hundred blocks and does not say which of them are final. */
+  const untold = (finalized: object) =>
+    server((body) => {
+      const { id = 0, method = '', params = [] } = JSON.parse(body);
+      const block = (number: string) => ({ number, hash: `0x${'11'.repeat(32)}`, timestamp: '0x1', transactions: [] });
+      const result = method === 'eth_chainId' ? '0x7a69' : block(params[0] === 'latest' ? '0x64' : params[0]);
+      return { text: JSON.stringify({ jsonrpc: '2.0', id, ...(params[0] === 'finalized' ? finalized : { result }) }) };
+    });
+
+  test.each([
+    ['refuses the tag', { error: { code: -32602, message: 'invalid block tag finalized' } }],
+    ['names none', { result: null }],
+    ['calls the first block final', { result: { number: '0x0', hash: '0x11', timestamp: '0x1', transactions: [] } }],
+  ])('because it %s, unless the user says how many blocks make final', async (_, finalized) => {
+    await using http = await untold(finalized);
+    const told = await rpcSource(http.url)
+      .finalized()
+      .catch((error: unknown) => error);
+    if (told !== 0) expect(told).toMatchObject({ message: expect.stringContaining('--confirmations') });
+    const source = rpcSource(http.url, { confirmations: 12 });
+    expect(await source.finalized()).toBe(89);
+    expect(source.describe()).toMatch(/ \(final after 12 blocks where it names none\)$/);
+    expect(await rpcSource(http.url, { confirmations: 1 }).finalized()).toBe(100);
   });
 
   test('because it tells its chain and then fails', async () => {

@@ -4,7 +4,7 @@ import { AntequemError } from '../../core/errors.ts';
 import { checkServiceOrigin } from '../../core/origin.ts';
 import { exitCode, type Verdict } from '../../core/verdict.ts';
 import type { AuditFlags } from '../mirror-audit.ts';
-import { httpUrl, repeated, wholeNumberArgument } from '../options.ts';
+import { CONFIRMATIONS_HELP, confirmations, httpUrl, repeated, wholeNumberArgument } from '../options.ts';
 import { counted, note, print, printJson, toned } from '../output.ts';
 import { Progress } from '../progress.ts';
 import type { GlobalOptions } from '../session.ts';
@@ -20,6 +20,7 @@ export function auditCommand(): Command {
     .option('--save <dir>', 'with --url: save what was audited as a mirror, and continue from it the next time')
     .option('--against <dir|url>', 'with --url or --mirror: compare it with another mirror or service')
     .option('--rpc <url>', 'a node of a chain that you trust; may be repeated', repeated(httpUrl))
+    .option('--confirmations <n>', CONFIRMATIONS_HELP, confirmations)
     .option(
       '--key <vkey>',
       'verifier key of a log, obtained from another source, preferably that of _system; may be repeated',

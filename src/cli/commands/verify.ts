@@ -12,7 +12,7 @@ import type { HashKind } from '../../ots/operation.ts';
 import type { Trust } from '../../verify/verify.ts';
 import { readAtMost } from '../bounded-file.ts';
 import { readContent } from '../digest.ts';
-import { blockHash, fileDigestOption, httpUrl, repeated } from '../options.ts';
+import { blockHash, CONFIRMATIONS_HELP, confirmations, fileDigestOption, httpUrl, repeated } from '../options.ts';
 import { note, print, printJson } from '../output.ts';
 import { type ProofFile, readProofFile } from '../proof-file.ts';
 import type { GlobalOptions } from '../session.ts';
@@ -26,6 +26,7 @@ interface VerifyFlags {
   readonly digest?: Uint8Array;
   readonly key?: string;
   readonly rpc?: string[];
+  readonly confirmations?: number;
   readonly bitcoin?: string[];
   readonly blockHash?: string[];
   readonly policy?: string;
@@ -48,6 +49,7 @@ export function verifyCommand(): Command {
     )
     .option('--key <vkey>', "the log's verifier key, obtained from someone you trust: proves the log's identity")
     .option('--rpc <url>', 'a node of the EVM chain that you trust; may be repeated', repeated(httpUrl))
+    .option('--confirmations <n>', CONFIRMATIONS_HELP, confirmations)
     .option(
       '--bitcoin <url>',
       'a Bitcoin node (JSON-RPC, user and password in the URL) or an Esplora server that you trust; several must all agree',
@@ -119,7 +121,7 @@ function inputs(files: readonly string[], flags: VerifyFlags): { file: string | 
 async function trustOf(flags: VerifyFlags): Promise<Trust> {
   return {
     ...(flags.key === undefined ? {} : { key: flags.key }),
-    evm: (flags.rpc ?? []).map(rpcSource),
+    evm: (flags.rpc ?? []).map((url) => rpcSource(url, { confirmations: flags.confirmations ?? null })),
     bitcoin: flags.bitcoin === undefined ? [] : await bitcoinSources(flags.bitcoin),
     blockHashes: flags.blockHash ?? [],
     ...(flags.policy === undefined ? {} : { policy: parsePolicy(await readAtMost(flags.policy, MAX_POLICY)) }),

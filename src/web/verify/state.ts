@@ -32,7 +32,7 @@ export interface VerifiedProof {
 
 export const content = signal<ChosenContent | null>(null);
 export const proof = signal<DroppedProof | null>(null);
-export const trusted = signal<TrustTexts>({ rpc: '', esplora: '', blocks: '', key: '' });
+export const trusted = signal<TrustTexts>({ rpc: '', confirmations: '', esplora: '', blocks: '', key: '' });
 export const faults = signal<Readonly<Partial<Record<TrustField, string>>>>({});
 /** Bytes hashed so far and in all; null while nothing is being hashed. */
 export const progress = signal<{ readonly done: number; readonly size: number } | null>(null);

@@ -16,6 +16,12 @@ const FIELDS: readonly FieldProps[] = [
     example: 'https://eth.example.org',
   },
   {
+    name: 'confirmations',
+    label: 'Blocks that make final',
+    hint: 'only for a chain whose nodes name no final block',
+    example: '12',
+  },
+  {
     name: 'esplora',
     label: 'A source for Bitcoin',
     hint: 'address of an Esplora API that you trust',

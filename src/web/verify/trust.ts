@@ -8,9 +8,9 @@ import { parseVerifierKey } from '../../core/note.ts';
 import { rpcSource } from '../../evm/rpc-source.ts';
 import type { Trust } from '../../verify/verify.ts';
 
-const TRUST_FIELDS = ['rpc', 'esplora', 'blocks', 'key'] as const;
+const TRUST_FIELDS = ['rpc', 'confirmations', 'esplora', 'blocks', 'key'] as const;
 export type TrustField = (typeof TRUST_FIELDS)[number];
-/** As typed: URLs and hashes separated by white space. */
+/** As typed: URLs and hashes separated by white space; a number of blocks. */
 export type TrustTexts = Readonly<Record<TrustField, string>>;
 
 export type TrustReading =
@@ -37,7 +37,8 @@ export async function readTrust(texts: TrustTexts, now: number): Promise<TrustRe
     if (parts.length > MOST) throw new FormatError('too-many', `Enter at most ${MOST} of these.`);
     return parts;
   };
-  const evm = attempt('rpc', () => bounded('rpc').map(rpcSource));
+  const deep = attempt('confirmations', () => confirmations(texts.confirmations.trim())) ?? null;
+  const evm = attempt('rpc', () => bounded('rpc').map((url) => rpcSource(url, { confirmations: deep })));
   const blockHashes = attempt('blocks', () => bounded('blocks').map(blockHash));
   const key = attempt('key', () => {
     const text = texts.key.trim();
@@ -55,6 +56,13 @@ export async function readTrust(texts: TrustTexts, now: number): Promise<TrustRe
 async function openEsplora(url: string): Promise<HeaderSource> {
   const client = esploraClient(url);
   return sourceOf(client, await chainOf(client));
+}
+
+/** Null: none were entered. */
+function confirmations(text: string): number | null {
+  if (text === '') return null;
+  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
+  throw new FormatError('confirmations', 'Enter a whole number of blocks from 1 on.');
 }
 
 function blockHash(text: string): string {
