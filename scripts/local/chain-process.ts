@@ -1,5 +1,5 @@
 // A simulated chain in a process of its own: says where it listens as one JSON line, lives as long as its stdin is
-// open. Started by chain.ts; arguments: port (0: any free one) and chain id.
+// open. Started by chain.ts; arguments: port (0: any free one), chain id and hard fork.
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { resolve } from 'node:path';
@@ -27,9 +27,10 @@ const Failure = z.object({ code: z.number().catch(INTERNAL), message: z.string()
 
 onParentGone(() => process.exit(0));
 
-const [port = 0, chainId = 31337] = process.argv.slice(2).map(Number);
+const [port = 0, chainId = 31337] = process.argv.slice(2, 4).map(Number);
+const [, , , , hardfork = 'osaka'] = process.argv;
 const hre = await createHardhatRuntimeEnvironment(config, {}, resolve(import.meta.dirname, '../..'));
-const { provider } = await hre.network.create({ network: 'default', override: { chainId } });
+const { provider } = await hre.network.create({ network: 'default', override: { chainId, hardfork } });
 // Not Hardhat's own server: that one answers every web page, and does not tell when its port is in use.
 const server = createServer((request, response) => {
   answer(request, response).catch(() => response.destroy());

@@ -18,6 +18,8 @@ export interface LocalChainOptions {
   readonly port?: number;
   /** Default 31337. */
   readonly chainId?: number;
+  /** The rules of the chain, as Hardhat names them. Default `osaka`. */
+  readonly hardfork?: string;
 }
 
 /**
@@ -25,7 +27,8 @@ export interface LocalChainOptions {
  * @throws Error if the process ends or says nothing before it listens
  */
 export async function startChain(options: LocalChainOptions = {}): Promise<LocalChain> {
-  const args = [String(options.port ?? 0), String(options.chainId ?? 31337)];
+  const { port = 0, chainId = 31337, hardfork = 'osaka' } = options;
+  const args = [String(port), String(chainId), hardfork];
   const { says, ...child } = await startChild('the local chain', ['chain-process.ts', ...args], {
     env: { HARDHAT_DISABLE_TELEMETRY: 'true' },
   });

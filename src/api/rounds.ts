@@ -33,7 +33,11 @@ const anchorForm = z
       contract: z.string(),
       mode: z.enum(['anchor', 'announce']),
       transaction: z.string().nullable(),
-      proofProblem: z.string().nullable(),
+      proofProblem: z
+        .string()
+        .nullable()
+        .meta({ description: 'Why there is no proof that leads from the block to the anchor.' }),
+      proofCode: z.string().nullable().meta({ description: 'The code of that, such as `header-opaque`.' }),
       cost: z.string().nullable().meta({ description: 'Wei.' }),
     }),
     z.object({

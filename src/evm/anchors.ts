@@ -15,6 +15,8 @@ export interface EvmDetails {
   readonly transaction: string | null;
   /** Why its receipts have no proof of the block yet, if that was tried. */
   readonly proofProblem: string | null;
+  /** The code of that. */
+  readonly proofCode: string | null;
   /** Wei in decimal for all transactions mined for it; null while none is. */
   readonly cost: string | null;
 }
@@ -27,10 +29,11 @@ export async function readEvmDetails(database: Queryable, rounds: readonly numbe
     mode: 'anchor' | 'announce';
     transaction: Uint8Array | null;
     proof_problem: string | null;
+    proof_code: string | null;
     cost: string | null;
   }>({
     name: 'evm-details',
-    text: `SELECT a.round, a.target, t.contract, t.mode, a.transaction, e.problem AS proof_problem,
+    text: `SELECT a.round, a.target, t.contract, t.mode, a.transaction, e.problem AS proof_problem, e.code AS proof_code,
                   -- Of the attempts at one nonce only one is mined.
                   (SELECT sum(n.cost)::text FROM (
                      SELECT max(x.cost) AS cost FROM evm_transactions x WHERE x.target = a.target AND x.round = a.round
@@ -44,9 +47,16 @@ export async function readEvmDetails(database: Queryable, rounds: readonly numbe
     [...Map.groupBy(rows, ({ round }) => round)].map(([round, of]) => [
       round,
       new Map(
-        of.map(({ target, contract, mode, transaction, proof_problem, cost }) => [
+        of.map(({ target, contract, mode, transaction, proof_problem, proof_code, cost }) => [
           target,
-          { contract, mode, transaction: hashOf(transaction), proofProblem: proof_problem, cost },
+          {
+            contract,
+            mode,
+            transaction: hashOf(transaction),
+            proofProblem: proof_problem,
+            proofCode: proof_code,
+            cost,
+          },
         ]),
       ),
     ]),

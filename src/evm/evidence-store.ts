@@ -6,12 +6,13 @@ import { readHeader } from '../core/evm-bytes.ts';
 import type { EvmProof } from '../core/receipt-schema.ts';
 import { formatTime } from '../core/time.ts';
 import type { Database, Queryable } from '../store/database.ts';
+import { ENCODER_VERSION, isOpaque, OPAQUE_CODES } from './block.ts';
 import type { Observation } from './confirm.ts';
 
 /** Milliseconds. What is put off for longer was put off by a clock that was ahead. */
 const DAY_MS = 24 * 3_600_000;
 
-/** An anchor in a block for which a proof is to be had. */
+/** An anchor in a block that has no proof yet. */
 export interface Wanted {
   round: number;
   transaction: Uint8Array;
@@ -20,11 +21,16 @@ export interface Wanted {
   attempts: number;
 }
 
-/** The node answers to be found wanting: a later try may do better. Anything else will hardly change. */
-const PASSING = new Set(['rpc-failed', 'rpc-refused', 'block-unknown']);
+/** What a later try may do better. Anything else will hardly change. */
+const PASSING: readonly string[] = ['rpc-failed', 'rpc-refused', 'rpc-throttled', 'block-unknown'];
 const LAST_RETRY_MS = 600_000;
+/** After so many tries it is an hour. */
+const OFTEN = 20;
+const LATE_RETRY_MS = 3_600_000;
 /** How often what will hardly change is tried all the same: another endpoint may do what this one does not. */
 const MOST_ATTEMPTS = 6;
+/** Rounds of a target that are tried again at a time. Others wait until one of them has its proof. */
+const MOST_RETRIED = 32;
 
 /** Anchors in blocks for which there is no proof and one may be tried now. */
 export async function wantedEvidence(
@@ -76,7 +82,7 @@ export async function insertProof(
      ON CONFLICT (target, round, block_hash) DO UPDATE SET
        transaction = EXCLUDED.transaction, header = EXCLUDED.header, index = EXCLUDED.index, transaction_proof = EXCLUDED.transaction_proof,
        receipt_proof = EXCLUDED.receipt_proof, log_index = EXCLUDED.log_index, attempts = EXCLUDED.attempts,
-       problem = NULL, retry_at = NULL, stored_at = EXCLUDED.stored_at
+       problem = NULL, code = NULL, encoder = NULL, retry_at = NULL, stored_at = EXCLUDED.stored_at
      WHERE evm_evidence.header IS NULL`,
     [
       target,
@@ -99,27 +105,98 @@ export async function insertProblem(
   target: string,
   { round, block_hash, transaction, attempts }: Wanted,
   problem: AntequemError,
-  { now, retryAfter }: { readonly now: number; readonly retryAfter: number },
+  { now, retryAfter, hopeless }: { readonly now: number; readonly retryAfter: number; readonly hopeless: boolean },
 ): Promise<void> {
-  const passing = PASSING.has(problem.code);
-  const wait = Math.min(retryAfter * 2 ** Math.min(attempts, 10), LAST_RETRY_MS);
+  const passing = PASSING.includes(problem.code);
+  const tried = attempts + 1;
+  const last = tried < OFTEN ? LAST_RETRY_MS : LATE_RETRY_MS;
+  const again = passing || (!hopeless && tried < MOST_ATTEMPTS);
   await database.query(
-    `INSERT INTO evm_evidence (target, round, block_hash, transaction, attempts, problem, retry_at, stored_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    `WITH stale AS (
+       DELETE FROM evm_evidence WHERE target = $1 AND round = $2 AND block_hash <> $3 AND header IS NULL),
+     retried AS (
+       SELECT count(*) AS rounds FROM evm_evidence WHERE target = $1 AND round <> $2 AND retry_at IS NOT NULL)
+     INSERT INTO evm_evidence (target, round, block_hash, transaction, attempts, problem, code, encoder, retry_at, stored_at)
+     SELECT $1, $2, $3, $4, $5, $6, $7, $8, CASE WHEN $10 OR rounds < ${MOST_RETRIED} THEN $9::bigint END, $11 FROM retried
      ON CONFLICT (target, round, block_hash) DO UPDATE SET
-       transaction = EXCLUDED.transaction, attempts = EXCLUDED.attempts, problem = EXCLUDED.problem, retry_at = EXCLUDED.retry_at, stored_at = EXCLUDED.stored_at
+       transaction = EXCLUDED.transaction, attempts = EXCLUDED.attempts, problem = EXCLUDED.problem, code = EXCLUDED.code,
+       encoder = EXCLUDED.encoder, retry_at = EXCLUDED.retry_at, stored_at = EXCLUDED.stored_at
      WHERE evm_evidence.header IS NULL`,
     [
       target,
       round,
       block_hash,
       transaction,
-      attempts + 1,
+      tried,
       problem.message,
-      passing || attempts + 1 < MOST_ATTEMPTS ? now + wait : null,
+      problem.code,
+      isOpaque(problem.code) ? ENCODER_VERSION : null,
+      again ? now + Math.min(retryAfter * 2 ** Math.min(attempts, 10), last) : null,
+      // These end by themselves, after some tries.
+      !passing,
       now,
     ],
   );
+}
+
+const UNPROVEN = 'header IS NULL AND retry_at IS NULL';
+/** Given up by a release that knew less. */
+const BY_OLDER_RELEASE = `coalesce(encoder, 0) < ${ENCODER_VERSION} AND (code IS NULL OR code = ANY ($3::text[]))`;
+
+/**
+ * Proofs can be had again: those that waited for that are tried again, and those that a release gave up which knew less.
+ * @param all whether also what this release gave up after fewer tries than it may take
+ */
+export async function retryAll(
+  database: Database,
+  target: string,
+  { all, now }: { readonly all: boolean; readonly now: number },
+): Promise<void> {
+  await database.query(
+    `UPDATE evm_evidence SET retry_at = $2
+     WHERE target = $1 AND ${UNPROVEN}
+       AND (${BY_OLDER_RELEASE} OR code = ANY ($4::text[]) OR ($5 AND attempts < ${MOST_ATTEMPTS}))`,
+    [target, now, OPAQUE_CODES, PASSING, all],
+  );
+}
+
+/**
+ * At the start of a release that may know more than the one before: some of the rounds whose evidence that one gave up
+ * are tried again. If one of them has its proof now, `retryAll` follows.
+ */
+export async function retryAfterUpgrade(database: Database, target: string, now: number): Promise<void> {
+  await database.query(`DELETE FROM evm_opaque WHERE target = $1 AND encoder < ${ENCODER_VERSION}`, [target]);
+  await database.query(
+    `WITH given_up AS (
+       SELECT round FROM evm_evidence JOIN anchors USING (target, round, block_hash)
+       WHERE target = $1 AND ${UNPROVEN} AND ${BY_OLDER_RELEASE}),
+     tried AS ((SELECT round FROM given_up ORDER BY round LIMIT ${MOST_RETRIED / 2})
+       UNION (SELECT round FROM given_up ORDER BY round DESC LIMIT ${MOST_RETRIED / 2}))
+     UPDATE evm_evidence e SET retry_at = $2 FROM tried WHERE e.target = $1 AND e.round = tried.round AND ${UNPROVEN}`,
+    [target, now, OPAQUE_CODES],
+  );
+}
+
+/** Anchors in blocks without a proof. */
+export interface MissingProofs {
+  readonly target: string;
+  /** Of the error; `unknown`: noted by an older release. */
+  readonly code: string;
+  readonly rounds: number;
+  /** Why, of the newest of them. */
+  readonly says: string;
+}
+
+export async function missingProofs(database: Queryable): Promise<MissingProofs[]> {
+  const { rows } = await database.query<MissingProofs>(
+    `SELECT target, code, rounds, says FROM (
+       SELECT target, coalesce(code, 'unknown') AS code, count(*) AS rounds, max(round) AS newest
+       FROM evm_evidence WHERE header IS NULL GROUP BY 1, 2) m
+     CROSS JOIN LATERAL (SELECT problem AS says FROM evm_evidence e
+                         WHERE e.target = m.target AND e.round = m.newest AND e.header IS NULL LIMIT 1) n
+     ORDER BY target, rounds DESC, code`,
+  );
+  return rows;
 }
 
 /** For each of the rounds whose anchor lacks a proof that will be tried again: milliseconds until then. */

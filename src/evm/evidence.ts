@@ -9,10 +9,11 @@ import { type EvmProof, evmProofSchema } from '../core/receipt-schema.ts';
 import { formatTime } from '../core/time.ts';
 import { within } from '../core/time-limit.ts';
 import type { Database } from '../store/database.ts';
-import { type RebuiltBlock, rebuildBlock } from './block.ts';
+import { isOpaque, type RebuiltBlock, rebuildBlock } from './block.ts';
 import type { Observation } from './confirm.ts';
-import { insertProblem, insertProof, type Wanted, wantedEvidence } from './evidence-store.ts';
+import { insertProblem, insertProof, retryAll, type Wanted, wantedEvidence } from './evidence-store.ts';
 import type { EvmNode, RawSource } from './node.ts';
+import { noteOpaqueBlock, noteRebuiltBlock, opaqueSays } from './opaque.ts';
 import { inParallel } from './parallel.ts';
 
 export interface EvidenceRequest {
@@ -34,12 +35,14 @@ export interface EvidenceRequest {
 /** What one call may take before the rest is left to the next: recording what was seen waits for it. */
 const PATIENCE_MS = 20_000;
 const AT_ONCE = 4;
+/** Codes of errors that the next question would meet too. */
+const SILENT: ReadonlySet<string> = new Set(['rpc-failed', 'rpc-throttled']);
 
 /**
- * Stores a proof for each transaction that was seen in a block, to be called before that is recorded: whoever then reads
- * that an anchor is in a block finds its proof. Tries again what failed before. A chain that does not give what a proof
+ * Stores a proof for each transaction that was seen in a block. It is called before that is recorded, so that an anchor
+ * that is recorded in a block has its proof. Tries again what failed before. A chain that does not give what a proof
  * is made of stops nothing: that is noted. Throws only what the database throws.
- * @returns one sentence for each proof that failed for the first time
+ * @returns one sentence for each proof that failed for the first time; for a chain whose blocks cannot be rebuilt one in all
  */
 export async function storeEvidence(database: Database, node: EvmNode, request: EvidenceRequest): Promise<string[]> {
   const { target, now } = request;
@@ -48,20 +51,30 @@ export async function storeEvidence(database: Database, node: EvmNode, request: 
   const until = now() + PATIENCE_MS;
   const problems: string[] = [];
   let silence: AntequemError | null = null;
+  let proven = 0;
+  let opened = false;
   await inParallel([...blocks], AT_ONCE, async ([hash, anchors]) => {
-    // Whoever does not answer once is not asked a hundred times.
+    // A node that does not answer once is not asked a hundred times.
     const block = silence ?? (await rebuildByAny(node.sources, hash, () => until - now()));
-    if (block instanceof AntequemError && block.code === 'rpc-failed') silence = block;
+    if (block instanceof AntequemError && SILENT.has(block.code)) silence = block;
+    const opaque = block instanceof AntequemError && isOpaque(block.code);
+    const chain = opaque ? await noteOpaqueBlock(database, target, hash, block, now()) : null;
+    if (opaque && chain?.news === true) problems.push(opaqueSays(request.chain, block.message));
+    if (!(block instanceof AntequemError)) opened = (await noteRebuiltBlock(database, target)) || opened;
     for (const anchor of anchors) {
       const proof = block instanceof AntequemError ? block : proveAnchor(block, anchor, hash, request);
       if (!(proof instanceof AntequemError)) {
         await insertProof(database, target, anchor, proof, now());
+        proven += 1;
         continue;
       }
-      await insertProblem(database, target, anchor, proof, { now: now(), retryAfter: request.retryAfter });
-      if (anchor.attempts === 0) problems.push(`no proof of round ${anchor.round} yet: ${proof.message}`);
+      const hopeless = chain?.opaque === true;
+      await insertProblem(database, target, anchor, proof, { now: now(), retryAfter: request.retryAfter, hopeless });
+      if (anchor.attempts === 0 && !hopeless) problems.push(`no proof of round ${anchor.round} yet: ${proof.message}`);
     }
   });
+  if (opened) problems.push(`the blocks of ${request.chain} can be rebuilt again`);
+  if (proven > 0) await retryAll(database, target, { all: opened, now: now() });
   return problems;
 }
 

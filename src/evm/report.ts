@@ -7,6 +7,8 @@ import { toHex } from '../core/bytes.ts';
 import { formatTime } from '../core/time.ts';
 import type { Queryable } from '../store/database.ts';
 import { spentInADay } from './budget.ts';
+import { type MissingProofs, missingProofs } from './evidence-store.ts';
+import { type OpaqueChain, opaqueSays, readOpaque } from './opaque.ts';
 
 interface Payer {
   readonly target: string;
@@ -20,20 +22,24 @@ interface Payer {
 }
 
 export async function reportEvm(database: Queryable, now: number): Promise<Map<string, KindReport>> {
-  const [{ rows }, payers] = await Promise.all([
-    database.query<{ name: string; contract: string; mode: 'anchor' | 'announce' }>(
-      "SELECT name, contract, mode FROM targets WHERE kind = 'evm'",
+  const [{ rows }, payers, missing, opaque] = await Promise.all([
+    database.query<{ name: string; chain: string; contract: string; mode: 'anchor' | 'announce' }>(
+      "SELECT name, chain, contract, mode FROM targets WHERE kind = 'evm'",
     ),
     readPayers(database, now),
+    missingProofs(database),
+    readOpaque(database),
   ]);
   return new Map(
-    rows.map(({ name, contract, mode }) => {
+    rows.map(({ name, chain, contract, mode }) => {
       const accounts = payers.filter(({ target }) => target === name);
+      const unproven = missing.filter(({ target }) => target === name);
+      const closed = opaque.get(name) ?? null;
       return [
         name,
         {
           where: `${mode} at ${contract}`,
-          lines: accounts.map(lineOf),
+          lines: [...accounts.map(lineOf), ...proofLines(chain, unproven, closed)],
           // Wei as text: JSON numbers would lose digits.
           facts: {
             contract,
@@ -45,6 +51,9 @@ export async function reportEvm(database: Queryable, now: number): Promise<Map<s
               spentIn24Hours: `${spent}`,
             })),
             calendars: [],
+            // What opaque chains are, and proofs: docs/chains.md.
+            opaque: closed === null ? null : { ...closed, since: formatTime(closed.since) },
+            withoutProof: unproven.map(({ code, rounds, says }) => ({ code, rounds, says })),
           },
         },
       ];
@@ -61,8 +70,45 @@ function lineOf({ address, balance, spent }: Payer): KindReport['lines'][number]
   };
 }
 
+function proofLines(
+  chain: string,
+  missing: readonly MissingProofs[],
+  opaque: OpaqueChain | null,
+): KindReport['lines'][number][] {
+  const lines = missing.map(({ code, rounds, says }) => ({
+    label: 'proofs',
+    says: `${rounds.toLocaleString('en')} missing (${code}): ${says}`,
+    alarm: null,
+  }));
+  if (opaque === null) return lines;
+  return [...lines, { label: 'blocks', says: opaqueSays(chain, opaque.problem), alarm: null }];
+}
+
 export async function measureEvm(database: Queryable, now: number): Promise<KindMeasures> {
-  const payers = await readPayers(database, now);
+  const [payers, { rows: targets }, missing, opaque] = await Promise.all([
+    readPayers(database, now),
+    database.query<{ name: string; chain: string }>("SELECT name, chain FROM targets WHERE kind = 'evm' ORDER BY name"),
+    missingProofs(database),
+    readOpaque(database),
+  ]);
+  const proofs = targets.flatMap(({ name: target, chain }) => [
+    {
+      name: 'antequem_chain_opaque',
+      help: 'Whether the newest blocks of the chain cannot be rebuilt, so that anchors there have no proof.',
+      labels: { target, chain },
+      value: opaque.has(target) ? 1 : 0,
+    },
+    ...missing.flatMap(({ target: of, code, rounds }) =>
+      of === target
+        ? {
+            name: 'antequem_anchors_without_proof',
+            help: 'Anchors in blocks without a proof that leads there, by why.',
+            labels: { target, chain, code },
+            value: rounds,
+          }
+        : [],
+    ),
+  ]);
   const gauges = payers.flatMap(({ target, chain, address, balance, spent }) => {
     const labels = { target, chain, address };
     const spending = {
@@ -86,8 +132,14 @@ export async function measureEvm(database: Queryable, now: number): Promise<Kind
   const low = new Set(payers.filter(({ balance }) => balance?.low === true).map(({ target }) => target));
   // No amounts: readiness is told without a key.
   return {
-    gauges,
-    notices: [...low].sort().map((name) => `the account of the target ${name} holds little: send it more`),
+    gauges: [...gauges, ...proofs],
+    notices: [
+      ...[...low].sort().map((name) => `the account of the target ${name} holds little: send it more`),
+      ...targets.flatMap(({ name, chain }) => {
+        const closed = opaque.get(name);
+        return closed === undefined ? [] : `target ${name}: ${opaqueSays(chain, closed.problem)}`;
+      }),
+    ],
   };
 }
 

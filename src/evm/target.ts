@@ -11,7 +11,7 @@ import { ALARMS, stopTarget } from './alarm.ts';
 import { alarmOf, sight } from './confirm.ts';
 import { Endpoints } from './endpoints.ts';
 import { storeEvidence } from './evidence.ts';
-import { evidenceDue } from './evidence-store.ts';
+import { evidenceDue, retryAfterUpgrade } from './evidence-store.ts';
 import type { FeeCaps } from './fees.ts';
 import type { Finality } from './finality.ts';
 import { newestFinalBlock } from './finality.ts';
@@ -130,6 +130,7 @@ export class EvmTarget implements AnchorTarget {
       firstRound: firstRound ?? (ephemeral ? 1 : null),
       now: now(),
     });
+    await retryAfterUpgrade(database, this.name, now());
   }
 
   /**

@@ -23,6 +23,8 @@ interface Case {
 const PROCESS = 'antequem_process_clock_ahead_seconds{process="host:1"}';
 const JUMP = 'antequem_process_clock_jump_seconds{process="host:1"}';
 const BEHIND = 'antequem_chain_shows_clocks_behind{target="main",chain="eip155:1"}';
+const OPAQUE = 'antequem_chain_opaque{target="main",chain="eip155:25"}';
+const PROOFS = (code: string) => `antequem_anchors_without_proof{target="main",chain="eip155:1",code="${code}"}`;
 const WITNESS = (code: string) => `antequem_witness_problems{witness="north",code="${code}"}`;
 
 const CASES: readonly Case[] = [
@@ -80,33 +82,47 @@ const CASES: readonly Case[] = [
     at: 15,
     fires: null,
   },
+  {
+    alert: 'AntequemProofsMissing',
+    series: PROOFS('rpc-refused'),
+    values: '3x90',
+    at: 80,
+    fires: { target: 'main', code: 'rpc-refused' },
+  },
+  { alert: 'AntequemProofsMissing', series: PROOFS('rpc-failed'), values: '3x20 _x90', at: 80, fires: null },
+  { alert: 'AntequemProofsMissing', series: PROOFS('header-opaque'), values: '3x90', at: 80, fires: null },
+  { alert: 'AntequemChainOpaque', series: OPAQUE, values: '1x30', at: 15, fires: { target: 'main' } },
+  { alert: 'AntequemChainOpaque', series: OPAQUE, values: '1x3 0x30', at: 15, fires: null },
 ];
 
-test.skipIf(missing)('the alerts on clocks and witnesses fire where they should, and nowhere else', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'antequem-alerts-'));
-  try {
-    const rules = resolve('docs/alerts.yml');
-    const tests = CASES.map(({ series, values, alert, at, fires }) => ({
-      interval: '1m',
-      // The value and the severity stand in the rules: which alert fires is what is tested.
-      promql_expr_test: [
-        {
-          expr: `count(ALERTS{alertname="${alert}",alertstate="firing"${Object.entries(fires ?? {})
-            .map(([name, value]) => `,${name}="${value}"`)
-            .join('')}}) or vector(0)`,
-          eval_time: `${at}m`,
-          exp_samples: [{ labels: '{}', value: fires === null ? 0 : 1 }],
-        },
-      ],
-      input_series: [{ series, values }],
-    }));
-    const file = join(folder, 'tests.json');
-    // JSON is YAML.
-    await writeFile(file, JSON.stringify({ rule_files: [rules], evaluation_interval: '1m', tests }));
-    const { status, stdout, stderr } = spawnSync('promtool', ['test', 'rules', file], { encoding: 'utf8' });
-    expect(`${stdout}${stderr}`).toContain('SUCCESS');
-    expect(status).toBe(0);
-  } finally {
-    await rm(folder, { recursive: true });
-  }
-});
+test.skipIf(missing)(
+  'the alerts on clocks, witnesses and proofs fire where they should, and nowhere else',
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'antequem-alerts-'));
+    try {
+      const rules = resolve('docs/alerts.yml');
+      const tests = CASES.map(({ series, values, alert, at, fires }) => ({
+        interval: '1m',
+        // The value and the severity stand in the rules: which alert fires is what is tested.
+        promql_expr_test: [
+          {
+            expr: `count(ALERTS{alertname="${alert}",alertstate="firing"${Object.entries(fires ?? {})
+              .map(([name, value]) => `,${name}="${value}"`)
+              .join('')}}) or vector(0)`,
+            eval_time: `${at}m`,
+            exp_samples: [{ labels: '{}', value: fires === null ? 0 : 1 }],
+          },
+        ],
+        input_series: [{ series, values }],
+      }));
+      const file = join(folder, 'tests.json');
+      // JSON is YAML.
+      await writeFile(file, JSON.stringify({ rule_files: [rules], evaluation_interval: '1m', tests }));
+      const { status, stdout, stderr } = spawnSync('promtool', ['test', 'rules', file], { encoding: 'utf8' });
+      expect(`${stdout}${stderr}`).toContain('SUCCESS');
+      expect(status).toBe(0);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  },
+);

@@ -1,6 +1,9 @@
 // Proofs are taken when an anchor is first seen in a block, and again in another; what does not give them stops nothing.
 
+import { Wallet } from 'ethers';
+import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { LOCAL_CHAIN_KEY } from '../../scripts/local/chain.ts';
 import { addMissingAnchors } from '../../src/anchor/jobs.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { AntequemError } from '../../src/core/errors.ts';
@@ -10,16 +13,19 @@ import { keccak256 } from '../../src/core/keccak.ts';
 import { type EvmProof, evmProofSchema, type IncludedEvmAnchor } from '../../src/core/receipt-schema.ts';
 import { decodeRlp, encodeRlp, type Rlp } from '../../src/core/rlp.ts';
 import { formatTime } from '../../src/core/time.ts';
+import { ANCHOR_ADDRESS } from '../../src/evm/anchor-contract.ts';
 import { readEvmAnchors, readEvmDetails } from '../../src/evm/anchors.ts';
-import { rebuildBlock } from '../../src/evm/block.ts';
-import { encodeHeader } from '../../src/evm/block-json.ts';
+import { ENCODER_VERSION, rebuildBlock } from '../../src/evm/block.ts';
+import { isObject } from '../../src/evm/json-fields.ts';
 import { type EvmNode, type RawSource, rpcNode } from '../../src/evm/node.ts';
+import { measureEvm, reportEvm } from '../../src/evm/report.ts';
 import type { EvmTarget } from '../../src/evm/target.ts';
-import { type AnchorGround, anchorGround } from '../support/anchoring.ts';
+import { type AnchorGround, anchorGround, restartableChain } from '../support/anchoring.ts';
 import { noAnvil } from '../support/anvil-chain.ts';
 import { type AnvilGround, anvilGround } from '../support/anvil-ground.ts';
 import { bytes, hex, outcomeOf, type SealedBlock, sealBlock, transactionOf } from '../support/blocks.ts';
 import { lyingEndpoint } from '../support/lying-rpc.ts';
+import { mineMixedBlock } from '../support/mixed-blocks.ts';
 import { seeded } from '../support/receipts.ts';
 
 async function rootOf({ database }: AnchorGround, round: number): Promise<string> {
@@ -170,10 +176,133 @@ describe('on a Hardhat chain', () => {
       // It hardly changes: tried some times more, then no longer, and the reason stays.
       await bounded(alone, rounds, async () => (await alone.advance(rounds)).get(1) === null);
       expect(await problemOf(ground, 1)).toContain('do not lead to the root');
-      const { rows } = await ground.database.query('SELECT attempts, retry_at FROM evm_evidence');
-      expect(rows).toEqual([{ attempts: 6, retry_at: null }]);
+      expect(await rows('attempts, retry_at')).toEqual([{ attempts: 6, retry_at: null }]);
     } finally {
       await liar.close();
+    }
+  });
+
+  /** A chain whose headers have a field that this release does not know, while `closed()`. */
+  const opaque = (closed: () => boolean): EvmNode =>
+    withSources((source) => ({
+      ...source,
+      ask: async (method, params) => {
+        if (method === 'debug_getRawHeader') throw new AntequemError('rpc-refused', 'no');
+        const answer = await source.ask(method, params);
+        if (method !== 'eth_getBlockByHash' || !closed() || !isObject(answer)) return answer;
+        return { ...answer, stateRoot: answer.parentHash, fieldOfTheNextFork: '0x1' };
+      },
+    }));
+  const rows = async (columns: string): Promise<unknown[]> =>
+    (await ground.database.query(`SELECT ${columns} FROM evm_evidence ORDER BY round`)).rows;
+  const metric = async (name: string): Promise<unknown[]> =>
+    (await measureEvm(ground.database, Date.now())).gauges.flatMap((gauge) =>
+      gauge.name === name ? [[gauge.labels, gauge.value]] : [],
+    );
+
+  test('a chain whose blocks cannot be rebuilt: said once, tried once a round, seen from outside, and repaired', async () => {
+    let closed = true;
+    const warned: string[] = [];
+    const logger = pino({ level: 'warn' }, { write: (line: string) => void warned.push(line) });
+    const target = ground.target({ nodes: [opaque(() => closed)], logger });
+    const rounds = await prepare(ground, target, 4);
+    await bounded(target, rounds, () => allFinal(rounds));
+    const said = warned.filter((line) => line.includes('cannot be rebuilt'));
+    expect(said).toHaveLength(1);
+    expect(said[0]).toContain('fields that are not known here (fieldOfTheNextFork)');
+    expect(warned.filter((line) => line.includes('no proof of round'))).toEqual([]);
+    expect(await rows('code, attempts, retry_at, encoder')).toEqual(
+      rounds.map(() => ({ code: 'header-opaque', attempts: 1, retry_at: null, encoder: ENCODER_VERSION })),
+    );
+    expect([...(await target.advance(rounds)).values()]).toEqual(rounds.map(() => null));
+
+    const report = (await reportEvm(ground.database, Date.now())).get('local');
+    expect(report?.lines.map(({ label, says }) => `${label}: ${says}`)).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^proofs: 4 missing \(header-opaque\): .*fieldOfTheNextFork/),
+        expect.stringMatching(/^blocks: the blocks of eip155:31337 cannot be rebuilt by this release/),
+      ]),
+    );
+    expect(report?.facts).toMatchObject({
+      opaque: { code: 'header-opaque' },
+      withoutProof: [{ code: 'header-opaque', rounds: 4 }],
+    });
+    const labels = { target: 'local', chain: 'eip155:31337' };
+    expect(await metric('antequem_chain_opaque')).toEqual([[labels, 1]]);
+    expect(await metric('antequem_anchors_without_proof')).toEqual([[{ ...labels, code: 'header-opaque' }, 4]]);
+    expect((await measureEvm(ground.database, Date.now())).notices.join()).toContain('cannot be rebuilt');
+    const details = (await readEvmDetails(ground.database, [1])).get(1)?.get('local');
+    expect(details).toMatchObject({ proofCode: 'header-opaque', proofProblem: expect.stringContaining('not known') });
+
+    closed = false;
+    const [next = 0] = await ground.close(1);
+    await addMissingAnchors(ground.database, target.name, Date.now());
+    await bounded(target, [...rounds, next], async () =>
+      (await rows('header')).every((row) => isObject(row) && row.header !== null),
+    );
+    expect(warned.filter((line) => line.includes('can be rebuilt again'))).toHaveLength(1);
+    expect(await metric('antequem_chain_opaque')).toEqual([[labels, 0]]);
+    expect(await metric('antequem_anchors_without_proof')).toEqual([]);
+  });
+
+  test('what a release gave up that knew less is tried again when one starts that knows more', async () => {
+    let closed = true;
+    const node = opaque(() => closed);
+    const target = ground.target({ nodes: [node] });
+    const rounds = await prepare(ground, target, 40);
+    await bounded(target, rounds, () => allFinal(rounds));
+    // As the release before left them.
+    await ground.database.query('UPDATE evm_evidence SET code = NULL, encoder = NULL, attempts = 6');
+    await ground.database.query('DELETE FROM evm_opaque');
+    expect(await target.unfinished(100)).toEqual([]);
+    closed = false;
+    const next = ground.target({ nodes: [node] });
+    await next.register();
+    // Some at first: where they fail again, a provider is not asked for thousands of blocks.
+    const tried = await next.unfinished(100);
+    expect(tried).toEqual([...rounds.slice(0, 16), ...rounds.slice(-16)]);
+    await bounded(next, rounds, async () => (await next.unfinished(100)).length === 0);
+    for (const round of rounds) expect((await anchorOf(ground, round)).proof).toBeDefined();
+  });
+
+  test('what cannot be had now is tried again for some rounds, and for all once one of them has its proof', async () => {
+    let refuses = true;
+    const gateway = withSources((source) => ({
+      ...source,
+      ask: async (method, params) => {
+        if (refuses && method === 'eth_getBlockByHash') throw new AntequemError('rpc-refused', 'not in your plan');
+        return source.ask(method, params);
+      },
+    }));
+    const target = ground.target({ nodes: [gateway] });
+    const rounds = await prepare(ground, target, 40);
+    await bounded(target, rounds, () => allFinal(rounds));
+    await target.advance(rounds);
+    const retried = (await rows('retry_at')).filter((row) => isObject(row) && row.retry_at !== null).length;
+    expect(retried).toBeGreaterThan(0);
+    expect(retried).toBeLessThan(40);
+    expect(await metric('antequem_anchors_without_proof')).toEqual([
+      [{ target: 'local', chain: 'eip155:31337', code: 'rpc-refused' }, 40],
+    ]);
+    refuses = false;
+    await bounded(target, rounds, async () => (await target.unfinished(100)).length === 0);
+    for (const round of rounds) expect((await anchorOf(ground, round)).proof).toBeDefined();
+  });
+
+  test('a gateway that refuses by HTTP status what few nodes do: one question for each receipt', async () => {
+    const gateway = await lyingEndpoint(ground.chain.url);
+    gateway.refuses = ({ method }) => /^debug_|getRaw|getBlockReceipts/.test(method);
+    try {
+      const target = ground.target({ nodes: [node(gateway.url)] });
+      const rounds = await prepare(ground, target, 6);
+      await ground.chain.provider.send('evm_setAutomine', [false]);
+      await target.advance(rounds);
+      await ground.chain.provider.send('evm_mine', []);
+      await bounded(target, rounds, () => allFinal(rounds));
+      for (const round of rounds) expect((await anchorOf(ground, round)).proof).toBeDefined();
+      expect(gateway.asked.map(({ method }) => method)).toContain('eth_getBlockReceipts');
+    } finally {
+      await gateway.close();
     }
   });
 
@@ -196,6 +325,29 @@ describe('on a Hardhat chain', () => {
       await expect(ground.database.query(statement)).rejects.toThrow('immutable');
     }
   });
+});
+
+test('on Hardhat under Amsterdam: rounds become final with their proofs, beside transactions of others', async () => {
+  const ground = await anchorGround(() => restartableChain({ hardfork: 'amsterdam' }));
+  try {
+    const target = ground.target();
+    const rounds = await prepare(ground, target, 20);
+    const { provider } = ground.chain;
+    await provider.send('evm_setAutomine', [false]);
+    await target.advance(rounds);
+    const wallet = new Wallet(LOCAL_CHAIN_KEY, provider);
+    await mineMixedBlock({ provider, wallet }, ANCHOR_ADDRESS, seeded('others'), [4, 2, 4]);
+    await expect
+      .poll(async () => [...(await target.advance(rounds)).values()].every((again) => again === null), { interval: 50 })
+      .toBe(true);
+    const anchors = await Promise.all(rounds.map((round) => anchorOf(ground, round)));
+    const fields = anchors.map(({ proof }) => decodeRlp(bytes(proof?.header ?? '0x')).length);
+    // Behind requestsHash: blockAccessListHash and slotNumber.
+    expect(new Set(fields)).toEqual(new Set([23]));
+    expect(Math.max(...anchors.map(({ proof }) => proof?.index ?? 0))).toBeGreaterThan(0);
+  } finally {
+    await ground.stop();
+  }
 });
 
 describe.skipIf(noAnvil !== null)(`on anvil${noAnvil === null ? '' : ` (skipped: ${noAnvil})`}`, () => {
@@ -359,9 +511,9 @@ describe('a block whose bytes only the node knows', () => {
   test.each<[string, Parameters<typeof source>[0], string]>([
     ['transactions', { receipts: true }, 'of a type that is not known here'],
     ['receipts', { transactions: true }, 'the receipts of block'],
-  ])('without the bytes of %s it stays closed, and says why', async (_, can, says) => {
+  ])('without the bytes of %s it stays closed, and says why', async (part, can, says) => {
     await expect(rebuildBlock(source(can), block.hash)).rejects.toMatchObject({
-      code: 'block-opaque',
+      code: `${part}-opaque`,
       message: expect.stringContaining(says),
     });
   });
@@ -375,44 +527,19 @@ describe('a block whose bytes only the node knows', () => {
     const rebuilt = await rebuildBlock(source({ ...can, header: true }, future), future.hash);
     expect(hex(rebuilt.header)).toBe(hex(header));
     await expect(rebuildBlock(source(can, future), future.hash)).rejects.toMatchObject({
-      code: 'block-opaque',
-      message: expect.stringContaining('fields that are not known here'),
+      code: 'header-opaque',
+      message: expect.stringContaining('hashes its headers in another way'),
     });
   });
 
   test('that is another than asked for is not taken', async () => {
     const other = hex(seeded('another hash'));
     const all = { header: true, transactions: true, receipts: true };
-    await expect(rebuildBlock(source(all), other)).rejects.toMatchObject({ code: 'block-opaque' });
+    await expect(rebuildBlock(source(all), other)).rejects.toMatchObject({ code: 'header-opaque' });
     const none: RawSource = { name: 'empty', ask: async () => null };
     await expect(rebuildBlock(none, other)).rejects.toMatchObject({ code: 'block-unknown' });
     const noise: RawSource = { name: 'noise', ask: async () => 'noise' };
     await expect(rebuildBlock(noise, other)).rejects.toMatchObject({ code: 'rpc-failed' });
     expect(bytes(block.hash)).toHaveLength(32);
   });
-});
-
-test('the header of Ethereum’s first block hashes to what everybody knows', () => {
-  const zeros = (length: number): string => `0x${'00'.repeat(length)}`;
-  const empty = '0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421';
-  const header = encodeHeader({
-    parentHash: zeros(32),
-    sha3Uncles: '0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347',
-    miner: zeros(20),
-    stateRoot: '0xd7f8974fb5ac78d9ac099b9ad5018bedc2ce0a72dad1827a1709da30580f0544',
-    transactionsRoot: empty,
-    receiptsRoot: empty,
-    logsBloom: zeros(256),
-    difficulty: '0x400000000',
-    number: '0x0',
-    gasLimit: '0x1388',
-    gasUsed: '0x0',
-    timestamp: '0x0',
-    extraData: '0x11bbe8db4e347b4e8c937c1c8370e4b5ed33adb3db69cbdb7a38e1e50b1b82fa',
-    mixHash: zeros(32),
-    nonce: '0x0000000000000042',
-  });
-  if (header === null) throw new Error('not encoded');
-  expect(hex(keccak256(header))).toBe('0xd4e56740f876aef8c010b86a40d5f56745a118d0906a34e69aec8c0db1cb8fa3');
-  expect(readHeader(header)).toMatchObject({ number: 0, time: 0 });
 });

@@ -1,6 +1,6 @@
 import { type JsonRpcProvider, Wallet } from 'ethers';
 import { pino } from 'pino';
-import { LOCAL_CHAIN_KEY, type LocalChain, startChain } from '../../scripts/local/chain.ts';
+import { LOCAL_CHAIN_KEY, type LocalChain, type LocalChainOptions, startChain } from '../../scripts/local/chain.ts';
 import { decodeAnchoredLog } from '../../src/core/anchored-event.ts';
 import { claimDeclaration } from '../../src/evm/account.ts';
 import { ANCHOR_ADDRESS } from '../../src/evm/anchor-contract.ts';
@@ -8,7 +8,7 @@ import { deployAnchor } from '../../src/evm/deploy.ts';
 import { keySigner } from '../../src/evm/signer.ts';
 import { EvmTarget, type EvmTargetOptions } from '../../src/evm/target.ts';
 import { type Database, openDatabase, transaction } from '../../src/store/database.ts';
-import { openProvider } from './chain.ts';
+import { openProvider, placeContract } from './chain.ts';
 import { testDatabase } from './postgres.ts';
 
 export const silent = pino({ level: 'silent' });
@@ -27,19 +27,20 @@ export interface RestartableChain {
   stop(): Promise<void>;
 }
 
-async function restartableChain(): Promise<RestartableChain> {
-  let chain: LocalChain = await startChain();
+export async function restartableChain(options: Pick<LocalChainOptions, 'hardfork'> = {}): Promise<RestartableChain> {
+  let chain: LocalChain = await startChain(options);
   const { url } = chain;
   const provider = openProvider(url);
   return {
     url,
     provider,
     deploy: async () => {
+      if (options.hardfork === 'amsterdam') return placeContract(provider);
       await deployAnchor({ provider, signer: new Wallet(LOCAL_CHAIN_KEY, provider), dryRun: false });
     },
     down: () => chain.stop(),
     up: async () => {
-      chain = await startChain({ port: Number(new URL(url).port) });
+      chain = await startChain({ ...options, port: Number(new URL(url).port) });
       if (chain.url !== url) throw new Error(`the chain came back at ${chain.url}, not at ${url}`);
     },
     stop: async () => {
@@ -64,7 +65,7 @@ export interface AnchorGround {
 
 /** A database and a chain on which the contract stands; targets have these options where a test does not give others. */
 export async function anchorGround(
-  openChain: () => Promise<RestartableChain> = restartableChain,
+  openChain: () => Promise<RestartableChain> = () => restartableChain(),
   defaults: Partial<EvmTargetOptions> = {},
 ): Promise<AnchorGround> {
   const [{ url, drop }, chain] = await Promise.all([testDatabase(), openChain()]);

@@ -15,6 +15,8 @@ export interface LyingEndpoint {
   readonly url: string;
   /** Undefined: the answer as it is. */
   lie: (asked: Asked, truth: unknown) => unknown;
+  /** Whether the method is refused, by HTTP status 400 as some gateways do it. */
+  refuses: (asked: Asked) => boolean;
   readonly asked: Asked[];
   close(): Promise<void>;
 }
@@ -25,6 +27,12 @@ export async function lyingEndpoint(upstream: string): Promise<LyingEndpoint> {
     const body = (await request.toArray()).join('');
     const { id, method, params } = question.parse(JSON.parse(body));
     asked.push({ method, params });
+    if (endpoint.refuses({ method, params })) {
+      const error = { code: -32601, message: `method ${method} is not supported` };
+      response.writeHead(400, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ jsonrpc: '2.0', id, error }));
+      return;
+    }
     const reply = await fetch(upstream, { method: 'POST', body, headers: { 'content-type': 'application/json' } });
     const text = await reply.text();
     const truth = answer.safeParse(JSON.parse(text));
@@ -39,6 +47,7 @@ export async function lyingEndpoint(upstream: string): Promise<LyingEndpoint> {
   const endpoint: LyingEndpoint = {
     url: `http://127.0.0.1:${address.port}`,
     lie: () => undefined,
+    refuses: () => false,
     asked,
     close: async () => {
       server.closeAllConnections();

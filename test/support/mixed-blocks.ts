@@ -19,25 +19,36 @@ export interface MixedBlock {
  * @param types in turn; blob transactions (3) at most two a block
  */
 export async function mineMixedBlock(
-  { provider, wallet }: TestChain,
+  { provider, wallet }: Pick<TestChain, 'provider' | 'wallet'>,
   contract: string,
   root: Uint8Array,
   types: readonly number[],
 ): Promise<MixedBlock> {
   const { number } = (await provider.getBlock('latest')) ?? { number: 0 };
-  const from = await provider.getTransactionCount(wallet.address);
   const single = types.length === 1;
   if (!single) await provider.send('evm_setAutomine', [false]);
-  for (const [i, type] of types.entries()) {
-    const raw = await sign(wallet, { nonce: from + i, type, to: contract, data: encodeAnchor(root) });
-    await provider.send('eth_sendRawTransaction', [raw]);
-  }
+  await sendMixed({ provider, wallet }, contract, root, types);
   if (!single) {
     await provider.send('evm_mine', []);
     await provider.send('evm_setAutomine', [true]);
   }
   const block = await mined(provider, number + 1);
   return { hash: block.hash, types: block.transactions.map(({ type }) => Number(type)) };
+}
+
+/** Sends such transactions and mines nothing. */
+export async function sendMixed(
+  { provider, wallet }: Pick<TestChain, 'provider' | 'wallet'>,
+  contract: string,
+  root: Uint8Array,
+  types: readonly number[],
+  chainId = 31337,
+): Promise<void> {
+  const from = await provider.getTransactionCount(wallet.address);
+  for (const [i, type] of types.entries()) {
+    const raw = await sign(wallet, { chainId, nonce: from + i, type, to: contract, data: encodeAnchor(root) });
+    await provider.send('eth_sendRawTransaction', [raw]);
+  }
 }
 
 interface Mined {
@@ -55,9 +66,11 @@ async function mined(provider: JsonRpcProvider, number: number): Promise<Mined> 
   throw new Error(`the chain mined no block ${number}`);
 }
 
-async function sign(wallet: Wallet, call: TransactionLike<string>): Promise<string> {
+type Call = TransactionLike<string> & { readonly chainId: number };
+
+async function sign(wallet: Wallet, call: Call): Promise<string> {
   const price = 20_000_000_000n;
-  const base = { ...call, chainId: 31337, gasLimit: 120_000 };
+  const base = { ...call, gasLimit: 250_000 };
   const fees = { maxFeePerGas: price, maxPriorityFeePerGas: 1_000_000_000n };
   const accessList = [{ address: call.to ?? '', storageKeys: [`0x${'00'.repeat(32)}`] }];
   switch (call.type) {
@@ -75,7 +88,7 @@ async function sign(wallet: Wallet, call: TransactionLike<string>): Promise<stri
     }
     case 4: {
       const authority = Wallet.createRandom();
-      const authorization = await authority.authorize({ address: call.to ?? '', nonce: 0, chainId: 31337 });
+      const authorization = await authority.authorize({ address: call.to ?? '', nonce: 0, chainId: call.chainId });
       return wallet.signTransaction({ ...base, ...fees, authorizationList: [authorization] });
     }
     default:

@@ -29,7 +29,7 @@ import {
   sealBlock,
   transactionOf,
 } from '../support/blocks.ts';
-import { type TestChain, testChain } from '../support/chain.ts';
+import { placeContract, type TestChain, testChain } from '../support/chain.ts';
 import { type MixedBlock, mineMixedBlock } from '../support/mixed-blocks.ts';
 import { provenReceipt, seeded } from '../support/receipts.ts';
 
@@ -81,13 +81,22 @@ describe.each([
     blobs: 0,
     alone: [0, 1, 2, 3, 4],
   },
+  {
+    name: 'Hardhat, Amsterdam',
+    skip: null,
+    open: () => testChain({ hardfork: 'amsterdam' }),
+    counts: [1, 2, 20],
+    blobs: 0,
+    alone: [3],
+  },
   { name: 'anvil', skip: noAnvil, open: () => anvilChain(), counts: [2, 129], blobs: 2, alone: [4] },
 ])('blocks of $name', ({ name, skip, open, counts, blobs, alone }) => {
   let chain: TestChain;
   beforeAll(async () => {
     if (skip !== null) return;
     chain = await open();
-    await deployAnchor({ provider: chain.provider, signer: chain.wallet, dryRun: false });
+    if (name.includes('Amsterdam')) await placeContract(chain.provider);
+    else await deployAnchor({ provider: chain.provider, signer: chain.wallet, dryRun: false });
   });
   afterAll(async () => {
     await chain?.[Symbol.asyncDispose]();
@@ -161,7 +170,7 @@ describe.each([
 
 test('the table of blocks', () => {
   console.table(table);
-  expect(table.reduce((sum, { proven }) => sum + proven, 0)).toBe(noAnvil === null ? 692 + 130 : 692);
+  expect(table.reduce((sum, { proven }) => sum + proven, 0)).toBe(noAnvil === null ? 716 + 130 : 716);
 });
 
 describe('what the proof must say', () => {
