@@ -31,7 +31,7 @@ export const optional =
   (value) =>
     value === undefined || value === null ? missing : form(value);
 
-export const listOf =
+export const manyOf =
   (form: Form): Form =>
   (value) => {
     if (!Array.isArray(value)) return null;

@@ -1,7 +1,7 @@
 // Receipts as nodes tell them in JSON, back in the bytes that their block's trie holds.
 
 import { encodeRlp } from '../core/rlp.ts';
-import { data, encodeFields, type Field, listOf, memberOf, optional, quantity, record } from './json-fields.ts';
+import { data, encodeFields, type Field, manyOf, memberOf, optional, quantity, record } from './json-fields.ts';
 import { typeOfJson, withType } from './transaction-json.ts';
 
 const STATUS: Field = ['status', quantity];
@@ -12,10 +12,10 @@ const COMMON: readonly Field[] = [
   ['logsBloom', data],
   [
     'logs',
-    listOf(
+    manyOf(
       record([
         ['address', data],
-        ['topics', listOf(data)],
+        ['topics', manyOf(data)],
         ['data', data],
       ]),
     ),

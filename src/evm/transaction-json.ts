@@ -2,7 +2,7 @@
 
 import { concat } from '../core/bytes.ts';
 import { encodeRlp } from '../core/rlp.ts';
-import { data, encodeFields, type Field, listOf, memberOf, optional, quantity, record } from './json-fields.ts';
+import { data, encodeFields, type Field, manyOf, memberOf, optional, quantity, record } from './json-fields.ts';
 
 const CHAIN: Field = ['chainId', quantity];
 const NONCE: Field = ['nonce', quantity];
@@ -18,10 +18,10 @@ const CALL: readonly Field[] = [GAS, TO, VALUE, INPUT];
 const ACCESS_LIST: Field = [
   'accessList',
   optional(
-    listOf(
+    manyOf(
       record([
         ['address', data],
-        [['storageKeys', 'storage_keys'], listOf(data)],
+        [['storageKeys', 'storage_keys'], manyOf(data)],
       ]),
     ),
     [],
@@ -29,7 +29,7 @@ const ACCESS_LIST: Field = [
 ];
 const AUTHORIZATIONS: Field = [
   'authorizationList',
-  listOf(
+  manyOf(
     record([
       [['chainId', 'chain_id'], quantity],
       ['address', data],
@@ -64,7 +64,7 @@ const TYPES: Readonly<Record<number, readonly Field[]>> = {
   // EIPs 2930, 1559, 4844, 7702.
   1: [CHAIN, NONCE, GAS_PRICE, ...CALL, ACCESS_LIST, ...SIGNATURE],
   2: [...FEE_MARKET, ...SIGNATURE],
-  3: [...FEE_MARKET, ['maxFeePerBlobGas', quantity], ['blobVersionedHashes', listOf(data)], ...SIGNATURE],
+  3: [...FEE_MARKET, ['maxFeePerBlobGas', quantity], ['blobVersionedHashes', manyOf(data)], ...SIGNATURE],
   4: [...FEE_MARKET, AUTHORIZATIONS, ...SIGNATURE],
   // Arbitrum Nitro: deposits, unsigned calls, calls of contracts, retries and their submission, and its own bookkeeping.
   100: [CHAIN, REQUEST, FROM, TO, VALUE],
