@@ -15,7 +15,8 @@ export function publishedSchemas(): { readonly name: string; readonly text: stri
       title: RECEIPT_FORMAT,
       schema: z.toJSONSchema(receiptSchema, { override: describeAnchors }),
     },
-    { name: 'verdict-v1.json', title: VERDICT_FORMAT, schema: z.toJSONSchema(verdictSchema) },
+    // verdict-v1.json is that of releases before moments had a tolerance, and stays as it is.
+    { name: 'verdict-v1.1.json', title: VERDICT_FORMAT, schema: z.toJSONSchema(verdictSchema) },
   ].map(({ name, title, schema: { $schema, ...rest } }) => ({
     name,
     text: `${JSON.stringify({ $schema, title, ...rest }, null, 2)}\n`,

@@ -51,10 +51,12 @@ function hexBytes(text: string, form: RegExp, expected: string): Uint8Array {
   return fromHex(hex);
 }
 
-/** A block hash as EVM nodes write it, or Bitcoin's tools. */
+/** A block hash as EVM nodes write it, or Bitcoin's tools; or the header of a Bitcoin block. */
 export function blockHash(text: string): string {
-  if (!/^(?:0x)?[0-9a-f]{64}$/i.test(text)) {
-    throw new InvalidArgumentError('Expected 64 hex digits, with 0x before them unless it is a Bitcoin block.');
+  if (!/^(?:(?:0x)?[0-9a-f]{64}|[0-9a-f]{160})$/i.test(text)) {
+    throw new InvalidArgumentError(
+      'Expected 64 hex digits, with 0x before them unless it is a Bitcoin block; or the 160 of a Bitcoin header.',
+    );
   }
   return text.toLowerCase();
 }

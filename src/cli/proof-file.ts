@@ -1,9 +1,11 @@
 // Reads and writes proofs: receipts, .ots files, tlog-proofs. `-` is standard input.
 
+import { stat } from 'node:fs/promises';
 import { AntequemError } from '../core/errors.ts';
 import { MAX_RECEIPT_TEXT, parseReceiptText, type Receipt } from '../core/receipt.ts';
 import { isOtsFile, type OtsFile, parseOtsFile } from '../ots/file.ts';
 import { MAX_TIMESTAMP } from '../ots/serialization.ts';
+import { looksLikeProof } from '../verify/proof-kind.ts';
 import { readAtMost } from './bounded-file.ts';
 import { writeWhole } from './whole-file.ts';
 
@@ -18,7 +20,30 @@ export type ProofFile =
 
 /** Recognizes .ots files by their first bytes. @throws AntequemError `file-unreadable`, `receipt-invalid` */
 export async function readProofFile(file: string): Promise<ProofFile> {
-  const bytes = await readAtMost(file, MAX_RECEIPT_BYTES);
+  return proofIn(await readAtMost(file, MAX_RECEIPT_BYTES), file);
+}
+
+/**
+ * The proof, and the name of the file with the content: of two files that were given in the wrong order the other ones.
+ * @throws AntequemError `file-unreadable`, `receipt-invalid`
+ */
+export async function readProofOf(
+  file: string,
+  name: string,
+): Promise<{ readonly proof: ProofFile; readonly name: string; readonly file: string }> {
+  const bytes = await readAtMost(name, MAX_RECEIPT_BYTES);
+  if (looksLikeProof(bytes) || file === '-' || name === '-') return { proof: proofIn(bytes, name), name, file };
+  // What is no regular file can be read only once.
+  const isFile = await stat(file).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+  const other = isFile ? await readAtMost(file, MAX_RECEIPT_BYTES) : new Uint8Array(0);
+  if (!looksLikeProof(other)) return { proof: proofIn(bytes, name), name, file };
+  return { proof: proofIn(other, file), name: file, file: name };
+}
+
+function proofIn(bytes: Uint8Array, file: string): ProofFile {
   if (isOtsFile(bytes)) return { kind: 'ots', bytes };
   if (bytes.length <= MAX_RECEIPT_BYTES) return { kind: 'receipt', text: new TextDecoder().decode(bytes) };
   throw new AntequemError('receipt-invalid', `${file} is too large to be a receipt`);

@@ -1,4 +1,6 @@
-import type { Claim, Verdict } from '../core/verdict.ts';
+import { type Moment, upperTime } from '../core/moment.ts';
+import { type Claim, isWithholding, type Verdict } from '../core/verdict.ts';
+import { type NextStep, nextSteps } from '../verify/next-step.ts';
 import { toned } from './output.ts';
 
 const MARKS = {
@@ -21,46 +23,83 @@ export function claimLines(verdict: Verdict): string[] {
 export function headline(verdict: Verdict): string {
   const { result, existedBefore } = verdict;
   switch (result) {
-    case 'proven': {
-      const { time, chain, block } = existedBefore ?? {
-        time: 'an unknown time',
-        chain: 'an unknown chain',
-        block: null,
-      };
-      const where = block === null ? chain : `${chain} block ${block.number}`;
-      return toned('good', `proven: existed before ${time} on ${where}`);
-    }
+    case 'proven':
+      return toned(
+        'good',
+        `proven: existed before ${existedBefore === null ? 'an unknown time' : provenTime(existedBefore)}`,
+      );
     case 'refuted':
       return toned('bad', `refuted: ${decisive(verdict)?.says ?? 'it does not hold'}`);
     case 'unproven':
-      return toned('open', 'unproven: nothing contradicts it, but no trusted source confirms it');
+      return toned(
+        'open',
+        `unproven: ${withheldBy(verdict) ?? 'nothing contradicts it, but no trusted source confirms it'}`,
+      );
   }
 }
 
-/** The next step towards a better verdict; null if there is none. */
-export function advice(verdict: Verdict): string | null {
-  if (verdict.result === 'refuted') return null;
-  if (verdict.result === 'unproven') {
-    return adviceOnSources(verdict);
-  }
-  const unnamed = verdict.claims.some(({ claim, grounds }) => claim === 'checkpoint' && grounds === 'none');
-  return unnamed ? "the log's identity was not checked: give the log's verifier key with --key" : null;
+/** The time that a moment proves, and what it rests on. */
+export function provenTime(moment: Moment): string {
+  const where = 'block' in moment ? `on ${moment.chain} block ${moment.block.number}` : `by ${moment.authority}`;
+  const { tolerance = 0 } = moment;
+  const stamp = tolerance === 0 ? '' : ` (stamped ${moment.time}, which can be ${formatTolerance(tolerance)} off)`;
+  return `${upperTime(moment)} ${where}${stamp}`;
 }
 
-function adviceOnSources({ claims }: Verdict): string {
-  const evm = claims.some(({ claim, chain }) => claim === 'anchor' && chain?.startsWith('eip155:'));
-  const bitcoin = claims.some(({ claim, code }) => claim === 'anchor' && code === 'bitcoin-source-missing');
-  if (bitcoin) {
-    const node = evm ? ', or --rpc URL of a node of the other chain' : '';
-    return `to prove it, name a source you trust: --bitcoin URL of a Bitcoin node or of an Esplora server${node}`;
+function formatTolerance(ms: number): string {
+  return ms % 3_600_000 === 0 ? `${ms / 3_600_000} h` : `${ms / 1_000} s`;
+}
+
+/** Why nothing is proven although a source may have confirmed the anchor. */
+function withheldBy({ claims }: Verdict): string | null {
+  return claims.find(isWithholding)?.says ?? null;
+}
+
+/** What to do for a better verdict, one sentence each; the most useful first. */
+export function advice(verdict: Verdict): string[] {
+  return nextSteps(verdict).map(sentence);
+}
+
+function sentence(next: NextStep): string {
+  switch (next.step) {
+    case 'line-ends':
+      return 'give the content with the line ends that it had when it was logged';
+    case 'key-of-log':
+      return "get the verifier key that signed from the log's operator; without --key the time can be proven, but not whose log it is";
+    case 'other-times':
+      return 'ask other sources by --rpc or --bitcoin: one of the two blocks has a wrong time';
+    case 'receipt':
+      return "a tlog-proof proves an entry's place in the log but not its time: the receipt proves both";
+    case 'leaf':
+      return 'to check the place, give the content itself; if the log is of another application, use its verifier';
+    case 'renew':
+      return 'the chain has changed since the receipt was made: run antequem upgrade RECEIPT, then verify again';
+    case 'later':
+      return 'it is not in a final block yet: run antequem upgrade RECEIPT later, then verify again';
+    case 'complete':
+      return 'the timestamp has a path to Bitcoin that is not complete yet: run antequem upgrade, which asks the calendars';
+    case 'source':
+      return sourceSentence(next.chains, next.enough);
+    case 'other-source':
+      return `ask another source for ${next.chains.join(' and ')}`;
+    case 'version':
+      return 'this version cannot check all of it: a newer version of antequem may';
+    case 'key':
+      return "the log's identity was not checked: give the log's verifier key with --key";
   }
-  if (!evm && claims.some(({ code }) => code === 'attestation-pending')) {
-    return 'the file has no path to Bitcoin yet: run antequem upgrade, which asks the calendars';
-  }
-  if (!evm && claims.some(({ code }) => code === 'anchor-unknown')) {
-    return 'this version cannot check the anchor in the receipt: a newer version of antequem may';
-  }
-  return 'to prove it, name a source you trust: --rpc URL of a node, or --block-hash 0x… of the block';
+}
+
+function sourceSentence(chains: readonly string[], enough: 'hash' | 'header'): string {
+  const evm = chains.some((chain) => chain.startsWith('eip155:'));
+  const bitcoin = chains.some((chain) => chain.startsWith('bip122:'));
+  const options = [
+    ...(evm ? ['--rpc URL of a node'] : []),
+    ...(bitcoin ? ['--bitcoin URL of a Bitcoin node or of an Esplora server'] : []),
+    enough === 'hash'
+      ? `--block-hash ${evm ? '0x…' : 'HASH'} of the block`
+      : '--block-hash HEADER, the 160 hex digits of its header',
+  ];
+  return `to prove it, name a source you trust: ${options.join(', or ')}`;
 }
 
 function decisive(verdict: Verdict): Claim | undefined {

@@ -1,8 +1,6 @@
 // The time that the service stamps. The wall clock can be set, by hand or by a time server, and jumps then; the monotonic
 // clock cannot. Each is read through the other.
 
-/** Service and database further apart than this, milliseconds: nothing is appended, and no round is closed. */
-export const MAX_CLOCK_SKEW_MS = 60_000;
 /** A change of the wall clock against the monotonic one by more than this is a jump; less is a time server at work. */
 const JUMP_MS = 2_000;
 /** A jump ahead by more than this is not believed at once. */

@@ -1,5 +1,6 @@
+import { BITCOIN_TOLERANCE_MS } from '../core/moment.ts';
+import { MAX_CLOCK_SKEW_MS } from '../core/time.ts';
 import type { Queryable } from '../store/database.ts';
-import { MAX_CLOCK_SKEW_MS } from './clock.ts';
 
 /** What a process says of its clock. */
 export interface ProcessClock {
@@ -29,8 +30,6 @@ export type ClockReport = ProcessClock | ChainClock;
 
 /** In place of a chain: what the answers of calendars bear. */
 export const CALENDARS = 'calendars';
-/** Miners may set a block's time ahead by two hours. */
-const BITCOIN_TOLERANCE_MS = 2 * 3_600_000;
 /** A report that is older says nothing. Reports come every few seconds, those of chains every half minute. */
 const FRESH = "interval '2 minutes'";
 

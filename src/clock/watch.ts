@@ -1,7 +1,8 @@
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
+import { MAX_CLOCK_SKEW_MS } from '../core/time.ts';
 import type { Queryable } from '../store/database.ts';
-import { askAheadOfDatabase, MAX_CLOCK_SKEW_MS, type ServiceClock } from './clock.ts';
+import { askAheadOfDatabase, type ServiceClock } from './clock.ts';
 import { reportProcessClock } from './reports.ts';
 
 /** Milliseconds between looks at the clock, and between comparisons with the database. */

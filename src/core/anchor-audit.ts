@@ -2,7 +2,8 @@
 
 import type { HeaderSource } from './bitcoin-source.ts';
 import type { EvmSource } from './evm-source.ts';
-import type { Claim, Moment } from './verdict.ts';
+import type { BlockMoment } from './moment.ts';
+import type { Claim } from './verdict.ts';
 
 /** What the auditor trusts and knows from elsewhere. */
 export interface AuditTrust {
@@ -100,7 +101,7 @@ export interface ChainAnswer {
   /** Rounds that are in final blocks. */
   readonly count: number;
   /** The newest of them and its block. */
-  readonly newest: { readonly round: number; readonly moment: Moment } | null;
+  readonly newest: { readonly round: number; readonly moment: BlockMoment } | null;
   /** Roots of ours on the chain without a round, from before the operator declared that rounds were lost. */
   readonly lost: number;
 }

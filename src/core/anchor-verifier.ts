@@ -3,7 +3,8 @@
 import type { HeaderSource } from './bitcoin-source.ts';
 import { messageOf } from './errors.ts';
 import type { EvmSources } from './evm-source.ts';
-import type { Claim, Moment } from './verdict.ts';
+import type { Moment } from './moment.ts';
+import type { Claim } from './verdict.ts';
 
 /** What following timestamps may still cost; whoever follows one takes from it. */
 export interface WorkBudget {
@@ -24,7 +25,7 @@ export interface TrustedSources {
   readonly sameInstance: ReadonlySet<object>;
   /** Shared by all anchors of the receipt. */
   readonly work: WorkBudget;
-  /** Hashes of final blocks: of EVM chains 0x-hex, of Bitcoin hex in RPC order. */
+  /** Hashes of final blocks: of EVM chains 0x-hex, of Bitcoin hex in RPC order, or whole headers. */
   readonly blockHashes: readonly string[];
 }
 

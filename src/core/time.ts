@@ -1,6 +1,12 @@
 import { excerpt } from './bytes.ts';
 import { FormatError } from './errors.ts';
 
+/**
+ * How far clocks may differ, milliseconds. Service and database further apart: nothing is appended, and no round is closed.
+ * Verifiers grant the same to times that the service stamped.
+ */
+export const MAX_CLOCK_SKEW_MS = 60_000;
+
 /** The last millisecond that `YYYY-…` can name. */
 export const MAX_TIME = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 

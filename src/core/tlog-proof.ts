@@ -86,14 +86,17 @@ export function receiptTlogProof({ entry, inclusion, checkpoint }: Receipt): Tlo
 }
 
 /**
- * The entry and nonce in the extra data of a proof of ours. Leaf hash = SHA-256(0x00 ‖ entry).
- * @throws FormatError `tlog-proof-invalid`, `entry-version`, `integer-range`
+ * The entry and nonce in the extra data of a proof of ours; null where the extra data are another application's, or none.
+ * Leaf hash = SHA-256(0x00 ‖ entry).
  */
-export function tlogProofEntry({ extra }: TlogProof): { entry: Entry; nonce: Uint8Array } {
-  if (extra?.length !== ENTRY_SIZE && extra?.length !== ENTRY_SIZE + NONCE_SIZE) {
-    throw invalid('its extra data are not an entry of 73 bytes and a nonce of 16 or none');
+export function tlogProofEntry({ extra }: TlogProof): { entry: Entry; nonce: Uint8Array } | null {
+  if (extra?.length !== ENTRY_SIZE && extra?.length !== ENTRY_SIZE + NONCE_SIZE) return null;
+  try {
+    return { entry: parseEntry(extra.slice(0, ENTRY_SIZE)), nonce: extra.slice(ENTRY_SIZE) };
+  } catch (error) {
+    if (error instanceof FormatError) return null;
+    throw error;
   }
-  return { entry: parseEntry(extra.slice(0, ENTRY_SIZE)), nonce: extra.slice(ENTRY_SIZE) };
 }
 
 function invalid(what: string): FormatError {

@@ -1,15 +1,10 @@
 // `antequem-verdict/v1`: the one answer that command line, API, page and audit give.
 
 import * as z from 'zod/mini';
-import { blockHashSchema, chainSchema, countSchema, timeSchema } from './receipt-schema.ts';
+import { lowest, type Moment, momentSchema } from './moment.ts';
+import { chainSchema, timeSchema } from './receipt-schema.ts';
 
 export const VERDICT_FORMAT = 'antequem-verdict/v1';
-
-const moment = z.strictObject({
-  time: timeSchema,
-  chain: chainSchema,
-  block: z.strictObject({ number: countSchema(0), hash: blockHashSchema }),
-});
 
 const claim = z.strictObject({
   claim: z.enum(['content', 'position', 'checkpoint', 'round', 'not-before', 'received-at', 'anchor']),
@@ -18,7 +13,7 @@ const claim = z.strictObject({
   chain: z.exactOptional(chainSchema),
   time: z.exactOptional(timeSchema),
   /** What the status rests on; `none` where nothing that could settle the claim was at hand. */
-  grounds: z.enum(['bytes', 'key', 'rpc', 'block-hash', 'bitcoin-node', 'esplora', 'none']),
+  grounds: z.enum(['bytes', 'key', 'rpc', 'block-hash', 'bitcoin-node', 'esplora', 'tsa', 'none']),
   /** Stable; docs/verdict-codes.md explains each. */
   code: z.string().check(z.regex(/^[a-z0-9]+(?:-[a-z0-9]+)*$/), z.maxLength(64)),
   /** One plain sentence. */
@@ -28,16 +23,15 @@ const claim = z.strictObject({
 export const verdictSchema = z.strictObject({
   format: z.literal(VERDICT_FORMAT),
   result: z.enum(['proven', 'refuted', 'unproven']),
-  /** The earliest block proven to hold the round's root: the digest was known before its time. */
-  existedBefore: z.nullable(moment),
-  /** The latest block proven to have gone into the round: the round is not older. The entry may be. */
-  notBefore: z.nullable(moment),
+  /** Of what is proven to hold the round's root the earliest: the digest was known before `time` plus `tolerance`. */
+  existedBefore: z.nullable(momentSchema),
+  /** Of what is proven to have gone into the round the latest: it is not older than `time` less `tolerance`; the entry may be. */
+  notBefore: z.nullable(momentSchema),
   claims: z.array(claim).check(z.maxLength(64)),
 });
 
 export type Verdict = z.infer<typeof verdictSchema>;
 export type Claim = z.infer<typeof claim>;
-export type Moment = z.infer<typeof moment>;
 
 /** Every code of a claim, and the status it stands for; docs/verdict-codes.md explains them. No code is ever reused. */
 export const VERDICT_CODES = {
@@ -45,33 +39,38 @@ export const VERDICT_CODES = {
   'tlog-proof-invalid': 'refuted',
   'content-matches': 'verified',
   'content-differs': 'refuted',
+  'content-re-ended': 'unverified',
   'content-not-given': 'unverified',
   'position-by-key': 'verified',
   'position-by-bytes': 'verified',
   'position-broken': 'refuted',
   'previous-differs': 'refuted',
+  'leaf-unknown': 'unverified',
   'checkpoint-differs': 'refuted',
   'checkpoint-unreadable': 'refuted',
   'signature-holds': 'verified',
   'signature-broken': 'refuted',
-  'signature-absent': 'refuted',
-  'key-of-another-log': 'refuted',
+  'signature-by-another-key': 'unverified',
+  'signature-not-found': 'unverified',
+  'key-not-for-this-log': 'unverified',
   'key-not-given': 'unverified',
   'witnesses-enough': 'verified',
   'witnesses-too-few': 'unverified',
+  'witnesses-not-required': 'unverified',
   'witness-signature-broken': 'refuted',
   'round-holds': 'verified',
   'round-broken': 'refuted',
   'link-broken': 'refuted',
   'round-pending': 'unverified',
   'beacon-confirmed': 'verified',
-  'beacon-differs': 'refuted',
+  'beacon-not-on-chain': 'unverified',
   'beacon-not-final': 'unverified',
   'no-beacon': 'unverified',
   'operators-word': 'unverified',
   'received-after-close': 'refuted',
   'received-after-anchor': 'refuted',
-  'received-in-future': 'refuted',
+  'received-ahead-of-clock': 'unverified',
+  'times-contradict': 'unverified',
   'anchor-final': 'verified',
   'anchor-proven': 'verified',
   'anchor-not-final': 'unverified',
@@ -83,7 +82,7 @@ export const VERDICT_CODES = {
   'anchor-transaction-failed': 'refuted',
   'anchor-transaction-missing': 'refuted',
   'anchor-unknown': 'unverified',
-  'anchor-reorganised': 'refuted',
+  'anchor-moved': 'unverified',
   'no-anchor': 'unverified',
   'no-source': 'unverified',
   'source-behind': 'unverified',
@@ -115,26 +114,55 @@ export function claimOf(code: VerdictCode, rest: Omit<Claim, 'code' | 'status'>)
 /** Claims that refute the whole when they are refuted, even if an anchor proves. */
 const DECISIVE: readonly Claim['claim'][] = ['content', 'position', 'checkpoint', 'round'];
 
-/** The verdict that the claims lead to. @param moments the blocks of the verified anchors */
+/**
+ * What the user gave is not what the proof is about, without contradicting it; or the times do not fit together. Then
+ * nothing is proven, whatever an anchor says.
+ */
+const WITHHOLDING: readonly string[] = [
+  'content-re-ended',
+  'signature-by-another-key',
+  'signature-not-found',
+  'key-not-for-this-log',
+  'times-contradict',
+] satisfies VerdictCode[];
+
+/** Whether nothing is proven by this claim, whatever an anchor says. */
+export function isWithholding({ code }: Claim): boolean {
+  return WITHHOLDING.includes(code);
+}
+
+/** A trusted source has something else in this place. That need not contradict the proof, but no other source outvotes it. */
+const OTHERWISE: readonly string[] = ['anchor-moved', 'beacon-not-on-chain'] satisfies VerdictCode[];
+
+/** Whether a source's answer stands against those of others that confirm. */
+export function isObjection({ status, code }: Claim): boolean {
+  return status === 'refuted' || OTHERWISE.includes(code);
+}
+
+/** Of the answers of several sources the one that counts: an objection, else a confirmation, else the first. */
+export function weightiest<T extends { readonly claim: Claim }>(answers: readonly T[]): T | null {
+  return (
+    answers.find(({ claim }) => isObjection(claim)) ??
+    answers.find(({ claim }) => claim.status === 'verified') ??
+    answers[0] ??
+    null
+  );
+}
+
+/** The verdict that the claims lead to. @param moments of the verified anchors */
 export function verdictOf(claims: Claim[], moments: readonly Moment[], notBefore: Moment | null): Verdict {
   const refuted = claims.some(({ claim, status }) => status === 'refuted' && DECISIVE.includes(claim));
-  const existedBefore = refuted ? null : earliest(moments);
+  const withheld = claims.some(isWithholding);
+  const proven = refuted ? null : lowest(moments);
+  const existedBefore = withheld ? null : proven;
   const anchorRefuted = claims.some(({ claim, status }) => claim === 'anchor' && status === 'refuted');
   return {
     format: VERDICT_FORMAT,
-    result: existedBefore !== null ? 'proven' : refuted || anchorRefuted ? 'refuted' : 'unproven',
+    result: existedBefore !== null ? 'proven' : refuted || (anchorRefuted && proven === null) ? 'refuted' : 'unproven',
     existedBefore,
     notBefore: refuted ? null : notBefore,
     claims,
   };
-}
-
-/** Times of one form compare as text. */
-function earliest(moments: readonly Moment[]): Moment | null {
-  return moments.reduce<Moment | null>(
-    (first, each) => (first === null || each.time < first.time ? each : first),
-    null,
-  );
 }
 
 /** Exit code of `verify` and `audit`: 0 proven against a trusted source, 1 refuted, 2 consistent but not proven. */

@@ -17,6 +17,7 @@ import { decodeAnchoredLog } from '../core/anchored-event.ts';
 import { Bitset } from '../core/bitset.ts';
 import { toHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
+import { blockMoment } from '../core/moment.ts';
 import { formatTime } from '../core/time.ts';
 
 /** A chain as a trusted node shows it. */
@@ -158,7 +159,7 @@ class ChainAudit {
     const result = { proven: this.#proven, count: this.#count, lost: this.#lost };
     if (newest === null || (known !== null && known.round > newest.round)) return { ...result, newest: known };
     const { block } = newest.event;
-    const moment = { time: formatTime(await this.#timeOf(newest.event)), chain: this.#options.view.chain, block };
+    const moment = blockMoment(this.#options.view.chain, formatTime(await this.#timeOf(newest.event)), block);
     return { ...result, newest: { round: newest.round, moment } };
   }
 

@@ -9,16 +9,11 @@ import {
 } from '../core/anchor-verifier.ts';
 import { isAnchored } from '../core/anchored-event.ts';
 import { checkEvmProof, type ProvenAnchor } from '../core/evm-proof.ts';
-import {
-  type EvmBlock,
-  type EvmSource,
-  type EvmSources,
-  type EvmTransaction,
-  isDevelopmentChain,
-} from '../core/evm-source.ts';
+import { type EvmSource, type EvmSources, type EvmTransaction, isDevelopmentChain } from '../core/evm-source.ts';
+import { type BlockMoment, blockMoment } from '../core/moment.ts';
 import type { EvmAnchor } from '../core/receipt-schema.ts';
 import { formatTime } from '../core/time.ts';
-import { claimOf, type Moment, type VerdictCode } from '../core/verdict.ts';
+import { claimOf, isObjection, type VerdictCode, weightiest } from '../core/verdict.ts';
 
 /** One finding for each anchor. */
 export const evmVerifier: AnchorVerifier<EvmAnchor> = {
@@ -42,16 +37,17 @@ export const evmVerifier: AnchorVerifier<EvmAnchor> = {
         askSource({ anchor, root, proven, sameInstance: sameInstance.has(source) }, source),
       ),
     );
-    const settled =
-      answers.find(({ claim }) => claim.status === 'refuted') ??
-      answers.find(({ claim }) => claim.status === 'verified');
-    if (settled !== undefined) return [settled];
+    const answer = weightiest(answers);
+    if (answer !== null && (isObjection(answer.claim) || answer.claim.status === 'verified')) return [answer];
     const byHash = checkByBlockHash(anchor, proven, blockHashes);
     if (byHash?.claim.status === 'verified') return [byHash];
-    if (answers[0] !== undefined) return [answers[0]];
+    if (answer !== null) return [answer];
     return [fault === null ? (byHash ?? unasked(chain, proven, evm)) : unproven(fault)];
   },
 };
+
+/** What helps where a chain has changed since the receipt was made. */
+const RENEW = 'Get the receipt anew (antequem upgrade)';
 
 /** Asks every source for its chain. */
 export async function sortSources(sources: readonly EvmSource[]): Promise<EvmSources> {
@@ -108,8 +104,8 @@ function checkByBlockHash(
 }
 
 /** The block of a proof, every value from under its hash. */
-function momentOf(chain: string, { block }: ProvenAnchor): Moment {
-  return { time: block.time, chain, block: { number: block.number, hash: block.hash } };
+function momentOf(chain: string, { block }: ProvenAnchor): BlockMoment {
+  return blockMoment(chain, block.time, { number: block.number, hash: block.hash });
 }
 
 /** The question to a source: is this root, by this anchor, in a final block? */
@@ -187,19 +183,24 @@ async function unknownTransaction(question: AnchorQuestion, source: EvmSource, s
   const named = nameBlock(chain, claimed);
   const block = await source.block(claimed.number);
   if (block?.hash === claimed.hash) {
-    if (block.transactions?.includes(anchor.transaction)) {
-      return say('source-without-index', `${node} has ${named} with the transaction, but no longer what it did.`);
+    if (block.transactions?.includes(anchor.transaction) !== false) {
+      const says = `${node} has ${named}, but no longer what the transaction in it did: ask a node that keeps old receipts.`;
+      return say('source-without-index', says);
     }
     return say('anchor-transaction-missing', `By ${node} the transaction is not in ${named}.`);
   }
   if (isDevelopmentChain(chain) && !sameInstance) {
     return say(
       'other-chain-instance',
-      `${node} has a different ${named}, or none: the chain may have been started again.`,
+      `${node} has a different ${named}, or none: the chain may have been started again. ${RENEW}, or name a node of the chain that it was anchored on.`,
     );
   }
-  if (block === null) return say('source-behind', `${node} has not reached ${named} yet.`);
-  return say('anchor-reorganised', `By ${node} ${named} is not the one in the receipt: that one is gone.`);
+  if (block === null)
+    return say('source-behind', `${node} has not reached ${named} yet: ask again later, or another node.`);
+  return say(
+    'anchor-moved',
+    `By ${node} ${named} is not the one in the receipt: the chain was reorganized, or the node follows another chain. ${RENEW}.`,
+  );
 }
 
 async function knownTransaction(
@@ -218,11 +219,13 @@ async function knownTransaction(
   const time = formatTime(block.time);
   const named = nameBlock(chain, block);
   const claimed = claimedBlock(anchor);
-  if (claimed !== null && !isSameBlock(claimed, block, time)) {
-    return say(
-      'anchor-block-differs',
-      `By ${node} the transaction is in ${named} of ${time}, not in the block that the receipt names.`,
-    );
+  if (claimed !== null && claimed.hash !== block.hash) {
+    const says = `By ${node} the transaction is in ${named} of ${time}, not in the block that the receipt names: the chain was reorganized since. ${RENEW}.`;
+    return say('anchor-moved', says);
+  }
+  if (claimed !== null && (claimed.number !== block.number || claimed.time !== time)) {
+    const says = `By ${node} the block that the receipt names is ${named} of ${time}: the receipt gives it another number or time.`;
+    return say('anchor-block-differs', says);
   }
   if (transaction.status !== 1) {
     return say('anchor-transaction-failed', `By ${node} the transaction failed in ${named}, so it anchored nothing.`);
@@ -239,10 +242,6 @@ async function knownTransaction(
   const says = `By ${node} the round's root is in ${named}, which is final: the digest was known before its time, ${time}.`;
   return {
     claim: say('anchor-final', says, time).claim,
-    moment: { time, chain, block: { number: block.number, hash: block.hash } },
+    moment: blockMoment(chain, time, { number: block.number, hash: block.hash }),
   };
-}
-
-function isSameBlock(claimed: { number: number; hash: string; time: string }, block: EvmBlock, time: string): boolean {
-  return claimed.number === block.number && claimed.hash === block.hash && claimed.time === time;
 }

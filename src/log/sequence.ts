@@ -1,9 +1,10 @@
 import { sha256Into } from '#sha256';
-import { aheadOfDatabase, MAX_CLOCK_SKEW_MS, type TimeSource } from '../clock/clock.ts';
+import { aheadOfDatabase, type TimeSource } from '../clock/clock.ts';
 import { equalBytes, writeU64 } from '../core/bytes.ts';
 import type { CompactRange, CompleteTile } from '../core/compact-range.ts';
 import { ENTRY_SIZE } from '../core/entry.ts';
 import { AntequemError } from '../core/errors.ts';
+import { MAX_CLOCK_SKEW_MS } from '../core/time.ts';
 import type { Defer, Queryable, Transaction } from '../store/database.ts';
 import type { AnsweredHeads } from './answered.ts';
 import { recordEvents, siftEvents } from './events.ts';

@@ -1,7 +1,7 @@
 // What an operator should know about clocks although requests succeed.
 
-import { MAX_CLOCK_SKEW_MS } from '../clock/clock.ts';
 import { CALENDARS, type ClockReport, showsClocksBehind } from '../clock/reports.ts';
+import { MAX_CLOCK_SKEW_MS } from '../core/time.ts';
 
 /** Clocks and times as the database tells them. Milliseconds; since the Unix epoch unless said otherwise. */
 export interface ClockState {

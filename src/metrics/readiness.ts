@@ -1,7 +1,8 @@
 // Whether requests would succeed here, and what an operator should know although they would.
 
-import { askAheadOfDatabase, MAX_CLOCK_SKEW_MS, type TimeSource } from '../clock/clock.ts';
+import { askAheadOfDatabase, type TimeSource } from '../clock/clock.ts';
 import { AntequemError } from '../core/errors.ts';
+import { MAX_CLOCK_SKEW_MS } from '../core/time.ts';
 import type { Queryable } from '../store/database.ts';
 import { migrationNames } from '../store/migrate.ts';
 import { WITNESS_PROBLEM_CODES, type WitnessProblem } from '../witness/problems.ts';

@@ -7,6 +7,7 @@ import { sourceFailure } from '../core/anchor-verifier.ts';
 import type { HeaderSource } from '../core/bitcoin-source.ts';
 import { AntequemError } from '../core/errors.ts';
 import { LruCache } from '../core/lru.ts';
+import { blockMoment } from '../core/moment.ts';
 import { formatTime } from '../core/time.ts';
 import { type StoredBlock, storedTimestamps } from './stored-timestamp.ts';
 
@@ -104,6 +105,6 @@ class HeaderView {
   #hold(round: number, { height, hash, time }: StoredBlock): void {
     this.#count++;
     const { chain } = this.#source;
-    this.#newest = { round, moment: { time: formatTime(time), chain, block: { number: height, hash } } };
+    this.#newest = { round, moment: blockMoment(chain, formatTime(time), { number: height, hash }) };
   }
 }

@@ -13,8 +13,9 @@ import { newWorkBudget } from '../core/anchor-verifier.ts';
 import { type HeaderSource, remembering } from '../core/bitcoin-source.ts';
 import { Bitset } from '../core/bitset.ts';
 import { toHex } from '../core/bytes.ts';
+import type { BlockMoment } from '../core/moment.ts';
 import type { OpenTimestampsAnchor } from '../core/receipt-schema.ts';
-import type { Moment } from '../core/verdict.ts';
+import { isObjection } from '../core/verdict.ts';
 import { otsVerifier } from './verifier.ts';
 
 /** Attestations of one anchor that are checked. */
@@ -32,7 +33,7 @@ interface Tally {
   readonly source: HeaderSource;
   readonly proven: Bitset;
   count: number;
-  newest: { readonly round: number; readonly moment: Moment } | null;
+  newest: { readonly round: number; readonly moment: BlockMoment } | null;
   failure: string | null;
 }
 
@@ -92,9 +93,10 @@ class ShownOts implements ShownAudit<OpenTimestampsAnchor> {
     const evm = { byChain: new Map(), failures: [] };
     const work = newWorkBudget();
     const trusted = { evm, bitcoin: this.#sources, sameInstance: new Set<object>(), blockHashes: [], work };
-    for (const { claim, moment } of await otsVerifier.check(anchor, toHex(root), trusted, MOST_ATTESTATIONS)) {
+    for (const { claim, moment: proven } of await otsVerifier.check(anchor, toHex(root), trusted, MOST_ATTESTATIONS)) {
       const says = claim.says.replace(/\.$/, '');
-      if (claim.status === 'refuted') {
+      const moment = proven !== null && 'chain' in proven ? proven : null;
+      if (isObjection(claim)) {
         faults.add(
           'anchor-missing',
           { round: number },

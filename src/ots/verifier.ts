@@ -7,13 +7,14 @@ import {
   sourceFailure,
   unproven,
 } from '../core/anchor-verifier.ts';
-import { BITCOIN, type BitcoinHeader, parseHeader, REGTEST, rpcOrder } from '../core/bitcoin-header.ts';
+import { BITCOIN, type BitcoinHeader, HEADER_SIZE, parseHeader, REGTEST, rpcOrder } from '../core/bitcoin-header.ts';
 import { type HeaderSource, isDeep } from '../core/bitcoin-source.ts';
 import { equalBytes, fromBase64, fromHex, toHex } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
+import { blockMoment, upperTime } from '../core/moment.ts';
 import type { OpenTimestampsAnchor } from '../core/receipt-schema.ts';
 import { formatTime } from '../core/time.ts';
-import { claimOf, type VerdictCode } from '../core/verdict.ts';
+import { claimOf, isObjection, type VerdictCode } from '../core/verdict.ts';
 import type { Attestation } from './attestation.ts';
 import { type Line, timestampLines } from './line.ts';
 import { parseTimestamp } from './serialization.ts';
@@ -43,6 +44,12 @@ const KINDS: readonly Attestation['kind'][] = ['bitcoin', 'pending', 'litecoin',
 
 /** The work of every block of Bitcoin, from the first on: a target below 2^224. */
 const LEAST_WORK = /^0{8}/;
+
+/**
+ * No OpenTimestamps attestation is to a block of Bitcoin before this one, of March 2015. Test networks have lower heights,
+ * and an .ots file does not name its chain.
+ */
+const FIRST_ATTESTATION = 350_000;
 
 /** Findings for the attestations; for an anchor that contradicts itself, for the blocks it carries that do not fit. */
 export const otsVerifier: AnchorVerifier<OpenTimestampsAnchor> = {
@@ -78,8 +85,8 @@ export const otsVerifier: AnchorVerifier<OpenTimestampsAnchor> = {
 
 /** A timestamp that cannot be read contradicts itself, unless it is only larger than this version reads. */
 export function unreadableTimestamp(error: FormatError, what: string): AnchorFinding {
-  if (error.code === 'ots-size' || error.code === 'ots-work') {
-    const says = `${what} is larger than this version reads: ${error.message}.`;
+  if (error.code === 'ots-size' || error.code === 'ots-work' || error.code === 'ots-version') {
+    const says = `${what} is larger or newer than this version reads: ${error.message}.`;
     return unproven(claimOf('proof-not-read', { claim: 'anchor', grounds: 'none', says }));
   }
   const says = `${what} breaks its format, so it shows nothing: ${error.message}.`;
@@ -147,17 +154,20 @@ async function checkBitcoin(height: number, message: Uint8Array, context: Attest
   );
   const settled = settle(answers);
   if (settled !== null) return settled;
-  const byHash = carried === undefined ? null : checkByHeaderHash(carried, context.blockHashes);
+  const byHash =
+    carried === undefined
+      ? checkByGivenHeader(height, message, context.blockHashes)
+      : checkByHeaderHash(carried, context.blockHashes);
   if (byHash?.moment) return byHash;
   return answers[0] ?? byHash ?? unasked(height, message, carried);
 }
 
 /** Two sources of one chain must not contradict each other; a source of a chain that the timestamp is not of does not count. */
 function settle(answers: readonly AnchorFinding[]): AnchorFinding | null {
-  const refuted = answers.filter(({ claim }) => claim.status === 'refuted');
-  const contradicted = new Set(refuted.map(({ claim }) => claim.chain));
+  const objections = answers.filter(({ claim }) => isObjection(claim));
+  const contradicted = new Set(objections.map(({ claim }) => claim.chain));
   const verified = answers.find(({ claim }) => claim.status === 'verified' && !contradicted.has(claim.chain));
-  return verified ?? refuted[0] ?? null;
+  return verified ?? objections[0] ?? null;
 }
 
 function unasked(height: number, message: Uint8Array, carried: CarriedBlock | undefined): AnchorFinding {
@@ -196,7 +206,12 @@ async function askHeaders(question: HeaderQuestion, source: HeaderSource): Promi
     );
   try {
     const block = await source.header(height);
-    if (block === null) return say('source-behind', `${source.describe()} has not reached ${named} yet.`);
+    if (block === null) {
+      return say(
+        'source-behind',
+        `${source.describe()} has not reached ${named} yet: ask again later, or another source.`,
+      );
+    }
     const header = parseHeader(block.header);
     if (!equalBytes(header.merkleRoot, merkleRoot) || (carried !== null && carried.hash !== header.hash)) {
       return otherBlock(question, header, source, say);
@@ -205,11 +220,11 @@ async function askHeaders(question: HeaderQuestion, source: HeaderSource): Promi
       return say('anchor-not-final', `The timestamp leads to ${named}, which too few blocks follow yet to be final.`);
     }
     const time = formatTime(header.time);
+    const moment = blockMoment(chain, time, { number: height, hash: header.hash });
     const says =
-      `By ${source.describe()} the timestamp leads to the merkle root of ${named}: the digest was known before its ` +
-      `time, ${time}, which miners set and which can be off by about two hours.`;
-    const { claim } = say('attestation-confirmed', says, time);
-    return { claim, moment: { time, chain, block: { number: height, hash: header.hash } } };
+      `By ${source.describe()} the timestamp leads to the merkle root of ${named}: the digest was known before ` +
+      `${upperTime(moment)}. ${stamped(time)}.`;
+    return { claim: say('attestation-confirmed', says, time).claim, moment };
   } catch (error) {
     return say('source-failed', `${sourceFailure(source, error)}, so the timestamp on ${chain} is not confirmed.`);
   }
@@ -224,14 +239,14 @@ function otherBlock(
   const { chain } = source;
   const named = nameBlock(chain, { number: height });
   const node = source.describe();
-  const mayBeAnother = carried === null ? chain !== BITCOIN : chain === REGTEST;
+  const mayBeAnother = carried === null ? chain !== BITCOIN || height < FIRST_ATTESTATION : chain === REGTEST;
   if (mayBeAnother && !sameInstance) {
-    const why =
-      chain === REGTEST ? 'the chain may have been started again' : 'the timestamp may have been made on another chain';
-    return say('other-chain-instance', `${node} has a different ${named}: ${why}.`);
+    const why = chain === REGTEST ? 'the chain may have been started again' : 'the timestamp was made on another chain';
+    return say('other-chain-instance', `${node} has a different ${named}: ${why}. Name a source of that chain.`);
   }
   if (carried !== null) {
-    return say('anchor-reorganised', `By ${node} ${named} is not the one in the receipt: that one is gone.`);
+    const says = `By ${node} ${named} is not the one in the receipt: the chain was reorganized since. Get the receipt anew (antequem upgrade).`;
+    return say('anchor-moved', says);
   }
   const roots = `${rpcOrder(header.merkleRoot)}, not ${rpcOrder(merkleRoot)}`;
   return say('attestation-differs', `By ${node} the merkle root of ${named} is ${roots}, where the timestamp leads.`);
@@ -242,7 +257,8 @@ function checkByHeaderHash(
   { chain, height, header }: CarriedBlock,
   blockHashes: readonly string[],
 ): AnchorFinding | null {
-  if (!blockHashes.some((hash) => hash.toLowerCase() === header.hash)) return null;
+  const given = [...blockHashes, ...headersIn(blockHashes).map(({ hash }) => hash)];
+  if (!given.some((hash) => hash.toLowerCase() === header.hash)) return null;
   const by = (code: VerdictCode, says: string, time?: string): AnchorFinding['claim'] =>
     claimOf(code, {
       claim: 'anchor',
@@ -256,13 +272,28 @@ function checkByHeaderHash(
     return unproven(by('other-chain-instance', says));
   }
   const time = formatTime(header.time);
+  const moment = blockMoment(chain, time, { number: height, hash: header.hash });
   const says =
-    `The timestamp leads to the merkle root of the block with the given hash, by the receipt ${nameBlock(chain, { number: height })}: ` +
-    `the digest was known before its time, ${time}, which can be off by about two hours; its header does not say chain and height.`;
-  return {
-    claim: by('anchor-proven', says, time),
-    moment: { time, chain, block: { number: height, hash: header.hash } },
-  };
+    `The timestamp leads to the merkle root of the block with the given hash, by the proof ${nameBlock(chain, { number: height })}: ` +
+    `the digest was known before ${upperTime(moment)}. ${stamped(time)}; its header does not say chain and height.`;
+  return { claim: by('anchor-proven', says, time), moment };
+}
+
+/** By a header that the verifier knows, where the proof carries none. Null where no given header has the merkle root. */
+function checkByGivenHeader(height: number, message: Uint8Array, blockHashes: readonly string[]): AnchorFinding | null {
+  const header = headersIn(blockHashes).find(({ merkleRoot }) => equalBytes(merkleRoot, message));
+  return header === undefined ? null : checkByHeaderHash({ chain: BITCOIN, height, header }, [header.hash]);
+}
+
+function headersIn(blockHashes: readonly string[]): BitcoinHeader[] {
+  return blockHashes.flatMap((hex) =>
+    hex.length === 2 * HEADER_SIZE ? [parseHeader(fromHex(hex.toLowerCase()))] : [],
+  );
+}
+
+/** How the time of a block is to be read. */
+function stamped(time: string): string {
+  return `The block is stamped ${time}, and miners may set that time up to two hours off`;
 }
 
 function say(code: VerdictCode, says: string, chain?: string): AnchorFinding {

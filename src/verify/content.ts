@@ -1,6 +1,7 @@
 // The claim `content`: is this what the receipt, the .ots file or the tlog-proof is about?
 
 import { type Claim, claimOf } from '../core/verdict.ts';
+import { otherLineEnds } from './line-ends.ts';
 
 /** What a proof is compared with; both may be given. */
 export interface GivenContent {
@@ -34,11 +35,24 @@ export function checkContent({ payload, digest }: GivenContent, proven: ProvenCo
     ...(payload === undefined ? [] : [proven.digestOf(payload)]),
     ...(digest === undefined ? [] : [digest]),
   ];
-  return given.every((each) => proven.matches(each))
-    ? claimOf('content-matches', { claim: 'content', grounds: 'bytes', says: `${what} is ${proven.own}.` })
-    : claimOf('content-differs', {
-        claim: 'content',
-        grounds: 'bytes',
-        says: `${what} is not ${proven.own}: ${proven.proof} is about something else.`,
-      });
+  if (given.every((each) => proven.matches(each))) {
+    return claimOf('content-matches', { claim: 'content', grounds: 'bytes', says: `${what} is ${proven.own}.` });
+  }
+  const form =
+    payload === undefined || (digest !== undefined && !proven.matches(digest)) ? null : formOf(payload, proven);
+  if (form !== null) {
+    const says = `The given content is not byte for byte what ${proven.proof} is about, but it matches ${form}: its line ends were changed. Verify it in that form.`;
+    return claimOf('content-re-ended', { claim: 'content', grounds: 'bytes', says });
+  }
+  return claimOf('content-differs', {
+    claim: 'content',
+    grounds: 'bytes',
+    says: `${what} is not ${proven.own}: ${proven.proof} is about something else.`,
+  });
+}
+
+/** How the line ends would have to be for the content to match; null where that does not help. */
+function formOf(payload: Uint8Array, proven: ProvenContent): string | null {
+  for (const { form, bytes } of otherLineEnds(payload)) if (proven.matches(proven.digestOf(bytes))) return form;
+  return null;
 }

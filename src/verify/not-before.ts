@@ -4,15 +4,16 @@ import { nameBlock, sourceFailure } from '../core/anchor-verifier.ts';
 import { parseHeader, REGTEST } from '../core/bitcoin-header.ts';
 import { type HeaderSource, isDeep } from '../core/bitcoin-source.ts';
 import { type EvmSource, type EvmSources, isDevelopmentChain } from '../core/evm-source.ts';
+import { type BlockMoment, blockMoment, lowerBound } from '../core/moment.ts';
 import { formatBlockHash, parseBlockHash, type RoundReceipt } from '../core/receipt.ts';
 import type { ReceiptBeacon } from '../core/receipt-schema.ts';
 import { formatTime } from '../core/time.ts';
-import { type Claim, claimOf, type Moment, type VerdictCode } from '../core/verdict.ts';
+import { type Claim, claimOf, type VerdictCode, weightiest } from '../core/verdict.ts';
 
 export interface NotBefore {
   readonly claims: readonly Claim[];
   /** The latest confirmed beacon. */
-  readonly moment: Moment | null;
+  readonly moment: BlockMoment | null;
   /** Sources that know a beacon: they serve the same instance of the chain as the one the round was made on. */
   readonly sameInstance: ReadonlySet<EvmSource | HeaderSource>;
 }
@@ -31,23 +32,20 @@ export async function checkNotBefore(
   }
   const claims: Claim[] = [];
   const sameInstance = new Set<EvmSource | HeaderSource>();
-  let moment: Moment | null = null;
+  let moment: BlockMoment | null = null;
   for (const beacon of beacons) {
     const answers = await askAll(beacon, sources, bitcoin);
-    const settled =
-      answers.find(({ claim }) => claim.status === 'refuted') ??
-      answers.find(({ claim }) => claim.status === 'verified');
-    const answer = settled ?? answers[0] ?? { claim: unasked(beacon, sources) };
+    const answer = weightiest(answers) ?? { claim: unasked(beacon, sources) };
     claims.push(answer.claim);
     // Block 0 can be the same on every instance.
     for (const { claim, source } of answers) {
       if (claim.status === 'verified' && beacon.height > 0) sameInstance.add(source);
     }
     const { status, time } = answer.claim;
-    if (status === 'verified' && time !== undefined && (moment === null || time > moment.time)) {
-      const hash = formatBlockHash(beacon.chain, parseBlockHash(beacon.hash));
-      moment = { time, chain: beacon.chain, block: { number: beacon.height, hash } };
-    }
+    if (status !== 'verified' || time === undefined) continue;
+    const hash = formatBlockHash(beacon.chain, parseBlockHash(beacon.hash));
+    const confirmed = blockMoment(beacon.chain, time, { number: beacon.height, hash });
+    if (moment === null || lowerBound(confirmed) > lowerBound(moment)) moment = confirmed;
   }
   return { claims, moment, sameInstance };
 }
@@ -106,7 +104,7 @@ async function ask(beacon: ReceiptBeacon, view: View): Promise<Claim> {
       return startedAnew
         ? say(
             'other-chain-instance',
-            `${source.describe()} has no ${named} yet: the chain may have been started again.`,
+            `${source.describe()} has no ${named} yet: the chain may have been started again. Name a node of the chain that the round was made on.`,
           )
         : say('beacon-not-final', `By ${source.describe()} ${named} is not final yet.`);
     }
@@ -116,12 +114,15 @@ async function ask(beacon: ReceiptBeacon, view: View): Promise<Claim> {
       return startedAnew
         ? say(
             'other-chain-instance',
-            `${source.describe()} has a different ${named}: the chain may have been started again.`,
+            `${source.describe()} has a different ${named}: the chain may have been started again. Name a node of the chain that the round was made on.`,
           )
-        : say('beacon-differs', `By ${source.describe()} the ${named} that the round names is not on that chain.`);
+        : say(
+            'beacon-not-on-chain',
+            `By ${source.describe()} the ${named} that the round names is not on that chain: it was reorganized away, or ${source.describe()} follows another chain. So it gives the round no earliest time.`,
+          );
     }
     const time = formatTime(block.time);
-    return say('beacon-confirmed', `The round was formed after ${named} of ${time}, whose hash it names.`, time);
+    return say('beacon-confirmed', `The round was formed after ${named}, whose hash it names, stamped ${time}.`, time);
   } catch (error) {
     return say('source-failed', `${sourceFailure(source, error)}.`);
   }

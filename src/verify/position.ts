@@ -3,10 +3,11 @@
 import { toHex } from '../core/bytes.ts';
 import { type Checkpoint, parseCheckpoint } from '../core/checkpoint.ts';
 import { FormatError } from '../core/errors.ts';
-import { checkNote, type Note, parseNote, type Verifier } from '../core/note.ts';
+import { type Note, parseNote, type Verifier } from '../core/note.ts';
 import { logId } from '../core/origin.ts';
 import { type Receipt, receiptLeafHash } from '../core/receipt.ts';
 import { type Claim, claimOf, type VerdictCode } from '../core/verdict.ts';
+import { checkSignature } from './signature.ts';
 import type { TreeMemory } from './tree-memory.ts';
 
 /** What was found about a checkpoint, for every entry in it. */
@@ -17,38 +18,15 @@ export interface Signed {
 }
 
 /**
- * Whether the log signed the checkpoint.
+ * Reads the checkpoint of a receipt, and whether the log signed it.
  * @param text the signed note
  * @param log the origin of the log that it should be of
- * @param verifier the log's key, null if the verifier was given none
  */
-export function checkSignature(text: string, log: string, verifier: Verifier | null): Signed {
+export function readSigned(text: string, log: string, keys: readonly Verifier[] | null): Signed {
   const read = readCheckpoint(text);
-  if (read === null) {
-    return {
-      claim: claimOf('checkpoint-unreadable', { claim: 'checkpoint', grounds: 'bytes', says: UNREADABLE }),
-      read,
-    };
-  }
-  if (verifier === null) {
-    const says = `No key was given, so it was not checked that the checkpoint was signed by the log ${log}.`;
-    return { claim: claimOf('key-not-given', { claim: 'checkpoint', grounds: 'none', says }), read };
-  }
-  const by = (code: VerdictCode, says: string): Signed => ({
-    claim: claimOf(code, { claim: 'checkpoint', grounds: 'key', says }),
-    read,
-  });
-  if (verifier.name !== log) {
-    return by('key-of-another-log', `The given key is that of ${verifier.name}, but the receipt is from ${log}.`);
-  }
-  switch (checkNote(read.note, verifier)) {
-    case 'verified':
-      return by('signature-holds', `The checkpoint was signed with the given key of the log ${log}.`);
-    case 'refuted':
-      return by('signature-broken', 'The signature of the checkpoint does not hold under the given key.');
-    case 'absent':
-      return by('signature-absent', 'The checkpoint has no signature by the given key.');
-  }
+  if (read !== null) return { claim: checkSignature(read.note, log, keys, 'the receipt'), read };
+  const says = UNREADABLE;
+  return { claim: claimOf('checkpoint-unreadable', { claim: 'checkpoint', grounds: 'bytes', says }), read };
 }
 
 const UNREADABLE = 'The checkpoint in the receipt cannot be read as a signed note of a log.';
@@ -97,6 +75,6 @@ export function checkPosition(receipt: Receipt, { claim, read }: Signed, tree: T
     : claimOf('position-by-bytes', {
         claim: 'position',
         grounds: 'bytes',
-        says: `${stands}; no key was given to confirm that this tree is the log's own.`,
+        says: `${stands}; no key confirms that this tree is the log's own.`,
       });
 }

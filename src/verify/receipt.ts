@@ -1,14 +1,14 @@
 // The verifier of receipts. What several of them have in common is checked once.
 
 import { sha256 } from '#sha256';
-import { type AnchorFinding, newWorkBudget } from '../core/anchor-verifier.ts';
+import { newWorkBudget } from '../core/anchor-verifier.ts';
 import { type HeaderSource, remembering } from '../core/bitcoin-source.ts';
 import { equalBytes, fromHex } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
 import type { EvmSources } from '../core/evm-source.ts';
 import { sameJson } from '../core/json.ts';
 import { LruCache } from '../core/lru.ts';
-import { parseVerifierKey, type Verifier } from '../core/note.ts';
+import { parseVerifierKey } from '../core/note.ts';
 import {
   isKnownAnchor,
   parseReceipt,
@@ -21,10 +21,12 @@ import { type Claim, claimOf, type Verdict, verdictOf } from '../core/verdict.ts
 import { sortSources } from '../evm/verifier.ts';
 import { unknownAnchor, verifyAnchors } from './anchors.ts';
 import { checkContent, type GivenContent, type ProvenContent } from './content.ts';
-import { checkNotBefore, type NotBefore } from './not-before.ts';
-import { checkPosition, checkSignature, type Signed } from './position.ts';
+import { checkNotBefore } from './not-before.ts';
+import { checkPosition, readSigned, type Signed } from './position.ts';
 import { checkReceivedAt } from './received-at.ts';
 import { checkRound } from './round.ts';
+import { keysFor } from './signature.ts';
+import { type RoundTimes, reconcile } from './times.ts';
 import { TreeMemory } from './tree-memory.ts';
 import type { Trust } from './trust.ts';
 import { checkWitnesses } from './witnesses.ts';
@@ -77,18 +79,12 @@ export async function* verifyReceipts(
   }
 }
 
-/** The answers of all sources about a round. */
-interface Asked {
-  readonly notBefore: NotBefore;
-  readonly findings: readonly AnchorFinding[];
-}
-
 interface KnownRound {
   readonly round: RoundReceipt['round'];
   readonly anchors: RoundReceipt['anchors'];
   readonly claim: Claim;
   /** Null until it is asked for. */
-  asked: Promise<Asked> | null;
+  asked: Promise<RoundTimes> | null;
 }
 
 interface KnownCheckpoint {
@@ -101,7 +97,6 @@ interface KnownCheckpoint {
 /** Verifies any number of receipts by one trust. Of each round the sources are asked once. */
 class ReceiptVerifier {
   readonly #trust: Trust;
-  readonly #key: Verifier | null;
   readonly #bitcoin: readonly HeaderSource[];
   readonly #checkpoints = new LruCache<string, KnownCheckpoint>(CHECKPOINTS);
   readonly #trees = new LruCache<string, TreeMemory>(TREES);
@@ -110,7 +105,7 @@ class ReceiptVerifier {
   /** @throws FormatError `verifier-key` where the trusted key is none */
   constructor(trust: Trust) {
     this.#trust = trust;
-    this.#key = trust.key === undefined ? null : parseVerifierKey(trust.key);
+    if (trust.key !== undefined) parseVerifierKey(trust.key);
     this.#bitcoin = (trust.bitcoin ?? []).map(remembering);
   }
 
@@ -142,7 +137,7 @@ class ReceiptVerifier {
     const { notBefore, findings } = await round.asked;
     const moments = findings.flatMap(({ moment }) => (moment === null ? [] : [moment]));
     const anchored = findings.flatMap(({ moment, claim: { grounds } }) =>
-      moment === null ? [] : [{ at: moment.time, chain: moment.chain, grounds }],
+      moment === null ? [] : [{ moment, grounds }],
     );
     const receivedAt = checkReceivedAt(receipt, { closedAt: receipt.round.closedAt, anchored, now });
     const claims = [...shown, round.claim, ...notBefore.claims, receivedAt, ...findings.map(({ claim }) => claim)];
@@ -152,8 +147,7 @@ class ReceiptVerifier {
   #known({ checkpoint, entry }: Receipt): KnownCheckpoint {
     return this.#checkpoints.getOrMake(`${entry.log}\n${checkpoint}`, () => {
       const { policy } = this.#trust;
-      const listed = policy?.logs.find(({ key }) => key.name === entry.log)?.key ?? null;
-      const signed = checkSignature(checkpoint, entry.log, this.#key ?? listed);
+      const signed = readSigned(checkpoint, entry.log, keysFor(this.#trust, entry.log));
       const witnesses = policy === undefined || signed.read === null ? null : checkWitnesses(signed.read.note, policy);
       return { signed, witnesses, rounds: [] };
     });
@@ -173,14 +167,14 @@ class ReceiptVerifier {
     return made;
   }
 
-  async #ask(receipt: RoundReceipt): Promise<Asked> {
+  async #ask(receipt: RoundReceipt): Promise<RoundTimes> {
     this.#sources ??= sortSources(this.#trust.evm ?? []);
     const evm = await this.#sources;
     const bitcoin = this.#bitcoin;
     const notBefore = await checkNotBefore(receipt, evm, bitcoin);
     const { sameInstance } = notBefore;
     const trusted = { evm, bitcoin, sameInstance, blockHashes: this.#trust.blockHashes ?? [], work: newWorkBudget() };
-    return { notBefore, findings: await verifyAnchors(receipt, trusted) };
+    return reconcile({ notBefore, findings: await verifyAnchors(receipt, trusted) });
   }
 }
 

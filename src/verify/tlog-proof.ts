@@ -1,16 +1,17 @@
-// The verifier of C2SP tlog-proofs of our logs: where an entry stands, not when.
+// The verifier of C2SP tlog-proofs, of our logs and of others: where an entry stands, not when.
 
 import { sha256 } from '#sha256';
 import { equalBytes } from '../core/bytes.ts';
-import { commitTo, entryLeafHash } from '../core/entry.ts';
+import { commitTo, type Entry, entryLeafHash } from '../core/entry.ts';
 import { FormatError } from '../core/errors.ts';
-import { checkNote, parseVerifierKey, type Verifier } from '../core/note.ts';
+import { hashLeaf } from '../core/merkle.ts';
 import { logId } from '../core/origin.ts';
 import { verifyInclusion } from '../core/proof.ts';
 import { formatTime } from '../core/time.ts';
 import { isTlogProof, type ParsedTlogProof, parseTlogProof, tlogProofEntry } from '../core/tlog-proof.ts';
 import { type Claim, claimOf, type Verdict, type VerdictCode, verdictOf } from '../core/verdict.ts';
 import { checkContent, type GivenContent } from './content.ts';
+import { checkSignature, keysFor } from './signature.ts';
 import type { Trust } from './trust.ts';
 import { checkWitnesses } from './witnesses.ts';
 
@@ -20,83 +21,63 @@ export interface VerifyTlogProofInput extends GivenContent {
   readonly proof: string;
 }
 
+/** An entry of ours as the proof carries it. */
+interface OwnEntry {
+  readonly entry: Entry;
+  readonly nonce: Uint8Array;
+}
+
 /**
- * The verdict on a tlog-proof of one of our logs. It never is `proven`: the format has no room for a time. Only the
- * log's key and the policy count. A text that begins as tlog-proofs do and breaks the format is refuted.
+ * The verdict on a tlog-proof. It never is `proven`: the format has no room for a time. Only the log's key and the policy
+ * count. In a proof of our logs the extra data are the entry; in others the content is the leaf. A text that begins as
+ * tlog-proofs do and breaks the format is refuted.
  * @throws FormatError `tlog-proof-invalid` where the input does not say it is a tlog-proof at all; `verifier-key`
  */
 export function verifyTlogProof(input: VerifyTlogProofInput, trust: Trust): Verdict {
   let proof: ParsedTlogProof;
-  let inside: ReturnType<typeof tlogProofEntry>;
   try {
     proof = parseTlogProof(input.proof);
-    inside = tlogProofEntry(proof);
   } catch (error) {
     if (!(error instanceof FormatError) || !isTlogProof(input.proof)) throw error;
     const says = `The proof breaks its format, so it shows nothing: ${error.message}.`.slice(0, 2_000);
     return verdictOf([claimOf('tlog-proof-invalid', { claim: 'position', grounds: 'bytes', says })], [], null);
   }
-  const { entry, nonce } = inside;
-  const checkpoint = checkSignature(proof, keysOf(trust));
-  const witnesses = trust.policy === undefined ? null : checkWitnesses(proof.note, trust.policy);
+  const { note, head } = proof;
+  const own = tlogProofEntry(proof);
+  const checkpoint = checkSignature(note, head.origin, keysFor(trust, head.origin), 'the proof');
+  const witnesses = trust.policy === undefined ? null : checkWitnesses(note, trust.policy);
+  const signed = checkpoint.status === 'verified';
+  const [content, position] =
+    own === null
+      ? leafClaims(input, proof, signed)
+      : [checkContent(input, contentOf(own)), ownPosition(proof, own, signed)];
   const claims = [
-    checkContent(input, {
-      hash: 'SHA-256',
-      digestOf: sha256,
-      matches: (digest) => digest.length === 32 && equalBytes(commitTo(digest, nonce), entry.commitment),
-      own: 'the one that the entry in the proof commits to',
-      proof: 'the proof',
-    }),
-    checkPosition(proof, inside, checkpoint.status === 'verified'),
+    content,
+    position,
     checkpoint,
     ...(witnesses === null ? [] : [witnesses]),
-    claimOf('operators-word', {
-      claim: 'received-at',
-      time: formatTime(entry.receivedAt),
-      grounds: 'none',
-      says: `That the entry was received at ${formatTime(entry.receivedAt)} is the operator's word.`,
-    }),
+    ...(own === null ? [] : [receivedAt(own)]),
   ];
   return verdictOf(claims, [], null);
 }
 
-/** Of logs; null where none was given. */
-function keysOf({ key, policy }: Trust): Verifier[] | null {
-  const keys = [...(key === undefined ? [] : [parseVerifierKey(key)]), ...(policy?.logs.map((log) => log.key) ?? [])];
-  return keys.length === 0 ? null : keys;
+function contentOf({ entry, nonce }: OwnEntry): Parameters<typeof checkContent>[1] {
+  return {
+    hash: 'SHA-256',
+    digestOf: sha256,
+    matches: (digest) => digest.length === 32 && equalBytes(commitTo(digest, nonce), entry.commitment),
+    own: 'the one that the entry in the proof commits to',
+    proof: 'the proof',
+  };
 }
 
-function checkSignature({ note, head }: ParsedTlogProof, keys: readonly Verifier[] | null): Claim {
-  if (keys === null) {
-    return claimOf('key-not-given', {
-      claim: 'checkpoint',
-      grounds: 'none',
-      says: `No key was given, so it was not checked that the checkpoint was signed by the log ${head.origin}.`,
-    });
-  }
-  const by = (code: VerdictCode, says: string): Claim => claimOf(code, { claim: 'checkpoint', grounds: 'key', says });
-  const own = keys.filter(({ name }) => name === head.origin);
-  if (own.length === 0) {
-    const names = keys.map(({ name }) => name).join(', ');
-    return by(
-      'key-of-another-log',
-      `The given keys are those of ${names}, but the proof is of the log ${head.origin}.`,
-    );
-  }
-  const answers = own.map((key) => checkNote(note, key));
-  if (answers.includes('refuted')) {
-    return by('signature-broken', 'The signature of the checkpoint does not hold under the given key.');
-  }
-  return answers.includes('verified')
-    ? by('signature-holds', `The checkpoint was signed with the given key of the log ${head.origin}.`)
-    : by('signature-absent', 'The checkpoint has no signature by the given key.');
+function receivedAt({ entry }: OwnEntry): Claim {
+  const time = formatTime(entry.receivedAt);
+  const says = `That the entry was received at ${time} is only the operator's word.`;
+  return claimOf('operators-word', { claim: 'received-at', time, grounds: 'none', says });
 }
 
-function checkPosition(
-  { index, path, head }: ParsedTlogProof,
-  { entry }: ReturnType<typeof tlogProofEntry>,
-  signed: boolean,
-): Claim {
+function ownPosition({ index, path, head }: ParsedTlogProof, { entry }: OwnEntry, signed: boolean): Claim {
   const refute = (code: VerdictCode, says: string): Claim =>
     claimOf(code, { claim: 'position', grounds: 'bytes', says });
   if (!verifyInclusion(entryLeafHash(entry), index, head.size, path, head.root)) {
@@ -109,12 +90,60 @@ function checkPosition(
   if (before !== undefined && !equalBytes(before, entry.previous)) {
     return refute('previous-differs', 'The entry does not name the hash of the entry before it in the log.');
   }
-  const stands = `The entry stands at index ${index} of the log ${head.origin}, in its tree of ${head.size} entries`;
+  return stands('The entry', index, head, signed);
+}
+
+/**
+ * The content and its place in a log that is not one of ours: the leaf hash is SHA-256(0x00 ‖ content) (RFC 6962 section
+ * 2.1), unless the application says otherwise in its extra data, which this version cannot know.
+ */
+function leafClaims({ payload, digest }: GivenContent, proof: ParsedTlogProof, signed: boolean): [Claim, Claim] {
+  const { index, path, head, extra } = proof;
+  const unknown = (says: string): Claim => claimOf('leaf-unknown', { claim: 'position', grounds: 'none', says });
+  if (payload === undefined) {
+    const says =
+      digest === undefined
+        ? 'The content was not given, so it was not checked what the proof is about.'
+        : 'The digest of the content is not enough for this proof: give the content itself.';
+    return [
+      claimOf('content-not-given', { claim: 'content', grounds: 'none', says }),
+      unknown(`The place of an entry of the log ${head.origin} can be checked only with the content.`),
+    ];
+  }
+  const content = checkContent(
+    { payload },
+    {
+      hash: 'leaf',
+      digestOf: hashLeaf,
+      matches: (leaf) => verifyInclusion(leaf, index, head.size, path, head.root),
+      own: `the one at index ${index} of the log ${head.origin}`,
+      proof: 'the proof',
+    },
+  );
+  if (content.status === 'verified') return [content, stands('The content', index, head, signed)];
+  if (extra === null || content.code === 'content-re-ended') {
+    return [content, unknown('The proof does not lead from this content to the checkpoint.')];
+  }
+  const says =
+    `The proof carries ${extra.length} bytes of data of another application, which decides what its log ${head.origin} ` +
+    'hashes: ask for a verifier of that application.';
+  return [
+    claimOf('content-not-given', {
+      claim: 'content',
+      grounds: 'none',
+      says: 'The given content is not itself the leaf of the log, so it was not checked what the proof is about.',
+    }),
+    unknown(says),
+  ];
+}
+
+function stands(what: string, index: number, { origin, size }: ParsedTlogProof['head'], signed: boolean): Claim {
+  const says = `${what} stands at index ${index} of the log ${origin}, in its tree of ${size} entries`;
   return signed
-    ? claimOf('position-by-key', { claim: 'position', grounds: 'key', says: `${stands}, signed with the given key.` })
+    ? claimOf('position-by-key', { claim: 'position', grounds: 'key', says: `${says}, signed with the given key.` })
     : claimOf('position-by-bytes', {
         claim: 'position',
         grounds: 'bytes',
-        says: `${stands}; no key was given to confirm that this tree is the log's own.`,
+        says: `${says}; no key confirms that this tree is the log's own.`,
       });
 }

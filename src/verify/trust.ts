@@ -15,7 +15,10 @@ export interface Trust {
   readonly evm?: readonly EvmSource[] | undefined;
   /** Views of Bitcoin chains, by the same rule. */
   readonly bitcoin?: readonly HeaderSource[] | undefined;
-  /** Hashes of blocks known to be final: of EVM chains 0x-hex, of Bitcoin hex in RPC order without 0x. */
+  /**
+   * Hashes of blocks known to be final: of EVM chains 0x-hex, of Bitcoin hex in RPC order without 0x. Of Bitcoin also whole
+   * headers, 160 hex digits: an .ots file has none.
+   */
   readonly blockHashes?: readonly string[] | undefined;
   /** Milliseconds since the Unix epoch, by the verifier's clock. */
   readonly now?: number | undefined;

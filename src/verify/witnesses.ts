@@ -22,6 +22,10 @@ export function checkWitnesses(note: Note, { witnesses, quorum }: Policy): Claim
     if (status === 'verified') cosigned.set(toHex(key.publicKey), name);
   }
   const names = cosigned.size === 0 ? 'none' : [...cosigned.values()].join(', ');
+  if (quorum.threshold === 0) {
+    const says = `The policy asks for no witness (quorum none), so it was not checked that others saw the same history. Witnesses in it that cosigned the checkpoint: ${names}.`;
+    return claimOf('witnesses-not-required', { claim: 'checkpoint', grounds: 'none', says });
+  }
   const count = `Witnesses that cosigned the checkpoint, of the ${witnesses.length} in the given policy: ${names}`;
   return isReached(quorum, ({ key }) => cosigned.has(toHex(key.publicKey)))
     ? claimOf('witnesses-enough', {

@@ -30,7 +30,9 @@ test('a proof is written as the specification shows it', () => {
 test('and comes back', () => {
   const parsed = parseTlogProof(text);
   expect(parsed).toMatchObject({ ...proof, head: { origin: receipt.entry.log, size: receipt.inclusion.treeSize } });
-  const { entry, nonce } = tlogProofEntry(parsed);
+  const own = tlogProofEntry(parsed);
+  if (own === null) throw new Error('no entry of ours');
+  const { entry, nonce } = own;
   expect(toHex(nonce)).toBe(receipt.entry.nonce);
   expect(entryLeafHash(entry)).toEqual(receiptLeafHash(receipt));
   const { index, path, head } = parsed;
@@ -56,7 +58,7 @@ test('of the only entry of an unblinded log', () => {
   log.append('one', { nonce: new Uint8Array(0) });
   const bare = formatTlogProof(receiptTlogProof(log.receipt(0)));
   expect(bare).toMatch(/^c2sp\.org\/tlog-proof@v1\nextra [^\n]+\nindex 0\n\nlog\.example\.org\/logs\/bare\n1\n/);
-  expect(tlogProofEntry(parseTlogProof(bare)).nonce).toEqual(new Uint8Array(0));
+  expect(tlogProofEntry(parseTlogProof(bare))?.nonce).toEqual(new Uint8Array(0));
 });
 
 describe('is none:', () => {
@@ -102,15 +104,8 @@ describe('is none:', () => {
       fromHex('01'.repeat(88)),
       new Uint8Array(90),
     ];
-    for (const extra of extras) {
-      expect(() => tlogProofEntry({ ...proof, extra })).toThrow(
-        expect.objectContaining({ code: 'tlog-proof-invalid' }),
-      );
-    }
     const versioned = concat(new Uint8Array([2]), (proof.extra ?? new Uint8Array(0)).slice(1));
-    expect(() => tlogProofEntry({ ...proof, extra: versioned })).toThrow(
-      expect.objectContaining({ code: 'entry-version' }),
-    );
+    for (const extra of [...extras, versioned]) expect(tlogProofEntry({ ...proof, extra })).toBeNull();
   });
 
   test('what begins otherwise does not say it is one', () => {

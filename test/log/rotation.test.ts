@@ -23,7 +23,7 @@ const OLD = new Uint8Array(32).fill(7);
 const NEW = new Uint8Array(32).fill(8);
 const NOTICED = 10_000;
 const HOLDS = 'signature-holds';
-const ABSENT = 'signature-absent';
+const ABSENT = 'signature-by-another-key';
 
 let server: TestDatabase;
 let one: Instance;

@@ -19,10 +19,13 @@ export class MemoryBitcoin implements HeaderSource {
   /** Questions it was asked. */
   asked = 0;
   readonly #instance: string;
+  readonly #first: number;
 
-  constructor(chain = BITCOIN, instance = 'first') {
+  /** @param first the height of the first block that it has */
+  constructor(chain = BITCOIN, instance = 'first', first = 0) {
     this.chain = chain;
     this.#instance = instance;
+    this.#first = first;
     this.mine(20);
   }
 
@@ -39,18 +42,18 @@ export class MemoryBitcoin implements HeaderSource {
     const rest = new Uint8Array(12);
     new DataView(rest.buffer).setUint32(0, (EPOCH + height * 600_000) / 1_000, true);
     this.headers.push(concat(fromHex('00000020'), previous, merkleRoot, rest));
-    return height;
+    return this.#first + height;
   }
 
   header(height: number): Promise<BitcoinBlock | null> {
     this.asked++;
-    const header = this.headers[height];
+    const header = this.headers[height - this.#first];
     return Promise.resolve(header === undefined ? null : { header, hash: parseHeader(header).hash });
   }
 
   height(): Promise<number> {
     this.asked++;
-    return Promise.resolve(this.headers.length - 1);
+    return Promise.resolve(this.#first + this.headers.length - 1);
   }
 
   describe(): string {
@@ -69,7 +72,7 @@ export class MemoryBitcoin implements HeaderSource {
 
   /** The block as a receipt carries it. */
   carried(height: number): Extract<OpenTimestampsAnchor, { status: 'confirmed' }>['blocks'][number] {
-    const header = this.headers[height];
+    const header = this.headers[height - this.#first];
     if (header === undefined) throw new Error(`no block ${height}`);
     return { chain: this.chain, height, header: toHex(header), time: formatTime(parseHeader(header).time) };
   }

@@ -210,8 +210,8 @@ type Outcome = 'refuted' | 'less' | 'the same' | 'no receipt';
  */
 function told(says: string): string {
   return says
-    .replace(/(; no key was given .*|, signed with the given key)\.$/, '')
-    .replace(/by the receipt block \d+ of \S+: (?=.*its header does not say chain and height)/, '');
+    .replace(/(; no key confirms .*|, signed with the given key)\.$/, '')
+    .replace(/by the proof block \d+ of \S+: (?=.*its header does not say chain and height)/, '');
 }
 
 /** Fails where a verdict says more than the truth. */

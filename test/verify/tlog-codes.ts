@@ -3,5 +3,7 @@ export const TLOG_CODES = [
   'tlog-proof-invalid',
   'witnesses-enough',
   'witnesses-too-few',
+  'witnesses-not-required',
+  'leaf-unknown',
   'witness-signature-broken',
 ] as const;

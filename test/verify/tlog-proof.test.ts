@@ -1,14 +1,17 @@
 import { createHash, createPrivateKey, createPublicKey, sign } from 'node:crypto';
+import { ed25519 } from '@noble/curves/ed25519.js';
 import { describe, expect, test } from 'vitest';
-import { fromBase64, toBase64, utf8 } from '../../src/core/bytes.ts';
+import { concat, fromBase64, toBase64, utf8 } from '../../src/core/bytes.ts';
+import { formatCheckpoint } from '../../src/core/checkpoint.ts';
 import { cosignatureOf, cosignedText, formatWitnessKey } from '../../src/core/cosignature.ts';
-import { formatSignature, parseNote } from '../../src/core/note.ts';
+import { hashLeaf, MerkleTree } from '../../src/core/merkle.ts';
+import { formatNote, formatSignature, formatVerifierKey, noteKeyId, parseNote } from '../../src/core/note.ts';
 import { type Policy, parsePolicy } from '../../src/core/policy.ts';
 import { formatTlogProof, receiptTlogProof } from '../../src/core/tlog-proof.ts';
 import { VERDICT_CODES, verdictSchema } from '../../src/core/verdict.ts';
 import { verifyTlogProof } from '../../src/verify/tlog-proof.ts';
 import type { Trust } from '../../src/verify/trust.ts';
-import { MemoryLog, provenReceipt } from '../support/receipts.ts';
+import { MemoryLog, provenReceipt, seeded } from '../support/receipts.ts';
 import { TLOG_CODES } from './tlog-codes.ts';
 
 const { receipt, log, payload } = provenReceipt();
@@ -118,14 +121,15 @@ describe('what does not hold', () => {
   };
   test.each<[string, string, string[]]>([
     ['a payload of another entry', proof, ['content-differs', 'position-by-key']],
-    ['the version', withExtra(0), ['tlog-proof-invalid']],
+    ['the version', withExtra(0), ['content-not-given', 'leaf-unknown']],
     ['the time', withExtra(8), ['content-matches', 'position-broken']],
     ['the entry before', withExtra(20), ['content-matches', 'position-broken']],
     ['the commitment', withExtra(72), ['content-differs', 'position-broken']],
     ['the nonce', withExtra(80), ['content-differs', 'position-by-key']],
-    ['no extra data', proof.replace(`${extra}\n`, ''), ['tlog-proof-invalid']],
+    ['no extra data', proof.replace(`${extra}\n`, ''), ['content-differs', 'leaf-unknown']],
     ['the index', proof.replace(index, 'index 4'), ['content-matches', 'position-broken']],
     ['a hash', proof.replace(first, flipped(first, 0)), ['content-matches', 'position-broken']],
+    ['a hash that is none', proof.replace(`${first}\n`, 'AAAA\n'), ['tlog-proof-invalid']],
     ['a hash too few', proof.replace(`${first}\n`, ''), ['content-matches', 'position-broken']],
     ['the size', proof.replace('\n13\n', '\n30\n'), ['content-matches', 'position-broken', 'signature-broken']],
     ['the signature of the log', altered(log.origin), ['content-matches', 'position-by-bytes', 'signature-broken']],
@@ -141,9 +145,9 @@ describe('what does not hold', () => {
   });
 
   test('the key of another log, and none that signed', () => {
-    expect(claims({ key: new MemoryLog('other').verifierKey })).toContain('key-of-another-log');
+    expect(claims({ key: new MemoryLog('other').verifierKey })).toContain('key-not-for-this-log');
     const stranger = new MemoryLog('payments', { secret: new Uint8Array(32).fill(3) });
-    expect(claims({ key: stranger.verifierKey })).toContain('signature-absent');
+    expect(claims({ key: stranger.verifierKey })).toContain('signature-by-another-key');
     // Of several keys of the log one is enough, as after a change of keys.
     expect(claims({ policy: policy('none', [stranger.verifierKey, log.verifierKey]) })).toContain('signature-holds');
   });
@@ -155,6 +159,61 @@ describe('what does not hold', () => {
       );
     }
   });
+});
+
+describe('a proof of a log that is not ours', () => {
+  const records = ['a', 'content', 'c'].map(utf8);
+  const tree = new MerkleTree(concat(...records.map(hashLeaf)));
+  const [secret, origin] = [new Uint8Array(32).fill(9), 'foreign.example/log'];
+  const text = formatCheckpoint({ origin, size: 3, root: tree.root() });
+  const publicKey = ed25519.getPublicKey(secret);
+  const key = formatVerifierKey(origin, publicKey);
+  const keyId = noteKeyId(origin, publicKey);
+  const checkpoint = formatNote({
+    text,
+    signatures: [{ name: origin, keyId, signature: ed25519.sign(utf8(text), secret) }],
+  });
+  const foreign = (extra: Uint8Array | null): string =>
+    formatTlogProof({ index: 1, path: tree.inclusionPath(1), extra, checkpoint });
+
+  test.each<[string, Uint8Array | null, { payload?: Uint8Array; digest?: Uint8Array }, string[]]>([
+    [
+      'the content is the leaf',
+      null,
+      { payload: utf8('content') },
+      ['content-matches', 'position-by-key', 'signature-holds'],
+    ],
+    [
+      'whatever the extra data are',
+      utf8('theirs'),
+      { payload: utf8('content') },
+      ['content-matches', 'position-by-key'],
+    ],
+    ['with its newline', null, { payload: utf8('content\n') }, ['content-re-ended', 'leaf-unknown']],
+    ['of something else', null, { payload: utf8('contents') }, ['content-differs', 'leaf-unknown']],
+    [
+      'with extra data that say how',
+      utf8('theirs'),
+      { payload: utf8('contents') },
+      ['content-not-given', 'leaf-unknown'],
+    ],
+    ['without the content', null, {}, ['content-not-given', 'leaf-unknown', 'signature-holds']],
+    ['by the digest alone', null, { digest: seeded('x') }, ['content-not-given', 'leaf-unknown']],
+  ])('%s', (_, extra, content, codes) => {
+    expect(claims({ key }, foreign(extra), content).slice(0, codes.length)).toEqual(codes);
+    expect(claims({ key }, foreign(extra), content)).not.toContain('operators-word');
+  });
+});
+
+test('a policy that asks for no witness says nothing about other histories', () => {
+  const codes = claims({ policy: policy('none', [log.verifierKey]) });
+  expect(codes).toEqual([
+    'content-matches',
+    'position-by-key',
+    'signature-holds',
+    'witnesses-not-required',
+    'operators-word',
+  ]);
 });
 
 test('every code of its own has shown itself', () => {

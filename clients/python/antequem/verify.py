@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256 as _sha256
-from typing import Any, Mapping, Optional, Sequence, Union
+from typing import Any, Iterator, Mapping, Optional, Sequence, Union
 
 from .errors import FormatError
 from .formats import (
@@ -32,8 +32,20 @@ FORMAT = "antequem-verdict/v1"
 _ANCHORED_TOPIC = "0xee1610244dfc4b116b1433dd4459fd7b1d3d2bf737a05fc3f6d8f173005d7147"
 #: Chains that anybody can start anew under the same id.
 _DEVELOPMENT_CHAINS = ("eip155:31337", "eip155:1337")
-#: How far the clock of a service may be ahead of its database, and so of the truth.
+#: How far the clocks of a service and its database may differ, and so the service's and the truth.
 _CLOCK_TOLERANCE_MS = 60_000
+#: A block can be stamped this long before its transactions were sent.
+_SLOT_MS = 15_000
+#: What was given is not what the receipt is about, without contradicting it; or times do not fit. Then nothing is proven.
+_WITHHOLDING = (
+    "content-re-ended",
+    "signature-by-another-key",
+    "signature-not-found",
+    "key-not-for-this-log",
+    "times-contradict",
+)
+#: A node has something else in this place. That refutes nothing, but no other node outvotes it.
+_OTHERWISE = ("anchor-moved", "beacon-not-on-chain")
 _DECISIVE = ("content", "position", "checkpoint", "round")
 
 
@@ -141,6 +153,7 @@ def verify(
     findings = [_anchor(anchor, read.round.root.hex(), by_chain, failures, same_instance) for anchor in read.anchors]
     if not findings:
         findings = [(Claim("anchor", "unverified", "no-anchor", "The receipt has no anchor yet."), None)]
+    bounds, not_before, findings = _reconcile(bounds, not_before, findings)
     moments = [moment for _, moment in findings if moment is not None]
     claims += [*bounds, _received_at(read, read.round.closed_at_ms, moments, now), *(claim for claim, _ in findings)]
     return _verdict(claims, moments, not_before)
@@ -148,10 +161,53 @@ def verify(
 
 def _verdict(claims: Sequence[Claim], moments: Sequence[Moment], not_before: Optional[Moment]) -> Verdict:
     refuted = any(claim.status == "refuted" and claim.claim in _DECISIVE for claim in claims)
-    first = None if refuted or not moments else min(moments, key=lambda moment: moment.time)
-    anchor_refuted = any(claim.claim == "anchor" and claim.status == "refuted" for claim in claims)
+    proven = None if refuted or not moments else min(moments, key=lambda moment: moment.time)
+    first = None if any(claim.code in _WITHHOLDING for claim in claims) else proven
+    anchor_refuted = proven is None and any(claim.claim == "anchor" and claim.status == "refuted" for claim in claims)
     result = "proven" if first is not None else "refuted" if refuted or anchor_refuted else "unproven"
     return Verdict(result, first, None if refuted else not_before, claims)
+
+
+def _reconcile(
+    bounds: Sequence[Claim], not_before: Optional[Moment], findings: Sequence[tuple[Claim, Optional[Moment]]]
+) -> tuple[Sequence[Claim], Optional[Moment], Sequence[tuple[Claim, Optional[Moment]]]]:
+    """Where a round was anchored before a block that it names, one of the two times is wrong: neither is claimed."""
+    times = [moment.time for _, moment in findings if moment is not None]
+    if not_before is None or not times or min(times) >= not_before.time:
+        return bounds, not_before, findings
+    says = (
+        f"The times contradict each other: by its anchor the round existed before {min(times)}, by a block that it names "
+        f"it was formed after {not_before.time}. One of the two blocks has a wrong time: ask another node for both."
+    )
+
+    def contradictory(claim: Claim) -> Claim:
+        if claim.status != "verified":
+            return claim
+        return Claim(claim.claim, "unverified", "times-contradict", says, chain=claim.chain, time=claim.time)
+
+    open_findings = [
+        (contradictory(claim), None if claim.status == "verified" else moment) for claim, moment in findings
+    ]
+    return [contradictory(claim) for claim in bounds], None, open_findings
+
+
+def _other_line_ends(text: bytes) -> Iterator[tuple[str, bytes]]:
+    """The same text with its lines ended otherwise."""
+
+    def last_end(form: str, body: bytes) -> Iterator[tuple[str, bytes]]:
+        if not body.endswith(b"\n"):
+            yield f"{form}with a newline at its end", body + b"\n"
+            yield f"{form}with a newline (CRLF) at its end", body + b"\r\n"
+        else:
+            yield f"{form}without its last newline", body[: -2 if body.endswith(b"\r\n") else -1]
+
+    yield from last_end("", text)
+    unix = text.replace(b"\r\n", b"\n")
+    windows = unix.replace(b"\n", b"\r\n")
+    for name, body in (("with line ends of Unix (LF)", unix), ("with line ends of Windows (CRLF)", windows)):
+        if body != text:
+            yield name, body
+            yield from last_end(f"{name} and ", body)
 
 
 def _content(receipt: Receipt, payload: Optional[bytes], digest: Optional[bytes]) -> Claim:
@@ -163,12 +219,15 @@ def _content(receipt: Receipt, payload: Optional[bytes], digest: Optional[bytes]
     what = "The given digest" if payload is None else "The SHA-256 digest of the given content"
     if all(each == expected for each in given):
         return Claim("content", "verified", "content-matches", f"{what} is the one in the receipt.", "bytes")
-    hint = ""
-    for ending, name in ((b"\r\n", "line ending"), (b"\n", "newline")):
-        if payload is not None and payload.endswith(ending) and _sha256(payload[: -len(ending)]).digest() == expected:
-            hint = f" It matches without its last {name}: give the line without it."
-            break
-    says = f"{what} is not the one in the receipt: the receipt is about something else.{hint}"
+    if payload is not None and (digest is None or digest == expected):
+        for form, body in _other_line_ends(payload):
+            if _sha256(body).digest() == expected:
+                says = (
+                    "The given content is not byte for byte what the receipt is about, but it matches "
+                    f"{form}: its line ends were changed. Verify it in that form."
+                )
+                return Claim("content", "unverified", "content-re-ended", says, "bytes")
+    says = f"{what} is not the one in the receipt: the receipt is about something else."
     return Claim("content", "refuted", "content-differs", says, "bytes")
 
 
@@ -183,8 +242,8 @@ def _checkpoint(receipt: Receipt, key: Optional[VerifierKey]) -> tuple[Optional[
         says = f"No key was given, so it was not checked that the log {log} signed the checkpoint."
         return checkpoint, Claim("checkpoint", "unverified", "key-not-given", says)
     if key.name != log:
-        says = f"The given key is that of {key.name}, but the receipt is from {log}."
-        return checkpoint, Claim("checkpoint", "refuted", "key-of-another-log", says, "key")
+        says = f"The given key is that of {key.name}, but the receipt is from the log {log}: ask for the key of that log."
+        return checkpoint, Claim("checkpoint", "unverified", "key-not-for-this-log", says, "key")
     try:
         holds = check_signature(checkpoint, key)
     except ImportError:
@@ -192,8 +251,12 @@ def _checkpoint(receipt: Receipt, key: Optional[VerifierKey]) -> tuple[Optional[
         return checkpoint, Claim("checkpoint", "unverified", "signature-not-checked", says)
     if holds is None:
         others = ", ".join(key_id.hex() for name, key_id, _ in checkpoint.signatures if name == log)
+        if not others:
+            says = f"The checkpoint has no signature by the log {log}: ask the log's operator for a new receipt."
+            return checkpoint, Claim("checkpoint", "unverified", "signature-not-found", says, "key")
         says = (
-            f"The checkpoint is signed by another key of this log ({others or 'none is named'}); was the key rotated?"
+            f"The checkpoint is signed by another key of the log {log} ({others}) than the given one "
+            f"({key.key_id.hex()}): was the key rotated? Ask the log's operator for the key with that id."
         )
         return checkpoint, Claim("checkpoint", "unverified", "signature-by-another-key", says, "key")
     if not holds:
@@ -261,14 +324,15 @@ def _received_at(receipt: Receipt, closed_at: Optional[int], moments: Sequence[M
         return say(
             "refuted", "received-after-close", f"The round of the entry closed before it was received at {at}.", "bytes"
         )
-    limit = format_time(max(0, ms - _CLOCK_TOLERANCE_MS))
+    limit = format_time(max(0, ms - _CLOCK_TOLERANCE_MS - _SLOT_MS))
     earlier = next((moment for moment in moments if moment.time < limit), None)
     if earlier is not None:
         says = f"The entry was anchored at {earlier.time}, before it was received at {at}."
         return say("refuted", "received-after-anchor", says, "rpc")
     if now is not None and ms > now * 1000 + _CLOCK_TOLERANCE_MS:
-        return say("refuted", "received-in-future", f"By the clock here {at} lies in the future.")
-    return say("unverified", "operators-word", f"That the entry was received at {at} is the operator's word alone.")
+        says = f"By the clock of this machine {at} lies in the future: check this clock; if it is right, the service's was ahead."
+        return say("unverified", "received-ahead-of-clock", says)
+    return say("unverified", "operators-word", f"That the entry was received at {at} is only the operator's word.")
 
 
 def _sort(nodes: Sequence[Node]) -> tuple[dict[str, list[Node]], list[str]]:
@@ -299,7 +363,7 @@ def _not_before(
             claim, moment = _beacon(beacon, node)
             if moment is not None and beacon.height > 0:
                 same_instance.add(id(node))
-            if claim.status != "unverified":
+            if claim.status != "unverified" or claim.code in _OTHERWISE:
                 break
         claims.append(claim)
         if moment is not None and (latest is None or moment.time > latest.time):
@@ -328,8 +392,11 @@ def _beacon(beacon: Beacon, node: Node) -> tuple[Claim, Optional[Moment]]:
     if block is None:
         return say("unverified", "source-failed", f"{_first(node)} no longer has {named}.", "none"), None
     if not told:
-        says = f"By {node} the {named} that the round names is not on that chain."
-        return say("refuted", "beacon-differs", says), None
+        says = (
+            f"By {node} the {named} that the round names is not on that chain: it was reorganized away, or the node "
+            "follows another chain. So it gives the round no earliest time."
+        )
+        return say("unverified", "beacon-not-on-chain", says), None
     time = format_time(block.time)
     says = f"The round was formed after {named} of {time}, whose hash it names."
     return say("verified", "beacon-confirmed", says, time=time), Moment(time, chain, block.number, block.hash)
@@ -349,7 +416,10 @@ def _anchor(
         says = f"The receipt has an anchor of the type {anchor.type[:64]!r}, which this verifier does not know."
         return Claim("anchor", "unverified", "anchor-unknown", says), None
     findings = [_ask(anchor, root, node, id(node) in same_instance) for node in by_chain.get(anchor.chain, ())]
-    for status in ("refuted", "verified", "unverified"):
+    for finding in findings:
+        if finding[0].status == "refuted" or finding[0].code in _OTHERWISE:
+            return finding
+    for status in ("verified", "unverified"):
         for finding in findings:
             if finding[0].status == status:
                 return finding
@@ -373,7 +443,10 @@ def _ask(anchor: EvmAnchor, root: str, node: Node, same_instance: bool) -> tuple
             return say("unverified", "source-failed", says), None
         named = f"block {block.number} of {chain}"
         time = format_time(block.time)
-        if anchor.block is not None and anchor.block != (block.number, block.hash, time):
+        if anchor.block is not None and anchor.block[1] == block.hash and anchor.block != (block.number, block.hash, time):
+            says = f"By {node} the block that the receipt names is {named} of {time}: the receipt gives it another number or time."
+            return say("refuted", "anchor-block-differs", says), None
+        if anchor.block is not None and anchor.block[1] != block.hash:
             says = (
                 f"By {node} the transaction is in {named} of {time}, not in the block that the receipt names: "
                 "was the chain reorganized? Fetch the receipt again (`antequem upgrade`)."

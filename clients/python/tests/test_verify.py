@@ -104,9 +104,13 @@ class Offline(unittest.TestCase):
     def test_other_content(self) -> None:
         payload, receipt = make_receipt()
         self.assertEqual(verify(receipt, payload + b"!").result, "refuted")
-        ended = verify(receipt, payload + b"\n")
-        self.assertEqual(ended.result, "refuted")
-        self.assertIn("without its last newline", by(ended, "content").says)
+        for ended, form in (
+            (payload + b"\n", "without its last newline"),
+            (payload + b"\r\n", "without its last newline"),
+        ):
+            verdict = verify(receipt, ended)
+            self.assertEqual((verdict.result, by(verdict, "content").code), ("unproven", "content-re-ended"))
+            self.assertIn(form, by(verdict, "content").says)
 
     def test_every_hex_digit_changed(self) -> None:
         payload, receipt = make_receipt()
@@ -190,10 +194,10 @@ class Signatures(unittest.TestCase):
 
         secret, other = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
 
-        def named(key: Any) -> Any:
+        def named(key: Any, log: str = LOG) -> Any:
             typed = b"\x01" + key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-            key_id = sha256(LOG.encode(), b"\n", typed)[:4]
-            return key_id, f"{LOG}+{key_id.hex()}+{base64.b64encode(typed).decode()}"
+            key_id = sha256(log.encode(), b"\n", typed)[:4]
+            return key_id, f"{log}+{key_id.hex()}+{base64.b64encode(typed).decode()}"
 
         payload, receipt = make_receipt()
         text = receipt["checkpoint"].split("\n\n")[0] + "\n"
@@ -203,6 +207,8 @@ class Signatures(unittest.TestCase):
         self.assertEqual(by(verify(receipt, payload, key=key), "position").code, "position-by-key")
         rotated = verify(receipt, payload, key=named(other)[1])
         self.assertEqual((rotated.result, by(rotated, "checkpoint").code), ("unproven", "signature-by-another-key"))
+        foreign = verify(receipt, payload, key=named(other, f"{LOG}.2")[1])
+        self.assertEqual((foreign.result, by(foreign, "checkpoint").code), ("unproven", "key-not-for-this-log"))
         broken = base64.b64encode(key_id + bytes(64)).decode()
         receipt["checkpoint"] = f"{text}\n— {LOG} {broken}\n"
         self.assertEqual(verify(receipt, payload, key=key).result, "refuted")

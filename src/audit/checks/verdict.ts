@@ -1,7 +1,8 @@
 // What an audit found, as the one answer that every part of the product gives.
 
 import type { ChainOutcome } from '../../core/anchor-audit.ts';
-import { type Claim, type Moment, VERDICT_FORMAT, type Verdict } from '../../core/verdict.ts';
+import { type BlockMoment, lowest, upperTime } from '../../core/moment.ts';
+import { type Claim, VERDICT_FORMAT, type Verdict } from '../../core/verdict.ts';
 import { FAULTS, STANDINGS, type StandingCode } from './codes.ts';
 import { type Finding, type Findings, sentence } from './findings.ts';
 
@@ -66,7 +67,7 @@ export function auditVerdict(result: AuditResult, found: Findings): Verdict {
     };
   }
   const wrong = new Set<Claim['claim']>(findings.map(({ code }) => FAULTS[code].claim));
-  const existedBefore = findings.length > 0 || result.recovered ? null : earliest(provingMoments(result.chains));
+  const existedBefore = findings.length > 0 || result.recovered ? null : lowest(provingMoments(result.chains));
   // What was not read to its end does not hold either.
   const holding = result.incomplete === null ? holdingClaims(result).filter(({ claim }) => !wrong.has(claim)) : [];
   const rest = result.incomplete === null ? anchorClaims(result) : [incompleteClaim(result.incomplete)];
@@ -209,7 +210,7 @@ function askedClaims(
     return [claim('no-anchor', 'anchor', 'none', `By ${node} no round is in a final block of ${chain}.`, chain)];
   }
   const { block, time } = newest.moment;
-  const says = `By ${node} ${many(count, 'round')} of ${rounds} are in final blocks of ${chain}; all up to round ${newest.round} existed before block ${block.number}, ${time}.`;
+  const says = `By ${node} ${many(count, 'round')} of ${rounds} are in final blocks of ${chain}; all up to round ${newest.round} existed before block ${block.number}, ${upperTime(newest.moment)}.`;
   const claims: Claim[] = [{ ...claim('anchors-final', 'anchor', grounds, says, chain), time }];
   const behind = rounds - newest.round;
   if (behind > 0 || unrounded > 0) {
@@ -228,7 +229,7 @@ function gapClaims(outcome: ChainOutcome): Claim[] {
 }
 
 /** Blocks of chains that prove. */
-function provingMoments(chains: readonly ChainOutcome[]): Moment[] {
+function provingMoments(chains: readonly ChainOutcome[]): BlockMoment[] {
   return chains.flatMap((outcome) =>
     outcome.kind === 'asked' && outcome.answer.newest !== null ? [outcome.answer.newest.moment] : [],
   );
@@ -237,14 +238,6 @@ function provingMoments(chains: readonly ChainOutcome[]): Moment[] {
 /** Roots of the service on chains that are no rounds any more, by its own word. */
 function lostRounds(chains: readonly ChainOutcome[]): number {
   return chains.reduce((sum, outcome) => sum + (outcome.kind === 'asked' ? outcome.answer.lost : 0), 0);
-}
-
-/** Times of one form compare as text. */
-function earliest(moments: readonly Moment[]): Moment | null {
-  return moments.reduce<Moment | null>(
-    (first, each) => (first === null || each.time < first.time ? each : first),
-    null,
-  );
 }
 
 function claim(

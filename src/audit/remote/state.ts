@@ -6,8 +6,9 @@ import type { ChainMemory } from '../../core/anchor-audit.ts';
 import { fromHex, toHex } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { hashHex } from '../../core/hex.ts';
+import { blockMomentSchema } from '../../core/moment.ts';
 import { checkLogName } from '../../core/origin.ts';
-import { chainSchema, countSchema, timeSchema } from '../../core/receipt-schema.ts';
+import { chainSchema, countSchema } from '../../core/receipt-schema.ts';
 import type { LogPosition } from '../checks/entry-chain.ts';
 import { parsed } from '../checks/parsed.ts';
 import type { RoundAt } from '../checks/rounds.ts';
@@ -57,11 +58,7 @@ const form = z.strictObject({
       newest: z.nullable(
         z.strictObject({
           round: count,
-          moment: z.strictObject({
-            time: timeSchema,
-            chain: chainSchema,
-            block: z.strictObject({ number: count, hash: z.string() }),
-          }),
+          moment: blockMomentSchema,
         }),
       ),
     }),

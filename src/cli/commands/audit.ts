@@ -8,7 +8,7 @@ import { CONFIRMATIONS_HELP, confirmations, httpUrl, repeated, wholeNumberArgume
 import { counted, note, print, printJson, toned } from '../output.ts';
 import { Progress } from '../progress.ts';
 import type { GlobalOptions } from '../session.ts';
-import { claimLines } from '../verdict-text.ts';
+import { claimLines, provenTime } from '../verdict-text.ts';
 
 /** Limit for one query: counting the entries of a segment, or all leaves, takes long on a slow disk. */
 const PATIENCE_MS = 3_600_000;
@@ -178,7 +178,7 @@ function auditText(verdict: Verdict): string {
       : result === 'proven'
         ? toned(
             'good',
-            `proven: no faults, and unchanged since before ${existedBefore?.time} (${existedBefore?.chain} block ${existedBefore?.block.number})`,
+            `proven: no faults, and unchanged since before ${existedBefore === null ? 'an unknown time' : provenTime(existedBefore)}`,
           )
         : toned('open', 'unproven: no faults, but no trusted node of a chain confirms that nothing was rewritten');
   return [headline, '', ...claimLines(verdict)].join('\n');

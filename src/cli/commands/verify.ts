@@ -14,12 +14,11 @@ import { readAtMost } from '../bounded-file.ts';
 import { readContent } from '../digest.ts';
 import { blockHash, CONFIRMATIONS_HELP, confirmations, fileDigestOption, httpUrl, repeated } from '../options.ts';
 import { note, print, printJson } from '../output.ts';
-import { type ProofFile, readProofFile } from '../proof-file.ts';
+import { type ProofFile, readProofFile, readProofOf } from '../proof-file.ts';
 import type { GlobalOptions } from '../session.ts';
 import { advice, verdictText } from '../verdict-text.ts';
 
 const MAX_POLICY = 262_144;
-const TIMELESS = "a tlog-proof proves an entry's place in the log but not its time: the receipt proves both";
 
 interface VerifyFlags {
   readonly line?: string;
@@ -57,7 +56,7 @@ export function verifyCommand(): Command {
     )
     .option(
       '--block-hash <hash>',
-      'hash of a block that you know is final (with 0x for EVM chains, without for Bitcoin): replaces a node if the receipt has a proof; may be repeated',
+      'hash of a block that you know is final (with 0x for EVM chains, without for Bitcoin): replaces a node if the receipt has a proof; for an .ots file the header of the block; may be repeated',
       repeated(blockHash),
     )
     .option(
@@ -93,19 +92,22 @@ Examples:
         process.exitCode = await verifyMany({ receipts, content, trust: await trustOf(flags), json });
         return;
       }
-      const { file, proof: name } = inputs(files, flags);
-      const proof = await readProofFile(name);
+      const given = inputs(files, flags);
+      const { proof, name, file } =
+        given.file === null
+          ? { proof: await readProofFile(given.proof), name: given.proof, file: null }
+          : await readProofOf(given.file, given.proof);
+      if (file !== given.file) note(`${name} is the proof and ${file} the content: taken the other way around`);
       const trust = await trustOf(flags);
       const verdict = await verdictOn(proof, name, file, flags, trust);
       process.exitCode = exitCode(verdict);
       if (json) return printJson(verdict);
       print(verdictText(verdict));
-      const next = proof.kind === 'receipt' && isTlogProof(proof.text) ? TIMELESS : advice(verdict);
-      if (next !== null) note(next);
+      for (const next of advice(verdict)) note(next);
     });
 }
 
-function inputs(files: readonly string[], flags: VerifyFlags): { file: string | null; proof: string } {
+function inputs(files: readonly string[], flags: VerifyFlags): Inputs {
   const [first = '', second, third] = files;
   const given = [flags.line, flags.digest].filter((value) => value !== undefined).length;
   if (given === 1 && second === undefined) return { file: null, proof: first };
@@ -116,6 +118,11 @@ function inputs(files: readonly string[], flags: VerifyFlags): { file: string | 
     'arguments-invalid',
     'give FILE and RECEIPT or FILE.ots, or only the second with --line or --digest',
   );
+}
+
+interface Inputs {
+  readonly file: string | null;
+  readonly proof: string;
 }
 
 async function trustOf(flags: VerifyFlags): Promise<Trust> {

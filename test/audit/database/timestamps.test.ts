@@ -54,6 +54,7 @@ test('in order: proven by the headers alone, and without them the database is al
   expect([proven.findings, proven.verdict.result]).toEqual([[], 'proven']);
   expect(proven.verdict.existedBefore).toEqual({
     time: new Date(parseHeader(block).time).toISOString(),
+    tolerance: 7_200_000,
     chain: BITCOIN,
     block: { number: 1, hash: parseHeader(block).hash },
   });

@@ -1,0 +1,10 @@
+import { RECEIPT_FORMAT } from '../core/receipt.ts';
+import { isTlogProof } from '../core/tlog-proof.ts';
+import { isOtsFile } from '../ots/file.ts';
+
+/** Whether bytes look like a proof (a receipt, an .ots file or a tlog-proof) rather than like what one is about. */
+export function looksLikeProof(bytes: Uint8Array): boolean {
+  if (isOtsFile(bytes)) return true;
+  const text = new TextDecoder().decode(bytes);
+  return isTlogProof(text) || (text.trimStart().startsWith('{') && text.includes(`"${RECEIPT_FORMAT}"`));
+}
