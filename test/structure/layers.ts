@@ -116,7 +116,7 @@ export const PORTABLE: Readonly<Record<string, readonly string[]>> = {
   core: PURE,
   verify: PURE,
   client: PURE,
-  web: [...PURE, 'preact', 'preact/hooks', '@preact/signals', 'antequem:hash-worker'],
+  web: [...PURE, 'preact', 'preact/hooks', '@preact/signals', 'qr', 'antequem:hash-worker'],
   'audit/checks': PURE,
   // It asks a service by HTTP, a mirror is a folder, and signatures are checked off the main thread.
   'audit/remote': [

@@ -4,11 +4,12 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { sha256 } from '#sha256';
-import { utf8 } from '../../src/core/bytes.ts';
+import { toHex, utf8 } from '../../src/core/bytes.ts';
 import { serializeOtsFile } from '../../src/ots/file.ts';
 import { TimestampBuilder } from '../../src/ots/timestamp.ts';
 import { GENESIS, nextHeader, SECOND, serveChain } from '../bitcoin/chain-server.ts';
 import { browserMissing, openWatched, tabTo, testBrowser, violations, type WatchedPage } from '../support/browser.ts';
+import { genuineProofs } from '../support/genuine.ts';
 import { answerOtherSites, type WebGround, webGround } from './ground.ts';
 
 const CONTENT = 'user 7 deleted invoice 1234\n';
@@ -16,7 +17,13 @@ const receiptForm = z.looseObject({
   entry: z.looseObject({ digest: z.string(), log: z.string() }),
   round: z.looseObject({ root: z.string() }),
   anchors: z
-    .array(z.looseObject({ block: z.object({ hash: z.string(), number: z.number(), time: z.string() }) }))
+    .array(
+      z.looseObject({
+        transaction: z.string(),
+        contract: z.string(),
+        block: z.object({ hash: z.string(), number: z.number(), time: z.string() }),
+      }),
+    )
     .min(1),
 });
 const logForm = z.object({ verifierKey: z.string() });
@@ -68,17 +75,23 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     await page.goto(ground.verifier);
     if (files.content !== undefined)
       await page.getByLabel('Choose or drop the file').setInputFiles(path(files.content));
+    if (Object.keys(trust).length > 0) await page.getByText('Advanced:').click();
     for (const [label, value] of Object.entries(trust)) await page.getByLabel(label).fill(value);
     await page.getByLabel('Choose or drop the receipt').setInputFiles(path(files.proof));
     const word = page.locator('.banner .word');
     await word.waitFor();
     return word.innerText();
   }
-  const steps = (page: Page): Promise<string[]> =>
-    page.locator('.strip a').evaluateAll((links) => links.map(({ textContent }) => textContent ?? ''));
+  /** Each stage of the path with its status. */
+  const stages = (page: Page): Promise<string[]> =>
+    page
+      .locator('.stage')
+      .evaluateAll((all) =>
+        all.map((each) => ['.title', '.chip'].map((part) => each.querySelector(part)?.textContent ?? '').join(', ')),
+      );
 
   const NODE = 'A node of the chain';
-  const HASH = 'Or the hash of the block';
+  const HASH = /^Hash of local chain block/;
   const ESPLORA = 'A source for Bitcoin';
   const KEY = 'The key of the log';
 
@@ -89,25 +102,45 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     expect(await verdict({ content: 'invoice.txt', proof: 'receipt.json' }, { [NODE]: ground.rpc, [KEY]: key })).toBe(
       'PROVEN',
     );
-    expect(await steps(page)).toEqual([
-      'Entry, verified',
-      'Tree, verified',
-      'Checkpoint, verified',
+    expect(await stages(page)).toEqual([
+      'The file, verified',
+      'Entry 0 of ledger, verified',
+      'Whose log it is, verified',
       expect.stringMatching(/^Round \d+, verified$/),
-      'local chain, verified',
+      expect.stringMatching(/^local chain block \d+, verified$/),
     ]);
     const [anchor] = receiptForm.parse(JSON.parse(receipt)).anchors;
     expect(await page.locator('.banner h2').innerText()).toContain(anchor?.block.time.slice(11, 19));
-    expect(await verdict({ content: 'invoice.txt', proof: 'receipt.json' }, { [HASH]: anchor?.block.hash ?? '' })).toBe(
-      'PROVEN',
-    );
-    expect(await page.getByText("The log's identity was not checked").count()).toBe(1);
+    expect(await page.locator('.banner').innerText()).toContain('A test chain: this proves nothing to others.');
+    expect(await verdict({ content: 'invoice.txt', proof: 'receipt.json' })).toBe('NOT PROVEN');
+    await page.getByLabel(HASH).fill(`0x${'ab'.repeat(32)}`);
+    await page.getByText('This is not the hash of the block that the receipt names.').waitFor();
+    await page.getByLabel(HASH).fill(anchor?.block.hash ?? '');
+    await page.getByText('Proven', { exact: true }).waitFor();
+    expect(await page.locator('.banner').innerText()).toContain('Whose log it is was not checked');
+  });
+
+  it('proves it from the page of the entry by pasting the hash of a block, without any address typed', async () => {
+    const [service, [anchor]] = [await openWatched(browser), receiptForm.parse(JSON.parse(receipt)).anchors];
+    await service.page.goto(`${ground.url}/#/logs/ledger/0`);
+    const opened = service.page.context().waitForEvent('page');
+    await service.page.getByRole('link', { name: 'Verify it' }).click();
+    const page = await opened;
+    await page.getByText('Not proven', { exact: true }).waitFor();
+    expect(await page.getByText('ledger-0.receipt.json').count()).toBeGreaterThan(0);
+    // The log keeps the digest alone: the file is the user's.
+    await page.getByLabel('Choose or drop the file').setInputFiles(path('invoice.txt'));
+    await page.getByLabel(HASH).fill(anchor?.block.hash ?? '');
+    await page.getByText('Proven', { exact: true }).waitFor();
+    expect((await stages(page))[0]).toBe('The file, verified');
+    expect(service.complaints).toEqual([]);
   });
 
   it('without a source proves nothing and says what is missing; then a source is added', async () => {
     const { page } = verifier;
     expect(await verdict({ content: 'invoice.txt', proof: 'receipt.json' })).toBe('NOT PROVEN');
-    expect((await steps(page)).at(-1)).toBe('local chain, not verified');
+    expect((await stages(page)).at(-1)).toMatch(/^local chain block \d+, not verified$/);
+    await page.getByText('Advanced:').click();
     await page.getByLabel(NODE).fill(ground.rpc);
     await page.getByRole('button', { name: 'Verify' }).click();
     await page.getByText('Proven', { exact: true }).waitFor();
@@ -116,8 +149,40 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
   it('refutes another file', async () => {
     await writeFile(path('other.txt'), `${CONTENT} `);
     expect(await verdict({ content: 'other.txt', proof: 'receipt.json' }, { [NODE]: ground.rpc })).toBe('REFUTED');
-    expect((await steps(verifier.page))[0]).toBe('Entry, refuted');
-    expect(await verifier.page.locator('.banner h2').innerText()).toContain('the receipt is about something else');
+    expect((await stages(verifier.page))[0]).toBe('The file, refuted');
+    expect(await verifier.page.locator('.banner').innerText()).toMatch(
+      /This file is not the one the receipt is about\s+other\.txt, 29 bytes/,
+    );
+  });
+
+  it('proves nothing for a file whose line ends were changed, and says so', async () => {
+    await writeFile(path('windows.txt'), CONTENT.replace('\n', '\r\n'));
+    expect(await verdict({ content: 'windows.txt', proof: 'receipt.json' }, { [NODE]: ground.rpc })).toBe('NOT PROVEN');
+    expect(await verifier.page.locator('.banner').innerText()).toContain('it matches with line ends of Unix (LF)');
+  });
+
+  it('takes files that were put in each other’s place', async () => {
+    const { page } = verifier;
+    await page.goto(ground.verifier);
+    await page.getByLabel('Choose or drop the receipt').setInputFiles(path('invoice.txt'));
+    await page.getByText('This is not a receipt').waitFor();
+    await page.getByLabel('Choose or drop the file').setInputFiles(path('receipt.json'));
+    await page.getByText('Not proven', { exact: true }).waitFor();
+  });
+
+  it('refutes no genuine proof, and says what to do', async () => {
+    const { page } = verifier;
+    for (const genuine of genuineProofs(Date.now())) {
+      if (genuine.node !== undefined || genuine.bitcoin !== undefined || genuine.policy !== undefined) continue;
+      await Promise.all([writeFile(path('g.bin'), genuine.content), writeFile(path('g.proof'), genuine.proof)]);
+      const trust = genuine.key === undefined ? {} : { [KEY]: genuine.key };
+      expect([genuine.name, await verdict({ content: 'g.bin', proof: 'g.proof' }, trust)]).toEqual([
+        genuine.name,
+        'NOT PROVEN',
+      ]);
+      expect(await stages(page)).not.toContainEqual(expect.stringMatching(/, refuted$/));
+      expect(await page.locator('.banner p').count()).toBeGreaterThan(1);
+    }
   });
 
   it.each<[string, (good: z.infer<typeof receiptForm>) => [string, string]]>([
@@ -132,7 +197,7 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     await writeFile(path('spoilt.json'), receipt.replaceAll(from, to));
     expect(receipt).toContain(from);
     expect(await verdict({ content: 'invoice.txt', proof: 'spoilt.json' }, { [NODE]: ground.rpc })).toBe('REFUTED');
-    expect((await steps(verifier.page)).some((step) => step.endsWith(', refuted'))).toBe(true);
+    expect((await stages(verifier.page)).some((stage) => stage.endsWith(', refuted'))).toBe(true);
   });
 
   it('reports a file that is not a proof, and a source that is invalid or does not answer', async () => {
@@ -140,6 +205,7 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     await page.goto(ground.verifier);
     await page.getByLabel('Choose or drop the receipt').setInputFiles(path('invoice.txt'));
     await page.getByText('not a receipt (JSON), an .ots file or a tlog-proof').waitFor();
+    await page.getByText('Advanced:').click();
     await page.getByLabel(NODE).fill('not a url');
     await page.getByLabel('Choose or drop the receipt').setInputFiles(path('receipt.json'));
     await page.getByText('The address of a node begins with http').waitFor();
@@ -150,17 +216,40 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     await page.getByText('could not be asked').first().waitFor();
   });
 
-  it('opens each step to its bytes, prints on one page and is accessible in both themes', async () => {
+  it('opens each stage to its bytes, prints a certificate on one page and is accessible in both themes', async () => {
     const { page } = verifier;
     await verdict({ content: 'invoice.txt', proof: 'receipt.json' }, { [NODE]: ground.rpc });
-    for (const link of await page.locator('.strip a').all()) await link.click();
+    for (const summary of await page.locator('.stage summary').all()) await summary.click();
     const good = receiptForm.parse(JSON.parse(receipt));
     for (const hex of [good.entry.digest, good.round.root, good.anchors[0]?.block.hash ?? '']) {
-      expect(await page.locator('.steps').innerText()).toContain(hex);
+      expect(await page.locator('.path').innerText()).toContain(hex);
     }
     expect(await violations(page)).toEqual([]);
     const pdf = (await page.pdf({ preferCSSPageSize: true })).toString('latin1');
     expect(/\/Count (\d+)/.exec(pdf)?.[1]).toBe('1');
+    await page.emulateMedia({ media: 'print' });
+    const paper = await page.locator('.certificate').innerText();
+    const [anchor] = good.anchors;
+    for (const item of [
+      'Certificate (test chain)',
+      'invoice.txt',
+      good.entry.digest,
+      good.round.root,
+      'eip155:31337',
+      String(anchor?.block.number),
+      anchor?.block.hash ?? '',
+      anchor?.transaction ?? '',
+      anchor?.contract ?? '',
+      'The file “invoice.txt” existed before',
+      'paste its hash',
+    ]) {
+      expect(paper).toContain(item);
+    }
+    expect(paper).not.toContain('`');
+    expect(await page.locator('.qr').getAttribute('aria-label')).toBe(
+      `QR code: SHA-256 ${good.entry.digest}\neip155:31337 block ${anchor?.block.number} ${anchor?.block.hash}`,
+    );
+    await page.emulateMedia({ media: 'screen' });
     await page.setViewportSize({ width: 360, height: 740 });
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360);
     await page.setViewportSize({ width: 1280, height: 720 });
@@ -177,17 +266,26 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     await answerOtherSites(page, esplora.url);
     const source = { [ESPLORA]: `${esplora.url}/api` };
     expect(await verdict({ content: 'invoice.txt', proof: 'invoice.ots' }, source)).toBe('PROVEN');
+    // Two hours after the stamp of the block.
     expect(await page.locator('.banner').innerText()).toMatch(
-      /existed before\s9\s*January\s2009.*By block 2 of Bitcoin\./s,
+      /existed before\s9\s*January\s2009,\s*04:54:25.*By Bitcoin block 2, stamped 9 January 2009, 02:54:25 UTC\..* 2 hours off/s,
     );
-    expect(await steps(page)).toEqual(['File, verified', 'Operations, verified', 'Bitcoin, verified']);
+    expect(await stages(page)).toEqual(['The file, verified', 'Operations, verified', 'Bitcoin, verified']);
     expect(await verdict({ content: 'other.txt', proof: 'invoice.ots' }, source)).toBe('REFUTED');
     expect(await verdict({ content: 'invoice.txt', proof: 'invoice.ots' })).toBe('NOT PROVEN');
+    // No hash is asked for that could not help: the file has none.
+    expect(await page.getByLabel(/^Hash of/).count()).toBe(0);
+    await page.getByLabel('Header of Bitcoin block 2').fill(toHex(headers[1] ?? SECOND));
+    await page.getByText('This header has another merkle root.').waitFor();
 
     const proof = await fetch(`${ground.url}/v1/logs/ledger/entries/0/receipt.tlog-proof`);
     await writeFile(path('invoice.tlog-proof'), await proof.text());
     expect(await verdict({ content: 'invoice.txt', proof: 'invoice.tlog-proof' }, { [KEY]: key })).toBe('NOT PROVEN');
-    expect((await steps(page)).slice(0, 3)).toEqual(['Entry, verified', 'Tree, verified', 'Checkpoint, verified']);
+    expect((await stages(page)).slice(0, 3)).toEqual([
+      'The file, verified',
+      'Entry 0 of ledger, verified',
+      'Whose log it is, verified',
+    ]);
     expect(await page.locator('.banner').innerText()).toContain('but not its time');
   });
 
@@ -205,16 +303,15 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
       await page.keyboard.press('Enter');
       await (await chooser).setFiles(path(file));
     }
-    await tabTo(page, page.getByLabel(NODE));
-    await page.keyboard.type(ground.rpc);
-    await page.keyboard.press('Enter');
+    const [anchor] = receiptForm.parse(JSON.parse(receipt)).anchors;
+    await tabTo(page, page.getByLabel(HASH));
+    await page.keyboard.insertText(anchor?.block.hash ?? '');
     await page.getByText('Proven', { exact: true }).waitFor();
-    await tabTo(page, page.locator('.strip a').nth(1));
+    await tabTo(page, page.locator('.stage summary').nth(1));
     await page.keyboard.press('Enter');
     await page.getByText('0 of 1, counted from 0').waitFor();
-    // The focus has come along to the step, which closes again.
     await page.keyboard.press('Enter');
-    expect(await page.locator('.step[open]').count()).toBe(0);
+    expect(await page.locator('.stage[open]').count()).toBe(0);
     await tabTo(page, page.getByRole('button', { name: 'Print as a certificate' }));
   });
 
@@ -224,7 +321,7 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     hostile.checkpoint = `<script>alert(1)</script><img src=x onerror=alert(1)>\u202E${hostile.checkpoint}`;
     await writeFile(path('<b>hostile.json'), JSON.stringify(hostile));
     expect(await verdict({ content: 'invoice.txt', proof: '<b>hostile.json' })).toBe('REFUTED');
-    for (const summary of await page.locator('.step summary').all()) await summary.click();
+    for (const summary of await page.locator('.stage summary').all()) await summary.click();
     expect(await page.locator('main img, main script, main b b').count()).toBe(0);
     const text = await page.locator('main').innerText();
     expect(text).toContain('<b>hostile.json');

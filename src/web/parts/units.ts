@@ -42,20 +42,7 @@ export function formatWei(wei: string): string {
   return `${gwei.toLocaleString('en-GB', digits)} gwei`;
 }
 
-const CHAINS: Readonly<Record<string, string>> = {
-  'eip155:1': 'Ethereum',
-  'eip155:10': 'OP Mainnet',
-  'eip155:100': 'Gnosis',
-  'eip155:137': 'Polygon',
-  'eip155:8453': 'Base',
-  'eip155:42161': 'Arbitrum One',
-  'eip155:11155111': 'Sepolia',
-  'eip155:31337': 'local chain',
-  'bip122:000000000019d6689c085ae165831e93': 'Bitcoin',
-  'bip122:0f9188f13cb7b2c71f2a335e3a4fc328': 'Bitcoin regtest',
-};
-
-/** The well-known name of a chain, otherwise its id. */
-export function chainName(chain: string): string {
-  return CHAINS[chain] ?? chain;
+/** A sentence of a verdict with its times written for people. */
+export function withMoments(says: string): string {
+  return says.replaceAll(/\b\d{4}-\d\d-\d\dT[\d:.]{12}Z/g, formatMoment);
 }

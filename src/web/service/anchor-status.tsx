@@ -1,8 +1,9 @@
 // The status of anchors and rounds, in words and shapes.
 
+import { chainName } from '../parts/chains.ts';
 import { Chip, type Status, StatusMark } from '../parts/mark.tsx';
 import { Age } from '../parts/moment.tsx';
-import { chainName, formatCount, formatSpan, formatWei } from '../parts/units.ts';
+import { formatCount, formatSpan, formatWei } from '../parts/units.ts';
 import { visible } from '../parts/visible.ts';
 import type { AnchorState, ListedRound } from './answers.ts';
 

@@ -10,12 +10,14 @@ import {
   type Receipt,
 } from '../../core/receipt.ts';
 import { Copyable } from '../parts/bytes.tsx';
+import { chainName } from '../parts/chains.ts';
+import { openVerifier } from '../parts/handover.ts';
 import { Chip, type Status } from '../parts/mark.tsx';
 import { LocalTime } from '../parts/moment.tsx';
-import { chainName, formatBytes, formatCount, formatMoment } from '../parts/units.ts';
+import { formatBytes, formatCount, formatMoment } from '../parts/units.ts';
 import { visible } from '../parts/visible.ts';
 import { Knot } from './anchor-status.tsx';
-import { type EntryAnswer, entryAnswer } from './answers.ts';
+import { type EntryAnswer, entriesAnswer, entryAnswer } from './answers.ts';
 import { ask, logPath, send } from './api.ts';
 import { Failure, Loading } from './notice.tsx';
 import { usePolled } from './polled.ts';
@@ -65,13 +67,16 @@ export function EntryDetails({ log, index }: { readonly log: string; readonly in
       {shown !== null && (
         <>
           {shown.receipt === null ? (
-            <p class="card">
-              Its content, digest and nonce were erased. Its place in the log can still be proven, its content cannot.
-            </p>
+            <Erased log={shown.entry.log} index={index} />
           ) : (
             <>
               <Road receipt={shown.receipt} />
-              <Downloads path={path} name={`${log}-${index}`} receipt={shown.receipt} />
+              <Downloads
+                path={path}
+                name={`${log}-${index}`}
+                receipt={shown.receipt}
+                stored={shown.entry.payloadSize !== null}
+              />
             </>
           )}
           <Facts entry={shown.entry} />
@@ -79,6 +84,46 @@ export function EntryDetails({ log, index }: { readonly log: string; readonly in
         </>
       )}
     </>
+  );
+}
+
+/** Acts looked through for the one that tells of an erasure: 10,000 a page. */
+const MOST_PAGES = 50;
+
+/** Says that an entry was erased, and when: `_system` tells. */
+function Erased({ log, index }: { readonly log: string; readonly index: number }) {
+  const { data } = usePolled<{ at: string | null }>(
+    `erased ${log} ${index}`,
+    async (signal) => {
+      const query = new URLSearchParams([
+        ['field', '/act=entry-erased'],
+        ['field', `/log=${log}`],
+        ['field', `/index=${index}`],
+        ['limit', '1'],
+      ]);
+      let from = 0;
+      for (let page = 0; page < MOST_PAGES; page++) {
+        query.set('from', String(from));
+        const { entries, next } = await ask(`${logPath('_system')}/entries?${query}`, entriesAnswer, { signal });
+        if (entries[0] !== undefined) return { at: entries[0].receivedAt };
+        if (next === undefined) break;
+        from = next;
+      }
+      return { at: null };
+    },
+    () => null,
+  );
+  const at = data.value?.at ?? null;
+  return (
+    <div class="card stack tight" role="status">
+      <p>
+        <strong>{at === null ? 'This entry was erased.' : `This entry was erased on ${formatMoment(at)}.`}</strong>
+      </p>
+      <p class="soft">
+        Its content, digest and nonce are gone. Its place in the log can still be proven, its content cannot. The log
+        _system has a record of the erasure.
+      </p>
+    </div>
   );
 }
 
@@ -199,11 +244,22 @@ function Downloads({
   path,
   name,
   receipt,
+  stored,
 }: {
   readonly path: string;
   readonly name: string;
   readonly receipt: Receipt;
+  /** Whether the log has the content. */
+  readonly stored: boolean;
 }) {
+  const verify = (event: Event): void => {
+    event.preventDefault();
+    openVerifier(async () => {
+      const files = [new File([JSON.stringify(receipt)], `${name}.receipt.json`, { type: 'application/json' })];
+      if (stored) files.push(new File([await (await send(`${path}/payload`)).blob()], name));
+      return files;
+    });
+  };
   return (
     <div class="row">
       <a class="button first" href={`${path}/receipt`} download={`${name}.receipt.json`}>
@@ -214,7 +270,7 @@ function Downloads({
           As .ots
         </a>
       )}
-      <a class="button" href="verify">
+      <a class="button" href="verify" onClick={verify}>
         Verify it
       </a>
     </div>

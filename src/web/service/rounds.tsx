@@ -1,9 +1,10 @@
 import { useSignal } from '@preact/signals';
 import { messageOf } from '../../core/errors.ts';
 import { Copyable } from '../parts/bytes.tsx';
+import { chainName } from '../parts/chains.ts';
 import { StatusMark } from '../parts/mark.tsx';
 import { Ago, LocalTime } from '../parts/moment.tsx';
-import { chainName, formatCount, formatWei } from '../parts/units.ts';
+import { formatCount, formatWei } from '../parts/units.ts';
 import { visible } from '../parts/visible.ts';
 import { AnchorLine, Knot, RoundStrip, roundStatus } from './anchor-status.tsx';
 import { type AnchorState, type ListedRound, roundAnswer, roundsAnswer } from './answers.ts';

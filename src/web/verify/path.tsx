@@ -1,86 +1,94 @@
 import type { Claim } from '../../core/verdict.ts';
 import { Bytes } from '../parts/bytes.tsx';
+import { isTestChain } from '../parts/chains.ts';
 import { Chip, STATUS_WORDS, StatusMark } from '../parts/mark.tsx';
 import { visible } from '../parts/visible.ts';
 import type { Fact } from './facts.ts';
+import { forPeople } from './sentences.ts';
 import type { PathStage } from './steps.ts';
 
-/** The path at a glance: a row of stations that forks to the chains. Each station links to its step below. */
-export function Strip({ steps }: { readonly steps: readonly PathStage[] }) {
-  const chains = steps.filter(({ id }) => id.startsWith('chain'));
+/**
+ * The path from the file to the blocks, drawn once. What does not bear on the time hangs beside it; anchors stand side by
+ * side at its end, since each of them is enough. Each stage opens to the bytes it is about.
+ */
+export function Path({ steps }: { readonly steps: readonly PathStage[] }) {
+  const main = steps.filter(({ place }) => place === undefined);
+  const beside = steps.filter(({ place }) => place === 'beside');
+  const anchors = steps.filter(({ place }) => place === 'anchor');
   return (
-    <nav class="strip" aria-label="The path, step by step">
-      <ol>
-        {steps
-          .filter((step) => !chains.includes(step))
-          .map((step) => (
-            <Station key={step.id} step={step} />
-          ))}
-        {chains.length > 0 && (
-          <li class={`fork${chains.length > 1 ? ' many' : ''}`}>
-            <ol>
-              {chains.map((step) => (
-                <Station key={step.id} step={step} />
-              ))}
-            </ol>
-          </li>
-        )}
-      </ol>
-    </nav>
-  );
-}
-
-function Station({ step }: { readonly step: PathStage }) {
-  return (
-    <li class={`station status ${step.status}`}>
-      <a href={`#step-${step.id}`} onClick={(event) => open(event, step.id)}>
-        <StatusMark status={step.status} />
-        <span class="title">{visible(step.title, 60)}</span>
-        <span class="sr">{`, ${STATUS_WORDS[step.status]}`}</span>
-      </a>
-    </li>
-  );
-}
-
-function open(event: Event, id: string): void {
-  event.preventDefault();
-  const step = document.getElementById(`step-${id}`);
-  if (!(step instanceof HTMLDetailsElement)) return;
-  step.open = true;
-  step.scrollIntoView({ block: 'nearest' });
-  step.querySelector('summary')?.focus();
-}
-
-/** The steps with their claims; each can be opened to show its bytes. */
-export function Steps({ steps }: { readonly steps: readonly PathStage[] }) {
-  return (
-    <ol class="steps">
-      {steps.map((step) => (
+    <ol class="path" aria-label="The path from the file to the block">
+      {main.map((step) => (
         <li key={step.id} class={`status ${step.status}`}>
-          <span class="knot">
-            <StatusMark status={step.status} />
-          </span>
-          <details class="step" id={`step-${step.id}`}>
-            <summary>
-              <span class="row spread">
-                <span>
-                  <span class="title">{visible(step.title, 200)}</span>
-                  <span class="gist">{visible(step.gist, 300)}</span>
-                </span>
-                <Chip status={step.status} />
-              </span>
-              {step.claims.map((claim) => (
-                <Sentence key={claim.code + claim.says} claim={claim} plain={step.claims.length === 1} />
-              ))}
-            </summary>
-            <div class="inside">
-              {step.leaf !== undefined && <TreePicture {...step.leaf} />}
-              {step.facts.length > 0 && <Facts facts={step.facts} />}
-            </div>
-          </details>
+          <Knot status={step.status} />
+          <div class="level">
+            <Stage step={step} />
+            {step.id === 'entry' && beside.map((each) => <Stage key={each.id} step={each} />)}
+          </div>
         </li>
       ))}
+      {anchors.length > 0 && (
+        <li class={`status ${reached(anchors)}${onTestChains(anchors) ? ' test' : ''}`}>
+          <Knot status={reached(anchors)} />
+          <div>
+            {anchors.length > 1 && <p class="small soft any">Any one of these is enough:</p>}
+            <div class="anchors">
+              {anchors.map((step) => (
+                <Stage key={step.id} step={step} />
+              ))}
+            </div>
+          </div>
+        </li>
+      )}
     </ol>
+  );
+}
+
+function reached(anchors: readonly PathStage[]): PathStage['status'] {
+  if (anchors.some(({ status }) => status === 'verified')) return 'verified';
+  return anchors.some(({ status }) => status === 'refuted') ? 'refuted' : 'unverified';
+}
+
+/** Whether all that is proven is proven by chains that prove nothing to others. */
+function onTestChains(anchors: readonly PathStage[]): boolean {
+  const proving = anchors.filter(({ status }) => status === 'verified');
+  return proving.length > 0 && proving.every(({ chain }) => chain !== undefined && isTestChain(chain));
+}
+
+function Knot({ status }: { readonly status: PathStage['status'] }) {
+  return (
+    <span class="knot">
+      <StatusMark status={status} />
+    </span>
+  );
+}
+
+function Stage({ step }: { readonly step: PathStage }) {
+  const test = step.chain !== undefined && isTestChain(step.chain);
+  const optional = step.place === 'beside';
+  return (
+    <details
+      class={`stage status ${step.status}${test ? ' test' : ''}${optional ? ' optional' : ''}`}
+      id={`step-${step.id}`}
+    >
+      <summary>
+        <span class="row spread">
+          <span>
+            <span class="title">{visible(step.title, 200)}</span>
+            <span class="gist">{visible(step.gist, 300)}</span>
+          </span>
+          <Chip status={step.status}>{optional && step.status === 'unverified' ? 'not checked' : undefined}</Chip>
+        </span>
+        {test && <span class="small tone">A test chain: it proves nothing to others.</span>}
+        {optional && <span class="small soft">Beside the time: it does not bear on the date.</span>}
+        {step.claims.map((claim) => (
+          <Sentence key={claim.code + claim.says} claim={claim} plain={step.claims.length === 1} />
+        ))}
+      </summary>
+      <div class="inside">
+        {step.leaf !== undefined && <TreePicture {...step.leaf} />}
+        {step.facts.length > 0 && <Facts facts={step.facts} />}
+      </div>
+    </details>
   );
 }
 
@@ -88,11 +96,18 @@ const GROUNDS: Readonly<Record<Claim['grounds'], string>> = {
   bytes: 'Based on the bytes alone.',
   key: 'Based on the key you gave.',
   rpc: 'Based on the node you named.',
-  'block-hash': 'Based on the block hash you gave.',
+  'block-hash': 'Based on the block that you confirmed.',
   'bitcoin-node': 'Based on the Bitcoin node you named.',
   esplora: 'Based on the Esplora server you named.',
+  tsa: 'Based on the timestamp authority you trust.',
   none: '',
 };
+
+/** A block that was not confirmed has its place in the form; its hash is not shown here to be copied from the receipt. */
+function sentenceOf({ claim, code, says }: Claim): string {
+  const unasked = claim === 'anchor' && (code === 'no-source' || code === 'bitcoin-source-missing');
+  return unasked ? 'You have not confirmed this block yet.' : forPeople(says);
+}
 
 function Sentence({ claim, plain }: { readonly claim: Claim; readonly plain: boolean }) {
   return (
@@ -104,7 +119,7 @@ function Sentence({ claim, plain }: { readonly claim: Claim; readonly plain: boo
         </>
       )}
       <span>
-        {visible(claim.says, 2_000)} <span class="grounds">{GROUNDS[claim.grounds]}</span>
+        {sentenceOf(claim)} <span class="grounds">{GROUNDS[claim.grounds]}</span>
       </span>
     </span>
   );

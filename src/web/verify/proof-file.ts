@@ -4,6 +4,7 @@ import { FormatError } from '../../core/errors.ts';
 import { MAX_RECEIPT_TEXT, parseReceipt, parseReceiptJson, RECEIPT_FORMAT, type Receipt } from '../../core/receipt.ts';
 import { isTlogProof, type ParsedTlogProof, parseTlogProof } from '../../core/tlog-proof.ts';
 import { isOtsFile, type OtsFile, parseOtsFile } from '../../ots/file.ts';
+import { looksLikeProof } from '../../verify/proof-kind.ts';
 
 interface ProofFile {
   readonly file: File;
@@ -22,12 +23,8 @@ export type DroppedProof = ProofFile &
 const MAX_SIZE = 4 * MAX_RECEIPT_TEXT;
 
 /** Whether a file looks like a proof rather than the proven content. */
-export async function looksLikeProof(file: File): Promise<boolean> {
-  if (file.size > MAX_SIZE) return false;
-  const bytes = new Uint8Array(await file.arrayBuffer());
-  if (isOtsFile(bytes)) return true;
-  const text = new TextDecoder().decode(bytes);
-  return isTlogProof(text) || (text.trimStart().startsWith('{') && text.includes(`"${RECEIPT_FORMAT}"`));
+export async function isDroppedProof(file: File): Promise<boolean> {
+  return file.size <= MAX_SIZE && looksLikeProof(new Uint8Array(await file.arrayBuffer()));
 }
 
 /** @throws FormatError if it is none of these */

@@ -7,7 +7,8 @@ import type { Verdict } from '../../core/verdict.ts';
 import { verify } from '../../verify/verify.ts';
 import type { HashName } from '../parts/hash-worker.ts';
 import { hashFile } from '../parts/hashing.ts';
-import { type DroppedProof, looksLikeProof, readDroppedProof } from './proof-file.ts';
+import { offeredBlocks, provingText } from './offered-block.ts';
+import { type DroppedProof, isDroppedProof, readDroppedProof } from './proof-file.ts';
 import { readTrust, type TrustField, type TrustTexts } from './trust.ts';
 
 /** The content that the proof should match. */
@@ -24,6 +25,8 @@ export interface VerifiedProof {
   /** The content's digest by the hash that the proof names; null without content. */
   readonly digest: Uint8Array | null;
   readonly trusted: TrustTexts;
+  /** Hashes of blocks, or headers, that the user confirmed. */
+  readonly blockHashes: readonly string[];
   /** Sources that could not be used. */
   readonly notes: readonly string[];
   /** Milliseconds since the Unix epoch, by the browser's clock. */
@@ -32,7 +35,9 @@ export interface VerifiedProof {
 
 export const content = signal<ChosenContent | null>(null);
 export const proof = signal<DroppedProof | null>(null);
-export const trusted = signal<TrustTexts>({ rpc: '', confirmations: '', esplora: '', blocks: '', key: '' });
+export const trusted = signal<TrustTexts>({ rpc: '', confirmations: '', esplora: '', key: '' });
+/** What was pasted about blocks, by the block's id. */
+export const pasted = signal<Readonly<Record<string, string>>>({});
 export const faults = signal<Readonly<Partial<Record<TrustField, string>>>>({});
 /** Bytes hashed so far and in all; null while nothing is being hashed. */
 export const progress = signal<{ readonly done: number; readonly size: number } | null>(null);
@@ -42,7 +47,12 @@ export const asking = signal(false);
 export const failure = signal<string | null>(null);
 export const proofFault = signal<string | null>(null);
 export const outcome = signal<VerifiedProof | null>(null);
+/** What the proof offers to be confirmed. */
+export const blocks = computed(() => offeredBlocks(proof.value));
 export const busy = computed(() => progress.value !== null || asking.value);
+
+/** Content up to this size is compared with other line ends too. */
+const MOST_COMPARED_BYTES = 16 << 20;
 
 let checking = new AbortController();
 let hashing: Hashing | null = null;
@@ -57,7 +67,7 @@ interface Hashing {
 /** Sorts dropped files: at most one proof and one content. */
 export async function take(files: readonly File[]): Promise<void> {
   for (const file of files) {
-    if (await looksLikeProof(file)) await setProof(file);
+    if (await isDroppedProof(file)) await setProof(file);
     else content.value = { kind: 'file', file };
   }
   await check();
@@ -68,13 +78,21 @@ export async function takeContent(next: ChosenContent | null): Promise<void> {
   await check();
 }
 
+/** Where the two files were swapped, each goes to its place. */
 export async function takeProof(file: File): Promise<void> {
-  await setProof(file);
+  const held = content.value;
+  if (held?.kind === 'file' && (await isDroppedProof(held.file)) && !(await isDroppedProof(file))) {
+    content.value = { kind: 'file', file };
+    await setProof(held.file);
+  } else {
+    await setProof(file);
+  }
   await check();
 }
 
 async function setProof(file: File): Promise<void> {
   proofFault.value = null;
+  pasted.value = {};
   try {
     proof.value = await readDroppedProof(file);
   } catch (error) {
@@ -89,6 +107,7 @@ export function startAnew(): void {
   hashing = null;
   content.value = proof.value = progress.value = digested.value = null;
   outcome.value = failure.value = proofFault.value = null;
+  pasted.value = {};
   asking.value = false;
 }
 
@@ -99,16 +118,17 @@ export async function check(): Promise<void> {
   const { signal: stop } = checking;
   failure.value = outcome.value = null;
   asking.value = false;
-  const subject = { proof: proof.value, content: content.value, trusted: trusted.value };
+  const blockHashes = blocks.value.flatMap((block) => provingText(block, pasted.value[block.id] ?? '') ?? []);
+  const subject = { proof: proof.value, content: content.value, trusted: trusted.value, blockHashes };
   try {
     const digest = await digestOf(subject.content, subject.proof);
     if (subject.proof === null || stop.aborted) return;
     asking.value = true;
-    const reading = await readTrust(subject.trusted, Date.now());
+    const reading = await readTrust(subject.trusted, blockHashes, Date.now());
     if (stop.aborted) return;
     faults.value = 'faults' in reading ? reading.faults : {};
     if ('faults' in reading) return;
-    const evidence = { proof: subject.proof.bytes, ...(digest === null ? {} : { digest }) };
+    const evidence = { proof: subject.proof.bytes, ...(await contentFor(subject, digest)) };
     const verdict = await verify(evidence, reading.trust);
     if (stop.aborted) return;
     outcome.value = { ...subject, proof: subject.proof, verdict, digest, notes: reading.notes, at: Date.now() };
@@ -117,6 +137,23 @@ export async function check(): Promise<void> {
   } finally {
     if (!stop.aborted) asking.value = false;
   }
+}
+
+/** The digest, and of content that is small enough and differs the content too: its line ends may have been changed. */
+async function contentFor(
+  { proof, content }: { readonly proof: DroppedProof | null; readonly content: ChosenContent | null },
+  digest: Uint8Array | null,
+): Promise<{ digest?: Uint8Array; payload?: Uint8Array }> {
+  if (digest === null || content === null) return {};
+  if (content.kind === 'digest' || matches(proof, digest)) return { digest };
+  const blob = content.kind === 'file' ? content.file : new Blob([new Uint8Array(utf8(content.text))]);
+  return blob.size > MOST_COMPARED_BYTES ? { digest } : { payload: new Uint8Array(await blob.arrayBuffer()) };
+}
+
+function matches(proof: DroppedProof | null, digest: Uint8Array): boolean {
+  if (proof === null || proof.read === null || proof.kind === 'tlog-proof') return false;
+  const own = proof.kind === 'ots' ? toHex(proof.read.timestamp.message) : proof.read.entry.digest;
+  return own === toHex(digest);
 }
 
 async function digestOf(what: ChosenContent | null, by: DroppedProof | null): Promise<Uint8Array | null> {

@@ -1,5 +1,6 @@
 // The path from an entry to the chains, for the picture: a verdict's claims, each with the bytes it is about.
 
+import { parseHeader } from '../../core/bitcoin-header.ts';
 import { fromBase64, fromHex, toHex } from '../../core/bytes.ts';
 import {
   type Anchor,
@@ -14,7 +15,8 @@ import type { Claim, Verdict } from '../../core/verdict.ts';
 import { describeTimestamp } from '../../ots/description.ts';
 import type { OtsFile } from '../../ots/file.ts';
 import { parseTimestamp } from '../../ots/serialization.ts';
-import { chainName, formatCount, formatMoment } from '../parts/units.ts';
+import { chainName } from '../parts/chains.ts';
+import { formatCount, formatMoment } from '../parts/units.ts';
 import { bytes, type Fact, inclusionFacts, plain, text } from './facts.ts';
 import type { DroppedProof } from './proof-file.ts';
 
@@ -28,6 +30,10 @@ export interface PathStage {
   readonly facts: readonly Fact[];
   /** The position of a leaf, for the picture of a tree. */
   readonly leaf?: { readonly index: number; readonly size: number };
+  /** Where it stands in the picture; on the path itself if it is not said. */
+  readonly place?: 'beside' | 'anchor';
+  /** CAIP-2; of anchors. */
+  readonly chain?: string;
 }
 
 /** Characters shown of an anchor of an unknown type. */
@@ -56,46 +62,55 @@ function brokenSteps(title: string, { claims }: Verdict): PathStage[] {
 function receiptSteps(receipt: Receipt, verdict: Verdict, given: readonly Fact[]): PathStage[] {
   const about = (...names: Claim['claim'][]): Claim[] => verdict.claims.filter(({ claim }) => names.includes(claim));
   const { entry, inclusion, checkpoint } = receipt;
-  const entryClaims = about('content', 'received-at');
+  const [position, receivedAt] = [about('position'), about('received-at')];
   const steps: PathStage[] = [
     {
+      id: 'content',
+      title: 'The file',
+      status: worst(about('content')),
+      gist: 'is what the receipt is about',
+      claims: about('content'),
+      facts: [bytes('Digest (SHA-256)', entry.digest), ...given],
+    },
+    {
       id: 'entry',
-      title: 'Entry',
+      title: `Entry ${formatCount(entry.index)} of ${logName(entry.log)}`,
       // `receivedAt` is never verified, which alone must not make the entry look doubtful.
-      status: refutedBy(entryClaims) ?? worst(about('content')),
+      status: refutedBy([...position, ...receivedAt]) ?? worst(position),
       gist: `received ${formatMoment(entry.receivedAt)}`,
-      claims: entryClaims,
+      claims: [...position, ...receivedAt],
       facts: [
         plain('Log', entry.log),
-        plain('Index', formatCount(entry.index)),
         plain('Received at', entry.receivedAt),
-        bytes('Digest (SHA-256)', entry.digest),
-        ...given,
         bytes('Nonce', entry.nonce === '' ? 'none' : entry.nonce),
         bytes('Hash of the entry before', entry.previous),
         bytes('Leaf hash', toHex(receiptLeafHash(receipt))),
+        ...inclusionFacts(entry.index, inclusion.treeSize, inclusion.path),
       ],
-    },
-    {
-      id: 'tree',
-      title: 'Tree',
-      status: worst(about('position')),
-      gist: `index ${formatCount(entry.index)} of ${formatCount(inclusion.treeSize)}`,
-      claims: about('position'),
-      facts: inclusionFacts(entry.index, inclusion.treeSize, inclusion.path),
       ...(entry.index < inclusion.treeSize ? { leaf: { index: entry.index, size: inclusion.treeSize } } : {}),
     },
-    {
-      id: 'checkpoint',
-      title: 'Checkpoint',
-      status: worst(about('checkpoint')),
-      gist: `signed by ${entry.log}`,
-      claims: about('checkpoint'),
-      facts: [text('Signed note', checkpoint.trimEnd())],
-    },
+    ownerStep(checkpoint, entry.log, about('checkpoint')),
     roundStep(receipt, about('round'), about('not-before')),
   ];
   return [...steps, ...chainSteps(receipt, about('anchor'))];
+}
+
+/** Whose log it is does not bear on the time: it stands beside the path. */
+function ownerStep(checkpoint: string, log: string, claims: readonly Claim[]): PathStage {
+  return {
+    id: 'owner',
+    title: 'Whose log it is',
+    status: worst(claims),
+    gist: `signed as ${log}`,
+    claims,
+    facts: [text('Signed note', checkpoint.trimEnd())],
+    place: 'beside',
+  };
+}
+
+/** The name of the log in its origin. */
+function logName(origin: string): string {
+  return origin.slice(origin.lastIndexOf('/') + 1);
 }
 
 function roundStep(receipt: Receipt, own: readonly Claim[], notBefore: readonly Claim[]): PathStage {
@@ -132,9 +147,11 @@ function chainSteps(receipt: Receipt, claims: readonly Claim[]): PathStage[] {
     const block = anchor.status === 'submitted' ? null : anchor.block;
     return {
       id: `chain-${i}`,
-      title: chainName(anchor.chain),
+      place: 'anchor',
+      chain: anchor.chain,
+      title: block === null ? chainName(anchor.chain) : `${chainName(anchor.chain)} block ${formatCount(block.number)}`,
       status: worst(own),
-      gist: block === null ? 'sent, not in a block yet' : `block ${formatCount(block.number)}`,
+      gist: block === null ? 'sent, not in a block yet' : formatMoment(block.time),
       claims: own,
       facts: [
         plain('Chain', anchor.chain),
@@ -160,6 +177,7 @@ function unknownStep(anchor: ReceiptAnchor, i: number, unknownClaims: readonly C
   const claims = unknownClaims.slice(i, i + 1);
   return {
     id: `chain-unknown-${i}`,
+    place: 'anchor',
     title: 'Unknown anchor',
     status: worst(claims),
     gist: 'of a type unknown to this page',
@@ -172,6 +190,7 @@ function timestampStep(anchors: readonly Anchor[], claims: readonly Claim[], roo
   if (anchors.length === 0) {
     return {
       id: 'chain',
+      place: 'anchor',
       title: 'No chain yet',
       status: worst(claims),
       gist: 'no block proves its time yet',
@@ -183,13 +202,16 @@ function timestampStep(anchors: readonly Anchor[], claims: readonly Claim[], roo
   const [first] = blocks;
   return {
     id: 'chain-ots',
-    title: first === undefined ? 'OpenTimestamps' : chainName(first.chain),
+    place: 'anchor',
+    ...(first === undefined ? {} : { chain: first.chain }),
+    title: first === undefined ? 'OpenTimestamps' : `${chainName(first.chain)} block ${formatCount(first.height)}`,
     status: best(claims),
-    gist: first === undefined ? 'not in a Bitcoin block yet' : `by OpenTimestamps, block ${formatCount(first.height)}`,
+    gist: first === undefined ? 'not in a Bitcoin block yet' : `${formatMoment(first.time)}, by OpenTimestamps`,
     claims,
     facts: [
       ...blocks.flatMap(({ chain, height, header }) => [
         plain('Block', `${formatCount(height)} of ${chain}`),
+        bytes('Hash of the block', parseHeader(fromHex(header)).hash),
         bytes('Header', header),
       ]),
       ...anchors.flatMap((anchor) =>
@@ -212,10 +234,10 @@ function timestampSteps(ots: OtsFile, verdict: Verdict, given: readonly Fact[]):
   const anchors = verdict.claims.filter(({ claim }) => claim === 'anchor');
   return [
     {
-      id: 'entry',
-      title: 'File',
+      id: 'content',
+      title: 'The file',
       status: worst(content),
-      gist: `${ots.hash} digest`,
+      gist: `by its ${ots.hash} digest`,
       claims: content,
       facts: [bytes(`Digest (${ots.hash})`, toHex(ots.timestamp.message)), ...given],
     },
@@ -230,9 +252,11 @@ function timestampSteps(ots: OtsFile, verdict: Verdict, given: readonly Fact[]):
     ...anchors.map(
       (claim, i): PathStage => ({
         id: `chain-${i}`,
+        place: 'anchor',
+        ...(claim.chain === undefined ? {} : { chain: claim.chain }),
         title: claim.chain === undefined ? 'Attestation' : chainName(claim.chain),
         status: claim.status,
-        gist: claim.time === undefined ? claim.code.replaceAll('-', ' ') : formatMoment(claim.time),
+        gist: claim.time === undefined ? '' : formatMoment(claim.time),
         claims: [claim],
         facts: [],
       }),
@@ -244,35 +268,29 @@ function timestampSteps(ots: OtsFile, verdict: Verdict, given: readonly Fact[]):
 function placeSteps(proof: ParsedTlogProof, verdict: Verdict, given: readonly Fact[]): PathStage[] {
   const about = (...names: Claim['claim'][]): Claim[] => verdict.claims.filter(({ claim }) => names.includes(claim));
   const { index, head, path, extra, checkpoint } = proof;
-  const entryClaims = about('content', 'received-at');
+  const [position, receivedAt] = [about('position'), about('received-at')];
   return [
     {
-      id: 'entry',
-      title: 'Entry',
-      status: refutedBy(entryClaims) ?? worst(about('content')),
-      gist: 'as included in the proof',
-      claims: entryClaims,
-      facts: [...given, ...(extra === null ? [] : [bytes('Entry and nonce', toHex(extra))])],
+      id: 'content',
+      title: 'The file',
+      status: worst(about('content')),
+      gist: 'is what the proof is about',
+      claims: about('content'),
+      facts: [...given, ...(extra === null ? [] : [bytes('Data in the proof', toHex(extra))])],
     },
     {
-      id: 'tree',
-      title: 'Tree',
-      status: worst(about('position')),
-      gist: `index ${formatCount(index)} of ${formatCount(head.size)}`,
-      claims: about('position'),
+      id: 'entry',
+      title: `Entry ${formatCount(index)} of ${logName(head.origin)}`,
+      status: refutedBy([...position, ...receivedAt]) ?? worst(position),
+      gist: `of ${formatCount(head.size)} entries`,
+      claims: [...position, ...receivedAt],
       facts: inclusionFacts(index, head.size, path.map(toHex)),
       ...(index < head.size ? { leaf: { index, size: head.size } } : {}),
     },
-    {
-      id: 'checkpoint',
-      title: 'Checkpoint',
-      status: worst(about('checkpoint')),
-      gist: `signed by ${head.origin}`,
-      claims: about('checkpoint'),
-      facts: [text('Signed note', checkpoint.trimEnd())],
-    },
+    ownerStep(checkpoint, head.origin, about('checkpoint')),
     {
       id: 'chain',
+      place: 'anchor',
       title: 'No chain',
       status: 'unverified',
       gist: "a tlog-proof proves an entry's place in the log but not its time: its receipt proves both",

@@ -1,4 +1,5 @@
-import { busy, check, faults, proof, startAnew, trusted } from './state.ts';
+import { BlockForm } from './block-form.tsx';
+import { blocks, busy, check, faults, proof, startAnew, trusted } from './state.ts';
 import type { TrustField } from './trust.ts';
 
 interface FieldProps {
@@ -9,6 +10,12 @@ interface FieldProps {
 }
 
 const FIELDS: readonly FieldProps[] = [
+  {
+    name: 'key',
+    label: 'The key of the log',
+    hint: 'from its operator, not from the receipt: shows whose log it is',
+    example: 'log.example.org/logs/app+1a2b3c4d+A…',
+  },
   {
     name: 'rpc',
     label: 'A node of the chain',
@@ -27,22 +34,11 @@ const FIELDS: readonly FieldProps[] = [
     hint: 'address of an Esplora API that you trust',
     example: 'https://blockstream.info/api',
   },
-  {
-    name: 'blocks',
-    label: 'Or the hash of the block',
-    hint: 'from someone you trust: with it no node is asked',
-    example: '0x…',
-  },
-  {
-    name: 'key',
-    label: 'The key of the log',
-    hint: "from its operator, not from the receipt: proves the log's identity",
-    example: 'log.example.org/logs/app+1a2b3c4d+A…',
-  },
 ];
 
-/** The sources that the user trusts. No other server is asked. */
+/** What the user trusts: blocks first. No server is asked but those that are named here. */
 export function TrustForm() {
+  const offered = blocks.value;
   return (
     <form
       class="card stack"
@@ -53,17 +49,24 @@ export function TrustForm() {
       }}
     >
       <div class="stack tight">
-        <h2 id="trust-title">What you trust</h2>
-        <p class="soft">
-          A receipt proves a date only with a source that sees the chain for you. Without a source the page still finds
-          contradictions.
-        </p>
+        <h2 id="trust-title">Which block do you trust?</h2>
+        <p class="soft">{leadOf(offered.length)}</p>
       </div>
-      <div class="fields">
-        {FIELDS.map((field) => (
-          <Field key={field.name} {...field} />
-        ))}
-      </div>
+      {offered.length > 0 && (
+        <ul class="blocks">
+          {offered.map((block) => (
+            <BlockForm key={block.id} block={block} />
+          ))}
+        </ul>
+      )}
+      <details class="other">
+        <summary>Advanced: whose log it is, and asking a node yourself</summary>
+        <div class="fields">
+          {FIELDS.map((field) => (
+            <Field key={field.name} {...field} />
+          ))}
+        </div>
+      </details>
       <div class="row">
         <button type="submit" class="button first" aria-disabled={proof.value === null}>
           {busy.value ? 'Verifying…' : 'Verify'}
@@ -77,6 +80,15 @@ export function TrustForm() {
   );
 }
 
+function leadOf(offered: number): string {
+  if (proof.value === null) {
+    return 'A receipt leads to a block of a public chain. Once you have confirmed that the block is there, the date is proven.';
+  }
+  if (offered === 0) return 'This proof does not name a block of a chain, so it cannot prove a time yet.';
+  const which = offered === 1 ? 'this block' : 'one of these blocks';
+  return `The date is proven once you have confirmed ${which}. Look it up with two sources that have nothing to do with whoever gave you the receipt; if they agree, paste what they show.`;
+}
+
 function Field({ name, label, hint, example }: FieldProps) {
   const fault = faults.value[name];
   return (
@@ -86,7 +98,7 @@ function Field({ name, label, hint, example }: FieldProps) {
         id={name}
         class="mono"
         type="text"
-        inputMode={name === 'rpc' || name === 'esplora' ? 'url' : 'text'}
+        inputMode={name === 'key' ? 'text' : 'url'}
         autocomplete="off"
         autocapitalize="off"
         spellcheck={false}

@@ -8,9 +8,8 @@ import { parseVerifierKey } from '../../core/note.ts';
 import { rpcSource } from '../../evm/rpc-source.ts';
 import type { Trust } from '../../verify/verify.ts';
 
-const TRUST_FIELDS = ['rpc', 'confirmations', 'esplora', 'blocks', 'key'] as const;
-export type TrustField = (typeof TRUST_FIELDS)[number];
-/** As typed: URLs and hashes separated by white space; a number of blocks. */
+export type TrustField = 'rpc' | 'confirmations' | 'esplora' | 'key';
+/** As typed: URLs separated by white space; a number of blocks. */
 export type TrustTexts = Readonly<Record<TrustField, string>>;
 
 export type TrustReading =
@@ -21,8 +20,11 @@ const MOST = 8;
 
 const partsOf = (text: string): string[] => text.split(/[\s,]+/).filter((part) => part !== '');
 
-/** Opens the sources. A Bitcoin source that does not answer is noted, not reported as a fault of the form. */
-export async function readTrust(texts: TrustTexts, now: number): Promise<TrustReading> {
+/**
+ * Opens the sources. A Bitcoin source that does not answer is noted, not reported as a fault of the form.
+ * @param blockHashes as pasted; what is none proves nothing
+ */
+export async function readTrust(texts: TrustTexts, blockHashes: readonly string[], now: number): Promise<TrustReading> {
   const faults: Partial<Record<TrustField, string>> = {};
   const attempt = <T>(field: TrustField, read: () => T): T | undefined => {
     try {
@@ -39,14 +41,13 @@ export async function readTrust(texts: TrustTexts, now: number): Promise<TrustRe
   };
   const deep = attempt('confirmations', () => confirmations(texts.confirmations.trim())) ?? null;
   const evm = attempt('rpc', () => bounded('rpc').map((url) => rpcSource(url, { confirmations: deep })));
-  const blockHashes = attempt('blocks', () => bounded('blocks').map(blockHash));
   const key = attempt('key', () => {
     const text = texts.key.trim();
     if (text !== '') parseVerifierKey(text);
     return text === '' ? undefined : text;
   });
   const urls = attempt('esplora', () => bounded('esplora').map(httpUrl)) ?? [];
-  if (evm === undefined || blockHashes === undefined || Object.keys(faults).length > 0) return { faults };
+  if (evm === undefined || Object.keys(faults).length > 0) return { faults };
   const opened = await Promise.allSettled(urls.map(openEsplora));
   const bitcoin = opened.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   const notes = opened.flatMap((each) => (each.status === 'rejected' ? [messageOf(each.reason)] : []));
@@ -63,14 +64,6 @@ function confirmations(text: string): number | null {
   if (text === '') return null;
   if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
   throw new FormatError('confirmations', 'Enter a whole number of blocks from 1 on.');
-}
-
-function blockHash(text: string): string {
-  const hash = text.toLowerCase();
-  if (!/^(0x)?[0-9a-f]{64}$/.test(hash)) {
-    throw new FormatError('block-hash', 'A block hash has 64 hex digits, with 0x before them on EVM chains.');
-  }
-  return hash;
 }
 
 function httpUrl(text: string): string {

@@ -1,5 +1,6 @@
 import { render } from 'preact';
 import * as z from 'zod/mini';
+import { takeHandover } from '../parts/handover.ts';
 import { Emblem } from '../parts/mark.tsx';
 import { ContentForm } from './content-form.tsx';
 import { ProofForm } from './proof-form.tsx';
@@ -60,4 +61,5 @@ if (page !== null) {
   page.replaceChildren();
   acceptDrops();
   render(<Page />, page);
+  takeHandover((files) => void take(files));
 }
