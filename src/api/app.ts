@@ -13,7 +13,7 @@ import { ingestRoutes } from './ingest.ts';
 import { logRoutes } from './logs.ts';
 import { metricsRoutes } from './metrics.ts';
 import { otlpRoutes } from './otlp.ts';
-import { pageRoutes } from './pages.ts';
+import { notFoundPage, pageRoutes } from './pages.ts';
 import { Problem } from './problem.ts';
 import { proofRoutes } from './proofs.ts';
 import { receiptOtsRoutes } from './receipt-ots.ts';
@@ -87,6 +87,7 @@ export function createApp(service: Service, verifications: Verifications): Expre
   routers.push(referenceRoutes([append, receipts, tiles, ...routers]));
   app.use(routers);
   app.use(otherMethods([append, receipts, tiles, ...routers]));
+  app.use(notFoundPage);
   app.use((request) => {
     throw new Problem('not-found', `there is nothing at ${request.method} ${request.path}`);
   });

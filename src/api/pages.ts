@@ -26,6 +26,22 @@ export function pageRoutes(): Router {
     );
 }
 
+/** Answers a browser that asks for an unknown address with a page; others get the problem. */
+export const notFoundPage: RequestHandler = (request, response, next) => {
+  if (request.method !== 'GET' || request.accepts(['application/problem+json', 'text/html']) !== 'text/html') {
+    next();
+    return;
+  }
+  // Relative, since a proxy may have taken a path away.
+  const root = '../'.repeat(Math.max(0, request.path.split('/').length - 2)) || './';
+  response
+    .status(404)
+    .type('text/html; charset=utf-8')
+    .send(
+      `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Nothing here · Antequem</title></head><body><main><h1>There is nothing here</h1><p><a href="${root}">To the overview of the service</a></p></main></body></html>`,
+    );
+};
+
 async function sendPage(name: 'service' | 'verify', request: Request, response: Response): Promise<void> {
   const { html, gzipped, policy, etag } = await openPage(name);
   response.set({

@@ -26,7 +26,7 @@ th,td{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;border-top:
 th{font-weight:600;white-space:nowrap}
 summary{cursor:pointer;margin:1rem 0 0;font-size:.875rem;color:var(--accent)}
 a{color:var(--accent)}p{margin:.4rem 0}
-@media(max-width:50rem){body{display:block}nav{position:static;height:auto;border:0;border-bottom:1px solid var(--line)}table,tbody,tr,td,th{display:block}td,th{border:0;padding:.1rem 0}tr{border-top:1px solid var(--line);padding:.3rem 0}}
+@media(max-width:50rem){body{display:flex;flex-direction:column}nav{order:2;position:static;height:auto;border:0;border-top:1px solid var(--line)}table,tbody,tr,td,th{display:block}td,th{border:0;padding:.1rem 0}tr{border-top:1px solid var(--line);padding:.3rem 0}}
 `;
 
 interface Listed {

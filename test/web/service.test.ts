@@ -154,6 +154,37 @@ describe.skipIf(browserMissing !== null)('the pages of a service with keys', () 
     }
     await page.goto(`${ground.url}/#/logs/nowhere`);
     await page.getByRole('alert').getByText('there is no log nowhere').waitFor();
+    await page.getByRole('button', { name: 'Make the log nowhere' }).click();
+    await page.getByText('None yet.').waitFor();
+    const answers = await page.request.get(`${ground.url}/some/where`, { headers: { accept: 'text/html,*/*;q=0.8' } });
+    expect([answers.status(), (await answers.text()).includes('<h1>There is nothing here</h1>')]).toEqual([404, true]);
+  });
+
+  it('find entries of a log by text, field and time', async () => {
+    const { page } = shown;
+    await append('app', '{"user":{"name":"eve"}}');
+    await page.goto(`${ground.url}/#/logs/app`);
+    await page.getByText('Search this log').click();
+    await page.getByLabel('Text', { exact: true }).fill('line 5');
+    await page.getByRole('button', { name: 'Search' }).click();
+    await page.getByRole('heading', { name: 'Entries found' }).waitFor();
+    await expect.poll(() => page.getByRole('row').count()).toBe(12);
+    expect(await violations(page)).toEqual([]);
+    await page.getByLabel('Text', { exact: true }).fill('');
+    await page.getByLabel('Field', { exact: true }).fill('/user/name=eve');
+    await page.getByRole('button', { name: 'Search' }).click();
+    await expect.poll(() => page.getByRole('row').count()).toBe(2);
+    await page.getByLabel('To', { exact: true }).fill('2020-01-01T00:00:00');
+    await page.getByRole('button', { name: 'Search' }).click();
+    await page.getByText('No entry fits.').waitFor();
+  });
+
+  it('say that an entry was erased, and when', async () => {
+    const { page } = shown;
+    await send('DELETE', '/v1/logs/app/entries/3/payload');
+    await page.goto(`${ground.url}/#/logs/app/3`);
+    await page.getByText(/^This entry was erased on \d+ \w+ \d{4}, [\d:]{8} UTC\.$/).waitFor();
+    expect(await violations(page)).toEqual([]);
   });
 
   it('fit a phone', async () => {

@@ -61,7 +61,11 @@ export const entryAnswer = z.object({
   payloadSize: z.nullable(z.number()),
   erased: z.boolean(),
 });
-export const entriesAnswer = z.object({ size: z.number(), entries: z.array(entryAnswer) });
+export const entriesAnswer = z.object({
+  size: z.number(),
+  entries: z.array(entryAnswer),
+  next: z.optional(z.number()),
+});
 export const placesAnswer = z.object({
   entries: z.array(z.object({ log: z.string(), index: z.number(), receivedAt: z.string() })),
 });

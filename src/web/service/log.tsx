@@ -1,3 +1,5 @@
+import { useSignal } from '@preact/signals';
+import { messageOf } from '../../core/errors.ts';
 import { Copyable, ShortBytes } from '../parts/bytes.tsx';
 import { Chip } from '../parts/mark.tsx';
 import { Ago, LocalTime } from '../parts/moment.tsx';
@@ -5,37 +7,53 @@ import { formatBytes, formatCount } from '../parts/units.ts';
 import { visible } from '../parts/visible.ts';
 import { type EntryAnswer, entriesAnswer, type LogAnswer, logAnswer } from './answers.ts';
 import { ask, logPath } from './api.ts';
+import { LogSearch } from './log-search.tsx';
 import { Failure, Loading } from './notice.tsx';
 import { usePolled } from './polled.ts';
-import { href } from './router.ts';
+import { href, type LogCriteria } from './router.ts';
 import { Search } from './search.tsx';
-import { pace } from './session.ts';
+import { may, pace } from './session.ts';
 
 const PAGE = 50;
 
+/** Pages of the service that one page here looks through: each goes through 10,000 entries at most. */
+const MOST_SEARCHED = 20;
+
 interface Shown {
   readonly log: LogAnswer;
-  /** Newest first. */
+  /** Newest first; what a search found in the order of the log. */
   readonly entries: readonly EntryAnswer[];
   /** The index after the newest of them. */
   readonly end: number;
+  /** Where a search goes on; null: nothing is left, or it is none. */
+  readonly next: number | null;
 }
 
-/** One log with its entries, newest first. @param until the index after the newest shown; null: all */
-export function LogPage({ name, until }: { readonly name: string; readonly until: number | null }) {
-  const { data, failure } = usePolled<Shown>(
-    `log ${name} ${until}`,
+interface LogPageProps {
+  readonly name: string;
+  /** The index after the newest shown; null: all. */
+  readonly until: number | null;
+  readonly criteria: LogCriteria | null;
+  readonly from: number;
+}
+
+/** One log with its entries, newest first, or with what a search finds. */
+export function LogPage({ name, until, criteria, from: start }: LogPageProps) {
+  const made = useSignal(0);
+  const { data, failure, problem } = usePolled<Shown>(
+    `log ${name} ${until} ${start} ${JSON.stringify(criteria)} ${made.value}`,
     async (signal) => {
       const log = await ask(logPath(name), logAnswer, { signal });
+      if (criteria !== null) return { log, end: log.size, ...(await search(name, criteria, start, signal)) };
       const end = Math.min(until ?? log.size, log.size);
       const from = Math.max(0, end - PAGE);
       const { entries } =
         end === from
           ? { entries: [] }
           : await ask(`${logPath(name)}/entries?from=${from}&limit=${end - from}`, entriesAnswer, { signal });
-      return { log, entries: entries.toReversed(), end };
+      return { log, entries: entries.toReversed(), end, next: null };
     },
-    () => pace.value,
+    () => (criteria === null ? pace.value : null),
   );
   const shown = data.value;
   return (
@@ -48,18 +66,83 @@ export function LogPage({ name, until }: { readonly name: string; readonly until
         <Search />
       </div>
       <Failure of={failure} />
+      {problem.value === 'log-not-found' && may('admin') && <MakeLog name={name} onMade={() => made.value++} />}
       {shown === null && failure.value === null && <Loading />}
       {shown !== null && (
         <>
           <Description log={shown.log} />
           <section class="stack" aria-labelledby="entries-title">
-            <h2 id="entries-title">Entries</h2>
-            {shown.entries.length === 0 ? <p class="soft">None yet.</p> : <EntryTable {...shown} />}
-            <Pager {...shown} />
+            <h2 id="entries-title">{criteria === null ? 'Entries' : 'Entries found'}</h2>
+            <LogSearch key={name} log={name} criteria={criteria} />
+            {shown.entries.length === 0 ? (
+              <p class="soft">{noneOf(criteria, shown.next)}</p>
+            ) : (
+              <EntryTable {...shown} />
+            )}
+            {criteria === null ? (
+              <Pager {...shown} />
+            ) : (
+              shown.next !== null && (
+                <p>
+                  <a class="button" href={href.search(name, criteria, shown.next)}>
+                    {`Search on from entry ${formatCount(shown.next)}`}
+                  </a>
+                </p>
+              )
+            )}
           </section>
         </>
       )}
     </>
+  );
+}
+
+function noneOf(criteria: LogCriteria | null, next: number | null): string {
+  if (criteria === null) return 'None yet.';
+  return next === null ? 'No entry fits.' : 'No entry fits so far.';
+}
+
+/** The first entries that fit, a page of them at most. */
+async function search(
+  log: string,
+  criteria: LogCriteria,
+  start: number,
+  signal: AbortSignal,
+): Promise<{ entries: EntryAnswer[]; next: number | null }> {
+  const entries: EntryAnswer[] = [];
+  let next: number | null = start;
+  for (let page = 0; page < MOST_SEARCHED && next !== null && entries.length < PAGE; page++) {
+    const query: URLSearchParams = new URLSearchParams({ from: String(next), limit: String(PAGE - entries.length) });
+    for (const [name, value] of Object.entries(criteria)) {
+      query.set(name, name === 'since' || name === 'until' ? `${value.length === 16 ? `${value}:00` : value}Z` : value);
+    }
+    const answer = await ask(`${logPath(log)}/entries?${query}`, entriesAnswer, { signal });
+    entries.push(...answer.entries);
+    next = answer.next ?? null;
+  }
+  return { entries, next };
+}
+
+/** Offers to make the log that is not there. */
+function MakeLog({ name, onMade }: { readonly name: string; readonly onMade: () => void }) {
+  const failure = useSignal<string | null>(null);
+  const make = async (): Promise<void> => {
+    try {
+      await ask(logPath(name), logAnswer, { method: 'PUT' });
+      onMade();
+    } catch (error) {
+      failure.value = messageOf(error);
+    }
+  };
+  return (
+    <div class="stack tight">
+      <p>
+        <button type="button" class="button first" onClick={make}>
+          {`Make the log ${visible(name, 64)}`}
+        </button>
+      </p>
+      <Failure of={failure} />
+    </div>
   );
 }
 

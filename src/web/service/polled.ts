@@ -8,6 +8,8 @@ export interface Polled<T> {
   readonly data: Signal<T | null>;
   /** Why the last request failed. */
   readonly failure: Signal<string | null>;
+  /** The code of the problem that the service answered with. */
+  readonly problem: Signal<string | null>;
 }
 
 /**
@@ -22,10 +24,11 @@ export function usePolled<T>(
 ): Polled<T> {
   const data = useSignal<T | null>(null);
   const failure = useSignal<string | null>(null);
+  const problem = useSignal<string | null>(null);
   useEffect(() => {
     const gone = new AbortController();
     data.value = null;
-    failure.value = null;
+    failure.value = problem.value = null;
     void (async () => {
       while (!gone.signal.aborted) {
         const pause = await askOnce(gone.signal);
@@ -38,11 +41,12 @@ export function usePolled<T>(
         const answer = await asking(signal);
         if (signal.aborted) return null;
         data.value = answer;
-        failure.value = null;
+        failure.value = problem.value = null;
         return every(answer);
       } catch (error) {
         if (signal.aborted) return null;
         failure.value = messageOf(error);
+        problem.value = error instanceof ApiFailure ? error.code : null;
         // Retrying does not help if the resource does not exist or the key may not read it.
         return error instanceof ApiFailure && error.status >= 400 && error.status < 500 && error.status !== 429
           ? null
@@ -51,7 +55,7 @@ export function usePolled<T>(
     }
     return () => gone.abort();
   }, [key]);
-  return { data, failure };
+  return { data, failure, problem };
 }
 
 /** Resolves after this many milliseconds, once the page is visible. */

@@ -94,7 +94,7 @@ function Page() {
     case 'round':
       return <RoundPage number={current.number} />;
     case 'log':
-      return <LogPage name={current.log} until={current.until} />;
+      return <LogPage name={current.log} until={current.until} criteria={current.criteria} from={current.from} />;
     case 'entry':
       return <EntryDetails log={current.log} index={current.index} />;
     case 'find':

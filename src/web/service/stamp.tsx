@@ -13,6 +13,8 @@ import { usePolled } from './polled.ts';
 import { go, href } from './router.ts';
 import { may, ownLogs } from './session.ts';
 
+/** What is stamped here does not go among the entries of an application, unless the user says so. */
+const OWN_LOG = 'stamps';
 const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 
 /** Logs a file or a text. */
@@ -35,7 +37,8 @@ export function Stamp() {
   const busy = useSignal(false);
   const failure = useSignal<string | null>(null);
   const known = (logs.value ?? []).filter((name) => name !== '_system');
-  const name = log.value.trim() || known[0] || 'stamps';
+  const standard = known.includes(OWN_LOG) || may('admin') ? OWN_LOG : (known[0] ?? OWN_LOG);
+  const name = log.value.trim() || standard;
 
   const stamp = async (event: Event): Promise<void> => {
     event.preventDefault();
@@ -126,7 +129,7 @@ export function Stamp() {
             autocomplete="off"
             autocapitalize="off"
             spellcheck={false}
-            placeholder={known[0] ?? 'stamps'}
+            placeholder={standard}
             value={log.value}
             aria-describedby="log-hint"
             onInput={(event) => {
