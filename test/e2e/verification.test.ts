@@ -210,7 +210,7 @@ test('every command of the page, as printed, shows what the page says', async ()
     .looseObject({ hash: z.string(), merkleroot: z.string(), time: z.int() })
     .parse(JSON.parse(output('HEIGHT=').trim()));
   if (referenceMissing === null) expect(output('/usr/bin/python3 check.py')).toContain(header.merkleroot);
-  const stamped = `existed before ${new Date(header.time * 1_000).toISOString()} on ${REGTEST}`;
+  const stamped = `existed before ${new Date(header.time * 1_000 + 7_200_000).toISOString()} on ${REGTEST}`;
   expect(output('antequem verify content content.ots')).toContain(`proven: ${stamped}`);
   expect(output('antequem receipt demo 0 --until bitcoin -o receipt.json')).toContain(stamped);
   expect(output('field "anchors.find').trim()).toBe(header.hash);
