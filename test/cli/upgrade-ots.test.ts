@@ -106,7 +106,9 @@ test('is completed in place, a backup kept, and proven by a node then', async ()
   const proven = await run(['verify', content, file, ...bitcoin]);
   expect(proven).toMatchObject({
     code: 0,
-    stdout: expect.stringMatching(/^proven: existed before 2009-01-09T.* block 2 \(stamped 2009-01-09T.*, which can be 2 h off\)\n/),
+    stdout: expect.stringMatching(
+      /^proven: existed before 2009-01-09T.* block 2 \(stamped 2009-01-09T.*, which can be 2 h off\)\n/,
+    ),
   });
   expect(proven.stdout).toMatch(/✓ anchor .* \[bitcoin-node\]/);
   expect(proven.stdout).toMatch(/· anchor .* has accepted it/);
