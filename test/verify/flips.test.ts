@@ -199,8 +199,8 @@ describe('with a key and nodes of both chains', () => {
       await tally('checkpoint: signer', verdictsOf(signers)),
       await tally('checkpoint: key id', verdictsOf(keyIds)),
     ];
-    expect([bySigner.bits, bySigner.proven]).toEqual([signer.length * 8, 0]);
-    expect([byKeyId.bits, byKeyId.unproven]).toEqual([32, 32]);
+    expect([bySigner.bits, bySigner.proven]).toEqual([signer.length * BITS_OF_A_BYTE, 0]);
+    expect([byKeyId.bits, byKeyId.unproven]).toEqual([4 * BITS_OF_A_BYTE, 4 * BITS_OF_A_BYTE]);
   });
 
   test('anchor.block.hash: unproven by every bit, since a reorganization can have moved the anchor there', async () => {
@@ -208,7 +208,7 @@ describe('with a key and nodes of both chains', () => {
       onAnchor(copy, { block: { ...anchor.block, hash } }),
     );
     const row = await tally('anchor.block.hash', verdictsOf(changes));
-    expect([row.bits, row.unproven]).toEqual([256, 256]);
+    expect([row.bits, row.unproven]).toEqual([32 * BITS_OF_A_BYTE, 32 * BITS_OF_A_BYTE]);
   });
 
   test('payload and digest given: refuted by every bit', async () => {
