@@ -98,7 +98,7 @@ function Field({ name, label, hint, example }: FieldProps) {
         id={name}
         class="mono"
         type="text"
-        inputMode={name === 'key' ? 'text' : 'url'}
+        inputMode={name === 'rpc' || name === 'esplora' ? 'url' : 'text'}
         autocomplete="off"
         autocapitalize="off"
         spellcheck={false}
