@@ -18,7 +18,6 @@ import { noteRun } from './schedule-runs.ts';
 import type { AnchorTarget } from './target.ts';
 
 export interface WorkerOptions {
-  /** With two connections to spare for each target. */
   readonly database: Database;
   readonly queue: Queue;
   readonly targets: readonly AnchorTarget[];
@@ -32,14 +31,20 @@ export interface WorkerOptions {
   readonly logger: Logger;
   /** Default: none, and nothing is compared with what was published. */
   readonly guard?: Pick<Guard, 'rollback' | 'releaseRounds'>;
+  /** Resolves when rounds may be closed and sent: once the chains were looked at, or did not answer. Default: now. */
+  readonly ready?: Promise<void>;
 }
 
 export interface AnchorWorker {
-  /** Waits at most ten seconds for work under way. The queue itself stays open. */
+  /**
+   * Waits at most ten seconds for work under way, and five for what nodes and calendars are asked. The queue itself stays
+   * open.
+   */
   stop(): Promise<void>;
 }
 
 const HALTED_MS = 60_000;
+const ASKING_MS = 5_000;
 /** Rounds of a target in one batch. */
 const CONCURRENCY = 100;
 
@@ -52,7 +57,7 @@ export async function startWorker(options: WorkerOptions): Promise<AnchorWorker>
   for (const target of targets) await target.register();
   options.logger.info({ targets: targets.map(({ name }) => name), roundInterval }, 'closing and anchoring rounds');
 
-  const { guard } = options;
+  const { guard, ready = Promise.resolve() } = options;
   /** Nothing is closed or sent while the database is known to be set back. */
   const halted = (): boolean => guard !== undefined && guard.rollback.finding !== null;
   const addNewRounds = async (): Promise<void> => {
@@ -66,6 +71,7 @@ export async function startWorker(options: WorkerOptions): Promise<AnchorWorker>
     async (data) => {
       const { task } = roundsTask.parse(data);
       await noteRun(database, task);
+      await ready;
       if (halted()) return undefined;
       if (task === 'close') {
         if ((await closeRound()) !== null) await addNewRounds();
@@ -85,6 +91,7 @@ export async function startWorker(options: WorkerOptions): Promise<AnchorWorker>
       targetLane(target.name),
       async (data) => {
         const task = targetTask.parse(data);
+        await ready;
         if (halted()) return 'round' in task ? { again: HALTED_MS } : undefined;
         if ('round' in task) {
           const again = await batch.advance(task.round);
@@ -103,6 +110,7 @@ export async function startWorker(options: WorkerOptions): Promise<AnchorWorker>
   queue.every(RECONCILE, reconcileInterval);
   // Work that was due while no process ran does not wait for the schedule, which a killed process holds for some seconds.
   const look = async (): Promise<void> => {
+    await ready;
     if (halted()) return;
     await closeRound();
     await addNewRounds();
@@ -110,8 +118,12 @@ export async function startWorker(options: WorkerOptions): Promise<AnchorWorker>
   const first = look().catch((error: unknown) => options.logger.warn({ err: error }, 'the first look failed'));
   return {
     stop: async () => {
-      await first;
-      await Promise.all(lanes.map((lane) => lane.close()));
+      // Whoever waits for a node that hangs is told that nothing comes.
+      const giveUp = setTimeout(() => {
+        for (const target of targets) target.close();
+      }, ASKING_MS);
+      await Promise.all([first, ...lanes.map((lane) => lane.close())]);
+      clearTimeout(giveUp);
       for (const target of targets) target.close();
     },
   };

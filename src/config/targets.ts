@@ -5,6 +5,7 @@ import { dirname, resolve } from 'node:path';
 import { parseUnits } from 'ethers';
 import { z } from 'zod';
 import { messageOf } from '../core/errors.ts';
+import { chainHint } from '../evm/chain-hints.ts';
 import type { KeySource } from '../evm/signer.ts';
 import { address, coins, duration, gwei, list, url, wholeNumber } from './settings.ts';
 
@@ -75,8 +76,12 @@ export const evmVariables = {
   EVM_CONFIRMATIONS: wholeNumber(1, Number.MAX_SAFE_INTEGER, COUNT)
     .optional()
     .describe('Blocks on top that make final, where the chain has no `finalized`.'),
-  EVM_MAX_FEE_GWEI: gwei.default(MAX_FEE).describe('The most to pay per gas, in gwei.'),
-  EVM_MAX_PRIORITY_FEE_GWEI: gwei.default(MAX_PRIORITY_FEE).describe('The most of it as a tip, in gwei.'),
+  EVM_MAX_FEE_GWEI: gwei
+    .optional()
+    .describe('The most to pay per gas, in gwei; by default 100, or what docs/chains.md says for the chain.'),
+  EVM_MAX_PRIORITY_FEE_GWEI: gwei
+    .optional()
+    .describe('The most of it as a tip, in gwei; by default 3, or what docs/chains.md says for the chain.'),
   EVM_DAILY_BUDGET: coins.optional().describe('The most to spend in any 24 hours, in the coin of the chain.'),
   EVM_REPLACE_AFTER: duration.default(REPLACE_AFTER).describe('When a transaction that is not mined is outbid.'),
   EVM_LOW_BALANCE: coins
@@ -130,14 +135,19 @@ export function targetOfVariables(data: Variables): EvmConfig[] {
       mode: data.EVM_MODE,
       key: keyOfVariables(data),
       confirmations: data.EVM_CONFIRMATIONS ?? null,
-      maxFee: data.EVM_MAX_FEE_GWEI,
-      maxPriorityFee: data.EVM_MAX_PRIORITY_FEE_GWEI,
+      maxFee: data.EVM_MAX_FEE_GWEI ?? chainHint(data.EVM_CHAIN_ID).caps?.maxFee ?? MAX_FEE,
+      maxPriorityFee: data.EVM_MAX_PRIORITY_FEE_GWEI ?? usualTipCap(data.EVM_CHAIN_ID),
       dailyBudget: data.EVM_DAILY_BUDGET ?? null,
       replaceAfter: data.EVM_REPLACE_AFTER,
       lowBalance: data.EVM_LOW_BALANCE ?? null,
       ephemeral: false,
     },
   ];
+}
+
+/** The default cap of tips. */
+function usualTipCap(chainId: number): bigint {
+  return chainHint(chainId).caps?.priorityFee ?? MAX_PRIORITY_FEE;
 }
 
 function keyOfVariables(data: Variables): KeySource | null {
@@ -160,7 +170,7 @@ const target = z.strictObject({
   key: z.union([z.strictObject({ file: path }), z.strictObject({ keystore: path, passwordFile: path })], KEY),
   confirmations: whole(COUNT).optional(),
   maxFeeGwei: gwei,
-  maxPriorityFeeGwei: gwei.default(MAX_PRIORITY_FEE),
+  maxPriorityFeeGwei: gwei.optional(),
   dailyBudget: coins,
   replaceAfter: duration,
   lowBalance: coins,
@@ -253,7 +263,7 @@ function configOf(data: z.output<typeof target>, folder: string): EvmConfig {
     key:
       'file' in key ? { file: near(key.file) } : { keystore: near(key.keystore), passwordFile: near(key.passwordFile) },
     maxFee: maxFeeGwei,
-    maxPriorityFee: maxPriorityFeeGwei,
+    maxPriorityFee: maxPriorityFeeGwei ?? usualTipCap(data.chainId),
     ephemeral: false,
   };
 }

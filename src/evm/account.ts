@@ -1,7 +1,9 @@
 import { formatEther } from 'ethers';
 import type { Logger } from 'pino';
+import { utf8 } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Database, Transaction } from '../store/database.ts';
+import { freshCall } from './anchor-contract.ts';
 import { type FeeCaps, gasLimit, quoteFees } from './fees.ts';
 import type { EvmNode } from './node.ts';
 
@@ -57,6 +59,8 @@ export async function isDeclared(database: Database, { chain, address }: Account
 
 export interface BalanceWatch {
   readonly account: Account;
+  /** 0x-hex. */
+  readonly contract: string;
   readonly mode: 'anchor' | 'announce';
   /** Wei below which the operator is told; null: what the next hundred rounds may cost as fees are now. */
   readonly lowBalance: bigint | null;
@@ -82,8 +86,10 @@ export async function watchBalance(database: Database, node: EvmNode, watch: Bal
   else logger.info({ code: 'balance-low' }, `${has}: enough again`);
 }
 
-async function lowWater(node: EvmNode, { lowBalance, caps, mode }: BalanceWatch): Promise<bigint> {
+async function lowWater(node: EvmNode, { account, contract, lowBalance, caps, mode }: BalanceWatch): Promise<bigint> {
   if (lowBalance !== null) return lowBalance;
   const { maxFee } = await quoteFees(node, caps).catch(() => caps);
-  return 100n * maxFee * gasLimit(0n, '0x', mode);
+  const data = freshCall(mode, utf8(account.address));
+  const estimate = await node.estimateGas({ from: account.address, to: contract, data }).catch(() => 0n);
+  return 100n * maxFee * gasLimit(estimate, data, mode);
 }

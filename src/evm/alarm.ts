@@ -1,11 +1,18 @@
-// What only the operator can judge: the target stops, this is recorded, and it continues when the operator says so.
+// What only the operator can judge: the target stops, this is recorded, and it continues when the operator says so, or when
+// the chain no longer shows it.
 
 import type { AntequemError } from '../core/errors.ts';
 import type { Database, Transaction } from '../store/database.ts';
+import type { Account } from './account.ts';
 import { ForeignNonceError } from './nonce.ts';
 
 /** Continuing without the operator after one of these could spend money twice. */
-export const ALARMS: ReadonlySet<string> = new Set(['nonce-foreign', 'anchor-without-effect', 'chain-differs']);
+export const ALARMS: ReadonlySet<string> = new Set([
+  'nonce-foreign',
+  'nonce-unexplained',
+  'anchor-without-effect',
+  'chain-differs',
+]);
 
 /** From now on nothing is signed or sent until the operator says so. @returns false where it was stopped already */
 export async function stopTarget(
@@ -24,6 +31,33 @@ export async function stopTarget(
     [name, now, error.code, error.message, error instanceof ForeignNonceError ? error.count : null],
   );
   return rowCount === 1;
+}
+
+/**
+ * Lets the target continue without the operator where the chain no longer shows what stopped it: the transactions that
+ * seemed lost are found, and the chain counts no more of the account's than are ours.
+ * @param stopped the code by which it is stopped
+ * @param pending what the chain counts of the account, those waiting included
+ * @returns whether it continues
+ */
+export async function liftAlarm(
+  database: Database,
+  { target, address, chain }: { readonly target: string } & Account,
+  { stopped, pending, now }: { readonly stopped: string; readonly pending: number; readonly now: number },
+): Promise<boolean> {
+  const { rows } = await database.query(
+    `WITH lifted AS (
+       UPDATE targets SET stopped_at = NULL, stop_code = NULL, stop_reason = NULL
+       WHERE name = $1 AND stop_code = $2
+         AND EXISTS (SELECT FROM evm_accounts WHERE chain = $3 AND address = $4 AND next_nonce >= $5)
+         AND NOT EXISTS (SELECT FROM evm_transactions WHERE chain = $3 AND sender = $4 AND lost_at IS NOT NULL
+                           AND cleared_at IS NULL AND status IN ('signed', 'broadcast', 'included'))
+       RETURNING name),
+     cleared AS (UPDATE target_alarms SET cleared_at = $6 FROM lifted WHERE target = name AND cleared_at IS NULL)
+     SELECT FROM lifted`,
+    [target, stopped, chain, address, pending, now],
+  );
+  return rows.length > 0;
 }
 
 /**

@@ -1,6 +1,8 @@
 // Typed access to contracts/Anchor.sol (design section 5). The artifact is generated: node scripts/artifact.ts
 
 import { Interface } from 'ethers';
+import { sha256 } from '#sha256';
+import { concat, utf8 } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
 import artifact from './anchor-artifact.json' with { type: 'json' };
 
@@ -26,6 +28,15 @@ export function encodeAnchor(root: Uint8Array): string {
 /** Calldata that emits `Anchored` and stores nothing. @throws FormatError `hash-length` */
 export function encodeAnnounce(root: Uint8Array): string {
   return ANCHOR_INTERFACE.encodeFunctionData('announce', [hash32(root)]);
+}
+
+/**
+ * Calldata for a root that nobody has anchored, to estimate by: to anchor one a second time costs half.
+ * @param salt what nobody knew beforehand
+ */
+export function freshCall(mode: 'anchor' | 'announce', salt: Uint8Array): string {
+  const root = sha256(concat(utf8('antequem gas'), salt));
+  return mode === 'anchor' ? encodeAnchor(root) : encodeAnnounce(root);
 }
 
 /** Calldata that asks when a root was first anchored. @throws FormatError `hash-length` */

@@ -3,6 +3,7 @@
 import { AntequemError, messageOf } from '../core/errors.ts';
 import type { Database } from '../store/database.ts';
 import type { Account } from './account.ts';
+import { feeHint } from './fees.ts';
 import type { EvmNode } from './node.ts';
 
 export interface Broadcast {
@@ -58,11 +59,17 @@ async function deliver(node: EvmNode, { hash, raw, outbid }: UnminedRow): Promis
     // "already known", "nonce too low", or an answer that got lost: what nodes say differs, what they have does not.
     // One that this outbids will do as well, mined or waiting.
     for (const attempt of [hash, ...outbid]) {
-      if (await node.knows(`0x${Buffer.from(attempt).toString('hex')}`).catch(() => false)) return;
+      const known = await node.transaction(`0x${Buffer.from(attempt).toString('hex')}`).catch(() => null);
+      if (known !== null) return;
     }
     const says = messageOf(error);
-    throw new AntequemError('broadcast-failed', `not taken: ${says}`, { cause: error });
+    throw new AntequemError('broadcast-failed', `not taken: ${says}${hint(says)}`, { cause: error });
   }
+}
+
+function hint(says: string): string {
+  if (!/nonce/i.test(says)) return feeHint(says);
+  return '; the chain counts fewer transactions than that, so the node contradicts it: name another one in EVM_RPC_URLS';
 }
 
 async function recordSent(database: Database, ids: readonly number[], now: number): Promise<void> {

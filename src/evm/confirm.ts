@@ -1,11 +1,12 @@
 // Looking what became of what was sent: included in a block, final, gone again, outbid by another, or without effect.
 
 import { decodeAnchoredLog } from '../core/anchored-event.ts';
-import { AntequemError } from '../core/errors.ts';
+import { AntequemError, messageOf } from '../core/errors.ts';
 import type { Database } from '../store/database.ts';
 import type { Account } from './account.ts';
-import { type Finality, finalHeight } from './finality.ts';
+import { type FinalHeight, type Finality, finalHeight } from './finality.ts';
 import type { EvmNode, NodeBlock, NodeReceipt } from './node.ts';
+import { findByNonce, type MinedTransaction } from './nonce-search.ts';
 import { inParallel } from './parallel.ts';
 
 export interface AttemptQuery {
@@ -32,11 +33,16 @@ export type Observation = {
   readonly cleared: boolean;
 } & (
   | { readonly seen: 'nowhere' }
+  /** A canonical block holds it, but the node has no receipt of it now: nothing is known yet, and nothing is lost. */
+  | { readonly seen: 'unreceipted' }
   | { readonly seen: 'included' | 'final'; readonly block: NodeBlock; readonly cost: bigint | null }
   /** Mined, but our event is not in it; `settled` where that block is final. */
   | { readonly seen: 'without-effect'; readonly settled: boolean; readonly cost: bigint | null }
-  /** Another transaction has its nonce; `settled` where that one is final: none of the attempts can be mined any more. */
-  | { readonly seen: 'superseded'; readonly settled: boolean }
+  /**
+   * Its nonce is used up, and not by one of the attempts; `settled` where that is final: none of them can be mined any
+   * more. `by`: the other transaction, found in a block; null: it was not found.
+   */
+  | { readonly seen: 'superseded'; readonly settled: boolean; readonly by: MinedTransaction | null }
 );
 
 interface AttemptRow {
@@ -47,6 +53,9 @@ interface AttemptRow {
   nonce: number;
   root: Uint8Array;
   live: boolean;
+  /** The block that it was in when last looked at. */
+  block_number: number | null;
+  block_hash: Uint8Array | null;
   lost_at: number | null;
   cleared_at: number | null;
 }
@@ -57,47 +66,66 @@ export interface Look {
   readonly observations: readonly Observation[];
   /** Why some could not be looked at; they are left out. Null: all were. */
   readonly failure: unknown;
+  /** What is waited for without anything being wrong, where something is. */
+  readonly waiting: Waiting;
+}
+
+export interface Waiting {
+  /** Receipts that come later than blocks; null: none does. */
+  readonly receipts: string | null;
+  /** A final block, where the chain names none. */
+  readonly finality: string | null;
 }
 
 /** Looks at every attempt for these rounds that is not final, each by itself. Throws only what the database throws. */
 export async function sight(database: Database, node: EvmNode, request: AttemptQuery): Promise<Look> {
   const { rows } = await database.query<AttemptRow>(
-    `SELECT t.id, t.round, t.hash, t.sender, t.nonce, r.root, t.status <> 'replaced' AS live, t.lost_at, t.cleared_at
+    `SELECT t.id, t.round, t.hash, t.sender, t.nonce, r.root, t.status <> 'replaced' AS live, t.lost_at, t.cleared_at,
+            a.block_number, a.block_hash
      FROM evm_transactions t JOIN rounds r ON r.number = t.round
+     LEFT JOIN anchors a ON a.target = t.target AND a.round = t.round AND t.status = 'included'
      WHERE t.target = $1 AND t.round = ANY ($2::bigint[]) AND t.status IN ('signed', 'broadcast', 'included', 'replaced')
      ORDER BY t.round, t.id DESC`,
     [request.target, request.rounds],
   );
   const receipts = await inParallel(rows, AT_ONCE, (row) => outcomeOf(node.receipt(hexOf(row.hash))));
   // Asked for after the receipts and before the blocks: what is final then has the same block a moment later.
-  const final = rows.length === 0 ? Promise.resolve(null) : finalHeight(node, request.finality);
+  const finality = rows.length === 0 ? null : await finalOf(node, request.finality);
+  const final = finality?.height ?? null;
   const view: ChainView = {
     node,
     contract: request.contract,
-    final: () => final,
+    final,
     block: remembered((number) => node.block(number)),
     minedCount: remembered((sender) => node.transactionCount(sender, 'latest')),
-    finalCount: remembered(async (sender) => {
-      const height = await final;
-      return height === null ? 0 : node.transactionCount(sender, height);
-    }),
+    finalCount: remembered(async (sender) => (final === null ? 0 : node.transactionCount(sender, final))),
   };
-  // A rejection is met by each row that needs it, or by none.
-  final.catch(() => {});
   const attempts = rows.map((row, i) => ({ row, receipt: receipts[i] ?? { failure: null } }));
   const looks = await inParallel([...Map.groupBy(attempts, ({ row }) => row.round).values()], AT_ONCE, (group) =>
     outcomeOf(lookAt(view, group)),
   );
+  const observations = looks.flatMap((look) => ('value' in look ? [look.value] : []));
+  const late = observations.some(({ seen }) => seen === 'unreceipted');
   return {
-    observations: looks.flatMap((look) => ('value' in look ? [look.value] : [])),
+    observations,
     failure: looks.find((look) => 'failure' in look)?.failure ?? null,
+    waiting: {
+      receipts: late ? `${node.name} has no receipt yet of a transaction that its blocks hold` : null,
+      finality: finality?.problem ?? null,
+    },
   };
+}
+
+/** That the node does not tell what is final keeps nothing from being included. */
+function finalOf(node: EvmNode, finality: Finality): Promise<FinalHeight> {
+  return finalHeight(node, finality).catch((error: unknown) => ({ height: null, problem: messageOf(error) }));
 }
 
 interface ChainView {
   readonly node: EvmNode;
   readonly contract: string;
-  readonly final: () => Promise<number | null>;
+  /** The newest final block; null: none, or not known. */
+  readonly final: number | null;
   readonly block: (number: number) => Promise<NodeBlock | null>;
   /** Transactions of the account up to the newest block. */
   readonly minedCount: (address: string) => Promise<number>;
@@ -115,7 +143,7 @@ async function lookAt(view: ChainView, group: readonly Attempt[]): Promise<Obser
     const receipt = readOutcome(attempt.receipt);
     const block = receipt === null ? null : await view.block(receipt.blockNumber);
     if (receipt === null || block === null || block.hash !== receipt.blockHash) continue;
-    const settled = receipt.blockNumber <= ((await view.final()) ?? -1);
+    const settled = receipt.blockNumber <= (view.final ?? -1);
     const found = { ...about(attempt.row, group), cost: receipt.cost };
     if (!hasEffect(receipt, attempt.row, view.contract)) return { ...found, seen: 'without-effect', settled };
     return { ...found, seen: settled ? 'final' : 'included', block };
@@ -123,13 +151,34 @@ async function lookAt(view: ChainView, group: readonly Attempt[]): Promise<Obser
   const newest = (group.find(({ row }) => row.live) ?? group[0])?.row;
   if (newest === undefined) throw new AntequemError('internal', 'a round without attempts was looked at');
   const found = about(newest, group);
+  if (await isInRecordedBlock(view, group)) return { ...found, seen: 'unreceipted' };
   if ((await view.minedCount(newest.sender)) <= newest.nonce) return { ...found, seen: 'nowhere' };
-  const settled = (await view.finalCount(newest.sender)) > newest.nonce;
-  // Asked once more: one may have been mined between the questions.
-  const again = await Promise.all(group.map(({ row }) => view.node.receipt(hexOf(row.hash))));
-  return again.every((receipt) => receipt === null)
-    ? { ...found, seen: 'superseded', settled }
-    : { ...found, seen: 'nowhere' };
+  // Receipts come late where they are indexed behind the head, or asked of another of many machines behind one address.
+  if (await isInAnyBlock(view, group)) return { ...found, seen: 'unreceipted' };
+  const by = await findByNonce(view.node, newest.sender, newest.nonce);
+  if (by !== null && group.some(({ row }) => hexOf(row.hash) === by.hash)) return { ...found, seen: 'unreceipted' };
+  const settled = by === null ? (await view.finalCount(newest.sender)) > newest.nonce : by.block <= (view.final ?? -1);
+  return { ...found, seen: 'superseded', settled, by };
+}
+
+/** Whether the block in which an attempt was seen before is still the canonical one at its height. */
+async function isInRecordedBlock(view: ChainView, group: readonly Attempt[]): Promise<boolean> {
+  for (const { row } of group) {
+    if (row.block_number === null || row.block_hash === null) continue;
+    if ((await view.block(row.block_number))?.hash === hexOf(row.block_hash)) return true;
+  }
+  return false;
+}
+
+/** Whether the node says of an attempt itself that a canonical block holds it, or has its receipt by now. */
+async function isInAnyBlock(view: ChainView, group: readonly Attempt[]): Promise<boolean> {
+  for (const { row } of group) {
+    const hash = hexOf(row.hash);
+    const held = (await view.node.transaction(hash))?.block ?? null;
+    if (held !== null && (await view.node.block(held.number))?.hash === held.hash) return true;
+    if ((await view.node.receipt(hash)) !== null) return true;
+  }
+  return false;
 }
 
 function about(row: AttemptRow, group: readonly Attempt[]) {
@@ -183,10 +232,13 @@ function hexOf(bytes: Uint8Array): string {
   return `0x${Buffer.from(bytes).toString('hex')}`;
 }
 
+/** How much longer than for proof of it one waits before the operator is asked about what was not found. */
+const UNEXPLAINED = 10;
+
 /**
- * The first observation that only the operator can judge, as an error; null: none. What is not final must look so for
- * `patience` milliseconds: endpoints learn of blocks one after the other.
- * @returns AntequemError `nonce-foreign`, `anchor-without-effect` (alarms), `nonce-suspect` (not yet)
+ * The first observation that only the operator can judge, as an error; null: none. It must have looked so for `patience`
+ * milliseconds: nodes learn of blocks, and index them, one after the other.
+ * @returns AntequemError `nonce-foreign`, `nonce-unexplained`, `anchor-without-effect` (alarms), `nonce-suspect` (not yet)
  */
 export function alarmOf(
   observations: readonly Observation[],
@@ -196,19 +248,27 @@ export function alarmOf(
   for (const observation of observations) {
     if ((observation.seen !== 'superseded' && observation.seen !== 'without-effect') || observation.cleared) continue;
     const which = `${hexOf(observation.hash)} (round ${observation.round})`;
-    const certain = observation.settled || (observation.lostAt !== null && now - observation.lostAt >= patience);
-    if (!certain) {
+    const lasted = observation.lostAt === null ? null : now - observation.lostAt;
+    const patient = observation.seen === 'superseded' && observation.by === null ? UNEXPLAINED * patience : patience;
+    if (lasted === null || lasted < patient) {
       return new AntequemError('nonce-suspect', `${which} seems lost: nothing is signed until that is clear`);
     }
-    return observation.seen === 'superseded'
+    if (observation.seen === 'without-effect') {
+      return new AntequemError(
+        'anchor-without-effect',
+        `${which} was mined without the event it should emit: look at it, then resume the target`,
+      );
+    }
+    return observation.by === null
       ? new AntequemError(
-          'nonce-foreign',
-          `another transaction of ${account.address} has taken the nonce of ${which}: ` +
-            'somebody else uses the key; find out who, then resume the target',
+          'nonce-unexplained',
+          `${which} is in no block, but ${account.address} has used up its nonce, and the node keeps no state by which ` +
+            'the transaction that did can be found: look for it, then resume the target',
         )
       : new AntequemError(
-          'anchor-without-effect',
-          `${which} was mined without the event it should emit: look at it, then resume the target`,
+          'nonce-foreign',
+          `${observation.by.hash} in block ${observation.by.block}, another transaction of ${account.address}, has taken ` +
+            `the nonce of ${which}: somebody else uses the key; find out who, then resume the target`,
         );
   }
   return null;

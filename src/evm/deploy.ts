@@ -1,6 +1,14 @@
 // Deterministic deployment of the contract (design section 5): idempotent, and a dry run that counts the cost.
 
-import { concat, formatEther, keccak256, type Provider, type Signer, type TransactionReceipt } from 'ethers';
+import {
+  concat,
+  formatEther,
+  JsonRpcApiProvider,
+  keccak256,
+  type Provider,
+  type Signer,
+  type TransactionReceipt,
+} from 'ethers';
 import { AntequemError } from '../core/errors.ts';
 import {
   ANCHOR_ADDRESS,
@@ -17,7 +25,7 @@ import {
   FACTORY_DEPLOYER_NEEDS,
   type SentTransaction,
 } from './factory.ts';
-import { rejectionReason } from './node.ts';
+import { rejectionReason } from './rejection.ts';
 
 /** Whole-transaction gas under Osaka rules, worst case of the root's bytes; held by the gas snapshot. */
 export const MEASURED_GAS = { deployment: 264_396n, anchor: 45_534n, announce: 23_238n } as const;
@@ -30,6 +38,11 @@ export interface DeployOptions {
   readonly signer?: Signer;
   /** Sends nothing. */
   readonly dryRun: boolean;
+  /**
+   * Without the deployment proxy, at an address that depends on the account and is of this chain alone. Each run that
+   * sends makes another contract. Default false.
+   */
+  readonly ordinary?: boolean;
   /** Milliseconds between rounds, for the cost of a month. Default one minute. */
   readonly roundIntervalMs?: number;
 }
@@ -48,10 +61,13 @@ export interface RoundCost extends Cost {
 export interface DeployResult {
   /** CAIP-2. */
   readonly chain: string;
-  readonly address: string;
+  /** Of the contract; null where an ordinary deployment has not been sent. */
+  readonly address: string | null;
   readonly status: 'already-deployed' | 'deployed' | 'would-deploy';
   /** The deterministic deployment proxy, as it was found. */
   readonly factory: 'present' | 'missing';
+  /** Whether the address is of this chain alone, so that EVM_CONTRACT must name it. */
+  readonly ordinary: boolean;
   /** What was sent, in that order; all of it is mined. */
   readonly transactions: readonly SentTransaction[];
   readonly account: { readonly address: string; readonly wei: bigint } | null;
@@ -74,14 +90,17 @@ export interface DeployResult {
  * `deploy-factory-differs`, and those of `createFactory`
  */
 export async function deployAnchor(options: DeployOptions): Promise<DeployResult> {
-  const { provider, signer, dryRun } = options;
+  const { provider, signer, dryRun, ordinary = false } = options;
   const present = await isDeployed(provider);
   const factory = await isFactoryPresent(provider);
-  const before = await costs(options, present, factory);
+  const proxied = factory || (ordinary && !present);
+  const before = await costs(options, { contract: present ? ANCHOR_ADDRESS : null, factory });
   const found = {
     ...before,
     factory: factory ? 'present' : 'missing',
-    factoryWei: factory ? 0n : FACTORY_DEPLOYER_NEEDS,
+    factoryWei: proxied ? 0n : FACTORY_DEPLOYER_NEEDS,
+    ordinary: ordinary && !present,
+    address: ordinary && !present ? null : ANCHOR_ADDRESS,
   } as const;
   if (present) return { ...found, status: 'already-deployed', transactions: [] };
   if (dryRun) return { ...found, status: 'would-deploy', transactions: [] };
@@ -91,30 +110,31 @@ export async function deployAnchor(options: DeployOptions): Promise<DeployResult
       `the contract is not on ${before.chain} yet and no key was given to pay for it: give --key-file, or --dry-run for the cost`,
     );
   }
-  const transactions = factory ? [] : await createFactory(provider, signer);
-  const created = await createContract(provider, signer);
+  const transactions = proxied ? [] : await createFactory(provider, signer);
+  const created = await createContract(provider, signer, ordinary);
   if (created !== null) transactions.push({ purpose: 'create-contract', hash: created.hash });
-  if (!(await isDeployed(provider))) {
+  const address = ordinary ? (created?.contractAddress ?? null) : ANCHOR_ADDRESS;
+  if (address === null || !(await isDeployed(provider, address))) {
     throw new AntequemError(
       'deploy-failed',
-      `no code at ${ANCHOR_ADDRESS} after the deployment: look at ${created?.hash}`,
+      `no code at ${address ?? 'any address'} after the deployment: look at ${created?.hash}`,
     );
   }
   // Once the contract stands the node can estimate what a round costs.
-  const after = await costs(options, true, true);
+  const after = await costs(options, { contract: address, factory: true });
   const paid = created === null ? before.deployment : { gas: created.gasUsed, wei: created.fee };
-  return { ...found, ...after, deployment: paid, status: 'deployed', transactions };
+  return { ...found, ...after, address, deployment: paid, status: 'deployed', transactions };
 }
 
 /** Whether the contract stands on that chain. @throws AntequemError `deploy-code-differs` */
-async function isDeployed(provider: Provider): Promise<boolean> {
-  const code = await provider.getCode(ANCHOR_ADDRESS);
+async function isDeployed(provider: Provider, address: string = ANCHOR_ADDRESS): Promise<boolean> {
+  const code = await provider.getCode(address);
   if (code === '0x') return false;
   const hash = keccak256(code);
   if (hash !== ANCHOR_RUNTIME_CODE_HASH) {
     throw new AntequemError(
       'deploy-code-differs',
-      `the code at ${ANCHOR_ADDRESS} has hash ${hash}, not ${ANCHOR_RUNTIME_CODE_HASH}: this is not our contract; do not anchor on this chain with it`,
+      `the code at ${address} has hash ${hash}, not ${ANCHOR_RUNTIME_CODE_HASH}: this is not our contract; do not anchor on this chain with it`,
     );
   }
   return true;
@@ -134,12 +154,16 @@ async function isFactoryPresent(provider: Provider): Promise<boolean> {
 }
 
 /** What created it, or null if somebody else was faster. */
-async function createContract(provider: Provider, signer: Signer): Promise<TransactionReceipt | null> {
+async function createContract(
+  provider: Provider,
+  signer: Signer,
+  ordinary: boolean,
+): Promise<TransactionReceipt | null> {
   try {
-    const sent = await signer.sendTransaction(deployment());
+    const sent = await signer.sendTransaction(deployment(ordinary));
     return await sent.wait();
   } catch (cause) {
-    if (await isDeployed(provider)) return null;
+    if (!ordinary && (await isDeployed(provider))) return null;
     const why = rejectionReason(cause);
     if (/insufficient funds|enough funds/i.test(why)) {
       throw new AntequemError(
@@ -158,25 +182,34 @@ async function createContract(provider: Provider, signer: Signer): Promise<Trans
   }
 }
 
-function deployment(): { to: string; data: string } {
-  return { to: FACTORY_ADDRESS, data: concat([ANCHOR_SALT, ANCHOR_INIT_CODE]) };
+function deployment(ordinary: boolean): Call {
+  return ordinary ? { data: ANCHOR_INIT_CODE } : { to: FACTORY_ADDRESS, data: concat([ANCHOR_SALT, ANCHOR_INIT_CODE]) };
 }
 
-async function costs(options: DeployOptions, present: boolean, factory: boolean) {
-  const { provider, signer, roundIntervalMs = 60_000 } = options;
+interface Call {
+  readonly to?: string;
+  readonly data: string;
+}
+
+async function costs(
+  options: DeployOptions,
+  { contract, factory }: { readonly contract: string | null; readonly factory: boolean },
+) {
+  const { provider, signer, ordinary = false, roundIntervalMs = 60_000 } = options;
   const [network, fees] = await Promise.all([provider.getNetwork(), provider.getFeeData()]);
   const gasPrice = fees.gasPrice ?? fees.maxFeePerGas ?? 0n;
   const from = await signer?.getAddress();
   const account = from === undefined ? null : { address: from, wei: await provider.getBalance(from) };
-  const estimate = async (tx: { to: string; data: string }): Promise<bigint | null> =>
-    provider.estimateGas(from === undefined ? tx : { ...tx, from }).catch(() => null);
+  const estimate = (call: Call): Promise<bigint | null> =>
+    provider.estimateGas(from === undefined ? call : { ...call, from }).catch(() => null);
+  const estimateRound = (data: string): Promise<bigint | null> =>
+    contract === null ? estimateAsIfDeployed(provider, data) : estimate({ to: contract, data });
 
   // No zero byte: the dearest calldata a root can have.
   const root = new Uint8Array(32).fill(0xff);
-  const to = ANCHOR_ADDRESS;
-  const anchor = present ? await estimate({ to, data: encodeAnchor(root) }) : null;
-  const announce = present ? await estimate({ to, data: encodeAnnounce(root) }) : null;
-  const create = factory && !present ? await estimate(deployment()) : null;
+  const anchor = await estimateRound(encodeAnchor(root));
+  const announce = await estimateRound(encodeAnnounce(root));
+  const create = contract === null && (factory || ordinary) ? await estimate(deployment(ordinary)) : null;
 
   const cost = (gas: bigint): Cost => ({ gas, wei: gas * gasPrice });
   const roundCost = (gas: bigint): RoundCost => ({
@@ -185,7 +218,6 @@ async function costs(options: DeployOptions, present: boolean, factory: boolean)
   });
   return {
     chain: `eip155:${network.chainId}`,
-    address: ANCHOR_ADDRESS,
     account,
     gasPrice,
     gasFrom: anchor !== null && announce !== null ? ('chain' as const) : ('measured' as const),
@@ -196,6 +228,19 @@ async function costs(options: DeployOptions, present: boolean, factory: boolean)
   };
 }
 
+/** What a call would take if the contract stood at its address; null where the node does not pretend that (geth does). */
+async function estimateAsIfDeployed(provider: Provider, data: string): Promise<bigint | null> {
+  if (!(provider instanceof JsonRpcApiProvider)) return null;
+  try {
+    // Run as a call, the code that creates the contract returns the contract's code.
+    const code = await provider.call({ data: ANCHOR_INIT_CODE });
+    const call = { to: ANCHOR_ADDRESS, data };
+    return BigInt(await provider.send('eth_estimateGas', [call, 'latest', { [ANCHOR_ADDRESS]: { code } }]));
+  } catch {
+    return null;
+  }
+}
+
 /** The result as a person reads it: some lines, amounts in the chain's coin. */
 export function formatDeployResult(result: DeployResult): string {
   const { deployment, anchor, announce } = result;
@@ -204,10 +249,13 @@ export function formatDeployResult(result: DeployResult): string {
     deployed: 'deployed',
     'would-deploy': 'not deployed yet; nothing was sent',
   }[result.status];
-  const missing = result.factory === 'missing' && result.status === 'would-deploy';
+  const missing = result.factory === 'missing' && result.status === 'would-deploy' && !result.ordinary;
   const seconds = result.roundIntervalMs / 1_000;
   return [
-    `contract    ${result.address} on ${result.chain}: ${says}`,
+    `contract    ${result.address ?? 'at an address of its own'} on ${result.chain}: ${says}`,
+    ...(result.ordinary && result.address !== null
+      ? [`setting     EVM_CONTRACT=${result.address} (contract in TARGETS_FILE): the address is of this chain alone`]
+      : []),
     ...result.transactions.map(({ purpose, hash }) => `sent        ${hash} (${purpose.replaceAll('-', ' ')})`),
     ...(missing
       ? [`factory     missing: creating it takes ${formatEther(result.factoryWei)} coins and a presigned transaction`]

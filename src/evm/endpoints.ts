@@ -2,7 +2,7 @@
 
 import type { Logger } from 'pino';
 import { AntequemError, messageOf } from '../core/errors.ts';
-import type { BlockTag, EvmNode, NodeBlock, NodeReceipt } from './node.ts';
+import type { BlockTag, EvmNode, NodeBlock, NodeReceipt, NodeTransaction, NodeTransactions } from './node.ts';
 
 /** For the chain id, the simplest question. An endpoint that takes longer is not used this time. */
 const CHAIN_ID_MS = 5_000;
@@ -34,7 +34,7 @@ export class Endpoints {
     }
     throw new AntequemError(
       'chain-unreachable',
-      `no endpoint of eip155:${this.#chainId} can be used: ${complaints.join('; ')}`,
+      `no endpoint of eip155:${this.#chainId} can be used: ${complaints.join('; ')} (EVM_RPC_URLS)`,
     );
   }
 
@@ -246,6 +246,16 @@ function agreedNode(
     agree(`transaction ${hash}`, versions, (text) => text);
     return agreed;
   };
+  const transaction = async (hash: string): Promise<NodeTransaction | null> => {
+    const known = (await ask((node) => node.transaction(hash))).flatMap(({ value }) => value ?? []);
+    return known.find(({ block }) => block !== null) ?? known[0] ?? null;
+  };
+  const transactionsAt = async (number: number): Promise<NodeTransactions | null> => {
+    const said = (await ask((node) => node.transactionsAt(number))).flatMap(({ endpoint, value }) =>
+      value === null ? [] : [{ endpoint, value }],
+    );
+    return said.length === 0 ? null : agree(`block ${number}`, said, ({ hash }) => hash);
+  };
   const values = async <T>(question: (node: EvmNode) => Promise<T>): Promise<T[]> =>
     (await ask(question)).map(({ value }) => value);
   const first = async <T>(question: (node: EvmNode) => Promise<T>): Promise<T> => {
@@ -264,11 +274,13 @@ function agreedNode(
     },
     balance: async (address) => (await values((node) => node.balance(address))).reduce((a, b) => (b < a ? b : a)),
     receipt,
-    knows: async (hash) => (await values((node) => node.knows(hash))).some((known) => known),
+    transaction,
+    transactionsAt,
     code: async (address) => agree(`the code at ${address}`, await ask((node) => node.code(address)), (code) => code),
     // Too little gas loses all that was paid; too much is refunded.
     estimateGas: async (call) => (await values((node) => node.estimateGas(call))).reduce((a, b) => (b > a ? b : a)),
     priorityFee: () => first((node) => node.priorityFee()),
+    gasPrice: () => first((node) => node.gasPrice()),
     send: async (raw) => void (await ask((node) => node.send(raw))),
     sources: endpoints.flatMap(({ node }) => node.sources),
     close: () => {

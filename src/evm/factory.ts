@@ -4,7 +4,7 @@
 
 import { type Provider, parseEther, type Signer, Transaction, type TransactionReceipt } from 'ethers';
 import { AntequemError } from '../core/errors.ts';
-import { rejectionReason } from './node.ts';
+import { rejectionReason } from './rejection.ts';
 
 export const FACTORY_ADDRESS = '0x4e59b44847b379578588920cA78FbF26c0B4956C';
 
@@ -21,6 +21,10 @@ export const FACTORY_TRANSACTION =
 export const FACTORY_CODE_HASH = '0x2fa86add0aed31f33a762c9d88e807c475bd51d0f52bd0955754b2608f7e4989';
 
 const FACTORY_GAS_PRICE = 100_000_000_000n;
+const FACTORY_GAS = 100_000n;
+const ORDINARY =
+  'the contract can still be deployed at an address of this chain alone: antequem deploy --ordinary, then set ' +
+  'EVM_CONTRACT (contract in TARGETS_FILE) to the address that it prints';
 
 export interface SentTransaction {
   readonly purpose: 'fund-factory-deployer' | 'create-factory' | 'create-contract';
@@ -30,8 +34,9 @@ export interface SentTransaction {
 
 /**
  * Sends what is needed for the proxy to stand: its deployer's 0.01 coins (less what it has), then the presigned
- * transaction. Asks the node first whether it takes that at all, so that nothing is spent where it does not.
- * @throws AntequemError `factory-spent`, `factory-fee`, `factory-refused`, `factory-funding`
+ * transaction. Asks the node first what creating the proxy takes, and whether it takes that transaction at all, so that
+ * nothing is spent where it would be in vain.
+ * @throws AntequemError `factory-spent`, `factory-fee`, `factory-gas`, `factory-refused`, `factory-funding`
  */
 export async function createFactory(provider: Provider, signer: Signer): Promise<SentTransaction[]> {
   const sent: SentTransaction[] = [];
@@ -43,6 +48,7 @@ export async function createFactory(provider: Provider, signer: Signer): Promise
       `the base fee is ${baseFee} wei, the deployment proxy's presigned transaction pays ${FACTORY_GAS_PRICE}: try again when fees are lower`,
     );
   }
+  await demandGas(provider);
   let hash = await broadcast(provider, 'asking');
   const missing = FACTORY_DEPLOYER_NEEDS - (await provider.getBalance(FACTORY_DEPLOYER));
   if (hash === null && missing > 0n) {
@@ -65,6 +71,24 @@ export async function createFactory(provider: Provider, signer: Signer): Promise
   return sent;
 }
 
+/** The gas of the presigned transaction is fixed, and what a chain charges for code is not (EIP-8037). */
+async function demandGas(provider: Provider): Promise<void> {
+  const { data } = Transaction.from(FACTORY_TRANSACTION);
+  let takes: string;
+  try {
+    const gas = await provider.estimateGas({ data });
+    if (gas <= FACTORY_GAS) return;
+    takes = `takes ${gas} gas here`;
+  } catch (cause) {
+    takes = `cannot be estimated here (${rejectionReason(cause)})`;
+  }
+  throw new AntequemError(
+    'factory-gas',
+    `creating the deployment proxy ${takes}, and its presigned transaction has ${FACTORY_GAS}: it would fail, and the ` +
+      `0.01 coins for it would be lost. Nothing was sent; ${ORDINARY}`,
+  );
+}
+
 /** The hash, or null if the node would take the transaction but its sender lacks the funds yet. */
 async function broadcast(provider: Provider, stage: 'asking' | 'funded'): Promise<string | null> {
   try {
@@ -77,9 +101,10 @@ async function broadcast(provider: Provider, stage: 'asking' | 'funded'): Promis
     if (stage === 'asking' && !refused) return null;
     throw new AntequemError(
       'factory-refused',
-      `this node refuses the deployment proxy's presigned transaction (${why}). It bears no chain id (it is older than ` +
-        `EIP-155), that is what gives the proxy one address on every chain. Use an RPC endpoint of this chain that takes ` +
-        `it (geth: --rpc.allow-unprotected-txs), or have someone create the proxy at ${FACTORY_ADDRESS}; then run this again`,
+      `this node refuses the deployment proxy's presigned transaction (${why}). It has no chain id (it is older than ` +
+        `EIP-155), which gives the proxy one address on every chain. Use an RPC endpoint of this chain that takes it ` +
+        `(geth: --rpc.allow-unprotected-txs), or have someone create the proxy at ${FACTORY_ADDRESS}; then run this again. ` +
+        `Without the proxy ${ORDINARY}`,
       { cause },
     );
   }
@@ -89,6 +114,6 @@ function spent(): AntequemError {
   return new AntequemError(
     'factory-spent',
     `the deployment proxy cannot be created at ${FACTORY_ADDRESS} on this chain: its deployer ${FACTORY_DEPLOYER} has ` +
-      `used up its presigned transaction without success. Deploy contracts/Anchor.sol by other means and set EVM_CONTRACT`,
+      `used up its presigned transaction without success; ${ORDINARY}`,
   );
 }

@@ -1,20 +1,17 @@
 // What anchoring asks of a node, one method an effect: tests make each of them fail.
 
-import { FetchRequest, hexlify, isError, JsonRpcProvider, Network } from 'ethers';
 import * as z from 'zod/mini';
+import { prefixedHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
-import { boundedFetch } from './bounded-fetch.ts';
+import { RpcClient } from './json-rpc.ts';
 import { costForms, receiptCost } from './receipt-cost.ts';
-
-/** A full block of Ethereum with all its receipts stays below half of it. */
-const MAX_ANSWER = 32 * 1_048_576;
 
 export type BlockTag = number | 'latest' | 'finalized';
 
 export interface NodeBlock {
   readonly number: number;
   readonly hash: string;
-  /** Milliseconds since the Unix epoch, of whole seconds. */
+  /** Milliseconds since the Unix epoch. */
   readonly time: number;
   /** Wei per gas; null on a chain without EIP-1559. */
   readonly baseFee: bigint | null;
@@ -29,9 +26,24 @@ export interface NodeReceipt {
   readonly logs: readonly { readonly address: string; readonly topics: readonly string[]; readonly data: string }[];
 }
 
+/** A transaction as the node has it. */
+export interface NodeTransaction {
+  /** The block that holds it, by the node's word; null: it waits. */
+  readonly block: { readonly number: number; readonly hash: string } | null;
+}
+
+/** The transactions of a canonical block. */
+export interface NodeTransactions {
+  readonly number: number;
+  /** Of the block. */
+  readonly hash: string;
+  readonly transactions: readonly { readonly hash: string; readonly from: string; readonly nonce: number }[];
+}
+
 /**
  * One endpoint of one chain. Hex is lower case with 0x. Every method answers within the timeout or throws AntequemError
- * `rpc-failed` (no answer, or not of the form expected) or `rpc-refused` (the node said no).
+ * `rpc-failed` (no answer, or not of the form expected), `rpc-throttled` (too many requests) or `rpc-refused` (the node
+ * said no).
  */
 export interface EvmNode {
   /** Names the endpoint without the secrets that its URL may hold. */
@@ -48,12 +60,16 @@ export interface EvmNode {
   balance(address: string): Promise<bigint>;
   /** Null while no canonical block holds the transaction. */
   receipt(hash: string): Promise<NodeReceipt | null>;
-  /** Whether the node has the transaction, mined or waiting. */
-  knows(hash: string): Promise<boolean>;
+  /** Null where the node does not have it, neither mined nor waiting. */
+  transaction(hash: string): Promise<NodeTransaction | null>;
+  /** Those of the canonical block at that height; null where the node has none. */
+  transactionsAt(number: number): Promise<NodeTransactions | null>;
   code(address: string): Promise<string>;
   estimateGas(call: { readonly from: string; readonly to: string; readonly data: string }): Promise<bigint>;
   /** The tip the node proposes, wei per gas. */
   priorityFee(): Promise<bigint>;
+  /** The price the node proposes, tip included, wei per gas. */
+  gasPrice(): Promise<bigint>;
   /** Hands over a signed transaction. That it throws does not mean that the node did not take it. */
   send(raw: Uint8Array): Promise<void>;
   /** The endpoints behind it, for what proves itself whoever tells it. */
@@ -64,34 +80,23 @@ export interface EvmNode {
 /** An endpoint's own answers, of whatever form. */
 export interface RawSource {
   readonly name: string;
-  /** @throws AntequemError `rpc-failed`, `rpc-refused` */
+  /** @throws AntequemError `rpc-failed`, `rpc-throttled`, `rpc-refused` */
   ask(method: string, params: readonly unknown[]): Promise<unknown>;
 }
 
 export interface RpcNodeOptions {
   readonly url: string;
-  /** What the node should be on; it is asked all the same. */
-  readonly chainId: number;
   /** Milliseconds for one question. Default 10,000. */
   readonly timeout?: number;
 }
 
-export function rpcNode({ url, chainId, timeout = 10_000 }: RpcNodeOptions): EvmNode {
-  const { host } = new URL(url);
-  const request = new FetchRequest(url);
-  request.timeout = timeout;
-  // Whoever asks decides when to ask again: waiting in here would hide a node that is down.
-  request.setThrottleParams({ maxAttempts: 1 });
-  request.getUrlFunc = boundedFetch(MAX_ANSWER);
-  const network = Network.from(chainId);
-  const options = { staticNetwork: network, cacheTimeout: -1, batchMaxCount: 1 };
-  const provider = new JsonRpcProvider(request, network, options);
-  const ask = async <T>(method: string, params: unknown[], form: z.ZodMiniType<T>): Promise<T> => {
-    try {
-      return form.parse(await provider.send(method, params), { jitless: true });
-    } catch (error) {
-      throw new AntequemError(isRefusal(error) ? 'rpc-refused' : 'rpc-failed', `${host}, ${method}: ${why(error)}`);
-    }
+export function rpcNode({ url, timeout }: RpcNodeOptions): EvmNode {
+  const client = new RpcClient({ url, ...(timeout === undefined ? {} : { timeoutMs: timeout }) });
+  const { host } = client;
+  const ask = async <T>(method: string, params: readonly unknown[], form: z.ZodMiniType<T>): Promise<T> => {
+    const parsed = form.safeParse(await client.ask(method, params), { jitless: true });
+    if (parsed.success) return parsed.data;
+    throw new AntequemError('rpc-failed', `${host}, ${method}: the answer is not of the form expected`);
   };
   return {
     name: host,
@@ -100,13 +105,15 @@ export function rpcNode({ url, chainId, timeout = 10_000 }: RpcNodeOptions): Evm
     transactionCount: (address, at) => ask('eth_getTransactionCount', [address, tag(at)], count),
     balance: (address) => ask('eth_getBalance', [address, 'latest'], quantity),
     receipt: (hash) => ask('eth_getTransactionReceipt', [hash], z.nullable(receipt)),
-    knows: async (hash) => (await ask('eth_getTransactionByHash', [hash], z.nullable(z.looseObject({})))) !== null,
+    transaction: (hash) => ask('eth_getTransactionByHash', [hash], z.nullable(transaction)),
+    transactionsAt: (number) => ask('eth_getBlockByNumber', [tag(number), true], z.nullable(blockTransactions)),
     code: (address) => ask('eth_getCode', [address, 'latest'], hex),
     estimateGas: (call) => ask('eth_estimateGas', [call], quantity),
     priorityFee: () => ask('eth_maxPriorityFeePerGas', [], quantity),
-    send: async (raw) => void (await ask('eth_sendRawTransaction', [hexlify(raw)], hex)),
-    sources: [{ name: host, ask: (method, params) => ask(method, [...params], z.unknown()) }],
-    close: () => provider.destroy(),
+    gasPrice: () => ask('eth_gasPrice', [], quantity),
+    send: async (raw) => void (await ask('eth_sendRawTransaction', [prefixedHex(raw)], hex)),
+    sources: [{ name: host, ask: (method, params) => client.ask(method, params) }],
+    close: () => client.close(),
   };
 }
 
@@ -132,11 +139,28 @@ const block = z.pipe(
     ({ number, hash, timestamp, baseFeePerGas }): NodeBlock => ({
       number,
       hash,
-      time: timestamp * 1_000,
+      // A few chains count milliseconds.
+      time: timestamp > 100_000_000_000 ? timestamp : timestamp * 1_000,
       baseFee: baseFeePerGas ?? null,
     }),
   ),
 );
+const transaction = z.pipe(
+  z.looseObject({ blockNumber: z.optional(z.nullable(count)), blockHash: z.optional(z.nullable(hex)) }),
+  z.transform(
+    ({ blockNumber, blockHash }): NodeTransaction => ({
+      block:
+        typeof blockNumber === 'number' && typeof blockHash === 'string'
+          ? { number: blockNumber, hash: blockHash }
+          : null,
+    }),
+  ),
+);
+const blockTransactions = z.looseObject({
+  number: count,
+  hash: hex,
+  transactions: z.array(z.looseObject({ hash: hex, from: hex, nonce: count })),
+});
 const receipt = z.pipe(
   z.looseObject({
     blockHash: hex,
@@ -156,36 +180,3 @@ const receipt = z.pipe(
     }),
   ),
 );
-
-/** Whether the node itself answered with an error. */
-function isRefusal(error: unknown): boolean {
-  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return false;
-  // Some gateways refuse a method by the status of HTTP. 408 and 429 pass.
-  if (isError(error, 'SERVER_ERROR')) return /^4(?!08|29)\d\d/.test(String(error.info?.responseStatus ?? ''));
-  return 'shortMessage' in error && !['SERVER_ERROR', 'TIMEOUT', 'NETWORK_ERROR', 'BAD_DATA'].includes(error.code);
-}
-
-function why(error: unknown): string {
-  if (error instanceof z.core.$ZodError) return 'the answer is not of the form expected';
-  if (isError(error, 'SERVER_ERROR')) return error.shortMessage;
-  if (error instanceof Error && error.name === 'TimeoutError') return 'no answer in time';
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : null;
-  return cause === null ? rejectionReason(error) : 'code' in cause ? String(cause.code) : cause.message;
-}
-
-/** What the node said when it rejected a request, without ethers' dump of the whole request around it. */
-export function rejectionReason(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if ('info' in error && isObject(error.info) && isObject(error.info.error)) {
-    const message = error.info.error.message;
-    if (typeof message === 'string') return message;
-  }
-  if ('error' in error && isObject(error.error) && typeof error.error.message === 'string') {
-    return error.error.message;
-  }
-  return 'shortMessage' in error && typeof error.shortMessage === 'string' ? error.shortMessage : error.message;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
-}

@@ -1,4 +1,6 @@
-import { AntequemError } from '../core/errors.ts';
+// The nonces of an account: how many the chain counts, and which one the next transaction takes.
+
+import { AntequemError, hasCode } from '../core/errors.ts';
 import type { Transaction } from '../store/database.ts';
 import type { Account } from './account.ts';
 import type { EvmNode } from './node.ts';
@@ -15,18 +17,29 @@ export async function countTransactions(node: EvmNode, address: string): Promise
   const [latest, pending] = await Promise.all([
     node.transactionCount(address, 'latest'),
     // One of several endpoints may not have heard of the newest: a nonce taken twice is worse than a needless alarm.
-    node.transactionCount(address, 'pending', 'most'),
+    node.transactionCount(address, 'pending', 'most').catch((error: unknown) => {
+      // Chains without a pool of transactions count none that wait.
+      if (hasCode(error, 'rpc-refused')) return 0;
+      throw error;
+    }),
   ]);
   return { latest, pending: Math.max(latest, pending) };
 }
 
-/** Somebody else sends from the account. Stops the target until the operator has found out who. */
+/** The chain counts more transactions of the account than are ours. Nothing is signed until it is clear whose they are. */
 export class ForeignNonceError extends AntequemError {
+  /** The first nonce that is not ours. */
+  readonly nonce: number;
   /** What the chain counts: resuming means to go on behind these. */
   readonly count: number;
 
-  constructor(message: string, count: number) {
-    super('nonce-foreign', message);
+  constructor(
+    code: 'nonce-suspect' | 'nonce-foreign' | 'nonce-unexplained',
+    message: string,
+    { nonce, count }: { readonly nonce: number; readonly count: number },
+  ) {
+    super(code, message);
+    this.nonce = nonce;
     this.count = count;
   }
 }
@@ -47,7 +60,7 @@ interface NonceRow {
 /**
  * The first nonce to take. `counts` must have been read before the account's row was locked: then a chain that counts
  * more than the database gave out has seen a transaction that is not ours.
- * @throws ForeignNonceError in that case, unless it is to be gone along with
+ * @throws ForeignNonceError `nonce-suspect` in that case, unless it is to be gone along with
  * @throws AntequemError `nonce-waiting` while foreign transactions that the operator knows of are not final
  */
 export function firstNonce(
@@ -60,10 +73,10 @@ export function firstNonce(
   if (adopt) return counts.pending;
   const has = `${account.address} has ${counts.pending} transactions on ${account.chain}, and ${stored} are of this database`;
   if (known === null || counts.pending > known) {
-    throw new ForeignNonceError(
-      `${has}: another service or person uses this account, or the database was set back; find out which, then resume the target`,
-      counts.pending,
-    );
+    throw new ForeignNonceError('nonce-suspect', `${has}: nothing is signed until it is clear what the others are`, {
+      nonce: stored,
+      count: counts.pending,
+    });
   }
   if (final >= counts.pending) return counts.pending;
   // Were it reorganised away, everything behind it would wait for ever.

@@ -3,35 +3,42 @@
 import type { Database, Transaction } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
 import type { Observation } from './confirm.ts';
+import { holdTurn, type Turn } from './turn.ts';
 
 type Mined = Extract<Observation, { seen: 'included' | 'final' }>;
 
 export interface Recording {
+  /** In which the observations were made. */
+  readonly turn: Turn;
   readonly now: number;
   /** Whether to give up by oneself what is lost for good; else that waits for the operator. */
   readonly abandon: boolean;
 }
 
-/** Brings anchors and transactions to what was seen. */
+/** Brings anchors and transactions to what was seen. @throws AntequemError `turn-lost` */
 export async function recordObservations(
   database: Database,
   observations: readonly Observation[],
-  { now, abandon }: Recording,
+  { turn, now, abandon }: Recording,
 ): Promise<void> {
   if (observations.length === 0) return;
   const mined = observations.filter((observation) => 'block' in observation);
-  const gone = observations.filter((observation) => !('block' in observation));
+  const here = observations.filter(({ seen }) => seen === 'unreceipted');
+  const gone = observations.filter((observation) => !('block' in observation) && observation.seen !== 'unreceipted');
   const lost = gone.filter((observation) => 'settled' in observation);
   await transaction(database, async (tx) => {
+    await holdTurn(tx, turn);
     await traceMoved(tx, gone, mined, now);
     await stepAside(tx, mined);
     await include(tx, mined, now);
     await closeNonces(tx, mined);
     await backToSubmitted(tx, gone, now);
-    await noteLosses(tx, gone, { now, abandon });
+    await noteLosses(tx, [...gone, ...here], { now, abandon });
     await giveUp(
       tx,
-      lost.filter(({ settled, cleared }) => settled && (abandon || cleared)),
+      lost.filter(
+        (each) => each.settled && (each.cleared || (abandon && (each.seen === 'without-effect' || each.by !== null))),
+      ),
       now,
     );
   });
@@ -122,9 +129,13 @@ async function backToSubmitted(tx: Transaction, gone: readonly Observation[], no
 }
 
 /** Since when what is lost is known to be so. Where that is gone along with, nobody needs to know. */
-async function noteLosses(tx: Transaction, gone: readonly Observation[], { now, abandon }: Recording): Promise<void> {
-  const found = gone.filter(({ seen, lostAt }) => seen === 'nowhere' && lostAt !== null);
-  const lost = gone.filter(({ seen, lostAt }) => seen !== 'nowhere' && lostAt === null);
+async function noteLosses(
+  tx: Transaction,
+  seen: readonly Observation[],
+  { now, abandon }: Omit<Recording, 'turn'>,
+): Promise<void> {
+  const found = seen.filter((observation) => !('settled' in observation) && observation.lostAt !== null);
+  const lost = seen.filter((observation) => 'settled' in observation && observation.lostAt === null);
   if (found.length > 0) {
     await tx.query('UPDATE evm_transactions SET lost_at = NULL, cleared_at = NULL WHERE id = ANY ($1::bigint[])', [
       found.flatMap(({ id, others }) => [id, ...others]),

@@ -16,6 +16,7 @@ export interface ReplacementRequest {
   readonly account: Account;
   /** What one would offer now. */
   readonly quote: Fees;
+  /** 0 on a chain without. */
   readonly baseFee: bigint;
   readonly caps: FeeCaps;
   readonly limits: Limits;
@@ -111,7 +112,11 @@ async function outbid(tx: Transaction, row: StuckRow, request: ReplacementReques
 }
 
 /** Of all attempts at the nonce: nodes may still have an earlier one. */
-async function highestFees(tx: Transaction, { round, nonce }: StuckRow, account: Account): Promise<Fees> {
+async function highestFees(
+  tx: Transaction,
+  { round, nonce }: StuckRow,
+  account: Account,
+): Promise<Omit<Fees, 'legacy'>> {
   const { rows } = await tx.query<{ max_fee: string; priority_fee: string }>(
     `SELECT max(max_fee)::text AS max_fee, max(priority_fee)::text AS priority_fee FROM evm_transactions
      WHERE chain = $1 AND sender = $2 AND nonce = $3 AND round = $4 AND status IN ('signed', 'broadcast', 'replaced')`,

@@ -1,17 +1,17 @@
 // The half of a target that spends money: signs what is pending, hands it over, outbids what is stuck. Each step by
 // itself: one that cannot be taken now holds up no other.
 
-import { sha256 } from '#sha256';
-import { concat, utf8 } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Database } from '../store/database.ts';
 import { type Account, isDeclared } from './account.ts';
-import { encodeAnchor, encodeAnnounce } from './anchor-contract.ts';
+import { ALARMS } from './alarm.ts';
+import { encodeAnchor, encodeAnnounce, freshCall } from './anchor-contract.ts';
 import { broadcast } from './broadcast.ts';
 import { type FeeCaps, gasLimit, quoteFees, readBaseFee } from './fees.ts';
 import { type Finality, finalHeight } from './finality.ts';
 import type { EvmNode } from './node.ts';
 import { countTransactions, ForeignNonceError, type NonceCounts } from './nonce.ts';
+import { findByNonce } from './nonce-search.ts';
 import { isAnyStuck, replaceStuck } from './replacement.ts';
 import type { EvmSigner } from './signer.ts';
 import type { TargetState } from './state.ts';
@@ -31,6 +31,8 @@ export interface SendingOptions {
   readonly replaceAfter: number;
   /** Milliseconds. */
   readonly resendAfter: number;
+  /** Milliseconds that transactions may be counted and not found before the operator is asked. */
+  readonly patience: number;
   readonly signer: EvmSigner;
   readonly database: Database;
   readonly now: () => number;
@@ -56,6 +58,8 @@ export class Sending {
   /** Instance of the chain on which the contract was seen. */
   #contractOn: number | null = null;
   #declared = false;
+  /** How many transactions the chain counted that were not found, and since when. */
+  #unexplained: { readonly count: number; readonly since: number } | null = null;
 
   constructor(options: SendingOptions) {
     this.#options = options;
@@ -85,8 +89,8 @@ export class Sending {
     const hand = { account, mined: latest, resendAfter, now };
 
     const unsigned = await attempt(() => this.#sign(node, state, counts, rounds));
-    // Who else sends is to be found out first.
-    if (unsigned?.code === 'nonce-foreign') return [unsigned];
+    // Who else sends must be known first.
+    if (unsigned !== null && ALARMS.has(unsigned.code)) return [unsigned];
     const failures = [unsigned];
     const untaken = await attempt(() => broadcast(database, node, hand));
     if (await isAnyStuck(database, { account, mined: latest, since: now() - replaceAfter })) {
@@ -126,11 +130,10 @@ export class Sending {
        WHERE a.target = $1 AND a.round = ANY ($2::bigint[]) AND ${UNSIGNED}`,
       [target, rounds],
     );
-    const [first] = rows;
-    if (first === undefined) return;
+    const [newest] = rows;
+    if (newest === undefined) return;
     const encode = mode === 'anchor' ? encodeAnchor : encodeAnnounce;
-    // A root that nobody can have anchored: to anchor one a second time costs half, and the estimate would be too low.
-    const fresh = encode(sha256(concat(utf8('antequem gas'), new Uint8Array(first.root))));
+    const fresh = freshCall(mode, new Uint8Array(newest.root));
     const [fees, estimate, balance, final] = await Promise.all([
       quoteFees(node, caps),
       node.estimateGas({ from: account.address, to: contract, data: fresh }),
@@ -154,19 +157,44 @@ export class Sending {
       });
       if (refusal !== null) throw refusal;
     } catch (error) {
-      throw error instanceof ForeignNonceError ? await this.#foreign(node, error) : error;
+      throw error instanceof ForeignNonceError ? await this.#foreign(node, error, counts) : error;
     }
   }
 
-  /** One endpoint alone raises no alarm about the account, where there are others. */
-  async #foreign(node: EvmNode, error: ForeignNonceError): Promise<AntequemError> {
-    const { account } = this.#options;
-    const least = await node.transactionCount(account.address, 'pending', 'least');
-    if (least >= error.count) return error;
-    return new AntequemError(
-      'endpoints-disagree',
-      `of ${account.address} some endpoints of ${account.chain} count ${error.count} transactions, others ${least}: ` +
-        'nothing is signed until they agree',
+  /**
+   * Looks for the transaction that is not ours. An alarm is raised only if a block holds it, or if the chain goes on
+   * counting it while the node cannot show it.
+   */
+  async #foreign(node: EvmNode, error: ForeignNonceError, counts: NonceCounts): Promise<AntequemError> {
+    const { account, now, patience } = this.#options;
+    const { nonce, count } = error;
+    const least = await node.transactionCount(account.address, 'latest', 'least');
+    const most = await node.transactionCount(account.address, 'latest', 'most');
+    if (least !== most && least <= nonce) {
+      return new AntequemError(
+        'endpoints-disagree',
+        `of ${account.address} some endpoints of ${account.chain} count ${most} transactions, others ${least}: ` +
+          'nothing is signed until they agree',
+      );
+    }
+    const has = `${account.address} has ${count} transactions on ${account.chain}, and ${nonce} are of this database`;
+    const found = await findByNonce(node, account.address, nonce);
+    if (found !== null) {
+      return new ForeignNonceError(
+        'nonce-foreign',
+        `${has}; the first of the others is ${found.hash} in block ${found.block}: another service or person uses this ` +
+          'account, or the database was set back; find out which, then resume the target',
+        error,
+      );
+    }
+    // One that waits may never be mined.
+    if (counts.latest <= nonce) return error;
+    if (this.#unexplained?.count !== count) this.#unexplained = { count, since: now() };
+    if (now() - this.#unexplained.since < patience) return error;
+    return new ForeignNonceError(
+      'nonce-unexplained',
+      `${has}, and the node keeps no state by which the others can be found: look for them, then resume the target`,
+      error,
     );
   }
 
@@ -178,7 +206,7 @@ export class Sending {
       [account.chain, account.address],
     );
     if (rows.length === 0) return 0;
-    const height = await finalHeight(node, finality);
+    const { height } = await finalHeight(node, finality);
     return height === null ? 0 : node.transactionCount(account.address, height);
   }
 
@@ -194,7 +222,7 @@ export class Sending {
       instance,
       account,
       quote,
-      baseFee,
+      baseFee: baseFee ?? 0n,
       caps,
       limits: { dailyBudget, balance, mined },
       replaceAfter,

@@ -1,8 +1,7 @@
 // The row of a target: what it is, on which instance of its chain, and whether something stopped it.
 
-import { AntequemError, hasCode } from '../core/errors.ts';
+import { AntequemError } from '../core/errors.ts';
 import { type Database, transaction } from '../store/database.ts';
-import { takeLock } from '../store/service-name.ts';
 import { registerAccount } from './account.ts';
 
 export interface TargetIdentity {
@@ -131,29 +130,4 @@ export async function unfinishedRounds(database: Database, target: string, most:
     [target, most],
   );
   return rows.map(({ round }) => round);
-}
-
-/**
- * Works on a target while no other process does, so that two do not send the same bytes at the same time. It protects
- * nothing else: what must never happen twice is prevented by row locks and unique indexes.
- * @returns null if another process held the target for ten seconds
- */
-export async function takeTurn<T>(database: Database, target: string, work: () => Promise<T>): Promise<T | null> {
-  return transaction(database, async (tx) => {
-    await tx.query("SET LOCAL lock_timeout = '10s'");
-    try {
-      await takeLock(tx, `target ${target}`);
-    } catch (error) {
-      if (isLockTimeout(error)) {
-        await tx.query('ROLLBACK; BEGIN');
-        return null;
-      }
-      throw error;
-    }
-    return work();
-  });
-}
-
-function isLockTimeout(error: unknown): boolean {
-  return hasCode(error, '55P03');
 }

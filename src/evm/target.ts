@@ -7,8 +7,9 @@ import type { RollbackState } from '../log/rollback.ts';
 import type { Database } from '../store/database.ts';
 import type { Account } from './account.ts';
 import { watchBalance } from './account.ts';
-import { ALARMS, stopTarget } from './alarm.ts';
-import { alarmOf, sight } from './confirm.ts';
+import { ALARMS, liftAlarm, stopTarget } from './alarm.ts';
+import { chainHint } from './chain-hints.ts';
+import { alarmOf, sight, type Waiting } from './confirm.ts';
 import { Endpoints } from './endpoints.ts';
 import { storeEvidence } from './evidence.ts';
 import { evidenceDue, retryAfterUpgrade } from './evidence-store.ts';
@@ -17,6 +18,7 @@ import type { Finality } from './finality.ts';
 import { newestFinalBlock } from './finality.ts';
 import { beginInstance, checkChain } from './instance.ts';
 import { type EvmNode, rpcNode } from './node.ts';
+import { countTransactions } from './nonce.ts';
 import { recordObservations } from './outcome.ts';
 import { Sending } from './sending.ts';
 import type { EvmSigner } from './signer.ts';
@@ -27,9 +29,9 @@ import {
   registerTarget,
   type TargetIdentity,
   type TargetState,
-  takeTurn,
   unfinishedRounds,
 } from './state.ts';
+import { type Turn, takeTurn } from './turn.ts';
 import { compareWithChain } from './unknown-rounds.ts';
 
 export interface EvmTargetOptions {
@@ -70,9 +72,12 @@ export interface EvmTargetOptions {
   readonly resendAfter?: number;
   /** Milliseconds that a transaction must look lost before it counts as lost while this is not final. Default 60,000. */
   readonly patience?: number;
+  /** Milliseconds for which a process that dies holds up others that work on the target. Default 3,000. */
+  readonly turn?: number;
 }
 
 const STOPPED_POLL_MS = 15_000;
+const PATIENCE_MS = 60_000;
 /** A problem that occurs again this soon is not logged again. */
 const SAME_COMPLAINT_MS = 300_000;
 const GWEI = 1_000_000_000n;
@@ -89,7 +94,10 @@ export class EvmTarget implements AnchorTarget {
   readonly #caps: FeeCaps;
   readonly #pollInterval: number;
   readonly #sending: Sending;
+  readonly #closing = new AbortController();
   #failures = 0;
+  /** Ends with the last work that waits for its turn. */
+  #turns: Promise<unknown> = Promise.resolve();
   /** When each problem last occurred, by code. */
   readonly #complaints = new Map<string, number>();
 
@@ -100,9 +108,10 @@ export class EvmTarget implements AnchorTarget {
     this.#options = options;
     this.#identity = { name, chain: this.chain, contract: options.contract.toLowerCase(), mode, ephemeral };
     this.#account = { chain: this.chain, address: signer.address };
-    this.#endpoints = new Endpoints(options.nodes ?? rpcUrls.map((url) => rpcNode({ url, chainId })), chainId, logger);
+    this.#endpoints = new Endpoints(options.nodes ?? rpcUrls.map((url) => rpcNode({ url })), chainId, logger);
     this.#finality = options.finality ?? { by: 'tag' };
-    this.#caps = options.caps ?? { maxFee: 200n * GWEI, priorityFee: 3n * GWEI };
+    const caps = options.caps ?? { maxFee: 200n * GWEI, priorityFee: 3n * GWEI };
+    this.#caps = { leastTip: chainHint(chainId).leastTip ?? 0n, ...caps };
     this.#pollInterval = options.pollInterval ?? (ephemeral ? 250 : 6_000);
     this.#sending = new Sending({
       target: name,
@@ -114,6 +123,7 @@ export class EvmTarget implements AnchorTarget {
       dailyBudget: options.dailyBudget ?? null,
       replaceAfter: options.replaceAfter ?? 180_000,
       resendAfter: options.resendAfter ?? (ephemeral ? 2_000 : 60_000),
+      patience: 10 * (options.patience ?? PATIENCE_MS),
       signer,
       database,
       now,
@@ -140,13 +150,14 @@ export class EvmTarget implements AnchorTarget {
   async advance(rounds: readonly number[]): Promise<Map<number, number | null>> {
     const { database, now } = this.#options;
     let problems: Problems = { sending: null, confirming: null };
+    let troubled = false;
     const failure = await this.#attempt(() =>
-      takeTurn(database, this.name, async () => {
-        problems = await this.#pass(rounds);
+      this.#inTurn(async (turn) => {
+        ({ problems, troubled } = await this.#pass(turn, rounds));
       }),
     );
     if (failure !== null) problems = { sending: failure.message, confirming: failure.message };
-    const troubled = problems.sending !== null || problems.confirming !== null;
+    troubled ||= failure !== null;
     const unfinished = await noteProblems(database, this.name, rounds, problems, now());
     // A final round is looked at until its proof is stored or given up.
     const unproven = await evidenceDue(database, this.name, rounds, now());
@@ -163,11 +174,12 @@ export class EvmTarget implements AnchorTarget {
   async inspect(): Promise<void> {
     const { database, mode, lowBalance, now, logger } = this.#options;
     await this.#attempt(() =>
-      takeTurn(database, this.name, async () => {
+      this.#inTurn(async () => {
         const node = await this.#endpoints.use();
-        await this.#look(node);
+        await this.#lift(node, await this.#look(node));
         await watchBalance(database, node, {
           account: this.#account,
+          contract: this.#identity.contract,
           mode,
           lowBalance: lowBalance ?? null,
           caps: this.#caps,
@@ -188,44 +200,78 @@ export class EvmTarget implements AnchorTarget {
     // A chain that is started again counts from the start.
     if (ephemeral) return;
     await this.register();
-    const search = { target: this.name, contract: this.#identity.contract, chainId, rpcUrls };
+    const { contract } = this.#identity;
+    const search = { target: this.name, contract, chainId, rpcUrls, signal: this.#closing.signal };
     await compareWithChain({ database, search, rollback, now, logger });
   }
 
   close(): void {
+    this.#closing.abort();
     this.#endpoints.close();
   }
 
-  async #pass(rounds: readonly number[]): Promise<Problems> {
+  /** One after the other in this process, and of all processes one at a time. */
+  #inTurn(work: (turn: Turn) => Promise<void>): Promise<unknown> {
+    const { database, turn } = this.#options;
+    const mine = this.#turns.then(() => takeTurn(database, this.name, work, turn));
+    this.#turns = mine.catch(() => {});
+    return mine;
+  }
+
+  async #pass(turn: Turn, rounds: readonly number[]): Promise<{ problems: Problems; troubled: boolean }> {
     const node = await this.#endpoints.use();
     const state = await this.#look(node);
     const attempt = (step: () => Promise<unknown>): Promise<AntequemError | null> => this.#attempt(step);
     const [unsent] = state.stopped === null ? await this.#sending.advance(node, state, rounds, attempt) : [];
     // What was sent before is looked at in any case: this costs nothing.
-    const unseen = await this.#attempt(() => this.#confirm(node, rounds));
-    const { stopped: stop } = state;
+    let waiting: Waiting = { receipts: null, finality: null };
+    const unseen = await this.#attempt(async () => {
+      waiting = await this.#confirm(node, turn, rounds);
+    });
+    const stop = unseen === null && (await this.#lift(node, state)) ? null : state.stopped;
     const stopped =
       stop && (await this.#attempt(() => Promise.reject(new AntequemError('target-stopped', stop.reason))));
     const alarm = unseen !== null && ALARMS.has(unseen.code) ? unseen : null;
+    const trouble = stopped ?? alarm ?? unsent ?? unseen;
     return {
-      sending: (stopped ?? alarm ?? unsent ?? unseen)?.message ?? null,
-      confirming: unseen?.message ?? null,
+      problems: {
+        sending: trouble?.message ?? waiting.receipts,
+        confirming: unseen?.message ?? waiting.finality ?? waiting.receipts,
+      },
+      troubled: trouble !== null,
     };
   }
 
-  async #confirm(node: EvmNode, rounds: readonly number[]): Promise<void> {
-    const { database, ephemeral, logger, now, patience = 60_000 } = this.#options;
+  /** Looks what became of what was sent. */
+  async #confirm(node: EvmNode, turn: Turn, rounds: readonly number[]): Promise<Waiting> {
+    const { database, ephemeral, logger, now, patience = PATIENCE_MS } = this.#options;
     const { contract } = this.#identity;
     const target = this.name;
     const request = { target, chain: this.chain, contract, finality: this.#finality, rounds };
-    const { observations, failure } = await sight(database, node, request);
+    const { observations, failure, waiting } = await sight(database, node, request);
     const evidence = { ...request, observations, retryAfter: this.#pollInterval, now };
     for (const says of await storeEvidence(database, node, evidence)) logger.warn({ target }, says);
-    await recordObservations(database, observations, { now: now(), abandon: ephemeral });
+    await recordObservations(database, observations, { turn, now: now(), abandon: ephemeral });
     const alarm = alarmOf(observations, this.#account, { now: now(), patience });
     if (alarm !== null) this.#sending.doubtContract();
     if (alarm !== null && !ephemeral) throw alarm;
     if (failure !== null) throw failure;
+    return waiting;
+  }
+
+  /** Continues by itself where the chain no longer shows what stopped the target. */
+  async #lift(node: EvmNode, { stopped }: TargetState): Promise<boolean> {
+    if (stopped === null || !ALARMS.has(stopped.code)) return false;
+    const { code, reason } = stopped;
+    const { database, logger, now } = this.#options;
+    const { pending } = await countTransactions(node, this.#account.address);
+    const lifted = await liftAlarm(
+      database,
+      { target: this.name, ...this.#account },
+      { stopped: code, pending, now: now() },
+    );
+    if (lifted) logger.warn({ target: this.name, code }, `continues: the chain no longer shows that ${reason}`);
+    return lifted;
   }
 
   /** The target's state, after making sure that the chain is the known one, or starting again on a new one. */

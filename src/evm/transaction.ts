@@ -128,14 +128,18 @@ export interface Unsigned extends Fees {
 const SIGNER_LIMIT_MS = 15_000;
 
 /**
- * An EIP-1559 transaction, signed.
+ * A transaction of type 2 (EIP-1559), or on chains from before of type 0 with the chain's id (EIP-155), signed.
  * @throws AntequemError `signature-foreign` (another account's), `signer-silent`; whatever the signer throws
  */
 export async function signTransaction(
   signer: EvmSigner,
-  { maxFee, priorityFee, ...call }: Unsigned,
+  { maxFee, priorityFee, legacy, ...call }: Unsigned,
 ): Promise<{ readonly hash: Uint8Array; readonly raw: Uint8Array }> {
-  const evm = EvmTransaction.from({ type: 2, ...call, maxFeePerGas: maxFee, maxPriorityFeePerGas: priorityFee });
+  const evm = EvmTransaction.from(
+    legacy
+      ? { type: 0, ...call, gasPrice: maxFee }
+      : { type: 2, ...call, maxFeePerGas: maxFee, maxPriorityFeePerGas: priorityFee },
+  );
   evm.signature = await inTime(signer, evm.unsignedHash);
   if (evm.from?.toLowerCase() !== signer.address || evm.hash === null) {
     throw new AntequemError(

@@ -1,13 +1,15 @@
 // Whether our account anchored rounds that the database does not have. Then the database was set back, or another
 // service uses the account: which of the two, the chain cannot tell.
 
-import { JsonRpcProvider, Network } from 'ethers';
 import type { Logger } from 'pino';
 import * as z from 'zod/mini';
 import { ANCHORED_TOPIC, decodeAnchoredLog } from '../core/anchored-event.ts';
 import { toHex } from '../core/bytes.ts';
+import { AntequemError } from '../core/errors.ts';
+import { within } from '../core/time-limit.ts';
 import { type RollbackState, SET_BACK, setBack } from '../log/rollback.ts';
 import type { Database } from '../store/database.ts';
+import { RpcClient } from './json-rpc.ts';
 
 interface UnknownRound {
   /** Who anchored it: an account of the target. */
@@ -25,12 +27,15 @@ export interface RoundSearch {
   readonly chainId: number;
   /** Asked one after the other until one answers. */
   readonly rpcUrls: readonly string[];
+  /** Ends what is under way. */
+  readonly signal?: AbortSignal;
 }
 
-/** Blocks of one question where a node refuses all at once, and how many such questions. */
-const STEP = 2_000;
+/** Blocks of one question where a node refuses all at once: first the wider ones. And how many questions of each. */
+const STEPS_BLOCKS = [2_000, 100];
 const STEPS = 100;
-const PATIENCE_MS = 10_000;
+/** For all that one endpoint is asked. */
+const LIMIT_MS = 20_000;
 
 const hexNumber = z.pipe(z.string().check(z.regex(/^0x[0-9a-fA-F]{1,13}$/)), z.transform(Number));
 const eventLogs = z.array(
@@ -93,26 +98,34 @@ async function readKnown(database: Database, { target }: Pick<RoundSearch, 'targ
 }
 
 async function withEndpoint<T>(
-  { rpcUrls, chainId }: Omit<RoundSearch, 'contract'>,
+  { rpcUrls, chainId, signal }: Omit<RoundSearch, 'contract'>,
   work: (ask: Ask) => Promise<T>,
 ): Promise<T> {
-  const network = Network.from(chainId);
-  let failure: unknown = new Error('no endpoint');
+  let failure: unknown = new AntequemError('rpc-failed', 'there is no endpoint');
   for (const url of rpcUrls) {
-    const provider = new JsonRpcProvider(url, network, { staticNetwork: network, cacheTimeout: -1, batchMaxCount: 1 });
-    provider._getConnection().timeout = PATIENCE_MS;
+    const client = new RpcClient({ url });
+    const end = (): void => client.close();
+    signal?.addEventListener('abort', end);
     try {
-      const ask: Ask = async (method, params, form) => form.parse(await provider.send(method, [...params]));
-      const found = await ask('eth_chainId', [], hexNumber);
-      if (found !== chainId) throw new Error(`an endpoint is on chain ${found}, not ${chainId}`);
-      return await work(ask);
+      signal?.throwIfAborted();
+      const ask: Ask = async (method, params, form) => form.parse(await client.ask(method, params));
+      return await within(LIMIT_MS, workOn(ask, chainId, work), () => {
+        throw new AntequemError('rpc-failed', `${client.host} took too long`);
+      });
     } catch (error) {
       failure = error;
     } finally {
-      provider.destroy();
+      signal?.removeEventListener('abort', end);
+      client.close();
     }
   }
   throw failure;
+}
+
+async function workOn<T>(ask: Ask, chainId: number, work: (ask: Ask) => Promise<T>): Promise<T> {
+  const found = await ask('eth_chainId', [], hexNumber);
+  if (found !== chainId) throw new AntequemError('rpc-failed', `an endpoint is on chain ${found}, not ${chainId}`);
+  return work(ask);
 }
 
 async function searchOn(database: Database, ask: Ask, search: RoundSearch, known: Known): Promise<UnknownRound | null> {
@@ -124,7 +137,7 @@ async function searchOn(database: Database, ask: Ask, search: RoundSearch, known
   for (const [from, to] of spans(since, latest)) {
     const found = await anchoredIn(ask, search.contract, known.address, from, to).catch((error: unknown) => {
       // Too wide for this node, perhaps: narrower spans follow.
-      if (to - from < STEP) throw error;
+      if (to - from < Math.min(...STEPS_BLOCKS)) throw error;
       return null;
     });
     if (found === null) continue;
@@ -145,8 +158,10 @@ async function newestUnknown(database: Database, found: readonly UnknownRound[])
 /** All of it; then, for nodes that refuse that, piece by piece from the newest. */
 function* spans(since: number, latest: number): Generator<[number, number]> {
   yield [since, latest];
-  for (let step = 0, to = latest; step < STEPS && to >= since; step++, to -= STEP) {
-    yield [Math.max(since, to - STEP + 1), to];
+  for (const blocks of STEPS_BLOCKS) {
+    for (let step = 0, to = latest; step < STEPS && to >= since; step++, to -= blocks) {
+      yield [Math.max(since, to - blocks + 1), to];
+    }
   }
 }
 

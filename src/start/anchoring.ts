@@ -4,6 +4,7 @@ import type { AnchorTarget } from '../anchor/target.ts';
 import { startWorker } from '../anchor/worker.ts';
 import { CALENDARS, reportChainTime } from '../clock/reports.ts';
 import type { Config } from '../config.ts';
+import { within } from '../core/time-limit.ts';
 import { purgeEventIds } from '../log/events.ts';
 import type { Effects } from '../log/log.ts';
 import { purgeKeys } from '../log/replay.ts';
@@ -18,6 +19,8 @@ export interface StartOptions {
   readonly ensureContract?: () => Promise<void>;
 }
 
+/** What comparing the database with the chains may take before rounds are closed without it. */
+const COMPARISON_MS = 5_000;
 /** Milliseconds between looks at the time that chains show. */
 const CHAIN_CLOCKS_MS = 30_000;
 
@@ -50,7 +53,11 @@ export async function startAnchoring(
   const compare = async (): Promise<void> => {
     await Promise.all(targets.map((target) => target.compare(guard.rollback)));
   };
-  await compare();
+  // The API listens meanwhile, and rounds wait no longer than this for chains that do not answer.
+  const compared = compare().catch((error: unknown) => {
+    logger.warn({ err: error }, 'the database was not compared with the chains; this is tried again');
+  });
+  const ready = within(COMPARISON_MS, compared, () => {});
   const comparing = setInterval(() => void compare().catch(() => {}), reconcileInterval).unref();
   const worker = await startWorker({
     database,
@@ -62,6 +69,7 @@ export async function startAnchoring(
     now,
     logger,
     guard,
+    ready,
   });
   // Wake-ups that a process with a wrong clock put off for too long.
   void queue.renew();

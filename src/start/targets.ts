@@ -10,6 +10,7 @@ import type { Config } from '../config.ts';
 import { AntequemError } from '../core/errors.ts';
 import { claimDeclaration } from '../evm/account.ts';
 import { ANCHOR_ADDRESS } from '../evm/anchor-contract.ts';
+import { chainHint } from '../evm/chain-hints.ts';
 import { openSigner } from '../evm/signer.ts';
 import { EvmTarget } from '../evm/target.ts';
 import { skipNonces } from '../evm/unknown-rounds.ts';
@@ -103,10 +104,11 @@ export function skippingLost(config: Config, database: Database): (target: Stopp
 
 /** Milliseconds from the close of a round to its first final anchor on an EVM chain, as expected; null: never. */
 export function finalityDelay(targets: readonly EvmConfig[]): number | null {
-  const delays = targets.map(({ ephemeral, confirmations }) => {
+  const delays = targets.map(({ chainId, ephemeral, confirmations }) => {
     if (ephemeral) return 2_000;
-    // Ethereum makes blocks final in two epochs of 6.4 minutes; other chains have a block at least every 12 s.
-    return confirmations === null ? 15 * 60_000 : confirmations * 12_000;
+    // Chains have a block at least every 12 s.
+    if (confirmations !== null) return confirmations * 12_000;
+    return chainHint(chainId).finalityMs ?? 15 * 60_000;
   });
   return delays.length === 0 ? null : Math.min(...delays);
 }

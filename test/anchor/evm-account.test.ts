@@ -35,7 +35,7 @@ describe.skipIf(noAnvil !== null)(`an account, on anvil${noAnvil === null ? '' :
     await target.advance([first, ...more]);
     expect(await stopped()).toBe('nonce-foreign');
     expect(await problemOf(ground, 2)).toMatch(
-      /has 2 transactions on eip155:31337, and 1 are of this database: another service or person/,
+      /has 2 transactions on eip155:31337, and 1 are of this database; the first of the others is 0x[0-9a-f]{64} in block \d+: another service or person/,
     );
     expect(await signed()).toBe(1);
     // What was sent before is seen through all the same.
@@ -65,7 +65,7 @@ describe.skipIf(noAnvil !== null)(`an account, on anvil${noAnvil === null ? '' :
   });
 
   test('whose stored nonce is taken: alarm at once, a new nonce only once the other is final', async () => {
-    const cut = { ...rpcNode({ url: ground.gate.url, chainId: 31337 }), send: () => Promise.reject(new Error('cut')) };
+    const cut = { ...rpcNode({ url: ground.gate.url }), send: () => Promise.reject(new Error('cut')) };
     const rounds = await ground.prepare(ground.target(), 2);
     await ground.target({ nodes: [cut] }).advance(rounds);
     expect(await signed()).toBe(2);
@@ -96,7 +96,7 @@ describe.skipIf(noAnvil !== null)(`an account, on anvil${noAnvil === null ? '' :
   });
 
   test('whose taken nonce a reorganisation gives back sends the stored bytes, and nothing new', async () => {
-    const cut = { ...rpcNode({ url: ground.gate.url, chainId: 31337 }), send: () => Promise.reject(new Error('cut')) };
+    const cut = { ...rpcNode({ url: ground.gate.url }), send: () => Promise.reject(new Error('cut')) };
     const rounds = await ground.prepare(ground.target(), 1);
     await ground.target({ nodes: [cut] }).advance(rounds);
     await foreign(0);
@@ -108,6 +108,27 @@ describe.skipIf(noAnvil !== null)(`an account, on anvil${noAnvil === null ? '' :
     expect(await stopped()).toBeNull();
     await ground.expectOnce(rounds);
     expect(await signed()).toBe(1);
+  });
+
+  test('that seemed to be used by somebody else goes on by itself once the chain shows it no longer', async () => {
+    const target = ground.target();
+    const [first = 0] = await ground.prepare(target, 1);
+    await ground.finish(target, [first]);
+    await foreign();
+    const [more = 0] = await ground.prepare(target, 1);
+    await target.advance([more]);
+    expect(await stopped()).toBe('nonce-foreign');
+    await target.inspect();
+    expect(await stopped()).toBe('nonce-foreign');
+    await ground.rpc('anvil_reorg', 1, []);
+    await ground.rpc('anvil_dropAllTransactions');
+    await target.inspect();
+    expect(await stopped()).toBeNull();
+    await ground.finish(target, [more]);
+    await ground.expectOnce([first, more]);
+    expect((await ground.database.query('SELECT cleared_at IS NULL AS open FROM target_alarms')).rows).toEqual([
+      { open: false },
+    ]);
   });
 
   test('whose transactions come to nothing stops before more of them do', async () => {
@@ -134,7 +155,7 @@ describe.skipIf(noAnvil !== null)(`an account, on anvil${noAnvil === null ? '' :
   });
 
   test('is never asked to sign by a node that thinks little of gas', async () => {
-    const node = rpcNode({ url: ground.gate.url, chainId: 31337 });
+    const node = rpcNode({ url: ground.gate.url });
     const target = ground.target({ nodes: [{ ...node, estimateGas: async () => 21_000n }] });
     const rounds = await ground.prepare(target, 1);
     await ground.finish(target, rounds);

@@ -154,7 +154,7 @@ describe.skipIf(noAnvil !== null)(`endpoints, on anvil${noAnvil === null ? '' : 
   });
 
   test('all of them silent: nothing is lost, and every caller is told after the time limit', async () => {
-    const slow = rpcNode({ url: ground.gate.url, chainId: 31337, timeout: 300 });
+    const slow = rpcNode({ url: ground.gate.url, timeout: 300 });
     const target = targetWith([], { nodes: [slow] });
     const rounds = await ground.prepare(target, 1);
     await ground.gate.set('hanging');

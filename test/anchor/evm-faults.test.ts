@@ -46,7 +46,7 @@ describe.skipIf(noAnvil !== null)(
       const { privateKey } = HDNodeWallet.fromPhrase(PHRASE, undefined, `m/44'/60'/0'/0/${accounts}`);
       const { url: databaseUrl, drop } = await testDatabase();
       const database = openDatabase(databaseUrl, { connections: 6 });
-      const whole = { node: rpcNode({ url: chain.url, chainId: 31337 }), signer: keySigner(privateKey), database };
+      const whole = { node: rpcNode({ url: chain.url }), signer: keySigner(privateKey), database };
       const name = cellName();
       const open = (parts = whole): EvmTarget =>
         new EvmTarget({

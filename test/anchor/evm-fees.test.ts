@@ -20,11 +20,23 @@ async function setBaseFee(wei: bigint): Promise<void> {
 }
 
 test('a replacement raises both fees by an eighth at least, up to the caps and no wei above', () => {
-  const quote = { maxFee: 10n, priorityFee: 1n };
-  expect(raiseFees({ maxFee: 801n, priorityFee: 0n }, quote, caps)).toEqual({ maxFee: 902n, priorityFee: 1n });
-  expect(raiseFees({ maxFee: 8n, priorityFee: 8n }, { maxFee: 50n, priorityFee: 30n }, caps)).toEqual({
+  const quote = { maxFee: 10n, priorityFee: 1n, legacy: false };
+  expect(raiseFees({ maxFee: 801n, priorityFee: 0n }, quote, caps)).toEqual({
+    maxFee: 902n,
+    priorityFee: 1n,
+    legacy: false,
+  });
+  expect(raiseFees({ maxFee: 8n, priorityFee: 8n }, { maxFee: 50n, priorityFee: 30n, legacy: false }, caps)).toEqual({
     maxFee: 50n,
     priorityFee: 30n,
+    legacy: false,
+  });
+  // One price: the cap of tips says nothing of it.
+  const price = { maxFee: 10n, priorityFee: 10n, legacy: true };
+  expect(raiseFees({ maxFee: 80n, priorityFee: 80n }, price, { maxFee: 90n, priorityFee: 1n })).toEqual({
+    maxFee: 90n,
+    priorityFee: 90n,
+    legacy: true,
   });
   const tight = { maxFee: 901n, priorityFee: 9n };
   expect(() => raiseFees({ maxFee: 801n, priorityFee: 1n }, quote, tight)).toThrow(
@@ -51,7 +63,9 @@ describe.skipIf(noAnvil !== null)(`on anvil${noAnvil === null ? '' : ` (skipped:
     await setBaseFee(150n * GWEI);
     const [round = 0] = await ground.prepare(target, 1);
     await target.advance([round]);
-    expect(await problemOf(ground, round)).toMatch(/base fee is \d+ wei .* more than the cap of 100000000000; waiting/);
+    expect(await problemOf(ground, round)).toMatch(
+      /base fee is \d+ wei .* more than the cap of 100000000000; waiting until fees fall, or EVM_MAX_FEE_GWEI is raised/,
+    );
     expect(await attemptsOf(ground, round)).toEqual([]);
 
     await setBaseFee(20n * GWEI);
@@ -150,12 +164,12 @@ describe.skipIf(noAnvil !== null)(`on anvil${noAnvil === null ? '' : ` (skipped:
   test('a transaction that nodes do not take at its fees is outbid too', async () => {
     ground = await anvilGround({ manual: true, target: { caps, replaceAfter: 3 * MINUTE } });
     const [round = 0] = await ground.prepare(ground.target(), 1);
-    const node = rpcNode({ url: ground.gate.url, chainId: 31337 });
+    const node = rpcNode({ url: ground.gate.url });
     const refusing = ground.target({
       nodes: [{ ...node, send: () => Promise.reject(new Error('transaction underpriced')) }],
     });
     await refusing.advance([round]);
-    expect(await problemOf(ground, round)).toBe('not taken: transaction underpriced');
+    expect(await problemOf(ground, round)).toMatch(/^not taken: transaction underpriced; .*EVM_MAX_PRIORITY_FEE_GWEI/);
     ground.clock.shift += 4 * MINUTE;
     const target = ground.target({ nodes: [node] });
     await ground.finish(target, [round]);

@@ -114,7 +114,7 @@ describe('what fails', () => {
 
   /** A node whose method throws about every second time, the first time for sure: without having done it, or after. */
   function faulty(method: 'send' | 'receipt' | 'block' | 'transactionCount', fault: Fault): EvmNode {
-    const node = rpcNode({ url: ground.chain.url, chainId: 31337 });
+    const node = rpcNode({ url: ground.chain.url });
     let state = 0x7fffffff;
     const spoil = async <T>(work: () => Promise<T>): Promise<T> => {
       const failing = state >= 0x40000000;
@@ -160,7 +160,7 @@ describe('what fails', () => {
 
   test('a process killed between storing and sending: the stored bytes are what is sent', async () => {
     const down: EvmNode = {
-      ...rpcNode({ url: ground.chain.url, chainId: 31337 }),
+      ...rpcNode({ url: ground.chain.url }),
       send: async () => {
         throw new Error('killed');
       },
@@ -198,7 +198,7 @@ describe('what fails', () => {
   test('an endpoint on another chain is asked for its chain id and nothing else', async () => {
     const other = await startChain({ chainId: 999 });
     try {
-      const wrong = rpcNode({ url: other.url, chainId: 31337 });
+      const wrong = rpcNode({ url: other.url });
       const asked = new Set<string>();
       const watched = new Proxy(wrong, {
         get: (node, property, receiver) => {
@@ -211,7 +211,7 @@ describe('what fails', () => {
       await target.advance(rounds);
       expect((await roundAnchors(KINDS, ground.database, 1))[0]?.problem).toContain('chain 999, not 31337');
       expect((await ground.database.query('SELECT 1 FROM evm_transactions')).rows).toEqual([]);
-      await finish(ground.target({ nodes: [watched, rpcNode({ url: ground.chain.url, chainId: 31337 })] }), rounds);
+      await finish(ground.target({ nodes: [watched, rpcNode({ url: ground.chain.url })] }), rounds);
       await expectOnce(rounds);
       expect([...asked].toSorted()).toEqual(['chainId', 'name']);
     } finally {
@@ -267,7 +267,7 @@ describe('an account', () => {
 
   test('whose stored nonce another transaction took anchors with the next, on a chain that may be started anew', async () => {
     const down: EvmNode = {
-      ...rpcNode({ url: ground.chain.url, chainId: 31337 }),
+      ...rpcNode({ url: ground.chain.url }),
       send: async () => {
         throw new Error('cut');
       },
@@ -414,7 +414,7 @@ describe('a beacon', () => {
     await once(server, 'listening');
     const address = server.address();
     const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`;
-    expect(await ground.target({ nodes: [rpcNode({ url, chainId: 31337 })] }).newestFinalBlock()).toBeNull();
+    expect(await ground.target({ nodes: [rpcNode({ url })] }).newestFinalBlock()).toBeNull();
     server.closeAllConnections();
     server.close();
   });

@@ -139,23 +139,63 @@ test('a node that refuses transactions without a chain id costs nothing and the 
   }
 });
 
+test('where creating the proxy takes more gas than its presigned transaction has, nothing is burnt; an ordinary deployment works', async () => {
+  await using chain = await testChain();
+  // As under Amsterdam: code costs more. Estimates that create something, without a recipient.
+  const dear = await changed(chain.url, ({ method, params }) =>
+    method === 'eth_estimateGas' && !('to' in Object(params[0])) ? { result: '0x30d40' } : null,
+  );
+  const provider = openProvider(dear.url);
+  const signer = chain.wallet.connect(provider);
+  try {
+    const refused = deployAnchor({ provider, signer, dryRun: false });
+    await expect(refused).rejects.toThrow(code('factory-gas'));
+    await expect(refused).rejects.toThrow(/takes 200000 gas here, .*antequem deploy --ordinary, then set EVM_CONTRACT/);
+    expect(await chain.provider.getTransactionCount(signer.address)).toBe(0);
+    expect(await chain.provider.getBalance(FACTORY_DEPLOYER)).toBe(0n);
+  } finally {
+    provider.destroy();
+    await dear.stop();
+  }
+  const dry = await deployAnchor({ ...chain, signer: chain.wallet, dryRun: true, ordinary: true });
+  expect(dry).toMatchObject({ status: 'would-deploy', address: null, ordinary: true, factoryWei: 0n });
+  const result = await deployAnchor({ ...chain, signer: chain.wallet, dryRun: false, ordinary: true });
+  expect(result).toMatchObject({ status: 'deployed', ordinary: true, transactions: [{ purpose: 'create-contract' }] });
+  expect(result.address).not.toBe(ANCHOR_ADDRESS);
+  expect(keccak256(await chain.provider.getCode(result.address ?? ''))).toBe(ANCHOR_RUNTIME_CODE_HASH);
+  expect(formatDeployResult(result)).toContain(`EVM_CONTRACT=${result.address}`);
+  expect(await chain.provider.getCode(FACTORY_ADDRESS)).toBe('0x');
+});
+
 const rpcRequest = z.object({ id: z.number(), method: z.string(), params: z.array(z.unknown()) });
 const rpcRequests = z.union([rpcRequest.transform((one) => [one]), z.array(rpcRequest)]);
 
 /** A gate before the chain that answers as geth does without --rpc.allow-unprotected-txs. */
-async function refusingUnprotected(upstream: string): Promise<{ url: string; stop(): Promise<void> }> {
+function refusingUnprotected(upstream: string): Promise<{ url: string; stop(): Promise<void> }> {
+  const message = 'only replay-protected (EIP-155) transactions allowed over RPC';
+  return changed(upstream, ({ method, params }) =>
+    method === 'eth_sendRawTransaction' && params[0] === FACTORY_TRANSACTION
+      ? { error: { code: -32000, message } }
+      : null,
+  );
+}
+
+/** A gate before the chain with other answers where `answer` gives one. */
+async function changed(
+  upstream: string,
+  answer: (request: z.infer<typeof rpcRequest>) => object | null,
+): Promise<{ url: string; stop(): Promise<void> }> {
   const server = createServer(async (request, response) => {
-    const body = (await request.toArray()).join('');
-    const refused = rpcRequests
-      .parse(JSON.parse(body))
-      .find(({ method, params }) => method === 'eth_sendRawTransaction' && params[0] === FACTORY_TRANSACTION);
-    const message = 'only replay-protected (EIP-155) transactions allowed over RPC';
+    const ask = async (one: z.infer<typeof rpcRequest>): Promise<object> => {
+      const other = answer(one);
+      if (other !== null) return { jsonrpc: '2.0', id: one.id, ...other };
+      const body = JSON.stringify({ jsonrpc: '2.0', ...one });
+      return z.looseObject({}).parse(await (await fetch(upstream, { method: 'POST', body })).json());
+    };
+    const json: unknown = JSON.parse((await request.toArray()).join(''));
+    const answers = await Promise.all(rpcRequests.parse(json).map(ask));
     response.setHeader('content-type', 'application/json');
-    response.end(
-      refused
-        ? JSON.stringify({ jsonrpc: '2.0', id: refused.id, error: { code: -32000, message } })
-        : await (await fetch(upstream, { method: 'POST', body })).text(),
-    );
+    response.end(JSON.stringify(Array.isArray(json) ? answers : answers[0]));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address: AddressInfo | string | null = server.address();

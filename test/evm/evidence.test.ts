@@ -64,7 +64,7 @@ describe('on a Hardhat chain', () => {
   });
   afterEach(() => ground.stop());
 
-  const node = (url = ground.chain.url): EvmNode => rpcNode({ url, chainId: 31337 });
+  const node = (url = ground.chain.url): EvmNode => rpcNode({ url });
   /** A node whose endpoints answer as this says. */
   const withSources = (change: (source: RawSource) => RawSource, base = node()): EvmNode => ({
     ...base,

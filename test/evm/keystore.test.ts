@@ -94,7 +94,8 @@ test('what is wrong is said, and nothing of a key or password', async () => {
 
 test('a signer that signs for another account is not believed', async () => {
   const other = keySigner(`0x${'01'.repeat(32)}`);
-  const unsigned = { chainId: 1, nonce: 0, to: SENDER, data: '0x', gasLimit: 21_000n, maxFee: 2n, priorityFee: 1n };
+  const fees = { maxFee: 2n, priorityFee: 1n, legacy: false };
+  const unsigned = { chainId: 1, nonce: 0, to: SENDER, data: '0x', gasLimit: 21_000n, ...fees };
   await expect(signTransaction({ ...other, address: SENDER }, unsigned)).rejects.toMatchObject({
     code: 'signature-foreign',
   });

@@ -23,7 +23,7 @@ const settings = z.strictObject({
 
 const { databaseUrl, rpcUrl, name, contract, key, rounds, fault } = settings.parse(JSON.parse(process.argv[2] ?? ''));
 const database = openDatabase(databaseUrl, { connections: 5 });
-const whole = { node: rpcNode({ url: rpcUrl, chainId: 31337 }), signer: keySigner(key), database };
+const whole = { node: rpcNode({ url: rpcUrl }), signer: keySigner(key), database };
 const parts =
   fault === null
     ? whole

@@ -103,7 +103,7 @@ describe.each([
   });
 
   const rebuild = async (block: MixedBlock): Promise<{ block: RebuiltBlock; anchors: IncludedEvmAnchor[] }> => {
-    const [source] = rpcNode({ url: chain.url, chainId: 31337 }).sources;
+    const [source] = rpcNode({ url: chain.url }).sources;
     if (source === undefined) throw new Error('no endpoint');
     const rebuilt = await rebuildBlock(source, block.hash);
     const { number, time } = readHeader(rebuilt.header);

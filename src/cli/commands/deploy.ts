@@ -8,6 +8,7 @@ interface DeployFlags {
   readonly rpc: string;
   readonly keyFile?: string;
   readonly dryRun?: true;
+  readonly ordinary?: true;
   readonly roundInterval: number;
   readonly json?: true;
 }
@@ -18,6 +19,10 @@ export function deployCommand(): Command {
     .requiredOption('--rpc <url>', 'JSON-RPC endpoint of the chain')
     .option('--key-file <file>', 'file with the private key that pays (64 hex digits, with or without 0x)')
     .option('--dry-run', 'send nothing, print the estimated cost of the deployment and of the rounds')
+    .option(
+      '--ordinary',
+      'deploy without the deployment proxy, to an address of this chain alone: for chains where the proxy cannot be created',
+    )
     .option('--round-interval <time>', 'time between rounds, to estimate the cost of a month', parseInterval, 60_000)
     .option('--json', 'print the result as JSON, amounts in wei')
     .action(async (flags: DeployFlags) => {
@@ -30,7 +35,13 @@ export function deployCommand(): Command {
       try {
         const signer = key === undefined ? {} : { signer: new Wallet(key, provider) };
         const dryRun = flags.dryRun === true;
-        const result = await deployAnchor({ provider, ...signer, dryRun, roundIntervalMs: flags.roundInterval });
+        const result = await deployAnchor({
+          provider,
+          ...signer,
+          dryRun,
+          ordinary: flags.ordinary === true,
+          roundIntervalMs: flags.roundInterval,
+        });
         process.stdout.write(
           flags.json
             ? `${JSON.stringify(result, (_, value) => (typeof value === 'bigint' ? value.toString() : value))}\n`
@@ -82,7 +93,7 @@ async function connect(url: string): Promise<JsonRpcProvider> {
     chainId = Number(response.bodyJson.result);
     if (!Number.isSafeInteger(chainId) || chainId <= 0) throw new Error('its answer to eth_chainId is not a number');
   } catch (cause) {
-    const { rejectionReason } = await import('../../evm/node.ts');
+    const { rejectionReason } = await import('../../evm/rejection.ts');
     // The cause is left out: ethers puts the whole URL, with its secrets, into it.
     throw new AntequemError(
       'rpc-unreachable',
