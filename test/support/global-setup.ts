@@ -15,8 +15,11 @@ declare module 'vitest' {
   }
 }
 
+/** No test stops the machine, and each database is thrown away: without the disk, dropping one takes a tenth of the time. */
+const SETTINGS = { fsync: 'off', full_page_writes: 'off', wal_compression: 'off' };
+
 /**
- * One server for the whole run, durable as in production. TEST_POSTGRES=15 takes Debian's of that version in place of the
+ * One server for the whole run. TEST_POSTGRES=15 takes Debian's of that version in place of the
  * embedded one; TEST_DATABASE_URL names a server that runs already.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
@@ -34,8 +37,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
 
 async function startServer(version: string | undefined): Promise<{ url: string; stop: () => Promise<void> }> {
   if (version === undefined) {
-    return startPostgres({ dataDir: mkdtempSync(join(tmpdir(), 'antequem-test-')), disposable: true });
+    return startPostgres({
+      dataDir: mkdtempSync(join(tmpdir(), 'antequem-test-')),
+      disposable: true,
+      settings: SETTINGS,
+    });
   }
-  const server = await DebianPostgres.open({ version });
+  const server = await DebianPostgres.open({ version, settings: SETTINGS });
   return { url: server.url(), stop: () => server.close() };
 }
