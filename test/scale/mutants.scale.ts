@@ -1,7 +1,7 @@
 // Sampled mutants of the core, the verifier and the codecs of OpenTimestamps: do the tests of a module notice that it is
 // another? MUTANTS (500) says how many, MUTANTS_SEED which, MUTANTS_MINUTES (60) for how long at most.
 
-import { spawnSync } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -15,8 +15,10 @@ const SEED = Number(process.env.MUTANTS_SEED ?? Math.floor(Math.random() * 2 ** 
 const LIMIT_MS = Number(process.env.MUTANTS_MINUTES ?? 60) * 60_000;
 /** What an endless loop is given. */
 const PATIENCE_MS = 120_000;
-/** Test files that run for a mutant: the nearest to its module. */
-const FILES_A_MUTANT = 4;
+/** Test files that run for a mutant: of the nearest to its module the fast ones, and the others if it survives those. */
+const FILES_A_MUTANT = 12;
+const FAST_MS = 3_000;
+const SLOWEST_MS = 30_000;
 
 const MODULES = ['src/core/*.ts', 'src/verify/*.ts', 'src/ots/*.ts'];
 /** The codecs of OpenTimestamps; the rest of src/ots talks to calendars and the database. */
@@ -30,12 +32,11 @@ beforeAll(() => {
   const skipped = new Set(['node_modules', '.git', '.antequem', 'dist', 'artifacts', 'cache']);
   cpSync(root, copy, { recursive: true, filter: (from) => !skipped.has(relative(root, from).split('/')[0] ?? '') });
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
-  writeFileSync(
-    join(copy, 'vitest.config.ts'),
-    `export default { test: { include: ['test/**/*.test.ts'], reporters: ['dot'], bail: 1, maxWorkers: 1, testTimeout: 60_000 } };`,
-  );
 });
-afterAll(() => rmSync(copy, { recursive: true, force: true }));
+afterAll(() => {
+  runner?.kill('SIGKILL');
+  rmSync(copy, { recursive: true, force: true });
+});
 
 /** mulberry32: numbers from 0 to 1. */
 function random(seed: number): () => number {
@@ -60,17 +61,37 @@ function reachedFrom(file: string): Map<string, number> {
   return reached;
 }
 
-function passes(tests: readonly string[]): boolean {
-  const { status } = spawnSync(join(root, 'node_modules/.bin/vitest'), ['run', ...tests], {
-    cwd: copy,
-    timeout: PATIENCE_MS,
-    killSignal: 'SIGKILL',
-    stdio: 'ignore',
-  });
-  return status === 0;
+let runner: ChildProcess | null = null;
+/** Files of the copy that were written since tests ran last. */
+const changed = new Set<string>();
+
+function write(module: string, source: string): void {
+  writeFileSync(join(copy, module), source);
+  changed.add(module);
 }
 
-test('sampled mutants, and those that no test of their module notices', () => {
+/** Whether all these test files of the copy pass. */
+async function passes(tests: readonly string[]): Promise<boolean> {
+  const process = runner ?? fork(join(import.meta.dirname, 'mutation-runner.ts'), [copy], { stdio: 'ignore' });
+  runner = process;
+  const { promise, resolve: settle } = Promise.withResolvers<boolean>();
+  const late = setTimeout(() => void process.kill('SIGKILL'), PATIENCE_MS);
+  const onMessage = (passed: unknown): void => settle(passed === true);
+  // A mutant may end the process that runs it, or keep it in an endless loop.
+  const onExit = (): void => {
+    runner = null;
+    settle(false);
+  };
+  process.once('message', onMessage).once('exit', onExit);
+  process.send({ changed: [...changed], tests });
+  changed.clear();
+  const passed = await promise;
+  clearTimeout(late);
+  process.off('message', onMessage).off('exit', onExit);
+  return passed;
+}
+
+test('sampled mutants, and those that no test of their module notices', async () => {
   const modules = MODULES.flatMap((pattern) => globSync(pattern, { cwd: root }))
     .filter((module) => [...reachedFrom(module).keys()].every((path) => PURE.test(path)))
     .sort();
@@ -96,30 +117,36 @@ test('sampled mutants, and those that no test of their module notices', () => {
   const end = performance.now() + LIMIT_MS;
   console.log(`${all.length} mutants of ${modules.length} modules; MUTANTS_SEED=${SEED}`);
 
-  const sound = new Map<string, boolean>();
+  /** Milliseconds that test files take; null: as it is it does not pass, and nothing follows from a failure. */
+  const durations = new Map<string, number | null>();
+  const untested = new Set<string>();
   const survivors: string[] = [];
   let tried = 0;
   for (const { mutant } of order) {
     const { module, source } = mutant;
     if (tried === COUNT || performance.now() > end) break;
-    const own = testsOf(module);
-    // As it is it must pass, else nothing follows from a failure.
-    if (!sound.has(module)) sound.set(module, own.length > 0 && passes(own));
-    if (sound.get(module) !== true || !parses(mutant)) continue;
+    const [fast, slow]: [string[], string[]] = [[], []];
+    for (const file of testsOf(module)) {
+      const begin = performance.now();
+      if (!durations.has(file)) durations.set(file, (await passes([file])) ? performance.now() - begin : null);
+      const duration = durations.get(file) ?? Number.POSITIVE_INFINITY;
+      if (duration < SLOWEST_MS) (duration < FAST_MS ? fast : slow).push(file);
+    }
+    if (fast.length + slow.length === 0) untested.add(module);
+    if (untested.has(module) || !parses(mutant)) continue;
     tried++;
-    const file = join(copy, module);
-    const original = readFileSync(file, 'utf8');
-    writeFileSync(file, source);
-    if (passes(own)) {
+    const original = readFileSync(join(root, module), 'utf8');
+    write(module, source);
+    if ((await passes(fast)) && (await passes(slow))) {
       survivors.push(`${module}:${mutant.line}  ${mutant.says}`);
       console.log(`survived ${survivors.length}/${tried}: ${survivors.at(-1)}`);
     }
-    writeFileSync(file, original);
+    write(module, original);
   }
-  const unsound = [...sound].filter(([, is]) => !is).map(([module]) => module);
-  console.log(
-    `${tried} mutants tried, ${survivors.length} survived; seed ${SEED}${unsound.length === 0 ? '' : `; without a test of its own that passes: ${unsound.join(' ')}`}`,
-  );
+  const failing = [...durations].filter(([, duration]) => duration === null).map(([file]) => file);
+  console.log(`${tried} mutants tried, ${survivors.length} survived; seed ${SEED}`);
+  if (failing.length > 0) console.log(`tests that fail in the copy without a mutant: ${failing.join(' ')}`);
+  if (untested.size > 0) console.log(`modules without a test of their own: ${[...untested].join(' ')}`);
   console.log(survivors.sort().join('\n'));
   expect(tried).toBeGreaterThan(0);
   expect(survivors.length / tried).toBeLessThan(0.5);
