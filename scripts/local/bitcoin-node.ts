@@ -41,18 +41,23 @@ export interface Place {
 
 /** The node, in this process. What is asked of it is done one after the other. */
 export class RegtestNode {
-  readonly #node: FullNode;
+  protected readonly node: FullNode;
   /** Core-style JSON-RPC, with user and password. */
   readonly rpcUrl: string;
   #last: Promise<unknown> = Promise.resolve();
 
-  private constructor(node: FullNode, password: string, host: string) {
-    this.#node = node;
+  constructor(node: FullNode, password: string, host: string) {
+    this.node = node;
     this.rpcUrl = `http://${USER}:${password}@${host}:${node.http.http.address().port}`;
   }
 
   /** Opens it with the blocks it had, or with as many new ones as it takes to have coins. */
-  static async open({ dataDir, port, password, host }: RegtestOptions): Promise<RegtestNode> {
+  static async open<T extends RegtestNode>(
+    this: new (
+      ...parts: ConstructorParameters<typeof RegtestNode>
+    ) => T,
+    { dataDir, port, password, host }: RegtestOptions,
+  ): Promise<T> {
     if (dataDir !== null) mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     const node = await openNode({
       network: 'regtest',
@@ -68,32 +73,20 @@ export class RegtestNode {
       apiKey: password,
       coinbaseAddress: [ADDRESS],
     });
-    const opened = new RegtestNode(node, password, host ?? '127.0.0.1');
+    const opened = new this(node, password, host ?? '127.0.0.1');
     await opened.#endow();
     return opened;
   }
 
   /** Of the newest block. */
   get height(): number {
-    return this.#node.chain.height;
-  }
-
-  /** Transactions that wait for a block. */
-  get waiting(): number {
-    return this.#node.mempool.map.size;
-  }
-
-  /** The header of the block at this height: 80 bytes. */
-  async header(height: number): Promise<Uint8Array> {
-    const entry = await this.#node.chain.getEntry((await this.#node.chain.getHash(height)) ?? '');
-    if (entry === null) throw new Error(`the chain ends at ${this.height}, before ${height}`);
-    return new Uint8Array(entry.toRaw().subarray(0, 80));
+    return this.node.chain.height;
   }
 
   /** Mines blocks of whatever waits. */
   mine(count = 1): Promise<void> {
-    return this.#inTurn(async () => {
-      for (let i = 0; i < count; i++) await this.#node.chain.add(await this.#block(null));
+    return this.inTurn(async () => {
+      for (let i = 0; i < count; i++) await this.node.chain.add(await this.block(null));
     });
   }
 
@@ -102,7 +95,7 @@ export class RegtestNode {
    * @returns what is hashed twice for its id
    */
   inscribe(data: Uint8Array): Promise<Uint8Array> {
-    return this.#inTurn(async () => {
+    return this.inTurn(async () => {
       const coin = await this.#coin();
       const transaction = new bcoin.MTX();
       transaction.addCoin(coin);
@@ -115,11 +108,11 @@ export class RegtestNode {
 
   /** Has it wait for a block, unless it has one. False where what it spends is gone. */
   submit(transaction: Uint8Array): Promise<boolean> {
-    return this.#inTurn(async () => {
+    return this.inTurn(async () => {
       const tx = bcoin.TX.fromRaw(Buffer.from(transaction));
-      if ((await this.#node.getMeta(tx.hash('hex'))) !== null) return true;
+      if ((await this.node.getMeta(tx.hash('hex'))) !== null) return true;
       try {
-        return (await this.#node.mempool.addTX(tx)) === null;
+        return (await this.node.mempool.addTX(tx)) === null;
       } catch {
         return false;
       }
@@ -129,45 +122,16 @@ export class RegtestNode {
   /** Where it stands in the chain as it is now; null where it does not. */
   async find(transaction: Uint8Array): Promise<Place | null> {
     const id = bcoin.TX.fromRaw(Buffer.from(transaction)).hash();
-    const meta = await this.#node.getMeta(id.toString('hex'));
+    const meta = await this.node.getMeta(id.toString('hex'));
     if (meta === null || meta.block === null) return null;
-    const block = await this.#node.chain.getBlock(meta.block);
+    const block = await this.node.chain.getBlock(meta.block);
     const ids = block?.txs.map((tx) => new Uint8Array(tx.hash())) ?? [];
     const index = ids.findIndex((each) => id.equals(each));
     return index < 0 ? null : { height: meta.height, ids, index };
   }
 
-  /**
-   * Replaces the newest `depth` blocks by one more than these, as a stronger miner would: transactions that stood in
-   * them wait again.
-   */
-  reorganize(depth: number): Promise<void> {
-    return this.#inTurn(async () => {
-      const { chain, mempool } = this.#node;
-      const replaced: TX[] = [];
-      for (let height = chain.height - depth + 1; height <= chain.height; height++) {
-        replaced.push(...((await chain.getBlock((await chain.getHash(height)) ?? ''))?.txs ?? []));
-      }
-      let before = (await chain.getHash(chain.height - depth)) ?? '';
-      for (let i = 0; i <= depth; i++) {
-        const entry = await chain.add(await this.#block(before));
-        before = entry?.hash ?? '';
-      }
-      // What else puts them back into the mempool does so only when that is not empty.
-      for (const tx of replaced.filter((each) => !each.isCoinbase())) await mempool.addTX(tx).catch(() => {});
-    });
-  }
-
-  /** Forgets the newest `depth` blocks with all that was in them, as if they had never been. */
-  invalidate(depth: number): Promise<void> {
-    return this.#inTurn(async () => {
-      const { chain } = this.#node;
-      await chain.invalidate((await chain.getHash(chain.height - depth + 1)) ?? '');
-    });
-  }
-
   async close(): Promise<void> {
-    await this.#inTurn(() => this.#node.close());
+    await this.inTurn(() => this.node.close());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -179,12 +143,12 @@ export class RegtestNode {
     const missing = MATURITY + 1 - this.height;
     const now = Math.floor(Date.now() / 1000);
     for (let left = missing; left > 0; left--) {
-      await this.#node.chain.add(await this.#block(null, now - 30 * left));
+      await this.node.chain.add(await this.block(null, now - 30 * left));
     }
   }
 
-  async #block(before: string | null, time?: number): Promise<Block> {
-    const { chain, miner } = this.#node;
+  protected async block(before: string | null, time?: number): Promise<Block> {
+    const { chain, miner } = this.node;
     const job = await miner.createJob((before === null ? null : await chain.getEntry(before)) ?? chain.tip);
     if (time !== undefined) {
       job.attempt.time = Math.max(time, job.attempt.mtp + 1);
@@ -195,9 +159,9 @@ export class RegtestNode {
 
   /** The change of the newest transaction, which is enough for millions; at first what the first block brought. */
   async #coin(): Promise<NonNullable<Awaited<ReturnType<FullNode['getCoin']>>>> {
-    const { mempool, chain } = this.#node;
+    const { mempool, chain } = this.node;
     for (const hash of [...mempool.map.keys()].reverse()) {
-      const coin = await this.#node.getCoin(hash, 1);
+      const coin = await this.node.getCoin(hash, 1);
       if (coin !== null) return coin;
     }
     for (let height = this.height; height > 0; height--) {
@@ -211,13 +175,13 @@ export class RegtestNode {
   async #changeOf(txs: readonly TX[], height: number): ReturnType<FullNode['getCoin']> {
     for (const tx of txs.toReversed()) {
       if (tx.isCoinbase() && height > 1) continue;
-      const coin = await this.#node.getCoin(tx.hash('hex'), tx.isCoinbase() ? 0 : 1);
+      const coin = await this.node.getCoin(tx.hash('hex'), tx.isCoinbase() ? 0 : 1);
       if (coin !== null) return coin;
     }
     return null;
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+  protected inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#last.then(work);
     this.#last = result.catch(() => {});
     return result;

@@ -2,6 +2,7 @@
 // to anybody else. It speaks as stock calendars do.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { collectAtMost } from '../../src/core/bounded.ts';
 import { concat, fromHex } from '../../src/core/bytes.ts';
 import type { Op } from '../../src/ots/operation.ts';
 import { serializeTimestamp } from '../../src/ots/serialization.ts';
@@ -193,15 +194,8 @@ function above(ids: readonly Uint8Array[]): Uint8Array[] {
 
 /** Null where it is empty or longer than a digest can be. */
 async function bodyOf(request: IncomingMessage): Promise<Uint8Array | null> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of request) {
-    if (!(chunk instanceof Uint8Array)) return null;
-    length += chunk.length;
-    if (length > MAX_DIGEST) return null;
-    chunks.push(chunk);
-  }
-  return length === 0 ? null : concat(...chunks);
+  const body = await collectAtMost(request, MAX_DIGEST);
+  return body?.length === 0 ? null : body;
 }
 
 function say(response: ServerResponse, status: number, text: string): void {

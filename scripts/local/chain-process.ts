@@ -7,6 +7,7 @@ import { createHardhatRuntimeEnvironment } from 'hardhat/hre';
 import { z } from 'zod';
 import config from '../../hardhat.config.ts';
 import { collectAtMost } from '../../src/core/bounded.ts';
+import { parseJson } from '../../src/core/json.ts';
 import { onParentGone } from './child.ts';
 import { listenNear, refusalOf } from './ports.ts';
 
@@ -48,18 +49,10 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     response.setHeader('Access-Control-Allow-Headers', 'content-type');
   }
   if (request.method === 'OPTIONS') return void response.writeHead(204).end();
-  const asked = parse(await collectAtMost(request, MAX_BODY_BYTES));
+  const body = await collectAtMost(request, MAX_BODY_BYTES);
+  const asked = body === null ? undefined : parseJson(body);
   const answers = Array.isArray(asked) ? await Promise.all(asked.map(resultOf)) : await resultOf(asked);
   response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answers));
-}
-
-/** Undefined where it is too long or no JSON. */
-function parse(body: Uint8Array | null): unknown {
-  try {
-    return body === null ? undefined : JSON.parse(new TextDecoder().decode(body));
-  } catch {
-    return undefined;
-  }
 }
 
 async function resultOf(asked: unknown): Promise<object> {

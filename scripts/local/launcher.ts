@@ -3,13 +3,13 @@ import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AntequemError } from '../../src/core/errors.ts';
-import { watchAncestors } from './ancestors.ts';
 import { startBitcoin } from './bitcoin.ts';
 import { startChain } from './chain.ts';
 import { removeEndpoints, writeEndpoints } from './endpoints.ts';
 import { holdData } from './holder.ts';
 import { listenNear } from './ports.ts';
 import { startPostgres } from './postgres.ts';
+import { watchAncestors } from './process-table.ts';
 import { startService } from './service.ts';
 
 export interface LocalMode {

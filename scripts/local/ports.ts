@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Server } from 'node:net';
+import { hasCode } from '../../src/core/errors.ts';
 
 /** This machine's own names, with or without a port. */
 const LOOPBACK = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/;
@@ -25,7 +26,7 @@ export async function listenNear(server: Server, preferred: number, host = '127.
 }
 
 export function isPortTaken(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'EADDRINUSE' || error.code === 'EACCES');
+  return hasCode(error, 'EADDRINUSE') || hasCode(error, 'EACCES');
 }
 
 /**

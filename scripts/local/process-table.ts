@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { hasCode } from '../../src/core/errors.ts';
 
 /** A process as no other can be it: ids are reused, an id together with a start is not. */
 export interface ProcessIdentity {
@@ -64,16 +66,6 @@ export function isRunning(identity: ProcessIdentity): boolean {
   return findProcess(identity.pid)?.started === identity.started;
 }
 
-/** Whether any process has this id. */
-export function hasProcess(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
-}
-
 /** @returns whether the signal was delivered; a process that is gone by now is no error. */
 export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
   try {
@@ -81,4 +73,46 @@ export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
   } catch {
     return false;
   }
+}
+
+/** Whether any process has this id. */
+export function hasProcess(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return hasCode(error, 'EPERM');
+  }
+}
+
+const SHELLS = /^-?(sh|dash|bash|ash|zsh|ksh|fish)$/;
+
+/**
+ * The processes that started this one in its own process group, such as npm and npx. A KILL ends them without a word to
+ * their children. What lies outside of the group is a terminal's or a supervisor's, which sends signals of its own.
+ * Shells do not count: one may end while what it started in the background goes on.
+ */
+function ancestorsInGroup(): ProcessFacts[] {
+  const self = findProcess(process.pid);
+  const ancestors: ProcessFacts[] = [];
+  for (
+    let next = self && findProcess(self.parent);
+    next && next.group === self?.group;
+    next = findProcess(next.parent)
+  ) {
+    if (!SHELLS.test(basename(next.command[0] ?? ''))) ancestors.push(next);
+  }
+  return ancestors;
+}
+
+/** Calls `onGone` once, when one of the processes that started this one has ended. */
+export function watchAncestors(onGone: (gone: ProcessFacts) => void, everyMs = 500): void {
+  const ancestors = ancestorsInGroup();
+  const timer = setInterval(() => {
+    const gone = ancestors.find(({ pid }) => !hasProcess(pid));
+    if (gone === undefined) return;
+    clearInterval(timer);
+    onGone(gone);
+  }, everyMs);
+  timer.unref();
 }

@@ -6,7 +6,6 @@ import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { RegtestNode } from '../../scripts/local/bitcoin-node.ts';
 import type { LocalCalendar } from '../../scripts/local/calendar.ts';
 import { parseHeader, REGTEST } from '../../src/core/bitcoin-header.ts';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
@@ -14,6 +13,7 @@ import { parseOtsFile } from '../../src/ots/file.ts';
 import { timestampLines } from '../../src/ots/line.ts';
 import { parseTimestamp, serializeTimestamp } from '../../src/ots/serialization.ts';
 import { referenceMissing } from '../ots/reference.ts';
+import type { TestBitcoin } from '../support/bitcoin.ts';
 import { testBitcoin, testCalendar } from '../support/bitcoin.ts';
 import { freePort } from '../support/free-port.ts';
 import { type TestService, testService } from '../support/service.ts';
@@ -27,7 +27,7 @@ async function client(...args: string[]): Promise<string> {
   return (await run('/usr/bin/python3', [script, ...args])).stdout.trim();
 }
 
-let node: RegtestNode;
+let node: TestBitcoin;
 let service: TestService;
 let upstream: LocalCalendar | null = null;
 let calendarPort: number;

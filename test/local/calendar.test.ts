@@ -3,12 +3,12 @@ import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import type { RegtestNode } from '../../scripts/local/bitcoin-node.ts';
 import type { LocalCalendar } from '../../scripts/local/calendar.ts';
 import { parseHeader } from '../../src/core/bitcoin-header.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { type Line, timestampLines } from '../../src/ots/line.ts';
 import { parseTimestamp } from '../../src/ots/serialization.ts';
+import type { TestBitcoin } from '../support/bitcoin.ts';
 import { testBitcoin, testCalendar } from '../support/bitcoin.ts';
 
 /** Submits a digest. @returns the one line of the answer */
@@ -32,7 +32,7 @@ function lineOf(answer: Uint8Array, message: Uint8Array): Line {
 }
 
 /** The height of the block whose merkle root the line ends in, as the node has it. */
-async function blockOf(node: RegtestNode, line: Line | string): Promise<number> {
+async function blockOf(node: TestBitcoin, line: Line | string): Promise<number> {
   if (typeof line === 'string' || line.attestation.kind !== 'bitcoin') throw new Error(`not confirmed: ${line}`);
   const { height } = line.attestation;
   expect(parseHeader(await node.header(height)).merkleRoot).toEqual(line.message);
