@@ -17,7 +17,6 @@ import {
   MAX_NESTING,
   type OtlpRequest,
   otlpInvalid,
-  type RecordContext,
   type RecordPlace,
   type Resource,
   Rest,
@@ -38,7 +37,7 @@ export function readOtlpJson(body: Uint8Array): OtlpRequest {
       'scopeLogs',
       () => {
         const within = top.next();
-        const context = new JsonContext(above, within);
+        const context = { above, within };
         readMembers(
           cursor,
           'logRecords',
@@ -60,6 +59,16 @@ export function readOtlpJson(body: Uint8Array): OtlpRequest {
     source: 'otlp-json',
     records,
     read: (bytes) => logRecord(object(readJson(bytes), 'a log record')),
+    resource: (rest) => {
+      const above = object(readJson(written(rest, '')), 'resourceLogs');
+      return { resource: optional(above, 'resource', resource), schemaUrl: absentIfEmpty(text(above, 'schemaUrl')) };
+    },
+    scope: (rest) => {
+      const within = object(readJson(written(rest, '')), 'scopeLogs');
+      return { scope: optional(within, 'scope', scope), schemaUrl: absentIfEmpty(text(within, 'schemaUrl')) };
+    },
+    alone: ({ context: { above, within }, bytes }) =>
+      written(new Rest(), 'resourceLogs', written(above, 'scopeLogs', written(within, 'logRecords', bytes))),
     timed: records.every(({ bytes }) => isTimed(bytes)),
   };
 }
@@ -84,36 +93,6 @@ function readMembers(cursor: JsonCursor, list: string, element: () => void, rest
     names.add(name);
   });
   return names;
-}
-
-class JsonContext implements RecordContext {
-  readonly #above: Rest;
-  readonly #within: Rest;
-
-  constructor(above: Rest, within: Rest) {
-    this.#above = above;
-    this.#within = within;
-  }
-
-  get size(): number {
-    return this.#above.size + this.#within.size;
-  }
-
-  resource(): { resource?: Resource | undefined; schemaUrl?: string | undefined } {
-    const above = object(readJson(written(this.#above, '')), 'resourceLogs');
-    return { resource: optional(above, 'resource', resource), schemaUrl: absentIfEmpty(text(above, 'schemaUrl')) };
-  }
-
-  scope(): { scope?: InstrumentationScope | undefined; schemaUrl?: string | undefined } {
-    const within = object(readJson(written(this.#within, '')), 'scopeLogs');
-    return { scope: optional(within, 'scope', scope), schemaUrl: absentIfEmpty(text(within, 'schemaUrl')) };
-  }
-
-  requestOf(record: Uint8Array): Uint8Array {
-    const scopeLogs = written(this.#within, 'logRecords', record);
-    const resourceLogs = written(this.#above, 'scopeLogs', scopeLogs);
-    return written(new Rest(), 'resourceLogs', resourceLogs);
-  }
 }
 
 /** The object with its list of this one element; with neither name nor element: without the list. */

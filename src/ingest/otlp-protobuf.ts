@@ -20,7 +20,6 @@ import {
   MAX_NESTING,
   type OtlpRequest,
   otlpInvalid,
-  type RecordContext,
   type RecordPlace,
   type Resource,
   Rest,
@@ -46,7 +45,7 @@ export function readOtlpProtobuf(body: Uint8Array): OtlpRequest {
         budget,
         (scopeLogs) => {
           const within = top.next();
-          const context = new ProtobufContext(above, within);
+          const context = { above, within };
           splitMessage(
             scopeLogs,
             2,
@@ -70,6 +69,29 @@ export function readOtlpProtobuf(body: Uint8Array): OtlpRequest {
     source: 'otlp-protobuf',
     records,
     read: (record) => parsed(() => logRecord(Message.read(record))),
+    resource: ({ members }) =>
+      parsed(() => {
+        const above = Message.read(concat(...members));
+        const resource = above.message(1);
+        return {
+          resource: resource === undefined ? undefined : resourceOf(resource, 1),
+          schemaUrl: absentIfEmpty(above.string(3)),
+        };
+      }),
+    scope: ({ members }) =>
+      parsed(() => {
+        const within = Message.read(concat(...members));
+        const scope = within.message(1);
+        return {
+          scope: scope === undefined ? undefined : scopeOf(scope),
+          schemaUrl: absentIfEmpty(within.string(3)),
+        };
+      }),
+    alone: ({ context: { above, within }, bytes }) =>
+      lengthDelimited(
+        1,
+        concat(...above.members, lengthDelimited(2, concat(...within.members, lengthDelimited(2, bytes)))),
+      ),
     timed: records.every(({ bytes }) => isTimed(bytes)),
   };
 }
@@ -93,47 +115,6 @@ function splitMessage(
     }
     reader.skip(type, number, MAX_NESTING);
     rest?.add(bytes.subarray(begin, reader.pos));
-  }
-}
-
-class ProtobufContext implements RecordContext {
-  readonly #above: Rest;
-  readonly #within: Rest;
-
-  constructor(above: Rest, within: Rest) {
-    this.#above = above;
-    this.#within = within;
-  }
-
-  get size(): number {
-    return this.#above.size + this.#within.size;
-  }
-
-  resource(): { resource?: Resource | undefined; schemaUrl?: string | undefined } {
-    return parsed(() => {
-      const above = Message.read(concat(...this.#above.members));
-      const [resource] = above.messages(1).slice(-1);
-      return {
-        resource: resource === undefined ? undefined : resourceOf(resource, 1),
-        schemaUrl: absentIfEmpty(above.string(3)),
-      };
-    });
-  }
-
-  scope(): { scope?: InstrumentationScope | undefined; schemaUrl?: string | undefined } {
-    return parsed(() => {
-      const within = Message.read(concat(...this.#within.members));
-      const [scope] = within.messages(1).slice(-1);
-      return {
-        scope: scope === undefined ? undefined : scopeOf(scope),
-        schemaUrl: absentIfEmpty(within.string(3)),
-      };
-    });
-  }
-
-  requestOf(record: Uint8Array): Uint8Array {
-    const scopeLogs = concat(...this.#within.members, lengthDelimited(2, record));
-    return lengthDelimited(1, concat(...this.#above.members, lengthDelimited(2, scopeLogs)));
   }
 }
 
@@ -184,7 +165,7 @@ function scopeOf(message: Message): InstrumentationScope {
 }
 
 function logRecord(message: Message): LogRecord {
-  const [body] = message.messages(5).slice(-1);
+  const body = message.message(5);
   return {
     timeUnixNano: message.fixed64(1),
     severityNumber: absentIfZero(message.int32(2)),
@@ -206,7 +187,7 @@ function identifier(bytes: Uint8Array, name: string, size: number): string | und
 }
 
 function keyValue(message: Message, depth: number): KeyValue {
-  const [sent] = message.messages(2).slice(-1);
+  const sent = message.message(2);
   const value = sent === undefined ? undefined : absentIfNothing(anyValue(sent, depth + 1));
   return { key: message.string(1), ...(value === undefined ? {} : { value }) };
 }
@@ -224,13 +205,13 @@ function anyValue(message: Message, depth: number): AnyValue {
     case 4:
       return { doubleValue: jsonDouble(message.double(4)) };
     case 5: {
-      const [list] = message.messages(5).slice(-1);
-      const values = absentIfNone((list?.messages(1) ?? []).map((element) => anyValue(element, depth + 1)));
+      const values = absentIfNone(
+        (message.message(5)?.messages(1) ?? []).map((element) => anyValue(element, depth + 1)),
+      );
       return { arrayValue: values === undefined ? {} : { values } };
     }
     case 6: {
-      const [list] = message.messages(6).slice(-1);
-      const values = absentIfNone((list?.messages(1) ?? []).map((pair) => keyValue(pair, depth)));
+      const values = absentIfNone((message.message(6)?.messages(1) ?? []).map((pair) => keyValue(pair, depth)));
       return { kvlistValue: values === undefined ? {} : { values } };
     }
     case 7:
@@ -265,6 +246,11 @@ class Message {
 
   messages(number: number): Message[] {
     return this.#all(number, WireType.LengthDelimited).map((reader) => new Message(reader.bytes(), this.#budget));
+  }
+
+  /** The last counts. */
+  message(number: number): Message | undefined {
+    return this.messages(number).at(-1);
   }
 
   /** Which of these fields comes last; undefined where there is none. */

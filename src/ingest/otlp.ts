@@ -62,14 +62,10 @@ const MAX_MEMBERS = 1_000;
 /** Of all messages of a request beside the records; each takes some hundred bytes to hold. */
 const MAX_ALL_MEMBERS = 200_000;
 
-/** What the records of one ScopeLogs have in common. Each method throws ItemFault where it cannot be made canonical. */
+/** What the records of one ScopeLogs have in common: the other members of its ResourceLogs, and its own. */
 export interface RecordContext {
-  /** Bytes that it takes in the request. */
-  readonly size: number;
-  resource(): { readonly resource?: Resource | undefined; readonly schemaUrl?: string | undefined };
-  scope(): { readonly scope?: InstrumentationScope | undefined; readonly schemaUrl?: string | undefined };
-  /** A request with this record alone, in the encoding it came in and with all that it came under. */
-  requestOf(record: Uint8Array): Uint8Array;
+  readonly above: Rest;
+  readonly within: Rest;
 }
 
 /** A record whose place in the request is known and whose content is not read yet. */
@@ -116,13 +112,22 @@ export interface OtlpRequest {
   readonly records: readonly RecordPlace[];
   /** @throws ItemFault */
   readonly read: (record: Uint8Array) => LogRecord;
+  /** By the members of a ResourceLogs. @throws ItemFault */
+  readonly resource: (above: Rest) => { resource?: Resource | undefined; schemaUrl?: string | undefined };
+  /** By the members of a ScopeLogs. @throws ItemFault */
+  readonly scope: (within: Rest) => { scope?: InstrumentationScope | undefined; schemaUrl?: string | undefined };
+  /** A request with this record alone, in the encoding it came in and with all that it came under. */
+  readonly alone: (record: RecordPlace) => Uint8Array;
   /** Whether every record has a time or an observed time. */
   readonly timed: boolean;
 }
 
 /** @throws FormatError `batch-too-large` */
 export function otlpBatch(request: OtlpRequest): EventBatch {
-  const bytes = request.records.reduce((sum, { context, bytes }) => sum + context.size + bytes.length, 0);
+  const bytes = request.records.reduce(
+    (sum, { context: { above, within }, bytes }) => sum + above.size + within.size + bytes.length,
+    0,
+  );
   if (bytes > MAX_LINES_BYTES) {
     throw new FormatError(
       'batch-too-large',
@@ -132,30 +137,27 @@ export function otlpBatch(request: OtlpRequest): EventBatch {
   return { drafts: drafts(request) };
 }
 
-function* drafts({ source, records, read }: OtlpRequest): Generator<EventDraft> {
+function* drafts(request: OtlpRequest): Generator<EventDraft> {
   let last: RecordContext | null = null;
   let text = (): string => '}';
-  for (const { context, bytes } of records) {
-    if (last !== context) text = once(() => contextText(context));
+  for (const record of request.records) {
+    const { context, bytes } = record;
+    if (last !== context) text = once(() => contextText(request, context));
     last = context;
     const after = text;
     yield draftOrSetAside(
-      () => eventDraft(`{"logRecord":${canonicalOf(read(bytes))}${after()}`, null),
-      source,
-      () => context.requestOf(bytes),
+      () => eventDraft(`{"logRecord":${canonicalOf(request.read(bytes))}${after()}`, null),
+      request.source,
+      () => request.alone(record),
     );
   }
 }
 
 /** What follows the record in a line: "logRecord" is the first name in the order of canonical JSON. */
-function contextText(context: RecordContext): string {
-  const [above, within] = [context.resource(), context.scope()];
-  const text = canonicalOf({
-    resource: above.resource,
-    resourceSchemaUrl: above.schemaUrl,
-    scope: within.scope,
-    scopeSchemaUrl: within.schemaUrl,
-  });
+function contextText(request: OtlpRequest, context: RecordContext): string {
+  const { resource, schemaUrl: resourceSchemaUrl } = request.resource(context.above);
+  const { scope, schemaUrl: scopeSchemaUrl } = request.scope(context.within);
+  const text = canonicalOf({ resource, resourceSchemaUrl, scope, scopeSchemaUrl });
   return text === '{}' ? '}' : `,${text.slice(1)}`;
 }
 
