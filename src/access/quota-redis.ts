@@ -1,14 +1,13 @@
 // The count of all processes as hashes of Redis: of each caller the window and what was taken of it, by Redis's own clock.
 
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { z } from 'zod';
-import { within } from '../core/time-limit.ts';
-import { redisAddress } from '../store/redis-address.ts';
+import { connected, connectRedis } from '../store/redis.ts';
 import type { Grant, QuotaPolicy, SharedQuota } from './quota.ts';
 
-/** Milliseconds: longer than that no request waits. */
-const PATIENCE = 100;
-const CONNECT = 1_000;
+/** Requests wait no longer. */
+const COMMAND_MS = 100;
+const CONNECT_MS = 1_000;
 
 const TAKE = `
 local clock = redis.call('TIME')
@@ -40,18 +39,8 @@ export class QuotaRedis implements SharedQuota {
    * @param service what the service calls its own there
    */
   static async open(url: string, service: string, policy: QuotaPolicy): Promise<QuotaRedis> {
-    const client = new Redis({
-      ...redisAddress(url).options,
-      commandTimeout: PATIENCE,
-      // What is asked while it is away fails at once.
-      enableOfflineQueue: false,
-      maxRetriesPerRequest: 0,
-      retryStrategy: (times) => Math.min(100 * 2 ** Math.min(times, 10), 2_000),
-    });
-    client.on('error', () => {});
-    const { promise: ready, resolve } = Promise.withResolvers<void>();
-    client.once('ready', resolve);
-    await within(CONNECT, ready, () => undefined);
+    const { client } = connectRedis(url, { commandMs: COMMAND_MS, waits: false });
+    await connected(client, CONNECT_MS);
     return new QuotaRedis(client, service, policy);
   }
 

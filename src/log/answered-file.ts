@@ -1,26 +1,24 @@
-// Marks of what was answered as lines of a file beside the guard's, without waiting for the disk: a mark is lost with the
-// machine, not with the process. All processes of the machine append to the newest generation; of several marks of a log
-// the largest counts, so nothing depends on their order. A generation that has grown is followed by one that holds the
-// marks so far; it stays for a minute, for those who have not seen the next one yet.
+// Marks of what was answered, as lines of a file beside the guard's (guard-file.ts). It does not wait for the disk: marks are
+// lost with the machine, not with the process. The largest mark of a log counts, so the order does not matter. A generation
+// that has grown is followed by one with the marks so far, and stays for a minute for processes that have not seen the next.
 //
-//   <file>.answered.<n>   generation n
 //   a origin size:root    answered up to there
-//   r origin size:root    so much counts from here on, declared by `antequem recover`
+//   r origin size:root    replaces the mark (`antequem recover`)
 
-import { type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { type FileHandle, mkdir, open, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { writeDurably } from '../core/durable-file.node.ts';
+import { hasCode } from '../core/errors.ts';
 import type { AnsweredSink } from './answered.ts';
-import { answeredLine, fieldsOf, parseMark } from './guard-lines.ts';
-import type { Mark } from './published.ts';
+import { appendLines, fieldsOf, generationsOf, lineOf, wholeLines } from './guard-file.ts';
+import { type Mark, markText, parseMark } from './published.ts';
 
 const LARGE_BYTES = 4 << 20;
-/** A generation of many logs is followed once it is so many times what it began with. */
+/** A generation of many logs is followed once it has grown to so many times its first size. */
 const GROWTH = 4;
-/** Milliseconds between two looks for a newer generation. */
+/** Milliseconds between checks for a newer generation. */
 const LOOK_MS = 1_000;
 const KEPT_MS = 60_000;
-const READ_BYTES = 64 << 10;
 
 interface Generation {
   readonly number: number;
@@ -76,25 +74,21 @@ export class AnsweredFile implements AnsweredSink {
 
   async #append(kind: 'a' | 'r', marks: ReadonlyMap<string, Mark>): Promise<void> {
     const current = await this.#newest();
-    const lines = [...marks].map(([origin, mark]) => answeredLine(kind, origin, mark));
-    // The new line first: it ends what a process was killed over.
-    const bytes = Buffer.from(`\n${lines.join('\n')}\n`);
     try {
-      for (let at = 0; at < bytes.length; ) at += (await current.handle.write(bytes, at)).bytesWritten;
+      current.written += await appendLines(current.handle, linesOf(kind, marks));
     } catch (error) {
       this.#current = null;
       await current.handle.close().catch(() => {});
       throw error;
     }
-    current.written += bytes.length;
     if (current.base + current.written > Math.max(LARGE_BYTES, GROWTH * current.base)) await this.#succeed(current);
   }
 
-  /** The generation to append to, looked for anew every second. */
+  /** The generation to append to, checked every second. */
   async #newest(): Promise<Generation> {
     if (this.#current !== null && performance.now() - this.#lookedAt < LOOK_MS) return this.#current;
     this.#lookedAt = performance.now();
-    const number = (await this.#generations()).at(-1);
+    const number = (await generationsOf(this.#file)).at(-1);
     if (this.#current !== null && this.#current.number === number) return this.#current;
     const previous = this.#current;
     if (number === undefined) await mkdir(dirname(this.#file), { recursive: true });
@@ -106,15 +100,15 @@ export class AnsweredFile implements AnsweredSink {
 
   async #succeed({ number }: Generation): Promise<void> {
     await this.#readOn();
-    const lines = [...this.#marks].map(([origin, mark]) => `${answeredLine('a', origin, mark)}\n`);
+    const text = `${linesOf('a', this.#marks).join('\n')}\n`;
     try {
-      await writeDurably(this.#path(number + 1), lines.join(''), { replace: false, mode: 0o600 });
+      await writeDurably(this.#path(number + 1), text, { replace: false, mode: 0o600 });
     } catch (error) {
       // Another process made it.
-      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+      if (!hasCode(error, 'EEXIST')) throw error;
     }
     this.#lookedAt = Number.NEGATIVE_INFINITY;
-    for (const older of (await this.#generations()).filter((each) => each < number)) {
+    for (const older of (await generationsOf(this.#file)).filter((each) => each < number)) {
       const { mtimeMs } = await stat(this.#path(older));
       if (Date.now() - mtimeMs > KEPT_MS) {
         await rm(this.#path(older), { force: true });
@@ -123,10 +117,10 @@ export class AnsweredFile implements AnsweredSink {
     }
   }
 
-  /** Takes in what was appended since, by whichever process. */
+  /** Reads what any process has appended since. */
   async #readOn(): Promise<void> {
     const reading = this.#reading.then(async () => {
-      for (const number of await this.#generations()) await this.#readGeneration(number);
+      for (const number of await generationsOf(this.#file)) await this.#readGeneration(number);
     });
     this.#reading = reading.catch(() => {});
     await reading;
@@ -134,23 +128,16 @@ export class AnsweredFile implements AnsweredSink {
 
   async #readGeneration(number: number): Promise<void> {
     const handle = await open(this.#path(number), 'r').catch((error: unknown) => {
-      // Removed just now, since it was followed long ago.
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+      // It was removed just now.
+      if (hasCode(error, 'ENOENT')) return null;
       throw error;
     });
     if (handle === null) return;
     try {
-      let rest = Buffer.alloc(0);
       let offset = this.#offsets.get(number) ?? 0;
-      for (;;) {
-        const chunk = Buffer.allocUnsafe(READ_BYTES);
-        const { bytesRead } = await handle.read(chunk, 0, READ_BYTES, offset + rest.length);
-        if (bytesRead === 0) return;
-        const bytes = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
-        const end = bytes.lastIndexOf('\n') + 1;
-        for (const line of bytes.toString('utf8', 0, end).split('\n')) this.#take(line);
-        offset += end;
-        rest = bytes.subarray(end);
+      for await (const bytes of wholeLines(handle, offset)) {
+        for (const line of bytes.toString('utf8').split('\n')) this.#take(line);
+        offset += bytes.length;
         this.#offsets.set(number, offset);
       }
     } finally {
@@ -166,21 +153,11 @@ export class AnsweredFile implements AnsweredSink {
     if (kind === 'r' || mark.size >= (this.#marks.get(origin)?.size ?? -1)) this.#marks.set(origin, mark);
   }
 
-  /** In ascending order. */
-  async #generations(): Promise<number[]> {
-    const prefix = `${basename(this.#file)}.`;
-    const names = await readdir(dirname(this.#file)).catch((error: unknown) => {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
-      throw error;
-    });
-    const numbers = names.flatMap((name) => {
-      const rest = name.startsWith(prefix) ? name.slice(prefix.length) : '';
-      return /^[1-9]\d{0,14}$/.test(rest) ? [Number(rest)] : [];
-    });
-    return numbers.sort((a, b) => a - b);
-  }
-
   #path(number: number): string {
     return `${this.#file}.${number}`;
   }
+}
+
+function linesOf(kind: 'a' | 'r', marks: ReadonlyMap<string, Mark>): string[] {
+  return [...marks].map(([origin, mark]) => lineOf(kind, origin, markText(mark)));
 }

@@ -1,13 +1,13 @@
-// Marks of what was answered as one hash of Redis: origin → mark. Answers do not wait for it.
+// Marks of what was answered in a hash of Redis: origin → mark. Answers do not wait for it.
 
-import { Redis } from 'ioredis';
-import { redisAddress } from '../store/redis-address.ts';
+import type { Redis } from 'ioredis';
+import { connected, connectRedis, scanHash } from '../store/redis.ts';
 import type { AnsweredSink } from './answered.ts';
-import { parseMark } from './guard-lines.ts';
-import { type Mark, markText } from './published.ts';
+import { type Mark, markText, parseMark } from './published.ts';
 
-const PATIENCE_MS = 2_000;
-/** Of one command: Redis does nothing else meanwhile. */
+/** Milliseconds for a connection to be made at a start. */
+const CONNECT_MS = 2_000;
+/** Marks of one command, which blocks Redis. */
 const AT_ONCE = 1_000;
 
 const KEEP_LARGER = `
@@ -26,18 +26,10 @@ export class AnsweredRedis implements AnsweredSink {
 
   /** @param service what the service calls its own there */
   constructor(url: string, service: string) {
-    const { name, options } = redisAddress(url);
+    const { name, client } = connectRedis(url, { waits: false });
     this.name = name;
+    this.#client = client;
     this.#key = `${service}:answered`;
-    this.#client = new Redis({
-      ...options,
-      commandTimeout: PATIENCE_MS,
-      enableOfflineQueue: false,
-      maxRetriesPerRequest: 0,
-      retryStrategy: (times) => Math.min(100 * 2 ** Math.min(times, 10), 2_000),
-    });
-    // Told by the commands that fail.
-    this.#client.on('error', () => {});
   }
 
   async write(marks: ReadonlyMap<string, Mark>): Promise<void> {
@@ -49,21 +41,15 @@ export class AnsweredRedis implements AnsweredSink {
   }
 
   async read(origin: string): Promise<Mark | null> {
-    await this.#connected();
+    await connected(this.#client, CONNECT_MS);
     const text = await this.#client.hget(this.#key, origin);
     return text === null ? null : parseMark(text);
   }
 
   async all(): Promise<ReadonlyMap<string, Mark>> {
-    await this.#connected();
-    const marks = new Map<string, Mark>();
-    let cursor = '0';
-    do {
-      const [next, fields] = await this.#client.hscan(this.#key, cursor, 'COUNT', AT_ONCE);
-      for (let i = 0; i + 1 < fields.length; i += 2) marks.set(fields[i] ?? '', parseMark(fields[i + 1] ?? ''));
-      cursor = next;
-    } while (cursor !== '0');
-    return marks;
+    await connected(this.#client, CONNECT_MS);
+    const texts = await scanHash(this.#client, this.#key);
+    return new Map([...texts].map(([origin, text]) => [origin, parseMark(text)]));
   }
 
   async replace(marks: ReadonlyMap<string, Mark>): Promise<void> {
@@ -72,16 +58,5 @@ export class AnsweredRedis implements AnsweredSink {
 
   async close(): Promise<void> {
     this.#client.disconnect();
-  }
-
-  /** At a start the connection is still being made. */
-  async #connected(): Promise<void> {
-    if (this.#client.status === 'ready') return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#client.once('ready', resolve);
-    const late = setTimeout(resolve, PATIENCE_MS);
-    await promise;
-    clearTimeout(late);
-    this.#client.off('ready', resolve);
   }
 }

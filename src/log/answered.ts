@@ -1,10 +1,10 @@
-// What was answered: after each commit, and before its answer, the new size and root of the log are recorded apart from
-// the database. What a replica lacks that was promoted in the place of its primary shows in it.
+// After each commit, and before its answer, the new size and root of the log are recorded outside the database. They show what
+// a promoted replica lacks.
 
 import { within } from '../core/time-limit.ts';
 import type { Mark } from './published.ts';
 
-/** Where marks of what was answered are kept. All methods reject where that fails. */
+/** Keeps marks of what was answered. All methods reject on failure. */
 export interface AnsweredSink {
   /** For people; without secrets. */
   readonly name: string;
@@ -15,7 +15,7 @@ export interface AnsweredSink {
   /** What all processes recorded of a log; null: nothing. */
   read(origin: string): Promise<Mark | null>;
   all(): Promise<ReadonlyMap<string, Mark>>;
-  /** Lets these marks count, also where they are smaller. */
+  /** Replaces marks by these, even by smaller ones. */
   replace(marks: ReadonlyMap<string, Mark>): Promise<void>;
   close(): Promise<void>;
 }
@@ -27,7 +27,7 @@ const RETRY_MS = 1_000;
 /** Logs whose marks are remembered. */
 const MOST_KNOWN = 100_000;
 
-/** Records what is answered and never stands in the way of an answer: what could not be recorded is told as a gap. */
+/** Records what is answered without ever failing an answer: a mark that could not be recorded is reported as a gap. */
 export class AnsweredHeads {
   readonly #sink: AnsweredSink;
   readonly #now: () => number;
@@ -51,12 +51,12 @@ export class AnsweredHeads {
     return this.#sink.name;
   }
 
-  /** Since when something that was answered is not recorded, in milliseconds since the Unix epoch; null: all is. */
+  /** Since when some answer is not recorded, in milliseconds since the Unix epoch; null: all are. */
   get gap(): number | null {
     return this.#gap;
   }
 
-  /** Records a head that is durable. Never rejects, and takes half a second at the most. */
+  /** Records a durable head. Never rejects, and takes at most half a second. */
   async record(origin: string, mark: Mark): Promise<void> {
     const known = this.#known.get(origin);
     if (known !== undefined && known.size >= mark.size) return;
@@ -69,7 +69,7 @@ export class AnsweredHeads {
     });
   }
 
-  /** A connection to the database was made: behind it there may be another server than before. */
+  /** A new connection to the database may lead to another server. */
   noteConnection(): void {
     this.#connections++;
   }
@@ -92,14 +92,14 @@ export class AnsweredHeads {
     return this.#known.get(origin) ?? null;
   }
 
-  /** All that is recorded. Rejects as the place where it is kept does. */
+  /** All marks. Rejects as the sink does. */
   async all(): Promise<ReadonlyMap<string, Mark>> {
     const all = new Map(await this.#sink.all());
     for (const [origin, mark] of this.#known) if (mark.size > (all.get(origin)?.size ?? -1)) all.set(origin, mark);
     return all;
   }
 
-  /** Lets what the database has now count. */
+  /** Replaces marks by what the database has now. */
   async replace(marks: ReadonlyMap<string, Mark>): Promise<void> {
     await this.#writing;
     await this.#sink.replace(marks);

@@ -12,15 +12,15 @@ const GROUP_ENTRIES = 20_000;
 const GROUP_BYTES = 16 << 20;
 /** Milliseconds that a commit may take before it counts as hung. */
 const COMMIT_DEADLINE = 15_000;
-/** Milliseconds after which a log whose commit is still under way takes nothing more. */
+/** Milliseconds of a commit after which its log takes no more submissions. */
 const STALL = 5_000;
 
 export interface AppenderOptions {
-  /** What may wait in all; one log may have half of it. Default 128 MiB. */
+  /** The most bytes that may wait; one log may use half of it. Default 128 MiB. */
   readonly maxQueuedBytes?: number;
   /** Milliseconds after which a commit is given up. Default 15,000. */
   readonly commitDeadline?: number;
-  /** Where it is recorded what is answered. Default: nowhere. */
+  /** Records what is answered. Default: none. */
   readonly answered?: AnsweredHeads | null;
 }
 
@@ -40,8 +40,8 @@ interface Waiting {
 }
 
 /**
- * Appends by group commit: whatever queued up for a log while its last transaction was under way goes into the next.
- * A promise resolves once its entries are durable, never before.
+ * Appends by group commit: submissions that arrive during a transaction of their log go into the next one. A promise resolves
+ * once its entries are durable, never before.
  */
 export class Appender {
   readonly sequencing: Sequencing;
@@ -78,8 +78,8 @@ export class Appender {
   }
 
   /**
-   * Appends the events among these that the log does not hold yet; each event once, however often it is sent. All of them
-   * are in the log, durably, when this resolves.
+   * Appends the events that the log does not hold yet, each once, however often it is sent. When this resolves, the log holds
+   * all of them durably.
    * @throws AntequemError as `append`
    */
   appendEvents(log: Log, submission: Submission): Promise<Logged> {
@@ -109,7 +109,7 @@ export class Appender {
         return;
       }
       this.#lines.set(log.id, { waiting: [waiting], bytes, since: null });
-      // Not at once: what else this turn of the event loop brings for the log shares the first commit.
+      // Deferred, so that other submissions of this turn of the event loop share the first commit.
       setImmediate(() => void this.#drain(log));
     });
   }
@@ -119,7 +119,7 @@ export class Appender {
     return this.sequencing.rollback.finding ?? this.#excess(this.#lines.get(log.id), bytes);
   }
 
-  /** Why so many bytes more cannot wait; null: they can. A log that hangs must leave room for the others. */
+  /** Why so many more bytes cannot wait; null: they can. A log that hangs must leave room for others. */
   #excess(line: Line | undefined, bytes: number): AntequemError | null {
     const full =
       this.#queuedBytes + bytes > this.#maxQueuedBytes ||
@@ -143,7 +143,7 @@ export class Appender {
         );
         for (const [i, waiting] of group.entries()) settle(waiting, outcomes[i]);
       } catch (error) {
-        // After a commit that hung the next would hang too: all that waits is refused now, and its memory is freed.
+        // The next commit would hang, too: all that waits is refused now, which frees its memory.
         if (error instanceof AntequemError && error.code === 'database-silent') group.push(...line.waiting.splice(0));
         for (const waiting of group) waiting.reject(error);
       }

@@ -1,11 +1,10 @@
-// Checkpoints that were signed before bear the signatures of keys that came later, too.
+// Adds the signatures of new keys to checkpoints that were signed before.
 
 import { createPublicKey, verify } from 'node:crypto';
 import { equalBytes, utf8 } from '../core/bytes.ts';
 import { formatCheckpoint } from '../core/checkpoint.ts';
-import { AntequemError, FormatError } from '../core/errors.ts';
-import { joinNotes, type Note, noteKeyId, parseNote } from '../core/note.ts';
-import { ed25519Spki } from '../core/spki.ts';
+import { AntequemError, parsed } from '../core/errors.ts';
+import { ed25519Spki, joinNotes, type Note, noteKeyId, parseNote } from '../core/note.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Guard } from './guard.ts';
 import type { Log } from './log.ts';
@@ -14,9 +13,9 @@ import type { LogSigner } from './seed.ts';
 // DER around 32 raw bytes: SubjectPublicKeyInfo of an Ed25519 key (RFC 8410 section 4).
 
 /**
- * Adds signatures of these keys to the newest checkpoint of their logs, where there is one and it lacks them: a log that
- * does not grow would else be vouched for by none but its old keys. Only what one of its own keys signed before is signed,
- * so that nothing that was put into the database gets a signature here.
+ * Adds the missing signatures of these keys to the newest checkpoint of their logs: a log that does not grow would otherwise
+ * have signatures of its old keys only. A checkpoint is signed only if one of the log's own keys signed it before, so that
+ * nobody gets a signature by writing into the database.
  * @param own the keys that sign for each log now
  * @throws AntequemError `checkpoint-damaged`, and what the guard throws
  */
@@ -37,17 +36,14 @@ export async function endorse(
     const { log } = wanted;
     const head = { size, root: new Uint8Array(root) };
     const checkpoint = { origin: log.origin, ...head };
-    const parsed = read(note);
-    if (
-      parsed?.text !== formatCheckpoint(checkpoint) ||
-      !(own.get(log.id) ?? []).some((key) => bears(parsed, key, true))
-    ) {
+    const read = parsed(() => parseNote(note));
+    if (read?.text !== formatCheckpoint(checkpoint) || !(own.get(log.id) ?? []).some((key) => bears(read, key, true))) {
       throw new AntequemError(
         'checkpoint-damaged',
         `the newest checkpoint of ${log.name}, at size ${size}, is not one that its keys signed: run an audit`,
       );
     }
-    const signers = wanted.signers.filter((signer) => !bears(parsed, signer, false));
+    const signers = wanted.signers.filter((signer) => !bears(read, signer, false));
     return signers.length === 0 ? [] : [{ log, head, checkpoint, note, signers }];
   });
   if (lacking.length === 0) return;
@@ -71,13 +67,4 @@ function bears({ text, signatures }: Note, { origin, publicKey }: LogSigner, val
   if (line === undefined || !valid) return line !== undefined;
   const key = createPublicKey({ key: Buffer.from(ed25519Spki(publicKey)), format: 'der', type: 'spki' });
   return verify(null, utf8(text), key, line.signature);
-}
-
-function read(note: string): Note | null {
-  try {
-    return parseNote(note);
-  } catch (error) {
-    if (error instanceof FormatError) return null;
-    throw error;
-  }
 }

@@ -8,9 +8,9 @@ import type { Sequencing } from './sequence.ts';
 import { recordedTransaction } from './system.ts';
 
 /**
- * Erases what an entry is about: payload, digest and nonce go, with them their place in the digest index, the
- * idempotency records that cover the entry and the event it was known by. Its commitment and its place in the tree stay.
- * Becomes durable together with the entry of `_system` that records it; erasing twice changes nothing and records nothing.
+ * Erases payload, digest and nonce of an entry, its place in the digest index, the idempotency records that cover it and its
+ * event id. Its commitment and its place in the tree stay. It becomes durable together with the entry of `_system` that
+ * records it; erasing again changes and records nothing.
  * @returns whether anything was there to erase
  * @throws AntequemError `log-reserved` for `_system`, `entry-not-found`
  */
@@ -41,7 +41,7 @@ export async function eraseEntry(
        WHERE segment = $1 AND log = $2 AND index = $3`,
       [segment, log.id, index],
     );
-    // Their hash is over the whole request, and who guesses its content could confirm it.
+    // Their hash covers the whole request: it would confirm a guess of its content.
     await tx.query(
       `DELETE FROM idempotency
        WHERE log = $1 AND first_index > $2::bigint - $3::bigint AND first_index <= $2 AND first_index + count > $2`,

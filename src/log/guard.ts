@@ -21,7 +21,7 @@ import { type Change, type Mark, type PublishedStore, sameMark } from './publish
 import { type RollbackState, SET_BACK, setBack } from './rollback.ts';
 
 const PAGE = 1_000;
-/** Named in a message; there may be thousands. */
+/** The most logs that a message names; thousands may be affected. */
 const NAMED = 3;
 const ATTEMPTS = 20;
 const STORE_PATIENCE = 5_000;
@@ -33,7 +33,7 @@ export interface GuardOptions {
   readonly serviceOrigin: string;
   /** Null: none is configured, and only what was anchored is compared. */
   readonly store: PublishedStore | null;
-  /** Where it is recorded what was answered. Default: nowhere. */
+  /** Records what was answered. Default: none. */
   readonly answered?: AnsweredHeads | null;
   readonly rollback: RollbackState;
   readonly partitions: PartitionMap;
@@ -43,8 +43,8 @@ export interface GuardOptions {
 }
 
 /**
- * Compares the database with what was published, and records what is about to be. A mark is set only for what is durable
- * in the database, so whatever is marked and not there was lost: from then on nothing is appended, signed or sent.
+ * Compares the database with what was published, and records what will be. Marks are set only for durable data, so data that
+ * is marked and missing was lost: from then on nothing is appended, signed or sent.
  */
 export class Guard {
   readonly store: PublishedStore | null;
@@ -63,14 +63,14 @@ export class Guard {
     return this.#options.rollback;
   }
 
-  /** What the rounds of this service go by among the logs. No origin has a `#`. */
+  /** The subject of this service's rounds, beside the origins of logs. No origin has a `#`. */
   get rounds(): string {
     return `${this.#options.serviceOrigin}#rounds`;
   }
 
   /**
-   * Before heads are signed, all of them durable: compares, and records them.
-   * @returns whether all are the newest that was published; false where another process was ahead with a larger one
+   * Compares durable heads with what was published and records them, before they are signed.
+   * @returns whether all are the newest published ones; false where another process has published a larger one
    * @throws AntequemError `database-set-back`, `checkpoint-conflict`, `guard-unavailable`
    */
   async release(db: Queryable, heads: readonly { log: Log; head: LogHead }[]): Promise<boolean> {
@@ -86,7 +86,7 @@ export class Guard {
         const mark = marks[i] ?? null;
         return mark === null ? [] : [{ log, mark, was: 'published' as const }];
       });
-      // Asked after the marks were read: what was marked then was durable before.
+      // Read after the marks, whose data was durable before.
       this.#demandNone(await missingMarks(db, this.#options.partitions, known));
       await demandUnsigned(
         db,
@@ -106,7 +106,7 @@ export class Guard {
   }
 
   /**
-   * Before a round is closed or sent: compares the rounds, and records the newest.
+   * Compares the rounds and records the newest, before a round is closed or sent.
    * @throws AntequemError `database-set-back`, `guard-unavailable`
    */
   async releaseRounds(): Promise<void> {
@@ -124,7 +124,7 @@ export class Guard {
     throw new AntequemError('overloaded', 'too many close rounds at once: try again in a moment');
   }
 
-  /** All that was published or answered and is not in the database. @throws AntequemError `guard-unavailable` */
+  /** All that was published or answered and is missing in the database. @throws AntequemError `guard-unavailable` */
   async losses(): Promise<Loss[]> {
     const { database, serviceOrigin, partitions, logger } = this.#options;
     if (this.store === null) return [];
@@ -168,7 +168,7 @@ export class Guard {
     }
   }
 
-  /** What an operator should know of the records of what was published and answered. */
+  /** What an operator should know about the records of what was published and answered. */
   notices(): string[] {
     const { answered } = this.#options;
     const gap = answered?.gap ?? null;
@@ -183,8 +183,8 @@ export class Guard {
   }
 
   /**
-   * Lets what the database has now count in place of what was published and answered; the operator has declared the loss.
-   * @throws AntequemError `guard-changed` where another process set a mark meanwhile, `guard-unavailable`
+   * Replaces the marks by what the database has now; the operator has declared the loss.
+   * @throws AntequemError `guard-changed` where another process has set a mark in between, `guard-unavailable`
    */
   async adopt(losses: readonly Loss[]): Promise<void> {
     if (this.store === null || losses.length === 0) return;
@@ -203,7 +203,7 @@ export class Guard {
     await this.#options.answered?.replace(new Map(answered.map(({ subject, now }) => [subject, now ?? NOTHING])));
   }
 
-  /** Compares everything, once; what is found is noted. Throws only what the database throws. */
+  /** Compares everything, once, and notes what it finds. Throws only what the database throws. */
   async compare(): Promise<void> {
     const { logger } = this.#options;
     try {
@@ -213,7 +213,7 @@ export class Guard {
     } catch (error) {
       if (!(error instanceof AntequemError)) throw error;
       if (error.code === SET_BACK) return;
-      // Nothing is signed meanwhile, and what is appended is durable. The next look tries again.
+      // Nothing is signed until then, and appended entries are durable. The next look tries again.
       logger.warn({ code: error.code }, error.message);
     }
   }
@@ -238,7 +238,7 @@ export class Guard {
       await this.#compareAnswered();
       await this.releaseRounds();
     } catch {
-      // A finding is noted already; any other failure is tried again at the next look.
+      // A finding is already noted; after other failures the next look tries again.
     } finally {
       this.#looking = false;
     }
@@ -257,7 +257,7 @@ export class Guard {
     return answered;
   }
 
-  /** A worker that found rounds on a chain that the database does not have says so on its target. */
+  /** Notes that a worker has stopped its target because the chain has rounds that the database lacks. */
   async #compareAnchored(): Promise<void> {
     const { rows } = await this.#options.database.query<{ stop_reason: string }>(
       'SELECT stop_reason FROM targets WHERE stop_code = $1 LIMIT 1',
@@ -266,7 +266,7 @@ export class Guard {
     if (rows[0] !== undefined) this.#note(new AntequemError(SET_BACK, rows[0].stop_reason));
   }
 
-  /** Whether the logs are as large as they were answered to be; what a larger one holds is compared at a start. */
+  /** Finds logs that are smaller than was answered. The contents of larger ones are compared at a start. */
   async #compareAnswered(): Promise<void> {
     const { database, serviceOrigin } = this.#options;
     const own = [...(await this.#allAnswered())].filter(([origin]) => origin.startsWith(`${serviceOrigin}/logs/`));

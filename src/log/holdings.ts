@@ -15,9 +15,9 @@ export interface MarkedLog {
   readonly was: Loss['was'];
 }
 
-/** What was published or answered and is not in the database. */
+/** Something published or answered that the database lacks. */
 export interface Loss {
-  /** Origin of a log, or what the rounds go by. */
+  /** Origin of a log, or the subject of the rounds. */
   readonly subject: string;
   readonly published: Mark;
   readonly was: 'published' | 'answered';
@@ -25,7 +25,7 @@ export interface Loss {
   readonly now: Mark | null;
 }
 
-/** Which of these marks the database does not hold: with this root at this size, whatever came after. */
+/** The marks that the database does not hold with this root at this size. */
 export async function missingMarks(
   db: Queryable,
   partitions: PartitionMap,
@@ -51,7 +51,7 @@ export async function missingMarks(
   return losses;
 }
 
-/** One for each subject: that of the larger mark. */
+/** One for each subject: the one with the larger mark. */
 export function largestLosses(losses: readonly Loss[]): Loss[] {
   const largest = new Map<string, Loss>();
   for (const loss of losses) {
@@ -61,7 +61,7 @@ export function largestLosses(losses: readonly Loss[]): Loss[] {
   return [...largest.values()];
 }
 
-/** Of a size that was marked and then not signed, since its transaction was rolled back. */
+/** The root at a size that was marked but not signed, because its transaction was rolled back. */
 async function rootAt(
   db: Queryable,
   partitions: PartitionMap,
@@ -103,7 +103,7 @@ export async function newestRound(db: Queryable): Promise<Mark | null> {
   return row === undefined ? null : { size: row.number, root: new Uint8Array(row.root) };
 }
 
-/** The round that was published, if the database does not hold it; `subject` is what the rounds go by. */
+/** The published round, if the database does not hold it. @param subject of the rounds */
 export async function missingRound(
   db: Queryable,
   subject: string,

@@ -1,11 +1,13 @@
-// The database remembers how far the journal of what was published reached, as the journal remembers what the database
-// held: each shows what the other has lost.
+// The database remembers how far the journal of what was published reached. So each of them shows what the other has lost.
 
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
+import { sha256 } from '#sha256';
+import { equalBytes } from '../core/bytes.ts';
 import type { Queryable } from '../store/database.ts';
+import type { Journal } from './journal.ts';
 
-/** A journal as far as it was seen. */
+/** How far a journal reached. */
 export interface JournalPosition {
   readonly journal: string;
   readonly generation: number;
@@ -16,7 +18,7 @@ export interface JournalPosition {
 }
 
 export interface JournalMemory {
-  /** What is remembered of a journal, or where it has no name of what was last at its place; null: nothing. */
+  /** What is remembered of a journal; of one without a name, of the last journal at its place. Null: nothing. */
   recall(journal: string | null): Promise<JournalPosition | null>;
   /** Keeps the position unless a later one is remembered. */
   remember(position: JournalPosition): Promise<void>;
@@ -44,4 +46,18 @@ export function journalMemory(database: Queryable, file: string): JournalMemory 
       );
     },
   };
+}
+
+/** What the journal has lost, compared with what the database remembers; null: nothing. */
+export async function contradiction(file: string, journal: Journal, known: JournalPosition): Promise<string | null> {
+  if (journal.fresh) {
+    return `${file} was removed: what was published before is known from the database alone, until the next start`;
+  }
+  const lost = `${file} has lost or changed lines that it had before`;
+  const advice = 'if the database was not set back, remove the file and start again';
+  if (journal.name !== null && journal.number > known.generation) return null;
+  if (journal.number < known.generation || journal.offset < known.length) return `${lost}: ${advice}`;
+  const bytes = Buffer.alloc(known.length);
+  await journal.handle.read(bytes, 0, known.length, 0);
+  return equalBytes(sha256(bytes), new Uint8Array(known.digest)) ? null : `${lost}: ${advice}`;
 }

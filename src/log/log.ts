@@ -7,46 +7,46 @@ export interface Log {
   readonly origin: string;
   /** 32 bytes: SHA-256(origin). */
   readonly logId: Uint8Array;
-  /** Whether its entries bear nonces. */
+  /** Whether its entries have nonces. */
   readonly blinded: boolean;
   /** Milliseconds since the Unix epoch. */
   readonly createdAt: number;
 }
 
-/** So many entries, this root. */
+/** Size and root. */
 export interface LogHead {
   readonly size: number;
   readonly root: Uint8Array;
 }
 
-/** One entry before it has a place. */
+/** An entry that has no index yet. */
 export interface Draft {
   /** 32 bytes: SHA-256 of the payload. */
   readonly digest: Uint8Array;
   /** Null where the client keeps it. */
   readonly payload: Uint8Array | null;
-  /** 16 bytes that name the event it is: the log takes what it says once. Absent: it is nothing but an entry. */
+  /** 16 bytes that identify the event, which the log takes once. Absent: it is no event. */
   readonly event?: Uint8Array;
 }
 
-/** What makes the second sending of a request the first one's echo. */
+/** The key under which a repeated request gets its first answer. */
 export interface Idempotency {
-  /** Whose key it is: the id of the API key, or empty. */
+  /** The id of the API key, or empty. */
   readonly owner: string;
   readonly key: string;
-  /** 32 bytes over what was asked. */
+  /** 32 bytes: a hash of the request. */
   readonly requestHash: Uint8Array;
   /** Milliseconds that the answer is kept for. Default and maximum: IDEMPOTENCY_TTL. */
   readonly lifetime?: number;
 }
 
-/** What one request asks to have appended: all of it, or nothing. */
+/** The entries of one request, appended all or none. */
 export interface Submission {
   readonly drafts: readonly Draft[];
   readonly idempotency: Idempotency | null;
 }
 
-/** Where a submission stands, once that is durable. */
+/** The place of a durable submission. */
 export interface Appended {
   /** Of the first entry. */
   readonly index: number;
@@ -59,25 +59,25 @@ export interface Appended {
   readonly leafHash: Uint8Array;
 }
 
-/** Which of a submission's events the log knew. */
+/** The events of a submission that the log knew. */
 export interface Repeats {
-  /** Events that were not appended: they stand in the log already, with this content. */
+  /** Events that were not appended, because the log has them with this content. */
   readonly count: number;
   /** Events that were appended although the log knew their ids, as they came with other content. */
   readonly conflicting: number;
 }
 
-/** What became of a submission of events. */
+/** The result of a submission of events. */
 export interface Logged {
-  /** Those that were new; null: none was. */
+  /** The new ones; null: there were none. */
   readonly appended: Appended | null;
   /** Positions of those among the drafts; null: all of them. */
   readonly fresh: readonly number[] | null;
   readonly repeats: Repeats;
 }
 
-/** The outside the log depends on. */
+/** Time and randomness, passed in. */
 export interface Effects extends TimeSource {
-  /** So many unpredictable bytes. */
+  /** Unpredictable bytes. */
   readonly random: (length: number) => Uint8Array;
 }

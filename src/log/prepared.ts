@@ -2,14 +2,14 @@ import { sha256Into } from '#sha256';
 import { NONCE_SIZE } from '../core/entry.ts';
 import type { Effects, Log, Submission } from './log.ts';
 
-/** One submission made ready while others are being committed: all of it that does not depend on its place. */
+/** A submission with all that does not depend on its place, computed while others are being committed. */
 export interface Prepared {
   readonly submission: Submission;
   /** For each entry digest 32 ‖ nonce 0 or 16 ‖ commitment 32 ‖ room for the leaf hash 32. */
   readonly records: Buffer;
 }
 
-/** Draws nonces and forms commitments. */
+/** Draws nonces and computes commitments. */
 export function prepare(log: Log, submission: Submission, { random }: Effects): Prepared {
   const nonceSize = nonceSizeOf(log);
   const stride = strideOf(nonceSize);
@@ -26,7 +26,7 @@ export function prepare(log: Log, submission: Submission, { random }: Effects): 
   return { submission, records };
 }
 
-/** Of a submission the drafts at these positions (null: all of them). */
+/** The drafts of a submission at these positions; null: all. */
 export function partOf(prepared: Prepared, positions: readonly number[] | null): Prepared {
   if (positions === null) return prepared;
   const { submission, records } = prepared;

@@ -18,26 +18,26 @@ export interface Published extends Checkpoint {
   readonly note: string;
 }
 
-/** Where the checkpoints come from that the service shows. */
+/** The checkpoints that the service shows. */
 export interface Checkpoints {
   /** The newest one. @throws AntequemError as `Publisher.publish` */
   current(log: Log): Promise<Published>;
   /** One that covers entry `index`, which is durable. @throws AntequemError as `Publisher.publish` */
   covering(log: Log, index: number): Promise<Published>;
-  /** One that covers entry `index`, which is durable, and that witnesses have cosigned where there are any in time. */
+  /** One that covers the durable entry `index`, with cosignatures of witnesses if they come in time. */
   witnessed(log: Log, index: number): Promise<Published>;
   /** The one of exactly that size, null where none was signed. */
   at(log: Log, size: number): Promise<Published | null>;
 }
 
 export interface PublisherOptions {
-  /** Default: none; then nothing is compared with what was published. */
+  /** Default: none, so that nothing is compared with what was published. */
   readonly guard?: Guard;
   /** Milliseconds that a signature may take. Default 5,000. */
   readonly signPatience?: number;
 }
 
-/** The newest that was handed out of a log, and how often keys had changed when it was signed. */
+/** The newest published checkpoint of a log, and how often keys had changed when it was signed. */
 interface Latest {
   readonly published: Published;
   readonly keyEpoch: number;
@@ -49,8 +49,8 @@ interface RecordedAt {
 }
 
 /**
- * Signs checkpoints of durable heads. Each is recorded before it is handed out, one root for each size: a head that
- * contradicts what was signed before is refused, not signed.
+ * Signs checkpoints of durable heads. Each is recorded before it is published, with one root for each size: a head that
+ * contradicts an earlier checkpoint is refused.
  */
 export class Publisher implements Checkpoints {
   readonly #database: Queryable;
@@ -78,7 +78,7 @@ export class Publisher implements Checkpoints {
       if (latest?.size === head.size && equalBytes(latest.root, head.root)) return latest;
       const { keyEpoch } = this.#registry;
       const { published, newest } = await this.#publish(this.#database, [{ log, head }]);
-      // Another process was ahead: clients that ask both must not see the log shrink.
+      // Another process has published a larger one: clients of both must not see the log shrink.
       if (!newest) continue;
       const [checkpoint] = published;
       if (checkpoint === undefined) throw new AntequemError('internal', 'no checkpoint came of publishing');
@@ -87,7 +87,7 @@ export class Publisher implements Checkpoints {
     }
   }
 
-  /** A checkpoint that covers entry `index`: the latest one handed out where it does, else the current one. */
+  /** A checkpoint that covers entry `index`: the latest published one if it does, else the current one. */
   async covering(log: Log, index: number): Promise<Published> {
     const latest = await this.#remembered(log);
     return latest !== null && latest.size > index ? latest : this.current(log);
@@ -114,7 +114,7 @@ export class Publisher implements Checkpoints {
     return recorded === null ? null : { origin: log.origin, size, ...recorded };
   }
 
-  /** The largest checkpoint of a log that was signed, by whichever process; null: none. */
+  /** The largest checkpoint of a log that any process signed; null: none. */
   async newest(log: Log): Promise<Published | null> {
     const { rows } = await this.#database.query<{ size: number; root: Uint8Array; note: string }>(
       'SELECT size, root, note FROM checkpoints WHERE log = $1 ORDER BY size DESC LIMIT 1',
@@ -133,7 +133,7 @@ export class Publisher implements Checkpoints {
     return (await this.#publish(db, heads)).published;
   }
 
-  /** What was handed out last, unless keys have changed since: then it may bear more signatures by now. */
+  /** The checkpoint that was published last, unless keys have changed since: then it may have more signatures by now. */
   async #remembered(log: Log): Promise<Published | null> {
     await this.#registry.noticeKeys();
     const latest = this.#latest.get(log.id);
@@ -171,9 +171,8 @@ export class Publisher implements Checkpoints {
       [logs, sizes, roots, published.map(({ note }) => note), this.#now()],
     );
     if (added.rowCount === heads.length) return published;
-    // Some were there. A statement of its own, for the first one's snapshot lacks what another process committed while
-    // it waited for that. What was recorded first is what is handed out, even with other signatures: keys were
-    // added or retired, and not every process has noticed.
+    // Some exist already. They are read by a second statement: the snapshot of the first one may lack what it waited for. The
+    // recorded note is the one to publish, even if it has other signatures: not every process may know a change of keys yet.
     const { rows } = await db.query<{ note: string }>(
       `SELECT c.note FROM unnest($1::int[], $2::bigint[], $3::bytea[]) WITH ORDINALITY AS s (log, size, root, n)
        JOIN checkpoints c USING (log, size) WHERE c.root = s.root ORDER BY s.n`,
@@ -183,7 +182,7 @@ export class Publisher implements Checkpoints {
     return published.map((checkpoint, i) => ({ ...checkpoint, note: rows[i]?.note ?? checkpoint.note }));
   }
 
-  /** A signer may be a machine elsewhere: while it is silent no lock is held for it. */
+  /** A signer may be another machine: no lock is held while waiting for it. */
   async #signed(signer: LogSigner, checkpoint: Checkpoint): Promise<string> {
     const note = signer.sign(checkpoint);
     if (typeof note === 'string') return note;

@@ -1,35 +1,29 @@
-// The store as a file on a local disk: a journal that all processes of the machine append to. There is no lock that a
-// killed process could leave behind: a change takes effect where, at its place in the journal, the subject still is as
-// the change says. Whoever reads the journal comes to the same result, so each process learns by reading on what became
-// of its own changes.
-//
-//   <file>.<n>   generation n of the journal; the highest counts
-//   a line       check ‖ kind ‖ fields; one that was torn, by a kill or a full disk, does not count
+// The store as a file on a local disk: a journal that all processes of the machine append to (guard-file.ts). There is no lock
+// that a killed process could leave behind. A change takes effect if, at its place in the journal, the subject still is as the
+// change says. Every reader comes to the same result, so a process reads on to learn what became of its own changes.
 //
 // The first line names the journal. The database remembers how far it reached (journal-memory.ts), so that lines that are
 // lost or altered are noticed.
 //
-// A journal that has grown is sealed by a line that ends it: changes behind that are void. What stood before the seal is
-// written out as the next generation.
+// A journal that has grown is sealed by a last line; changes behind it are void. What stood before the seal is written out as
+// the next generation.
 
-import { createHash, type Hash, randomBytes } from 'node:crypto';
-import { constants, type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
-import { sha256 } from '#sha256';
-import { equalBytes } from '../core/bytes.ts';
+import { randomBytes } from 'node:crypto';
+import { constants, type FileHandle, mkdir, open, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { syncFolder, writeDurably } from '../core/durable-file.node.ts';
 import { AntequemError, hasCode, messageOf } from '../core/errors.ts';
-import { fieldsOf, lineOf, looksWhole, parseMark } from './guard-lines.ts';
-import type { JournalMemory, JournalPosition } from './journal-memory.ts';
+import { generationsOf, lineOf } from './guard-file.ts';
+import { append, begun, type Journal, nameLine, readOn } from './journal.ts';
+import { contradiction, type JournalMemory, type JournalPosition } from './journal-memory.ts';
 import { type Change, type Mark, markText, type PublishedStore } from './published.ts';
 
-/** A journal is sealed once it is so large, and several times what it would be written anew. */
+/** A journal is sealed once it is so large, and several times larger than its marks. */
 const SEAL_BYTES = 1 << 20;
 const SEAL_FACTOR = 4;
 const LINE_BYTES = 160;
-/** Requests to a disk that hangs must not pile up. */
+/** Requests that wait for a hanging disk must not fill the memory. */
 const MOST_QUEUED = 1_000;
-const READ_BYTES = 64 << 10;
 /** Milliseconds after a change until the database is told how far the journal reaches. */
 const REMEMBER_MS = 1_000;
 
@@ -42,32 +36,6 @@ interface Request {
 interface Numbered {
   readonly change: Change;
   readonly id: string;
-}
-
-/** One generation as far as it was read. */
-interface Journal {
-  readonly number: number;
-  readonly handle: FileHandle;
-  readonly marks: Map<string, Mark>;
-  /** Whether changes of this process took effect, by their ids, until that is asked for. */
-  readonly decided: Map<string, boolean>;
-  offset: number;
-  sealed: boolean;
-  /** What it calls itself; null: it was made before journals had names, or has lost it. */
-  name: string | null;
-  /** Of all that was read. */
-  readonly hash: Hash;
-  /** A line with a wrong check, behind which none has come yet. */
-  doubtful: string | null;
-  /** Whether a line was altered that others follow. */
-  altered: boolean;
-  /** Whether there was none before this process made it. */
-  readonly fresh: boolean;
-}
-
-function begun(number: number, handle: FileHandle, fresh: boolean): Journal {
-  const read = { offset: 0, sealed: false, name: null, hash: createHash('sha256'), doubtful: null, altered: false };
-  return { number, handle, fresh, marks: new Map(), decided: new Map(), ...read };
 }
 
 export class PublishedFile implements PublishedStore {
@@ -172,7 +140,7 @@ export class PublishedFile implements PublishedStore {
     for (let open = changes; open.length > 0; ) {
       const journal = await this.#current();
       await append(
-        journal.handle,
+        journal,
         open.map(({ id, change }) => lineOf('c', id, change.subject, markText(change.from), markText(change.to))),
       );
       await readOn(journal, this.#own);
@@ -180,7 +148,7 @@ export class PublishedFile implements PublishedStore {
       open = open.filter(({ id }) => !journal.decided.has(id));
       journal.decided.clear();
       if (journal.offset > SEAL_BYTES && journal.offset > SEAL_FACTOR * LINE_BYTES * journal.marks.size) {
-        await append(journal.handle, [lineOf('end')]);
+        await append(journal, [lineOf('end')]);
       }
     }
     return effective;
@@ -208,14 +176,14 @@ export class PublishedFile implements PublishedStore {
   async #openNewest(): Promise<Journal> {
     await mkdir(dirname(this.#file), { recursive: true });
     for (;;) {
-      const known = (await this.#generations()).at(-1);
+      const known = (await generationsOf(this.#file)).at(-1);
       const number = known ?? 1;
       const handle = await this.#open(number, known === undefined);
       if (handle === null) continue;
-      // One that was made meanwhile counts: ours may be the late work of a process that fell behind.
-      const newest = (await this.#generations()).at(-1) ?? number;
+      // A newer one that was made in the meantime counts: this process may have fallen behind.
+      const newest = (await generationsOf(this.#file)).at(-1) ?? number;
       if (newest === number) {
-        if (known === undefined) await append(handle, [lineOf('id', randomBytes(8).toString('hex'))]);
+        if (known === undefined) await append({ handle }, [nameLine()]);
         return begun(number, handle, known === undefined);
       }
       await handle.close();
@@ -230,7 +198,7 @@ export class PublishedFile implements PublishedStore {
       return handle;
     } catch (error) {
       // A generation that was followed by the next just now.
-      if (!create && isMissing(error)) return null;
+      if (!create && hasCode(error, 'ENOENT')) return null;
       throw error;
     }
   }
@@ -238,7 +206,7 @@ export class PublishedFile implements PublishedStore {
   /** Makes the generation behind a sealed one, unless somebody did. */
   async #succeed({ number, name, marks }: Journal): Promise<void> {
     const lines = [
-      `${lineOf('id', name ?? randomBytes(8).toString('hex'))}\n`,
+      `${nameLine(name ?? undefined)}\n`,
       ...[...marks].map(([subject, mark]) => `${lineOf('m', subject, markText(mark))}\n`),
     ];
     try {
@@ -248,13 +216,14 @@ export class PublishedFile implements PublishedStore {
       // Another process made it, and may not have synced the folder yet: older ones are removed only after that.
       await syncFolder(dirname(this.#file));
     }
-    for (const older of await this.#generations()) if (older <= number) await rm(this.#path(older), { force: true });
+    for (const older of await generationsOf(this.#file))
+      if (older <= number) await rm(this.#path(older), { force: true });
   }
 
-  /** Whether a journal was removed that this process still writes to: then it begins anew with what is known of it. */
+  /** Whether the journal was removed under this process: then a new one begins with the marks known here. */
   async #isGone(journal: Journal): Promise<boolean> {
     if ((await journal.handle.stat()).nlink > 0) return false;
-    const newest = (await this.#generations()).at(-1) ?? 0;
+    const newest = (await generationsOf(this.#file)).at(-1) ?? 0;
     if (newest <= journal.number) {
       this.#saved = journal.marks;
       this.#problem = `${this.#file} was removed while the service ran: it begins anew with what this process remembers`;
@@ -269,7 +238,7 @@ export class PublishedFile implements PublishedStore {
     const lines = [...this.#saved].map(([subject, mark]) =>
       lineOf('c', `${this.#own}-${this.#count++}`, subject, '-', markText(mark)),
     );
-    await append(journal.handle, lines);
+    await append(journal, lines);
     await readOn(journal, this.#own);
     journal.decided.clear();
     this.#saved = new Map();
@@ -289,26 +258,12 @@ export class PublishedFile implements PublishedStore {
         return;
       }
       this.#recalled = true;
-      if (known !== null) this.#problem ??= await this.#contradiction(journal, known);
+      if (known !== null) this.#problem ??= await contradiction(this.#file, journal, known);
     }
     if (journal.name === null && this.#problem === null) {
-      await append(journal.handle, [lineOf('id', randomBytes(8).toString('hex'))]);
+      await append(journal, [nameLine()]);
       await readOn(journal, this.#own);
     }
-  }
-
-  /** What the journal has lost; null: nothing. */
-  async #contradiction(journal: Journal, known: JournalPosition): Promise<string | null> {
-    if (journal.fresh) {
-      return `${this.#file} was removed: what was published before is known from the database alone, until the next start`;
-    }
-    const lost = `${this.#file} has lost or changed lines that it had before`;
-    const advice = 'if the database was not set back, remove the file and start again';
-    if (journal.name !== null && journal.number > known.generation) return null;
-    if (journal.number < known.generation || journal.offset < known.length) return `${lost}: ${advice}`;
-    const bytes = Buffer.alloc(known.length);
-    await journal.handle.read(bytes, 0, known.length, 0);
-    return equalBytes(sha256(bytes), new Uint8Array(known.digest)) ? null : `${lost}: ${advice}`;
   }
 
   /** Each change is followed by one such note of the process, however many there are within a second. */
@@ -320,7 +275,7 @@ export class PublishedFile implements PublishedStore {
   async #remember(): Promise<void> {
     this.#remembering = null;
     const journal = this.#journal;
-    // Of a damaged one the database keeps what it knew, so that the next start notices it again.
+    // The database does not learn of a damaged one, so that the next start notices it again.
     const damaged = this.#problem !== null && journal?.fresh !== true;
     if (journal === null || journal.name === null || !this.#recalled || damaged) return;
     const position = {
@@ -338,67 +293,9 @@ export class PublishedFile implements PublishedStore {
     );
   }
 
-  /** In ascending order. */
-  async #generations(): Promise<number[]> {
-    const prefix = `${basename(this.#file)}.`;
-    const numbers = (await readdir(dirname(this.#file))).flatMap((name) => {
-      const rest = name.startsWith(prefix) ? name.slice(prefix.length) : '';
-      return /^[1-9]\d{0,14}$/.test(rest) ? [Number(rest)] : [];
-    });
-    return numbers.sort((a, b) => a - b);
-  }
-
   #path(number: number): string {
     return `${this.#file}.${number}`;
   }
-}
-
-/** The new line first: it ends what somebody was killed over. */
-async function append(handle: FileHandle, lines: readonly string[]): Promise<void> {
-  const bytes = Buffer.from(`\n${lines.join('\n')}\n`);
-  for (let at = 0; at < bytes.length; ) at += (await handle.write(bytes, at)).bytesWritten;
-  await handle.datasync();
-}
-
-/** Takes in what was appended since, up to the last whole line. */
-async function readOn(journal: Journal, own: string): Promise<void> {
-  let rest = Buffer.alloc(0);
-  while (!journal.sealed) {
-    const chunk = Buffer.allocUnsafe(READ_BYTES);
-    const { bytesRead } = await journal.handle.read(chunk, 0, READ_BYTES, journal.offset + rest.length);
-    if (bytesRead === 0) return;
-    const bytes = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
-    const end = bytes.lastIndexOf('\n') + 1;
-    for (const line of bytes.toString('utf8', 0, end).split('\n')) take(journal, line, own);
-    journal.hash.update(bytes.subarray(0, end));
-    journal.offset += end;
-    rest = bytes.subarray(end);
-  }
-}
-
-function take(journal: Journal, line: string, own: string): void {
-  if (journal.sealed || line === '') return;
-  // Whole, and with a wrong check: a kill leaves a part of a line.
-  if (journal.doubtful !== null && looksWhole(journal.doubtful)) journal.altered = true;
-  const [kind, ...fields] = fieldsOf(line) ?? [];
-  journal.doubtful = kind === undefined ? line : null;
-  if (kind === 'end') {
-    journal.sealed = true;
-  } else if (kind === 'id') {
-    journal.name ??= fields[0] ?? null;
-  } else if (kind === 'm') {
-    const [subject = '', mark = ''] = fields;
-    journal.marks.set(subject, parseMark(mark));
-  } else if (kind === 'c') {
-    const [id = '', subject = '', from = '', to = ''] = fields;
-    const effective = markText(journal.marks.get(subject) ?? null) === from;
-    if (effective) journal.marks.set(subject, parseMark(to));
-    if (id.startsWith(own)) journal.decided.set(id, effective);
-  }
-}
-
-function isMissing(error: unknown): boolean {
-  return hasCode(error, 'ENOENT');
 }
 
 function unavailable(file: string, cause: unknown): AntequemError {

@@ -1,16 +1,15 @@
-// The store as one hash of Redis: subject → mark. As durable as that Redis is: with `appendonly yes` up to a second of
-// it can be lost; one that was flushed begins anew, from what the database has then.
+// The store as a hash of Redis: subject → mark. It is as durable as that Redis: with `appendonly yes` up to a second can be
+// lost. After a flush it begins with what the database has then.
 
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { fromHex } from '../core/bytes.ts';
 import { AntequemError, messageOf } from '../core/errors.ts';
-import { redisAddress } from '../store/redis-address.ts';
+import { connectRedis, scanHash } from '../store/redis.ts';
 import { type Change, type Mark, markText, type PublishedStore } from './published.ts';
 
 const KEY = 'antequem:published';
-/** Of one command: Redis does nothing else meanwhile. */
+/** Marks of one command, which blocks Redis. */
 const AT_ONCE = 1_000;
-const PATIENCE_MS = 2_000;
 const MOST_KNOWN = 100_000;
 
 const COMPARE_AND_SET = `
@@ -30,16 +29,9 @@ export class PublishedRedis implements PublishedStore {
   #problem: string | null = null;
 
   constructor(url: string) {
-    const { name, options } = redisAddress(url);
+    const { name, client } = connectRedis(url);
     this.name = name;
-    this.#client = new Redis({
-      ...options,
-      commandTimeout: PATIENCE_MS,
-      maxRetriesPerRequest: null,
-      retryStrategy: (times) => Math.min(100 * 2 ** Math.min(times, 10), 2_000),
-    });
-    // Told by the commands that fail.
-    this.#client.on('error', () => {});
+    this.#client = client;
   }
 
   async read(subjects: readonly string[]): Promise<(Mark | null)[]> {
@@ -51,20 +43,14 @@ export class PublishedRedis implements PublishedStore {
         if (text !== null) this.#remember(part[n] ?? '', text);
         else if (this.#known.has(part[n] ?? '')) return this.#restore(subjects);
       }
-      marks.push(...texts.map((text) => (text === null ? null : parseMark(text))));
+      marks.push(...texts.map((text) => (text === null ? null : markIn(text))));
     }
     return marks;
   }
 
   async all(): Promise<ReadonlyMap<string, Mark>> {
-    const marks = new Map<string, Mark>();
-    let cursor = '0';
-    do {
-      const [next, fields] = await this.#ask(this.#client.hscan(KEY, cursor, 'COUNT', AT_ONCE));
-      for (let i = 0; i + 1 < fields.length; i += 2) marks.set(fields[i] ?? '', parseMark(fields[i + 1] ?? ''));
-      cursor = next;
-    } while (cursor !== '0');
-    return marks;
+    const texts = await this.#ask(scanHash(this.#client, KEY));
+    return new Map([...texts].map(([subject, text]) => [subject, markIn(text)]));
   }
 
   async compareAndSet(changes: readonly Change[]): Promise<boolean[]> {
@@ -90,15 +76,13 @@ export class PublishedRedis implements PublishedStore {
     return this.#problem;
   }
 
-  /** Redis lost what this process had seen there: it is told, and put back as far as it is known here. */
+  /** Redis has lost marks that this process saw there: this is reported, and they are written again. */
   async #restore(subjects: readonly string[]): Promise<(Mark | null)[]> {
     this.#problem = `${this.name} has lost what was recorded of what was published; what this process remembers was put back`;
     const known = [...this.#known];
     this.#known.clear();
     for (let i = 0; i < known.length; i += AT_ONCE) {
-      const changes = known
-        .slice(i, i + AT_ONCE)
-        .map(([subject, text]) => ({ subject, from: null, to: parseMark(text) }));
+      const changes = known.slice(i, i + AT_ONCE).map(([subject, text]) => ({ subject, from: null, to: markIn(text) }));
       await this.compareAndSet(changes);
     }
     return this.read(subjects);
@@ -118,7 +102,7 @@ export class PublishedRedis implements PublishedStore {
   }
 }
 
-function parseMark(text: string): Mark {
+function markIn(text: string): Mark {
   const [, size, root] = /^(\d{1,16}):([0-9a-f]{64})$/.exec(text) ?? [];
   if (size === undefined || root === undefined) {
     throw unavailable('Redis', `the hash ${KEY} holds what is not ours: ${JSON.stringify(text)}`);

@@ -1,4 +1,4 @@
-import { toHex } from '../core/bytes.ts';
+import { fromHex, toHex } from '../core/bytes.ts';
 
 /** How far something was published: a log up to this size with this root, or the rounds up to this number. */
 export interface Mark {
@@ -8,32 +8,32 @@ export interface Mark {
 }
 
 export interface Change {
-  /** Origin of a log, or what the rounds of a service go by. */
+  /** Origin of a log, or the subject of the rounds of a service. */
   readonly subject: string;
-  /** What must be recorded now; null: nothing. */
+  /** The mark that must be there now; null: none. */
   readonly from: Mark | null;
   readonly to: Mark;
 }
 
 /**
- * Remembers what was published, in a place that is not restored together with the database: what the database has lost
- * shows in it. Any number of processes use one store at the same time.
+ * Remembers what was published, in a place that is not restored together with the database, so that losses of the database
+ * are noticed. Several processes may use one store at the same time.
  *
- * Every method throws AntequemError `guard-unavailable` where the store does not do it in a few seconds; whether a change
- * took place is then unknown.
+ * Every method throws AntequemError `guard-unavailable` if the store does not answer within a few seconds; then it is unknown
+ * whether a change took place.
  */
 export interface PublishedStore {
   /** Where it is, for people; without secrets. */
   readonly name: string;
   /** What an operator should know: that a record was lost or damaged; null: nothing. */
   readonly problem?: string | null;
-  /** What is recorded, one for each subject; null: nothing. Not older than any change that was made before. */
+  /** The mark of each subject; null: none. Includes all changes that were made before. */
   read(subjects: readonly string[]): Promise<(Mark | null)[]>;
-  /** All that is recorded. */
+  /** All marks. */
   all(): Promise<ReadonlyMap<string, Mark>>;
   /**
-   * Records each change whose subject still is as `from` says, and tells for each whether that was so. Of two processes
-   * that change the same subject from the same mark one is told no. Durable once it returns, as durable as the store is.
+   * Makes each change whose subject still has the mark `from`, and returns for each whether it did. If two processes change
+   * the same subject from the same mark, one of them gets false. Changes are then as durable as the store is.
    */
   compareAndSet(changes: readonly Change[]): Promise<boolean[]>;
   close(): Promise<void>;
@@ -43,7 +43,13 @@ export function sameMark(a: Mark | null, b: Mark | null): boolean {
   return markText(a) === markText(b);
 }
 
-/** A mark in one word; two marks are the same where their texts are. */
+/** A mark as a word; equal marks have equal texts. */
 export function markText(mark: Mark | null): string {
   return mark === null ? '-' : `${mark.size}:${toHex(mark.root)}`;
+}
+
+/** @param text as `markText` writes it, of a mark */
+export function parseMark(text: string): Mark {
+  const [size = '', root = ''] = text.split(':');
+  return { size: Number(size), root: fromHex(root) };
 }

@@ -25,7 +25,7 @@ export const LOG_COLUMNS = 'id, name, origin, log_id, blinded, created_at';
 /** Milliseconds between looks whether keys of logs were added or retired by another process. */
 const KEYS_TRUSTED = 10_000;
 
-/** The logs of one service: makes them, finds them, holds their keys. */
+/** The logs of one service and their keys. */
 export class Registry {
   readonly serviceOrigin: string;
   /** The log of the service's own acts. */
@@ -127,7 +127,7 @@ export class Registry {
     return rows.map((row) => ({ ...logOf(row), size: row.size, root: new Uint8Array(row.root) }));
   }
 
-  /** What is durable of a log now. */
+  /** The durable head of a log. */
   async head(log: Log): Promise<LogHead> {
     const head = await this.#heads.get(log.id);
     if (head === null) throw new AntequemError('log-damaged', `log ${log.name} has no row any more`);
@@ -146,19 +146,19 @@ export class Registry {
     return (await this.prepareSigners([log])).get(log.id) ?? [];
   }
 
-  /** What key `number` of a log is once it is made. */
+  /** The key that will be number `number` of a log. */
   newSigner(log: Log, number: number): LogSigner {
     return this.#seed.signer(log.origin, number);
   }
 
-  /** Goes up where keys were found to have changed: what was signed before may bear other signatures than it would now. */
+  /** Goes up when keys have changed: notes that were signed before may lack signatures of new keys. */
   get keyEpoch(): number {
     return this.#keyEpoch;
   }
 
   /**
-   * The keys of many logs by their ids, with one query, within a transaction where one is under way: to wait for a second
-   * connection while holding locks that those who have one wait for would end in nothing but a timeout.
+   * The keys of many logs by their ids, with one query. Callers within a transaction pass it: waiting for a second connection
+   * while holding locks could block for ever.
    * @throws AntequemError `seed-changed`
    */
   async prepareSigners(
@@ -188,7 +188,7 @@ export class Registry {
       });
       if (signers.length === 0) throw seedChanged(log);
       found.set(log.id, signers);
-      // Some hundred bytes each: a service of a million logs holds them all. What was read before a change is not kept.
+      // Some hundred bytes each, so that all logs of a service fit. Keys read before a change are not kept.
       if (epoch === this.#keyEpoch) this.#signers.set(log.id, signers);
     }
     return found;
@@ -199,7 +199,7 @@ export class Registry {
     const now = this.#sequencing.effects.now();
     const lookedAt = this.#lookedAt;
     if (lookedAt !== null && Math.abs(now - lookedAt) < KEYS_TRUSTED) return;
-    // Others need not look meanwhile.
+    // One look serves all callers.
     this.#lookedAt = now;
     try {
       const { rows } = await db.query<{ changes: number }>('SELECT changes FROM log_key_changes');
@@ -212,13 +212,13 @@ export class Registry {
     }
   }
 
-  /** Has the keys of all logs read again. */
+  /** Forgets the keys, so that they are read again. */
   forgetKeys(): void {
     this.#keyEpoch++;
     this.#signers.clear();
   }
 
-  /** The same, and looks anew whether they changed since. */
+  /** The same, and looks whether they have changed since. */
   doubtKeys(): void {
     this.forgetKeys();
     this.#lookedAt = null;
@@ -255,7 +255,7 @@ async function insertLog(
   publicKey: Uint8Array,
   now: number,
 ): Promise<Log> {
-  // Received at 0, not now: this clock was not held against the database's, and a log's times never decrease.
+  // Received at 0, not now: this clock was not compared with that of the database, and times of a log never decrease.
   const { rows } = await tx.query<LogRow>(
     `INSERT INTO logs (name, origin, log_id, blinded, created_at, size, root, last_leaf, last_received_at)
      VALUES ($1, $2, $3, $4, $5, 0, $6, $3, 0) RETURNING ${LOG_COLUMNS}`,

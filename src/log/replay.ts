@@ -8,7 +8,7 @@ import type { PartitionMap } from './partition-map.ts';
 /** How long the answer to an Idempotency-Key is kept. */
 export const IDEMPOTENCY_TTL = 7 * 24 * 3_600_000;
 
-/** What became of one submission of a group. */
+/** The result for one submission of a group. */
 export type Outcome = Logged | { readonly refused: AntequemError };
 
 interface Record {
@@ -21,8 +21,8 @@ interface Record {
 }
 
 /**
- * Which submissions were answered before: the same answer again, or a refusal where the key came with another request.
- * Undefined for those yet to be appended. Runs under the log's lock, so nobody answers the same key meanwhile.
+ * For submissions that were answered before: the same answer, or a refusal if the key came with another request. Undefined
+ * for those that are to be appended. Runs under the log's lock, so that no other process answers the same key.
  */
 export async function findReplays(
   tx: Transaction,
@@ -60,7 +60,7 @@ export async function findReplays(
   );
 }
 
-/** Keeps what the keys of these submissions were answered with. */
+/** Stores the answers under the keys of these submissions. */
 export async function recordKeys(
   tx: Transaction,
   log: Log,
@@ -74,7 +74,7 @@ export async function recordKeys(
   });
   if (records.length === 0) return;
   await tx.query(
-    // What is there already is past its seven days, or it would have been found.
+    // A record that is there already has expired; otherwise it would have been found.
     `INSERT INTO idempotency (log, owner, key, request_hash, first_index, count, created_at)
      SELECT $1, owner, key, hash, first, count, created
      FROM unnest($2::text[], $3::text[], $4::bytea[], $5::bigint[], $6::int[], $7::bigint[])
@@ -88,13 +88,13 @@ export async function recordKeys(
       records.map(({ requestHash }) => Buffer.from(requestHash)),
       records.map(({ index }) => index),
       records.map(({ count }) => count),
-      // A record is past its time at its creation plus IDEMPOTENCY_TTL; with a shorter life it is as if made earlier.
+      // A record expires IDEMPOTENCY_TTL after its creation: one with a shorter life gets an earlier creation.
       records.map(({ lifetime = IDEMPOTENCY_TTL }) => now - (IDEMPOTENCY_TTL - lifetime)),
     ],
   );
 }
 
-/** Forgets what these keys of one owner were answered with. */
+/** Deletes the answers under these keys of one owner. */
 export async function forgetKeys(db: Queryable, log: Log, owner: string, keys: readonly string[]): Promise<void> {
   await db.query('DELETE FROM idempotency WHERE log = $1 AND owner = $2 AND key = ANY ($3::text[])', [
     log.id,
@@ -103,7 +103,7 @@ export async function forgetKeys(db: Queryable, log: Log, owner: string, keys: r
   ]);
 }
 
-/** Removes what is past its time. Returns how many. */
+/** Deletes expired records. @returns how many */
 export async function purgeKeys(db: Queryable, now: number): Promise<number> {
   const { rowCount } = await db.query('DELETE FROM idempotency WHERE created_at <= $1', [now - IDEMPOTENCY_TTL]);
   return rowCount ?? 0;
@@ -117,7 +117,7 @@ async function readAppended(tx: Transaction, log: Log, record: Record, partition
     [segment, log.id, last],
   );
   const row = rows[0];
-  // Refused, not thrown: it is the fault of this submission alone, not of those it shares a commit with.
+  // Returned, not thrown: the other submissions of the commit must not fail with it.
   if (row === undefined) {
     return { refused: new AntequemError('log-damaged', `entry ${last} of ${log.name} is gone: run an audit`) };
   }

@@ -7,21 +7,21 @@ const ADVICE =
   'back and restart every process of the service, or see with `antequem recover` what is lost and accept it';
 
 /**
- * The error of a database that lacks what was there before.
- * @param cause what may have happened; the finding itself is no proof that the database was set back
+ * The error for a database that lacks earlier data.
+ * @param cause what may have happened; the finding does not prove that the database was set back
  */
 export function setBack(what: string, cause = 'the database was set back or altered'): AntequemError {
   return new AntequemError(SET_BACK, `${cause}: ${what}. ${ADVICE}`);
 }
 
 /**
- * Whether this process may append, sign and send: what was found of the database, in memory, so that to ask costs
- * nothing. Once found it stays so until the process is restarted: it remembers tiles and heads that may be of what was lost.
+ * Whether this process may append, sign and send. A finding is kept in memory until the process restarts, because its
+ * remembered tiles and heads may belong to the lost data.
  */
 export class RollbackState {
   #found = false;
 
-  /** Why not, for everybody to read; the service's own log says what exactly is missing. Null: it may. */
+  /** Why not, without details, which are in the service's log. Null: it may. */
   get finding(): AntequemError | null {
     return this.#found ? setBack('it lacks what was published before') : null;
   }

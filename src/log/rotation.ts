@@ -1,4 +1,4 @@
-// Keys of logs that come and go: a new one signs together with those that are there, until they are retired.
+// Adds and retires keys of logs. A new key signs together with the older ones until those are retired.
 
 import { toHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
@@ -11,11 +11,11 @@ import type { LogSigner } from './seed.ts';
 import type { Sequencing } from './sequence.ts';
 import { recordedTransaction, type SystemAct } from './system.ts';
 
-/** Keys that may sign a log together: each is a line in every checkpoint. */
+/** The most keys that sign a log at the same time: each is a line in every checkpoint. */
 const MAX_ACTIVE = 4;
-/** Milliseconds that the keys which stay must have signed for: six times what a process takes to notice a new one. */
+/** Milliseconds that the remaining keys must have signed for: six times what a process takes to notice a new key. */
 const SETTLED = 60_000;
-/** Milliseconds that a change may take, and besides for each log; measured is one, on a machine with other things to do. */
+/** Milliseconds that a change may take, and in addition for each log, where about one was measured on a busy machine. */
 const DEADLINE = 30_000;
 const DEADLINE_PER_LOG = 10;
 
@@ -61,8 +61,8 @@ export async function readLogKeys(db: Queryable, logs: readonly Log[]): Promise<
 }
 
 /**
- * Gives each of these logs one more key, all of them or none, told by `_system`. Other processes sign with it within ten
- * seconds; the newest checkpoint of each log is signed with it at once.
+ * Adds one key to each of these logs, to all or to none, and records that in `_system`. The newest checkpoint of each log is
+ * signed with it at once; other processes sign with it within ten seconds.
  * @throws AntequemError `keys-too-many`, `seed-changed`, `checkpoint-damaged`, and what the guard throws
  */
 export async function addKeys(parts: RotationParts, logs: readonly Log[]): Promise<LogWithKey[]> {
@@ -108,9 +108,9 @@ export interface Retirement {
 }
 
 /**
- * Retires keys, all of them or none, told by `_system`. The newest checkpoint of each log bears a signature of the keys
- * that stay.
- * @param force also where the keys that stay are so new that not every process may sign with them
+ * Retires keys, all of them or none, and records that in `_system`. The newest checkpoint of each log then has signatures of
+ * the remaining keys.
+ * @param force even if the remaining keys are so new that some process may not sign with them yet
  * @throws AntequemError `log-key-not-found`, `log-key-last`, `log-key-new`, `checkpoint-damaged`, `seed-changed`, and what
  *   the guard throws
  */
@@ -153,7 +153,7 @@ async function changeKeys(
   if (logs.length === 0) return [];
   const change = async (tx: Transaction): ReturnType<typeof work> => {
     await tx.query('UPDATE log_key_changes SET changes = changes + 1');
-    // What this process remembers may be ten seconds old.
+    // The memory of this process may be ten seconds old.
     registry.forgetKeys();
     const keys = await readLogKeys(tx, logs);
     return work(tx, (log) => keys.get(log.id) ?? []);
@@ -162,12 +162,12 @@ async function changeKeys(
   try {
     return await recordedTransaction(database, registry.system, sequencing, change, deadline);
   } finally {
-    // What was read within may have been undone, and its number of changes be another's soon.
+    // The transaction may have been rolled back, and another change may get the same number.
     registry.doubtKeys();
   }
 }
 
-/** @param now null: however new the keys are that stay */
+/** @param now null: the remaining keys may be of any age */
 function planOf({ log, number }: Retirement, keys: readonly LogKey[], now: number | null) {
   const active = keys.filter(isActive);
   const leaving = number === null ? active.slice(0, -1) : active.filter((key) => key.number === number);

@@ -12,11 +12,11 @@ export interface LogSigner {
   readonly origin: string;
   /** 32 bytes, Ed25519. */
   readonly publicKey: Uint8Array;
-  /** `origin+keyID+key`, what a stranger checks notes with. */
+  /** `origin+keyID+key`: the key to check notes with. */
   readonly verifierKey: string;
   /**
-   * The signed note of a checkpoint. Ed25519 has no randomness: the same checkpoint gives the same bytes. A signer out of
-   * the process may take its time, or fail having signed: nothing is handed out then, and the same is asked again.
+   * The signed note of a checkpoint. Ed25519 is deterministic: the same checkpoint gives the same bytes. A signer outside of
+   * the process may be slow or fail after signing; then nothing is published, and the same checkpoint is signed again.
    */
   sign(checkpoint: Checkpoint): string | Promise<string>;
 }
@@ -24,8 +24,7 @@ export interface LogSigner {
 /** Where the keys of logs come from. */
 export interface KeyRing {
   /**
-   * Key `number` of a log, 1 if not told: the one with this public key where it can be made, else the one that a new key
-   * of that number would be.
+   * Key `number` of a log, default 1: the one with this public key if it can be derived, else a new key of that number.
    */
   signer(origin: string, number?: number, publicKey?: Uint8Array): LogSigner;
 }
@@ -33,8 +32,8 @@ export interface KeyRing {
 const MAX_SEEDS = 16;
 
 /**
- * The secrets all log keys are derived from. Kept outside the database, so that its administrator cannot sign. There is
- * one, or several while one is left behind: new keys come of the newest, and those that were made stay what they are.
+ * The secrets that all log keys are derived from, kept outside the database so that its administrator cannot sign. There are
+ * several while one is being replaced: new keys are derived from the newest, existing keys stay as they are.
  */
 export class LogSeed implements KeyRing {
   readonly #newest: Uint8Array;
@@ -52,7 +51,7 @@ export class LogSeed implements KeyRing {
   }
 
   /**
-   * One seed a line, the newest last; white space around them and empty lines aside.
+   * One seed a line, the newest last. White space and empty lines are ignored.
    * @throws AntequemError `seed-invalid` unless each is 64 hex digits and none is there twice
    */
   static parse(text: string): LogSeed {
@@ -91,13 +90,13 @@ export class LogSeed implements KeyRing {
     return derived(this.#newest, lineOf(purpose));
   }
 
-  /** The same of every seed, the newest first: what somebody was told before is among them. */
+  /** The same from every seed, the newest first: somebody may have been given an older one. */
   secrets(purpose: string): Uint8Array[] {
     return this.#seeds.map((seed) => derived(seed, lineOf(purpose)));
   }
 }
 
-/** With a newline it could be the key of a log. */
+/** A purpose with a newline could name the key of a log. */
 function lineOf(purpose: string): string {
   if (purpose.includes('\n')) throw new AntequemError('internal', 'a purpose has one line');
   return purpose;

@@ -12,7 +12,7 @@ import { type Sequencing, sequence } from './sequence.ts';
 /** Milliseconds; a round of a hundred thousand logs takes some seconds. */
 const DEADLINE = 30_000;
 
-/** An act of the service that its own log, `_system`, records. Hashes and keys are hex, times as everywhere in JSON. */
+/** An act that the service records in its own log, `_system`. Hashes and keys are hex. */
 export type SystemAct =
   | { readonly act: 'log-created'; readonly log: string; readonly blinded: boolean; readonly publicKey: string }
   /** From now on key `number` of the log signs, too. */
@@ -22,7 +22,7 @@ export type SystemAct =
       readonly number: number;
       readonly publicKey: string;
     }
-  /** From now on it does not. Named in full: whoever knows the keys that are left learns this one, too. */
+  /** From now on it does not. The key is given in full, so that readers who only know the remaining keys learn it. */
   | {
       readonly act: 'log-key-retired';
       readonly log: string;
@@ -35,7 +35,7 @@ export type SystemAct =
       readonly name: string;
       readonly scopes: readonly string[];
       readonly logs: readonly string[] | null;
-      /** SHA-256 of its secret of 256 random bits: an audit sees whether somebody put another in its place. */
+      /** SHA-256 of its secret of 256 random bits, so that an audit notices a replaced secret. */
       readonly secretHash: string;
     }
   | { readonly act: 'key-revoked'; readonly key: string }
@@ -43,18 +43,18 @@ export type SystemAct =
   | { readonly act: 'entry-erased'; readonly log: string; readonly index: number }
   | { readonly act: 'round-closed'; readonly number: number; readonly root: string }
   | {
-      /** What was published and is not in the database any more, declared by the operator: from now on `now` counts. */
+      /** Something published that the database has lost, as the operator declared. From now on `now` counts. */
       readonly act: 'recovered';
       /** Origin of a log, or of the rounds. */
       readonly subject: string;
       readonly published: { readonly size: number; readonly root: string };
       readonly now: { readonly size: number; readonly root: string } | null;
     }
-  /** A target whose chain has rounds that the database has not. */
+  /** A target whose chain has rounds that the database lacks. */
   | { readonly act: 'recovered'; readonly subject: string; readonly reason: string };
 
 /**
- * A transaction that ends with entries of `_system`: what it records and what it does become durable together.
+ * A transaction that ends with entries of `_system`, so that acts and their records become durable together.
  * @param deadline milliseconds
  */
 export async function recordedTransaction<T>(

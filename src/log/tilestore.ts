@@ -8,9 +8,9 @@ import { partialTile } from './head.ts';
 import type { Log } from './log.ts';
 import type { PartitionMap } from './partition-map.ts';
 
-/** Bytes of remembered tiles: 8 kB each, and as much for what lies within. */
+/** Bytes of remembered tiles: 8 kB each, and as much for the subtrees in them. */
 const CACHED_BYTES = 32 << 20;
-/** Roots of remembered ranges that are no perfect subtree: those at the right edge, which all proofs of a size share. */
+/** Remembered roots of ranges at the right edge, which all proofs of a size share. */
 const CACHED_ROOTS = 20_000;
 type NamedLog = Pick<Log, 'id' | 'name'>;
 
@@ -20,14 +20,14 @@ interface TileKey {
   readonly index: number;
 }
 
-/** The tiles of all logs, the last used remembered. Of a tile that grows its first hashes never change. */
+/** The tiles of all logs; recently used ones are remembered. When a tile grows, its first hashes stay the same. */
 export class TileStore {
   readonly #database: Queryable;
   readonly #partitions: PartitionMap;
   readonly #tiles = new LruCache<string, Tile>(CACHED_BYTES);
   readonly #roots = new LruCache<string, Uint8Array>(CACHED_ROOTS);
   readonly #stored: Batch<TileKey, Uint8Array | null>;
-  /** Reads under way: however many ask for a tile, it is read, and its tree made, once. */
+  /** Reads under way, so that a tile is read once for all callers. */
   readonly #reads = new Map<string, Promise<Tile>>();
 
   constructor(database: Queryable, partitions: PartitionMap) {
@@ -42,7 +42,7 @@ export class TileStore {
     return hashes.subarray(0, tileWidth(level, index, size) * HASH_SIZE);
   }
 
-  /** The roots of these ranges of the log's first `size` entries: what proofs are made of. */
+  /** The roots of these ranges of the log's first `size` entries, as proofs need them. */
   ranges(log: NamedLog, ranges: readonly Range[], size: number): Promise<Uint8Array[]> {
     return Promise.all(ranges.map((range) => this.#root(log, range, size)));
   }
@@ -64,7 +64,7 @@ export class TileStore {
     return (await this.#read(log, slice.level, slice.index, size)).node(slice);
   }
 
-  /** A tile with all that it has in the log's first `size` entries, or with more. */
+  /** A tile with at least the hashes of the log's first `size` entries. */
   async #read(log: NamedLog, level: number, index: number, size: number): Promise<Tile> {
     const key = `${log.id}/${level}/${index}`;
     const width = tileWidth(level, index, size);

@@ -1,15 +1,11 @@
 // Whether the queue wakes the workers: what it says of itself, its schedule, and when that was last heeded.
 
-import { CLOSE } from '../anchor/jobs.ts';
-import { sinceRun } from '../anchor/schedule-runs.ts';
+import { CLOSE, sinceRun } from '../anchor/jobs.ts';
 import type { Queue } from '../queue/queue.ts';
+import type { QueueHealth } from '../queue/wakeup.ts';
 import type { Queryable } from '../store/database.ts';
 
-export interface QueueState {
-  /** Why wake-ups cannot be kept; null: they can. */
-  readonly problem: string | null;
-  /** What an operator should change although they can. */
-  readonly notices: readonly string[];
+export interface QueueState extends QueueHealth {
   /** Whether there is a schedule for closing rounds; null: the queue does not tell. */
   readonly scheduled: boolean | null;
   /** Milliseconds since that schedule last woke a worker; null: it never did. */

@@ -2,8 +2,10 @@ import type { Logger } from 'pino';
 import { AntequemError, messageOf } from '../core/errors.ts';
 import { within } from '../core/time-limit.ts';
 import { serviceName } from '../store/service-name.ts';
-import { type Broker, type LaneConsumer, type LaneProducer, postgresBroker, redisBroker } from './broker.ts';
-import type { LaneDepth, WakeHandler, Wakeup } from './wakeup.ts';
+import type { Broker, LaneConsumer, LaneProducer } from './broker.ts';
+import { postgresBroker } from './postgres-broker.ts';
+import { redisBroker } from './redis-broker.ts';
+import type { LaneDepth, QueueHealth, WakeHandler, Wakeup } from './wakeup.ts';
 
 export interface Queue {
   /**
@@ -38,13 +40,6 @@ export interface Queue {
   removeFormerSchedules(lanes: readonly string[]): Promise<void>;
   /** Waits for the handlers under way, at most ten seconds. */
   close(): Promise<void>;
-}
-
-export interface QueueHealth {
-  /** Why wake-ups cannot be kept; null: they can. */
-  readonly problem: string | null;
-  /** What an operator should change although they can. */
-  readonly notices: readonly string[];
 }
 
 /** Wake-ups of one lane as this process handles them. */

@@ -28,3 +28,10 @@ export interface LaneDepth {
   readonly waiting: number;
   readonly delayed: number;
 }
+
+export interface QueueHealth {
+  /** Why wake-ups cannot be kept; null: they can. */
+  readonly problem: string | null;
+  /** What an operator should change although they can. */
+  readonly notices: readonly string[];
+}
