@@ -1,11 +1,11 @@
 // The acts of the service, as entries of `_system` tell them.
 
 import * as z from 'zod/mini';
+import { parsed } from '../../core/errors.ts';
 import { hashHex } from '../../core/hex.ts';
 import { parseJson } from '../../core/json.ts';
 import { logOrigin } from '../../core/origin.ts';
-import { parseTime } from '../../core/time.ts';
-import { parsed } from './parsed.ts';
+import { isTime, parseTime } from '../../core/time.ts';
 
 const count = z.int().check(z.nonnegative());
 const any = z.looseObject({ at: z.string().check(z.refine(isTime)), act: z.string() });
@@ -47,10 +47,6 @@ export function readAct(entry: number, payload: Uint8Array): Act | string | null
   if (read.success) return { ...read.data, entry, at: parseTime(act.data.at) };
   // Acts that a newer release made are passed over.
   return KINDS.has(act.data.act) ? `is a malformed ${act.data.act}` : null;
-}
-
-function isTime(text: string): boolean {
-  return parsed(() => parseTime(text)) !== null;
 }
 
 /** The name of the log with this origin; null where the service has no such log. */

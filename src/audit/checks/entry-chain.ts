@@ -1,10 +1,10 @@
 // The chain and the tree of one log, entry by entry, with the times of its entries.
 
 import { CompactRange, type CompleteTile } from '../../core/compact-range.ts';
+import { parsed } from '../../core/errors.ts';
 import { EMPTY_ROOT } from '../../core/merkle.ts';
 import { formatTime } from '../../core/time.ts';
 import type { Findings } from './findings.ts';
-import { parsed } from './parsed.ts';
 
 /** How far a log was read and found in order. */
 export interface LogPosition {

@@ -2,12 +2,12 @@
 
 import { compareBytes, equalBytes, fromHex } from '../../core/bytes.ts';
 import { CompactRange } from '../../core/compact-range.ts';
+import { parsed } from '../../core/errors.ts';
 import { hashLeaf } from '../../core/merkle.ts';
 import { parseBlockHash } from '../../core/receipt.ts';
 import { type CheckpointLeaf, encodeLink, parseCheckpointLeaf } from '../../core/round.ts';
 import type { ActOf } from './acts.ts';
 import type { Findings } from './findings.ts';
-import { parsed } from './parsed.ts';
 
 export interface RoundAt {
   readonly number: number;

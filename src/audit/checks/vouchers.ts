@@ -2,12 +2,12 @@
 
 import { equalBytes } from '../../core/bytes.ts';
 import { formatCheckpoint } from '../../core/checkpoint.ts';
+import { parsed } from '../../core/errors.ts';
 import { parseNote } from '../../core/note.ts';
 import { parseCheckpointLeaf } from '../../core/round.ts';
 import type { Floor, TreeAt } from './entry-chain.ts';
 import type { Findings } from './findings.ts';
 import type { LogKeys } from './log-keys.ts';
-import { parsed } from './parsed.ts';
 
 /** A checkpoint as it is stored or served. */
 export interface StoredCheckpoint {

@@ -10,7 +10,7 @@ import { PartitionMap } from '../../log/partition-map.ts';
 import type { Queryable } from '../../store/database.ts';
 import type { LogPosition } from '../checks/entry-chain.ts';
 import type { Findings } from '../checks/findings.ts';
-import { fromStored, readAuditState, storedPosition, toStored, writeAuditState } from '../node/state-file.ts';
+import { storedPosition, readAuditState, writeAuditState } from '../node/state-file.ts';
 import type { StoredLog } from './stored-log.ts';
 
 const FORMAT = 'antequem-audit-state/v1';
@@ -43,8 +43,7 @@ export class AuditState {
         `${path} is of ${stored.origin}, not of ${origin}: name another file, or remove it to begin anew`,
       );
     }
-    const positions = Object.entries(stored?.logs ?? {}).map(([id, position]) => [id, fromStored(position)] as const);
-    return new AuditState(path, origin, new Map(positions));
+    return new AuditState(path, origin, new Map(Object.entries(stored?.logs ?? {})));
   }
 
   /** How far the earlier audit read the log; null where it knew nothing of it. */
@@ -57,8 +56,8 @@ export class AuditState {
   }
 
   async save(): Promise<void> {
-    const logs = [...this.#positions].map(([id, position]) => [id, toStored(position)]);
-    await writeAuditState(this.#file, { format: FORMAT, origin: this.#origin, logs: Object.fromEntries(logs) });
+    const logs = Object.fromEntries(this.#positions);
+    await writeAuditState(this.#file, form, { format: FORMAT, origin: this.#origin, logs });
   }
 }
 

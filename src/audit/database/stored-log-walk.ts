@@ -3,18 +3,19 @@
 import { sha256 } from '#sha256';
 import { equalBytes } from '../../core/bytes.ts';
 import type { CompactRange } from '../../core/compact-range.ts';
-import type { Transaction } from '../../store/database.ts';
+import { MAX_TILE_LEVEL, TILE_WIDTH } from '../../core/tiles.ts';
+import type { Log } from '../../log/log.ts';
+import type { Queryable, Transaction } from '../../store/database.ts';
 import { beginningOf, EntryChain, type LogPosition } from '../checks/entry-chain.ts';
 import type { Findings } from '../checks/findings.ts';
 import type { LogKeys } from '../checks/log-keys.ts';
 import type { RoundAt } from '../checks/rounds.ts';
-import { checkTiles } from '../checks/tiles.ts';
+import { checkTiles, type StoredTile } from '../checks/tiles.ts';
 import { VoucherCheck, vouchedSizes } from '../checks/vouchers.ts';
 import { type EntryRows, PAGE_ENTRIES, readLarge, readRows } from './entry-rows.ts';
 import { EntryWalk } from './entry-walk.ts';
 import { findEntry, Placement, type Run } from './placement.ts';
 import type { StoredLog } from './stored-log.ts';
-import { checkNoTileBeyond, readTiles } from './tiles.ts';
 import { checkNothingBeyond, coveredSize, FloorFinder, type PageVouchers, readVouchers } from './vouchers.ts';
 
 export interface StoredLogWalkOptions {
@@ -201,4 +202,39 @@ function checkHead(log: StoredLog, { chain, entries }: Checks, findings: Finding
   if (wrong.length === 0) return;
   const says = `${wrong.join(', ')} in the row of ${log.name} ${wrong.length === 1 ? 'is' : 'are'} not what its entries make`;
   findings.add('head-differs', { log: log.name }, says);
+}
+
+/** The stored tiles that a log completes when it grows from `begin` to `end` entries. */
+export async function readTiles(db: Queryable, log: number, begin: number, end: number): Promise<StoredTile[]> {
+  const levels: number[] = [];
+  const first: number[] = [];
+  const behind: number[] = [];
+  for (let level = 0; level <= MAX_TILE_LEVEL; level++) {
+    const width = TILE_WIDTH ** (level + 1);
+    if (Math.floor(end / width) === Math.floor(begin / width)) break;
+    levels.push(level);
+    first.push(Math.floor(begin / width));
+    behind.push(Math.floor(end / width));
+  }
+  if (levels.length === 0) return [];
+  const { rows } = await db.query<StoredTile>(
+    `SELECT t.level, t.index, t.root, t.hashes
+     FROM unnest($2::smallint[], $3::bigint[], $4::bigint[]) AS r (level, first, behind)
+     JOIN tiles t ON t.log = $1 AND t.level = r.level AND t.index >= r.first AND t.index < r.behind`,
+    [log, levels, first, behind],
+  );
+  return rows;
+}
+
+/** Looks for tiles that a log of this size does not have. */
+export async function checkNoTileBeyond(db: Queryable, log: Log, size: number, findings: Findings): Promise<void> {
+  const { rows } = await db.query<{ level: number; index: number }>(
+    `SELECT level, index FROM tiles
+     WHERE log = $1 AND (index < 0 OR index >= div($2::numeric, 256::numeric ^ (level + 1))) ORDER BY level, index LIMIT 1`,
+    [log.id, size],
+  );
+  const [tile] = rows;
+  if (tile === undefined) return;
+  const says = `${log.name} has tile ${tile.level}/${tile.index}, and with ${size} entries is too short for it`;
+  findings.add('log-cut-off', { log: log.name, index: size }, says);
 }

@@ -5,10 +5,8 @@ import { equalBytes, fromHex } from '../../core/bytes.ts';
 import { logOrigin, SYSTEM_LOG } from '../../core/origin.ts';
 import type { Queryable } from '../../store/database.ts';
 import { type Act, type ActOf, logNameOf, near, readAct } from '../checks/acts.ts';
-import { Erasures } from '../checks/erasures.ts';
 import type { Findings } from '../checks/findings.ts';
 import { RecordedRounds } from '../checks/rounds.ts';
-import { AccountActs } from './accounts.ts';
 import { ApiKeyActs } from './api-keys.ts';
 import { LogKeyActs } from './log-keys.ts';
 
@@ -128,5 +126,51 @@ export class SystemActs {
 
   #unreadable(index: number, how: string): void {
     this.#findings.add('act-unreadable', { log: SYSTEM_LOG, index }, `entry ${index} of _system ${how}`);
+  }
+}
+
+/** The accounts that pay for anchors, as `_system` declares them. */
+export class AccountActs {
+  /** Addresses by chain. */
+  readonly #declared = new Map<string, Set<string>>();
+
+  declared({ chain, address }: { readonly chain: string; readonly address: string }): void {
+    const known = this.#declared.get(chain) ?? new Set<string>();
+    this.#declared.set(chain, known.add(address.toLowerCase()));
+  }
+
+  list(): { chain: string; address: string }[] {
+    return [...this.#declared].flatMap(([chain, addresses]) => [...addresses].map((address) => ({ chain, address })));
+  }
+}
+
+/** The erasures that `_system` records: 8 bytes each. */
+export class Erasures {
+  readonly #indices = new Map<string, { list: Float64Array; length: number; sorted: boolean }>();
+
+  add(logOrigin: string, index: number): void {
+    const known = this.#indices.get(logOrigin) ?? { list: new Float64Array(64), length: 0, sorted: true };
+    this.#indices.set(logOrigin, known);
+    if (known.length === known.list.length) {
+      const longer = new Float64Array(known.list.length * 2);
+      longer.set(known.list);
+      known.list = longer;
+    }
+    known.list[known.length++] = index;
+    known.sorted = false;
+  }
+
+  /** Those of one log, ascending. */
+  of(logOrigin: string): Float64Array {
+    const known = this.#indices.get(logOrigin);
+    if (known === undefined) return new Float64Array(0);
+    const list = known.list.subarray(0, known.length);
+    if (!known.sorted) list.sort();
+    known.sorted = true;
+    return list;
+  }
+
+  origins(): IterableIterator<string> {
+    return this.#indices.keys();
   }
 }

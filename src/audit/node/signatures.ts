@@ -1,6 +1,6 @@
 import { createPublicKey, verify } from 'node:crypto';
 import { promisify } from 'node:util';
-import { ed25519Spki } from '../../core/spki.ts';
+import { ed25519Spki } from '../../core/note.ts';
 import type { CheckSignature } from '../checks/log-keys.ts';
 
 // Off the main thread: a signature takes as long as a hundred entries.

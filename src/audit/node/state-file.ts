@@ -7,10 +7,17 @@ import { writeDurably } from '../../core/durable-file.node.ts';
 import { AntequemError, hasCode } from '../../core/errors.ts';
 import { hashHex } from '../../core/hex.ts';
 import { parseJson } from '../../core/json.ts';
-import type { LogPosition } from '../checks/entry-chain.ts';
 
 const count = z.int().check(z.nonnegative());
-export const storedPosition = z.strictObject({ size: count, root: hashHex, leaf: hashHex, receivedAt: count });
+
+/** 32 bytes, written as hex. */
+export const storedHash = z.codec(
+  hashHex,
+  z.custom<Uint8Array>((value) => value instanceof Uint8Array),
+  { decode: fromHex, encode: toHex },
+);
+/** A LogPosition. */
+export const storedPosition = z.object({ size: count, root: storedHash, leaf: storedHash, receivedAt: count });
 
 /** Milliseconds between two writings of a state; a large one is written more rarely. */
 const SAVE_INTERVAL_MS = 500;
@@ -21,7 +28,7 @@ const SAVE_SHARE = 20;
  * Reads the file. @returns null where there is no such file
  * @throws AntequemError `audit-state-invalid` where it is not of this form
  */
-export async function readAuditState<T extends z.ZodMiniType>(path: string, form: T): Promise<z.infer<T> | null> {
+export async function readAuditState<T extends z.ZodMiniType>(path: string, form: T): Promise<z.output<T> | null> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');
@@ -38,16 +45,12 @@ export async function readAuditState<T extends z.ZodMiniType>(path: string, form
 }
 
 /** Writes the file, whole or not at all. */
-export async function writeAuditState(path: string, state: object): Promise<void> {
-  await writeDurably(path, `${JSON.stringify(state)}\n`, { mode: 0o600 });
-}
-
-export function toStored({ size, root, leaf, receivedAt }: LogPosition): z.infer<typeof storedPosition> {
-  return { size, root: toHex(root), leaf: toHex(leaf), receivedAt };
-}
-
-export function fromStored({ size, root, leaf, receivedAt }: z.infer<typeof storedPosition>): LogPosition {
-  return { size, root: fromHex(root), leaf: fromHex(leaf), receivedAt };
+export async function writeAuditState<T extends z.ZodMiniType>(
+  path: string,
+  form: T,
+  state: z.output<T>,
+): Promise<void> {
+  await writeDurably(path, `${JSON.stringify(z.encode(form, state))}\n`, { mode: 0o600 });
 }
 
 /** Saves from time to time. */

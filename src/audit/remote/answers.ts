@@ -4,7 +4,7 @@ import * as z from 'zod/mini';
 import { AntequemError } from '../../core/errors.ts';
 import { hashHex } from '../../core/hex.ts';
 import { parseJson } from '../../core/json.ts';
-import { checkServiceOrigin } from '../../core/origin.ts';
+import { isServiceOrigin } from '../../core/origin.ts';
 import { beaconsSchema, chainSchema, countSchema, receiptAnchorSchema, timeSchema } from '../../core/receipt-schema.ts';
 import { TILE_WIDTH } from '../../core/tiles.ts';
 import { leavesPath, MAX_LEAVES, MAX_NOTE, MAX_ROUND, MAX_SERVICE, roundPath, SERVICE } from './layout.ts';
@@ -94,13 +94,4 @@ export function sameRound(one: Uint8Array, other: Uint8Array): boolean {
   return (
     a !== undefined && b !== undefined && a.root === b.root && JSON.stringify(a.leaves) === JSON.stringify(b.leaves)
   );
-}
-
-function isServiceOrigin(text: string): boolean {
-  try {
-    checkServiceOrigin(text);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,15 +1,14 @@
-// Two views of one service held against each other: two checkpoints of a log that do not continue one another, or two
-// rounds of one number, are a split view.
+// Compares two views of one service. Two checkpoints of a log that do not continue one another, or two different rounds with one
+// number, are a split view.
 
 import { equalBytes, toHex } from '../../core/bytes.ts';
 import { parseCheckpoint } from '../../core/checkpoint.ts';
-import { AntequemError } from '../../core/errors.ts';
+import { AntequemError, parsed } from '../../core/errors.ts';
 import { consistencyRanges, foldRight, inclusionRanges, perfectNodes, type Range } from '../../core/merkle.ts';
 import { parseNote } from '../../core/note.ts';
 import { verifyConsistency, verifyInclusion } from '../../core/proof.ts';
 import { nodeFromTile, TILE_WIDTH, tileOfNode } from '../../core/tiles.ts';
 import type { Findings } from '../checks/findings.ts';
-import { parsed } from '../checks/parsed.ts';
 import { readService, readShownRound } from './answers.ts';
 import { checkpointPath, MAX_CHECKPOINT } from './layout.ts';
 import type { ShownLog } from './shown-logs.ts';
@@ -17,13 +16,13 @@ import type { AuditSource } from './source.ts';
 import { readTile } from './tiles.ts';
 
 export interface ComparisonOptions {
-  /** The view that was audited. */
+  /** The audited view. */
   readonly source: AuditSource;
   readonly against: AuditSource;
   readonly findings: Findings;
   readonly serviceOrigin: string;
   readonly logs: readonly ShownLog[];
-  /** The newest round of the audited view; null: none were read. */
+  /** The newest round of the audited view; null: no rounds were read. */
   readonly rounds: number | null;
   readonly onProgress: (at: string, entries: number, total: number) => void;
 }
@@ -51,7 +50,7 @@ export async function compareViews(
   return { with: against.describe(), logs: compared, rounds: await compareRounds(options) };
 }
 
-/** A checkpoint that the log signed; null where there is none to compare with. */
+/** A checkpoint that the log signed; null: there is none to compare with. */
 async function readView(source: AuditSource, log: ShownLog, findings: Findings): Promise<View | null> {
   const bytes = await source.read(checkpointPath(log.name), MAX_CHECKPOINT);
   if (bytes === null) return null;
@@ -71,7 +70,7 @@ async function compareLog(log: ShownLog, here: View, there: View, findings: Find
   const index = await firstDifference(log.name, here, there, shorter.size);
   for (const view of [here, there]) {
     if (index !== null && (await holds(log.name, view, index))) continue;
-    // What does not lead to the root that was signed shows nothing of the log.
+    // Tiles that do not make the signed root show nothing about the log.
     const says = `the tiles of ${log.name} in ${view.source.describe()} do not make its checkpoint of ${view.size} entries`;
     findings.add('tile-differs', { log: log.name }, says);
     return;
@@ -87,7 +86,7 @@ async function continues(log: string, shorter: View, longer: View): Promise<bool
   return path !== null && verifyConsistency(shorter.size, longer.size, path, shorter.root, longer.root);
 }
 
-/** Each entry names the one before, so all behind the first that differs differ, too: found by halving. */
+/** Each entry names the one before, so that all entries after the first difference differ: binary search finds it. */
 async function firstDifference(log: string, a: View, b: View, size: number): Promise<number | null> {
   let low = 0;
   let high = size;
@@ -101,7 +100,7 @@ async function firstDifference(log: string, a: View, b: View, size: number): Pro
   return low === size ? null : low;
 }
 
-/** Whether what the view has at an index stands under its root. */
+/** Whether the view's root covers what it has at an index. */
 async function holds(log: string, view: View, index: number): Promise<boolean> {
   const leaf = await leafAt(log, view, index);
   const path = await ranges(log, view, inclusionRanges(index, view.size));
@@ -114,7 +113,7 @@ async function leafAt(log: string, { source, size }: View, index: number): Promi
   return tile === null || tile.length < at + 32 ? null : tile.slice(at, at + 32);
 }
 
-/** The roots of ranges of a log, from the tiles that the view has; null where one is not there. */
+/** The roots of ranges of a log, from the view's tiles; null: a tile is missing. */
 export async function ranges(
   log: string,
   { source, size }: Pick<View, 'source' | 'size'>,
@@ -134,7 +133,7 @@ export async function ranges(
   return roots;
 }
 
-/** @returns how many rounds both have, and are the same */
+/** @returns how many rounds are the same in both */
 async function compareRounds(options: ComparisonOptions): Promise<number> {
   const { source, against, findings, serviceOrigin, rounds } = options;
   const other = await readService(against);
@@ -149,7 +148,7 @@ async function compareRounds(options: ComparisonOptions): Promise<number> {
     const [one, two] = await Promise.all([rootOf(source, number), rootOf(against, number)]);
     return one === two;
   };
-  // A round names the one before: where the newest is the same, all are.
+  // A round names the one before: if the newest is the same, all are.
   if (common === 0 || (await same(common))) return common;
   let low = 1;
   let high = common;

@@ -1,7 +1,7 @@
 import { parseCheckpoint } from '../../core/checkpoint.ts';
+import { parsed } from '../../core/errors.ts';
 import { parseNote } from '../../core/note.ts';
 import type { Findings } from '../checks/findings.ts';
-import { parsed } from '../checks/parsed.ts';
 import type { Keeper } from './keeper.ts';
 import { checkpointPath, MAX_CHECKPOINT } from './layout.ts';
 import type { ShownLog } from './shown-logs.ts';

@@ -1,4 +1,4 @@
-// Reads from a service that may be hostile: every answer is bounded in size and time, and nothing is followed elsewhere.
+// Reads from a service that may be hostile: every answer is bounded in size and time, and redirects are not followed.
 
 import { Agent as HttpAgent, get as httpGet, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, get as httpsGet } from 'node:https';
@@ -8,15 +8,15 @@ import { AntequemError } from '../../core/errors.ts';
 import { type AuditSource, tooLong } from './source.ts';
 
 export interface HttpSourceOptions {
-  /** http or https, up to what stands before `/logs` and `/v1`. */
+  /** http or https: the part before `/logs` and `/v1`. */
   readonly url: string;
-  /** Sent as a Bearer token, to that host alone. */
+  /** Sent as a Bearer token, to that host only. */
   readonly apiKey?: string | undefined;
-  /** Milliseconds in which an answer must have come whole. */
+  /** Milliseconds for a whole answer. */
   readonly deadline?: number;
-  /** Requests that are under way at once. */
+  /** The most requests at the same time. */
   readonly connections?: number;
-  /** Milliseconds before the second attempt; doubled for each further one. */
+  /** Milliseconds before the second attempt; doubled before each further one. */
   readonly pause?: number;
 }
 
@@ -24,16 +24,16 @@ const DEADLINE = 60_000;
 const CONNECTIONS = 32;
 const ATTEMPTS = 4;
 const PAUSE = 500;
-/** A head beyond this is refused by Node's parser. */
+/** Bytes of headers, beyond which Node's parser refuses an answer. */
 const MAX_HEAD = 16_384;
 
-/** Seconds that a service may ask for before the next request, and how often in a row. */
+/** The longest pause that a service may ask for, and how often in a row. */
 const LONGEST_PAUSE = 120;
 const PAUSES = 100;
 
-/** What may be otherwise when asked again. */
+/** A failure that may pass. */
 class Passing extends Error {
-  /** Seconds to wait, as the service wants it; null: it does not say. */
+  /** Seconds to wait, as the service asks; null: it does not say. */
   readonly after: number | null;
 
   constructor(message: string, after: number | null = null) {
@@ -77,7 +77,7 @@ export class HttpSource implements AuditSource {
         return await this.#ask(path, most);
       } catch (error) {
         if (!(error instanceof Passing)) throw error;
-        // Whoever says when to come back is not gone.
+        // A service that asks for a pause is not gone.
         const told = error.after !== null && pauses++ < PAUSES ? Math.max(error.after * 1_000, this.#pause) : null;
         if (told === null && attempt === ATTEMPTS) {
           throw new AntequemError('service-unreachable', `${this.#named(path)} could not be read: ${error.message}`);
@@ -98,7 +98,7 @@ export class HttpSource implements AuditSource {
     const request = get(new URL(path, this.#base), options, (response) => {
       const fault = this.#check(path, response, most);
       if (fault === null && response.statusCode === 200) return collect(response);
-      // What an error says beside its status is not read.
+      // The body of an error is not read.
       if (fault === null) resolve(null);
       else reject(fault);
       response.destroy();
@@ -139,7 +139,7 @@ export class HttpSource implements AuditSource {
     return promise.finally(() => clearTimeout(timer));
   }
 
-  /** Why an answer is not taken; null where it is, or says that there is nothing. */
+  /** Why an answer is refused; null: it is taken, or says that there is nothing. */
   #check(path: string, response: IncomingMessage, most: number): Error | null {
     const { statusCode = 0, headers } = response;
     const where = this.#named(path);

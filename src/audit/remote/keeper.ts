@@ -3,35 +3,34 @@ import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AntequemError, messageOf } from '../../core/errors.ts';
 
-/** Files under way at once; a flush of the disk serves several. */
+/** Files that are written at the same time; one flush of the disk serves several. */
 const WRITERS = 16;
-/** Files that may wait, and bytes of those that wait or are being written. */
+/** The most files that wait, and the most bytes of files that wait or are being written. */
 const BACKLOG = 128;
 const BACKLOG_BYTES = 32 << 20;
-/** Where files are written before they get their names. */
+/** Files are written there before they get their names. */
 const UNFINISHED = '.unfinished';
-/** Where what contradicts the mirror is put: it is evidence, and so is what it contradicts. */
+/** Files that contradict the mirror are put there: both versions are evidence. */
 const CONFLICTING = 'conflicting';
 const TOLD = 10;
 
-/** Whether something may take the place of what the mirror has. */
+/** Whether other content may replace what the mirror has. */
 export type Replacing = (old: Uint8Array) => boolean;
 
 /**
- * Writes the files of a mirror, each whole or not at all, and durable before `flush` returns. What is there already is not
- * replaced by something else unless it may change. Paths are made by us alone, of numbers and of names of logs, which hold
- * neither a slash nor a leading dot.
+ * Writes the files of a mirror, each whole or not at all, and durable before `flush` returns. An existing file is replaced by
+ * other content only if it may change. Paths consist of numbers and names of logs, without slashes and leading dots.
  */
 export class Keeper {
   readonly folder: string;
-  /** The first paths at which something else is there. */
+  /** The first paths with conflicts. */
   readonly conflicts: string[] = [];
   readonly #waiting: { readonly path: string; readonly bytes: Uint8Array; readonly replacing: Replacing }[] = [];
   readonly #made = new Set<string>();
   #writers = 0;
   #files = 0;
   #bytes = 0;
-  /** One after the other: each takes a name that none before it has. */
+  /** One after the other, so that each gets a name of its own. */
   #aside: Promise<void> = Promise.resolve();
   #failure: unknown = null;
   #move = Promise.withResolvers<void>();
@@ -65,12 +64,12 @@ export class Keeper {
     await this.#until(() => this.#waiting.length < BACKLOG && this.#bytes < BACKLOG_BYTES);
   }
 
-  /** All that was kept so far is durable. @throws AntequemError `mirror-unwritable` */
+  /** Waits until all files so far are durable. @throws AntequemError `mirror-unwritable` */
   async flush(): Promise<void> {
     await this.#until(() => this.#waiting.length === 0 && this.#writers === 0);
   }
 
-  /** Takes away the partial tiles that a larger tree has no use for: all widths of one tile but one. */
+  /** Removes the partial tiles of a smaller tree: all widths of a tile but one. */
   async dropPartials(tile: string, but: string | null): Promise<void> {
     const folder = join(this.folder, ...`${tile}.p`.split('/'));
     const names = await readdir(folder).catch(() => []);
@@ -103,13 +102,13 @@ export class Keeper {
     renameSync(unfinished, to);
   }
 
-  /** What is there; null where nothing is. Blocking: mostly nothing is, and that is known at once. */
+  /** The existing file; null: none. Blocking, because mostly there is none, which is known at once. */
   #read(path: string): Buffer | null {
     const file = join(this.folder, ...path.split('/'));
     return existsSync(file) ? readFileSync(file) : null;
   }
 
-  /** Beside what was put aside before: each of them is evidence. */
+  /** Files put aside before stay: each of them is evidence. */
   async #putAside(path: string, bytes: Uint8Array): Promise<void> {
     for (let n = 1; ; n++) {
       const name = `${CONFLICTING}/${path}${n === 1 ? '' : `.${n}`}`;

@@ -4,13 +4,13 @@
 import type { FirstEntry } from '../../core/anchor-audit.ts';
 import { fromHex } from '../../core/bytes.ts';
 import { parseCheckpoint } from '../../core/checkpoint.ts';
+import { parsed } from '../../core/errors.ts';
 import { parseNote } from '../../core/note.ts';
 import type { CheckpointLeaf } from '../../core/round.ts';
 import { TILE_WIDTH } from '../../core/tiles.ts';
 import { parseTime } from '../../core/time.ts';
 import type { ActOf } from '../checks/acts.ts';
 import type { Findings } from '../checks/findings.ts';
-import { parsed } from '../checks/parsed.ts';
 import { RecordedRounds, type RoundAt, RoundCheck, type RoundHeader } from '../checks/rounds.ts';
 import { floorOf } from '../checks/vouchers.ts';
 import { type LeafAnswer, readShownLeaves, readShownRound, type ShownRound, sameRound } from './answers.ts';

@@ -3,23 +3,20 @@
 
 import * as z from 'zod/mini';
 import type { ChainMemory } from '../../core/anchor-audit.ts';
-import { fromHex, toHex } from '../../core/bytes.ts';
-import { AntequemError } from '../../core/errors.ts';
-import { hashHex } from '../../core/hex.ts';
+import { AntequemError, parsed } from '../../core/errors.ts';
 import { blockMomentSchema } from '../../core/moment.ts';
 import { checkLogName } from '../../core/origin.ts';
 import { chainSchema, countSchema } from '../../core/receipt-schema.ts';
 import type { LogPosition } from '../checks/entry-chain.ts';
-import { parsed } from '../checks/parsed.ts';
 import type { RoundAt } from '../checks/rounds.ts';
-import { fromStored, readAuditState, storedPosition, toStored, writeAuditState } from '../node/state-file.ts';
+import { storedHash, storedPosition, readAuditState, writeAuditState } from '../node/state-file.ts';
 
 const FORMAT = 'antequem-mirror-state/v1';
 /** Rounds that are remembered because a chain does not have them yet; of more the next audit reads all rounds. */
 export const MOST_OPEN = 10_000;
 
 const count = countSchema(0);
-const roundAt = z.strictObject({ number: count, root: hashHex, closedAt: count });
+const roundAt = z.object({ number: count, root: storedHash, closedAt: count });
 const form = z.strictObject({
   format: z.literal(FORMAT),
   /** The service's origin. */
@@ -31,7 +28,7 @@ const form = z.strictObject({
     z.string().check(z.refine(isLogName)),
     z.strictObject({
       /** In the order in which it got them. */
-      keys: z.array(z.strictObject({ publicKey: hashHex, retiredAt: z.nullable(count) })).check(z.minLength(1)),
+      keys: z.readonly(z.array(z.object({ publicKey: storedHash, retiredAt: z.nullable(count) })).check(z.minLength(1))),
       /** Up to where all was read. */
       position: storedPosition,
       /** Up to where all was compared that rounds say of it. */
@@ -64,12 +61,8 @@ const form = z.strictObject({
     }),
   ),
   /** Rounds that are not final on some chain that was asked, or by the service's own word. */
-  open: z
-    .array(z.strictObject({ number: count, root: hashHex, closedAt: count, missing: z.array(chainSchema) }))
-    .check(z.maxLength(MOST_OPEN)),
+  open: z.array(z.extend(roundAt, { missing: z.readonly(z.array(chainSchema)) })).check(z.maxLength(MOST_OPEN)),
 });
-
-type Stored = z.infer<typeof form>;
 
 /** A key of a log. */
 export interface KeyMemory {
@@ -114,7 +107,16 @@ export class MirrorState {
   static async open(path: string): Promise<MirrorState> {
     const state = new MirrorState(path);
     const stored = await readAuditState(path, form);
-    if (stored !== null) state.#take(stored);
+    if (stored === null) return state;
+    state.#origin = stored.origin;
+    state.keysGiven = stored.keysGiven;
+    for (const [name, log] of Object.entries(stored.logs)) state.logs.set(name, log);
+    state.rounds = stored.rounds;
+    state.reading = stored.reading;
+    state.senders = stored.senders;
+    state.recovered = stored.recovered;
+    for (const [chain, memory] of Object.entries(stored.chains)) state.chains.set(chain, memory);
+    state.open = stored.open;
     return state;
   }
 
@@ -137,57 +139,20 @@ export class MirrorState {
   /** Writes the file, whole or not at all. */
   async save(): Promise<void> {
     if (this.#file === null || this.#origin === null) return;
-    const stored: Stored = {
+    const { keysGiven, rounds, reading, senders, recovered, open } = this;
+    await writeAuditState(this.#file, form, {
       format: FORMAT,
       origin: this.#origin,
-      keysGiven: this.keysGiven,
-      logs: Object.fromEntries(
-        [...this.logs].map(([name, { keys, position, rounded, covered }]) => [
-          name,
-          {
-            keys: keys.map(({ publicKey, retiredAt }) => ({ publicKey: toHex(publicKey), retiredAt })),
-            position: toStored(position),
-            rounded: toStored(rounded),
-            covered,
-          },
-        ]),
-      ),
-      rounds: this.rounds === null ? null : storedRound(this.rounds),
-      reading: this.reading === null ? null : storedRound(this.reading),
-      senders: this.senders,
-      recovered: this.recovered,
+      keysGiven,
+      logs: Object.fromEntries(this.logs),
+      rounds,
+      reading,
+      senders,
+      recovered,
       chains: Object.fromEntries(this.chains),
-      open: this.open.map((round) => ({ ...storedRound(round), missing: [...round.missing] })),
-    };
-    await writeAuditState(this.#file, stored);
+      open,
+    });
   }
-
-  #take(stored: Stored): void {
-    this.#origin = stored.origin;
-    this.keysGiven = stored.keysGiven;
-    for (const [name, log] of Object.entries(stored.logs)) {
-      this.logs.set(name, {
-        keys: log.keys.map(({ publicKey, retiredAt }) => ({ publicKey: fromHex(publicKey), retiredAt })),
-        position: fromStored(log.position),
-        rounded: fromStored(log.rounded),
-        covered: log.covered,
-      });
-    }
-    this.rounds = stored.rounds === null ? null : roundOf(stored.rounds);
-    this.reading = stored.reading === null ? null : roundOf(stored.reading);
-    this.senders = stored.senders;
-    this.recovered = stored.recovered;
-    for (const [chain, memory] of Object.entries(stored.chains)) this.chains.set(chain, memory);
-    this.open = stored.open.map((round) => ({ ...roundOf(round), missing: round.missing }));
-  }
-}
-
-function storedRound({ number, root, closedAt }: RoundAt): z.infer<typeof roundAt> {
-  return { number, root: toHex(root), closedAt };
-}
-
-function roundOf({ number, root, closedAt }: z.infer<typeof roundAt>): RoundAt {
-  return { number, root: fromHex(root), closedAt };
 }
 
 function isLogName(name: string): boolean {
