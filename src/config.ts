@@ -12,20 +12,15 @@ import { type EvmConfig, evmFaults, evmVariables, readTargetsFile, targetOfVaria
 import { unknownSettings } from './config/unknown-settings.ts';
 import { readWitnesses, witnessVariables } from './config/witnesses.ts';
 import { AntequemError } from './core/errors.ts';
-import { checkServiceOrigin } from './core/origin.ts';
+import { isServiceOrigin } from './core/origin.ts';
 import { isRedisUrl } from './store/redis-address.ts';
 import type { WitnessSettings } from './witness/witnesses.ts';
 
 const port = wholeNumber(0, 65_535, 'not a port: 0 to 65535, 0 for any free one');
 const count = wholeNumber(1, Number.MAX_SAFE_INTEGER, 'not a whole number from 1 on');
-const origin = z.string().refine((text) => {
-  try {
-    checkServiceOrigin(text);
-    return true;
-  } catch {
-    return false;
-  }
-}, 'not a service origin: a host name in lower case without a scheme, such as log.example.org');
+const origin = z
+  .string()
+  .refine(isServiceOrigin, 'not a service origin: a host name in lower case without a scheme, such as log.example.org');
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 

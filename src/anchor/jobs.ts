@@ -4,7 +4,7 @@
 import { z } from 'zod';
 import type { Queue } from '../queue/queue.ts';
 import type { Wakeup } from '../queue/wakeup.ts';
-import type { Database } from '../store/database.ts';
+import type { Database, Queryable } from '../store/database.ts';
 import type { AnchorTarget } from './target.ts';
 
 /** For closing rounds and looking for forgotten work: database work only, never delayed by a chain. */
@@ -70,4 +70,22 @@ export async function wakeRounds(queue: Queue, target: string, rounds: readonly 
     const taken = await queue.wake(rounds.slice(i, i + JOBS_AT_ONCE).map((round) => anchoring(target, round)));
     if (!taken) return;
   }
+}
+
+/** Notes that a schedule woke a worker. */
+export async function noteRun(database: Queryable, schedule: string): Promise<void> {
+  await database.query(
+    `INSERT INTO schedule_runs (schedule, at) VALUES ($1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
+     ON CONFLICT (schedule) DO UPDATE SET at = excluded.at`,
+    [schedule],
+  );
+}
+
+/** Milliseconds since a schedule last woke a worker, by the clock of the database; null: it never did. */
+export async function sinceRun(database: Queryable, schedule: string): Promise<number | null> {
+  const { rows } = await database.query<{ since: number }>(
+    `SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint - at AS since FROM schedule_runs WHERE schedule = $1`,
+    [schedule],
+  );
+  return rows[0]?.since ?? null;
 }

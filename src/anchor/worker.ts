@@ -6,6 +6,7 @@ import {
   addMissingAnchors,
   CLOSE,
   inspection,
+  noteRun,
   RECONCILE,
   ROUNDS_LANE,
   roundsTask,
@@ -14,7 +15,6 @@ import {
   wakeRounds,
   wakeUnfinished,
 } from './jobs.ts';
-import { noteRun } from './schedule-runs.ts';
 import type { AnchorTarget } from './target.ts';
 
 export interface WorkerOptions {

@@ -5,10 +5,10 @@ import type { DigestIntake } from '../anchor/digests.ts';
 import { fromHex } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
 import type { Calendar } from '../ots/own-calendar.ts';
-import { AddressRate } from './address-rate.ts';
 import { type BodyBudget, bodyReader } from './body.ts';
 import { described } from './description.ts';
 import { Problem } from './problem.ts';
+import { AddressRate } from './rate-limit.ts';
 import { exactRouter } from './routing.ts';
 
 const MAX_DIGEST = 64;

@@ -13,11 +13,10 @@ import { type BodyBudget, bodyReader, mediaType } from './body.ts';
 import { described, jsonAnswer } from './description.ts';
 import { commitEvents, type Ingestion } from './event-commits.ts';
 import { countForm, hashForm, originForm, timeForm } from './forms.ts';
-import { tellIngestion } from './ingestion-report.ts';
 import { Problem } from './problem.ts';
 import { exactRouter } from './routing.ts';
 import type { Service } from './service.ts';
-import type { Warnings } from './warnings.ts';
+import { tellIngestion, type Warnings } from './warnings.ts';
 
 const ingested = z
   .object({

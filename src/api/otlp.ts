@@ -15,11 +15,10 @@ import type { ProblemForm } from './arrival.ts';
 import { type BodyBudget, bodyReader, mediaType } from './body.ts';
 import { described } from './description.ts';
 import { type CommitKeys, commitEvents, type Ingestion } from './event-commits.ts';
-import { tellIngestion } from './ingestion-report.ts';
 import { Problem } from './problem.ts';
 import { exactRouter } from './routing.ts';
 import type { Service } from './service.ts';
-import type { Warnings } from './warnings.ts';
+import { tellIngestion, type Warnings } from './warnings.ts';
 
 const PROTOBUF = 'application/x-protobuf';
 

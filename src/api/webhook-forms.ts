@@ -1,8 +1,7 @@
 // What goes into and comes out of the routes of webhooks, and what the reference says of them.
 
 import { z } from 'zod';
-import { FormatError } from '../core/errors.ts';
-import { parseTime } from '../core/time.ts';
+import { isTime } from '../core/time.ts';
 import { DELIVERY_STATUSES, EVENT_TYPES } from '../webhooks/event.ts';
 import { MAX_WEBHOOKS } from '../webhooks/webhooks.ts';
 import { described, jsonAnswer } from './description.ts';
@@ -35,16 +34,6 @@ export const deliveriesQuery = z.strictObject({
   before: indexText.default(Number.MAX_SAFE_INTEGER).meta({ description: 'The `next` of the page before.' }),
   limit: limitText(1_000),
 });
-
-function isTime(text: string): boolean {
-  try {
-    parseTime(text);
-    return true;
-  } catch (error) {
-    if (error instanceof FormatError) return false;
-    throw error;
-  }
-}
 
 const webhookForm = z
   .object({

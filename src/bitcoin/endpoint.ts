@@ -4,7 +4,7 @@ import { AntequemError, FormatError } from '../core/errors.ts';
 import { parseHttpUrl } from '../core/http-url.ts';
 
 const TIMEOUT_MS = 10_000;
-/** A header has 160 hex digits; the rest is for what a node says when it cannot answer. */
+/** A header has 160 hex digits; the rest is for error messages of nodes. */
 const MAX_ANSWER = 16_384;
 
 export interface HttpAnswer {
@@ -12,15 +12,15 @@ export interface HttpAnswer {
   readonly text: string;
 }
 
-/** An HTTP server that is asked. Nothing of its URL but the host is ever shown. */
+/** An HTTP server. Messages show the host of its URL alone. */
 export interface Endpoint {
   /** `host` or `host:port`. */
   readonly host: string;
   /** From the URL: `user:password`, null without. */
   readonly login: string | null;
   /**
-   * One question, answered within ten seconds and by 16 KiB, at this host and no other: no redirects.
-   * @param path goes on from the path of the URL
+   * One request, answered within ten seconds in at most 16 KiB. Redirects are not followed.
+   * @param path is appended to the path of the URL
    * @throws AntequemError `bitcoin-failed`
    */
   ask(path: string, request?: { body?: string; login?: string | null }): Promise<HttpAnswer>;
@@ -30,7 +30,7 @@ export interface Endpoint {
 export function endpoint(text: string, timeout: number = TIMEOUT_MS): Endpoint {
   const url = parseHttpUrl(text);
   if (url === null) {
-    // Nothing of the text: it may hold a password.
+    // Without the text: it may hold a password.
     throw new FormatError('bitcoin-url', 'the URL of a Bitcoin source begins with http:// or https:// and a host');
   }
   const { host, origin, pathname, search } = url;
@@ -73,7 +73,7 @@ async function boundedText(response: Response): Promise<string> {
   return new TextDecoder().decode(bytes);
 }
 
-/** Why a question failed, without the URL. */
+/** Why a request failed, without the URL. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return 'for a reason unknown';
   if (error instanceof AntequemError) return error.message;

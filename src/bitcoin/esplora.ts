@@ -6,7 +6,7 @@ import { endpoint } from './endpoint.ts';
 import type { HeaderClient } from './source.ts';
 
 export interface EsploraOptions {
-  /** Milliseconds for each question. */
+  /** Milliseconds for each request. */
   readonly timeout?: number | undefined;
 }
 

@@ -1,4 +1,4 @@
-// Sources of Bitcoin headers, made of configured URLs.
+// Sources of Bitcoin headers by their URLs.
 
 import type { BitcoinBlock, HeaderSource } from '../core/bitcoin-source.ts';
 import { AntequemError, messageOf } from '../core/errors.ts';
@@ -8,7 +8,7 @@ import { type BitcoinNodeOptions, nodeClient } from './node.ts';
 import { chainOf, type HeaderClient, sourceOf } from './source.ts';
 
 /**
- * Bitcoin Core's JSON-RPC, for one chain. Asks nothing yet.
+ * Bitcoin Core's JSON-RPC, for one chain. Makes no request yet.
  * @param url may hold user and password
  * @throws FormatError `bitcoin-url`
  */
@@ -16,7 +16,7 @@ export function nodeSource(url: string, chain: string, options: BitcoinNodeOptio
   return sourceOf(nodeClient(url, options), chain);
 }
 
-/** Esplora's HTTP API, for one chain. Asks nothing yet. @throws FormatError `bitcoin-url` */
+/** Esplora's HTTP API, for one chain. Makes no request yet. @throws FormatError `bitcoin-url` */
 export function esploraSource(url: string, chain: string, options: EsploraOptions = {}): HeaderSource {
   return sourceOf(esploraClient(url, options), chain);
 }
@@ -28,7 +28,7 @@ export function esploraSource(url: string, chain: string, options: EsploraOption
 export async function openSource(url: string, options: BitcoinNodeOptions = {}): Promise<HeaderSource> {
   const node = nodeClient(url, options);
   const { host, login } = endpoint(url);
-  // A login is never sent to what may be somebody else's Esplora server.
+  // A login is meant for a node: it is not sent to an Esplora server.
   const clients: HeaderClient[] = [node];
   if (options.cookieFile === undefined && login === null) clients.push(esploraClient(url, options));
   const failures: unknown[] = [];
@@ -45,9 +45,8 @@ export async function openSource(url: string, options: BitcoinNodeOptions = {}):
 }
 
 /**
- * Several sources as one. It fails while one of them fails. A block is there once all have it, and the height is the
- * lowest of their heights. Beside what each throws, `header` throws AntequemError `bitcoin-disagreement` where two have
- * different blocks at a height.
+ * Several sources as one. It fails if one of them fails. It has a block once all have it, and the lowest of their heights.
+ * `header` also throws AntequemError `bitcoin-disagreement` where two sources have different blocks at a height.
  * @throws AntequemError `bitcoin-source-missing` without a source, `bitcoin-chain` where they are for different chains
  */
 export function agreeing(sources: readonly HeaderSource[]): HeaderSource {

@@ -1,4 +1,4 @@
-// Bitcoin Core's JSON-RPC, as bcoin and others speak it too.
+// Bitcoin Core's JSON-RPC.
 
 import { readFile } from 'node:fs/promises';
 import * as z from 'zod/mini';
@@ -11,11 +11,11 @@ import type { HeaderClient } from './source.ts';
 
 export interface BitcoinNodeOptions {
   /**
-   * Where the node writes its cookie, which goes before a login in the URL. It is read for each question: the node
-   * writes another one each time it starts.
+   * The node's cookie file, used instead of a login in the URL. It is read for each request, because the node writes a new
+   * one at each start.
    */
   readonly cookieFile?: string | undefined;
-  /** Milliseconds for each question. */
+  /** Milliseconds for each request. */
   readonly timeout?: number | undefined;
 }
 

@@ -3,10 +3,10 @@ import type { BitcoinBlock, HeaderSource } from '../core/bitcoin-source.ts';
 import { fromHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 
-/** Heights beyond are none that a node could name. */
+/** Nodes have no larger heights. */
 const MAX_HEIGHT = 2 ** 31 - 1;
 
-/** The questions a kind of server can be asked. Its answers are of due form, and not yet checked against each other. */
+/** The requests that each kind of server answers. Answers have the right form; they are not yet checked against each other. */
 export interface HeaderClient {
   readonly grounds: HeaderSource['grounds'];
   describe(): string;
@@ -18,10 +18,9 @@ export interface HeaderClient {
 }
 
 /**
- * The source that a client makes for one chain. At the first question it is asked which chain it follows; until it has
- * answered, the next question asks again.
- * Every method throws AntequemError: `bitcoin-failed` (no answer in time and form), `bitcoin-login` (user or password
- * refused), `bitcoin-chain` (it follows another chain), `bitcoin-answer` (a header that has not the hash it goes by).
+ * A source for one chain. Before its first answer the client is asked which chain it follows.
+ * Every method throws AntequemError: `bitcoin-failed` (no valid answer in time), `bitcoin-login` (user or password refused),
+ * `bitcoin-chain` (it follows another chain), `bitcoin-answer` (a header with another hash than it should have).
  */
 export function sourceOf(client: HeaderClient, chain: string): HeaderSource {
   let checked: Promise<void> | null = null;

@@ -1,13 +1,13 @@
-// Which OpenTimestamps calendars stamp the rounds, and whom to ask for the headers of Bitcoin.
+// The OpenTimestamps calendars that stamp rounds, and the sources of Bitcoin headers.
 
 import { z } from 'zod';
 import { BITCOIN } from '../core/bitcoin-header.ts';
 import { list, url, wholeNumber } from './settings.ts';
 
 export interface CalendarConfig {
-  /** Where digests are submitted, without a slash at the end. */
+  /** Digests are submitted there; without a slash at the end. */
   readonly url: string;
-  /** What its answers may name, beside itself, as the calendar that will know more. */
+  /** Further URLs that its answers may name as the calendar to ask later. */
   readonly uris: readonly string[];
 }
 
@@ -16,19 +16,19 @@ export interface OtsConfig {
   readonly calendars: readonly CalendarConfig[];
   /** How many calendars must have answered for a round to count as submitted. */
   readonly minCalendars: number;
-  /** Whether calendars and chain are those of a development machine, where all goes quickly. */
+  /** Whether calendars and chain are those of a development machine, where blocks come quickly. */
   readonly ephemeral: boolean;
 }
 
 export interface BitcoinConfig {
-  /** CAIP-2: no source on another chain is ever used. */
+  /** CAIP-2; sources of other chains are never used. */
   readonly chain: string;
   /** JSON-RPC of Bitcoin nodes; may hold user and password. */
   readonly rpcUrls: readonly string[];
   readonly esploraUrls: readonly string[];
-  /** For the nodes, before what their URLs say; null: none. */
+  /** Used for nodes instead of user and password in their URLs; null: none. */
   readonly cookieFile: string | null;
-  /** Blocks, the one with the anchor included, from which on it counts as confirmed. */
+  /** Blocks, including the one with the anchor, after which an anchor counts as confirmed. */
   readonly confirmations: number;
 }
 
@@ -47,7 +47,7 @@ const calendar = z.string().transform((text, context): CalendarConfig => {
   return { url: first, uris: [...new Set(uris)].filter((uri) => uri !== first) };
 });
 
-/** No user, password or query, which a pending attestation could not name. */
+/** Without user, password and query, which a pending attestation cannot name. */
 function isCalendarUrl(text: string): boolean {
   return text.length <= 1_000 && CALENDAR_URL.test(text) && URL.canParse(text);
 }
@@ -98,7 +98,7 @@ export const otsVariables = {
 type Variables = z.output<z.ZodObject<typeof otsVariables>>;
 type Given = Readonly<Record<string, string | undefined>>;
 
-/** Settings that only make sense together. */
+/** Faults in settings that depend on each other. */
 export function otsFaults(set: Given, data: Variables | undefined): string[] {
   const faults: string[] = [];
   if (set.OTS_MIN_CALENDARS !== undefined && set.OTS_CALENDARS === undefined) {
@@ -114,12 +114,12 @@ export function otsFaults(set: Given, data: Variables | undefined): string[] {
   return faults;
 }
 
-/** The calendars, null without any. */
+/** Null: no calendars are configured. */
 export function otsOf(data: Variables): OtsConfig | null {
   const { OTS_CALENDARS: calendars, OTS_MIN_CALENDARS: least, BITCOIN_CHAIN: chain } = data;
   if (calendars === undefined) return null;
   return {
-    // What is confirmed on one chain is none of another's.
+    // Each Bitcoin chain has a target of its own.
     name: chain === BITCOIN ? 'opentimestamps' : `opentimestamps-${chain.slice('bip122:'.length).slice(0, 8)}`,
     calendars,
     minCalendars: least ?? Math.min(MIN_CALENDARS, calendars.length),

@@ -1,4 +1,4 @@
-// The forms that settings have, with the messages that say what was expected.
+// The forms of settings, with the messages for other input.
 
 import { z } from 'zod';
 
@@ -18,7 +18,7 @@ export const duration = z
   .transform((text) => Number.parseInt(text, 10) * (UNITS.get(text.replace(/^\d+/, '')) ?? 0))
   .refine((ms) => ms >= 1 && ms <= MAX_DURATION, 'not from 1ms to 596h');
 
-/** Digits and nothing else: what JavaScript makes of white space or 0x10 is nobody's port. */
+/** Digits alone. (JavaScript would read white space and 0x10 as numbers, too.) */
 export const wholeNumber = (least: number, most: number, what: string) =>
   z
     .string()

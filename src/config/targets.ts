@@ -1,4 +1,4 @@
-// Which chains to anchor to, and who pays: from a file with several targets, or from variables that make one.
+// The EVM chains to anchor to and the accounts that pay: from a file of targets, or from variables for one target.
 
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
@@ -16,9 +16,9 @@ export interface EvmConfig {
   /** Null: the address the contract has on every chain. */
   readonly contract: string | null;
   readonly mode: 'anchor' | 'announce';
-  /** Null: none was given, and no worker runs here. */
+  /** Null: none is configured; then no worker runs here. */
   readonly key: KeySource | null;
-  /** Blocks on top that make final; null: the chain's own `finalized`. */
+  /** Confirmations after which a block counts as final; null: the chain's `finalized` tag decides. */
   readonly confirmations: number | null;
   /** Wei per gas. */
   readonly maxFee: bigint;
@@ -26,11 +26,11 @@ export interface EvmConfig {
   readonly maxPriorityFee: bigint;
   /** Wei in any 24 hours; null: no limit. */
   readonly dailyBudget: bigint | null;
-  /** Milliseconds after which what is not mined is outbid. */
+  /** Milliseconds after which a transaction that was not mined is replaced with higher fees. */
   readonly replaceAfter: number;
-  /** Wei below which the operator is told; null: what the next hundred rounds may cost. */
+  /** Balance in wei below which the operator is warned; null: the cost of the next hundred rounds. */
   readonly lowBalance: bigint | null;
-  /** Whether the chain may be started anew, its blocks gone: a development chain. */
+  /** Whether it is a development chain, which may start again without its blocks. */
   readonly ephemeral: boolean;
 }
 
@@ -43,7 +43,7 @@ const MAX_FEE = parseUnits('100', 'gwei');
 const MAX_PRIORITY_FEE = parseUnits('3', 'gwei');
 const REPLACE_AFTER = 180_000;
 
-/** The short form: variables of the environment that make one target. */
+/** The environment variables for one target. */
 export const evmVariables = {
   TARGETS_FILE: z
     .string()
@@ -94,7 +94,7 @@ export const evmVariables = {
 type Variables = z.output<z.ZodObject<typeof evmVariables>>;
 type Set = Readonly<Record<string, string | undefined>>;
 
-/** Settings that only make sense together. */
+/** Faults in settings that depend on each other. */
 export function evmFaults(set: Set): string[] {
   const faults: string[] = [];
   const given = (...names: string[]): string[] => names.filter((name) => set[name] !== undefined);
@@ -105,7 +105,7 @@ export function evmFaults(set: Set): string[] {
     return faults;
   }
   if (set.EVM_RPC_URLS === undefined) {
-    // Half a target would be none, and nobody would notice that nothing is anchored.
+    // Without this error nothing would be anchored, and it would go unnoticed.
     if (short.length > 0) faults.push(`EVM_RPC_URLS: must be set beside ${short.join(', ')}`);
     return faults;
   }
@@ -123,7 +123,7 @@ export function evmFaults(set: Set): string[] {
   return faults;
 }
 
-/** The one target that the variables make, or none. */
+/** The target that the variables describe, or none. */
 export function targetOfVariables(data: Variables): EvmConfig[] {
   if (data.EVM_RPC_URLS === undefined || data.EVM_CHAIN_ID === undefined) return [];
   return [
@@ -176,13 +176,13 @@ const target = z.strictObject({
   lowBalance: coins,
 });
 
-/** What was read, and everything that is wrong with it. */
+/** The targets of a file, and everything that is wrong in it. */
 export interface TargetsFile {
   readonly targets: readonly EvmConfig[];
   readonly faults: readonly string[];
 }
 
-/** Reads a list of targets. Files that it names are looked for from its own folder. Never throws. */
+/** Reads a list of targets. Paths in it are relative to its folder. Never throws. */
 export function readTargetsFile(file: string): TargetsFile {
   let text: string;
   try {
@@ -225,7 +225,7 @@ function nameIn(value: unknown): string | null {
   return typeof name === 'string' && name.length <= 40 ? name : null;
 }
 
-/** The value stays out of it: URLs may hold keys. */
+/** Without the values: URLs may hold keys. */
 function faultsOf(issue: z.core.$ZodIssue): string[] {
   const where = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
   const at = where === '' ? '' : `, ${where.slice(1)}`;

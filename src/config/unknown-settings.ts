@@ -1,6 +1,6 @@
-// Variables of the environment that look like settings of ours and are none: most are mistyped.
+// Environment variables that look like settings but are not: most of them are mistyped.
 
-/** What every setting of a group begins with, and hardly anything else in an environment does. */
+/** Prefixes of our settings that few other variables have. */
 const OWN_PREFIX = /^(EVM|OTS|BITCOIN|WITNESS|ROUND|CALENDAR|WEBHOOK)_/;
 /** Kubernetes and Docker set such variables for every service, whatever its name. */
 const OF_A_SERVICE = /_(SERVICE|PORT)(_|$)/;
@@ -28,7 +28,7 @@ function nearestOf(name: string, known: readonly string[]): string | null {
   const limit = Math.min(3, Math.floor(name.length / 4));
   let [nearest, least]: [string | null, number] = [null, limit + 1];
   for (const candidate of known) {
-    // Cheap, and what keeps a name of many letters from costing much.
+    // Bounds the cost of long names.
     if (Math.abs(candidate.length - name.length) > limit) continue;
     const distance = candidate === name ? 0 : editDistance(name.toUpperCase(), candidate);
     if (distance < least) [nearest, least] = [candidate, distance];

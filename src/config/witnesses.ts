@@ -49,7 +49,7 @@ export function readWitnesses(
   return { settings: { policy, timeout, interval, missing }, faults: [] };
 }
 
-/** A policy that a service can follow, or everything that stands in the way. Never throws. */
+/** A policy that a service can follow, or all that is wrong with it. Never throws. */
 function readPolicyFile(file: string): { policy: Policy | null; faults: readonly string[] } {
   let bytes: Uint8Array;
   try {

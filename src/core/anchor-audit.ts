@@ -10,7 +10,7 @@ export interface AuditTrust {
   readonly nodes: readonly TrustedNode[];
   /** Sources of Bitcoin headers, one for a chain. */
   readonly headers: readonly HeaderSource[];
-  /** Accounts known to anchor for the service beside those that `_system` declares, 0x-hex. */
+  /** Further accounts that anchor for the service, beside those that `_system` declares, 0x-hex. */
   readonly senders: readonly string[];
   /** The block from which on chains are searched. */
   readonly fromBlock: number;
@@ -106,7 +106,7 @@ export interface ChainAnswer {
   readonly lost: number;
 }
 
-/** Prepares an audit of what services show, before anything is read: what is anchored meanwhile does not count. */
+/** Prepares an audit of what a service shows, before anything is read: what is anchored later does not count. */
 export type OpenShownAudit<A> = (trust: AuditTrust) => Promise<ShownAuditor<A>>;
 
 export interface ShownAuditor<A> {
@@ -159,7 +159,7 @@ export interface ChainMemory {
 
 /** The audit of the anchors of one kind that a service shows. */
 export interface ShownAudit<A> {
-  /** Takes an anchor of the round at this place; rounds in their order. @returns whether it is final by its own word */
+  /** Takes an anchor of the round at this place; rounds in their order. @returns whether it says that it is final */
   take(anchor: A, place: number): Promise<boolean>;
   /** Asks the chains. @throws AllRoundsNeeded */
   finish(declared: Declared): Promise<ShownResult>;
@@ -174,11 +174,11 @@ export interface ShownResult {
 export interface CheckedChain {
   readonly chain: string;
   readonly memory: ChainMemory;
-  /** Whether it has the round at this place; those of an earlier audit aside. */
+  /** Whether it has the round at this place; rounds of an earlier audit do not count. */
   has(place: number): boolean;
-  /** Whether the round must be looked for again, even if the service calls all its anchors final. */
+  /** Whether to look for the round again even if the service calls all its anchors final. */
   awaits(number: number): boolean;
 }
 
-/** What an earlier audit remembered does not suffice: all rounds must be read. */
+/** The memory of an earlier audit is not enough: all rounds must be read. */
 export class AllRoundsNeeded extends Error {}

@@ -6,22 +6,22 @@ import type { EvmSources } from './evm-source.ts';
 import type { Moment } from './moment.ts';
 import type { Claim } from './verdict.ts';
 
-/** What following timestamps may still cost; whoever follows one takes from it. */
+/** The work that is left for following timestamps. */
 export interface WorkBudget {
   /** Operations and attestations. */
   operations: number;
-  /** Of all messages on the way. */
+  /** Of all intermediate messages. */
   bytes: number;
 }
 
-/** For all timestamps of one receipt together, or for one by itself: some hundred times what real ones need. */
+/** For all timestamps of one receipt, or for one timestamp file: some hundred times what real ones need. */
 export const newWorkBudget = (): WorkBudget => ({ operations: 20_000, bytes: 4 * 1_048_576 });
 
-/** What anchors are checked against: what the verifier trusts, as of one verdict. */
+/** The sources that the verifier trusts, as of one verdict. */
 export interface TrustedSources {
   readonly evm: EvmSources;
   readonly bitcoin: readonly HeaderSource[];
-  /** Sources that are known to serve the same instance of the chain as the one the round was made on. */
+  /** Sources known to serve the instance of the chain that the round was made on. */
   readonly sameInstance: ReadonlySet<object>;
   /** Shared by all anchors of the receipt. */
   readonly work: WorkBudget;

@@ -9,7 +9,7 @@ export const ANCHORED_TOPIC = '0xee1610244dfc4b116b1433dd4459fd7b1d3d2bf737a05fc
 /** Selectors of `anchor(bytes32)` and `announce(bytes32)`. */
 export const ANCHORING_SELECTORS: readonly string[] = ['0xeecdf927', '0x6056969b'];
 
-/** Whether the contract says by this log that the root was anchored. Root: 64 hex digits. */
+/** Whether this log of the contract says that the root was anchored. @param root 64 hex digits */
 export function isAnchored({ address, topics, data }: EvmLog, contract: string, root: string): boolean {
   return (
     address.toLowerCase() === contract &&
@@ -28,8 +28,7 @@ export interface AnchoredEvent {
 }
 
 /**
- * The event in a log entry; null if it is not an `Anchored` in its one exact encoding. The address of the log is not
- * checked: the caller must know which contract it expects.
+ * The event in a log of a transaction; null if it is not exactly an `Anchored`. The caller checks the address of the log.
  */
 export function decodeAnchoredLog({
   topics: [topic, sender, root, ...rest],

@@ -9,7 +9,7 @@ export const HEADER_SIZE = 80;
 export interface BitcoinHeader {
   /** Hash of the block before: hex in RPC order. */
   readonly previous: string;
-  /** 32 bytes as they stand in the header, which is how a timestamp's operations make them: not in RPC order. */
+  /** 32 bytes in the order of the header and of timestamps, not in RPC order. */
   readonly merkleRoot: Uint8Array;
   /** Milliseconds since the Unix epoch, of whole seconds; miners may be off by about two hours. */
   readonly time: number;
@@ -47,5 +47,5 @@ export function bitcoinChain(genesis: string): string {
 /** Bitcoin itself, not one of its test networks. */
 export const BITCOIN = 'bip122:000000000019d6689c085ae165831e93';
 
-/** The network that anyone starts anew, always with the same first block. */
+/** The test network that anyone can start; its first block is always the same. */
 export const REGTEST = 'bip122:0f9188f13cb7b2c71f2a335e3a4fc328';

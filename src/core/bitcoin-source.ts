@@ -7,8 +7,8 @@ export interface BitcoinBlock {
 }
 
 /**
- * A view of one Bitcoin chain that the verifier trusts. A method that cannot answer throws; null means that the chain has
- * no such block, as this source sees it now.
+ * A view of one Bitcoin chain that the verifier trusts. A method that cannot answer throws. Null: this source has no such
+ * block now.
  */
 export interface HeaderSource {
   readonly grounds: 'bitcoin-node' | 'esplora';

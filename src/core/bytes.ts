@@ -81,7 +81,7 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return compareBytes(a, b) === 0;
 }
 
-/** Bytewise order, as `memcmp`, a prefix before what it begins: -1, 0 or 1. */
+/** Bytewise order; a prefix comes first. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): -1 | 0 | 1 {
   const shared = Math.min(a.length, b.length);
   for (let i = 0; i < shared; i++) {
@@ -124,7 +124,7 @@ export function readU64(bytes: Uint8Array, offset: number): number {
   return value;
 }
 
-/** A short form of outside text that is safe to put into a message. */
+/** A short, quoted form of text from outside, safe in messages. */
 export function excerpt(text: string): string {
   const short = text.length > 40 ? `${text.slice(0, 40)}…` : text;
   return JSON.stringify(short);

@@ -13,8 +13,8 @@ export interface CompleteTile {
 }
 
 /**
- * The right edge of a growing tree: all that must be known of `size` leaves to append the next and to complete tiles.
- * Holds the partial tile of every level and the roots of the perfect subtrees that make up the tree.
+ * The state of a tree of `size` leaves that is needed to append the next leaf and to complete tiles: the partial tile of each
+ * level, and the roots of the perfect subtrees that make up the tree.
  */
 export class CompactRange {
   #size = 0;

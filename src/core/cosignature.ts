@@ -2,7 +2,7 @@
 
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { concat, equalBytes, readU64, u64, utf8 } from './bytes.ts';
-import { FormatError } from './errors.ts';
+import { FormatError, parsed } from './errors.ts';
 import { formatVerifierKey, type Note, type NoteSignature, noteKeyId, parseTypedKey, type Verifier } from './note.ts';
 
 const ED25519_COSIGNATURE = 0x04;
@@ -72,14 +72,9 @@ export function checkCosignature(note: Note, witness: Verifier): Cosignature {
 
 function timeOf(bytes: Uint8Array, text: string, witness: Verifier): number | null {
   if (bytes.length !== 8 + 64) return null;
-  try {
-    const time = readU64(bytes, 0);
-    // A statement about no time at all is none about the largest checkpoint.
-    if (time === 0) return null;
-    const message = utf8(cosignedText(text, time));
-    return ed25519.verify(bytes.subarray(8), message, witness.publicKey, { zip215: false }) ? time : null;
-  } catch (error) {
-    if (error instanceof FormatError) return null;
-    throw error;
-  }
+  const time = parsed(() => readU64(bytes, 0));
+  // Time 0 means that the witness does not say that this was its largest checkpoint.
+  if (time === null || time === 0) return null;
+  const message = utf8(cosignedText(text, time));
+  return ed25519.verify(bytes.subarray(8), message, witness.publicKey, { zip215: false }) ? time : null;
 }

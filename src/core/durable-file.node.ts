@@ -2,7 +2,7 @@ import { link, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { hasCode } from './errors.ts';
 
-/** Makes durable which files a folder holds: only then does a new, renamed or removed file survive a crash as such. */
+/** Makes durable which files a folder holds. Without it a new or renamed file may be gone after a crash, a removed one be back. */
 export async function syncFolder(folder: string): Promise<void> {
   // Windows cannot open folders, and its renames are journaled.
   if (process.platform === 'win32') return;
@@ -18,7 +18,7 @@ export async function syncFolder(folder: string): Promise<void> {
 }
 
 /**
- * Writes a file so that a crash leaves the old content or the new one, whole; durable once it returns.
+ * Writes a file, durably. After a crash it has the old content or the new one, never a part.
  * @param mode of a file that is made; default: what the process makes files with
  * @throws Error with the code `EEXIST` where there is a file and `replace` is false
  */

@@ -1,4 +1,4 @@
-// What the bytes under a block hash say: headers, transactions and receipts as EVM chains hash them.
+// Reads headers, transactions and receipts from the bytes that EVM chains hash.
 
 import { prefixedHex } from './bytes.ts';
 import { FormatError } from './errors.ts';
@@ -63,7 +63,7 @@ function typeOf(bytes: Uint8Array): number {
   return first;
 }
 
-/** @throws FormatError `rlp-invalid`; `evm-type-unknown` where its type is none of 0 to 4 */
+/** @throws FormatError `rlp-invalid`; `evm-type-unknown` where its type is not 0 to 4 */
 export function readTransaction(bytes: Uint8Array): EvmCall {
   const type = typeOf(bytes);
   const hash = prefixedHex(keccak256(bytes));

@@ -17,10 +17,10 @@ import { encodeRlp, type Rlp } from './rlp.ts';
 import { formatTime } from './time.ts';
 import { walkTrie } from './trie.ts';
 
-/** What an anchor's proof shows, if the block of that hash is on its chain. */
+/** What an anchor's proof shows if the block with that hash is on its chain. */
 export interface ProvenAnchor {
   readonly block: { readonly number: number; readonly hash: string; readonly time: string };
-  /** Whether the transaction names its chain in what was signed: all do but those of before EIP-155. */
+  /** Whether the signature covers the chain id: it does from EIP-155 on. */
   readonly chainSigned: boolean;
 }
 

@@ -26,8 +26,8 @@ export interface EvmBlock {
 }
 
 /**
- * A view of one EVM chain that the verifier trusts. A method that cannot answer throws; null means that the chain has no
- * such thing, as this source sees it now.
+ * A view of one EVM chain that the verifier trusts. A method that cannot answer throws. Null: this source has no such
+ * thing now.
  */
 export interface EvmSource {
   readonly grounds: 'rpc';

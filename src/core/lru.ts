@@ -1,10 +1,10 @@
-/** Keeps the values that were used last, up to a bound on their weights together. */
+/** Keeps the most recently used values, up to a bound on the sum of their weights. */
 export class LruCache<K, V> {
   readonly #entries = new Map<K, { readonly value: V; readonly weight: number }>();
   readonly #limit: number;
   #weight = 0;
 
-  /** @param limit on the weights together; a value that says nothing else weighs 1 */
+  /** @param limit on the sum of weights; by default a value weighs 1 */
   constructor(limit: number) {
     this.#limit = limit;
   }
@@ -12,7 +12,7 @@ export class LruCache<K, V> {
   get(key: K): V | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    // Back to the young end: the map keeps insertion order, and the oldest goes first.
+    // A map keeps insertion order: this makes it the newest, and the oldest is removed first.
     this.#entries.delete(key);
     this.#entries.set(key, entry);
     return entry.value;
@@ -28,7 +28,7 @@ export class LruCache<K, V> {
     }
   }
 
-  /** The value kept under the key, else the one that `make` makes, which is kept from then on. */
+  /** The value under the key, or the one that `make` returns, which is kept. */
   getOrMake(key: K, make: () => V): V {
     const kept = this.get(key);
     if (kept !== undefined) return kept;

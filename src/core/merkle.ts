@@ -16,7 +16,7 @@ export function hashLeaf(data: Uint8Array): Uint8Array {
   return sha256(concat(LEAF, data));
 }
 
-/** The hashes of leaves one after the other, as `MerkleTree` takes them; there may be hundreds of thousands. */
+/** The hashes of leaves one after the other, as `MerkleTree` takes them. There may be hundreds of thousands of leaves. */
 export function hashLeaves(leaves: readonly Uint8Array[]): Uint8Array {
   const hashes = new Uint8Array(leaves.length * HASH_SIZE);
   for (const [i, leaf] of leaves.entries()) hashes.set(hashLeaf(leaf), i * HASH_SIZE);
@@ -74,8 +74,8 @@ export function foldRight(hashes: readonly Uint8Array[]): Uint8Array {
 }
 
 /**
- * Turns a run of sibling hashes into their parents in place: the hash of the pair at 2i, 2i+1 is at i afterwards;
- * a last one without sibling is dropped. Returns the number of parents.
+ * Replaces sibling hashes by their parents in place: the pair at 2i, 2i+1 becomes the hash at i. A last one without a sibling
+ * is dropped. @returns the number of parents
  */
 function hashPairs(hashes: Uint8Array, count: number): number {
   const input = new Uint8Array(65);
@@ -103,7 +103,7 @@ export function perfectRoot(hashes: Uint8Array): Uint8Array {
 export class MerkleTree {
   readonly size: number;
   readonly #levels: Uint8Array[] = [];
-  /** Roots from there to the end: the paths of one tree share them, one for each level at most. */
+  /** Roots from an index to the end, which the paths of one tree share: one a level at most. */
   readonly #edge = new Map<number, Uint8Array>();
 
   /** @param leafHashes all leaf hashes one after the other, 32 bytes each */

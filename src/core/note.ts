@@ -7,7 +7,7 @@ import { FormatError } from './errors.ts';
 
 const ED25519 = 0x01;
 const MAX_NOTE = 65_536;
-/** The log's own and those of all the witnesses a policy can name. */
+/** Those of the log, and of all witnesses that a policy can name. */
 const MAX_SIGNATURES = 64;
 
 export interface NoteSignature {
@@ -33,7 +33,7 @@ export interface Verifier {
   readonly publicKey: Uint8Array;
 }
 
-/** keyID = SHA-256(name ‖ 0x0A ‖ type ‖ public key)[0..4]; the type is that of plain Ed25519 unless given. */
+/** keyID = SHA-256(name ‖ 0x0A ‖ type ‖ public key)[0..4]. @param type default: plain Ed25519 */
 export function noteKeyId(name: string, publicKey: Uint8Array, type = ED25519): Uint8Array {
   return sha256(concat(utf8(name), new Uint8Array([0x0a, type]), publicKey)).slice(0, 4);
 }
@@ -97,12 +97,12 @@ export function joinNotes(notes: readonly string[]): string {
 }
 
 /**
- * Takes a signed note apart; says nothing about whether its signatures hold.
+ * Parses a signed note; does not check its signatures.
  * @throws FormatError `note-invalid`, `base64-invalid`
  */
 export function parseNote(note: string): Note {
   if (note.length > MAX_NOTE) throw invalid(`longer than ${MAX_NOTE} characters`);
-  // Encoded, half a pair would become U+FFFD: two texts under one signature.
+  // In UTF-8 a lone surrogate becomes U+FFFD: two texts would have one signature.
   if (!note.isWellFormed()) throw invalid('half a surrogate pair');
   for (let i = 0; i < note.length; i++) {
     const unit = note.charCodeAt(i);
@@ -133,7 +133,7 @@ function invalid(what: string): FormatError {
 
 /**
  * What a key says of a note: `verified`, `refuted` (a signature under its name and id does not hold) or `absent`
- * (none is there). Ed25519 of RFC 8032, without the leniency of ZIP 215.
+ * (there is none). Ed25519 of RFC 8032, without the leniency of ZIP 215.
  */
 export function checkNote(note: Note, key: Verifier): 'verified' | 'refuted' | 'absent' {
   const own = note.signatures.filter((s) => s.name === key.name && compareBytes(s.keyId, key.keyId) === 0);
@@ -143,4 +143,11 @@ export function checkNote(note: Note, key: Verifier): 'verified' | 'refuted' | '
     (s) => s.signature.length === 64 && ed25519.verify(s.signature, message, key.publicKey, { zip215: false }),
   );
   return holds ? 'verified' : 'refuted';
+}
+
+const PREFIX = fromHex('302a300506032b6570032100');
+
+/** The SubjectPublicKeyInfo (DER) of an Ed25519 key of 32 bytes (RFC 8410 section 4). */
+export function ed25519Spki(publicKey: Uint8Array): Uint8Array {
+  return concat(PREFIX, publicKey);
 }

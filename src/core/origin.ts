@@ -22,9 +22,14 @@ export function checkLogName(name: string): void {
   }
 }
 
-/** @throws FormatError `origin-invalid` unless a schema-less URL prefix in lower case, such as `log.example.org` */
+/** Whether a text is a URL prefix in lower case without a scheme, such as `log.example.org`. */
+export function isServiceOrigin(text: string): boolean {
+  return text.length <= MAX_SERVICE_ORIGIN && SERVICE_ORIGIN.test(text);
+}
+
+/** @throws FormatError `origin-invalid` unless it is such a prefix */
 export function checkServiceOrigin(origin: string): void {
-  if (origin.length > MAX_SERVICE_ORIGIN || !SERVICE_ORIGIN.test(origin)) {
+  if (!isServiceOrigin(origin)) {
     throw new FormatError(
       'origin-invalid',
       `not a service origin: ${excerpt(origin)}; use a host name in lower case without a scheme, such as log.example.org`,
@@ -32,7 +37,7 @@ export function checkServiceOrigin(origin: string): void {
   }
 }
 
-/** The origin of a log: its name for ever, and where its tiles are served. */
+/** The origin of a log: its permanent name, and where its tiles are served. */
 export function logOrigin(serviceOrigin: string, name: string): string {
   checkServiceOrigin(serviceOrigin);
   checkLogName(name);

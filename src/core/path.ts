@@ -12,7 +12,7 @@ export interface Step {
   readonly suffix: Uint8Array;
 }
 
-/** Steps a path may have: two trees of 2^53 leaves and the stages between them stay below. */
+/** The most steps of a path: enough for two trees of 2^53 leaves and the stages between them. */
 export const MAX_STEPS = 128;
 
 const NONE = new Uint8Array(0);
@@ -28,14 +28,14 @@ export function entryStep(receivedAt: number, previous: Uint8Array): Step {
   return { prefix: concat(new Uint8Array([0x00, 0x01]), u64(receivedAt), previous), suffix: NONE };
 }
 
-/** End of a leaf → leaf hash, of a leaf that ends in what the path brings. */
+/** Last bytes of a leaf → leaf hash. @param leafPrefix the bytes before them */
 export function leafStep(leafPrefix: Uint8Array): Step {
   return { prefix: concat(new Uint8Array([0x00]), leafPrefix), suffix: NONE };
 }
 
 /**
  * Leaf hash → root, along an inclusion path.
- * @throws FormatError `path-length` where the path has not the one length it can have
+ * @throws FormatError `path-length` where the path has the wrong length
  */
 export function treeSteps(index: number, treeSize: number, path: readonly Uint8Array[]): Step[] {
   const sides = siblingSides(index, treeSize);

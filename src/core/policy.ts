@@ -16,20 +16,20 @@ export interface Witness {
   readonly url: string | null;
 }
 
-/** Reached where at least `threshold` of its members are: a witness by cosigning, a group by reaching its own. */
+/** Reached if at least `threshold` of its members are: a witness by cosigning, a group by its own threshold. */
 export interface Quorum {
   readonly threshold: number;
   readonly members: readonly (Witness | Quorum)[];
 }
 
 export interface Policy {
-  /** Empty: which logs are meant is known from elsewhere. */
+  /** May be empty: the logs may be known from elsewhere. */
   readonly logs: readonly { readonly key: Verifier; readonly url: string | null }[];
   readonly witnesses: readonly Witness[];
   readonly quorum: Quorum;
 }
 
-/** Whether these witnesses are enough. */
+/** Whether the witnesses that cosigned are enough. */
 export function isReached(quorum: Quorum, has: (witness: Witness) => boolean): boolean {
   const reached = quorum.members.filter((member) => ('key' in member ? has(member) : isReached(member, has)));
   return reached.length >= quorum.threshold;

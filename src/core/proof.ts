@@ -26,7 +26,7 @@ export function siblingSides(index: number, treeSize: number): ('left' | 'right'
   return sides;
 }
 
-/** The root that an inclusion path leads to, or null where it has not the one length it can have. */
+/** The root that an inclusion path leads to; null where the path has the wrong length. */
 export function rootFromInclusion(
   leafHash: Uint8Array,
   index: number,

@@ -2,7 +2,7 @@
 
 import { equalBytes } from './bytes.ts';
 import { parseCheckpoint } from './checkpoint.ts';
-import { AntequemError, FormatError } from './errors.ts';
+import { AntequemError, FormatError, parsed } from './errors.ts';
 import { sameJson } from './json.ts';
 import { parseNote } from './note.ts';
 import { verifyConsistency, verifyInclusion } from './proof.ts';
@@ -17,7 +17,7 @@ import {
   type RoundReceipt,
 } from './receipt-schema.ts';
 
-/** What an upgrade came to. */
+/** The result of an upgrade. */
 export interface MergedReceipt {
   readonly receipt: Receipt;
   /** One sentence when the two receipts contradict each other: then `receipt` is the older one, unchanged. */
@@ -25,11 +25,11 @@ export interface MergedReceipt {
 }
 
 /**
- * Brings `old` up to date by a receipt of the same entry fetched later. Inclusion, checkpoint and what hangs on them
- * are replaced only when the two checkpoints are the same or `consistency` ties them (the RFC 9162 proof from the
- * smaller to the larger). Otherwise keep both files: together they show that the log was forked.
- * @throws AntequemError `receipt-other-entry` when they speak of different entries
- * @throws FormatError `receipt-broken` when one of them does not hold together, which shows nothing about the log
+ * Brings `old` up to date by a receipt of the same entry fetched later. Inclusion, checkpoint and round are
+ * replaced only if the two checkpoints are the same or `consistency` proves that the larger continues the smaller (RFC 9162).
+ * Otherwise keep both files: together they show that the log was forked.
+ * @throws AntequemError `receipt-other-entry` when they are about different entries
+ * @throws FormatError `receipt-broken` when one of them contradicts itself, which shows nothing about the log
  */
 export function mergeReceipt(
   old: Receipt,
@@ -78,17 +78,13 @@ function head(receipt: Receipt): Head {
 }
 
 function consistent(smaller: Head, larger: Head, path: readonly string[]): boolean {
-  try {
-    return verifyConsistency(smaller.size, larger.size, decodeHashes(path), smaller.root, larger.root);
-  } catch (error) {
-    if (error instanceof FormatError) return false;
-    throw error;
-  }
+  const hashes = parsed(() => decodeHashes(path));
+  return hashes !== null && verifyConsistency(smaller.size, larger.size, hashes, smaller.root, larger.root);
 }
 
 function mergeRounds(old: Receipt, fresh: Receipt): MergedReceipt {
   if (!('round' in old)) return { receipt: { ...fresh, entry: old.entry }, equivocation: null };
-  // A service set back knows less than the receipt, which still proves what it proved.
+  // A service whose database was set back knows less than the receipt.
   if (!('round' in fresh)) return { receipt: old, equivocation: null };
   if (old.round.number !== fresh.round.number || old.round.root !== fresh.round.root) {
     return {
@@ -102,8 +98,8 @@ function mergeRounds(old: Receipt, fresh: Receipt): MergedReceipt {
 }
 
 /**
- * The fresh anchors, then those of the older receipt for places that the fresh one does not speak of, then anchors of
- * unknown types that the fresh one does not have.
+ * The fresh anchors, then those of the older receipt for places that the fresh one lacks, then anchors of unknown types that
+ * the fresh one lacks.
  */
 function mergeAnchors(old: RoundReceipt, fresh: RoundReceipt): ReceiptAnchor[] {
   const earlier = new Map(old.anchors.filter(isKnownAnchor).map((anchor) => [placeOf(anchor), anchor]));
@@ -119,7 +115,7 @@ function mergeAnchors(old: RoundReceipt, fresh: RoundReceipt): ReceiptAnchor[] {
   return fittingAnchors([...merged, ...earlier.values(), ...unknown]);
 }
 
-/** As many as a receipt may have, in their order: where there is no room, the last of unknown types are left out first. */
+/** As many as a receipt may have, in their order. If there is no room, the last of unknown types are left out first. */
 export function fittingAnchors(anchors: readonly ReceiptAnchor[]): ReceiptAnchor[] {
   const room = MAX_ANCHORS - anchors.filter(isKnownAnchor).length;
   const unknown = anchors.filter((anchor) => !isKnownAnchor(anchor)).slice(0, Math.max(0, room));

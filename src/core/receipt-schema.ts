@@ -3,21 +3,12 @@
 
 import * as z from 'zod/mini';
 import { hashHex } from './hex.ts';
-import { parseTime } from './time.ts';
+import { isTime } from './time.ts';
 
 export const RECEIPT_FORMAT = 'antequem-receipt/v1';
 
 /** Characters that a receipt's JSON text may have. Proofs of a block are its largest part, some tens of thousands. */
 export const MAX_RECEIPT_TEXT = 1_048_576;
-
-const isTime = (text: string): boolean => {
-  try {
-    parseTime(text);
-    return true;
-  } catch {
-    return false;
-  }
-};
 
 /** `YYYY-MM-DDTHH:MM:SS.sssZ`, a day that exists. */
 export const timeSchema = z

@@ -37,7 +37,7 @@ export { isKnownAnchor, MAX_RECEIPT_TEXT, RECEIPT_FORMAT } from './receipt-schem
 /** Levels of nesting that a receipt's JSON may have; deeper text is not parsed. */
 const MAX_DEPTH = 32;
 
-/** Of these an anchor has what is below the receipt and its list of anchors. */
+/** The levels left for an anchor below the receipt and its list of anchors. */
 const ANCHOR_DEPTH = MAX_DEPTH - 2;
 
 const TOO_DEEP = `nested deeper than ${MAX_DEPTH}`;
@@ -70,8 +70,8 @@ export function parseReceiptJson(text: string): unknown {
 }
 
 /**
- * Checks the form of a receipt. Says nothing about whether its hashes hold together. Anchors are returned as they were
- * parsed, with the members, and of the types, that this version does not know.
+ * Checks the form of a receipt, but not its hashes. Anchors are returned as they were parsed, with types and members that
+ * this version does not know.
  * @throws FormatError `receipt-invalid`; the message names the place in the JSON
  */
 export function parseReceipt(json: unknown): Receipt {
@@ -96,7 +96,7 @@ export function knownAnchors(receipt: Receipt | Pick<RoundReceipt, 'anchors'>): 
 
 const OPEN_STATUSES: readonly string[] = ['pending', 'submitted', 'included'];
 
-/** Whether an anchor is final by its own word; each type has words of its own for that. */
+/** Whether an anchor says that it is final. Each type has its own word for that. */
 export function isFinalAnchor({ status }: Anchor): boolean {
   return !OPEN_STATUSES.includes(status);
 }
@@ -201,14 +201,14 @@ export interface ReceiptPath {
   /** 32 bytes. */
   readonly digest: Uint8Array;
   readonly steps: readonly Step[];
-  /** 32 bytes: where the steps lead. Whether that is the `round.root` of the receipt is the verifier's to say. */
+  /** 32 bytes: where the steps lead. The verifier compares it with `round.root`. */
   readonly root: Uint8Array;
 }
 
 /**
  * The path of design section 1 from the receipt's digest to the root of its round.
  * @throws AntequemError `receipt-pending` before the round has closed
- * @throws FormatError `path-length` where a path has not the one length it can have
+ * @throws FormatError `path-length` where a path has the wrong length
  */
 export function receiptPath(receipt: Receipt): ReceiptPath {
   if (!('round' in receipt)) {

@@ -1,4 +1,4 @@
-// RLP (Ethereum yellow paper, appendix B), with one spelling for each value.
+// Canonical RLP (Ethereum yellow paper, appendix B).
 
 import { decode, encode } from '@ethereumjs/rlp';
 import { equalBytes } from './bytes.ts';
@@ -11,7 +11,7 @@ export function encodeRlp(item: Rlp): Uint8Array {
 }
 
 /**
- * Bytes from outside, at most some tens of thousands. What other decoders let pass in another spelling is refused.
+ * Decodes bytes from outside, at most some tens of thousands. Encodings that are not canonical are refused.
  * @throws FormatError `rlp-invalid`
  */
 export function decodeRlp(bytes: Uint8Array): Rlp {
@@ -21,7 +21,7 @@ export function decodeRlp(bytes: Uint8Array): Rlp {
     item = decode(bytes);
     again = encode(item);
   } catch (cause) {
-    // Among the causes is the stack's end, which lists in lists by the thousand reach.
+    // Thousands of nested lists exhaust the stack: that is caught here, too.
     throw new FormatError('rlp-invalid', 'not RLP', { cause });
   }
   if (!equalBytes(bytes, again)) throw new FormatError('rlp-invalid', 'RLP, but not in its canonical form');

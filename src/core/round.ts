@@ -10,7 +10,7 @@ export const MAX_BEACONS = 3;
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const CAIP2 = /^[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}$/;
 
-/** The newest final block of a chain when a round closed: the round cannot be older. */
+/** The newest final block of a chain when a round closed: the round is not older than it. */
 export interface Beacon {
   /** CAIP-2, such as `eip155:1`. */
   readonly chain: string;
@@ -19,7 +19,7 @@ export interface Beacon {
   readonly hash: Uint8Array;
 }
 
-/** Leaf 0 of every round: ties it to the round before and to the time before which it was not. */
+/** Leaf 0 of every round: the round before, and the blocks that show when this round was closed at the earliest. */
 export interface Link {
   /** From 1. */
   readonly number: number;
@@ -80,7 +80,7 @@ export function parseLink(bytes: Uint8Array): Link {
   return { number, closedAt: readU64(bytes, 9), previousRoot: bytes.slice(17, 49), beacons };
 }
 
-/** All of a checkpoint leaf but the root, which the path from an entry brings: 0x81 ‖ log id ‖ size. */
+/** A checkpoint leaf without its root, which the path from an entry leads to: 0x81 ‖ log id ‖ size. */
 export function checkpointLeafPrefix(leaf: Omit<CheckpointLeaf, 'root'>): Uint8Array {
   return concat(new Uint8Array([CHECKPOINT]), hash32(leaf.logId), u64(leaf.size));
 }
@@ -96,7 +96,7 @@ export function parseCheckpointLeaf(bytes: Uint8Array): CheckpointLeaf {
   return { logId: bytes.slice(1, 33), size: readU64(bytes, 33), root: bytes.slice(41, 73) };
 }
 
-/** 0x82 ‖ SHA-256(digest ‖ nonce), of a digest of 1–64 bytes taken in as a calendar. @throws FormatError `digest-length` */
+/** 0x82 ‖ SHA-256(digest ‖ nonce), of a digest of 1–64 bytes that the service took as a calendar. @throws FormatError `digest-length` */
 export function encodeDigestLeaf(digest: Uint8Array, nonce: Uint8Array): Uint8Array {
   return digestLeaf(digestCommitment(digest, nonce));
 }
@@ -109,7 +109,7 @@ export function digestCommitment(digest: Uint8Array, nonce: Uint8Array): Uint8Ar
   return sha256(concat(digest, nonce));
 }
 
-/** All of a digest leaf but the commitment, which the path from a digest brings: 0x82. */
+/** A digest leaf without its commitment, which the path from a digest leads to: 0x82. */
 export const DIGEST_LEAF_PREFIX: Uint8Array = new Uint8Array([DIGEST]);
 
 /** 0x82 ‖ commitment. */

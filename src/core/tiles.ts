@@ -6,7 +6,7 @@ import { HASH_SIZE, type Node, perfectRoot } from './merkle.ts';
 
 export const TILE_WIDTH = 256;
 export const TILE_HEIGHT = 8;
-/** Levels a tree below 2^53 leaves can have tiles on. */
+/** The highest level of tiles in a tree below 2^53 leaves. */
 export const MAX_TILE_LEVEL = 6;
 
 /** N in groups of three digits, all but the last after an `x`: 1234067 → `x001/x234/067`. */
@@ -18,7 +18,7 @@ export function tilePath(index: number): string {
   return groups.map((group, i) => (i < groups.length - 1 ? `x${group}` : group)).join('/');
 }
 
-/** The index of a tile path, null where it is not the one spelling of a number below 2^53. */
+/** The index of a tile path; null where it is not the canonical path of a number below 2^53. */
 export function parseTilePath(path: string): number | null {
   if (!/^(?:x\d{3}\/){0,5}\d{3}$/.test(path)) return null;
   const index = Number(path.replaceAll('x', '').replaceAll('/', ''));
@@ -31,7 +31,7 @@ export function tileWidth(level: number, index: number, size: number): number {
   return Math.max(0, Math.min(TILE_WIDTH, nodes - index * TILE_WIDTH));
 }
 
-/** Where in which tile a perfect subtree can be computed from: `hashes` of the tile's, starting at `offset`. */
+/** The hashes of a tile that a perfect subtree is computed from: `hashes` of them, starting at `offset`. */
 export interface TileSlice {
   readonly level: number;
   readonly index: number;
@@ -54,7 +54,7 @@ export function nodeFromTile(tile: Uint8Array, slice: TileSlice): Uint8Array {
   return perfectRoot(tile.subarray(slice.offset * HASH_SIZE, end));
 }
 
-/** An entry bundle: each entry after its length as a big-endian u16. */
+/** An entry bundle: each entry with its length before it, a big-endian u16. */
 export function encodeBundle(entries: readonly Uint8Array[]): Uint8Array {
   return concat(
     ...entries.flatMap((entry) => {

@@ -1,6 +1,5 @@
 /**
- * Settles as `work` does, or after `ms` milliseconds with what `late` returns or throws. The work goes on by itself; what
- * it comes to afterwards is not looked at.
+ * Settles as `work` does, or after `ms` milliseconds as `late` does. The work goes on then, and its result is ignored.
  */
 export async function within<T, L>(ms: number, work: Promise<T>, late: () => L): Promise<T | L> {
   const limit = Promise.withResolvers<L>();

@@ -1,5 +1,5 @@
 import { excerpt } from './bytes.ts';
-import { FormatError } from './errors.ts';
+import { FormatError, parsed } from './errors.ts';
 
 /**
  * How far clocks may differ, milliseconds. Service and database further apart: nothing is appended, and no round is closed.
@@ -24,4 +24,9 @@ export function parseTime(text: string): number {
     throw new FormatError('time-invalid', `not a time of the form YYYY-MM-DDTHH:MM:SS.sssZ: ${excerpt(text)}`);
   }
   return ms;
+}
+
+/** Whether `parseTime` takes it. */
+export function isTime(text: string): boolean {
+  return parsed(() => parseTime(text)) !== null;
 }

@@ -42,13 +42,13 @@ export function formatTlogProof({ index, path, extra, checkpoint }: TlogProof): 
   return `${lines.join('\n')}\n${checkpoint}`;
 }
 
-/** Whether a text says that it is a tlog-proof. */
+/** Whether a text begins as a tlog-proof. */
 export function isTlogProof(text: string): boolean {
   return text.startsWith(`${VERSION}\n`);
 }
 
 /**
- * Takes a proof apart; says nothing about whether it holds.
+ * Parses a proof; does not check it.
  * @throws FormatError `tlog-proof-invalid`, `note-invalid`, `checkpoint-invalid`, `base64-invalid`
  */
 export function parseTlogProof(text: string): ParsedTlogProof {
@@ -77,7 +77,7 @@ export function parseTlogProof(text: string): ParsedTlogProof {
   return { index, path, extra, checkpoint, note, head: parseCheckpoint(note.text) };
 }
 
-/** What a receipt says of the entry's place in its log; the extra data are the entry ‖ nonce. */
+/** The proof of the entry's place that a receipt holds; the extra data are the entry ‖ nonce. */
 export function receiptTlogProof({ entry, inclusion, checkpoint }: Receipt): TlogProof {
   const nonce = fromHex(entry.nonce);
   const commitment = commitTo(fromHex(entry.digest), nonce);

@@ -6,8 +6,8 @@ import { keccak256 } from './keccak.ts';
 import { bytesOf, decodeRlpList, encodeRlp, type Rlp } from './rlp.ts';
 
 /**
- * The value under `key`, by the encoded nodes that lead to it from the root. Each must hash to what the one above
- * names, and none may be left over.
+ * The value under `key`, by the encoded nodes from the root to it. Each must have the hash that the node above names, and
+ * none may be left over.
  * @throws FormatError `trie-broken`, `rlp-invalid`
  */
 export function walkTrie(root: Uint8Array, key: Uint8Array, nodes: readonly Uint8Array[]): Uint8Array {

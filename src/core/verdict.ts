@@ -12,7 +12,7 @@ const claim = z.strictObject({
   /** CAIP-2; of claims that speak of a chain. */
   chain: z.exactOptional(chainSchema),
   time: z.exactOptional(timeSchema),
-  /** What the status rests on; `none` where nothing that could settle the claim was at hand. */
+  /** What the status rests on; `none`: nothing could settle the claim. */
   grounds: z.enum(['bytes', 'key', 'rpc', 'block-hash', 'bitcoin-node', 'esplora', 'tsa', 'none']),
   /** Stable; docs/verdict-codes.md explains each. */
   code: z.string().check(z.regex(/^[a-z0-9]+(?:-[a-z0-9]+)*$/), z.maxLength(64)),

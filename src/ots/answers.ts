@@ -1,4 +1,4 @@
-// Answers of calendars, stored at once and for ever, with what is to be asked and looked up next.
+// Stores answers of calendars permanently, with the requests and block lookups that follow from them.
 
 import { equalBytes } from '../core/bytes.ts';
 import type { Database, Queryable, Transaction } from '../store/database.ts';
@@ -10,20 +10,20 @@ import { lockRounds, type Rules, settle } from './status.ts';
 
 export interface Storing {
   readonly target: string;
-  /** Whom it is permitted to ask. */
+  /** The configured calendars, by URL. */
   readonly calendars: readonly string[];
   readonly rules: Rules;
   readonly now: number;
 }
 
-/** Answers to one request: one, and another for each time that the block it leads to was reorganised away. */
+/** The most answers to one request: one, and another after each reorganization that removed its block. */
 const MOST_ANSWERS = 16;
-/** Requests that answers may cause for one round. */
+/** The most requests for one round that answers may cause. */
 const MOST_REQUESTS = 64;
 
 /**
- * Stores an answer. Doing so again changes nothing.
- * @returns why the request is to be made again all the same; null: it is not
+ * Stores an answer. Storing it again changes nothing.
+ * @returns why the request is to be made again; null: it is not
  */
 export async function storeAnswer(
   database: Database,
@@ -32,7 +32,7 @@ export async function storeAnswer(
   { target, calendars, rules, now }: Storing,
 ): Promise<string | null> {
   const { pending, blocks } = openAttestations(answer.timestamp);
-  // What sends us back where we are is no answer.
+  // An answer that leads back to the same request is none.
   const ahead = pending.filter(
     (next) =>
       request.kind === 'submit' || next.calendar !== request.calendar || !equalBytes(next.message, request.message),
@@ -60,7 +60,7 @@ export async function storeAnswer(
           now,
           configured ? now + rules.pace.upgrade.first : null,
           configured ? null : NOT_CONFIGURED,
-          // What one calendar leads to without end must not cost what another promises at first.
+          // Endless promises of one calendar must not leave too few requests for the others.
           request.kind === 'submit',
         ],
       );
@@ -101,7 +101,7 @@ async function insertAnswer(tx: Transaction, { id }: Request, bytes: Uint8Array,
   return true;
 }
 
-/** An answer as it is stored, and the message it is a timestamp of. */
+/** A stored answer, and the message that it timestamps. */
 export interface StoredAnswer {
   readonly calendar: string;
   readonly message: Uint8Array;

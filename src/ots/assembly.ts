@@ -1,7 +1,7 @@
-// One timestamp of a round's root out of all that calendars answered.
+// Assembles one timestamp of a round's root from all answers of calendars.
 
 import { toHex } from '../core/bytes.ts';
-import { FormatError } from '../core/errors.ts';
+import { FormatError, parsed } from '../core/errors.ts';
 import type { StoredAnswer } from './answers.ts';
 import { serializeAttestation } from './attestation.ts';
 import { type Line, timestampOf } from './line.ts';
@@ -10,22 +10,22 @@ import type { Op } from './operation.ts';
 import { parseTimestamp, serializeTimestamp } from './serialization.ts';
 import { MAX_LEVELS, type Timestamp } from './timestamp.ts';
 
-/** Bytes the timestamp in a receipt may have. */
+/** The most bytes of the timestamp in a receipt. */
 export const MAX_ASSEMBLED = 65_536;
 
-/** How a line fares with Bitcoin: `live` is a block that is not contradicted. */
+/** What Bitcoin says about a line: `live` is neither confirmed nor contradicted. */
 export type Judgement = 'confirmed' | 'live' | 'contradicted';
 
 export interface Assembly {
   readonly timestamp: Timestamp;
   readonly bytes: Uint8Array;
-  /** The lines it has, confirmed ones in front. */
+  /** Its lines, confirmed ones first. */
   readonly lines: readonly Line[];
 }
 
 /**
- * The lines from the root to every attestation: without blocks that are contradicted, and without the promises of
- * calendars that were kept; as many as there is room for, what is confirmed first. Null where there are none.
+ * The lines from the root to every attestation, without contradicted blocks and without promises that calendars have kept; as
+ * many as there is room for, confirmed ones first. Null: there are none.
  */
 export function assemble(
   root: Uint8Array,
@@ -58,7 +58,7 @@ export function assemble(
   return timestamp === null ? null : { timestamp, bytes: serializeTimestamp(timestamp), lines: chosen };
 }
 
-/** The lines as one timestamp; of lines that ask for more work than one timestamp may, those in front. */
+/** The lines as one timestamp; if they need more work than a timestamp may, only the first ones. */
 function merge(root: Uint8Array, lines: Line[]): Timestamp | null {
   for (; lines.length > 0; lines.length = Math.floor(lines.length / 2)) {
     try {
@@ -70,21 +70,21 @@ function merge(root: Uint8Array, lines: Line[]): Timestamp | null {
   return null;
 }
 
-/** What a calendar promised: to know more of this message. */
+/** A calendar's promise to know more about this message later. */
 function promise(calendar: string, message: Uint8Array): string {
   return `${withoutSlash(calendar)} ${toHex(message)}`;
 }
 
-/** All lines that anything could be done with. */
+/** All useful lines. */
 export interface Connection {
   readonly lines: readonly Line[];
   /** Promises that were kept. */
   readonly kept: ReadonlySet<string>;
-  /** Answers that are no timestamps of their message, or whose message nothing leads to from the root. */
+  /** Answers that do not timestamp their message, or whose message the root does not lead to. */
   readonly strays: number;
 }
 
-/** Follows the answers from the root on, each from the message that another one led to. */
+/** Follows the answers from the root, each from the message that another one leads to. */
 export function connect(
   root: Uint8Array,
   answers: readonly StoredAnswer[],
@@ -95,7 +95,7 @@ export function connect(
   const kept = new Set<string>();
   let unreadable = 0;
   let open = [...answers];
-  // An answer hangs on a message that another one leads to: all are placed once a look finds no more.
+  // An answer may follow from any other: the loop ends when a pass places no more of them.
   for (let before = -1; open.length > 0 && open.length !== before; ) {
     before = open.length;
     open = open.filter((answer) => {
@@ -123,15 +123,10 @@ export function connect(
 }
 
 function linesOf({ message, bytes }: StoredAnswer): Line[] | null {
-  try {
-    return usefulLines(parseTimestamp(bytes, message));
-  } catch (error) {
-    if (error instanceof FormatError) return null;
-    throw error;
-  }
+  return parsed(() => usefulLines(parseTimestamp(bytes, message)));
 }
 
-/** Bytes that a line needs at most, the marks of forks included. */
+/** The most bytes that a line needs, including the marks of forks. */
 function sizeOf({ ops, attestation }: Line): number {
   const sizes = ops.map((op) => ('argument' in op ? 4 + op.argument.length : 2));
   return sizes.reduce((sum, size) => sum + size, 2 + serializeAttestation(attestation).length);

@@ -1,5 +1,5 @@
-// Looking up in Bitcoin what calendars say of it. Included is provisional, confirmed is deep enough, and both are looked at
-// again until the block is buried so deep that no reorganisation was ever known to reach it.
+// Looks up the Bitcoin blocks that calendars name. `included` is provisional, `confirmed` is deep enough; both are checked again
+// until the block is `buried`, deeper than any known reorganization.
 
 import { parseHeader } from '../core/bitcoin-header.ts';
 import type { HeaderSource } from '../core/bitcoin-source.ts';
@@ -11,12 +11,12 @@ import { lockRounds, type Rules, settle } from './status.ts';
 
 export interface BlockLookup {
   readonly target: string;
-  /** Null: of all rounds what is confirmed and not buried. */
+  /** Null: all rounds with blocks that are confirmed and not buried. */
   readonly rounds: readonly number[] | null;
   readonly rules: Rules & {
-    /** Blocks, the one with the anchor included, from which on it is confirmed. */
+    /** Blocks, including the one with the anchor, from which on it is confirmed. */
     readonly confirmations: number;
-    /** And from which on nobody looks any more. */
+    /** Blocks from which on it is buried and not checked again. */
     readonly burial: number;
   };
   readonly now: () => number;
@@ -45,8 +45,8 @@ type Observation = Row &
 const AT_ONCE = 1_000;
 
 /**
- * Looks up all that is due.
- * @returns why it could not; null where nothing was in the way, undefined where nothing was due
+ * Looks up all blocks that are due.
+ * @returns why some could not be looked up; null: all were; undefined: nothing was due
  */
 export async function confirm(
   database: Database,
@@ -95,7 +95,7 @@ async function look(
 ): Promise<{ readonly observations: Observation[]; readonly failure: string | null }> {
   const observations: Observation[] = [];
   let failure: string | null = null;
-  // Asked for before the headers: a block that is there afterwards is at least so deep.
+  // Requested before the headers: a block that is found afterwards is at least so deep.
   const tip = await source.height().catch((error: unknown) => {
     failure = reasonOf(error);
     return 0;
@@ -121,14 +121,13 @@ async function look(
   return { observations, failure };
 }
 
-/** Only what sources throw is theirs. */
+/** The message of an error of the source; other errors are thrown. */
 function reasonOf(error: unknown): string {
   if (error instanceof AntequemError) return error.message;
   throw error;
 }
 
-/** Milliseconds. */
-const DAY = 86_400_000;
+const DAY_MS = 86_400_000;
 
 async function record(
   tx: Transaction,
@@ -161,12 +160,12 @@ async function record(
         ],
       );
     } else {
-      // That a source has no such block, or says nothing, takes back nothing that was seen.
+      // A source without such a block, or without an answer, does not contradict what was seen.
       const problem =
         observation.seen === 'unknown' ? observation.problem : `there is no block ${observation.height} yet`;
       await tx.query(
-        // The longer it was not there the later it is looked for: a height may be one that never comes.
-        `UPDATE ots_attestations SET next_at = $4::bigint + least(greatest($6::bigint, ($4 - found_at) / 8), ${DAY}), problem = $5
+        // The longer the block is missing, the later the next look: the height may never be reached.
+        `UPDATE ots_attestations SET next_at = $4::bigint + least(greatest($6::bigint, ($4 - found_at) / 8), ${DAY_MS}), problem = $5
          WHERE request = $1 AND height = $2 AND merkle_root = $3 AND state <> 'buried'`,
         [...key, now(), problem, pace.confirm],
       );
@@ -174,7 +173,7 @@ async function record(
   }
 }
 
-/** Who led to a block that is not there any more is asked again; who is right after all, is not. */
+/** Calendars whose block is gone are asked again; those whose block is back are not. */
 async function reopen(tx: Transaction, observations: readonly Observation[], now: number): Promise<void> {
   const changed = (from: (state: Row['state']) => boolean, seen: Observation['seen']): number[] => [
     ...new Set(observations.filter((each) => each.seen === seen && from(each.state)).map(({ request }) => request)),

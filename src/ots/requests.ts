@@ -1,5 +1,5 @@
-// The rows of what calendars are asked for. Whoever asks claims the row first, so that nobody else does; when he dies
-// his claim runs out.
+// Requests to calendars, one row each. A process claims a row before it makes the request; if the process dies, the claim
+// expires.
 
 import type { Database, Queryable } from '../store/database.ts';
 
@@ -9,16 +9,16 @@ export interface Request {
   readonly kind: 'submit' | 'upgrade';
   /** Its URL. */
   readonly calendar: string;
-  /** The round's root, or the message the calendar will know more of. */
+  /** The round's root, or the message that the calendar promised to know more about. */
   readonly message: Uint8Array;
-  /** This one included, since its answer last did something for us. */
+  /** Since the last useful answer, including this one. */
   readonly attempts: number;
 }
 
-/** What a problem may have to say. */
+/** Characters of a problem. */
 const MAX_PROBLEM = 1_000;
 
-/** Has every calendar asked for the roots of those rounds for which not enough have answered. */
+/** Adds requests to every calendar for the roots of rounds for which too few calendars have answered. */
 export async function openSubmissions(
   database: Queryable,
   target: string,
@@ -43,14 +43,14 @@ export interface RequestClaim {
   readonly rounds: readonly number[];
   readonly calendar: string;
   readonly most: number;
-  /** What was due then is claimed. */
+  /** Requests due by then are claimed. */
   readonly dueAt: number;
   readonly now: number;
-  /** Milliseconds after which whoever claimed is taken for dead. */
+  /** Milliseconds after which the claim expires. */
   readonly lease: number;
 }
 
-/** Requests to a calendar that are due, which from now on are the caller's to make. */
+/** Claims requests to a calendar that are due, for the caller to make. */
 export async function claimRequests(database: Queryable, claim: RequestClaim): Promise<Request[]> {
   const { target, rounds, calendar, most, dueAt, now, lease } = claim;
   const { rows } = await database.query<Request>(
@@ -64,7 +64,7 @@ export async function claimRequests(database: Queryable, claim: RequestClaim): P
   return rows.map((row) => ({ ...row, message: new Uint8Array(row.message) }));
 }
 
-/** What came of a request that is to be made again. @param problem null: nothing is wrong, it is too early */
+/** Records that a request is to be made again. @param problem null: it is only too early */
 export async function postpone(
   database: Queryable,
   { id }: Request,
@@ -77,7 +77,7 @@ export async function postpone(
   ]);
 }
 
-/** Has requests that are due wait with a calendar that fails for others. */
+/** Postpones all requests to a calendar that fails. */
 export async function waitFor(
   database: Queryable,
   target: string,
@@ -91,12 +91,12 @@ export async function waitFor(
   );
 }
 
-/** Milliseconds that a request, or a look at a block, is put off at the most. */
+/** The longest delay of a request and of a look at a block. */
 const LONGEST_WAIT_MS = 3_600_000;
 const LONGEST_LOOK_MS = 24 * 3_600_000;
 const TOLERANCE_MS = 60_000;
 
-/** What is put off for longer than anything is was put off by a clock that was ahead: it is due now. */
+/** A delay above the maximum comes from a clock that was ahead: such requests are made due now. */
 export async function recallRequests(database: Queryable, target: string, now: number): Promise<void> {
   await database.query('UPDATE ots_requests SET next_at = $2 WHERE target = $1 AND next_at > $3', [
     target,
@@ -110,7 +110,7 @@ export async function recallRequests(database: Queryable, target: string, now: n
   );
 }
 
-/** Has those asked that were configured since, and nobody that is not. */
+/** Resumes requests to calendars that were configured since, and stops those to calendars that are not. */
 export async function reviewCalendars(
   database: Database,
   target: string,

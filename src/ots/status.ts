@@ -1,5 +1,5 @@
-// Where a round stands with its calendars, drawn from their answers and from what Bitcoin says of them. Whatever takes
-// an anchor back leaves a trace.
+// The status of a round, from the answers of its calendars and the Bitcoin blocks they lead to. When a status is taken back, the
+// earlier one is kept in the history.
 
 import { parseHeader } from '../core/bitcoin-header.ts';
 import { equalBytes } from '../core/bytes.ts';
@@ -7,7 +7,7 @@ import type { Transaction } from '../store/database.ts';
 import type { Pace } from './pace.ts';
 
 export interface Rules {
-  /** Calendars that must have answered for a round to count as submitted. */
+  /** Number of calendars that must have answered before a round counts as submitted. */
   readonly minCalendars: number;
   readonly pace: Pace;
 }
@@ -32,7 +32,7 @@ interface BlockRow {
   block_hash: Uint8Array;
 }
 
-/** Before anything else of these rounds is changed: then two who do so take turns, and see what the other did. */
+/** Locks the anchors of these rounds, before anything of them is changed: two processes then take turns. */
 export async function lockRounds(tx: Transaction, target: string, rounds: readonly number[]): Promise<void> {
   await tx.query('SELECT FROM anchors WHERE target = $1 AND round = ANY ($2::bigint[]) ORDER BY round FOR UPDATE', [
     target,
@@ -41,8 +41,8 @@ export async function lockRounds(tx: Transaction, target: string, rounds: readon
 }
 
 /**
- * Brings the anchors of these rounds to what is known of them.
- * @param trouble why nobody could be asked about Bitcoin's blocks; null: nothing is in the way; undefined: as before
+ * Updates the anchors of these rounds.
+ * @param trouble why Bitcoin blocks could not be looked up; null: they could; undefined: as before
  */
 export async function settle(
   tx: Transaction,
@@ -86,7 +86,7 @@ function statusOf(
 ): { readonly status: Status; readonly block: BlockRow | null } {
   const final = blocks.filter(({ state }) => state !== 'included');
   const candidates = final.length > 0 ? final : blocks;
-  // The block it has is kept as long as it will do; the earliest is the strongest.
+  // The block that it has is kept while it counts; else the earliest is taken.
   const block = candidates.find(({ block_hash }) => isSame(anchor.block_hash, block_hash)) ?? candidates[0] ?? null;
   if (block !== null) return { status: final.length > 0 ? 'finalized' : 'included', block };
   return { status: anchor.answered >= minCalendars ? 'submitted' : 'pending', block: null };
@@ -107,7 +107,7 @@ function isSame(a: Uint8Array | null, b: Uint8Array): boolean {
   return a !== null && equalBytes(a, b);
 }
 
-/** What the anchor was before its block was reorganised away. */
+/** Records the anchor as it was before a reorganization removed its block. */
 async function trace(tx: Transaction, target: string, round: number, now: number): Promise<void> {
   await tx.query(
     `INSERT INTO anchor_history (at, event, target, round, instance, status, block_number, block_hash, block_time)

@@ -3,8 +3,14 @@
 import { type IncomingMessage, request as plainRequest } from 'node:http';
 import { request as secureRequest } from 'node:https';
 import { AntequemError, messageOf } from '../core/errors.ts';
-import { isPublicAddress } from './address.ts';
-import { literalAddress, privateAddress, publicLookup, type Resolve, systemResolve } from './destination.ts';
+import {
+  isPublicAddress,
+  literalAddress,
+  privateAddress,
+  publicLookup,
+  type Resolve,
+  systemResolve,
+} from './destination.ts';
 
 /** Bytes read of an answer, so that the receiver can finish sending it. */
 const MOST_READ = 16 << 10;

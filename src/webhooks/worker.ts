@@ -7,7 +7,7 @@ import type { Again } from '../queue/wakeup.ts';
 import type { Database } from '../store/database.ts';
 import type { Notifications } from '../store/notifications.ts';
 import { Deliverer, type DelivererOptions } from './deliverer.ts';
-import { LONGEST_DELAY_MS, LONGEST_PAUSE_MS } from './schedule.ts';
+import { LONGEST_DELAY_MS, LONGEST_PAUSE_MS } from './outcome.ts';
 import { MAX_WEBHOOKS } from './webhooks.ts';
 
 export const WEBHOOKS_LANE = 'webhooks';

@@ -3,7 +3,7 @@
 import { collectAtMost } from '../core/bounded.ts';
 import { toBase64 } from '../core/bytes.ts';
 import { checkCosignature } from '../core/cosignature.ts';
-import { FormatError, messageOf } from '../core/errors.ts';
+import { messageOf, parsed } from '../core/errors.ts';
 import { type NoteSignature, parseNote, type Verifier } from '../core/note.ts';
 import type { WitnessProblemCode } from './problems.ts';
 
@@ -128,13 +128,9 @@ function answerOf(key: Verifier, offer: Offer, response: Response, body: string)
 
 /** Checks the cosignature as the specification proposes: appended to the checkpoint, parsed as one note. */
 function cosignatureIn(key: Verifier, note: string, body: string): NoteSignature | null {
-  try {
-    const found = checkCosignature(parseNote(`${note}${body}`), key);
-    return found.status === 'verified' ? found.line : null;
-  } catch (error) {
-    if (error instanceof FormatError) return null;
-    throw error;
-  }
+  const answered = parsed(() => parseNote(`${note}${body}`));
+  const found = answered === null ? null : checkCosignature(answered, key);
+  return found?.status === 'verified' ? found.line : null;
 }
 
 async function textOf(response: Response): Promise<string> {

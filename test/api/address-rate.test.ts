@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { AddressRate, subscriberOf } from '../../src/api/address-rate.ts';
+import { AddressRate, subscriberOf } from '../../src/api/rate-limit.ts';
 
 const secret = new Uint8Array(32).fill(3);
 

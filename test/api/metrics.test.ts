@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { KINDS } from '../../src/kinds.ts';
-import { Cached } from '../../src/metrics/cached.ts';
+import { Cached } from '../../src/metrics/operation.ts';
 import { readState } from '../../src/metrics/state.ts';
 import { DatabaseProxy } from '../support/database-proxy.ts';
 import { openInstance } from '../support/instance.ts';

@@ -1,8 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { isPublicAddress } from '../../src/webhooks/address.ts';
-import { parseDestination, publicLookup, type Resolve } from '../../src/webhooks/destination.ts';
+import { isPublicAddress, parseDestination, publicLookup, type Resolve } from '../../src/webhooks/destination.ts';
 import { post } from '../../src/webhooks/post.ts';
 import { openReceiver } from '../support/receiver.ts';
 
