@@ -9,7 +9,7 @@ import { checkLogName } from '../../core/origin.ts';
 import { chainSchema, countSchema } from '../../core/receipt-schema.ts';
 import type { LogPosition } from '../checks/entry-chain.ts';
 import type { RoundAt } from '../checks/rounds.ts';
-import { storedHash, storedPosition, readAuditState, writeAuditState } from '../node/state-file.ts';
+import { readAuditState, storedHash, storedPosition, writeAuditState } from '../node/state-file.ts';
 
 const FORMAT = 'antequem-mirror-state/v1';
 /** Rounds that are remembered because a chain does not have them yet; of more the next audit reads all rounds. */
@@ -28,7 +28,9 @@ const form = z.strictObject({
     z.string().check(z.refine(isLogName)),
     z.strictObject({
       /** In the order in which it got them. */
-      keys: z.readonly(z.array(z.object({ publicKey: storedHash, retiredAt: z.nullable(count) })).check(z.minLength(1))),
+      keys: z.readonly(
+        z.array(z.object({ publicKey: storedHash, retiredAt: z.nullable(count) })).check(z.minLength(1)),
+      ),
       /** Up to where all was read. */
       position: storedPosition,
       /** Up to where all was compared that rounds say of it. */
