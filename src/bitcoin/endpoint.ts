@@ -78,7 +78,8 @@ function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return 'for a reason unknown';
   if (error instanceof AntequemError) return error.message;
   if (error.name === 'TimeoutError') return 'it took too long';
-  if (!(error.cause instanceof Error)) return 'the connection failed';
+  // Only Node says what happened to the connection.
+  if (!(error.cause instanceof Error)) return 'it may be down, or refuse pages of other sites (CORS)';
   if (/redirect/.test(error.cause.message)) return 'it sent a redirect, which is not followed';
   return 'code' in error.cause ? String(error.cause.code) : 'the connection failed';
 }

@@ -19,6 +19,8 @@ import { way } from '../support/memory-bitcoin.ts';
 import { run } from './command.ts';
 
 const CONTENT = utf8('what the file is about');
+/** A height that attestations to Bitcoin can have. */
+const FIRST = 900_000;
 let folder: string;
 let content: string;
 let file: string;
@@ -323,15 +325,12 @@ describe('a hostile calendar changes nothing', () => {
 
   test('a false block is not accepted', async () => {
     const liar = await calendar((request, response) => {
-      response.end(toBlock(fromHex(String(request.url?.split('/').at(-1))), 1).answer);
+      response.end(toBlock(fromHex(String(request.url?.split('/').at(-1))), FIRST + 1).answer);
     });
     await pendingFile(liar.url);
     expect((await upgrade('--calendar', liar.url)).code).toBe(0);
-    const node = await serveChain([
-      GENESIS,
-      SECOND,
-      ...Array.from({ length: 6 }, (_, i) => nextHeader(SECOND, new Uint8Array(32).fill(i))),
-    ]);
+    const headers = Array.from({ length: 6 }, (_, i) => nextHeader(SECOND, new Uint8Array(32).fill(i)));
+    const node = await serveChain([GENESIS, SECOND, ...headers], null, FIRST);
     servers.push(node);
     const verdict = await run(['verify', content, file, '--bitcoin', node.url]);
     expect(verdict).toMatchObject({ code: 1, stdout: expect.stringMatching(/^refuted: .*merkle root/) });
@@ -359,7 +358,7 @@ describe('verify', () => {
     ...Array.from({ length: 10 }, (_, i) => nextHeader(SECOND, new Uint8Array(32).fill(i))),
   ];
   const confirmed = async (): Promise<void> => {
-    const { root, answer } = toBlock(sha256(CONTENT), 3);
+    const { root, answer } = toBlock(sha256(CONTENT), FIRST + 3);
     headers[3] = nextHeader(SECOND, root);
     const head = serializeOtsFile({
       hash: 'sha256',
@@ -370,8 +369,9 @@ describe('verify', () => {
 
   test('by an Esplora server, with sources that must agree, and as one JSON document', async () => {
     await confirmed();
-    const node = await serveChain(headers);
-    const other = await serveChain(headers.toSpliced(3, 1, nextHeader(SECOND, new Uint8Array(32).fill(77))));
+    const node = await serveChain(headers, null, FIRST);
+    const changed = headers.toSpliced(3, 1, nextHeader(SECOND, new Uint8Array(32).fill(77)));
+    const other = await serveChain(changed, null, FIRST);
     const esplora = await serve(async (request, response) => {
       if (request.method === 'POST') return void response.writeHead(405).end();
       const answer = await fetch(`${node.url}${request.url}`);
@@ -395,7 +395,7 @@ describe('verify', () => {
 
   test('content by digest, on standard input, and of another kind; a wrong login could not run', async () => {
     await confirmed();
-    const node = await serveChain(headers, 'user:pass');
+    const node = await serveChain(headers, 'user:pass', FIRST);
     servers.push(node);
     const bitcoin = ['--bitcoin', node.url.replace('//', '//user:pass@')];
     expect((await run(['verify', file, '--digest', toHex(sha256(CONTENT)), ...bitcoin])).code).toBe(0);

@@ -106,7 +106,8 @@ const GROUNDS: Readonly<Record<Claim['grounds'], string>> = {
 /** A block that was not confirmed has its place in the form; its hash is not shown here to be copied from the receipt. */
 function sentenceOf({ claim, code, says }: Claim): string {
   const unasked = claim === 'anchor' && (code === 'no-source' || code === 'bitcoin-source-missing');
-  return unasked ? 'You have not confirmed this block yet.' : forPeople(says);
+  if (unasked) return 'You have not confirmed this block yet.';
+  return forPeople(says.replace(/^The given digest is/, 'Its digest is'));
 }
 
 function Sentence({ claim, plain }: { readonly claim: Claim; readonly plain: boolean }) {

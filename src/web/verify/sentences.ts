@@ -87,11 +87,14 @@ function basis(existedBefore: Moment, verdict: Verdict): string[] {
   const off = tolerance === 0 ? '' : `. Such a stamp can be ${tolerance / 3_600_000} hours off, which is counted in`;
   const parts = [`By ${stamp}${off}.`];
   if (notBefore !== null) {
-    parts.push(`Its round was formed after ${formatMoment(lowerTime(notBefore))}; the content itself may be older.`);
+    parts.push(`Its round was formed after ${formatMoment(lowerTime(notBefore))}.`);
   }
   const owner = claims.find(({ claim }) => claim === 'checkpoint');
   if (owner?.code === 'key-not-given') parts.push('Whose log it is was not checked: that needs the key of the log.');
-  const said = [parts.join(' ')];
+  const said = [
+    parts.join(' '),
+    'The content may be older. Who made it, and whether it is true, is not shown by this.',
+  ];
   return provesToNobody(verdict) ? ['A test chain: this proves nothing to others.', ...said] : said;
 }
 
