@@ -79,7 +79,7 @@ function Stage({ step }: { readonly step: PathStage }) {
           <Chip status={step.status}>{optional && step.status === 'unverified' ? 'not checked' : undefined}</Chip>
         </span>
         {test && <span class="small tone">A test chain: it proves nothing to others.</span>}
-        {optional && <span class="small soft">Beside the time: it does not bear on the date.</span>}
+        {optional && <span class="small soft">Optional: the date does not depend on it.</span>}
         {step.claims.map((claim) => (
           <Sentence key={claim.code + claim.says} claim={claim} plain={step.claims.length === 1} />
         ))}
