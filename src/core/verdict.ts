@@ -105,10 +105,11 @@ export const VERDICT_CODES = {
 
 export type VerdictCode = keyof typeof VERDICT_CODES;
 
-/** A claim whose status is the one its code stands for. */
+/** A claim whose status is the one its code stands for. Its sentence begins with a capital letter. */
 export function claimOf(code: VerdictCode, rest: Omit<Claim, 'code' | 'status'>): Claim {
   const { claim, says, ...others } = rest;
-  return { claim, status: VERDICT_CODES[code], ...others, code, says };
+  const sentence = `${says.slice(0, 1).toUpperCase()}${says.slice(1)}`;
+  return { claim, status: VERDICT_CODES[code], ...others, code, says: sentence };
 }
 
 /** Claims that refute the whole when they are refuted, even if an anchor proves. */

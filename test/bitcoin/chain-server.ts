@@ -32,21 +32,21 @@ const question = z.object({ method: z.string(), params: z.array(z.unknown()) });
 /**
  * @param headers from the first block on; they may change while it runs
  * @param login what it wants to have of whoever asks for JSON-RPC
- * @param first height of the second header less one: it does not have the blocks between the first and that
+ * @param base height of the second header less one: it does not have the blocks between the first and that
  */
 export function serveChain(
   headers: readonly Uint8Array[],
   login: string | null = null,
-  first = 0,
+  base = 0,
 ): Promise<ChainServer> {
   const byHash = (hash: unknown): Uint8Array | undefined => headers.find((each) => parseHeader(each).hash === hash);
   const hashAt = (height: unknown): string | null => {
-    const header = typeof height === 'number' ? headers[height === 0 ? 0 : height - first] : undefined;
+    const header = typeof height === 'number' ? headers[height === 0 ? 0 : height - base] : undefined;
     return header === undefined ? null : parseHeader(header).hash;
   };
   const call = (method: string, [first]: unknown[]): object => {
     const none = { result: null, error: { code: -8, message: 'Block height out of range' } };
-    const newest = first + headers.length - 1;
+    const newest = base + headers.length - 1;
     if (method === 'getblockcount') return { result: newest, error: null };
     const header = byHash(first);
     const result = method === 'getblockhash' ? hashAt(first) : header === undefined ? null : toHex(header);
@@ -65,7 +65,7 @@ export function serveChain(
     }
     const [, height, hash] = /^\/api(?:\/block-height\/(\d+)|\/block\/(\w+)\/header)$/.exec(url ?? '') ?? [];
     const header = byHash(hash);
-    if (url === '/api/blocks/tip/height') response.end(String(first + headers.length - 1));
+    if (url === '/api/blocks/tip/height') response.end(String(base + headers.length - 1));
     else if (height !== undefined && hashAt(Number(height)) !== null) response.end(hashAt(Number(height)));
     else if (header !== undefined) response.end(toHex(header));
     else response.writeHead(404).end('Block not found');
