@@ -464,6 +464,18 @@ describe('an .ots file', () => {
       chain: BITCOIN,
       block: { number: 0, hash: '000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f' },
     });
+    // The file has no header whose hash could be compared: the header itself is enough, and another one proves nothing.
+    const byHeader = held(await verifyTimestamp({ ots, payload: transaction }, { blockHashes: [toHex(GENESIS)] }));
+    expect([byHeader.existedBefore, codes(byHeader)]).toEqual([verdict.existedBefore, ['anchor-proven']]);
+    for (const other of [toHex(SECOND), parseHeader(GENESIS).hash]) {
+      const open = held(await verifyTimestamp({ ots, payload: transaction }, { blockHashes: [other] }));
+      expect([open.result, codes(open)]).toEqual(['unproven', ['bitcoin-source-missing']]);
+    }
+    const testnet = new MemoryBitcoin(TESTNET);
+    const { timestamp, height } = testnet.timestamp(sha256(content));
+    const easy = toHex(testnet.headers[height] ?? GENESIS);
+    const elsewhere = held(await verifyTimestamp({ ots: fileOf(timestamp) }, { blockHashes: [easy] }));
+    expect([elsewhere.result, codes(elsewhere)]).toEqual(['unproven', ['other-chain-instance']]);
   });
 
   test('with attestations of every kind: each is listed', async () => {
