@@ -8,6 +8,7 @@ import { toHex, utf8 } from '../../src/core/bytes.ts';
 import { serializeOtsFile } from '../../src/ots/file.ts';
 import { TimestampBuilder } from '../../src/ots/timestamp.ts';
 import { GENESIS, nextHeader, SECOND, serveChain } from '../bitcoin/chain-server.ts';
+import { serveChain as serveNode } from '../cli/node.ts';
 import { browserMissing, openWatched, tabTo, testBrowser, violations, type WatchedPage } from '../support/browser.ts';
 import { genuineProofs } from '../support/genuine.ts';
 import { answerOtherSites, type WebGround, webGround } from './ground.ts';
@@ -173,15 +174,25 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
   it('refutes no genuine proof, and says what to do', async () => {
     const { page } = verifier;
     for (const genuine of genuineProofs(Date.now())) {
-      if (genuine.node !== undefined || genuine.bitcoin !== undefined || genuine.policy !== undefined) continue;
+      // The page has no field for a policy.
+      if (genuine.policy !== undefined) continue;
+      const node = genuine.node === undefined ? null : await serveNode(genuine.node);
+      const bitcoin = genuine.bitcoin === undefined ? null : await serveChain(genuine.bitcoin.headers);
+      for (const { url } of [node, bitcoin].filter((each) => each !== null)) await answerOtherSites(page, url);
       await Promise.all([writeFile(path('g.bin'), genuine.content), writeFile(path('g.proof'), genuine.proof)]);
-      const trust = genuine.key === undefined ? {} : { [KEY]: genuine.key };
+      const trust = {
+        ...(genuine.key === undefined ? {} : { [KEY]: genuine.key }),
+        ...(node === null ? {} : { [NODE]: node.url }),
+        ...(bitcoin === null ? {} : { [ESPLORA]: `${bitcoin.url}/api` }),
+      };
       expect([genuine.name, await verdict({ content: 'g.bin', proof: 'g.proof' }, trust)]).toEqual([
         genuine.name,
         'NOT PROVEN',
       ]);
       expect(await stages(page)).not.toContainEqual(expect.stringMatching(/, refuted$/));
       expect(await page.locator('.banner p').count()).toBeGreaterThan(1);
+      await node?.stop();
+      await bitcoin?.[Symbol.asyncDispose]();
     }
   });
 
