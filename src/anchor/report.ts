@@ -31,6 +31,11 @@ interface TargetRow {
   stopped_at: number | null;
   stop_code: string | null;
   stop_reason: string | null;
+  /** Rounds that it has an anchor for, final or not. */
+  rounds: number;
+  pending: number;
+  submitted: number;
+  included: number;
   reorganisations: number;
   oldest: number | null;
   closed_at: number | null;
@@ -53,15 +58,20 @@ export async function reportTargets(kinds: AnchorKinds, database: Queryable, now
 
 /** All targets by name, without what their kinds add. */
 export async function summarizeTargets(database: Queryable): Promise<TargetSummary[]> {
-  const [{ rows }, counts, problems] = await Promise.all([
+  const [{ rows }, problems] = await Promise.all([
+    // The anchors of a target have no gaps (anchor/jobs.ts): only those that are not final need to be counted.
     database.query<TargetRow>(
-      `SELECT t.name, t.kind, t.chain, t.stopped_at, t.stop_code, t.stop_reason, o.oldest, r.closed_at,
+      `SELECT t.name, t.kind, t.chain, t.stopped_at, t.stop_code, t.stop_reason,
+              o.pending, o.submitted, o.included, o.oldest, r.closed_at,
+              (SELECT coalesce(max(round) - min(round) + 1, 0) FROM anchors WHERE target = t.name) AS rounds,
               (SELECT count(*) FROM anchor_history h WHERE h.target = t.name AND h.event = 'reorganized') AS reorganisations
        FROM targets t
-       CROSS JOIN LATERAL (SELECT min(round) AS oldest FROM anchors WHERE target = t.name AND status <> 'finalized') o
+       CROSS JOIN LATERAL (
+         SELECT count(*) FILTER (WHERE status = 'pending') AS pending, count(*) FILTER (WHERE status = 'submitted') AS submitted,
+                count(*) FILTER (WHERE status = 'included') AS included, min(round) AS oldest
+         FROM anchors WHERE target = t.name AND status <> 'finalized') o
        LEFT JOIN rounds r ON r.number = o.oldest ORDER BY t.name`,
     ),
-    readCounts(database),
     readProblems(database),
   ]);
   return rows.map((row) => ({
@@ -72,22 +82,15 @@ export async function summarizeTargets(database: Queryable): Promise<TargetSumma
       row.stop_code === null || row.stop_reason === null || row.stopped_at === null
         ? null
         : { code: row.stop_code, reason: row.stop_reason, at: row.stopped_at },
-    anchors: counts(row.name),
+    anchors: countsOf(row),
     oldest: row.oldest === null || row.closed_at === null ? null : { round: row.oldest, closedAt: row.closed_at },
     problems: problems.filter(({ target }) => target === row.name).map(({ says, rounds }) => ({ says, rounds })),
     reorganisations: row.reorganisations,
   }));
 }
 
-async function readCounts(database: Queryable): Promise<(target: string) => Record<AnchorStatus, number>> {
-  const { rows } = await database.query<{ target: string; status: AnchorStatus; count: number }>(
-    'SELECT target, status, count(*) FROM anchors GROUP BY 1, 2',
-  );
-  return (target) => {
-    const of = (wanted: AnchorStatus): number =>
-      rows.find((row) => row.target === target && row.status === wanted)?.count ?? 0;
-    return { pending: of('pending'), submitted: of('submitted'), included: of('included'), finalized: of('finalized') };
-  };
+function countsOf({ rounds, pending, submitted, included }: TargetRow): TargetSummary['anchors'] {
+  return { pending, submitted, included, finalized: rounds - pending - submitted - included };
 }
 
 async function readProblems(database: Queryable): Promise<{ target: string; says: string; rounds: number }[]> {

@@ -73,8 +73,10 @@ interface RequestRow {
 async function readRequests(database: Queryable, rounds: readonly number[]): Promise<RequestRow[]> {
   const { rows } = await database.query<RequestRow>({
     name: 'ots-report',
-    text: `SELECT round, target, kind, calendar, message, tried_at, answered_at, next_at, problem
-           FROM ots_requests WHERE round = ANY ($1::bigint[]) ORDER BY round, target, kind, id`,
+    // By way of their anchors: what is indexed begins with the target.
+    text: `SELECT q.round, q.target, q.kind, q.calendar, q.message, q.tried_at, q.answered_at, q.next_at, q.problem
+           FROM anchors a JOIN ots_requests q ON q.target = a.target AND q.round = a.round
+           WHERE a.round = ANY ($1::bigint[]) ORDER BY q.round, q.target, q.kind, q.id`,
     values: [rounds],
   });
   return rows;
@@ -107,8 +109,9 @@ async function readBlocks(database: Queryable, rounds: readonly number[]): Promi
   const { rows } = await database.query<BlockRow>({
     name: 'ots-report-blocks',
     text: `SELECT q.round, q.target, q.calendar, t.height, t.state, t.header, t.problem, t.next_at
-           FROM ots_requests q JOIN ots_attestations t ON t.request = q.id
-           WHERE q.round = ANY ($1::bigint[]) ORDER BY q.round, q.target, t.height, q.id`,
+           FROM anchors a JOIN ots_requests q ON q.target = a.target AND q.round = a.round
+           JOIN ots_attestations t ON t.request = q.id
+           WHERE a.round = ANY ($1::bigint[]) ORDER BY q.round, q.target, t.height, q.id`,
     values: [rounds],
   });
   return rows;
