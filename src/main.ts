@@ -16,6 +16,7 @@ import { type StartOptions, startAnchoring } from './start/anchoring.ts';
 import { composeApi, noticesOf, openQuota, openWitnesses, readMetricsToken } from './start/api.ts';
 import { exposedFiles } from './start/exposed-files.ts';
 import { openFoundation, realEffects } from './start/foundation.ts';
+import { openReadings } from './start/readings.ts';
 import { openVerifications } from './start/verifications.ts';
 import { Notifications } from './store/notifications.ts';
 import { startWebhooks } from './webhooks/worker.ts';
@@ -103,8 +104,11 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
       stopping: stopping.signal,
     });
     const metricsToken = await readMetricsToken(config);
+    const readings = openReadings(config);
+    stops.push(() => readings.close());
     const outside = {
       notifications,
+      readings,
       witnesses,
       quota,
       operation,

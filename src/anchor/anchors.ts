@@ -104,40 +104,48 @@ export async function receiptAnchors(kinds: AnchorKinds, database: Queryable, ro
   return anchors.flat();
 }
 
-/** How long an answer may be used when no news come. */
+/** How long anchors may be used when there is no news. */
 const MOST_AGE_MS = 1_000;
-const ROUNDS = 2_000;
+const CACHED_BYTES = 16 << 20;
+/** Of the anchors of one round: what objects take beside their text. */
+const BESIDE_BYTES = 1_000;
 
-/**
- * Remembers what changes rarely and is asked for often, such as the anchors of a round. It is read once for all callers,
- * until there is news or a second has passed.
- */
-export class Remembered<A> {
-  readonly #read: (round: number) => Promise<A>;
+interface Remembered {
+  readonly anchors: Promise<Anchor[]>;
+  readonly until: number;
+  readonly news: number;
+}
+
+/** Remembers the anchors of rounds: they change rarely, and every receipt has them. Concurrent callers share one read. */
+export class RememberedAnchors {
+  readonly #read: (round: number) => Promise<Anchor[]>;
   readonly #now: () => number;
-  readonly #answers = new LruCache<
-    number,
-    { readonly answer: Promise<A>; readonly until: number; readonly age: number }
-  >(ROUNDS);
-  #age = 0;
+  readonly #rounds = new LruCache<number, Remembered>(CACHED_BYTES);
+  #news = 0;
 
   /** @param now milliseconds that never step back */
-  constructor(read: (round: number) => Promise<A>, now: () => number) {
+  constructor(read: (round: number) => Promise<Anchor[]>, now: () => number) {
     this.#read = read;
     this.#now = now;
   }
 
-  /** There is news: earlier answers are not used again. */
+  /** There is news: what was read before is not used again. */
   forget(): void {
-    this.#age++;
+    this.#news++;
   }
 
-  get(round: number): Promise<A> {
-    const known = this.#answers.get(round);
-    if (known !== undefined && known.age === this.#age && this.#now() < known.until) return known.answer;
-    const answer = this.#read(round);
-    this.#answers.set(round, { answer, until: this.#now() + MOST_AGE_MS, age: this.#age });
-    answer.catch(() => this.#answers.delete(round));
-    return answer;
+  get(round: number): Promise<Anchor[]> {
+    const known = this.#rounds.get(round);
+    if (known !== undefined && known.news === this.#news && this.#now() < known.until) return known.anchors;
+    const remembered = { anchors: this.#read(round), until: this.#now() + MOST_AGE_MS, news: this.#news };
+    this.#rounds.set(round, remembered, BESIDE_BYTES);
+    remembered.anchors.then(
+      (anchors) => {
+        if (this.#rounds.get(round) !== remembered) return;
+        this.#rounds.set(round, remembered, JSON.stringify(anchors).length + BESIDE_BYTES);
+      },
+      () => this.#rounds.delete(round),
+    );
+    return remembered.anchors;
   }
 }

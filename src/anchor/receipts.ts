@@ -1,9 +1,16 @@
 import { toHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
-import { inclusionRanges } from '../core/merkle.ts';
-import { type Anchor, formatBlockHash, type PendingReceipt, RECEIPT_FORMAT, type Receipt } from '../core/receipt.ts';
+import { inclusionRanges, type MerkleTree } from '../core/merkle.ts';
+import {
+  type Anchor,
+  formatBlockHash,
+  type PendingReceipt,
+  RECEIPT_FORMAT,
+  type Receipt,
+  type RoundReceipt,
+} from '../core/receipt.ts';
 import { formatTime } from '../core/time.ts';
-import type { EntryReader } from '../log/entries.ts';
+import type { EntryReader, StoredEntry } from '../log/entries.ts';
 import type { Log } from '../log/log.ts';
 import type { Checkpoints, Published } from '../log/publish.ts';
 import type { TileStore } from '../log/tilestore.ts';
@@ -27,7 +34,7 @@ interface EntryAt {
 }
 
 /** The leaf of a round whose checkpoint, of this size, covers an entry. */
-interface Covering {
+export interface Covering {
   readonly round: number;
   readonly index: number;
   readonly size: number;
@@ -56,30 +63,13 @@ export class Receipts {
       this.#inclusion(log, index, covering.size),
       anchors(covering.round),
     ]);
-    if (checkpoint === null) {
-      throw new AntequemError(
-        'log-damaged',
-        `the checkpoint of ${log.name} at size ${covering.size} is gone: run an audit`,
-      );
-    }
+    if (checkpoint === null) throw checkpointGone(log, covering.size);
     return {
       format: RECEIPT_FORMAT,
       entry,
       inclusion,
       checkpoint: checkpoint.note,
-      round: {
-        number: round.number,
-        closedAt: formatTime(round.closedAt),
-        root: toHex(round.root),
-        size: round.size,
-        index: covering.index,
-        path: tree.inclusionPath(covering.index).map(toHex),
-        link: {
-          previousRoot: toHex(round.previousRoot),
-          beacons: beaconsOf(round),
-          path: tree.inclusionPath(0).map(toHex),
-        },
-      },
+      round: receiptRound(round, tree, covering.index),
       anchors: anchored,
     };
   }
@@ -105,14 +95,7 @@ export class Receipts {
         `entry ${index} of ${log.name} was erased: its digest and nonce are gone`,
       );
     }
-    return {
-      log: log.origin,
-      index,
-      receivedAt: formatTime(entry.receivedAt),
-      digest: toHex(entry.secret.digest),
-      nonce: toHex(entry.secret.nonce),
-      previous: toHex(previous),
-    };
+    return receiptEntry(log, entry, entry.secret, toHex(previous));
   }
 
   async #upToCheckpoint(entry: Receipt['entry'], log: Log, { size, note }: Published): Promise<PendingReceipt> {
@@ -126,8 +109,46 @@ export class Receipts {
   }
 }
 
+/** The entry in its receipt. @param previous leaf hash of the entry before, in hex */
+export function receiptEntry(
+  log: Log,
+  { index, receivedAt }: StoredEntry,
+  { digest, nonce }: NonNullable<StoredEntry['secret']>,
+  previous: string,
+): Receipt['entry'] {
+  return {
+    log: log.origin,
+    index,
+    receivedAt: formatTime(receivedAt),
+    digest: toHex(digest),
+    nonce: toHex(nonce),
+    previous,
+  };
+}
+
+/** The round in the receipt of an entry that leaf `index` covers. */
+export function receiptRound(round: Round, tree: MerkleTree, index: number): RoundReceipt['round'] {
+  return {
+    number: round.number,
+    closedAt: formatTime(round.closedAt),
+    root: toHex(round.root),
+    size: round.size,
+    index,
+    path: tree.inclusionPath(index).map(toHex),
+    link: {
+      previousRoot: toHex(round.previousRoot),
+      beacons: beaconsOf(round),
+      path: tree.inclusionPath(0).map(toHex),
+    },
+  };
+}
+
+export function checkpointGone(log: Log, size: number): AntequemError {
+  return new AntequemError('log-damaged', `the checkpoint of ${log.name} at size ${size} is gone: run an audit`);
+}
+
 /** For each entry the first round whose checkpoint covers it; null: there is none yet. */
-async function readCovering(database: Queryable, entries: readonly EntryAt[]): Promise<(Covering | null)[]> {
+export async function readCovering(database: Queryable, entries: readonly EntryAt[]): Promise<(Covering | null)[]> {
   const { rows } = await database.query<Covering & { n: number }>({
     name: 'covering-rounds',
     text: `SELECT q.n::int, c.round, c.index, c.size

@@ -4,8 +4,10 @@ import { hashLeaves, MerkleTree } from '../core/merkle.ts';
 import type { Queryable } from '../store/database.ts';
 import { leavesOf, type Round, roundByNumber } from './rounds.ts';
 
-/** Leaves of remembered rounds: 64 bytes of tree each. */
-const CACHED_LEAVES = 500_000;
+/** Bytes of remembered rounds: 64 of tree for each leaf, and what a round has of objects. */
+const CACHED_BYTES = 32 << 20;
+const LEAF_BYTES = 64;
+const ROUND_BYTES = 3_000;
 
 /** A round and the tree of its leaves. */
 export interface RoundTree {
@@ -16,7 +18,7 @@ export interface RoundTree {
 /** The trees of rounds. Those used last are remembered, because rounds never change. */
 export class RoundTrees {
   readonly #database: Queryable;
-  readonly #cache = new LruCache<number, RoundTree>(CACHED_LEAVES);
+  readonly #cache = new LruCache<number, RoundTree>(CACHED_BYTES);
   /** Reads under way, so that the leaves of a round are read once for all callers. */
   readonly #reads = new Map<number, Promise<RoundTree>>();
 
@@ -43,7 +45,7 @@ export class RoundTrees {
     if (Buffer.compare(tree.root(), round.root) !== 0) {
       throw new AntequemError('round-damaged', `the leaves of round ${number} do not make its root: run an audit`);
     }
-    this.#cache.set(number, { round, tree }, tree.size);
+    this.#cache.set(number, { round, tree }, tree.size * LEAF_BYTES + ROUND_BYTES);
     return { round, tree };
   }
 }

@@ -5,11 +5,11 @@ import { eraseEntry } from '../log/erase.ts';
 import type { Log } from '../log/log.ts';
 import type { Gate } from './access.ts';
 import { described, jsonAnswer } from './description.ts';
+import { entryView } from './entry-view.ts';
 import { countForm, entryForm, hashForm, originForm, timeForm } from './forms.ts';
 import { parseDigest, pathIndex, pathLog, pathLogName, query } from './parameters.ts';
 import { Problem } from './problem.ts';
 import { exactRouter } from './routing.ts';
-import { view } from './search.ts';
 import type { Service } from './service.ts';
 
 const digestQuery = z.strictObject({ digest: z.string() });
@@ -82,7 +82,7 @@ export function entryRoutes(service: Service, gate: Gate): Router {
       const index = pathIndex(request, 'index');
       const entry = await entries.read(log, index);
       if (entry === null) throw missing(log, index);
-      response.json(view(log, entry));
+      response.json(entryView(log, entry));
     })
     .get('/v1/logs/:log/entries/:index/payload', payloadOperation, async (request, response) => {
       await gate.admit(request, 'read', pathLogName(request));

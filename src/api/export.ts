@@ -1,23 +1,19 @@
 import { once } from 'node:events';
 import type { Response, Router } from 'express';
 import { z } from 'zod';
-import { AntequemError } from '../core/errors.ts';
-import type { Receipt } from '../core/receipt.ts';
-import type { Log } from '../log/log.ts';
-import { type FoundEntry, rangeOf, searchPage } from '../log/search.ts';
+import type { Published } from '../log/publish.ts';
+import { rangeOf } from '../log/search.ts';
 import type { Gate } from './access.ts';
 import { described } from './description.ts';
 import { indexText, pathLog, pathLogName, query } from './parameters.ts';
 import { Problem } from './problem.ts';
 import { exactRouter } from './routing.ts';
-import { criteriaOf, criteriaQuery, fullView } from './search.ts';
+import { criteriaOf, criteriaQuery } from './search.ts';
 import type { Service } from './service.ts';
 
 const MAX_EXPORTS = 8;
 /** Milliseconds that a reader may take nothing. */
 const PATIENCE = 60_000;
-/** Receipts composed at the same time. */
-const TOGETHER = 128;
 
 const exportQuery = z.strictObject({
   from: indexText.default(0).meta({ description: 'The first index.' }),
@@ -42,7 +38,7 @@ const exportOperation = described({
 
 /** Entries as a stream, as fast as it is read and no faster. */
 export function exportRoutes(service: Service, gate: Gate): Router {
-  const { registry, entries, logger } = service;
+  const { registry, entries, readings, checkpoints, logger } = service;
   let exports = 0;
   return exactRouter().get('/v1/logs/:log/export', exportOperation, async (request, response) => {
     await gate.admit(request, 'read', pathLogName(request));
@@ -59,17 +55,19 @@ export function exportRoutes(service: Service, gate: Gate): Router {
     exports++;
     response.type('application/x-ndjson').setTimeout(PATIENCE, () => response.destroy());
     if (request.method === 'HEAD') range.end = range.from;
+    let checkpoint: Published | null = null;
     try {
       for (let next: number | null = range.from; next !== null && next < range.end; ) {
-        const page = await searchPage(entries, log, criteria, { from: next, end: range.end, limit: PORTION });
-        for (let at = 0; at < page.entries.length; at += TOGETHER) {
-          const some = page.entries.slice(at, at + TOGETHER);
-          const lines = await Promise.all(some.map((entry) => lineOf(service, log, entry, receipts === 'true')));
-          await write(response, lines.join(''));
-        }
+        const selection = { log, criteria, from: next, end: range.end };
+        const lines = await readings.lines({ ...selection, receipts: receipts === 'true', checkpoint });
         // A client that closed the connection gets nothing more.
         if (service.stopping.aborted || response.destroyed) return void response.destroy();
-        next = page.next;
+        if (lines === null) {
+          checkpoint = await checkpoints.covering(log, range.end - 1);
+          continue;
+        }
+        await write(response, lines.text);
+        next = lines.next;
       }
       response.end();
     } catch (error) {
@@ -83,23 +81,9 @@ export function exportRoutes(service: Service, gate: Gate): Router {
   });
 }
 
-const PORTION = 256;
-
-async function lineOf({ receipts }: Service, log: Log, entry: FoundEntry, withReceipt: boolean): Promise<string> {
-  if (!withReceipt) return `${JSON.stringify(fullView(log, entry))}\n`;
-  let receipt: Receipt | null = null;
-  try {
-    if (entry.secret !== null) receipt = await receipts.compose(log, entry.index);
-  } catch (error) {
-    // Erased since it was read.
-    if (!(error instanceof AntequemError && error.code === 'entry-erased')) throw error;
-  }
-  return `${JSON.stringify({ ...fullView(log, entry), receipt })}\n`;
-}
-
 /** Writes, then waits until there is room again or the client has left. */
-async function write(response: Response, text: string): Promise<void> {
-  if (response.destroyed || response.write(text)) return;
+async function write(response: Response, bytes: Uint8Array): Promise<void> {
+  if (response.destroyed || response.write(bytes)) return;
   const gone = new AbortController();
   const leave = (): void => gone.abort();
   response.once('close', leave);

@@ -1,19 +1,17 @@
 import type { Router } from 'express';
 import { z } from 'zod';
-import { toHex, utf8 } from '../core/bytes.ts';
-import { formatTime } from '../core/time.ts';
-import type { StoredEntry } from '../log/entries.ts';
-import type { Log } from '../log/log.ts';
-import { type Criteria, type FieldCriterion, type FoundEntry, rangeOf, searchPage } from '../log/search.ts';
+import { utf8 } from '../core/bytes.ts';
+import { type Criteria, type FieldCriterion, rangeOf } from '../log/search.ts';
 import type { Gate } from './access.ts';
 import { described, jsonAnswer } from './description.ts';
+import { entryView } from './entry-view.ts';
 import { countForm, entryForm, payloadForm } from './forms.ts';
 import { indexText, limitText, pathLog, pathLogName, query } from './parameters.ts';
 import { Problem } from './problem.ts';
 import { exactRouter } from './routing.ts';
 import type { Service } from './service.ts';
 
-/** Searches under way at once; each holds a megabyte and a connection to the database at times. */
+/** Searches that are under way or wait for their turn. */
 const MAX_SEARCHES = 16;
 const MAX_FIELDS = 4;
 
@@ -70,7 +68,7 @@ const listOperation = described({
 });
 
 /** Listing entries, all of them or those that fit. */
-export function searchRoutes({ registry, entries }: Service, gate: Gate): Router {
+export function searchRoutes({ registry, entries, readings }: Service, gate: Gate): Router {
   let searches = 0;
   return exactRouter().get('/v1/logs/:log/entries', listOperation, async (request, response) => {
     await gate.admit(request, 'read', pathLogName(request));
@@ -83,7 +81,7 @@ export function searchRoutes({ registry, entries }: Service, gate: Gate): Router
       const end = Math.min(range.end, range.from + limit);
       const page = range.from < end ? await entries.list(log, range.from, end) : [];
       const next = end < range.end ? { next: end } : {};
-      return void response.json({ size, entries: page.map((entry) => view(log, entry)), ...next });
+      return void response.json({ size, entries: page.map((entry) => entryView(log, entry)), ...next });
     }
     if (searches >= MAX_SEARCHES) {
       throw new Problem('overloaded', 'too many searches are under way: try again in a moment', {
@@ -92,12 +90,8 @@ export function searchRoutes({ registry, entries }: Service, gate: Gate): Router
     }
     searches++;
     try {
-      const page = await searchPage(entries, log, criteria, { ...range, limit });
-      response.json({
-        size,
-        entries: page.entries.map((entry) => (payload === undefined ? view(log, entry) : fullView(log, entry))),
-        ...(page.next === null ? {} : { next: page.next }),
-      });
+      const page = await readings.search({ log, criteria, ...range, limit, size, payloads: payload !== undefined });
+      response.type('json').send(Buffer.from(page.buffer, page.byteOffset, page.byteLength));
     } finally {
       searches--;
     }
@@ -126,32 +120,4 @@ function fieldCriterion(text: string): FieldCriterion {
     pointer: pointer.map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~')),
     value: text.slice(equals + 1),
   };
-}
-
-/** An entry as it is listed, without its payload. */
-export function view(log: Log, entry: StoredEntry): z.input<typeof entryForm> {
-  return {
-    log: log.origin,
-    index: entry.index,
-    receivedAt: formatTime(entry.receivedAt),
-    digest: entry.secret === null ? null : toHex(entry.secret.digest),
-    nonce: entry.secret === null ? null : toHex(entry.secret.nonce),
-    commitment: toHex(entry.commitment),
-    leafHash: toHex(entry.leafHash),
-    payloadSize: entry.payloadSize,
-    erased: entry.secret === null,
-  };
-}
-
-/** The same with it. */
-export function fullView(log: Log, entry: FoundEntry): object {
-  return { ...view(log, entry), payload: entry.payload === null ? null : payloadView(entry.payload) };
-}
-
-function payloadView(payload: Uint8Array): z.input<typeof payloadForm> {
-  try {
-    return { text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(payload) };
-  } catch {
-    return { base64: Buffer.from(payload).toString('base64') };
-  }
 }

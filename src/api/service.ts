@@ -16,6 +16,7 @@ import type { Database } from '../store/database.ts';
 import type { Notifications } from '../store/notifications.ts';
 import type { Webhooks } from '../webhooks/webhooks.ts';
 import type { CalendarService } from './calendar.ts';
+import type { Readings } from './readings.ts';
 
 /** The parts that the API works on. */
 export interface Service {
@@ -28,6 +29,7 @@ export interface Service {
   /** What the publisher signed, with what witnesses say of it. */
   readonly checkpoints: Checkpoints;
   readonly receipts: Receipts;
+  readonly readings: Readings;
   readonly trees: RoundTrees;
   readonly keys: ApiKeys;
   readonly sessions: Sessions;

@@ -4,8 +4,11 @@ import type { Receipt } from '../core/receipt.ts';
 import type { Log } from '../log/log.ts';
 import type { Registry } from '../log/registry.ts';
 import type { Notifications } from '../store/notifications.ts';
+import { ownBuffer } from './own-buffer.ts';
 
 const CACHED_BYTES = 32 << 20;
+/** What a remembered text has beside it: its key, the head, objects. */
+const BESIDE_BYTES = 500;
 /** Milliseconds that a text holds where news fail to come. */
 const PATIENCE = 10_000;
 
@@ -49,9 +52,9 @@ export class SettledReceipts {
       return known.text;
     }
     const receipt = await this.#compose(log, index);
-    const text = Buffer.from(JSON.stringify(receipt));
+    const text = ownBuffer(JSON.stringify(receipt));
     if ('round' in receipt && receipt.expectedBy === undefined) {
-      this.#texts.set(key, { text, head, news, until: performance.now() + PATIENCE }, text.length + 200);
+      this.#texts.set(key, { text, head, news, until: performance.now() + PATIENCE }, text.length + BESIDE_BYTES);
     }
     return text;
   }

@@ -8,6 +8,7 @@ import { consistencyRanges, HASH_SIZE } from '../core/merkle.ts';
 import { parseTileLocation, TILE_WIDTH } from '../core/tiles.ts';
 import { described, jsonAnswer } from './description.ts';
 import { countForm, hashForm, originForm } from './forms.ts';
+import { ownBuffer } from './own-buffer.ts';
 import { indexText, pathLog, query } from './parameters.ts';
 import { Problem } from './problem.ts';
 import { exactRouter } from './routing.ts';
@@ -84,7 +85,7 @@ export function tileRoutes({ registry, publisher, checkpoints, tiles, entries }:
         return void response.send(Buffer.from(tile.buffer, tile.byteOffset, width * HASH_SIZE));
       }
       const key = `${log.id}/${index}/${width}`;
-      const bundle = await kept(bundles, key, async () => Buffer.from(await entries.bundle(log, index, width)));
+      const bundle = await kept(bundles, key, () => entries.bundle(log, index, width));
       response.setHeader('Vary', 'Accept-Encoding');
       // Negotiation costs as much as the rest: a request that names neither gzip nor `*` has nothing to negotiate.
       const named = /gzip|\*/i.test(request.headers['accept-encoding']?.toString() ?? '');
@@ -93,10 +94,10 @@ export function tileRoutes({ registry, publisher, checkpoints, tiles, entries }:
     });
 }
 
-async function kept(cache: LruCache<string, Buffer>, key: string, make: () => Promise<Buffer>): Promise<Buffer> {
+async function kept(cache: LruCache<string, Buffer>, key: string, make: () => Promise<Uint8Array>): Promise<Buffer> {
   const known = cache.get(key);
   if (known !== undefined) return known;
-  const made = await make();
+  const made = ownBuffer(await make());
   cache.set(key, made, made.length);
   return made;
 }

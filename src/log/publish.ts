@@ -59,7 +59,7 @@ export class Publisher implements Checkpoints {
   readonly #guard: Guard | null;
   readonly #signPatience: number;
   readonly #latest = new LruCache<number, Latest>(20_000);
-  readonly #recorded: Batch<RecordedAt, { root: Uint8Array; note: string } | null>;
+  readonly #recorded: RecordedCheckpoints;
 
   constructor(database: Queryable, registry: Registry, now: () => number, options: PublisherOptions = {}) {
     this.#database = database;
@@ -67,7 +67,7 @@ export class Publisher implements Checkpoints {
     this.#now = now;
     this.#guard = options.guard ?? null;
     this.#signPatience = options.signPatience ?? 5_000;
-    this.#recorded = new Batch((heads) => readRecorded(database, heads));
+    this.#recorded = new RecordedCheckpoints(database);
   }
 
   /** The checkpoint of the log's head as it is now. */
@@ -109,9 +109,8 @@ export class Publisher implements Checkpoints {
   }
 
   /** The checkpoint of exactly that size, null where none was signed. */
-  async at(log: Log, size: number): Promise<Published | null> {
-    const recorded = await this.#recorded.get({ log: log.id, size });
-    return recorded === null ? null : { origin: log.origin, size, ...recorded };
+  at(log: Log, size: number): Promise<Published | null> {
+    return this.#recorded.at(log, size);
   }
 
   /** The largest checkpoint of a log that any process signed; null: none. */
@@ -190,6 +189,21 @@ export class Publisher implements Checkpoints {
       const says = `the signer of ${signer.origin} has not answered for ${this.#signPatience} ms`;
       throw new AntequemError('signer-silent', says);
     });
+  }
+}
+
+/** The checkpoints that were signed, read without signing any. */
+export class RecordedCheckpoints {
+  readonly #recorded: Batch<RecordedAt, { root: Uint8Array; note: string } | null>;
+
+  constructor(database: Queryable) {
+    this.#recorded = new Batch((heads) => readRecorded(database, heads));
+  }
+
+  /** The one of exactly that size, null where none was signed. */
+  async at(log: Log, size: number): Promise<Published | null> {
+    const recorded = await this.#recorded.get({ log: log.id, size });
+    return recorded === null ? null : { origin: log.origin, size, ...recorded };
   }
 }
 

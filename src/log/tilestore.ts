@@ -8,8 +8,10 @@ import { partialTile } from './head.ts';
 import type { Log } from './log.ts';
 import type { PartitionMap } from './partition-map.ts';
 
-/** Bytes of remembered tiles: 8 kB each, and as much for the subtrees in them. */
-const CACHED_BYTES = 32 << 20;
+/** Bytes of remembered tiles: 8 kB each, and twice as much for the subtrees in them. */
+const CACHED_BYTES = 48 << 20;
+/** Of a tile, what its arrays and objects take beside their bytes. */
+const BESIDE_BYTES = 2_000;
 /** Remembered roots of ranges at the right edge, which all proofs of a size share. */
 const CACHED_ROOTS = 20_000;
 type NamedLog = Pick<Log, 'id' | 'name'>;
@@ -76,7 +78,7 @@ export class TileStore {
     const read = this.#fetch(log, { log: log.id, level, index }, size).finally(() => this.#reads.delete(reading));
     this.#reads.set(reading, read);
     const tile = await read;
-    this.#tiles.set(key, tile, 2 * tile.hashes.length);
+    this.#tiles.set(key, tile, 3 * tile.hashes.length + BESIDE_BYTES);
     return tile;
   }
 

@@ -1,12 +1,13 @@
 import type { Logger } from 'pino';
 import { Quota } from '../access/quota.ts';
 import { QuotaRedis } from '../access/quota-redis.ts';
-import { Remembered, receiptAnchors, roundsAnchors } from '../anchor/anchors.ts';
+import { RememberedAnchors, receiptAnchors, roundsAnchors } from '../anchor/anchors.ts';
 import { DigestIntake } from '../anchor/digests.ts';
 import { Receipts } from '../anchor/receipts.ts';
 import { auditedChains } from '../anchor/report.ts';
 import { RoundTrees } from '../anchor/roundtrees.ts';
 import type { CalendarService } from '../api/calendar.ts';
+import type { Readings } from '../api/readings.ts';
 import type { Service } from '../api/service.ts';
 import type { Config } from '../config.ts';
 import { AntequemError } from '../core/errors.ts';
@@ -33,6 +34,7 @@ export function composeApi(
     witnesses: Witnesses | null;
     quota: Quota | null;
     operation: Operation;
+    readings: Readings;
     metricsToken: string | null;
     stopping: AbortSignal;
     logger: Logger;
@@ -44,7 +46,7 @@ export function composeApi(
   const checkpoints = witnesses ?? foundation.publisher;
   const entries = new EntryReader(database, appender.sequencing.partitions);
   const trees = new RoundTrees(database);
-  const remembered = new Remembered(
+  const remembered = new RememberedAnchors(
     (round) => receiptAnchors(KINDS, database, round),
     () => performance.now(),
   );

@@ -1,0 +1,158 @@
+// Receipts of many entries of a log at a time: what the entries of a round and of a tile share is looked up, and written,
+// once for all of them.
+
+import { toHex } from '../core/bytes.ts';
+import { AntequemError } from '../core/errors.ts';
+import { HASH_SIZE, inclusionRanges, MerkleTree } from '../core/merkle.ts';
+import { type Anchor, RECEIPT_FORMAT } from '../core/receipt.ts';
+import { TILE_HEIGHT, TILE_WIDTH, tileWidth } from '../core/tiles.ts';
+import type { StoredEntry } from '../log/entries.ts';
+import type { Log } from '../log/log.ts';
+import type { Published } from '../log/publish.ts';
+import type { TileStore } from '../log/tilestore.ts';
+import type { Queryable } from '../store/database.ts';
+import { type Covering, checkpointGone, readCovering, receiptEntry, receiptRound } from './receipts.ts';
+import type { RoundTrees } from './roundtrees.ts';
+
+export interface ReceiptSeriesSources {
+  readonly database: Queryable;
+  readonly tiles: TileStore;
+  readonly trees: RoundTrees;
+  readonly anchors: (round: number) => Promise<Anchor[]>;
+  /** The checkpoint that was signed at exactly this size; null: none was. */
+  readonly checkpoint: (log: Log, size: number) => Promise<Published | null>;
+}
+
+/** What the receipts of some entries have in common. */
+interface Shared {
+  readonly treeSize: number;
+  /** The members behind the inclusion proof, as JSON text. */
+  readonly rest: string;
+}
+
+/** The hashes of a tile in hex, and the path from its root on. */
+interface HexTile {
+  /** Of a complete tile each level below its root, of another one its leaves alone. */
+  readonly levels: readonly (readonly string[])[];
+  /** From the root of a complete tile to that of the tree; null: the tile is not complete. */
+  readonly above: readonly string[] | null;
+}
+
+export class ReceiptSeries {
+  readonly #sources: ReceiptSeriesSources;
+
+  constructor(sources: ReceiptSeriesSources) {
+    this.#sources = sources;
+  }
+
+  /**
+   * The receipts of these entries, as `Receipts.compose` makes them, each as JSON text; null for one that was erased.
+   * @param entries in the order of the log
+   * @param checkpoint what entries that no round covers yet are proven by
+   * @returns null where such an entry lies beyond that checkpoint
+   */
+  async texts(
+    log: Log,
+    entries: readonly StoredEntry[],
+    checkpoint: Published | null,
+  ): Promise<(string | null)[] | null> {
+    const coverings = await this.#coverings(log, entries);
+    const missing = entries.some(({ index }, i) => coverings[i] === null && index >= (checkpoint?.size ?? 0));
+    if (missing) return null;
+    const shared = new Map<number | null, Promise<Shared>>();
+    const tiles = new Map<string, Promise<HexTile>>();
+    return Promise.all(
+      entries.map(async (entry, i) => {
+        if (entry.secret === null) return null;
+        const covering = coverings[i] ?? null;
+        const { treeSize, rest } = await once(shared, covering?.round ?? null, () =>
+          covering === null ? upTo(checkpoint) : this.#covered(log, covering),
+        );
+        const number = Math.floor(entry.index / TILE_WIDTH);
+        const tile = await once(tiles, `${number}/${treeSize}`, () => this.#tile(log, number, treeSize));
+        const path = pathIn(tile, entry.index) ?? (await this.#path(log, entry.index, treeSize));
+        const previous =
+          tile.levels[0]?.[(entry.index % TILE_WIDTH) - 1] ?? (await this.#before(log, entry.index, treeSize));
+        const head = JSON.stringify({
+          format: RECEIPT_FORMAT,
+          entry: receiptEntry(log, entry, entry.secret, previous),
+        });
+        return `${head.slice(0, -1)},"inclusion":{"treeSize":${treeSize},"path":${JSON.stringify(path)}},${rest}`;
+      }),
+    );
+  }
+
+  /** Of each entry the first round that covers it. Where the first and the last share theirs, so do those between. */
+  async #coverings(log: Log, entries: readonly StoredEntry[]): Promise<(Covering | null)[]> {
+    const { database } = this.#sources;
+    const at = ({ index }: StoredEntry): { log: number; index: number } => ({ log: log.id, index });
+    const [first, last] = await readCovering(
+      database,
+      [entries[0], entries.at(-1)].flatMap((entry) => (entry === undefined ? [] : [at(entry)])),
+    );
+    if (first === undefined || last === undefined) return [];
+    if (first?.round === last?.round) return entries.map(() => first);
+    return readCovering(database, entries.map(at));
+  }
+
+  async #covered(log: Log, { round: number, index, size }: Covering): Promise<Shared> {
+    const { trees, anchors, checkpoint } = this.#sources;
+    const [signed, { round, tree }, anchored] = await Promise.all([
+      checkpoint(log, size),
+      trees.read(number),
+      anchors(number),
+    ]);
+    if (signed === null) throw checkpointGone(log, size);
+    const rest = { checkpoint: signed.note, round: receiptRound(round, tree, index), anchors: anchored };
+    return { treeSize: size, rest: JSON.stringify(rest).slice(1) };
+  }
+
+  async #tile(log: Log, index: number, treeSize: number): Promise<HexTile> {
+    const hashes = await this.#sources.tiles.tile(log, 0, index, treeSize);
+    if (tileWidth(0, index, treeSize) < TILE_WIDTH) {
+      const leaves = Array.from({ length: hashes.length / HASH_SIZE }, (_, i) =>
+        toHex(hashes.subarray(i * HASH_SIZE, (i + 1) * HASH_SIZE)),
+      );
+      return { levels: [leaves], above: null };
+    }
+    const tree = new MerkleTree(hashes);
+    const levels = Array.from({ length: TILE_HEIGHT }, (_, level) =>
+      Array.from({ length: TILE_WIDTH >> level }, (_, i) => toHex(tree.node({ level, index: i }))),
+    );
+    // The lowest ranges of the path lie in the tile.
+    const above = inclusionRanges(index * TILE_WIDTH, treeSize).slice(TILE_HEIGHT);
+    return { levels, above: (await this.#sources.tiles.ranges(log, above, treeSize)).map(toHex) };
+  }
+
+  async #path(log: Log, index: number, treeSize: number): Promise<string[]> {
+    return (await this.#sources.tiles.ranges(log, inclusionRanges(index, treeSize), treeSize)).map(toHex);
+  }
+
+  /** The leaf hash before the first of a tile. */
+  async #before(log: Log, index: number, treeSize: number): Promise<string> {
+    if (index === 0) return toHex(log.logId);
+    const [hash] = await this.#sources.tiles.ranges(log, [{ begin: index - 1, end: index }], treeSize);
+    if (hash === undefined) throw new AntequemError('internal', 'a tile has no such leaf');
+    return toHex(hash);
+  }
+}
+
+async function upTo(checkpoint: Published | null): Promise<Shared> {
+  if (checkpoint === null) throw new AntequemError('internal', 'a receipt needs a checkpoint');
+  return { treeSize: checkpoint.size, rest: JSON.stringify({ checkpoint: checkpoint.note }).slice(1) };
+}
+
+/** The inclusion path of an entry; null where its tile is not complete. */
+function pathIn({ levels, above }: HexTile, index: number): string[] | null {
+  if (above === null) return null;
+  const at = index % TILE_WIDTH;
+  return [...levels.map((hashes, level) => hashes[(at >> level) ^ 1] ?? ''), ...above];
+}
+
+function once<K, V>(known: Map<K, Promise<V>>, key: K, make: () => Promise<V>): Promise<V> {
+  const found = known.get(key);
+  if (found !== undefined) return found;
+  const made = make();
+  known.set(key, made);
+  return made;
+}

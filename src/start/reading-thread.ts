@@ -1,0 +1,95 @@
+// The thread that searches and exports.
+
+import { setPriority } from 'node:os';
+import { workerData } from 'node:worker_threads';
+import { RememberedAnchors, receiptAnchors } from '../anchor/anchors.ts';
+import { ReceiptSeries } from '../anchor/receipt-series.ts';
+import { RoundTrees } from '../anchor/roundtrees.ts';
+import { entryView, fullEntryView } from '../api/entry-view.ts';
+import type { ExportReading, Reading, SearchReading } from '../api/readings.ts';
+import { type Answering, answerQuestions } from '../api/thread.ts';
+import { KINDS } from '../kinds.ts';
+import { EntryReader } from '../log/entries.ts';
+import { PartitionMap } from '../log/partition-map.ts';
+import { RecordedCheckpoints } from '../log/publish.ts';
+import { searchPage } from '../log/search.ts';
+import { TileStore } from '../log/tilestore.ts';
+import { openDatabase } from '../store/database.ts';
+import { Cosignatures } from '../witness/cosignatures.ts';
+import type { ReadingSettings } from './readings.ts';
+
+const CONNECTIONS = 3;
+/** Entries that an export looks up at a time. */
+const TOGETHER = 64;
+/** Entries, and bytes of text, after which an answer of an export is complete. */
+const EXPORT_ENTRIES = 256;
+const EXPORT_BYTES = 4 << 20;
+/** Of Linux, where it is the priority of this thread alone: whoever appends goes first. */
+const NICE = 10;
+
+if (process.platform === 'linux') setPriority(NICE);
+const { databaseUrl, witnessKeys }: ReadingSettings = workerData;
+const database = openDatabase(databaseUrl, { connections: CONNECTIONS, name: 'antequem reading' });
+const partitions = new PartitionMap();
+const entries = new EntryReader(database, partitions);
+const recorded = new RecordedCheckpoints(database);
+const cosignatures = new Cosignatures(database);
+const remembered = new RememberedAnchors(
+  (round) => receiptAnchors(KINDS, database, round),
+  () => performance.now(),
+);
+const series = new ReceiptSeries({
+  database,
+  tiles: new TileStore(database, partitions),
+  trees: new RoundTrees(database),
+  anchors: (round) => remembered.get(round),
+  checkpoint: async (log, size) => {
+    const checkpoint = await recorded.at(log, size);
+    return checkpoint === null || witnessKeys.length === 0 ? checkpoint : cosignatures.of(log, checkpoint, witnessKeys);
+  },
+});
+
+async function search({ log, criteria, from, end, limit, size, payloads }: SearchReading): Promise<Answering> {
+  const page = await searchPage(entries, log, criteria, { from, end, limit });
+  const found = page.entries.map((entry) => (payloads ? fullEntryView(log, entry) : entryView(log, entry)));
+  return given(JSON.stringify({ size, entries: found, ...(page.next === null ? {} : { next: page.next }) }));
+}
+
+async function exported(reading: ExportReading): Promise<Answering> {
+  const { log, criteria, from, end, receipts, checkpoint } = reading;
+  const page = await searchPage(entries, log, criteria, { from, end, limit: EXPORT_ENTRIES });
+  const lines: string[] = [];
+  let length = 0;
+  for (let at = 0; at < page.entries.length; at += TOGETHER) {
+    const some = page.entries.slice(at, at + TOGETHER);
+    const texts = receipts ? await series.texts(log, some, checkpoint) : [];
+    if (texts === null) return { answer: null };
+    for (const [i, entry] of some.entries()) {
+      const text = JSON.stringify(fullEntryView(log, entry));
+      lines.push(receipts ? `${text.slice(0, -1)},"receipt":${texts[i] ?? 'null'}}\n` : `${text}\n`);
+      length += lines.at(-1)?.length ?? 0;
+    }
+    const rest = page.entries[at + TOGETHER];
+    if (length >= EXPORT_BYTES && rest !== undefined) return givenLines(lines, rest.index);
+  }
+  return givenLines(lines, page.next);
+}
+
+function givenLines(lines: readonly string[], next: number | null): Answering {
+  const text = bytesOf(lines.join(''));
+  return { answer: { text, next }, transfer: [text.buffer] };
+}
+
+function given(text: string): Answering {
+  const bytes = bytesOf(text);
+  return { answer: bytes, transfer: [bytes.buffer] };
+}
+
+/** In memory of its own, which can be given away. */
+function bytesOf(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(Buffer.byteLength(text));
+  new TextEncoder().encodeInto(text, bytes);
+  return bytes;
+}
+
+answerQuestions((reading: Reading) => (reading.kind === 'search' ? search(reading) : exported(reading)));

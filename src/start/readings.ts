@@ -1,0 +1,20 @@
+import { type Readings, ReadingThread } from '../api/readings.ts';
+import type { Config } from '../config.ts';
+import type { Verifier } from '../core/note.ts';
+
+/** What the thread needs to open the database by itself. */
+export interface ReadingSettings {
+  readonly databaseUrl: string;
+  /** Of the witnesses whose cosignatures receipts have. */
+  readonly witnessKeys: readonly Verifier[];
+}
+
+// A package has it compiled.
+const FILE = `./reading-thread.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`;
+
+/** Searches and exports. */
+export function openReadings({ databaseUrl, witnesses }: Pick<Config, 'databaseUrl' | 'witnesses'>): Readings {
+  const witnessKeys = witnesses?.policy.witnesses.map(({ key }) => key) ?? [];
+  const settings: ReadingSettings = { databaseUrl, witnessKeys };
+  return new ReadingThread(new URL(FILE, import.meta.url), settings);
+}

@@ -1,0 +1,54 @@
+import { expect, it } from 'vitest';
+import { ReceiptSeries } from '../../src/anchor/receipt-series.ts';
+import { Receipts } from '../../src/anchor/receipts.ts';
+import type { Anchor } from '../../src/core/receipt.ts';
+import { eraseEntry } from '../../src/log/erase.ts';
+import { drafts, openInstance } from '../support/instance.ts';
+import { testDatabase } from '../support/postgres.ts';
+
+const anchors = async (round: number): Promise<Anchor[]> => [
+  { type: 'opentimestamps', status: 'pending', timestamp: Buffer.from(`round ${round}`).toString('base64') },
+];
+
+it.each([true, false])('receipts of many entries are those that are made one by one (blinded: %s)', async (blinded) => {
+  const server = await testDatabase();
+  const instance = await openInstance(server.url);
+  try {
+    const { database, tiles, trees, publisher, entries, registry, sequencing } = instance;
+    const log = await instance.makeLog('many', blinded);
+    const other = await instance.makeLog('other', blinded);
+    // Rounds that end at a tile, within one, and after a single entry.
+    for (const count of [512, 1, 200, 300]) {
+      await instance.appender.append(log, { drafts: drafts(count, `${count}`), idempotency: null });
+      await instance.append(other, 'so that the round has more leaves');
+      await instance.closeRound();
+    }
+    await instance.appender.append(log, { drafts: drafts(40, 'in no round'), idempotency: null });
+    await eraseEntry(database, registry.system, sequencing, log, 5);
+    const { size } = await registry.head(log);
+    const series = new ReceiptSeries({
+      database,
+      tiles,
+      trees,
+      anchors,
+      checkpoint: (of, at) => publisher.at(of, at),
+    });
+    const single = new Receipts({ database, entries, tiles, publisher, trees, anchors });
+    const all = await entries.list(log, 0, size);
+    expect(await series.texts(log, all, null)).toBeNull();
+
+    const current = await publisher.current(log);
+    const expected = await Promise.all(
+      all.map(async ({ index, secret }) => (secret === null ? null : JSON.stringify(await single.compose(log, index)))),
+    );
+    expect(await series.texts(log, all, current)).toEqual(expected);
+    // What a search leaves has gaps.
+    const some = all.filter(({ index }) => index % 37 === 5);
+    expect(await series.texts(log, some, current)).toEqual(some.map(({ index }) => expected[index]));
+    expect(await series.texts(log, all.slice(0, 1_013), null)).toEqual(expected.slice(0, 1_013));
+    expect(await series.texts(log, [], null)).toEqual([]);
+  } finally {
+    await instance.end();
+    await server.drop();
+  }
+});
