@@ -52,6 +52,11 @@ export const environment = z.object({
     .describe(
       'How many connections to PostgreSQL this process takes at most for its own work; docs/operations.md names the others.',
     ),
+  DATABASE_APPEND_CONNECTIONS: wholeNumber(1, 500, 'not a whole number from 1 to 500')
+    .default(5)
+    .describe(
+      'How many more it takes at most to append: so many logs are appended to at the same time. Appends never wait for a connection that something else uses.',
+    ),
   REDIS_URL: z
     .string()
     .refine(isRedisUrl, 'not redis://host:port, rediss://host:port or redis+sentinel://host:port,host:port/NAME')
@@ -102,6 +107,8 @@ export interface Config {
   readonly databaseUrl: string;
   /** Of the process's own pool. */
   readonly databaseConnections: number;
+  /** Of the pool that appends have to themselves. */
+  readonly appendConnections: number;
   readonly redisUrl: string | null;
   readonly logSeedFile: string;
   /** The file that records what was published; null: Redis does, if there is one. */
@@ -167,6 +174,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     origin: data.ORIGIN,
     databaseUrl: data.DATABASE_URL,
     databaseConnections: data.DATABASE_CONNECTIONS,
+    appendConnections: data.DATABASE_APPEND_CONNECTIONS,
     redisUrl: data.REDIS_URL ?? null,
     logSeedFile: data.LOG_SEED_FILE,
     guardFile: data.LOG_GUARD_FILE ?? null,

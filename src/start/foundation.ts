@@ -56,7 +56,14 @@ export interface FoundationOptions {
 export async function openFoundation(
   config: Pick<
     Config,
-    'databaseUrl' | 'databaseConnections' | 'origin' | 'logSeedFile' | 'guardFile' | 'redisUrl' | 'operation'
+    | 'databaseUrl'
+    | 'databaseConnections'
+    | 'appendConnections'
+    | 'origin'
+    | 'logSeedFile'
+    | 'guardFile'
+    | 'redisUrl'
+    | 'operation'
   >,
   effects: Effects,
   { logger = pino({ level: 'silent' }), compare = true }: FoundationOptions = {},
@@ -70,17 +77,22 @@ export async function openFoundation(
   );
   await migrate(config.databaseUrl);
   const database = openDatabase(config.databaseUrl, { connections: config.databaseConnections });
+  // However many reads are under way, an append finds a connection.
+  const appending = openDatabase(config.databaseUrl, {
+    connections: config.appendConnections,
+    name: 'antequem appending',
+  });
   const answered = openAnswered(config, effects.now);
-  database.on('connect', () => answered?.noteConnection());
+  for (const pool of [database, appending]) pool.on('connect', () => answered?.noteConnection());
   // What is declared lost is recorded in a log that lacks answered entries itself.
-  const appender = new Appender(database, effects, { answered: compare ? answered : null });
+  const appender = new Appender(appending, effects, { answered: compare ? answered : null });
   const { sequencing } = appender;
   const { rollback, partitions } = sequencing;
   const store = openPublished(config, database);
   const guard = new Guard({ database, serviceOrigin: config.origin, store, answered, rollback, partitions, logger });
   const close = async (): Promise<void> => {
     await guard.close();
-    await database.end();
+    await Promise.all([database.end(), appending.end()]);
   };
   const tiles = new TileStore(database, partitions);
   try {

@@ -14,10 +14,12 @@ import { EntryReader } from '../../src/log/entries.ts';
 import { TileStore } from '../../src/log/tilestore.ts';
 import { Operation } from '../../src/metrics/operation.ts';
 import { openFoundation, realEffects } from '../../src/start/foundation.ts';
+import { openReadings } from '../../src/start/readings.ts';
 import { openVerifications } from '../../src/start/verifications.ts';
 import { Notifications } from '../../src/store/notifications.ts';
+import { draft } from '../support/instance.ts';
 import { testDatabase } from '../support/postgres.ts';
-import { testConfig } from '../support/service.ts';
+import { testConfig, testService } from '../support/service.ts';
 
 it('what does not fit in the queue is refused at once and leaves the rest alone', async () => {
   const test = await testDatabase();
@@ -40,6 +42,7 @@ it('what does not fit in the queue is refused at once and leaves the rest alone'
       tiles,
       trees,
       receipts: new Receipts({ database, entries, tiles, publisher, trees, anchors }),
+      readings: openReadings(config),
       notifications,
       anchors,
       anchorStates: async () => new Map(),
@@ -100,4 +103,21 @@ it('what does not fit in the queue is refused at once and leaves the rest alone'
   await database.end();
   await test.drop();
   await rm(folder, { recursive: true });
+});
+
+it('an append finds a connection while everything else has taken all that there are', async () => {
+  await using service = await testService({ config: { databaseConnections: 4 } });
+  await service.send('PUT', '/v1/logs/busy');
+  const { database, registry, appender } = service.foundation;
+  const log = await registry.find('busy');
+  if (log === null) throw new Error('the log is missing');
+  const taken = await Promise.all(Array.from({ length: 4 }, () => database.connect()));
+  let waits = true;
+  const reads = database.query('SELECT 1').then(() => {
+    waits = false;
+  });
+  const { index } = await appender.append(log, { drafts: [draft('in between')], idempotency: null });
+  expect([index, waits]).toEqual([0, true]);
+  for (const client of taken) client.release();
+  await reads;
 });

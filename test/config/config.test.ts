@@ -29,6 +29,7 @@ describe('the configuration', () => {
       origin: 'log.example.org',
       databaseUrl: 'postgres:///antequem',
       databaseConnections: 10,
+      appendConnections: 5,
       redisUrl: null,
       logSeedFile: '/run/secrets/seed',
       guardFile: null,

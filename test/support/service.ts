@@ -107,7 +107,7 @@ export async function testService(options: ServiceOptions = {}): Promise<TestSer
     stop,
     [Symbol.asyncDispose]: async () => {
       await stop();
-      await foundation.database.end();
+      await foundation.close();
       await database.drop();
       await rm(folder, { recursive: true });
     },
