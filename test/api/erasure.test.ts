@@ -91,10 +91,10 @@ describe('DELETE of a payload', () => {
 
   it('is a command', async () => {
     const env = { ANTEQUEM_URL: service.url, ANTEQUEM_API_KEY: admin };
-    const ran = await run(['erase', 'mine', '2', '--json'], { env });
+    const ran = await run(['erase', 'mine', '2', '--yes', '--json'], { env });
     expect([ran.code, JSON.parse(ran.stdout)]).toEqual([0, { log: 'log.test/logs/mine', index: 2, erased: true }]);
     expect((await get('2')).at('erased')).toBe(true);
-    const missing = await run(['erase', 'mine', '77'], { env });
+    const missing = await run(['erase', 'mine', '77', '--yes'], { env });
     expect([missing.code, missing.stderr]).toEqual([1, expect.stringContaining('entry-not-found')]);
   });
 });
