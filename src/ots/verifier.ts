@@ -7,7 +7,7 @@ import {
   sourceFailure,
   unproven,
 } from '../core/anchor-verifier.ts';
-import { BITCOIN, type BitcoinHeader, HEADER_SIZE, parseHeader, REGTEST, rpcOrder } from '../core/bitcoin-header.ts';
+import { BITCOIN, type BitcoinHeader, parseHeader, REGTEST, rpcOrder } from '../core/bitcoin-header.ts';
 import { type HeaderSource, isDeep } from '../core/bitcoin-source.ts';
 import { equalBytes, fromBase64, fromHex, toHex } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
@@ -16,6 +16,7 @@ import type { OpenTimestampsAnchor } from '../core/receipt-schema.ts';
 import { formatTime } from '../core/time.ts';
 import { claimOf, isObjection, type VerdictCode } from '../core/verdict.ts';
 import type { Attestation } from './attestation.ts';
+import { type CarriedBlock, checkByGivenHeader, checkByHeaderHash, stamped } from './known-block.ts';
 import { type Line, timestampLines } from './line.ts';
 import { parseTimestamp } from './serialization.ts';
 import type { Timestamp } from './timestamp.ts';
@@ -30,20 +31,10 @@ export interface AttestationContext {
   readonly carried: readonly CarriedBlock[];
 }
 
-/** A block that a receipt carries: its header counts; chain and height are only stated by the receipt. */
-interface CarriedBlock {
-  readonly chain: string;
-  readonly height: number;
-  readonly header: BitcoinHeader;
-}
-
 /** Attestations checked at once: a node answers only so many questions side by side. */
 const AT_ONCE = 8;
 
 const KINDS: readonly Attestation['kind'][] = ['bitcoin', 'pending', 'litecoin', 'ethereum', 'unknown'];
-
-/** The work of every block of Bitcoin, from the first on: a target below 2^224. */
-const LEAST_WORK = /^0{8}/;
 
 /**
  * No OpenTimestamps attestation is to a block of Bitcoin before this one, of March 2015. Test networks have lower heights,
@@ -250,50 +241,6 @@ function otherBlock(
   }
   const roots = `${rpcOrder(header.merkleRoot)}, not ${rpcOrder(merkleRoot)}`;
   return say('attestation-differs', `By ${node} the merkle root of ${named} is ${roots}, where the timestamp leads.`);
-}
-
-/** By the hash of a block that the verifier knows. Null where none of the hashes is that of the carried header. */
-function checkByHeaderHash(
-  { chain, height, header }: CarriedBlock,
-  blockHashes: readonly string[],
-): AnchorFinding | null {
-  const given = [...blockHashes, ...headersIn(blockHashes).map(({ hash }) => hash)];
-  if (!given.some((hash) => hash.toLowerCase() === header.hash)) return null;
-  const by = (code: VerdictCode, says: string, time?: string): AnchorFinding['claim'] =>
-    claimOf(code, {
-      claim: 'anchor',
-      chain,
-      ...(time === undefined ? {} : { time }),
-      grounds: 'block-hash',
-      says,
-    });
-  if (chain === BITCOIN && !LEAST_WORK.test(header.hash)) {
-    const says = `The block with the given hash is from a test network: no block of ${chain} has so little work.`;
-    return unproven(by('other-chain-instance', says));
-  }
-  const time = formatTime(header.time);
-  const moment = blockMoment(chain, time, { number: height, hash: header.hash });
-  const says =
-    `The timestamp leads to the merkle root of the block with the given hash, by the proof ${nameBlock(chain, { number: height })}: ` +
-    `the digest was known before ${upperTime(moment)}. ${stamped(time)}; its header does not say chain and height.`;
-  return { claim: by('anchor-proven', says, time), moment };
-}
-
-/** By a header that the verifier knows, where the proof carries none. Null where no given header has the merkle root. */
-function checkByGivenHeader(height: number, message: Uint8Array, blockHashes: readonly string[]): AnchorFinding | null {
-  const header = headersIn(blockHashes).find(({ merkleRoot }) => equalBytes(merkleRoot, message));
-  return header === undefined ? null : checkByHeaderHash({ chain: BITCOIN, height, header }, [header.hash]);
-}
-
-function headersIn(blockHashes: readonly string[]): BitcoinHeader[] {
-  return blockHashes.flatMap((hex) =>
-    hex.length === 2 * HEADER_SIZE ? [parseHeader(fromHex(hex.toLowerCase()))] : [],
-  );
-}
-
-/** How the time of a block is to be read. */
-function stamped(time: string): string {
-  return `The block is stamped ${time}, and miners may set that time up to two hours off`;
 }
 
 function say(code: VerdictCode, says: string, chain?: string): AnchorFinding {

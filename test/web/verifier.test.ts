@@ -4,13 +4,17 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { sha256 } from '#sha256';
+import { BITCOIN } from '../../src/core/bitcoin-header.ts';
 import { toHex, utf8 } from '../../src/core/bytes.ts';
 import { serializeOtsFile } from '../../src/ots/file.ts';
 import { TimestampBuilder } from '../../src/ots/timestamp.ts';
 import { GENESIS, nextHeader, SECOND, serveChain } from '../bitcoin/chain-server.ts';
 import { serveChain as serveNode } from '../cli/node.ts';
+import { anchorIn, outcomeOf, sealBlock, transactionOf } from '../support/blocks.ts';
 import { browserMissing, openWatched, tabTo, testBrowser, violations, type WatchedPage } from '../support/browser.ts';
 import { genuineProofs } from '../support/genuine.ts';
+import { MemoryBitcoin } from '../support/memory-bitcoin.ts';
+import { provenReceipt } from '../support/receipts.ts';
 import { answerOtherSites, type WebGround, webGround } from './ground.ts';
 
 const CONTENT = 'user 7 deleted invoice 1234\n';
@@ -264,6 +268,54 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     await page.setViewportSize({ width: 360, height: 740 });
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360);
     await page.setViewportSize({ width: 1280, height: 720 });
+  });
+
+  it('asks for a block of a public chain by its number, and certifies what two explorers confirm', async () => {
+    const { page } = verifier;
+    const { round, log, payload } = provenReceipt();
+    const time = Date.UTC(2026, 10, 29, 11, 2, 13);
+    const block = sealBlock([transactionOf(round.root, { chainId: 1 })], [outcomeOf(round.root)], {
+      number: 23_456_789,
+      time,
+    });
+    const ethereum = { ...anchorIn(block, 0), chain: 'eip155:1' };
+    const bitcoin = new MemoryBitcoin(BITCOIN, 'first', 900_000).anchor(round.root);
+    await writeFile(path('contract.pdf'), payload);
+    await writeFile(path('public.json'), JSON.stringify(round.receipt(log, 5, [ethereum, bitcoin])));
+    expect(await verdict({ content: 'contract.pdf', proof: 'public.json' })).toBe('NOT PROVEN');
+    const addresses = (part: string): Promise<(string | null)[]> =>
+      page
+        .locator(`.block:has-text("${part}") a`)
+        .evaluateAll((links) => links.map((link) => link.getAttribute('href')));
+    expect(await addresses('Ethereum block 23,456,789')).toEqual([
+      'https://etherscan.io/block/23456789',
+      'https://eth.blockscout.com/block/23456789',
+    ]);
+    expect(await addresses('Bitcoin block 900,020')).toEqual([
+      'https://mempool.space/block/900020',
+      'https://blockstream.info/block-height/900020',
+    ]);
+    // The hash has to come from elsewhere: unless it is asked for, the page does not show it.
+    expect(await page.locator('main').innerText()).not.toContain(block.hash);
+    await page.getByLabel('Hash of Ethereum block 23,456,789').fill(block.hash);
+    await page.getByText('Proven', { exact: true }).waitFor();
+    expect(await violations(page)).toEqual([]);
+    await page.emulateMedia({ media: 'print' });
+    const paper = await page.locator('.certificate').innerText();
+    await page.emulateMedia({ media: 'screen' });
+    for (const item of [
+      'Certificate of existence',
+      'The file “contract.pdf” existed before 29 November 2026, 11:02:13 UTC',
+      'Ethereum block 23,456,789 (eip155:1), stamped 29 November 2026, 11:02:13 UTC',
+      block.hash,
+      ethereum.transaction,
+      ethereum.contract,
+      'https://etherscan.io/block/23456789 and https://eth.blockscout.com/block/23456789',
+      'Bitcoin block 900,020',
+      'not in this check',
+    ]) {
+      expect(paper.replaceAll('\u00a0', ' ')).toContain(item);
+    }
   });
 
   it('proves an .ots file by Esplora, refutes it for another file, and says what a tlog-proof is', async () => {

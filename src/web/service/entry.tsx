@@ -1,6 +1,4 @@
 import { useSignal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
-import { messageOf } from '../../core/errors.ts';
 import {
   type Anchor,
   type AnchorOf,
@@ -17,9 +15,11 @@ import { LocalTime } from '../parts/moment.tsx';
 import { formatBytes, formatCount, formatMoment } from '../parts/units.ts';
 import { visible } from '../parts/visible.ts';
 import { Knot } from './anchor-status.tsx';
-import { type EntryAnswer, entriesAnswer, entryAnswer } from './answers.ts';
+import { type EntryAnswer, entryAnswer } from './answers.ts';
 import { ask, logPath, send } from './api.ts';
+import { ErasedNotice } from './erased.tsx';
 import { Failure, Loading } from './notice.tsx';
+import { PayloadText } from './payload.tsx';
 import { usePolled } from './polled.ts';
 import { nextStage, reachedBy } from './progress.ts';
 import { href } from './router.ts';
@@ -67,7 +67,7 @@ export function EntryDetails({ log, index }: { readonly log: string; readonly in
       {shown !== null && (
         <>
           {shown.receipt === null ? (
-            <Erased log={shown.entry.log} index={index} />
+            <ErasedNotice log={shown.entry.log} index={index} />
           ) : (
             <>
               <Road receipt={shown.receipt} />
@@ -80,50 +80,10 @@ export function EntryDetails({ log, index }: { readonly log: string; readonly in
             </>
           )}
           <Facts entry={shown.entry} />
-          {shown.entry.payloadSize !== null && <Payload path={path} size={shown.entry.payloadSize} />}
+          {shown.entry.payloadSize !== null && <PayloadText path={path} size={shown.entry.payloadSize} />}
         </>
       )}
     </>
-  );
-}
-
-/** Acts looked through for the one that tells of an erasure: 10,000 a page. */
-const MOST_PAGES = 50;
-
-/** Says that an entry was erased, and when: `_system` tells. */
-function Erased({ log, index }: { readonly log: string; readonly index: number }) {
-  const { data } = usePolled<{ at: string | null }>(
-    `erased ${log} ${index}`,
-    async (signal) => {
-      const query = new URLSearchParams([
-        ['field', '/act=entry-erased'],
-        ['field', `/log=${log}`],
-        ['field', `/index=${index}`],
-        ['limit', '1'],
-      ]);
-      let from = 0;
-      for (let page = 0; page < MOST_PAGES; page++) {
-        query.set('from', String(from));
-        const { entries, next } = await ask(`${logPath('_system')}/entries?${query}`, entriesAnswer, { signal });
-        if (entries[0] !== undefined) return { at: entries[0].receivedAt };
-        if (next === undefined) break;
-        from = next;
-      }
-      return { at: null };
-    },
-    () => null,
-  );
-  const at = data.value?.at ?? null;
-  return (
-    <div class="card stack tight" role="status">
-      <p>
-        <strong>{at === null ? 'This entry was erased.' : `This entry was erased on ${formatMoment(at)}.`}</strong>
-      </p>
-      <p class="soft">
-        Its content, digest and nonce are gone. Its place in the log can still be proven, its content cannot. The log
-        _system has a record of the erasure.
-      </p>
-    </div>
   );
 }
 
@@ -311,43 +271,6 @@ function Facts({ entry }: { readonly entry: EntryAnswer }) {
           </dd>
         </div>
       </dl>
-    </section>
-  );
-}
-
-const MOST_SHOWN = 16_384;
-
-/** The payload as plain text. It is never rendered as HTML. */
-function Payload({ path, size }: { readonly path: string; readonly size: number }) {
-  const text = useSignal<string | null>(null);
-  const failure = useSignal<string | null>(null);
-  useEffect(() => {
-    text.value = null;
-    failure.value = null;
-    if (size > 16 * MOST_SHOWN) return;
-    const gone = new AbortController();
-    void (async () => {
-      try {
-        const response = await send(`${path}/payload`, { signal: gone.signal });
-        const bytes = new Uint8Array(await response.arrayBuffer());
-        text.value = new TextDecoder().decode(bytes.subarray(0, MOST_SHOWN));
-      } catch (error) {
-        if (!gone.signal.aborted) failure.value = messageOf(error);
-      }
-    })();
-    return () => gone.abort();
-  }, [path, size, text, failure]);
-  return (
-    <section class="stack" aria-labelledby="content-title">
-      <div class="row spread">
-        <h2 id="content-title">Content</h2>
-        <a class="button" href={`${path}/payload`} download="">
-          {`Download (${formatBytes(size)})`}
-        </a>
-      </div>
-      <Failure of={failure} />
-      {text.value !== null && <pre class="text">{visible(text.value, MOST_SHOWN)}</pre>}
-      {size > MOST_SHOWN && <p class="soft small">Only its beginning is shown, if anything.</p>}
     </section>
   );
 }

@@ -5,7 +5,7 @@ import { Chip, STATUS_WORDS, StatusMark } from '../parts/mark.tsx';
 import { visible } from '../parts/visible.ts';
 import type { Fact } from './facts.ts';
 import { forPeople } from './sentences.ts';
-import type { PathStage } from './steps.ts';
+import type { PathStage } from './stage.ts';
 
 /**
  * The path from the file to the blocks, drawn once. What does not bear on the time hangs beside it; anchors stand side by

@@ -13,28 +13,13 @@ import {
 import type { ParsedTlogProof } from '../../core/tlog-proof.ts';
 import type { Claim, Verdict } from '../../core/verdict.ts';
 import { describeTimestamp } from '../../ots/description.ts';
-import type { OtsFile } from '../../ots/file.ts';
 import { parseTimestamp } from '../../ots/serialization.ts';
 import { chainName } from '../parts/chains.ts';
 import { formatCount, formatMoment } from '../parts/units.ts';
 import { bytes, type Fact, inclusionFacts, plain, text } from './facts.ts';
 import type { DroppedProof } from './proof-file.ts';
-
-export interface PathStage {
-  readonly id: string;
-  readonly title: string;
-  readonly status: Claim['status'];
-  /** One line beside the title. */
-  readonly gist: string;
-  readonly claims: readonly Claim[];
-  readonly facts: readonly Fact[];
-  /** The position of a leaf, for the picture of a tree. */
-  readonly leaf?: { readonly index: number; readonly size: number };
-  /** Where it stands in the picture; on the path itself if it is not said. */
-  readonly place?: 'beside' | 'anchor';
-  /** CAIP-2; of anchors. */
-  readonly chain?: string;
-}
+import { best, type PathStage, refutedBy, worst } from './stage.ts';
+import { timestampSteps } from './timestamp-steps.ts';
 
 /** Characters shown of an anchor of an unknown type. */
 const SHOWN_CHARACTERS = 4_000;
@@ -229,41 +214,6 @@ function operationsText(timestamp: string, root: string): string {
   }
 }
 
-function timestampSteps(ots: OtsFile, verdict: Verdict, given: readonly Fact[]): PathStage[] {
-  const content = verdict.claims.filter(({ claim }) => claim === 'content');
-  const anchors = verdict.claims.filter(({ claim }) => claim === 'anchor');
-  return [
-    {
-      id: 'content',
-      title: 'The file',
-      status: worst(content),
-      gist: `compared by its ${ots.hash} digest`,
-      claims: content,
-      facts: [bytes(`Digest (${ots.hash})`, toHex(ots.timestamp.message)), ...given],
-    },
-    {
-      id: 'operations',
-      title: 'Operations',
-      status: 'verified',
-      gist: 'from the digest to its attestations',
-      claims: [],
-      facts: [text('Path', describeTimestamp(ots.timestamp))],
-    },
-    ...anchors.map(
-      (claim, i): PathStage => ({
-        id: `chain-${i}`,
-        place: 'anchor',
-        ...(claim.chain === undefined ? {} : { chain: claim.chain }),
-        title: claim.chain === undefined ? 'Attestation' : chainName(claim.chain),
-        status: claim.status,
-        gist: claim.time === undefined ? '' : formatMoment(claim.time),
-        claims: [claim],
-        facts: [],
-      }),
-    ),
-  ];
-}
-
 /** A tlog-proof ends at the checkpoint. */
 function placeSteps(proof: ParsedTlogProof, verdict: Verdict, given: readonly Fact[]): PathStage[] {
   const about = (...names: Claim['claim'][]): Claim[] => verdict.claims.filter(({ claim }) => names.includes(claim));
@@ -299,18 +249,3 @@ function placeSteps(proof: ParsedTlogProof, verdict: Verdict, given: readonly Fa
     },
   ];
 }
-
-function refutedBy(claims: readonly Claim[]): 'refuted' | null {
-  return claims.some(({ status }) => status === 'refuted') ? 'refuted' : null;
-}
-
-function worst(claims: readonly Claim[]): Claim['status'] {
-  return refutedBy(claims) ?? (claims.length > 0 && claims.every(isVerified) ? 'verified' : 'unverified');
-}
-
-/** One of several attestations is enough. */
-function best(claims: readonly Claim[]): Claim['status'] {
-  return claims.some(isVerified) ? 'verified' : (refutedBy(claims) ?? 'unverified');
-}
-
-const isVerified = ({ status }: Claim): boolean => status === 'verified';
