@@ -57,6 +57,7 @@ function localConfig({ dataDir, databaseUrl, evmRpcUrl, chainId, bitcoin, port }
     WEBHOOK_ALLOW_PRIVATE: 'true',
     EVM_RPC_URLS: evmRpcUrl,
     EVM_CHAIN_ID: String(chainId),
+    EVM_STORE_EVERY: 'always',
     EVM_PRIVATE_KEY_FILE: secretFile(dataDir, 'evm-key', () => LOCAL_CHAIN_KEY),
     ...(bitcoin === null
       ? {}

@@ -26,6 +26,8 @@ export interface ReceiptSources {
   readonly publisher: Checkpoints;
   readonly trees: RoundTrees;
   readonly anchors: (round: number) => Promise<Anchor[]>;
+  /** How a contract can be asked about a round that it has not stored itself; null: it cannot yet. */
+  readonly storedPath?: (round: number) => Promise<RoundReceipt['storedPath'] | null>;
 }
 
 interface EntryAt {
@@ -57,11 +59,12 @@ export class Receipts {
     if (covering === null) {
       return this.#upToCheckpoint(entry, log, await publisher.covering(log, index));
     }
-    const [checkpoint, { round, tree }, inclusion, anchored] = await Promise.all([
+    const [checkpoint, { round, tree }, inclusion, anchored, storedPath] = await Promise.all([
       publisher.at(log, covering.size),
       trees.read(covering.round),
       this.#inclusion(log, index, covering.size),
       anchors(covering.round),
+      this.#sources.storedPath?.(covering.round),
     ]);
     if (checkpoint === null) throw checkpointGone(log, covering.size);
     return {
@@ -71,6 +74,7 @@ export class Receipts {
       checkpoint: checkpoint.note,
       round: receiptRound(round, tree, covering.index),
       anchors: anchored,
+      ...(storedPath == null ? {} : { storedPath }),
     };
   }
 

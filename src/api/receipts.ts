@@ -9,14 +9,14 @@ import { ANCHOR_ADDRESS, encodeExistedBefore } from '../evm/anchor-contract.ts';
 import type { Log } from '../log/log.ts';
 import type { Gate } from './access.ts';
 import { described, jsonAnswer } from './description.ts';
-import { hashForm, receiptForm } from './forms.ts';
+import { countForm, hashForm, receiptForm } from './forms.ts';
 import { indexText, pathIndex, pathLog, pathLogName, query } from './parameters.ts';
 import { Problem } from './problem.ts';
 import { exactRouter } from './routing.ts';
 import type { Service } from './service.ts';
 import { SettledReceipts } from './settled-receipts.ts';
 
-const STAGES = ['round', 'included', 'finalized', 'bitcoin'] as const;
+const STAGES = ['round', 'included', 'finalized', 'bitcoin', 'stored'] as const;
 type Stage = (typeof STAGES)[number];
 
 const MAX_WAIT = 60;
@@ -65,21 +65,33 @@ const readTlogProof = described({
   problems: [...RECEIPT_PROBLEMS, 'checkpoint-not-witnessed'],
 });
 
+const pathQuery = z.strictObject({
+  chain: z
+    .string()
+    .regex(/^eip155:\d{1,16}$/, 'not the id of an EVM chain, such as eip155:1')
+    .optional()
+    .meta({ description: 'Whose contract is to be asked; by default that of the first target.' }),
+});
+
 const readPath = described({
   id: 'readReceiptPath',
   tag: 'Receipts',
   summary: 'The path for the contract',
-  description: 'What `existedBefore` takes, packed and as calldata.',
+  description:
+    'What `existedBefore` takes, packed and as calldata. It leads to the root of the first round from that of the entry on ' +
+    'whose root the contract has stored (`stored`). While there is none it leads to the root of the round of the entry.',
   access: 'read',
+  query: pathQuery,
   answers: {
     200: jsonAnswer(
-      'The path from the digest to the root of the round.',
+      'The path from the digest to the root that the contract is asked about.',
       z.object({
         digest: hashForm,
         path: z.string().regex(/^0x[0-9a-f]*$/),
         root: hashForm,
         contract: z.string().regex(/^0x[0-9a-fA-F]{40}$/),
         calldata: z.string().regex(/^0x[0-9a-f]*$/),
+        stored: z.nullable(z.object({ round: countForm, root: hashForm, chain: z.string() })),
       }),
     ),
   },
@@ -98,6 +110,9 @@ export function receiptRoutes(service: Service, gate: Gate): Router {
     return { log: await pathLog(request, registry), index: pathIndex(request, 'index') };
   };
 
+  const isStored = async (receipt: Receipt): Promise<boolean> =>
+    'round' in receipt && (await service.storedRound(receipt.round.number, null)) !== null;
+
   /** The receipt once it has reached the stage, or as it is when the time is over or enough was waited. */
   const awaitStage = async (
     log: Log,
@@ -115,7 +130,8 @@ export function receiptRoutes(service: Service, gate: Gate): Router {
       );
       try {
         const receipt = await receipts.compose(log, index);
-        if (hasReached(receipt, stage) || service.now() >= deadline || enough.aborted) return receipt;
+        const reached = stage === 'stored' ? await isStored(receipt) : hasReached(receipt, stage);
+        if (reached || service.now() >= deadline || enough.aborted) return receipt;
         await news;
       } finally {
         patience.abort();
@@ -155,20 +171,24 @@ export function receiptRoutes(service: Service, gate: Gate): Router {
     })
     .get('/v1/logs/:log/entries/:index/receipt.path', readPath, async (request, response) => {
       const { log, index } = await find(request);
-      const { digest, steps, root } = receiptPath(await receipts.compose(log, index));
-      const path = packPath(steps);
+      const { chain = null } = query(request, pathQuery);
+      const receipt = await receipts.compose(log, index);
+      const { digest, steps, root } = receiptPath(receipt);
+      const stored = 'round' in receipt ? await service.storedRound(receipt.round.number, chain) : null;
+      const path = packPath([...steps, ...(stored?.steps ?? [])]);
       response.json({
         digest: toHex(digest),
         path: prefixedHex(path),
-        root: toHex(root),
-        contract: ANCHOR_ADDRESS,
+        root: toHex(stored?.root ?? root),
+        contract: stored?.contract ?? ANCHOR_ADDRESS,
         calldata: encodeExistedBefore(digest, path),
+        stored: stored === null ? null : { round: stored.round, root: toHex(stored.root), chain: stored.chain },
       });
     });
 }
 
 /** Whether a receipt proves the stage, or a later one. */
-function hasReached(receipt: Receipt, stage: Stage): boolean {
+function hasReached(receipt: Receipt, stage: Exclude<Stage, 'stored'>): boolean {
   if (!('round' in receipt)) return false;
   const anchors = knownAnchors(receipt);
   switch (stage) {

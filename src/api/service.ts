@@ -6,6 +6,7 @@ import type { Receipts } from '../anchor/receipts.ts';
 import type { RoundTrees } from '../anchor/roundtrees.ts';
 import type { AuditedChain } from '../core/anchor-audit.ts';
 import type { Anchor } from '../core/receipt.ts';
+import type { StoredRound } from '../evm/stored-rounds.ts';
 import type { Appender } from '../log/appender.ts';
 import type { EntryReader } from '../log/entries.ts';
 import type { Checkpoints, Publisher } from '../log/publish.ts';
@@ -40,6 +41,8 @@ export interface Service {
   readonly webhookSecret: (id: string) => Uint8Array;
   readonly notifications: Notifications;
   readonly anchors: (round: number) => Promise<Anchor[]>;
+  /** The first stored round from this one on, with the path there; `chain` null: on that of the first target. */
+  readonly storedRound: (round: number, chain: string | null) => Promise<StoredRound | null>;
   /** Anchors of a round with their states, for people. */
   readonly anchorStates: (rounds: readonly number[]) => Promise<ReadonlyMap<number, readonly object[]>>;
   /** The chains of all targets, as auditors from outside see them. */

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { messageOf } from '../core/errors.ts';
 import { chainHint } from '../evm/chain-hints.ts';
 import type { KeySource } from '../evm/signer.ts';
+import type { StoreEvery } from '../evm/storing.ts';
 import { address, coins, duration, gwei, list, url, wholeNumber } from './settings.ts';
 
 export interface EvmConfig {
@@ -15,7 +16,8 @@ export interface EvmConfig {
   readonly chainId: number;
   /** Null: the address the contract has on every chain. */
   readonly contract: string | null;
-  readonly mode: 'anchor' | 'announce';
+  /** Which rounds the contract stores; null: as the database has it, and one an hour where it does not know the target. */
+  readonly storeEvery: StoreEvery | null;
   /** Null: none is configured; then no worker runs here. */
   readonly key: KeySource | null;
   /** Confirmations after which a block counts as final; null: the chain's `finalized` tag decides. */
@@ -36,12 +38,19 @@ export interface EvmConfig {
 
 const CHAIN_ID = 'not a chain id: a whole number from 1 on';
 const MODE = 'not a mode: anchor or announce';
+const STORE_EVERY = 'not a duration of at least a minute such as 1h, always or never';
+const LEAST_STORE_EVERY_MS = 60_000;
 const COUNT = 'not a whole number from 1 on';
 const RPC_URLS = 'not a list of URLs with http:// or https://';
 const KEY = 'not a key: write {"file": "…"} or {"keystore": "…", "passwordFile": "…"}';
 const MAX_FEE = parseUnits('100', 'gwei');
 const MAX_PRIORITY_FEE = parseUnits('3', 'gwei');
 const REPLACE_AFTER = 180_000;
+
+const storeEvery = z.union(
+  [z.enum(['always', 'never']), duration.refine((ms) => ms >= LEAST_STORE_EVERY_MS)],
+  STORE_EVERY,
+);
 
 /** The environment variables for one target. */
 export const evmVariables = {
@@ -60,12 +69,15 @@ export const evmVariables = {
     .optional()
     .describe('The chain; no other is ever used.'),
   EVM_CONTRACT: address.optional().describe('The contract, where it is not at the address that it has on every chain.'),
+  EVM_STORE_EVERY: storeEvery
+    .optional()
+    .describe(
+      'Each round is announced by an event, and one in so much time is stored, so that the contract itself can verify entries: a duration, `always` (every round) or `never`. By default as before, and `1h` for a new target.',
+    ),
   EVM_MODE: z
     .enum(['anchor', 'announce'], MODE)
-    .default('anchor')
-    .describe(
-      '`announce` emits an event and stores nothing: the cheapest form, which the contract itself cannot check.',
-    ),
+    .optional()
+    .describe('The older form: `anchor` is `EVM_STORE_EVERY=always`, `announce` is `never`.'),
   EVM_PRIVATE_KEY_FILE: z
     .string()
     .min(1)
@@ -117,6 +129,9 @@ export function evmFaults(set: Set): string[] {
     faults.push('EVM_PRIVATE_KEY_FILE: must be set beside EVM_RPC_URLS where a worker runs, or EVM_KEYSTORE_FILE');
   }
   if (keys.length === 2) faults.push('EVM_KEYSTORE_FILE: cannot be set beside EVM_PRIVATE_KEY_FILE');
+  if (given('EVM_MODE', 'EVM_STORE_EVERY').length === 2) {
+    faults.push('EVM_MODE: cannot be set beside EVM_STORE_EVERY, which says the same');
+  }
   if ((set.EVM_KEYSTORE_FILE === undefined) !== (set.EVM_KEYSTORE_PASSWORD_FILE === undefined)) {
     faults.push('EVM_KEYSTORE_PASSWORD_FILE: must be set beside EVM_KEYSTORE_FILE, and nowhere else');
   }
@@ -132,7 +147,7 @@ export function targetOfVariables(data: Variables): EvmConfig[] {
       rpcUrls: data.EVM_RPC_URLS,
       chainId: data.EVM_CHAIN_ID,
       contract: data.EVM_CONTRACT ?? null,
-      mode: data.EVM_MODE,
+      storeEvery: data.EVM_STORE_EVERY ?? storeEveryOfMode(data.EVM_MODE),
       key: keyOfVariables(data),
       confirmations: data.EVM_CONFIRMATIONS ?? null,
       maxFee: data.EVM_MAX_FEE_GWEI ?? chainHint(data.EVM_CHAIN_ID).caps?.maxFee ?? MAX_FEE,
@@ -143,6 +158,11 @@ export function targetOfVariables(data: Variables): EvmConfig[] {
       ephemeral: false,
     },
   ];
+}
+
+function storeEveryOfMode(mode: 'anchor' | 'announce' | undefined): StoreEvery | null {
+  if (mode === undefined) return null;
+  return mode === 'anchor' ? 'always' : 'never';
 }
 
 /** The default cap of tips. */
@@ -166,7 +186,8 @@ const target = z.strictObject({
   chainId: whole(CHAIN_ID),
   rpcUrls: z.array(url('http', 'https'), RPC_URLS).min(1, RPC_URLS),
   contract: address.optional(),
-  mode: z.enum(['anchor', 'announce'], MODE),
+  mode: z.enum(['anchor', 'announce'], MODE).optional(),
+  storeEvery: storeEvery.optional(),
   key: z.union([z.strictObject({ file: path }), z.strictObject({ keystore: path, passwordFile: path })], KEY),
   confirmations: whole(COUNT).optional(),
   maxFeeGwei: gwei,
@@ -254,10 +275,11 @@ function clash(first: ReadTarget, second: ReadTarget): string[] {
 }
 
 function configOf(data: z.output<typeof target>, folder: string): EvmConfig {
-  const { maxFeeGwei, maxPriorityFeeGwei, contract, confirmations, key, ...rest } = data;
+  const { maxFeeGwei, maxPriorityFeeGwei, contract, confirmations, key, mode, storeEvery, ...rest } = data;
   const near = (file: string): string => resolve(folder, file);
   return {
     ...rest,
+    storeEvery: storeEvery ?? storeEveryOfMode(mode),
     contract: contract ?? null,
     confirmations: confirmations ?? null,
     key:

@@ -12,8 +12,8 @@ export interface Step {
   readonly suffix: Uint8Array;
 }
 
-/** The most steps of a path: enough for two trees of 2^53 leaves and the stages between them. */
-export const MAX_STEPS = 128;
+/** Steps a path may have: those to the root of a round, and from there through the links of hundreds of later rounds. */
+export const MAX_STEPS = 8_192;
 
 const NONE = new Uint8Array(0);
 const NODE = new Uint8Array([0x01]);

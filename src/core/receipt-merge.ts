@@ -94,7 +94,9 @@ function mergeRounds(old: Receipt, fresh: Receipt): MergedReceipt {
         `${old.round.root} and in round ${fresh.round.number} with root ${fresh.round.root}.`,
     };
   }
-  return { receipt: { ...fresh, entry: old.entry, anchors: mergeAnchors(old, fresh) }, equivocation: null };
+  const { storedPath = old.storedPath } = fresh;
+  const receipt = { ...fresh, entry: old.entry, anchors: mergeAnchors(old, fresh) };
+  return { receipt: storedPath === undefined ? receipt : { ...receipt, storedPath }, equivocation: null };
 }
 
 /**

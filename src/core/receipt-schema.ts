@@ -194,10 +194,23 @@ const upToCheckpoint = {
 /** A receipt before its round has closed: it ends after the checkpoint. */
 export const pendingReceiptSchema = z.strictObject(upToCheckpoint);
 
+/** How a contract can be asked about the round: the path from its root to a later one that the contract has stored. */
+const storedPath = z.strictObject({
+  chain: evmChain,
+  round: countSchema(2),
+  path: z
+    .string()
+    .check(
+      z.maxLength(524_288, 'more than 524,288 characters'),
+      z.regex(/^0x(?:[0-9a-f]{2})+$/, 'not lower-case hex of whole bytes after 0x'),
+    ),
+});
+
 /** A receipt from the close of its round on. */
 export const roundReceiptSchema = z.strictObject({
   ...upToCheckpoint,
   round,
+  storedPath: z.exactOptional(storedPath),
   anchors: z.array(receiptAnchorSchema).check(z.maxLength(MAX_ANCHORS, `more than ${MAX_ANCHORS} anchors`)),
 });
 

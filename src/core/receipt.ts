@@ -5,7 +5,7 @@ import { excerpt, fromHex, prefixedHex, toHex, utf8 } from './bytes.ts';
 import { commitTo, entryLeafHash } from './entry.ts';
 import { AntequemError, FormatError } from './errors.ts';
 import { logId } from './origin.ts';
-import { entryStep, leafStep, nonceStep, type Step, treeSteps, walkPath } from './path.ts';
+import { entryStep, leafStep, nonceStep, type Step, treeSteps, unpackPath, walkPath } from './path.ts';
 import {
   type Anchor,
   isKnownAnchor,
@@ -203,6 +203,18 @@ export interface ReceiptPath {
   readonly steps: readonly Step[];
   /** 32 bytes: where the steps lead. The verifier compares it with `round.root`. */
   readonly root: Uint8Array;
+}
+
+/**
+ * The path that a contract walks: to the root of the receipt's round and, where the receipt says how, on to that of a later
+ * round, which the contract has stored.
+ * @throws those of `receiptPath`; FormatError `path-length`, `path-cut`
+ */
+export function storedReceiptPath(receipt: Receipt): ReceiptPath {
+  const { digest, steps, root } = receiptPath(receipt);
+  if (!('round' in receipt) || receipt.storedPath === undefined) return { digest, steps, root };
+  const further = unpackPath(fromHex(receipt.storedPath.path.slice(2)));
+  return { digest, steps: [...steps, ...further], root: walkPath(root, further) };
 }
 
 /**

@@ -1,6 +1,7 @@
 import { sha256 } from '#sha256';
 import { concat, excerpt, readU64, u64, utf8 } from './bytes.ts';
 import { FormatError } from './errors.ts';
+import type { Step } from './path.ts';
 
 const LINK = 0x80;
 const CHECKPOINT = 0x81;
@@ -53,12 +54,26 @@ export function checkChainId(chain: string): void {
 export function encodeLink(link: Link): Uint8Array {
   if (link.number < 1) throw new FormatError('round-link', `rounds are numbered from 1, not ${link.number}`);
   if (link.beacons.length > MAX_BEACONS) throw new FormatError('round-link', `more than ${MAX_BEACONS} beacons`);
-  const beacons = link.beacons.map((beacon) => {
-    checkChainId(beacon.chain);
-    const chain = utf8(beacon.chain);
-    return concat(new Uint8Array([chain.length]), chain, u64(beacon.height), hash32(beacon.hash));
-  });
-  return concat(new Uint8Array([LINK]), u64(link.number), u64(link.closedAt), hash32(link.previousRoot), ...beacons);
+  return concat(linkPrefix(link), hash32(link.previousRoot), encodeBeacons(link.beacons));
+}
+
+function linkPrefix({ number, closedAt }: Omit<Link, 'previousRoot'>): Uint8Array {
+  return concat(new Uint8Array([LINK]), u64(number), u64(closedAt));
+}
+
+function encodeBeacons(beacons: readonly Beacon[]): Uint8Array {
+  return concat(
+    ...beacons.map((beacon) => {
+      checkChainId(beacon.chain);
+      const chain = utf8(beacon.chain);
+      return concat(new Uint8Array([chain.length]), chain, u64(beacon.height), hash32(beacon.hash));
+    }),
+  );
+}
+
+/** Root of a round → leaf hash of the next round's link, which names it. */
+export function linkStep(link: Omit<Link, 'previousRoot'>): Step {
+  return { prefix: concat(new Uint8Array([0x00]), linkPrefix(link)), suffix: encodeBeacons(link.beacons) };
 }
 
 /** @throws FormatError `round-link`, `chain-id`, `integer-range` */

@@ -10,6 +10,7 @@ import { readEvidence } from './evidence-store.ts';
 /** What an EVM chain adds to the status of an anchor. */
 export interface EvmDetails {
   readonly contract: string;
+  /** Whether the round is stored by the contract, or announced, by its own transaction. */
   readonly mode: 'anchor' | 'announce';
   /** 0x-hex. */
   readonly transaction: string | null;
@@ -33,7 +34,11 @@ export async function readEvmDetails(database: Queryable, rounds: readonly numbe
     cost: string | null;
   }>({
     name: 'evm-details',
-    text: `SELECT a.round, a.target, t.contract, t.mode, a.transaction, e.problem AS proof_problem, e.code AS proof_code,
+    text: `SELECT a.round, a.target, t.contract, a.transaction,
+                  coalesce((SELECT CASE WHEN x.stores THEN 'anchor' ELSE 'announce' END FROM evm_transactions x
+                            WHERE x.target = a.target AND x.round = a.round AND x.purpose = 'round'
+                              AND x.status <> 'abandoned' LIMIT 1), t.mode) AS mode,
+                  e.problem AS proof_problem, e.code AS proof_code,
                   -- Of the attempts at one nonce only one is mined.
                   (SELECT sum(n.cost)::text FROM (
                      SELECT max(x.cost) AS cost FROM evm_transactions x WHERE x.target = a.target AND x.round = a.round

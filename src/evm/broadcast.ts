@@ -77,10 +77,15 @@ async function recordSent(database: Database, ids: readonly number[], now: numbe
     `WITH sent AS (
        UPDATE evm_transactions SET status = 'broadcast', sent_at = $2, first_sent_at = coalesce(first_sent_at, $2)
        WHERE id = ANY ($1::bigint[]) AND status IN ('signed', 'broadcast')
-       RETURNING target, round, hash)
+       RETURNING target, round, hash, purpose),
+     stores AS (
+       UPDATE evm_stores a SET status = 'submitted', transaction = sent.hash, problem = NULL,
+              submitted_at = coalesce(submitted_at, $2), updated_at = $2
+       FROM sent WHERE sent.purpose = 'store' AND a.target = sent.target AND a.round = sent.round
+         AND (a.status = 'pending' OR (a.status = 'submitted' AND a.transaction <> sent.hash)))
      UPDATE anchors a SET status = 'submitted', transaction = sent.hash, problem = NULL,
             submitted_at = coalesce(submitted_at, $2), updated_at = $2
-     FROM sent WHERE a.target = sent.target AND a.round = sent.round
+     FROM sent WHERE sent.purpose = 'round' AND a.target = sent.target AND a.round = sent.round
        AND (a.status = 'pending' OR (a.status = 'submitted' AND a.transaction <> sent.hash))`,
     [ids, now],
   );

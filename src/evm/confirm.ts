@@ -8,11 +8,13 @@ import { type FinalHeight, type Finality, finalHeight } from './finality.ts';
 import type { EvmNode, NodeBlock, NodeReceipt } from './node.ts';
 import { findByNonce, type MinedTransaction } from './nonce-search.ts';
 import { inParallel } from './parallel.ts';
+import { type Purpose, STATE_TABLE } from './storing.ts';
 
 export interface AttemptQuery {
   readonly target: string;
   readonly contract: string;
   readonly finality: Finality;
+  readonly purpose: Purpose;
   readonly rounds: readonly number[];
 }
 
@@ -83,10 +85,10 @@ export async function sight(database: Database, node: EvmNode, request: AttemptQ
     `SELECT t.id, t.round, t.hash, t.sender, t.nonce, r.root, t.status <> 'replaced' AS live, t.lost_at, t.cleared_at,
             a.block_number, a.block_hash
      FROM evm_transactions t JOIN rounds r ON r.number = t.round
-     LEFT JOIN anchors a ON a.target = t.target AND a.round = t.round AND t.status = 'included'
-     WHERE t.target = $1 AND t.round = ANY ($2::bigint[]) AND t.status IN ('signed', 'broadcast', 'included', 'replaced')
+     LEFT JOIN ${STATE_TABLE[request.purpose]} a ON a.target = t.target AND a.round = t.round AND t.status = 'included'
+     WHERE t.target = $1 AND t.round = ANY ($2::bigint[]) AND t.purpose = $3 AND t.status IN ('signed', 'broadcast', 'included', 'replaced')
      ORDER BY t.round, t.id DESC`,
-    [request.target, request.rounds],
+    [request.target, request.rounds, request.purpose],
   );
   const receipts = await inParallel(rows, AT_ONCE, (row) => outcomeOf(node.receipt(hexOf(row.hash))));
   // Asked for after the receipts and before the blocks: what is final then has the same block a moment later.

@@ -83,6 +83,7 @@ export async function beginInstance(
        WHERE target = $1 AND status <> 'pending'`,
       [state.name, now],
     );
+    await tx.query('DELETE FROM evm_stores WHERE target = $1', [state.name]);
     await tx.query('UPDATE evm_accounts SET next_nonce = NULL WHERE target = $1', [state.name]);
     return reset.rowCount ?? 0;
   });

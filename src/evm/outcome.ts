@@ -3,6 +3,7 @@
 import type { Database, Transaction } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
 import type { Observation } from './confirm.ts';
+import { type Purpose, STATE_TABLE } from './storing.ts';
 import { holdTurn, type Turn } from './turn.ts';
 
 type Mined = Extract<Observation, { seen: 'included' | 'final' }>;
@@ -10,6 +11,8 @@ type Mined = Extract<Observation, { seen: 'included' | 'final' }>;
 export interface Recording {
   /** In which the observations were made. */
   readonly turn: Turn;
+  /** Of the transactions that were looked at. */
+  readonly purpose: Purpose;
   readonly now: number;
   /** Whether to give up by oneself what is lost for good; else that waits for the operator. */
   readonly abandon: boolean;
@@ -19,7 +22,7 @@ export interface Recording {
 export async function recordObservations(
   database: Database,
   observations: readonly Observation[],
-  { turn, now, abandon }: Recording,
+  { turn, purpose, now, abandon }: Recording,
 ): Promise<void> {
   if (observations.length === 0) return;
   const mined = observations.filter((observation) => 'block' in observation);
@@ -28,17 +31,18 @@ export async function recordObservations(
   const lost = gone.filter((observation) => 'settled' in observation);
   await transaction(database, async (tx) => {
     await holdTurn(tx, turn);
-    await traceMoved(tx, gone, mined, now);
+    if (purpose === 'round') await traceMoved(tx, gone, mined, now);
     await stepAside(tx, mined);
-    await include(tx, mined, now);
+    await include(tx, mined, purpose, now);
     await closeNonces(tx, mined);
-    await backToSubmitted(tx, gone, now);
+    await backToSubmitted(tx, gone, purpose, now);
     await noteLosses(tx, [...gone, ...here], { now, abandon });
     await giveUp(
       tx,
       lost.filter(
         (each) => each.settled && (each.cleared || (abandon && (each.seen === 'without-effect' || each.by !== null))),
       ),
+      purpose,
       now,
     );
   });
@@ -76,7 +80,7 @@ async function stepAside(tx: Transaction, mined: readonly Mined[]): Promise<void
   );
 }
 
-async function include(tx: Transaction, mined: readonly Mined[], now: number): Promise<void> {
+async function include(tx: Transaction, mined: readonly Mined[], purpose: Purpose, now: number): Promise<void> {
   await tx.query(
     `WITH seen AS (
        SELECT * FROM unnest($1::bigint[], $2::boolean[], $3::bigint[], $4::bytea[], $5::bigint[], $6::numeric[])
@@ -86,7 +90,7 @@ async function include(tx: Transaction, mined: readonly Mined[], now: number): P
               lost_at = NULL, cleared_at = NULL
        FROM seen WHERE t.id = seen.id AND t.status IN ('signed', 'broadcast', 'included', 'replaced')
        RETURNING t.target, t.round, t.hash, seen.*)
-     UPDATE anchors a SET
+     UPDATE ${STATE_TABLE[purpose]} a SET
        status = CASE WHEN final THEN 'finalized' ELSE 'included' END, transaction = hash,
        block_number = moved.block_number, block_hash = moved.block_hash, block_time = moved.block_time,
        submitted_at = coalesce(submitted_at, $7),
@@ -114,14 +118,19 @@ async function closeNonces(tx: Transaction, mined: readonly Mined[]): Promise<vo
 }
 
 /** `sent_at` 0: the stored bytes go out again at the next occasion. How long they wait is counted anew. */
-async function backToSubmitted(tx: Transaction, gone: readonly Observation[], now: number): Promise<void> {
+async function backToSubmitted(
+  tx: Transaction,
+  gone: readonly Observation[],
+  purpose: Purpose,
+  now: number,
+): Promise<void> {
   if (gone.length === 0) return;
   await tx.query(
     `WITH gone AS (
        UPDATE evm_transactions SET status = 'broadcast', sent_at = 0, first_sent_at = NULL, cost = NULL
        WHERE id = ANY ($1::bigint[]) AND status = 'included'
        RETURNING target, round)
-     UPDATE anchors a SET status = 'submitted', block_number = NULL, block_hash = NULL, block_time = NULL,
+     UPDATE ${STATE_TABLE[purpose]} a SET status = 'submitted', block_number = NULL, block_hash = NULL, block_time = NULL,
             included_at = NULL, updated_at = $2
      FROM gone WHERE a.target = gone.target AND a.round = gone.round AND a.status = 'included'`,
     [gone.flatMap(({ id, others }) => [id, ...others]), now],
@@ -132,7 +141,7 @@ async function backToSubmitted(tx: Transaction, gone: readonly Observation[], no
 async function noteLosses(
   tx: Transaction,
   seen: readonly Observation[],
-  { now, abandon }: Omit<Recording, 'turn'>,
+  { now, abandon }: Pick<Recording, 'now' | 'abandon'>,
 ): Promise<void> {
   const found = seen.filter((observation) => !('settled' in observation) && observation.lostAt !== null);
   const lost = seen.filter((observation) => 'settled' in observation && observation.lostAt === null);
@@ -149,6 +158,7 @@ async function noteLosses(
 async function giveUp(
   tx: Transaction,
   lost: readonly Extract<Observation, { settled: boolean }>[],
+  purpose: Purpose,
   now: number,
 ): Promise<void> {
   if (lost.length === 0) return;
@@ -157,7 +167,7 @@ async function giveUp(
     `INSERT INTO anchor_history
        (at, event, target, round, instance, status, transaction, block_number, block_hash, block_time)
      SELECT $2, 'abandoned', a.target, a.round, t.instance, a.status, t.hash, a.block_number, a.block_hash, a.block_time
-     FROM evm_transactions t JOIN anchors a USING (target, round) WHERE t.id = ANY ($1::bigint[])`,
+     FROM evm_transactions t JOIN ${STATE_TABLE[purpose]} a USING (target, round) WHERE t.id = ANY ($1::bigint[])`,
     [idsOf(lost), now],
   );
   await tx.query(
@@ -165,7 +175,7 @@ async function giveUp(
      given AS (
        UPDATE evm_transactions t SET status = 'abandoned', cost = lost.cost FROM lost WHERE t.id = lost.id
        RETURNING target, round)
-     UPDATE anchors a SET status = 'pending', transaction = NULL, block_number = NULL, block_hash = NULL,
+     UPDATE ${STATE_TABLE[purpose]} a SET status = 'pending', transaction = NULL, block_number = NULL, block_hash = NULL,
             block_time = NULL, submitted_at = NULL, included_at = NULL, updated_at = $3
      FROM given WHERE a.target = given.target AND a.round = given.round`,
     [idsOf(lost), costs, now],

@@ -103,8 +103,9 @@ async function outbid(tx: Transaction, row: StuckRow, request: ReplacementReques
   await tx.query(`UPDATE evm_transactions SET status = 'replaced' WHERE id = $1`, [row.id]);
   await tx.query(
     `INSERT INTO evm_transactions
-       (target, round, chain, sender, instance, nonce, hash, raw, gas_limit, max_fee, priority_fee, signed_at, replaces)
-     SELECT target, round, chain, sender, instance, nonce, $2, $3, gas_limit, $4, $5, $6, id
+       (target, round, chain, sender, instance, nonce, hash, raw, gas_limit, max_fee, priority_fee, signed_at, replaces,
+        purpose, stores)
+     SELECT target, round, chain, sender, instance, nonce, $2, $3, gas_limit, $4, $5, $6, id, purpose, stores
      FROM evm_transactions WHERE id = $1`,
     [row.id, Buffer.from(hash), Buffer.from(raw), fees.maxFee.toString(), fees.priorityFee.toString(), now()],
   );

@@ -23,23 +23,41 @@ interface Payer {
 
 export async function reportEvm(database: Queryable, now: number): Promise<Map<string, KindReport>> {
   const [{ rows }, payers, missing, opaque] = await Promise.all([
-    database.query<{ name: string; chain: string; contract: string; mode: 'anchor' | 'announce' }>(
-      "SELECT name, chain, contract, mode FROM targets WHERE kind = 'evm'",
+    database.query<{
+      name: string;
+      chain: string;
+      contract: string;
+      mode: 'anchor' | 'announce';
+      store_every: number | null;
+      stored: number | null;
+      storing: number | null;
+      problem: string | null;
+    }>(
+      `SELECT name, chain, contract, mode, store_every, s.round AS storing, s.problem,
+              (SELECT max(x.round) FROM evm_transactions x WHERE x.target = name AND x.stores AND x.status <> 'abandoned'
+                 AND x.status IN ('included', 'finalized')) AS stored
+       FROM targets LEFT JOIN LATERAL (
+         SELECT round, problem FROM evm_stores WHERE target = name AND status <> 'finalized' ORDER BY round DESC LIMIT 1) s
+         ON true WHERE kind = 'evm'`,
     ),
     readPayers(database, now),
     missingProofs(database),
     readOpaque(database),
   ]);
   return new Map(
-    rows.map(({ name, chain, contract, mode }) => {
+    rows.map(({ name, chain, contract, mode, store_every, ...stores }) => {
       const accounts = payers.filter(({ target }) => target === name);
       const unproven = missing.filter(({ target }) => target === name);
       const closed = opaque.get(name) ?? null;
       return [
         name,
         {
-          where: `${mode} at ${contract}`,
-          lines: [...accounts.map(lineOf), ...proofLines(chain, unproven, closed)],
+          where: `${mode} at ${contract}${store_every === null ? '' : `, one round in ${store_every / 60_000} min stored`}`,
+          lines: [
+            ...accounts.map(lineOf),
+            ...(store_every === null ? [] : [storeLine(stores)]),
+            ...proofLines(chain, unproven, closed),
+          ],
           // Wei as text: JSON numbers would lose digits.
           facts: {
             contract,
@@ -68,6 +86,17 @@ function lineOf({ address, balance, spent }: Payer): KindReport['lines'][number]
     says: `${address} ${holds}; ${formatEther(spent)} spent or promised in 24 hours`,
     alarm: balance?.low === true ? 'low: send it more' : null,
   };
+}
+
+function storeLine(stores: {
+  readonly stored: number | null;
+  readonly storing: number | null;
+  readonly problem: string | null;
+}): KindReport['lines'][number] {
+  const { stored, storing, problem } = stores;
+  const newest = stored === null ? 'no round yet' : `round ${stored} is the newest`;
+  const next = storing === null ? '' : `; round ${storing} is on its way${problem === null ? '' : `: ${problem}`}`;
+  return { label: 'stored', says: `${newest}${next}`, alarm: null };
 }
 
 function proofLines(

@@ -5,7 +5,7 @@ import { AntequemError } from '../core/errors.ts';
 import type { Database } from '../store/database.ts';
 import { type Account, isDeclared } from './account.ts';
 import { ALARMS } from './alarm.ts';
-import { encodeAnchor, encodeAnnounce, freshCall } from './anchor-contract.ts';
+import { freshCall } from './anchor-contract.ts';
 import { broadcast } from './broadcast.ts';
 import { type FeeCaps, gasLimit, quoteFees, readBaseFee } from './fees.ts';
 import { type Finality, finalHeight } from './finality.ts';
@@ -15,6 +15,7 @@ import { findByNonce } from './nonce-search.ts';
 import { isAnyStuck, replaceStuck } from './replacement.ts';
 import type { EvmSigner } from './signer.ts';
 import type { TargetState } from './state.ts';
+import { dueStore, type Purpose } from './storing.ts';
 import { signRounds } from './transaction.ts';
 
 export interface SendingOptions {
@@ -46,11 +47,12 @@ export type Attempt = (step: () => Promise<unknown>) => Promise<AntequemError | 
 interface PendingRow {
   round: number;
   root: Uint8Array;
+  closedAt: number;
 }
 
 // No attempt that may still be mined, so that a new nonce may be taken.
 const UNSIGNED = `a.status = 'pending' AND NOT EXISTS (
-  SELECT FROM evm_transactions t WHERE t.target = a.target AND t.round = a.round
+  SELECT FROM evm_transactions t WHERE t.target = a.target AND t.round = a.round AND t.purpose = 'round'
     AND t.status IN ('signed', 'broadcast', 'included', 'finalized'))`;
 
 export class Sending {
@@ -91,7 +93,7 @@ export class Sending {
     const unsigned = await attempt(() => this.#sign(node, state, counts, rounds));
     // Who else sends must be known first.
     if (unsigned !== null && ALARMS.has(unsigned.code)) return [unsigned];
-    const failures = [unsigned];
+    const failures = [unsigned, await attempt(() => this.#signStore(node, state, counts))];
     const untaken = await attempt(() => broadcast(database, node, hand));
     if (await isAnyStuck(database, { account, mined: latest, since: now() - replaceAfter })) {
       failures.push(await attempt(() => this.#replace(node, state, latest)));
@@ -123,20 +125,52 @@ export class Sending {
   }
 
   async #sign(node: EvmNode, state: TargetState, counts: NonceCounts, rounds: readonly number[]): Promise<void> {
-    const { target, account, chainId, caps, dailyBudget, database, ephemeral, now, signer } = this.#options;
-    const { instance, contract, mode } = state;
+    const { target, database } = this.#options;
     const { rows } = await database.query<PendingRow>(
-      `SELECT a.round, r.root FROM anchors a JOIN rounds r ON r.number = a.round
+      `SELECT a.round, r.root, r.closed_at AS "closedAt" FROM anchors a JOIN rounds r ON r.number = a.round
        WHERE a.target = $1 AND a.round = ANY ($2::bigint[]) AND ${UNSIGNED}`,
       [target, rounds],
     );
-    const [newest] = rows;
-    if (newest === undefined) return;
-    const encode = mode === 'anchor' ? encodeAnchor : encodeAnnounce;
-    const fresh = freshCall(mode, new Uint8Array(newest.root));
-    const [fees, estimate, balance, final] = await Promise.all([
+    await this.#signAll(node, state, counts, 'round', rows);
+  }
+
+  /** Has the contract store a round that was announced and got no stored successor in time. */
+  async #signStore(node: EvmNode, state: TargetState, counts: NonceCounts): Promise<void> {
+    const { target, database, now } = this.#options;
+    const due = await dueStore(database, target, state.storeEvery, now());
+    // One that was given up is signed again.
+    const { rows } = await database.query<PendingRow>(
+      `SELECT a.round, r.root, r.closed_at AS "closedAt" FROM evm_stores a JOIN rounds r ON r.number = a.round
+       WHERE a.target = $1 AND a.status = 'pending' AND NOT EXISTS (
+         SELECT FROM evm_transactions t WHERE t.target = a.target AND t.round = a.round AND t.purpose = 'store'
+           AND t.status IN ('signed', 'broadcast', 'included', 'finalized'))`,
+      [target],
+    );
+    const again = rows.filter(({ round }) => round !== due?.round);
+    await this.#signAll(node, state, counts, 'store', [...again, ...(due === null ? [] : [due])]);
+  }
+
+  async #signAll(
+    node: EvmNode,
+    state: TargetState,
+    counts: NonceCounts,
+    purpose: Purpose,
+    rounds: readonly PendingRow[],
+  ): Promise<void> {
+    const { target, account, chainId, caps, dailyBudget, database, ephemeral, now, signer } = this.#options;
+    const { instance, contract, storeEvery } = state;
+    const [first] = rounds;
+    if (first === undefined) return;
+    const limitOf = async (mode: 'anchor' | 'announce'): Promise<bigint> => {
+      const data = freshCall(mode, new Uint8Array(first.root));
+      return gasLimit(await node.estimateGas({ from: account.address, to: contract, data }), data, mode);
+    };
+    const stores = purpose === 'store' || storeEvery !== 'never';
+    const announces = purpose === 'round' && storeEvery !== 'always';
+    const [fees, anchor, announce, balance, final] = await Promise.all([
       quoteFees(node, caps),
-      node.estimateGas({ from: account.address, to: contract, data: fresh }),
+      stores ? limitOf('anchor') : 0n,
+      announces ? limitOf('announce') : 0n,
       node.balance(account.address),
       this.#finalCount(node),
     ]);
@@ -147,9 +181,11 @@ export class Sending {
         account,
         chainId,
         contract,
-        rounds: rows.map(({ round, root }) => ({ round, data: encode(new Uint8Array(root)) })),
+        purpose,
+        rounds: rounds.map(({ round, root, closedAt }) => ({ round, root: new Uint8Array(root), closedAt })),
+        storeEvery,
         fees,
-        gasLimit: gasLimit(estimate, fresh, mode),
+        gasLimits: { anchor, announce },
         nonces: { counts, final, adopt: ephemeral },
         limits: { dailyBudget, balance, mined: counts.latest },
         signer,

@@ -3,6 +3,7 @@
 import { AntequemError } from '../core/errors.ts';
 import { type Database, transaction } from '../store/database.ts';
 import { registerAccount } from './account.ts';
+import { type StoreEvery, storeEveryOf } from './storing.ts';
 
 export interface TargetIdentity {
   readonly name: string;
@@ -10,7 +11,6 @@ export interface TargetIdentity {
   readonly chain: string;
   /** 0x and 40 lower-case hex digits. */
   readonly contract: string;
-  readonly mode: 'anchor' | 'announce';
   readonly ephemeral: boolean;
 }
 
@@ -19,6 +19,8 @@ export interface TargetState extends TargetIdentity {
   readonly instance: number;
   /** Hash of block 0; null until first looked at. */
   readonly genesis: Uint8Array | null;
+  /** Which rounds the contract stores. */
+  readonly storeEvery: StoreEvery;
   readonly stopped: { readonly code: string; readonly reason: string } | null;
 }
 
@@ -26,7 +28,8 @@ interface TargetRow {
   name: string;
   chain: string;
   contract: string;
-  mode: 'anchor' | 'announce';
+  mode: string;
+  store_every: number | null;
   ephemeral: boolean;
   instance: number;
   genesis: Uint8Array | null;
@@ -34,24 +37,46 @@ interface TargetRow {
   stop_reason: string | null;
 }
 
-const COLUMNS = 'name, chain, contract, mode, ephemeral, instance, genesis, stop_code, stop_reason';
+const COLUMNS = 'name, chain, contract, mode, store_every, ephemeral, instance, genesis, stop_code, stop_reason';
+
+/** Of targets that are new and say nothing else. */
+const USUAL_STORE_EVERY_MS = 3_600_000;
 
 /**
- * Adds a target and the account that pays for it. Its chain, contract and mode never change: they are part of what its
- * anchors mean. @throws AntequemError `target-differs`, `account-taken`
+ * Adds a target and the account that pays for it. Its chain and contract never change: they are part of what its anchors
+ * mean. Which rounds are stored may change; where nothing is said it stays as it was. @throws AntequemError `target-differs`, `account-taken`
  */
 export async function registerTarget(
   database: Database,
   identity: TargetIdentity,
-  options: { readonly sender: string; readonly firstRound: number | null; readonly now: number },
+  options: {
+    readonly sender: string;
+    readonly firstRound: number | null;
+    /** Null: as the database has it. */
+    readonly storeEvery: StoreEvery | null;
+    readonly now: number;
+  },
 ): Promise<void> {
-  const { name, chain, contract, mode, ephemeral } = identity;
+  const { name, chain, contract, ephemeral } = identity;
+  const every = options.storeEvery ?? USUAL_STORE_EVERY_MS;
+  const mode = every === 'always' ? 'anchor' : 'announce';
   await transaction(database, async (tx) => {
     await tx.query(
-      `INSERT INTO targets (name, kind, chain, contract, mode, ephemeral, first_round, created_at)
-       VALUES ($1, 'evm', $2, $3, $4, $5, coalesce($6, (SELECT coalesce(max(number), 0) + 1 FROM rounds)), $7)
-       ON CONFLICT (name) DO NOTHING`,
-      [name, chain, contract, mode, ephemeral, options.firstRound, options.now],
+      `INSERT INTO targets AS t (name, kind, chain, contract, mode, store_every, ephemeral, first_round, created_at)
+       VALUES ($1, 'evm', $2, $3, $4, $8, $5, coalesce($6, (SELECT coalesce(max(number), 0) + 1 FROM rounds)), $7)
+       ON CONFLICT (name) DO UPDATE SET mode = excluded.mode, store_every = excluded.store_every
+       WHERE $9 AND t.kind = 'evm' AND (t.mode, t.store_every) IS DISTINCT FROM (excluded.mode, excluded.store_every)`,
+      [
+        name,
+        chain,
+        contract,
+        mode,
+        ephemeral,
+        options.firstRound,
+        options.now,
+        typeof every === 'number' ? every : null,
+        options.storeEvery !== null,
+      ],
     );
     const { rows } = await tx.query<TargetRow>(`SELECT ${COLUMNS} FROM targets WHERE name = $1`, [name]);
     const row = rows[0];
@@ -66,8 +91,8 @@ export async function registerTarget(
   });
 }
 
-function describe({ chain, contract, mode, ephemeral }: Omit<TargetIdentity, 'name'>): string {
-  return `${mode} at ${contract} on ${chain}${ephemeral ? ', which may be started anew' : ''}`;
+function describe({ chain, contract, ephemeral }: Omit<TargetIdentity, 'name'>): string {
+  return `at ${contract} on ${chain}${ephemeral ? ', which may be started anew' : ''}`;
 }
 
 /** @throws AntequemError `target-unknown` */
@@ -75,9 +100,10 @@ export async function readTarget(database: Database, name: string): Promise<Targ
   const { rows } = await database.query<TargetRow>(`SELECT ${COLUMNS} FROM targets WHERE name = $1`, [name]);
   const row = rows[0];
   if (row === undefined) throw new AntequemError('target-unknown', `the database has no target ${name}`);
-  const { genesis, stop_code, stop_reason, ...rest } = row;
+  const { genesis, mode, store_every, stop_code, stop_reason, ...rest } = row;
   return {
     ...rest,
+    storeEvery: storeEveryOf(mode, store_every),
     genesis: genesis === null ? null : new Uint8Array(genesis),
     stopped: stop_code === null || stop_reason === null ? null : { code: stop_code, reason: stop_reason },
   };
@@ -98,7 +124,7 @@ export interface Problems {
   readonly confirming: string | null;
 }
 
-/** Notes the problems of rounds with a target. @returns those that are not final */
+/** Notes the problems of rounds with a target, and of what it stores. @returns the rounds that are not final */
 export async function noteProblems(
   database: Database,
   target: string,
@@ -111,6 +137,11 @@ export async function noteProblems(
      WHERE target = $1 AND round = ANY ($2::bigint[]) AND status <> 'finalized'
        AND problem IS DISTINCT FROM CASE WHEN status = 'included' THEN $4 ELSE $3 END`,
     [target, rounds, sending, confirming, now],
+  );
+  await database.query(
+    `UPDATE evm_stores SET problem = CASE WHEN status = 'included' THEN $3 ELSE $2 END, updated_at = $4
+     WHERE target = $1 AND status <> 'finalized' AND problem IS DISTINCT FROM CASE WHEN status = 'included' THEN $3 ELSE $2 END`,
+    [target, sending, confirming, now],
   );
   const { rows } = await database.query<{ round: number }>(
     `SELECT round FROM anchors WHERE target = $1 AND round = ANY ($2::bigint[]) AND status <> 'finalized'`,

@@ -31,6 +31,7 @@ import {
   type TargetState,
   unfinishedRounds,
 } from './state.ts';
+import { type StoreEvery, storesWanted, unfinishedStores } from './storing.ts';
 import { type Turn, takeTurn } from './turn.ts';
 import { compareWithChain } from './unknown-rounds.ts';
 
@@ -42,7 +43,8 @@ export interface EvmTargetOptions {
   readonly nodes?: readonly EvmNode[];
   /** 0x and 40 hex digits. */
   readonly contract: string;
-  readonly mode: 'anchor' | 'announce';
+  /** Which rounds the contract stores. Default, or null: as the database has it, else one an hour. */
+  readonly storeEvery?: StoreEvery | null;
   readonly signer: EvmSigner;
   /** Default: by the chain's `finalized` tag. */
   readonly finality?: Finality;
@@ -102,11 +104,11 @@ export class EvmTarget implements AnchorTarget {
   readonly #complaints = new Map<string, number>();
 
   constructor(options: EvmTargetOptions) {
-    const { name, chainId, mode, ephemeral, signer, rpcUrls, logger, database, now, declareSender } = options;
+    const { name, chainId, ephemeral, signer, rpcUrls, logger, database, now, declareSender } = options;
     this.name = name;
     this.chain = `eip155:${chainId}`;
     this.#options = options;
-    this.#identity = { name, chain: this.chain, contract: options.contract.toLowerCase(), mode, ephemeral };
+    this.#identity = { name, chain: this.chain, contract: options.contract.toLowerCase(), ephemeral };
     this.#account = { chain: this.chain, address: signer.address };
     this.#endpoints = new Endpoints(options.nodes ?? rpcUrls.map((url) => rpcNode({ url })), chainId, logger);
     this.#finality = options.finality ?? { by: 'tag' };
@@ -134,9 +136,10 @@ export class EvmTarget implements AnchorTarget {
 
   /** Makes target and account known to the database. @throws AntequemError `target-differs`, `account-taken` */
   async register(): Promise<void> {
-    const { database, ephemeral, firstRound, now } = this.#options;
+    const { database, ephemeral, firstRound, storeEvery, now } = this.#options;
     await registerTarget(database, this.#identity, {
       sender: this.#account.address,
+      storeEvery: storeEvery ?? null,
       firstRound: firstRound ?? (ephemeral ? 1 : null),
       now: now(),
     });
@@ -172,15 +175,21 @@ export class EvmTarget implements AnchorTarget {
 
   /** Checks that the chain is the same and that the account has enough, even if there is nothing to send. */
   async inspect(): Promise<void> {
-    const { database, mode, lowBalance, now, logger } = this.#options;
+    const { database, lowBalance, now, logger } = this.#options;
     await this.#attempt(() =>
-      this.#inTurn(async () => {
+      this.#inTurn(async (turn) => {
         const node = await this.#endpoints.use();
-        await this.#lift(node, await this.#look(node));
+        const state = await this.#look(node);
+        await this.#lift(node, state);
+        // Of a quiet log no round comes that would look after what is to be stored.
+        if (await storesWanted(database, this.name, state.storeEvery, now())) {
+          const { problems } = await this.#pass(turn, []);
+          await noteProblems(database, this.name, [], problems, now());
+        }
         await watchBalance(database, node, {
           account: this.#account,
           contract: this.#identity.contract,
-          mode,
+          mode: state.storeEvery === 'always' ? 'anchor' : 'announce',
           lowBalance: lowBalance ?? null,
           caps: this.#caps,
           now,
@@ -247,15 +256,35 @@ export class EvmTarget implements AnchorTarget {
     const { database, ephemeral, logger, now, patience = PATIENCE_MS } = this.#options;
     const { contract } = this.#identity;
     const target = this.name;
-    const request = { target, chain: this.chain, contract, finality: this.#finality, rounds };
+    const request = {
+      target,
+      chain: this.chain,
+      contract,
+      finality: this.#finality,
+      purpose: 'round',
+      rounds,
+    } as const;
     const { observations, failure, waiting } = await sight(database, node, request);
     const evidence = { ...request, observations, retryAfter: this.#pollInterval, now };
     for (const says of await storeEvidence(database, node, evidence)) logger.warn({ target }, says);
-    await recordObservations(database, observations, { turn, now: now(), abandon: ephemeral });
-    const alarm = alarmOf(observations, this.#account, { now: now(), patience });
+    await recordObservations(database, observations, { turn, purpose: 'round', now: now(), abandon: ephemeral });
+    const stores = await sight(database, node, {
+      ...request,
+      purpose: 'store',
+      rounds: await unfinishedStores(database, target),
+    });
+    await recordObservations(database, stores.observations, {
+      turn,
+      purpose: 'store',
+      now: now(),
+      abandon: ephemeral,
+    });
+    const all = [...observations, ...stores.observations];
+    const alarm = alarmOf(all, this.#account, { now: now(), patience });
     if (alarm !== null) this.#sending.doubtContract();
     if (alarm !== null && !ephemeral) throw alarm;
     if (failure !== null) throw failure;
+    if (stores.failure !== null) throw stores.failure;
     return waiting;
   }
 

@@ -6,10 +6,12 @@ import { within } from '../core/time-limit.ts';
 import type { Database, Transaction } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
 import type { Account } from './account.ts';
+import { encodeAnchor, encodeAnnounce } from './anchor-contract.ts';
 import { allow, type Limits } from './budget.ts';
 import type { Fees } from './fees.ts';
 import { lockNonce, type NonceChoice, setNonce } from './nonce.ts';
 import type { EvmSigner } from './signer.ts';
+import { type ClosedRound, type Purpose, roundsToStore, STATE_TABLE, type StoreEvery } from './storing.ts';
 
 export interface SigningRequest {
   readonly target: string;
@@ -19,10 +21,13 @@ export interface SigningRequest {
   readonly chainId: number;
   /** 0x-hex. */
   readonly contract: string;
-  readonly rounds: readonly { readonly round: number; readonly data: string }[];
+  readonly purpose: Purpose;
+  readonly rounds: readonly (ClosedRound & { readonly root: Uint8Array })[];
+  /** Which of the rounds the contract stores, where that is decided here. */
+  readonly storeEvery: StoreEvery;
   readonly fees: Fees;
-  /** Of a round's calldata. */
-  readonly gasLimit: bigint;
+  /** Of a call of each kind. */
+  readonly gasLimits: { readonly anchor: bigint; readonly announce: bigint };
   readonly nonces: NonceChoice;
   readonly limits: Limits;
   readonly signer: EvmSigner;
@@ -31,6 +36,8 @@ export interface SigningRequest {
 
 interface Signed {
   readonly round: number;
+  readonly stores: boolean;
+  readonly gasLimit: bigint;
   readonly nonce: number;
   readonly hash: Uint8Array;
   readonly raw: Uint8Array;
@@ -43,7 +50,7 @@ interface Signed {
  * @throws AntequemError those of `firstNonce`, `nonce-suspect`, those of `signTransaction`
  */
 export async function signRounds(database: Database, request: SigningRequest): Promise<AntequemError | null> {
-  const { account, gasLimit, fees, now } = request;
+  const { account, gasLimits, fees, now, purpose, storeEvery, target } = request;
   return transaction(database, async (tx) => {
     if (!(await holdTarget(tx, request))) return null;
     // The account's lock comes before the look at what is alive: else two of us would find the same round without.
@@ -51,10 +58,14 @@ export async function signRounds(database: Database, request: SigningRequest): P
     const missing = await withoutTransaction(tx, request);
     if (missing.length === 0) return null;
     await demandClarity(tx, account);
-    const each = gasLimit * fees.maxFee;
+    const stored = await roundsToStore(tx, target, purpose === 'store' ? 'always' : storeEvery, missing);
+    const each = (stored.size > 0 ? gasLimits.anchor : gasLimits.announce) * fees.maxFee;
     const { count, refusal } = await allow(tx, account, request.limits, { wanted: missing.length, each, now: now() });
     const signed: Signed[] = [];
-    for (const [i, { round, data }] of missing.slice(0, count).entries()) {
+    for (const [i, { round, root }] of missing.slice(0, count).entries()) {
+      const stores = stored.has(round);
+      const data = stores ? encodeAnchor(root) : encodeAnnounce(root);
+      const gasLimit = stores ? gasLimits.anchor : gasLimits.announce;
       const transaction = await signTransaction(request.signer, {
         chainId: request.chainId,
         nonce: first + i,
@@ -63,7 +74,7 @@ export async function signRounds(database: Database, request: SigningRequest): P
         gasLimit,
         ...fees,
       });
-      signed.push({ round, nonce: first + i, ...transaction });
+      signed.push({ round, stores, gasLimit, nonce: first + i, ...transaction });
     }
     if (signed.length === 0) return refusal;
     await setNonce(tx, account, first + signed.length);
@@ -101,14 +112,22 @@ async function demandClarity(tx: Transaction, { chain, address }: Account): Prom
 
 async function withoutTransaction(
   tx: Transaction,
-  { target, rounds }: SigningRequest,
+  { target, purpose, rounds, now }: SigningRequest,
 ): Promise<SigningRequest['rounds']> {
+  const numbers = rounds.map(({ round }) => round);
+  if (purpose === 'store') {
+    await tx.query(
+      `INSERT INTO evm_stores (target, round, created_at, updated_at) SELECT $1, n, $3, $3 FROM unnest($2::bigint[]) AS n
+       ON CONFLICT DO NOTHING`,
+      [target, numbers, now()],
+    );
+  }
   const { rows } = await tx.query<{ round: number }>(
-    `SELECT round FROM anchors a WHERE target = $1 AND round = ANY ($2::bigint[]) AND status = 'pending'
-       AND NOT EXISTS (SELECT FROM evm_transactions t WHERE t.target = a.target AND t.round = a.round
+    `SELECT round FROM ${STATE_TABLE[purpose]} a WHERE target = $1 AND round = ANY ($2::bigint[]) AND status = 'pending'
+       AND NOT EXISTS (SELECT FROM evm_transactions t WHERE t.target = a.target AND t.round = a.round AND t.purpose = $3
                          AND t.status IN ('signed', 'broadcast', 'included', 'finalized'))
      ORDER BY round FOR UPDATE`,
-    [target, rounds.map(({ round }) => round)],
+    [target, numbers, purpose],
   );
   const missing = new Set(rows.map(({ round }) => round));
   return rounds.filter(({ round }) => missing.has(round)).toSorted((a, b) => a.round - b.round);
@@ -158,25 +177,28 @@ function inTime(signer: EvmSigner, digest: string): Promise<Signature> {
 }
 
 async function store(tx: Transaction, request: SigningRequest, signed: readonly Signed[]): Promise<void> {
-  const { target, account, instance, gasLimit, fees } = request;
+  const { target, account, instance, purpose, fees } = request;
   await tx.query(
     `INSERT INTO evm_transactions
-       (target, round, chain, sender, instance, nonce, hash, raw, gas_limit, max_fee, priority_fee, signed_at)
-     SELECT $1, round, $2, $3, $4, nonce, hash, raw, $5, $6, $7, $8
-     FROM unnest($9::bigint[], $10::bigint[], $11::bytea[], $12::bytea[]) AS s (round, nonce, hash, raw)`,
+       (target, round, chain, sender, instance, nonce, hash, raw, gas_limit, max_fee, priority_fee, signed_at, purpose, stores)
+     SELECT $1, round, $2, $3, $4, nonce, hash, raw, gas_limit, $5, $6, $7, $8, stores
+     FROM unnest($9::bigint[], $10::bigint[], $11::bytea[], $12::bytea[], $13::bigint[], $14::boolean[])
+       AS s (round, nonce, hash, raw, gas_limit, stores)`,
     [
       target,
       account.chain,
       account.address,
       instance,
-      gasLimit.toString(),
       fees.maxFee.toString(),
       fees.priorityFee.toString(),
       request.now(),
+      purpose,
       signed.map(({ round }) => round),
       signed.map(({ nonce }) => nonce),
       signed.map(({ hash }) => Buffer.from(hash)),
       signed.map(({ raw }) => Buffer.from(raw)),
+      signed.map(({ gasLimit }) => gasLimit.toString()),
+      signed.map(({ stores }) => stores),
     ],
   );
 }

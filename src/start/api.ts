@@ -10,8 +10,11 @@ import type { CalendarService } from '../api/calendar.ts';
 import type { Readings } from '../api/readings.ts';
 import type { Service } from '../api/service.ts';
 import type { Config } from '../config.ts';
+import { prefixedHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
+import { packPath } from '../core/path.ts';
 import type { Anchor, OpenTimestampsAnchor } from '../core/receipt.ts';
+import { findStored } from '../evm/stored-rounds.ts';
 import { KINDS } from '../kinds.ts';
 import { EntryReader } from '../log/entries.ts';
 import type { Guard } from '../log/guard.ts';
@@ -52,14 +55,20 @@ export function composeApi(
   );
   outside.notifications.onNews(() => remembered.forget());
   const anchors = (round: number): Promise<Anchor[]> => remembered.get(round);
+  const storedPath = async (round: number) => {
+    const found = await findStored(database, trees, null, round);
+    if (found === null || found.round === round) return null;
+    return { chain: found.chain, round: found.round, path: prefixedHex(packPath(found.steps)) };
+  };
   return {
     ...foundation,
     ...rest,
     checkpoints,
     entries,
     trees,
-    receipts: new Receipts({ database, entries, tiles, publisher: checkpoints, trees, anchors }),
+    receipts: new Receipts({ database, entries, tiles, publisher: checkpoints, trees, anchors, storedPath }),
     anchors,
+    storedRound: (round, chain) => findStored(database, trees, chain, round),
     anchorStates: (rounds) => roundsAnchors(KINDS, database, rounds),
     auditedChains: () => auditedChains(KINDS, database),
     calendars: config.ots === null ? null : { chain: config.bitcoin.chain },

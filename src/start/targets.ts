@@ -56,7 +56,7 @@ async function openEvm(
     chainId: evm.chainId,
     rpcUrls: evm.rpcUrls,
     contract: evm.contract ?? ANCHOR_ADDRESS,
-    mode: evm.mode,
+    storeEvery: evm.storeEvery,
     signer: await openSigner(evm.key, evm.name),
     ...(evm.confirmations === null ? {} : { finality: { by: 'depth', blocks: evm.confirmations } }),
     ephemeral: evm.ephemeral,

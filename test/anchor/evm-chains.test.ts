@@ -38,7 +38,7 @@ describe.skipIf(noAnvil !== null)(`several chains, on anvil${noAnvil === null ? 
     }, 100);
     const targets: EvmTarget[] = [
       ground.target({ name: 'one' }),
-      ground.target({ name: 'two', chainId: 31338, rpcUrls: [gate.url], mode: 'announce' }),
+      ground.target({ name: 'two', chainId: 31338, rpcUrls: [gate.url], storeEvery: 'never' }),
     ];
     instance = await openInstance(ground.databaseUrl);
     queue = await openQueue({ origin: ORIGIN, databaseUrl: ground.databaseUrl, logger: silent });

@@ -55,7 +55,7 @@ describe.skipIf(noAnvil !== null)(
           rpcUrls: [],
           nodes: [parts.node],
           contract: ANCHOR_ADDRESS,
-          mode: 'anchor',
+          storeEvery: 'always',
           signer: parts.signer,
           ephemeral: false,
           firstRound: 1,

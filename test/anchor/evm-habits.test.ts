@@ -74,7 +74,7 @@ describe.skipIf(noAnvil !== null)(`nodes of all habits${noAnvil === null ? '' : 
         rpcUrls: [],
         nodes: [rpcNode({ url, timeout: habit === 'no answer at all' ? 100 : 10_000 })],
         contract: ANCHOR_ADDRESS,
-        mode: 'anchor',
+        storeEvery: 'always',
         signer,
         caps: { maxFee: 100n * GWEI, priorityFee: 3n * GWEI },
         ephemeral: false,

@@ -90,7 +90,7 @@ describe('a round', () => {
   });
 
   test('is announced where that is configured', async () => {
-    const target = ground.target({ mode: 'announce' });
+    const target = ground.target({ storeEvery: 'never' });
     const rounds = await prepare(target, 3);
     await finish(target, rounds);
     await expectOnce(rounds);

@@ -46,6 +46,7 @@ it('what does not fit in the queue is refused at once and leaves the rest alone'
       notifications,
       anchors,
       anchorStates: async () => new Map(),
+      storedRound: async () => null,
       auditedChains: async () => [],
       quota: null,
       calendars: null,

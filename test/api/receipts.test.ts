@@ -161,6 +161,7 @@ describe('receipt.path', () => {
       root: toHex(round?.root ?? new Uint8Array(0)),
       contract: ANCHOR_ADDRESS,
       calldata: expect.stringMatching(/^0x[0-9a-f]+$/),
+      stored: null,
     });
     const steps = unpackPath(fromHex(String(at('path')).slice(2)));
     expect(toHex(walkPath(fromHex(String(at('digest'))), steps))).toBe(at('root'));

@@ -112,7 +112,7 @@ describe('on a Hardhat chain', () => {
   });
 
   test('announced roots too', async () => {
-    const target = ground.target({ mode: 'announce' });
+    const target = ground.target({ storeEvery: 'never' });
     const rounds = await prepare(ground, target, 2);
     await bounded(target, rounds, () => allFinal(rounds));
     for (const round of rounds) expect((await anchorOf(ground, round)).proof).toBeDefined();

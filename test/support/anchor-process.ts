@@ -41,7 +41,7 @@ const target = new EvmTarget({
   rpcUrls: [],
   nodes: [parts.node],
   contract,
-  mode: 'anchor',
+  storeEvery: 'always',
   signer: parts.signer,
   ephemeral: false,
   firstRound: 1,

@@ -84,7 +84,7 @@ export async function anchorGround(
         chainId: 31337,
         rpcUrls: [chain.url],
         contract: ANCHOR_ADDRESS,
-        mode: 'anchor',
+        storeEvery: 'always',
         signer: keySigner(SENDER_KEY),
         ephemeral: true,
         pollInterval: 50,

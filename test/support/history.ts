@@ -99,7 +99,7 @@ export async function anchorAll(
     chainId: 31337,
     rpcUrls: [rpcUrl],
     contract: ANCHOR_ADDRESS,
-    mode: 'anchor',
+    storeEvery: 'always',
     signer: keySigner(SENDER_KEY),
     ephemeral: true,
     pollInterval: 20,

@@ -102,7 +102,8 @@ def parse_receipt(source: Union[str, bytes, Mapping[str, Any]]) -> Receipt:
     """
     json = parse_json(source, MAX_RECEIPT_BYTES, "receipt-invalid") if isinstance(source, (str, bytes)) else source
     whole = _Place(json, "")
-    whole.only("format", "entry", "inclusion", "checkpoint", "expectedBy", "round", "anchors")
+    # `storedPath` helps to ask a contract, and proves nothing by itself.
+    whole.only("format", "entry", "inclusion", "checkpoint", "expectedBy", "round", "storedPath", "anchors")
     if whole.text("format") != FORMAT:
         raise whole.fault("format", f"not {FORMAT}")
     entry = whole.inner("entry")
@@ -113,6 +114,8 @@ def parse_receipt(source: Union[str, bytes, Mapping[str, Any]]) -> Receipt:
         whole.time("expectedBy")
     if not whole.has("round") and whole.has("anchors"):
         raise whole.fault("anchors", "no anchors without a round")
+    if not whole.has("round") and whole.has("storedPath"):
+        raise whole.fault("storedPath", "no such field in a receipt")
     return Receipt(
         entry=ReceiptEntry(
             log=entry.match("log", _LOG, most=400),

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { prefixedHex, toHex } from '../../core/bytes.ts';
 import { packPath } from '../../core/path.ts';
-import { receiptPath } from '../../core/receipt.ts';
+import { storedReceiptPath } from '../../core/receipt.ts';
 import { print, printJson } from '../output.ts';
 import { readReceiptFile } from '../proof-file.ts';
 import type { GlobalOptions } from '../session.ts';
@@ -20,7 +20,7 @@ Examples:
     .action(async (file: string, _flags: object, command: Command) => {
       // Loaded here because the binding loads all of ethers, which would slow down every other command.
       const { encodeExistedBefore } = await import('../../evm/anchor-contract.ts');
-      const { digest, steps, root } = receiptPath(await readReceiptFile(file));
+      const { digest, steps, root } = storedReceiptPath(await readReceiptFile(file));
       const packed = packPath(steps);
       const answer = {
         digest: toHex(digest),
