@@ -3,11 +3,8 @@
 //   node bench/trees.ts [--leaves 100000]
 
 import { createHash, randomBytes } from 'node:crypto';
-import { createRequire } from 'node:module';
 import { parseArgs } from 'node:util';
 import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js';
-import { StandardMerkleTree } from '@openzeppelin/merkle-tree';
-import { MerkleTree as MerkleTreeJs } from 'merkletreejs';
 import * as z from 'zod/mini';
 import { sha256Into } from '#sha256';
 import { fromHex } from '../src/core/bytes.ts';
@@ -15,16 +12,28 @@ import { hashLeaf, MerkleTree } from '../src/core/merkle.ts';
 import { verifyInclusion } from '../src/core/proof.ts';
 import { parseOtsFile, serializeOtsFile } from '../src/ots/file.ts';
 import { machine, percent, perSecond } from './ground.ts';
+import { installPeers } from './peers.ts';
 
 interface OpenTimestampsFile {
   serializeToBytes(): unknown;
 }
-const library: unknown = createRequire(import.meta.url)('opentimestamps/index.js');
+interface OtherTree {
+  getRoot(): Buffer;
+  getLeaves(): Buffer[];
+  getProof(leaf: Buffer | string, index: number): unknown[];
+  verify(proof: unknown[], leaf: Buffer, root: Buffer): boolean;
+}
+const isClass = (value: unknown): boolean => typeof value === 'function';
+const load = installPeers();
 const { DetachedTimestampFile } = z
-  .object({
-    DetachedTimestampFile: z.custom<{ deserialize(bytes: Buffer): OpenTimestampsFile }>((c) => typeof c === 'function'),
-  })
-  .parse(library);
+  .object({ DetachedTimestampFile: z.custom<{ deserialize(bytes: Buffer): OpenTimestampsFile }>(isClass) })
+  .parse(load('opentimestamps/index.js'));
+const { StandardMerkleTree } = z
+  .object({ StandardMerkleTree: z.custom<{ of(leaves: string[][], types: string[]): { root: string } }>(isClass) })
+  .parse(load('@openzeppelin/merkle-tree'));
+const { MerkleTree: MerkleTreeJs } = z
+  .object({ MerkleTree: z.custom<new (leaves: Buffer[], hash: (bytes: Uint8Array) => Buffer) => OtherTree>(isClass) })
+  .parse(load('merkletreejs'));
 
 const { values } = parseArgs({ options: { leaves: { type: 'string', default: '100000' } } });
 const count = Number(values.leaves);

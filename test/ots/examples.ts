@@ -1,10 +1,9 @@
-// Files of the real world, some of them years old: what the npm package brings as examples.
+// Files of the real world, some of them years old: the examples of OpenTimestamps' client in JavaScript.
 
 import { readdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 
-const folder = join(dirname(createRequire(import.meta.url).resolve('opentimestamps/package.json')), 'examples');
+const folder = join(import.meta.dirname, 'examples');
 
 export const exampleNames: readonly string[] = readdirSync(folder, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.ots'))

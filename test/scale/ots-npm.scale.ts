@@ -1,16 +1,16 @@
 // A second opinion: the npm package `opentimestamps`, wherever it can read.
 
-import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import * as z from 'zod/mini';
+import { installPeers } from '../../bench/peers.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { serializeAttestation } from '../../src/ots/attestation.ts';
 import { type OtsFile, parseOtsFile, serializeOtsFile } from '../../src/ots/file.ts';
 import { type Line, timestampLines } from '../../src/ots/line.ts';
-import { files } from './arbitrary.ts';
-import { example, exampleNames } from './examples.ts';
-import { Reference, referenceMissing } from './reference.ts';
+import { files } from '../ots/arbitrary.ts';
+import { example, exampleNames } from '../ots/examples.ts';
+import { Reference, referenceMissing } from '../ots/reference.ts';
 
 interface Theirs {
   readonly msg: readonly number[];
@@ -33,7 +33,7 @@ const theirs: z.ZodMiniType<Theirs> = z.object({
     z.lazy(() => theirs),
   ),
 });
-const library: unknown = createRequire(import.meta.url)('opentimestamps/index.js');
+const library = installPeers()('opentimestamps/index.js');
 const { DetachedTimestampFile } = z
   .object({
     DetachedTimestampFile: z.custom<{ deserialize(bytes: number[]): unknown }>((c) => typeof c === 'function'),
