@@ -3,7 +3,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import * as z from 'zod/mini';
 import { MAX_ANCHOR_BYTES, RECEIPT_FORMAT, receiptAnchorSchema, receiptSchema } from '../src/core/receipt-schema.ts';
-import { VERDICT_FORMAT, verdictSchema } from '../src/core/verdict.ts';
+import { VERDICT_FORMAT } from '../src/core/verdict.ts';
+import { verdictSchema } from '../src/core/verdict-schema.ts';
 
 const FOLDER = new URL('../docs/schemas/', import.meta.url);
 

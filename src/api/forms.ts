@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { HASH_HEX } from '../core/bytes.ts';
 import { receiptSchema } from '../core/receipt-schema.ts';
-import { verdictSchema } from '../core/verdict.ts';
+import { verdictSchema } from '../core/verdict-schema.ts';
 
 z.globalRegistry.add(receiptSchema, { id: 'Receipt', description: '`antequem-receipt/v1`; docs/formats.md.' });
 z.globalRegistry.add(verdictSchema, { id: 'Verdict', description: '`antequem-verdict/v1`; docs/verdict-codes.md.' });

@@ -1,34 +1,29 @@
 // A point in time that something outside the service vouches for, and how far its stamp may be off.
 
-import * as z from 'zod/mini';
-import { blockHashSchema, chainSchema, countSchema, timeSchema } from './receipt-schema.ts';
 import { formatTime, MAX_TIME, parseTime } from './time.ts';
 
 /** Miners may set the time of a Bitcoin block back to the median of the eleven before it, or two hours ahead. */
 export const BITCOIN_TOLERANCE_MS = 7_200_000;
 
-/** Milliseconds that the stamp may be off either way; without it none. */
-const tolerance = z.exactOptional(countSchema(0));
+interface Stamp {
+  /** `YYYY-MM-DDTHH:MM:SS.sssZ`, as stamped. */
+  time: string;
+  /** Milliseconds that the stamp may be off either way; without it none. */
+  tolerance?: number;
+}
 
-export const blockMomentSchema = z.strictObject({
-  /** As stamped. */
-  time: timeSchema,
-  tolerance,
-  chain: chainSchema,
-  block: z.strictObject({ number: countSchema(0), hash: blockHashSchema }),
-});
+export interface BlockMoment extends Stamp {
+  /** CAIP-2. */
+  chain: string;
+  block: { number: number; hash: string };
+}
 
-const authorityMoment = z.strictObject({
-  time: timeSchema,
-  tolerance,
+export interface AuthorityMoment extends Stamp {
   /** Subject of the signer's certificate (RFC 3161). */
-  authority: z.string().check(z.minLength(1), z.maxLength(1_024)),
-});
+  authority: string;
+}
 
-export const momentSchema = z.union([blockMomentSchema, authorityMoment]);
-
-export type BlockMoment = z.infer<typeof blockMomentSchema>;
-export type Moment = z.infer<typeof momentSchema>;
+export type Moment = BlockMoment | AuthorityMoment;
 
 /** The moment that a block of this chain stands for. Proof of stake and rollups stamp blocks exactly enough. */
 export function blockMoment(chain: string, time: string, block: BlockMoment['block']): BlockMoment {

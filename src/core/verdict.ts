@@ -1,37 +1,32 @@
 // `antequem-verdict/v1`: the one answer that command line, API, page and audit give.
 
-import * as z from 'zod/mini';
-import { lowest, type Moment, momentSchema } from './moment.ts';
-import { chainSchema, timeSchema } from './receipt-schema.ts';
+import { lowest, type Moment } from './moment.ts';
 
 export const VERDICT_FORMAT = 'antequem-verdict/v1';
 
-const claim = z.strictObject({
-  claim: z.enum(['content', 'position', 'checkpoint', 'round', 'not-before', 'received-at', 'anchor']),
-  status: z.enum(['verified', 'refuted', 'unverified']),
+export interface Claim {
+  claim: 'content' | 'position' | 'checkpoint' | 'round' | 'not-before' | 'received-at' | 'anchor';
+  status: 'verified' | 'refuted' | 'unverified';
   /** CAIP-2; of claims that speak of a chain. */
-  chain: z.exactOptional(chainSchema),
-  time: z.exactOptional(timeSchema),
+  chain?: string;
+  time?: string;
   /** What the status rests on; `none`: nothing could settle the claim. */
-  grounds: z.enum(['bytes', 'key', 'rpc', 'block-hash', 'bitcoin-node', 'esplora', 'tsa', 'none']),
+  grounds: 'bytes' | 'key' | 'rpc' | 'block-hash' | 'bitcoin-node' | 'esplora' | 'tsa' | 'none';
   /** Stable; docs/verdict-codes.md explains each. */
-  code: z.string().check(z.regex(/^[a-z0-9]+(?:-[a-z0-9]+)*$/), z.maxLength(64)),
+  code: string;
   /** One plain sentence. */
-  says: z.string().check(z.minLength(1), z.maxLength(2_000)),
-});
+  says: string;
+}
 
-export const verdictSchema = z.strictObject({
-  format: z.literal(VERDICT_FORMAT),
-  result: z.enum(['proven', 'refuted', 'unproven']),
+export interface Verdict {
+  format: typeof VERDICT_FORMAT;
+  result: 'proven' | 'refuted' | 'unproven';
   /** Of what is proven to hold the round's root the earliest: the digest was known before `time` plus `tolerance`. */
-  existedBefore: z.nullable(momentSchema),
+  existedBefore: Moment | null;
   /** Of what is proven to have gone into the round the latest: it is not older than `time` less `tolerance`; the entry may be. */
-  notBefore: z.nullable(momentSchema),
-  claims: z.array(claim).check(z.maxLength(64)),
-});
-
-export type Verdict = z.infer<typeof verdictSchema>;
-export type Claim = z.infer<typeof claim>;
+  notBefore: Moment | null;
+  claims: Claim[];
+}
 
 /** Every code of a claim, and the status it stands for; docs/verdict-codes.md explains them. No code is ever reused. */
 export const VERDICT_CODES = {

@@ -10,7 +10,7 @@ import type { Audit } from '../../src/audit/checks/verdict.ts';
 import type { AuditOptions } from '../../src/audit/database/audit.ts';
 import { AuditState } from '../../src/audit/database/state.ts';
 import { type AuditSource, isSourceFailure } from '../../src/audit/remote/source.ts';
-import { verdictSchema } from '../../src/core/verdict.ts';
+import { verdictSchema } from '../../src/core/verdict-schema.ts';
 import { deployAnchor } from '../../src/evm/deploy.ts';
 import { LogSeed } from '../../src/log/seed.ts';
 import { recordedTransaction } from '../../src/log/system.ts';

@@ -10,7 +10,7 @@ import type { AuditOptions } from '../../src/audit/database/audit.ts';
 import { AuditState } from '../../src/audit/database/state.ts';
 import { FolderSource } from '../../src/audit/remote/folder-source.ts';
 import type { AuditSource } from '../../src/audit/remote/source.ts';
-import { verdictSchema } from '../../src/core/verdict.ts';
+import { verdictSchema } from '../../src/core/verdict-schema.ts';
 import { ANCHOR_ADDRESS, encodeAnchor } from '../../src/evm/anchor-contract.ts';
 import { deployAnchor } from '../../src/evm/deploy.ts';
 import { LogSeed } from '../../src/log/seed.ts';

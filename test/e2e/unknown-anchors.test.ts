@@ -11,7 +11,7 @@ import { composeReceipt } from '../../src/audit/remote/receipt.ts';
 import { Client } from '../../src/client/client.ts';
 import { utf8 } from '../../src/core/bytes.ts';
 import { parseReceipt } from '../../src/core/receipt.ts';
-import { verdictSchema } from '../../src/core/verdict.ts';
+import { verdictSchema } from '../../src/core/verdict-schema.ts';
 import { rpcSource } from '../../src/evm/rpc-source.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { forgeMirror, NEW_YEAR } from '../audit/forged.ts';

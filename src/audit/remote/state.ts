@@ -4,9 +4,9 @@
 import * as z from 'zod/mini';
 import type { ChainMemory } from '../../core/anchor-audit.ts';
 import { AntequemError, parsed } from '../../core/errors.ts';
-import { blockMomentSchema } from '../../core/moment.ts';
 import { checkLogName } from '../../core/origin.ts';
 import { chainSchema, countSchema } from '../../core/receipt-schema.ts';
+import { blockMomentSchema } from '../../core/verdict-schema.ts';
 import type { LogPosition } from '../checks/entry-chain.ts';
 import type { RoundAt } from '../checks/rounds.ts';
 import { readAuditState, storedHash, storedPosition, writeAuditState } from '../node/state-file.ts';

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AuditState } from '../../../src/audit/database/state.ts';
 import { perfectRoot } from '../../../src/core/merkle.ts';
-import { verdictSchema } from '../../../src/core/verdict.ts';
+import { verdictSchema } from '../../../src/core/verdict-schema.ts';
 import { deployAnchor } from '../../../src/evm/deploy.ts';
 import { eraseEntry } from '../../../src/log/erase.ts';
 import { finished, type Ran, run, start } from '../../cli/command.ts';

@@ -5,7 +5,7 @@ import { Wallet } from 'ethers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Audit } from '../../../src/audit/checks/verdict.ts';
 import { parseVerifierKey } from '../../../src/core/note.ts';
-import { verdictSchema } from '../../../src/core/verdict.ts';
+import { verdictSchema } from '../../../src/core/verdict-schema.ts';
 import { ANCHOR_ADDRESS, encodeAnchor } from '../../../src/evm/anchor-contract.ts';
 import { deployAnchor } from '../../../src/evm/deploy.ts';
 import { addKeys, retireKeys } from '../../../src/log/rotation.ts';

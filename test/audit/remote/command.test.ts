@@ -5,7 +5,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { verdictSchema } from '../../../src/core/verdict.ts';
+import { verdictSchema } from '../../../src/core/verdict-schema.ts';
 import { deployAnchor } from '../../../src/evm/deploy.ts';
 import { type Ran, run, start } from '../../cli/command.ts';
 import { testChain } from '../../support/chain.ts';
