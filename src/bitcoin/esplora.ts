@@ -1,13 +1,24 @@
 // Esplora's HTTP API, as blockstream.info and mempool.space serve it.
 
+import type { HeaderSource } from '../core/bitcoin-source.ts';
 import { HASH_HEX } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import { endpoint } from './endpoint.ts';
-import type { HeaderClient } from './source.ts';
+import { chainOf, type HeaderClient, sourceOf } from './source.ts';
 
 export interface EsploraOptions {
   /** Milliseconds for each request. */
   readonly timeout?: number | undefined;
+}
+
+/**
+ * A source that asks an Esplora server, for the chain that the server says it follows.
+ * @throws FormatError `bitcoin-url`
+ * @throws AntequemError `bitcoin-failed`, `bitcoin-login`, `bitcoin-answer`
+ */
+export async function openEsplora(url: string, options: EsploraOptions = {}): Promise<HeaderSource> {
+  const client = esploraClient(url, options);
+  return sourceOf(client, await chainOf(client));
 }
 
 /** @param url of the API: the path before `/blocks/tip/height`. @throws FormatError `bitcoin-url` */

@@ -1,11 +1,13 @@
 // From a log file to a receipt proven on a chain: the service as it runs, the command line as its user has it, real
 // servers throughout; once for each thing the queue can live on.
 
+import { execFile } from 'node:child_process';
 import { hkdfSync } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import pg from 'pg';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -101,6 +103,19 @@ describe.each(QUEUE_GROUNDS)('with the queue on $name', ({ open }) => {
       const payloadBack = await fetch(`${url}/v1/logs/demo/entries/${index}/payload`);
       expect(await payloadBack.text()).toBe(lines[index]);
     }
+  });
+
+  test('the lines of JavaScript in the README wait for an anchor and print it', async () => {
+    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+    const [, code = ''] = /^( {4}import \{ Client \}(?:.|\n)*?)\n\n/m.exec(readme) ?? [];
+    const client = new URL('../../src/client/client.ts', import.meta.url).href;
+    const program = code
+      .replaceAll(/^ {4}/gm, '')
+      .replace("'antequem-client'", `'${client}'`)
+      .replace('http://127.0.0.1:3963', url);
+    await writeFile(join(folder, 'readme.mjs'), program);
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, ['readme.mjs'], { cwd: folder });
+    expect([stderr, stdout]).toEqual(['', expect.stringMatching(/type: 'evm'(.|\n)*status: 'finalized'/)]);
   });
 
   test('a receipt with one thing changed, against the real chain: never proven', async () => {

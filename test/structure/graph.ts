@@ -37,7 +37,7 @@ export function circlesOf(modules: ReadonlyMap<string, Module>): string[][] {
 export function packagesLoadedBy(modules: ReadonlyMap<string, Module>, folder: string): Map<string, string> {
   const chains = new Map<string, string>();
   for (const path of modules.keys())
-    if (path.startsWith(`${folder}/`) && !path.endsWith('.node.ts')) chains.set(path, path);
+    if ((path === folder || path.startsWith(`${folder}/`)) && !path.endsWith('.node.ts')) chains.set(path, path);
   if (chains.size === 0) throw new Error(`src/${folder} holds no module`);
   const packages = new Map<string, string>();
   for (const [path, chain] of chains)

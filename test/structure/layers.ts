@@ -24,6 +24,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'kinds.ts': ['anchor', 'evm', 'ots'],
   metrics: ['core', 'clock', 'store', 'log', 'queue', 'anchor', 'webhooks', 'witness'],
   client: ['core', 'verify'],
+  'verifier.ts': ['core', 'bitcoin', 'evm', 'verify'],
   'web/parts': ['core'],
   'web/service': ['core', 'web/parts'],
   'web/verify': ['core', 'bitcoin', 'evm', 'ots', 'verify', 'web/parts'],
@@ -115,6 +116,7 @@ const PURE = [
 export const PORTABLE: Readonly<Record<string, readonly string[]>> = {
   core: PURE,
   verify: PURE,
+  'verifier.ts': PURE,
   client: PURE,
   web: [...PURE, 'preact', 'preact/hooks', '@preact/signals', 'qr', 'antequem:hash-worker'],
   'audit/checks': PURE,

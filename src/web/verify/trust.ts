@@ -1,9 +1,8 @@
 // Reads the form's fields: the sources that the user trusts.
 
-import { esploraClient } from '../../bitcoin/esplora.ts';
-import { chainOf, sourceOf } from '../../bitcoin/source.ts';
-import type { HeaderSource } from '../../core/bitcoin-source.ts';
+import { openEsplora } from '../../bitcoin/esplora.ts';
 import { FormatError, messageOf } from '../../core/errors.ts';
+import { parseHttpUrl } from '../../core/http-url.ts';
 import { parseVerifierKey } from '../../core/note.ts';
 import { rpcSource } from '../../evm/rpc-source.ts';
 import type { Trust } from '../../verify/verify.ts';
@@ -48,15 +47,10 @@ export async function readTrust(texts: TrustTexts, blockHashes: readonly string[
   });
   const urls = attempt('esplora', () => bounded('esplora').map(httpUrl)) ?? [];
   if (evm === undefined || Object.keys(faults).length > 0) return { faults };
-  const opened = await Promise.allSettled(urls.map(openEsplora));
+  const opened = await Promise.allSettled(urls.map((url) => openEsplora(url)));
   const bitcoin = opened.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   const notes = opened.flatMap((each) => (each.status === 'rejected' ? [messageOf(each.reason)] : []));
   return { trust: { key, evm, bitcoin, blockHashes, now }, notes };
-}
-
-async function openEsplora(url: string): Promise<HeaderSource> {
-  const client = esploraClient(url);
-  return sourceOf(client, await chainOf(client));
 }
 
 /** Null: none were entered. */
@@ -67,8 +61,7 @@ function confirmations(text: string): number | null {
 }
 
 function httpUrl(text: string): string {
-  const url = URL.parse(text);
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+  if (parseHttpUrl(text) === null) {
     throw new FormatError('bitcoin-url', 'The address of a source must begin with http:// or https:// and a host.');
   }
   return text;
