@@ -2,6 +2,7 @@
 
 import { stat } from 'node:fs/promises';
 import { AntequemError } from '../core/errors.ts';
+import { proofText } from '../core/proof-text.ts';
 import { MAX_RECEIPT_TEXT, parseReceiptText, type Receipt } from '../core/receipt.ts';
 import { isOtsFile, type OtsFile, parseOtsFile } from '../ots/file.ts';
 import { MAX_TIMESTAMP } from '../ots/serialization.ts';
@@ -45,7 +46,7 @@ export async function readProofOf(
 
 function proofIn(bytes: Uint8Array, file: string): ProofFile {
   if (isOtsFile(bytes)) return { kind: 'ots', bytes };
-  if (bytes.length <= MAX_RECEIPT_BYTES) return { kind: 'receipt', text: new TextDecoder().decode(bytes) };
+  if (bytes.length <= MAX_RECEIPT_BYTES) return { kind: 'receipt', text: proofText(bytes) };
   throw new AntequemError('receipt-invalid', `${file} is too large to be a receipt`);
 }
 

@@ -1,6 +1,5 @@
-import { AntequemError, FormatError } from '../core/errors.ts';
+import { AntequemError } from '../core/errors.ts';
 import { MAX_ENTRY_BYTES } from '../core/limits.ts';
-import { parseReceiptJson } from '../core/receipt.ts';
 import { exitCode } from '../core/verdict.ts';
 import type { ReceiptAnswer, Trust, VerifyInput } from '../verify/verify.ts';
 import { counted, note, print, printJsonLine } from './output.ts';
@@ -55,17 +54,10 @@ async function* inputs({ receipts, content }: ManyReceipts): AsyncGenerator<Veri
   for await (const line of fileLines(receipts, MAX_RECEIPT_BYTES)) {
     const payload = await payloads?.next();
     if (payload?.done === true) throw differ(String(content));
-    yield { receipt: parsed(line.toString()), ...(payload === undefined ? {} : { payload: payload.value }) };
+    yield {
+      receipt: line.toString().replace(/^\uFEFF/, ''),
+      ...(payload === undefined ? {} : { payload: payload.value }),
+    };
   }
   if (payloads !== null && (await payloads.next()).done !== true) throw differ(receipts);
-}
-
-/** A line that is not JSON is reported as an invalid receipt. */
-function parsed(text: string): unknown {
-  try {
-    return parseReceiptJson(text);
-  } catch (error) {
-    if (error instanceof FormatError) return null;
-    throw error;
-  }
 }

@@ -161,6 +161,7 @@ export type OtherCode =
   | 'queue-name'
   | 'queue-schema'
   | 'queue-silent'
+  | 'receipt-ambiguous'
   | 'receipt-broken'
   | 'receipt-other-entry'
   | 'receipts-missing'

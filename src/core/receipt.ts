@@ -4,6 +4,7 @@ import type * as z from 'zod/mini';
 import { excerpt, fromHex, prefixedHex, toHex, utf8 } from './bytes.ts';
 import { commitTo, entryLeafHash } from './entry.ts';
 import { AntequemError, FormatError } from './errors.ts';
+import { repeatedMember } from './json.ts';
 import { logId } from './origin.ts';
 import { entryStep, leafStep, nonceStep, type Step, treeSteps, unpackPath, walkPath } from './path.ts';
 import {
@@ -47,7 +48,7 @@ const OPTIONS = { jitless: !('process' in globalThis) };
 
 /**
  * Reads a receipt's JSON text.
- * @throws FormatError `receipt-invalid`
+ * @throws FormatError `receipt-invalid`, `receipt-ambiguous`
  */
 export function parseReceiptText(text: string): Receipt {
   return parseReceipt(parseReceiptJson(text));
@@ -55,18 +56,25 @@ export function parseReceiptText(text: string): Receipt {
 
 /**
  * The JSON in a text that may be a receipt, neither too long nor too deep for one; its form is not checked.
- * @throws FormatError `receipt-invalid`
+ * @throws FormatError `receipt-invalid`; `receipt-ambiguous` where an object has a member twice
  */
 export function parseReceiptJson(text: string): unknown {
   if (text.length > MAX_RECEIPT_TEXT) {
     throw invalid('', `the text has ${text.length} characters; ${MAX_RECEIPT_TEXT} are the most`);
   }
   if (tooDeep(text)) throw invalid('', TOO_DEEP);
+  let json: unknown;
   try {
-    return JSON.parse(text);
+    json = JSON.parse(text);
   } catch (cause) {
     throw new FormatError('receipt-invalid', 'not a receipt: the text is not JSON', { cause });
   }
+  const twice = repeatedMember(text);
+  if (twice === null) return json;
+  throw new FormatError(
+    'receipt-ambiguous',
+    `the receipt has the member ${excerpt(twice)} twice in one object, so readers may see different receipts in it`,
+  );
 }
 
 /**

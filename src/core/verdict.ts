@@ -31,6 +31,7 @@ export interface Verdict {
 /** Every code of a claim, and the status it stands for; docs/verdict-codes.md explains them. No code is ever reused. */
 export const VERDICT_CODES = {
   'receipt-invalid': 'refuted',
+  'receipt-ambiguous': 'unverified',
   'tlog-proof-invalid': 'refuted',
   'content-matches': 'verified',
   'content-differs': 'refuted',

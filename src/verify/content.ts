@@ -1,11 +1,13 @@
 // The claim `content`: is this what the receipt, the .ots file or the tlog-proof is about?
 
+import { utf8 } from '../core/bytes.ts';
 import { type Claim, claimOf } from '../core/verdict.ts';
 import { otherLineEnds } from './line-ends.ts';
 
 /** What a proof is compared with; both may be given. */
 export interface GivenContent {
-  readonly payload?: Uint8Array | undefined;
+  /** Text stands for its UTF-8. */
+  readonly payload?: Uint8Array | string | undefined;
   readonly digest?: Uint8Array | undefined;
 }
 
@@ -22,7 +24,13 @@ export interface ProvenContent {
   readonly proof: string;
 }
 
-export function checkContent({ payload, digest }: GivenContent, proven: ProvenContent): Claim {
+/** The bytes of a payload. */
+export function payloadBytes(payload: Uint8Array | string): Uint8Array {
+  return typeof payload === 'string' ? utf8(payload) : payload;
+}
+
+export function checkContent({ payload: givenPayload, digest }: GivenContent, proven: ProvenContent): Claim {
+  const payload = givenPayload === undefined ? undefined : payloadBytes(givenPayload);
   if (payload === undefined && digest === undefined) {
     return claimOf('content-not-given', {
       claim: 'content',

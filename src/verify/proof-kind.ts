@@ -1,3 +1,4 @@
+import { proofText } from '../core/proof-text.ts';
 import { RECEIPT_FORMAT } from '../core/receipt.ts';
 import { isTlogProof } from '../core/tlog-proof.ts';
 import { isOtsFile } from '../ots/file.ts';
@@ -5,6 +6,6 @@ import { isOtsFile } from '../ots/file.ts';
 /** Whether bytes look like a proof (a receipt, an .ots file or a tlog-proof) rather than like what one is about. */
 export function looksLikeProof(bytes: Uint8Array): boolean {
   if (isOtsFile(bytes)) return true;
-  const text = new TextDecoder().decode(bytes);
+  const text = proofText(bytes);
   return isTlogProof(text) || (text.trimStart().startsWith('{') && text.includes(`"${RECEIPT_FORMAT}"`));
 }

@@ -12,6 +12,7 @@ import { parseVerifierKey } from '../core/note.ts';
 import {
   isKnownAnchor,
   parseReceipt,
+  parseReceiptJson,
   RECEIPT_FORMAT,
   type Receipt,
   type ReceiptAnchor,
@@ -39,7 +40,7 @@ const ROUNDS = 4;
 
 /** What is to be verified. */
 export interface VerifyInput extends GivenContent {
-  /** A receipt as JSON, parsed but not yet checked; a given digest is its SHA-256, 32 bytes. */
+  /** A receipt: its JSON text, or what that parses to. A given digest is the SHA-256 of the content, 32 bytes. */
   readonly receipt: unknown;
 }
 
@@ -178,10 +179,16 @@ class ReceiptVerifier {
   }
 }
 
-function readReceipt(json: unknown): Receipt | Claim {
+function readReceipt(given: unknown): Receipt | Claim {
+  let json = given;
   try {
+    if (typeof given === 'string') json = parseReceiptJson(given);
     return parseReceipt(json);
   } catch (error) {
+    if (error instanceof FormatError && error.code === 'receipt-ambiguous') {
+      const says = `Nothing was checked: ${error.message}. Ask for the receipt again.`;
+      return claimOf('receipt-ambiguous', { claim: 'position', grounds: 'bytes', says });
+    }
     const named = typeof json === 'object' && json !== null && 'format' in json && json.format === RECEIPT_FORMAT;
     if (!(error instanceof FormatError) || !named) throw error;
     const says = `The receipt breaks its format, so it shows nothing: ${error.message}.`.slice(0, 2_000);

@@ -2,7 +2,7 @@
 // in browsers.
 
 import { FormatError } from '../core/errors.ts';
-import { parseReceiptJson } from '../core/receipt.ts';
+import { proofText } from '../core/proof-text.ts';
 import { isTlogProof } from '../core/tlog-proof.ts';
 import type { Verdict } from '../core/verdict.ts';
 import { isOtsFile } from '../ots/file.ts';
@@ -27,8 +27,8 @@ export type { Trust } from './trust.ts';
 export interface ProofInput {
   /** A receipt (its JSON, or the text or bytes of that), the bytes of an .ots file, or a tlog-proof (text or bytes). */
   readonly proof: unknown;
-  /** The content that it should be about. */
-  readonly payload?: Uint8Array | undefined;
+  /** The content that it should be about: bytes, or text, which stands for its UTF-8. */
+  readonly payload?: Uint8Array | string | undefined;
   /** The content's digest, for those who do not hold it: SHA-256, of an .ots file what that names. */
   readonly digest?: Uint8Array | undefined;
 }
@@ -39,21 +39,13 @@ export interface ProofInput {
  */
 export async function verify({ proof, ...content }: ProofInput, trust: Trust): Promise<Verdict> {
   if (proof instanceof Uint8Array && isOtsFile(proof)) return verifyTimestamp({ ots: proof, ...content }, trust);
-  const text = proof instanceof Uint8Array ? textOf(proof) : proof;
+  const text = proof instanceof Uint8Array ? proofText(proof) : proof;
   if (typeof text === 'string' && isTlogProof(text)) return verifyTlogProof({ proof: text, ...content }, trust);
   try {
-    return await verifyReceipt(
-      { receipt: typeof text === 'string' ? parseReceiptJson(text) : text, ...content },
-      trust,
-    );
+    return await verifyReceipt({ receipt: text, ...content }, trust);
   } catch (cause) {
     if (!(cause instanceof FormatError) || cause.code !== 'receipt-invalid') throw cause;
     const says = `neither a receipt, nor an .ots file, nor a tlog-proof (${cause.message})`;
     throw new FormatError('proof-unknown', says, { cause });
   }
-}
-
-/** Bytes that are not UTF-8 become replacement characters, which break every format. */
-function textOf(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { sha256 } from '#sha256';
 import { toHex } from '../../src/core/bytes.ts';
+import { formatTlogProof, receiptTlogProof } from '../../src/core/tlog-proof.ts';
 import { provenReceipt } from '../support/receipts.ts';
 import { run } from './command.ts';
 import { serveChain } from './node.ts';
@@ -50,6 +51,42 @@ test('the payload as text, as a digest or on standard input gives the same verdi
   expect((await verify(receiptFile, '--digest', toHex(sha256(payload)), ...rpc)).code).toBe(0);
   expect((await run(['verify', '-', receiptFile, ...rpc], { input: text })).code).toBe(0);
   expect((await run(['verify', file, '-', ...rpc], { input: JSON.stringify(receipt) })).code).toBe(0);
+});
+
+test('one of the two files is enough if the other is beside it', async () => {
+  await writeFile(`${file}.receipt.json`, JSON.stringify(receipt));
+  for (const named of [file, `${file}.receipt.json`]) {
+    const { code, stderr } = await verify(named, '--rpc', node.url);
+    expect([code, stderr]).toEqual([0, expect.stringContaining(`verifying ${file} with ${file}.receipt.json\n`)]);
+  }
+  expect(await verify(receiptFile)).toMatchObject({
+    code: 3,
+    stderr: `error: there is no ${receiptFile}.receipt.json or ${receiptFile}.ots: give FILE and its RECEIPT or FILE.ots\n`,
+  });
+});
+
+test('a receipt as shells and editors of Windows write it, and a digest in capitals', async () => {
+  const text = JSON.stringify(receipt, null, 2).replaceAll('\n', '\r\n');
+  const utf16 = Buffer.from(`\uFEFF${text}`, 'utf16le');
+  const forms = [Buffer.from(`\uFEFF${text}`), utf16, utf16.subarray(2), Buffer.from(utf16).swap16()];
+  const digest = toHex(sha256(payload)).toUpperCase();
+  for (const form of forms) {
+    await writeFile(receiptFile, form);
+    expect((await verify(receiptFile, '--digest', digest, '--rpc', node.url)).code).toBe(0);
+  }
+  const proof = join(folder, 'line.tlog-proof');
+  await writeFile(proof, formatTlogProof(receiptTlogProof(receipt)).replaceAll('\n', '\r\n'));
+  const { code, stdout } = await verify(file, proof, '--key', log.verifierKey);
+  expect([code, stdout.match(/✓ (content|position|checkpoint)/g)]).toEqual([
+    2,
+    ['✓ content', '✓ position', '✓ checkpoint'],
+  ]);
+});
+
+test('a receipt that can be read in two ways is refused, and not refuted', async () => {
+  await writeFile(receiptFile, JSON.stringify(receipt).replace('"index":', '"index":0,"index":'));
+  const { code, stdout } = await verify(file, receiptFile, '--rpc', node.url);
+  expect([code, stdout]).toEqual([2, expect.stringMatching(/has the member "index" twice/)]);
 });
 
 test('unproven: exit 2, and what would prove it', async () => {

@@ -505,6 +505,22 @@ describe('input that is no receipt', () => {
     expect(() => parseReceipt({ ...receipt, note: 'extra' })).toThrow('"note"');
   });
 
+  test.each([
+    ['in the entry', '"index":', '"index":0,"index":'],
+    ['in an anchor', '"status":', '"status":"submitted","status":'],
+    ['written with an escape', '"digest":', '"dig\\u0065st":"00","digest":'],
+  ])('in which an object has a member twice, %s: refused, and not refuted', async (_, member, twice) => {
+    const { receipt, local } = provenReceipt();
+    const text = JSON.stringify(receipt);
+    expect((await verify(text, { evm: [local] })).result).toBe('proven');
+    const verdict = await verify(text.replace(member, twice), { evm: [local] });
+    expect([verdict.result, exitCode(verdict), codes(verdict, 'position')]).toEqual([
+      'unproven',
+      2,
+      ['receipt-ambiguous'],
+    ]);
+  });
+
   test.each([[null], ['text'], [{}], [{ format: 'antequem-receipt/v2' }]])('%j is an error', async (input) => {
     await expect(verifyReceipt({ receipt: input }, {})).rejects.toMatchObject({ code: 'receipt-invalid' });
   });

@@ -1,9 +1,8 @@
 import { Command } from 'commander';
 import type { HeaderSource } from '../../core/bitcoin-source.ts';
 import { utf8 } from '../../core/bytes.ts';
-import { AntequemError } from '../../core/errors.ts';
+import { AntequemError, FormatError } from '../../core/errors.ts';
 import { parsePolicy } from '../../core/policy.ts';
-import { parseReceiptJson } from '../../core/receipt.ts';
 import { isTlogProof } from '../../core/tlog-proof.ts';
 import { exitCode, type Verdict } from '../../core/verdict.ts';
 import { rpcSource } from '../../evm/rpc-source.ts';
@@ -14,6 +13,7 @@ import { readAtMost } from '../bounded-file.ts';
 import { readContent } from '../digest.ts';
 import { blockHash, CONFIRMATIONS_HELP, confirmations, fileDigestOption, httpUrl, repeated } from '../options.ts';
 import { note, print, printJson } from '../output.ts';
+import { proofBeside } from '../proof-beside.ts';
 import { type ProofFile, readProofFile, readProofOf } from '../proof-file.ts';
 import type { GlobalOptions } from '../session.ts';
 import { advice, verdictText } from '../verdict-text.ts';
@@ -37,9 +37,10 @@ export function verifyCommand(): Command {
   return new Command('verify')
     .argument(
       '<file...>',
-      'FILE RECEIPT, FILE FILE.ots or FILE FILE.tlog-proof; only the second with --line or --digest. FILE may be -',
+      'FILE RECEIPT, FILE FILE.ots or FILE FILE.tlog-proof; FILE alone if FILE.receipt.json or FILE.ots is beside it; ' +
+        'only the proof with --line or --digest. FILE may be -',
     )
-    .usage('[options] <file> <receipt|file.ots|file.tlog-proof>')
+    .usage('[options] <file> [receipt|file.ots|file.tlog-proof]')
     .option('--line <text>', 'the payload as text, instead of FILE')
     .option(
       '--digest <hex>',
@@ -71,6 +72,7 @@ The service is not asked. Exit codes: 0 proven against a trusted source, 1 refut
 not run.
 
 Examples:
+  $ antequem verify contract.pdf --rpc https://eth.example.org
   $ antequem verify contract.pdf contract.pdf.receipt.json --rpc https://eth.example.org
   $ sed -n 13p app.log | tr -d '\\n' | antequem verify - r.json --key "$VKEY" --rpc URL
   $ antequem verify r.json --line 'the thirteenth line' --block-hash 0x…
@@ -92,7 +94,7 @@ Examples:
         process.exitCode = await verifyMany({ receipts, content, trust: await trustOf(flags), json });
         return;
       }
-      const given = inputs(files, flags);
+      const given = await inputs(files, flags);
       const { proof, name, file } =
         given.file === null
           ? { proof: await readProofFile(given.proof), name: given.proof, file: null }
@@ -107,10 +109,15 @@ Examples:
     });
 }
 
-function inputs(files: readonly string[], flags: VerifyFlags): Inputs {
+async function inputs(files: readonly string[], flags: VerifyFlags): Promise<Inputs> {
   const [first = '', second, third] = files;
   const given = [flags.line, flags.digest].filter((value) => value !== undefined).length;
   if (given === 1 && second === undefined) return { file: null, proof: first };
+  if (given === 0 && second === undefined && first !== '-') {
+    const found = await proofBeside(first);
+    note(`verifying ${found.file} with ${found.proof}`);
+    return found;
+  }
   if (given === 0 && second !== undefined && third === undefined) {
     if (first !== '-' || second !== '-') return { file: first, proof: second };
   }
@@ -153,7 +160,12 @@ async function verdictOn(
     if (isTlogProof(proof.text)) {
       return verifyTlogProof({ proof: proof.text, ...(await content(file, flags, 'sha256')) }, trust);
     }
-    return verifyReceipt({ receipt: json(proof.text, name), ...(await content(file, flags, 'sha256')) }, trust);
+    const input = { receipt: proof.text, ...(await content(file, flags, 'sha256')) };
+    return verifyReceipt(input, trust).catch((cause: unknown) => {
+      if (!(cause instanceof FormatError) || cause.code !== 'receipt-invalid') throw cause;
+      const says = `${name} is not a receipt, an .ots file or a tlog-proof`;
+      throw new AntequemError('receipt-invalid', says, { cause });
+    });
   }
   return verifyTimestamp({ ots: proof.bytes, ...(await content(file, flags, hashOf(proof.bytes))) }, trust);
 }
@@ -176,14 +188,4 @@ async function content(
   if (flags.digest !== undefined) return { digest: flags.digest };
   const { payload, digest } = await readContent(file ?? '-', { hash });
   return payload === null ? { digest } : { payload };
-}
-
-function json(text: string, file: string): unknown {
-  try {
-    return parseReceiptJson(text);
-  } catch (cause) {
-    throw new AntequemError('receipt-invalid', `${file} is not a receipt, an .ots file or a tlog-proof`, {
-      cause,
-    });
-  }
 }

@@ -1,6 +1,7 @@
 // Reads a dropped proof: a receipt, an .ots file or a tlog-proof.
 
 import { FormatError } from '../../core/errors.ts';
+import { proofText } from '../../core/proof-text.ts';
 import { MAX_RECEIPT_TEXT, parseReceipt, parseReceiptJson, RECEIPT_FORMAT, type Receipt } from '../../core/receipt.ts';
 import { isTlogProof, type ParsedTlogProof, parseTlogProof } from '../../core/tlog-proof.ts';
 import { isOtsFile, type OtsFile, parseOtsFile } from '../../ots/file.ts';
@@ -32,7 +33,7 @@ export async function readDroppedProof(file: File): Promise<DroppedProof> {
   if (file.size > MAX_SIZE) throw unknown('This file is too large for a receipt or an .ots file.');
   const bytes = new Uint8Array(await file.arrayBuffer());
   if (isOtsFile(bytes)) return { kind: 'ots', file, bytes, read: orNull(() => parseOtsFile(bytes)) };
-  const text = new TextDecoder().decode(bytes);
+  const text = proofText(bytes);
   if (isTlogProof(text)) return { kind: 'tlog-proof', file, bytes, read: orNull(() => parseTlogProof(text)) };
   const json = orNull(() => parseReceiptJson(text));
   if (json === null) throw unknown('This is not a receipt (JSON), an .ots file or a tlog-proof.');
@@ -49,7 +50,7 @@ function orNull<T>(read: () => T): T | null {
   try {
     return read();
   } catch (error) {
-    if (error instanceof FormatError) return null;
+    if (error instanceof FormatError && error.code !== 'receipt-ambiguous') return null;
     throw error;
   }
 }
