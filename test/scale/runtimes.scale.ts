@@ -104,7 +104,7 @@ test.each([
   const tsc = join(tools, 'node_modules/typescript/bin/tsc');
   const flags = ['--noEmit', '--strict', '--target', 'es2022', '--module', module, '--moduleResolution', resolution];
   const libraries = [
-    ['--types', ''],
+    [],
     ['--lib', 'es2022', '--typeRoots', join(tools, 'node_modules/@types'), '--types', 'node'],
   ];
   const files = resolution.startsWith('node1') || resolution === 'nodenext' ? ['typed.mts', 'typed.cts'] : ['typed.ts'];
