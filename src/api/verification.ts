@@ -1,9 +1,9 @@
 // What is asked of `POST /v1/verify`, and the verdict on it. It runs in a thread of its own: see verifications.ts.
 
 import { z } from 'zod';
-import { fromBase64 } from '../core/bytes.ts';
+import { excerpt, fromBase64 } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
-import { parseJson } from '../core/json.ts';
+import { parseJson, repeatedMember } from '../core/json.ts';
 import { isOtsFile } from '../ots/file.ts';
 import { type Trust, type Verdict, verifyReceipt, verifyTimestamp } from '../verify/verify.ts';
 import { parseDigest, parseFileDigest } from './parameters.ts';
@@ -32,6 +32,11 @@ export type OwnSources = Pick<Trust, 'evm' | 'bitcoin'>;
 export async function verdictOn(body: Uint8Array, sources: OwnSources): Promise<Verdict> {
   const json = parseJson(body);
   if (json === undefined) throw new FormatError('json-invalid', 'the body is not JSON in UTF-8');
+  const twice = repeatedMember(new TextDecoder().decode(body));
+  if (twice !== null) {
+    const says = `an object in the body has the member ${excerpt(twice)} twice, so readers may see different receipts in it`;
+    throw new FormatError('verify-invalid', says);
+  }
   const parsed = verificationRequest.safeParse(json);
   if (!parsed.success || (parsed.data.ots === undefined) === (parsed.data.receipt === undefined)) {
     throw new FormatError(

@@ -308,4 +308,10 @@ describe('verify', () => {
     const result = await service.send('POST', '/v1/verify', { body });
     expect(statuses).toContain(result.status);
   });
+
+  it('refuses a body in which an object has a member twice, and does not call it refuted', async () => {
+    const body = '{"receipt":{"format":"antequem-receipt/v1","entry":{"index":0,"index":1}}}';
+    const { status, code } = await service.send('POST', '/v1/verify', { body });
+    expect([status, code]).toEqual([400, 'verify-invalid']);
+  });
 });

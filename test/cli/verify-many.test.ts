@@ -60,7 +60,7 @@ test('without content, without sources, and as JSON', async () => {
     .map((line): unknown => JSON.parse(line));
   expect(told).toMatchObject([
     { line: 1, verdict: { result: 'unproven' } },
-    { line: 2, error: 'not a receipt (antequem-receipt/v1): not a JSON object' },
+    { line: 2, error: 'not a receipt: the text is not JSON' },
     { line: 3, verdict: { result: 'refuted' } },
   ]);
   expect([code, stderr]).toEqual([1, '3 receipts: 0 proven, 1 unproven, 2 refuted\n']);
