@@ -103,10 +103,7 @@ test.each([
 ])('TypeScript 5.9 checks their declarations, resolved as $resolution', async ({ module, resolution }) => {
   const tsc = join(tools, 'node_modules/typescript/bin/tsc');
   const flags = ['--noEmit', '--strict', '--target', 'es2022', '--module', module, '--moduleResolution', resolution];
-  const libraries = [
-    [],
-    ['--lib', 'es2022', '--typeRoots', join(tools, 'node_modules/@types'), '--types', 'node'],
-  ];
+  const libraries = [[], ['--lib', 'es2022', '--typeRoots', join(tools, 'node_modules/@types'), '--types', 'node']];
   const files = resolution.startsWith('node1') || resolution === 'nodenext' ? ['typed.mts', 'typed.cts'] : ['typed.ts'];
   for (const file of resolution === 'node10' ? ['typed.ts'] : files) {
     await project.write(file, TYPED);
