@@ -114,7 +114,7 @@ class HeaderView {
 }
 
 /** A block that the database calls confirmed, and that the answers lead to. */
-export interface StoredBlock {
+interface StoredBlock {
   readonly height: number;
   /** Hex in RPC order. */
   readonly hash: string;
@@ -150,7 +150,7 @@ interface BlockRow {
 const ROUNDS = 200;
 
 /** What a target has of its rounds, one after the other. */
-export async function* storedTimestamps(db: Queryable, target: string): AsyncGenerator<StoredTimestamp> {
+async function* storedTimestamps(db: Queryable, target: string): AsyncGenerator<StoredTimestamp> {
   for (let after = 0; ; ) {
     const { rows } = await db.query<AnchorRow>(
       `SELECT a.round, r.root, a.status, a.block_number, a.block_hash, a.block_time

@@ -62,6 +62,7 @@ export function privateAddress(host: string): AntequemError {
   return new AntequemError('address-private', `${host} leads to a private address, which needs WEBHOOK_ALLOW_PRIVATE`);
 }
 
+// Special-purpose addresses (IANA registries, RFC 6890).
 const SPECIAL_V4 = [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],

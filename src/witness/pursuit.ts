@@ -191,7 +191,7 @@ export class Pursuit {
 }
 
 /** Exponential backoff: each failure in a row doubles the delay. */
-export class Backoff {
+class Backoff {
   readonly #first: number;
   readonly #longest: number;
   readonly #now: () => number;

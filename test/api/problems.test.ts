@@ -1,15 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { problemOf } from '../../src/api/problem.ts';
 import { AntequemError, FormatError } from '../../src/core/errors.ts';
-import { PROBLEM_STATUS } from '../../src/core/problem-codes.ts';
-import { documentedProblems } from '../support/problems.ts';
 import { type TestService, testService } from '../support/service.ts';
-
-describe('docs/problems.md', () => {
-  it('lists every problem with its status, and no other', async () => {
-    expect(await documentedProblems()).toEqual(new Map<string, number>(Object.entries(PROBLEM_STATUS)));
-  });
-});
 
 describe('what went wrong becomes a problem', () => {
   const coded = (code: string, message = 'secret detail'): Error => Object.assign(new Error(message), { code });

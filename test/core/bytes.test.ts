@@ -129,3 +129,8 @@ test('an excerpt is short and has no control character', () =>
       expect([...short].every((c) => c >= ' ')).toBe(true);
     }),
   ));
+
+test('an excerpt has the first forty characters, and says when there are more', () => {
+  expect(excerpt('a'.repeat(40))).toBe(`"${'a'.repeat(40)}"`);
+  expect(excerpt('a'.repeat(41))).toBe(`"${'a'.repeat(40)}…"`);
+});

@@ -112,6 +112,47 @@ describe('a receipt', () => {
   });
 });
 
+describe('a transaction', () => {
+  const address = new Uint8Array(20).fill(7);
+  /** By type: how many items it has, and where `to` and the data stand. */
+  const FORMS = [
+    [0, 9, 3, 5],
+    [1, 11, 4, 6],
+    [2, 12, 5, 7],
+    [3, 14, 5, 7],
+    [4, 13, 5, 7],
+  ] as const;
+  const transaction = (type: number, length: number, change: Readonly<Record<number, Rlp>>): Uint8Array => {
+    const items = encodeRlp(Array.from({ length }, (_, i) => change[i] ?? NONE));
+    return type === 0 ? items : Uint8Array.from([type, ...items]);
+  };
+
+  test.each(FORMS)(
+    'of type %i has %i items, the address in place %i, the data in place %i',
+    (type, length, to, data) => {
+      const chain = type === 0 ? { 6: integer(45n) } : { 0: integer(5n) };
+      const bytes = transaction(type, length, { ...chain, [to]: address, [data]: fromHex('0a') });
+      expect(readTransaction(bytes)).toMatchObject({
+        type,
+        chain: 'eip155:5',
+        to: `0x${'07'.repeat(20)}`,
+        data: '0x0a',
+      });
+      expect(readTransaction(transaction(type, length, {})).to).toBeNull();
+      for (const other of [length - 1, length + 1]) {
+        expect(() => readTransaction(transaction(type, other, {}))).toThrow(refused);
+      }
+      expect(() => readTransaction(transaction(type, length, { [to]: address.slice(1) }))).toThrow(refused);
+    },
+  );
+
+  test('of before EIP-155 names no chain', () => {
+    for (const v of [27n, 28n, 34n]) expect(readTransaction(transaction(0, 9, { 6: integer(v) })).chain).toBeNull();
+    expect(readTransaction(transaction(0, 9, { 6: integer(35n) })).chain).toBe('eip155:0');
+    expect(readTransaction(transaction(0, 9, { 6: integer(38n) })).chain).toBe('eip155:1');
+  });
+});
+
 test('neither a transaction nor a receipt begins with 00, 80, bf or ff', () => {
   for (const first of ['00', '80', 'bf', 'ff', '']) {
     expect(() => readTransaction(fromHex(first))).toThrow(refused);

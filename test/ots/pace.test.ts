@@ -50,4 +50,11 @@ describe('calendars that fail', () => {
     expect(rests.of('https://other.example', 1)).toBeNull();
     expect(rests.of(CALENDAR, 1)?.problem).toBe('HTTP 502');
   });
+
+  test('a rest of an hour and a minute is the longest: a longer one comes from a clock that was ahead', () => {
+    const rests = new Rests(UNHURRIED);
+    expect(fail(rests, 0, 3_660_000)).toBe(3_660_000);
+    rests.answered(CALENDAR);
+    expect(fail(rests, 0, 3_660_001)).toBe(0);
+  });
 });

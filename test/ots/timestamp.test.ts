@@ -199,3 +199,19 @@ sha256
     }),
   );
 });
+
+test('a timestamp may be as much work as there is, and no more: an operation each, and the bytes of each message', () => {
+  const message = new Uint8Array(32);
+  const build = (operations: number, bytes: number): unknown =>
+    new TimestampBuilder(message, { operations, bytes })
+      .apply({ kind: 'sha256' })
+      .attest({ kind: 'bitcoin', height: 1 })
+      .finish();
+  expect(() => build(3, 64)).not.toThrow();
+  for (const [operations, bytes] of [
+    [2, 64],
+    [3, 63],
+  ] as const) {
+    expect(() => build(operations, bytes)).toThrow(expect.objectContaining({ code: 'ots-work' }));
+  }
+});

@@ -23,7 +23,13 @@ const SLOWEST_MS = 30_000;
 const MODULES = ['src/core/*.ts', 'src/verify/*.ts', 'src/ots/*.ts'];
 /** The codecs of OpenTimestamps; the rest of src/ots talks to calendars and the database. */
 const PURE = /^src\/(core|ots|verify)\//;
-const TESTS = ['test/core/*.test.ts', 'test/verify/*.test.ts', 'test/ots/*.test.ts', 'test/fuzz/*.test.ts'];
+const TESTS = [
+  'test/core/*.test.ts',
+  'test/bitcoin/*.test.ts',
+  'test/verify/*.test.ts',
+  'test/ots/*.test.ts',
+  'test/fuzz/*.test.ts',
+];
 /** What is left to CI takes too long for each mutant, and so do tests that start a database, a chain or a browser. */
 const SLOW = /^(scripts\/local|src\/(store|start|main|api)|test\/support\/(postgres|chain|service|anvil))/;
 

@@ -205,7 +205,7 @@ function checkHead(log: StoredLog, { chain, entries }: Checks, findings: Finding
 }
 
 /** The stored tiles that a log completes when it grows from `begin` to `end` entries. */
-export async function readTiles(db: Queryable, log: number, begin: number, end: number): Promise<StoredTile[]> {
+async function readTiles(db: Queryable, log: number, begin: number, end: number): Promise<StoredTile[]> {
   const levels: number[] = [];
   const first: number[] = [];
   const behind: number[] = [];
@@ -227,7 +227,7 @@ export async function readTiles(db: Queryable, log: number, begin: number, end: 
 }
 
 /** Looks for tiles that a log of this size does not have. */
-export async function checkNoTileBeyond(db: Queryable, log: Log, size: number, findings: Findings): Promise<void> {
+async function checkNoTileBeyond(db: Queryable, log: Log, size: number, findings: Findings): Promise<void> {
   const { rows } = await db.query<{ level: number; index: number }>(
     `SELECT level, index FROM tiles
      WHERE log = $1 AND (index < 0 OR index >= div($2::numeric, 256::numeric ^ (level + 1))) ORDER BY level, index LIMIT 1`,

@@ -130,7 +130,7 @@ export class SystemActs {
 }
 
 /** The accounts that pay for anchors, as `_system` declares them. */
-export class AccountActs {
+class AccountActs {
   /** Addresses by chain. */
   readonly #declared = new Map<string, Set<string>>();
 
@@ -145,7 +145,7 @@ export class AccountActs {
 }
 
 /** The erasures that `_system` records: 8 bytes each. */
-export class Erasures {
+class Erasures {
   readonly #indices = new Map<string, { list: Float64Array; length: number; sorted: boolean }>();
 
   add(logOrigin: string, index: number): void {

@@ -216,7 +216,7 @@ class Auditor {
  * Makes what was kept a mirror: checkpoints and the description of the service name what is there already. What only an
  * older, smaller tree had goes last, so that a mirror is whole at every moment.
  */
-export async function finishMirror(keeper: Keeper, service: ServiceAnswer, passed: PassResult): Promise<void> {
+async function finishMirror(keeper: Keeper, service: ServiceAnswer, passed: PassResult): Promise<void> {
   await keeper.flush();
   await passed.heads.keep(
     keeper,
