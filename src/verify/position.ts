@@ -2,7 +2,7 @@
 
 import { toHex } from '../core/bytes.ts';
 import { type Checkpoint, parseCheckpoint } from '../core/checkpoint.ts';
-import { FormatError } from '../core/errors.ts';
+import { parsed } from '../core/errors.ts';
 import { type Note, parseNote, type Verifier } from '../core/note.ts';
 import { logId } from '../core/origin.ts';
 import { type Receipt, receiptLeafHash } from '../core/receipt.ts';
@@ -32,13 +32,10 @@ export function readSigned(text: string, log: string, keys: readonly Verifier[] 
 const UNREADABLE = 'The checkpoint in the receipt cannot be read as a signed note of a log.';
 
 function readCheckpoint(text: string): { note: Note; head: Checkpoint } | null {
-  try {
+  return parsed(() => {
     const note = parseNote(text);
     return { note, head: parseCheckpoint(note.text) };
-  } catch (error) {
-    if (error instanceof FormatError) return null;
-    throw error;
-  }
+  });
 }
 
 /**

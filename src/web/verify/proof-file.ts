@@ -1,6 +1,6 @@
 // Reads a dropped proof: a receipt, an .ots file or a tlog-proof.
 
-import { FormatError } from '../../core/errors.ts';
+import { FormatError, parsed } from '../../core/errors.ts';
 import { proofText } from '../../core/proof-text.ts';
 import { MAX_RECEIPT_TEXT, parseReceipt, parseReceiptJson, RECEIPT_FORMAT, type Receipt } from '../../core/receipt.ts';
 import { isTlogProof, type ParsedTlogProof, parseTlogProof } from '../../core/tlog-proof.ts';
@@ -32,25 +32,16 @@ export async function isDroppedProof(file: File): Promise<boolean> {
 export async function readDroppedProof(file: File): Promise<DroppedProof> {
   if (file.size > MAX_SIZE) throw unknown('This file is too large for a receipt or an .ots file.');
   const bytes = new Uint8Array(await file.arrayBuffer());
-  if (isOtsFile(bytes)) return { kind: 'ots', file, bytes, read: orNull(() => parseOtsFile(bytes)) };
+  if (isOtsFile(bytes)) return { kind: 'ots', file, bytes, read: parsed(() => parseOtsFile(bytes)) };
   const text = proofText(bytes);
-  if (isTlogProof(text)) return { kind: 'tlog-proof', file, bytes, read: orNull(() => parseTlogProof(text)) };
-  const json = orNull(() => parseReceiptJson(text));
+  if (isTlogProof(text)) return { kind: 'tlog-proof', file, bytes, read: parsed(() => parseTlogProof(text)) };
+  const json = parsed(() => parseReceiptJson(text));
   if (json === null) throw unknown('This is not a receipt (JSON), an .ots file or a tlog-proof.');
   const named = typeof json === 'object' && 'format' in json && json.format === RECEIPT_FORMAT;
   if (!named) throw unknown(`This JSON does not say that it is a receipt (${RECEIPT_FORMAT}).`);
-  return { kind: 'receipt', file, bytes, read: orNull(() => parseReceipt(json)) };
+  return { kind: 'receipt', file, bytes, read: parsed(() => parseReceipt(json)) };
 }
 
 function unknown(message: string): FormatError {
   return new FormatError('proof-unknown', message);
-}
-
-function orNull<T>(read: () => T): T | null {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof FormatError && error.code !== 'receipt-ambiguous') return null;
-    throw error;
-  }
 }
