@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { concat, toHex } from '../../src/core/bytes.ts';
-import { EMPTY_ROOT, hashLeaf, hashNode, MerkleTree } from '../../src/core/merkle.ts';
+import {
+  consistencyRanges,
+  EMPTY_ROOT,
+  hashLeaf,
+  hashNode,
+  inclusionRanges,
+  MerkleTree,
+} from '../../src/core/merkle.ts';
 import { rootFromInclusion, verifyConsistency, verifyInclusion } from '../../src/core/proof.ts';
 
 // The definitions of RFC 9162 section 2.1, word for word, to compare with.
@@ -163,4 +170,32 @@ describe('proofs that should not verify', () => {
       { numRuns: 3_000 },
     );
   });
+});
+
+const outOfRange = expect.objectContaining({ code: 'proof-range' });
+
+test.each([
+  [0, 3],
+  [4, 3],
+  [-1, 3],
+  [1.5, 3],
+  [1, 2.5],
+  [1, 2 ** 53],
+  [2 ** 53, 2 ** 53],
+  [Number.NaN, 3],
+])('there is no consistency path from %d to %d', (from, to) => {
+  expect(() => consistencyRanges(from, to)).toThrow(outOfRange);
+});
+
+test.each([
+  [3, 3],
+  [4, 3],
+  [-1, 3],
+  [0.5, 3],
+  [1, 2.5],
+  [1, 2 ** 53],
+  [0, 0],
+  [Number.NaN, 3],
+])('there is no inclusion path of leaf %d in a tree of %d', (index, size) => {
+  expect(() => inclusionRanges(index, size)).toThrow(outOfRange);
 });
