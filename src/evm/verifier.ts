@@ -158,7 +158,10 @@ async function canonicalBlock(
   const node = source.describe();
   const named = nameBlock(anchor.chain, proven.block);
   if ((await source.finalized()) < proven.block.number) {
-    return say('anchor-not-final', `The round's root is in ${named}, which is not final yet by ${node}.`);
+    return say(
+      'anchor-not-final',
+      `The round's root is in ${named}, which is not final yet by ${node}: verify again later.`,
+    );
   }
   const { time } = proven.block;
   const says =
@@ -178,7 +181,10 @@ async function unknownTransaction(question: AnchorQuestion, source: EvmSource, s
   const node = source.describe();
   const claimed = claimedBlock(anchor);
   if (claimed === null) {
-    return say('anchor-not-included', `${node} knows no block of ${chain} with the transaction that was sent.`);
+    return say(
+      'anchor-not-included',
+      `${node} knows no block of ${chain} with the transaction that was sent: get a newer receipt later.`,
+    );
   }
   const named = nameBlock(chain, claimed);
   const block = await source.block(claimed.number);
@@ -237,7 +243,10 @@ async function knownTransaction(
     );
   }
   if ((await source.finalized()) < block.number) {
-    return say('anchor-not-final', `The round's root is in ${named}, which is not final yet by ${node}.`);
+    return say(
+      'anchor-not-final',
+      `The round's root is in ${named}, which is not final yet by ${node}: verify again later.`,
+    );
   }
   const says = `By ${node} the round's root is in ${named}, which is final: the digest was known before its time, ${time}.`;
   return {

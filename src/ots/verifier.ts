@@ -208,7 +208,10 @@ async function askHeaders(question: HeaderQuestion, source: HeaderSource): Promi
       return otherBlock(question, header, source, say);
     }
     if (!(await isDeep(source, height))) {
-      return say('anchor-not-final', `The timestamp leads to ${named}, which too few blocks follow yet to be final.`);
+      return say(
+        'anchor-not-final',
+        `The timestamp leads to ${named}, which too few blocks follow yet to be final: verify again later.`,
+      );
     }
     const time = formatTime(header.time);
     const moment = blockMoment(chain, time, { number: height, hash: header.hash });

@@ -18,7 +18,7 @@ const SHARED_CLAIMS = 40;
 
 /** An anchor of a type that this version does not know neither proves nor refutes. */
 export function unknownAnchor({ type }: UnknownAnchor): Claim {
-  const says = `The anchor of type ${excerpt(type)} was not checked: this version does not know that type.`;
+  const says = `The anchor of type ${excerpt(type)} was not checked: this version does not know that type, a newer one may.`;
   return claimOf('anchor-unknown', { claim: 'anchor', grounds: 'none', says });
 }
 
@@ -28,7 +28,7 @@ export async function verifyAnchors(
   trusted: TrustedSources,
 ): Promise<AnchorFinding[]> {
   if (anchors.length === 0) {
-    const says = 'The receipt has no anchor yet: it names no block of any chain.';
+    const says = 'The receipt has no anchor yet, so it names no block of any chain: get a newer receipt later.';
     return [unproven(claimOf('no-anchor', { claim: 'anchor', grounds: 'none', says }))];
   }
   const sharing = anchors.filter(

@@ -106,7 +106,7 @@ async function ask(beacon: ReceiptBeacon, view: View): Promise<Claim> {
             'other-chain-instance',
             `${source.describe()} has no ${named} yet: the chain may have been started again. Name a node of the chain that the round was made on.`,
           )
-        : say('beacon-not-final', `By ${source.describe()} ${named} is not final yet.`);
+        : say('beacon-not-final', `By ${source.describe()} ${named} is not final yet: verify again later.`);
     }
     const block = await view.block(beacon.height);
     if (block === null) return say('source-failed', `${source.describe()} no longer has ${named}.`);

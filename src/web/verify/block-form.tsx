@@ -50,6 +50,13 @@ export function BlockForm({ block }: { readonly block: OfferedBlock }) {
   );
 }
 
+/** What to look for. */
+const HINTS: Readonly<Record<OfferedBlock['proof']['kind'], string>> = {
+  hash: 'explorers call it the hash of the block: 64 letters and digits, after 0x on Ethereum and its like',
+  header: '160 letters and digits; explorers with an API give it at /api/block/HASH/header',
+  source: '',
+};
+
 function Field({ block, name }: { readonly block: OfferedBlock; readonly name: string }) {
   const what = block.proof.kind === 'hash' ? 'Hash' : 'Header';
   const text = pasted.value[block.id] ?? '';
@@ -75,7 +82,7 @@ function Field({ block, name }: { readonly block: OfferedBlock; readonly name: s
         }}
       />
       <span class={fault === null ? 'hint' : 'hint fault'} id={`${id}-hint`} role="status">
-        {fault ?? (text === '' ? 'from an explorer, not from the proof' : 'It is the one that the proof leads from.')}
+        {fault ?? (text === '' ? HINTS[block.proof.kind] : 'It is the one that the proof leads from.')}
       </span>
     </div>
   );
