@@ -8,12 +8,21 @@ const ZERO = `0x${'00'.repeat(32)}`;
 const ADDRESS = `0x${'00'.repeat(20)}`;
 const quantity = (value: number): string => `0x${value.toString(16)}`;
 
-export async function serveChain(chain: MemoryChain): Promise<{ url: string; stop: () => Promise<void> }> {
+interface ServedChain {
+  /** Default true. */
+  readonly namesFinal?: boolean;
+}
+
+export async function serveChain(
+  chain: MemoryChain,
+  { namesFinal = true }: ServedChain = {},
+): Promise<{ url: string; stop: () => Promise<void> }> {
   const server: Server = createServer(async (request, response) => {
     let text = '';
     for await (const chunk of request) text += chunk;
     const { id, method, params } = JSON.parse(text);
-    const result = await answer(chain, method, params);
+    const untold = !namesFinal && params[0] === 'finalized';
+    const result = untold ? null : await answer(chain, method, params);
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ jsonrpc: '2.0', id, result }));
   });
   await new Promise<void>((resolve) => {
@@ -35,7 +44,8 @@ async function answer(chain: MemoryChain, method: string, params: readonly strin
   if (method === 'eth_chainId') return quantity(Number(chain.chain.split(':')[1]));
   if (method === 'eth_getTransactionReceipt') return transactionReceipt(chain, what);
   if (method === 'eth_getBlockByNumber') {
-    return block(chain, what === 'finalized' ? await chain.finalized() : Number(what));
+    const tags: Record<string, number> = { finalized: await chain.finalized(), latest: chain.blocks.length - 1 };
+    return block(chain, tags[what] ?? Number(what));
   }
   throw new Error(`no answer to ${method}`);
 }

@@ -44,6 +44,24 @@ test('proven: exit 0, and the first line says what is proven', async () => {
   expect(code).toBe(0);
 });
 
+test('a chain whose node names no final block: unproven, until the user says how many blocks make final', async () => {
+  // The anchor's block and one on top.
+  const untold = await serveChain(local, { namesFinal: false });
+  try {
+    const rpc = ['--rpc', untold.url];
+    const without = await verify(file, receiptFile, ...rpc);
+    expect(without.stdout + without.stderr).toContain('--confirmations');
+    expect(without.code).toBe(2);
+    const proven = await verify(file, receiptFile, ...rpc, '--confirmations', '2');
+    expect(proven.stdout).toContain('(final after 2 blocks where it names none)');
+    expect(proven.code).toBe(0);
+    expect((await verify(file, receiptFile, ...rpc, '--confirmations', '3')).code).toBe(2);
+    expect((await verify(file, receiptFile, ...rpc, '--confirmations', '0')).code).toBe(3);
+  } finally {
+    await untold.stop();
+  }
+});
+
 test('the payload as text, as a digest or on standard input gives the same verdict as the file', async () => {
   const rpc = ['--rpc', node.url];
   const text = Buffer.from(payload).toString();
