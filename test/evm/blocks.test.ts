@@ -8,6 +8,7 @@ import { AntequemError } from '../../src/core/errors.ts';
 import { readHeader } from '../../src/core/evm-bytes.ts';
 import { indexKey } from '../../src/core/evm-proof.ts';
 import { keccak256 } from '../../src/core/keccak.ts';
+import { decodeRlpList, encodeRlp } from '../../src/core/rlp.ts';
 import { walkTrie } from '../../src/core/trie.ts';
 import { type RebuiltBlock, rebuildBlock } from '../../src/evm/block.ts';
 import { encodeHeader, unknownMembers } from '../../src/evm/header-json.ts';
@@ -120,42 +121,40 @@ test.each(transactions)('$about: the transaction hashes to its hash', ({ transac
   expect(encoded === null ? null : hex(keccak256(encoded))).toBe(transaction.hash);
 });
 
-test('the types of Arbitrum, by fields in the order of its own encoder', () => {
+test('the types of Arbitrum: their fields in the order in which its go-ethereum declares them', () => {
   const word = hex(seeded('word'));
   const [from, to, refund] = ['from', 'to', 'refund'].map((label) => hex(seeded(label).slice(0, 20)));
   const common = { chainId: '0xa4b1', from, to, nonce: '0x3', gas: '0x5208', value: '0x7', input: '0xabcd' };
-  const told: Record<string, object> = {
-    '0x64': { ...common, requestId: word },
-    '0x65': { ...common, maxFeePerGas: '0x9' },
-    '0x66': { ...common, maxFeePerGas: '0x9', requestId: word },
-    '0x68': {
-      ...common,
-      gasPrice: '0x9',
-      ticketId: word,
-      refundTo: refund,
-      maxRefund: '0x1',
-      submissionFeeRefund: '0x2',
-    },
-    '0x69': {
-      ...common,
-      gasPrice: '0x9',
-      requestId: word,
-      l1BaseFee: '0x4',
-      depositValue: '0x5',
-      retryTo: null,
-      retryValue: '0x0',
-      beneficiary: refund,
-      maxSubmissionFee: '0x6',
-      refundTo: refund,
-      retryData: '0x01',
-    },
-    '0x6a': common,
+  const chain = '0xa4b1';
+  const call = ['0x5208', to, '0x07', '0xabcd'];
+  const fees = { l1BaseFee: '0x4', depositValue: '0x5', retryValue: '0x0', maxSubmissionFee: '0x6' };
+  const refunds = { ticketId: word, refundTo: refund, maxRefund: '0x1', submissionFeeRefund: '0x2' };
+  const submission = {
+    requestId: word,
+    ...fees,
+    retryTo: null,
+    beneficiary: refund,
+    refundTo: from,
+    retryData: '0x01',
   };
-  for (const [type, fields] of Object.entries(told)) {
-    const encoded = encodeTransaction({ type, ...fields });
-    expect([type, encoded?.[0]]).toEqual([type, Number(type)]);
+  const cases: [type: string, told: object, fields: (string | undefined)[]][] = [
+    ['0x64', { requestId: word }, [chain, word, from, to, '0x07']],
+    ['0x65', { maxFeePerGas: '0x9' }, [chain, from, '0x03', '0x09', ...call]],
+    ['0x66', { maxFeePerGas: '0x9', requestId: word }, [chain, word, from, '0x09', ...call]],
+    ['0x68', { gasPrice: '0x9', ...refunds }, [chain, '0x03', from, '0x09', ...call, word, refund, '0x01', '0x02']],
+    [
+      '0x69',
+      { gasPrice: '0x9', ...submission },
+      [chain, word, from, '0x04', '0x05', '0x09', '0x5208', '0x', '0x', refund, '0x06', from, '0x01'],
+    ],
+    ['0x6a', {}, [chain, '0xabcd']],
+  ];
+  for (const [type, told, fields] of cases) {
+    const encoded = encodeTransaction({ type, ...common, ...told });
+    const expected = encodeRlp(fields.map((field) => bytes(field ?? '0x')));
+    expect([type, encoded === null ? null : hex(encoded)]).toEqual([type, `${type}${hex(expected).slice(2)}`]);
     // A member that the type needs and the node does not tell: not encoded, and not guessed.
-    expect(encodeTransaction({ type, ...fields, chainId: undefined })).toBeNull();
+    expect(encodeTransaction({ type, ...common, ...told, chainId: undefined })).toBeNull();
   }
 });
 
@@ -203,6 +202,22 @@ test('since PIP-74 it is a transaction, whose content only its bytes tell', asyn
     code: 'transactions-opaque',
     message: expect.stringContaining('type that is not known here (0x7f)'),
   });
+});
+
+test('receipts with more items than others: deposits of the OP stack since Canyon, and Celo’s', () => {
+  const told = { status: '0x1', cumulativeGasUsed: '0x5208', logsBloom: `0x${'00'.repeat(256)}`, logs: [] };
+  const more = (type: string, members: object): string[] => {
+    const encoded = encodeReceipt({ ...told, type, ...members });
+    expect(encoded?.[0]).toBe(Number(type));
+    return decodeRlpList(encoded?.subarray(1) ?? new Uint8Array(0))
+      .slice(4)
+      .map((item) => (item instanceof Uint8Array ? hex(item) : 'a list'));
+  };
+  expect(more('0x7e', { depositNonce: '0x7', depositReceiptVersion: '0x1' })).toEqual(['0x07', '0x01']);
+  expect(more('0x7e', { depositNonce: '0x7' })).toEqual([]);
+  expect(more('0x7b', { baseFee: '0x1dcd6500' })).toEqual(['0x1dcd6500']);
+  expect(more('0x7b', {})).toEqual([]);
+  expect(more('0x2', { baseFee: '0x1', depositReceiptVersion: '0x1' })).toEqual([]);
 });
 
 test('receipts without a status: by their root, else by their logs', () => {

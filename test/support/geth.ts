@@ -29,7 +29,10 @@ async function buildGeth(): Promise<string> {
   return program;
 }
 
-/** A chain that makes a block a second; account 0 of Hardhat's chains is funded. `await using` ends it. */
+/**
+ * A chain that makes a block a second; account 0 of Hardhat's chains is funded. `await using` ends it. `osaka` is what
+ * `--dev` makes by itself: headers of Osaka, but storage as dear as under Amsterdam (findings/geth-dev-forks.sh).
+ */
 export async function gethChain(fork: 'osaka' | 'amsterdam'): Promise<TestChain> {
   const program = await buildGeth();
   const [folder, port, engine] = await Promise.all([mkdtemp(join(tmpdir(), 'antequem-geth-')), freePort(), freePort()]);

@@ -70,7 +70,8 @@ type Call = TransactionLike<string> & { readonly chainId: number };
 
 async function sign(wallet: Wallet, call: Call): Promise<string> {
   const price = 20_000_000_000n;
-  const base = { ...call, gasLimit: 250_000 };
+  // Under Amsterdam a fresh account costs as much as the root that is stored.
+  const base = { ...call, gasLimit: call.type === 4 ? 500_000 : 250_000 };
   const fees = { maxFeePerGas: price, maxPriorityFeePerGas: 1_000_000_000n };
   const accessList = [{ address: call.to ?? '', storageKeys: [`0x${'00'.repeat(32)}`] }];
   switch (call.type) {
