@@ -92,9 +92,14 @@ test.skipIf(goMissing !== null).each(['osaka', 'amsterdam'] as const)('geth unde
     const newest: unknown = await chain.provider.send('eth_getBlockByNumber', ['latest', false]);
     expect(Object.keys(z.looseObject({}).parse(newest)).includes('blockAccessListHash')).toBe(fork === 'amsterdam');
     console.log(fork);
-    await anchorAll(ground, chain, ground.target(), 'anchor');
-    const announce = ground.target({ name: 'cheap', mode: 'announce', signer: keySigner(OTHER_KEY), firstRound: 21 });
-    await anchorAll(ground, chain, announce, 'announce');
+    await anchorAll(ground, chain, ground.target({ storeEvery: 'always' }), 'stored');
+    const announce = ground.target({
+      name: 'cheap',
+      storeEvery: 'never',
+      signer: keySigner(OTHER_KEY),
+      firstRound: 21,
+    });
+    await anchorAll(ground, chain, announce, 'announced');
   } finally {
     await ground.stop();
   }
