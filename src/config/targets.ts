@@ -48,7 +48,7 @@ const MAX_PRIORITY_FEE = parseUnits('3', 'gwei');
 const REPLACE_AFTER = 180_000;
 
 const storeEvery = z.union(
-  [z.enum(['always', 'never']), duration.refine((ms) => ms >= LEAST_STORE_EVERY_MS)],
+  [z.enum(['always', 'never']), duration.refine((ms) => ms >= LEAST_STORE_EVERY_MS, STORE_EVERY)],
   STORE_EVERY,
 );
 
@@ -179,23 +179,28 @@ function keyOfVariables(data: Variables): KeySource | null {
 const path = z.string('not the name of a file').min(1, 'not the name of a file');
 const whole = (what: string) => z.int(what).min(1, what);
 
-const target = z.strictObject({
-  name: z
-    .string('not a name: [a-z][a-z0-9-]{0,39}')
-    .regex(/^[a-z][a-z0-9-]{0,39}$/, 'not a name: [a-z][a-z0-9-]{0,39}'),
-  chainId: whole(CHAIN_ID),
-  rpcUrls: z.array(url('http', 'https'), RPC_URLS).min(1, RPC_URLS),
-  contract: address.optional(),
-  mode: z.enum(['anchor', 'announce'], MODE).optional(),
-  storeEvery: storeEvery.optional(),
-  key: z.union([z.strictObject({ file: path }), z.strictObject({ keystore: path, passwordFile: path })], KEY),
-  confirmations: whole(COUNT).optional(),
-  maxFeeGwei: gwei,
-  maxPriorityFeeGwei: gwei.optional(),
-  dailyBudget: coins,
-  replaceAfter: duration,
-  lowBalance: coins,
-});
+const target = z
+  .strictObject({
+    name: z
+      .string('not a name: [a-z][a-z0-9-]{0,39}')
+      .regex(/^[a-z][a-z0-9-]{0,39}$/, 'not a name: [a-z][a-z0-9-]{0,39}'),
+    chainId: whole(CHAIN_ID),
+    rpcUrls: z.array(url('http', 'https'), RPC_URLS).min(1, RPC_URLS),
+    contract: address.optional(),
+    mode: z.enum(['anchor', 'announce'], MODE).optional(),
+    storeEvery: storeEvery.optional(),
+    key: z.union([z.strictObject({ file: path }), z.strictObject({ keystore: path, passwordFile: path })], KEY),
+    confirmations: whole(COUNT).optional(),
+    maxFeeGwei: gwei,
+    maxPriorityFeeGwei: gwei.optional(),
+    dailyBudget: coins,
+    replaceAfter: duration,
+    lowBalance: coins,
+  })
+  .refine(({ mode, storeEvery }) => mode === undefined || storeEvery === undefined, {
+    path: ['mode'],
+    message: 'cannot be set beside storeEvery, which says the same',
+  });
 
 /** The targets of a file, and everything that is wrong in it. */
 export interface TargetsFile {

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parseTargets } from '../../src/config/targets.ts';
 import { readConfig } from '../../src/config.ts';
 
 const LEAST = { DATABASE_URL: 'postgres:///antequem', ORIGIN: 'log.example.org', LOG_SEED_FILE: '/run/secrets/seed' };
@@ -84,6 +85,18 @@ test('a file with several targets; the files it names are looked for from its fo
       ephemeral: false,
     },
   ]);
+});
+
+test('what is stored is said by storeEvery or by the older mode, not by both; by neither it stays as it is', () => {
+  const { mode, ...neither } = MAIN;
+  const policies = [neither, { ...neither, storeEvery: '30m' }, { ...neither, storeEvery: 'never' }, MAIN].map(
+    (content) => parseTargets(JSON.stringify([content]), '/run/targets.json').targets[0]?.storeEvery,
+  );
+  expect(policies).toEqual([null, 1_800_000, 'never', mode === 'anchor' ? 'always' : 'never']);
+  expect(parseTargets(JSON.stringify([{ ...MAIN, storeEvery: '1h' }]), '/run/targets.json').faults).toEqual([
+    'TARGETS_FILE: target 1 (main), mode: cannot be set beside storeEvery, which says the same',
+  ]);
+  expect(parseTargets(JSON.stringify([{ ...neither, storeEvery: '30s' }]), '/run/targets.json').faults).toHaveLength(1);
 });
 
 test('faults are reported all together, beside those of the environment, and tell no values', () => {
