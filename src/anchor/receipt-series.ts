@@ -38,8 +38,18 @@ interface HexTile {
   readonly above: readonly string[] | null;
 }
 
+/** What is known of the entries from `begin` on, up to the size that the round covers. */
+interface KnownCovering {
+  readonly log: number;
+  readonly begin: number;
+  readonly covering: Covering;
+}
+
 export class ReceiptSeries {
   readonly #sources: ReceiptSeriesSources;
+  /** Of the round that was used last: the next entries mostly lie in it as well. */
+  #known: KnownCovering | null = null;
+  #shared: { readonly covering: Covering; readonly anchors: readonly Anchor[]; readonly shared: Shared } | null = null;
 
   constructor(sources: ReceiptSeriesSources) {
     this.#sources = sources;
@@ -85,26 +95,32 @@ export class ReceiptSeries {
   /** Of each entry the first round that covers it. Where the first and the last share theirs, so do those between. */
   async #coverings(log: Log, entries: readonly StoredEntry[]): Promise<(Covering | null)[]> {
     const { database } = this.#sources;
+    const [from, to] = [entries[0], entries.at(-1)];
+    if (from === undefined || to === undefined) return [];
+    const known = this.#known;
+    if (known?.log === log.id && known.begin <= from.index && to.index < known.covering.size) {
+      return entries.map(() => known.covering);
+    }
     const at = ({ index }: StoredEntry): { log: number; index: number } => ({ log: log.id, index });
-    const [first, last] = await readCovering(
-      database,
-      [entries[0], entries.at(-1)].flatMap((entry) => (entry === undefined ? [] : [at(entry)])),
-    );
-    if (first === undefined || last === undefined) return [];
-    if (first?.round === last?.round) return entries.map(() => first);
-    return readCovering(database, entries.map(at));
+    const [first = null, last = null] = await readCovering(database, [at(from), at(to)]);
+    const coverings =
+      first?.round === last?.round ? entries.map(() => first) : await readCovering(database, entries.map(at));
+    if (last !== null) this.#known = { log: log.id, begin: to.index, covering: last };
+    return coverings;
   }
 
-  async #covered(log: Log, { round: number, index, size }: Covering): Promise<Shared> {
-    const { trees, anchors, checkpoint } = this.#sources;
-    const [signed, { round, tree }, anchored] = await Promise.all([
-      checkpoint(log, size),
-      trees.read(number),
-      anchors(number),
-    ]);
+  async #covered(log: Log, covering: Covering): Promise<Shared> {
+    const { round: number, index, size } = covering;
+    const { trees, checkpoint } = this.#sources;
+    const anchors = await this.#sources.anchors(number);
+    // The same list as before: nothing about the round has changed since.
+    if (this.#shared?.covering === covering && this.#shared.anchors === anchors) return this.#shared.shared;
+    const [signed, { round, tree }] = await Promise.all([checkpoint(log, size), trees.read(number)]);
     if (signed === null) throw checkpointGone(log, size);
-    const rest = { checkpoint: signed.note, round: receiptRound(round, tree, index), anchors: anchored };
-    return { treeSize: size, rest: JSON.stringify(rest).slice(1) };
+    const rest = { checkpoint: signed.note, round: receiptRound(round, tree, index), anchors };
+    const shared = { treeSize: size, rest: JSON.stringify(rest).slice(1) };
+    this.#shared = { covering, anchors, shared };
+    return shared;
   }
 
   async #tile(log: Log, index: number, treeSize: number): Promise<HexTile> {

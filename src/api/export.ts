@@ -7,6 +7,7 @@ import type { Gate } from './access.ts';
 import { described } from './description.ts';
 import { indexText, pathLog, pathLogName, query } from './parameters.ts';
 import { Problem } from './problem.ts';
+import type { ExportedLines } from './readings.ts';
 import { exactRouter } from './routing.ts';
 import { criteriaOf, criteriaQuery } from './search.ts';
 import type { Service } from './service.ts';
@@ -56,18 +57,24 @@ export function exportRoutes(service: Service, gate: Gate): Router {
     response.type('application/x-ndjson').setTimeout(PATIENCE, () => response.destroy());
     if (request.method === 'HEAD') range.end = range.from;
     let checkpoint: Published | null = null;
+    const read = (from: number): Promise<ExportedLines | null> =>
+      readings.lines({ log, criteria, from, end: range.end, receipts: receipts === 'true', checkpoint });
     try {
-      for (let next: number | null = range.from; next !== null && next < range.end; ) {
-        const selection = { log, criteria, from: next, end: range.end };
-        const lines = await readings.lines({ ...selection, receipts: receipts === 'true', checkpoint });
+      let reading = range.from < range.end ? read(range.from) : null;
+      for (let from = range.from; reading !== null; ) {
+        const lines = await reading;
         // A client that closed the connection gets nothing more.
         if (service.stopping.aborted || response.destroyed) return void response.destroy();
         if (lines === null) {
           checkpoint = await checkpoints.covering(log, range.end - 1);
+          reading = read(from);
           continue;
         }
+        from = lines.next ?? range.end;
+        reading = from < range.end ? read(from) : null;
+        // Read while these are written. That it fails is told when it is waited for.
+        reading?.catch(() => {});
         await write(response, lines.text);
-        next = lines.next;
       }
       response.end();
     } catch (error) {

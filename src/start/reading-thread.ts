@@ -19,8 +19,6 @@ import { Cosignatures } from '../witness/cosignatures.ts';
 import type { ReadingSettings } from './readings.ts';
 
 const CONNECTIONS = 3;
-/** Entries that an export looks up at a time. */
-const TOGETHER = 64;
 /** Entries, and bytes of text, after which an answer of an export is complete. */
 const EXPORT_ENTRIES = 256;
 const EXPORT_BYTES = 4 << 20;
@@ -58,19 +56,16 @@ async function search({ log, criteria, from, end, limit, size, payloads }: Searc
 async function exported(reading: ExportReading): Promise<Answering> {
   const { log, criteria, from, end, receipts, checkpoint } = reading;
   const page = await searchPage(entries, log, criteria, { from, end, limit: EXPORT_ENTRIES });
+  const texts = receipts ? await series.texts(log, page.entries, checkpoint) : [];
+  if (texts === null) return { answer: null };
   const lines: string[] = [];
   let length = 0;
-  for (let at = 0; at < page.entries.length; at += TOGETHER) {
-    const some = page.entries.slice(at, at + TOGETHER);
-    const texts = receipts ? await series.texts(log, some, checkpoint) : [];
-    if (texts === null) return { answer: null };
-    for (const [i, entry] of some.entries()) {
-      const text = JSON.stringify(fullEntryView(log, entry));
-      lines.push(receipts ? `${text.slice(0, -1)},"receipt":${texts[i] ?? 'null'}}\n` : `${text}\n`);
-      length += lines.at(-1)?.length ?? 0;
-    }
-    const rest = page.entries[at + TOGETHER];
-    if (length >= EXPORT_BYTES && rest !== undefined) return givenLines(lines, rest.index);
+  for (const [i, entry] of page.entries.entries()) {
+    if (length >= EXPORT_BYTES) return givenLines(lines, entry.index);
+    const text = JSON.stringify(fullEntryView(log, entry));
+    const line = receipts ? `${text.slice(0, -1)},"receipt":${texts[i] ?? 'null'}}\n` : `${text}\n`;
+    lines.push(line);
+    length += line.length;
   }
   return givenLines(lines, page.next);
 }

@@ -42,6 +42,10 @@ it.each([true, false])('receipts of many entries are those that are made one by 
       all.map(async ({ index, secret }) => (secret === null ? null : JSON.stringify(await single.compose(log, index)))),
     );
     expect(await series.texts(log, all, current)).toEqual(expected);
+    const pages: (string | null)[] = [];
+    for (let at = 0; at < size; at += 100)
+      pages.push(...((await series.texts(log, all.slice(at, at + 100), current)) ?? []));
+    expect(pages).toEqual(expected);
     // What a search leaves has gaps.
     const some = all.filter(({ index }) => index % 37 === 5);
     expect(await series.texts(log, some, current)).toEqual(some.map(({ index }) => expected[index]));

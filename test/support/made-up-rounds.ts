@@ -24,7 +24,7 @@ const HEADER = Buffer.from(
  */
 export async function makeUpRounds(client: Pick<pg.Client, 'query'>, count: number): Promise<void> {
   const first = Date.now() - count * MINUTE_MS;
-  const at = `${first}::bigint + n * ${MINUTE_MS}`;
+  const at = `${first} + n::bigint * ${MINUTE_MS}`;
   await client.query('BEGIN; SET LOCAL session_replication_role = replica');
   const statements = [
     `INSERT INTO targets (name, kind, chain, contract, mode, ephemeral, first_round, created_at) VALUES
