@@ -68,13 +68,15 @@ describe.each(Object.entries(RUNTIMES))('on %s', (name, { command, args }) => {
 });
 
 test.skipIf(browserMissing !== null)('in Chromium they append, fetch and verify', async () => {
+  // Else the browser reports that the log was missing at first.
+  await service.send('PUT', '/v1/logs/browser');
   const browser = await testBrowser();
   try {
     const { page, complaints } = await openWatched(browser);
     const files: Record<string, { contentType: string; body: string } | { contentType: string; path: string }> = {
       '/try.html': {
         contentType: 'text/html',
-        body: `<!doctype html><script type="importmap">{ "imports": {
+        body: `<!doctype html><link rel="icon" href="data:,"><script type="importmap">{ "imports": {
           "antequem-client": "/antequem-client.js", "antequem-verify": "/antequem-verify.js" } }</script>
           <script type="module">${program('esm', service.url, 'browser').replace('console.log(says)', 'document.title = says')}</script>`,
       },
