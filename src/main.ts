@@ -16,6 +16,7 @@ import { type StartOptions, startAnchoring } from './start/anchoring.ts';
 import { composeApi, noticesOf, openQuota, openWitnesses, readMetricsToken } from './start/api.ts';
 import { exposedFiles } from './start/exposed-files.ts';
 import { openFoundation, realEffects } from './start/foundation.ts';
+import { MovingNotice } from './start/moving-notice.ts';
 import { openReadings } from './start/readings.ts';
 import { openVerifications } from './start/verifications.ts';
 import { Notifications } from './store/notifications.ts';
@@ -43,7 +44,11 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
   const clock = new ServiceClock(options.effects === undefined ? machineReadings : readingsOf(options.effects));
   const effects = options.effects ?? { ...realEffects, now: clock.now, wall: clock.wall };
   for (const warning of await exposedFiles(config)) logger.warn(warning);
-  const foundation = await openFoundation(config, effects, { logger });
+  const notice = new MovingNotice(config, options.socket);
+  const foundation = await openFoundation(config, effects, {
+    logger,
+    onMoving: (progress) => notice.tell(progress),
+  }).finally(() => notice.close());
   const stops: (() => Promise<void>)[] = [() => foundation.close()];
   foundation.guard.watch(config.reconcileInterval);
   const stopping = new AbortController();

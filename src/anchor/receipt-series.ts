@@ -6,7 +6,7 @@ import { AntequemError } from '../core/errors.ts';
 import { HASH_SIZE, inclusionRanges, MerkleTree } from '../core/merkle.ts';
 import { type Anchor, RECEIPT_FORMAT } from '../core/receipt.ts';
 import { TILE_HEIGHT, TILE_WIDTH, tileWidth } from '../core/tiles.ts';
-import type { StoredEntry } from '../log/entries.ts';
+import type { StoredEntry } from '../log/blocks.ts';
 import type { Log } from '../log/log.ts';
 import type { Published } from '../log/publish.ts';
 import type { TileStore } from '../log/tilestore.ts';

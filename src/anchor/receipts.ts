@@ -10,7 +10,8 @@ import {
   type RoundReceipt,
 } from '../core/receipt.ts';
 import { formatTime } from '../core/time.ts';
-import type { EntryReader, StoredEntry } from '../log/entries.ts';
+import type { StoredEntry } from '../log/blocks.ts';
+import type { EntryReader } from '../log/entries.ts';
 import type { Log } from '../log/log.ts';
 import type { Checkpoints, Published } from '../log/publish.ts';
 import type { TileStore } from '../log/tilestore.ts';

@@ -1,8 +1,8 @@
 import { AntequemError, FormatError } from '../core/errors.ts';
 import { type Database, transaction } from '../store/database.ts';
 import type { AnsweredHeads } from './answered.ts';
+import { makeRuns, RUN_DIGESTS } from './digest-index.ts';
 import type { Appended, Effects, Log, Logged, Submission } from './log.ts';
-import { openSegment, PartitionMap, SegmentFull } from './partition-map.ts';
 import { type Prepared, prepare } from './prepared.ts';
 import type { Outcome } from './replay.ts';
 import { RollbackState } from './rollback.ts';
@@ -52,6 +52,8 @@ export class Appender {
   readonly #maxQueuedBytes: number;
   readonly #commitDeadline: number;
   #queuedBytes = 0;
+  /** Entries since runs of the digest index were made. */
+  #sinceRun = 0;
 
   constructor(database: Database, effects: Effects, options: AppenderOptions = {}) {
     this.#database = database;
@@ -59,7 +61,6 @@ export class Appender {
     this.#commitDeadline = options.commitDeadline ?? COMMIT_DEADLINE;
     this.sequencing = {
       effects,
-      partitions: new PartitionMap(),
       ranges: new CompactRanges(),
       rollback: new RollbackState(),
       answered: options.answered ?? null,
@@ -156,23 +157,25 @@ export class Appender {
   }
 
   async #commit(log: Log, submissions: Prepared[]): Promise<Outcome[]> {
-    for (;;) {
-      const begin = performance.now();
-      try {
-        const { outcomes, settle } = await transaction(
-          this.#database,
-          (tx, defer) => sequence(tx, defer, log, submissions, this.sequencing),
-          { deadline: this.#commitDeadline },
-        );
-        await settle();
-        const entries = submissions.reduce((sum, { submission }) => sum + submission.drafts.length, 0);
-        this.onCommitted(entries, performance.now() - begin);
-        return outcomes;
-      } catch (error) {
-        if (!(error instanceof SegmentFull)) throw error;
-        await openSegment(this.#database);
-      }
-    }
+    const begin = performance.now();
+    const { outcomes, settle } = await transaction(
+      this.#database,
+      (tx, defer) => sequence(tx, defer, log, submissions, this.sequencing),
+      { deadline: this.#commitDeadline },
+    );
+    await settle();
+    const entries = submissions.reduce((sum, { submission }) => sum + submission.drafts.length, 0);
+    this.onCommitted(entries, performance.now() - begin);
+    this.#indexed(entries);
+    return outcomes;
+  }
+
+  /** Makes runs of the digest index whenever enough was appended. Where that fails the index is slower, and complete. */
+  #indexed(entries: number): void {
+    this.#sinceRun += entries;
+    if (this.#sinceRun < RUN_DIGESTS) return;
+    this.#sinceRun = 0;
+    makeRuns(this.#database).catch(() => {});
   }
 }
 

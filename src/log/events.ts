@@ -1,14 +1,17 @@
 import { concat, toHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
+import { TILE_WIDTH } from '../core/tiles.ts';
 import type { Queryable, Transaction } from '../store/database.ts';
+import { readBlocks } from './blocks.ts';
 import type { Draft, Log, Repeats } from './log.ts';
-import type { PartitionMap } from './partition-map.ts';
 
 // The ring of migration 0012. A day's slot is looked into for eight days, so that what was logged is known for seven whole
 // ones; the other two are emptied before their turn comes.
 const SLOTS = 10;
 const LIVE = 8;
 const DAY = 86_400_000;
+/** Tiles whose entries are looked at together. */
+const TILES_AT_ONCE = 32;
 
 export const NO_REPEATS: Repeats = { count: 0, conflicting: 0 };
 
@@ -32,12 +35,11 @@ export async function siftEvents(
   log: Log,
   submissions: readonly (readonly Draft[])[],
   now: number,
-  partitions: PartitionMap,
 ): Promise<Sifted[]> {
   const keys = submissions
     .flat()
     .flatMap(({ event, digest }) => (event === undefined ? [] : [event, contentKey(event, digest)]));
-  const held = keys.length === 0 ? new Map<string, string>() : await heldContents(tx, log, keys, now, partitions);
+  const held = keys.length === 0 ? new Map<string, string>() : await heldContents(tx, log, keys, now);
   return submissions.map((drafts) => sift(drafts, held));
 }
 
@@ -80,10 +82,9 @@ async function heldContents(
   log: Log,
   keys: readonly Uint8Array[],
   now: number,
-  partitions: PartitionMap,
 ): Promise<Map<string, string>> {
   const known = await findEvents(tx, log, keys, now);
-  const digests = known.size === 0 ? new Map<number, string>() : await readDigests(tx, log, known.values(), partitions);
+  const digests = known.size === 0 ? new Map<number, string>() : await readDigests(tx, log, known.values());
   return new Map([...known].map(([key, index]) => [key, digests.get(index) ?? '']));
 }
 
@@ -102,26 +103,20 @@ async function findEvents(
 }
 
 /** The digests of these entries in hex, by index. */
-async function readDigests(
-  tx: Transaction,
-  log: Log,
-  indices: Iterable<number>,
-  partitions: PartitionMap,
-): Promise<Map<number, string>> {
-  const bySegment = new Map<number, number[]>();
-  for (const index of new Set(indices)) {
-    const { segment } = await partitions.locate(tx, log.id, index);
-    const others = bySegment.get(segment);
-    if (others === undefined) bySegment.set(segment, [index]);
-    else others.push(index);
-  }
+async function readDigests(tx: Transaction, log: Log, indices: Iterable<number>): Promise<Map<number, string>> {
+  const byTile = Map.groupBy(new Set(indices), (index) => Math.floor(index / TILE_WIDTH));
+  const tiles = [...byTile.values()];
   const digests = new Map<number, string>();
-  for (const [segment, some] of bySegment) {
-    const { rows } = await tx.query<{ index: number; digest: Uint8Array | null }>(
-      'SELECT index, digest FROM entries WHERE segment = $1 AND log = $2 AND index = ANY ($3::bigint[])',
-      [segment, log.id, some],
+  for (let at = 0; at < tiles.length; at += TILES_AT_ONCE) {
+    const some = tiles.slice(at, at + TILES_AT_ONCE).flat();
+    const blocks = await readBlocks(
+      tx,
+      some.map((index) => ({ log: log.id, index })),
     );
-    for (const { index, digest } of rows) if (digest !== null) digests.set(index, toHex(digest));
+    for (const [i, index] of some.entries()) {
+      const digest = blocks[i]?.digest(index) ?? null;
+      if (digest !== null) digests.set(index, toHex(digest));
+    }
   }
   return digests;
 }

@@ -16,7 +16,6 @@ import {
   newestRound,
 } from './holdings.ts';
 import type { Log, LogHead } from './log.ts';
-import type { PartitionMap } from './partition-map.ts';
 import { type Change, type Mark, type PublishedStore, sameMark } from './published.ts';
 import { type RollbackState, SET_BACK, setBack } from './rollback.ts';
 
@@ -36,7 +35,6 @@ export interface GuardOptions {
   /** Records what was answered. Default: none. */
   readonly answered?: AnsweredHeads | null;
   readonly rollback: RollbackState;
-  readonly partitions: PartitionMap;
   readonly logger: Logger;
   /** Milliseconds that the store may take. Default 5,000. */
   readonly storePatience?: number;
@@ -87,7 +85,7 @@ export class Guard {
         return mark === null ? [] : [{ log, mark, was: 'published' as const }];
       });
       // Read after the marks, whose data was durable before.
-      this.#demandNone(await missingMarks(db, this.#options.partitions, known));
+      this.#demandNone(await missingMarks(db, known));
       await demandUnsigned(
         db,
         open.filter((_, i) => marks[i] === null),
@@ -126,7 +124,7 @@ export class Guard {
 
   /** All that was published or answered and is missing in the database. @throws AntequemError `guard-unavailable` */
   async losses(): Promise<Loss[]> {
-    const { database, serviceOrigin, partitions, logger } = this.#options;
+    const { database, serviceOrigin, logger } = this.#options;
     if (this.store === null) return [];
     const marks = await this.#ask(this.store.all());
     const round = marks.get(this.rounds) ?? null;
@@ -149,7 +147,7 @@ export class Guard {
         if (log !== undefined) claims.push({ log, mark, was });
         else if (mark.size > 0) losses.push({ subject, published: mark, was, now: null });
       }
-      losses.push(...(await missingMarks(database, partitions, claims)));
+      losses.push(...(await missingMarks(database, claims)));
     }
     if (marks.size === 0 && (await database.query('SELECT 1 FROM checkpoints LIMIT 1')).rowCount === 1) {
       logger.warn(`${this.store.name} knows nothing of what was published: it begins with what the database has now`);

@@ -1,47 +1,31 @@
-import { concat } from '../core/bytes.ts';
 import { CompactRange } from '../core/compact-range.ts';
-import { AntequemError } from '../core/errors.ts';
 import { HASH_SIZE } from '../core/merkle.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
 import type { Queryable } from '../store/database.ts';
-import type { PartitionMap } from './partition-map.ts';
+import { damaged } from './blocks.ts';
 
 /** The hashes of a log's partial tile on `level` in its first `size` entries, one after the other. */
-export async function partialTile(
-  db: Queryable,
-  partitions: PartitionMap,
-  log: number,
-  level: number,
-  size: number,
-): Promise<Uint8Array> {
+export async function partialTile(db: Queryable, log: number, level: number, size: number): Promise<Uint8Array> {
   const nodes = Math.floor(size / TILE_WIDTH ** level);
   const first = nodes - (nodes % TILE_WIDTH);
-  return level === 0 ? leafHashes(db, partitions, log, first, nodes) : tileRoots(db, log, level - 1, first, nodes);
+  return level === 0 ? leafHashes(db, log, first, nodes) : tileRoots(db, log, level - 1, first, nodes);
 }
 
-/** The leaf hashes of entries [begin, end), which lie in one tile. */
-export async function leafHashes(
-  db: Queryable,
-  partitions: PartitionMap,
-  log: number,
-  begin: number,
-  end: number,
-): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  // The first partitions are shorter than a tile, so a tile may lie in three of them.
-  for (const run of await segmentRuns(db, partitions, log, begin, end)) {
-    const { rows } = await db.query<{ hashes: Uint8Array | null }>({
-      text: `SELECT string_agg(leaf_hash, '' ORDER BY index) AS hashes FROM entries
-             WHERE segment = $1 AND log = $2 AND index >= $3 AND index < $4`,
-      values: [run.segment, log, run.begin, run.end],
-    });
-    parts.push(rows[0]?.hashes ?? new Uint8Array(0));
-  }
-  const hashes = concat(...parts);
-  if (hashes.length !== (end - begin) * HASH_SIZE) {
-    throw new AntequemError('log-damaged', `log ${log} lacks entries between ${begin} and ${end}: run an audit`);
-  }
-  return hashes;
+/** The leaf hashes of entries [begin, end), which lie in one tile. @throws AntequemError `log-damaged` */
+export async function leafHashes(db: Queryable, log: number, begin: number, end: number): Promise<Uint8Array> {
+  if (begin === end) return new Uint8Array(0);
+  const tile = Math.floor(begin / TILE_WIDTH);
+  const { rows } = await db.query<{ hashes: Uint8Array | null }>({
+    name: 'leaf-hashes',
+    text: `SELECT coalesce(
+             (SELECT hashes FROM tiles WHERE log = $1 AND level = 0 AND index = $2),
+             (SELECT string_agg(leaves, '' ORDER BY first) FROM blocks WHERE log = $1 AND first >= $3 AND first < $4)) AS hashes`,
+    values: [log, tile, tile * TILE_WIDTH, end],
+  });
+  const from = HASH_SIZE * (begin - tile * TILE_WIDTH);
+  const hashes = rows[0]?.hashes?.subarray(from, from + HASH_SIZE * (end - begin));
+  if (hashes?.length !== HASH_SIZE * (end - begin)) throw damaged(log, `entries between ${begin} and ${end}`);
+  return new Uint8Array(hashes);
 }
 
 /** The roots of the complete tiles [begin, end) of a level. */
@@ -52,43 +36,13 @@ async function tileRoots(db: Queryable, log: number, level: number, begin: numbe
     [log, level, begin, end],
   );
   const hashes = rows[0]?.hashes ?? new Uint8Array(0);
-  if (hashes.length !== (end - begin) * HASH_SIZE) {
-    throw new AntequemError('log-damaged', `log ${log} lacks tiles of level ${level} before ${end}: run an audit`);
-  }
+  if (hashes.length !== (end - begin) * HASH_SIZE) throw damaged(log, `tiles of level ${level} before ${end}`);
   return new Uint8Array(hashes);
 }
 
-/** The parts of [begin, end) by segment, in order. */
-export async function segmentRuns(
-  db: Queryable,
-  partitions: PartitionMap,
-  log: number,
-  begin: number,
-  end: number,
-): Promise<{ segment: number; begin: number; end: number }[]> {
-  const runs: { segment: number; begin: number; end: number }[] = [];
-  let at = begin;
-  while (at < end) {
-    const { range, segment } = await partitions.locate(db, log, at);
-    const last = runs.at(-1);
-    const to = Math.min(end, range.end);
-    if (last !== undefined && last.segment === segment) runs[runs.length - 1] = { ...last, end: to };
-    else runs.push({ segment, begin: at, end: to });
-    at = to;
-  }
-  return runs;
-}
-
 /** The compact range of a log at `size`, read from the database. */
-export async function readCompactRange(
-  db: Queryable,
-  partitions: PartitionMap,
-  log: number,
-  size: number,
-): Promise<CompactRange> {
+export async function readCompactRange(db: Queryable, log: number, size: number): Promise<CompactRange> {
   const partials: Uint8Array[] = [];
-  for (let level = 0; TILE_WIDTH ** level <= size; level++) {
-    partials.push(await partialTile(db, partitions, log, level, size));
-  }
+  for (let level = 0; TILE_WIDTH ** level <= size; level++) partials.push(await partialTile(db, log, level, size));
   return CompactRange.restore(size, partials);
 }

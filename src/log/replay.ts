@@ -1,9 +1,9 @@
 import { equalBytes } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Queryable, Transaction } from '../store/database.ts';
+import { readBlocks } from './blocks.ts';
 import { NO_REPEATS } from './events.ts';
 import type { Appended, Log, Logged, Submission } from './log.ts';
-import type { PartitionMap } from './partition-map.ts';
 
 /** How long the answer to an Idempotency-Key is kept. */
 export const IDEMPOTENCY_TTL = 7 * 24 * 3_600_000;
@@ -29,7 +29,6 @@ export async function findReplays(
   log: Log,
   submissions: readonly Submission[],
   now: number,
-  partitions: PartitionMap,
 ): Promise<(Outcome | undefined)[]> {
   const keyed = submissions.flatMap(({ idempotency }) => (idempotency === null ? [] : [idempotency]));
   if (keyed.length === 0) return submissions.map(() => undefined);
@@ -47,7 +46,7 @@ export async function findReplays(
       const record = records.get(id);
       if (record !== undefined) {
         if (!equalBytes(record.request_hash, idempotency.requestHash)) return { refused: reused(idempotency.key) };
-        return readAppended(tx, log, record, partitions);
+        return readAppended(tx, log, record);
       }
       const other = claimed.get(id);
       if (other !== undefined) {
@@ -109,19 +108,15 @@ export async function purgeKeys(db: Queryable, now: number): Promise<number> {
   return rowCount ?? 0;
 }
 
-async function readAppended(tx: Transaction, log: Log, record: Record, partitions: PartitionMap): Promise<Outcome> {
+async function readAppended(tx: Transaction, log: Log, record: Record): Promise<Outcome> {
   const last = record.first_index + record.count - 1;
-  const { segment } = await partitions.locate(tx, log.id, last);
-  const { rows } = await tx.query<{ received_at: number; digest: Uint8Array | null; leaf_hash: Uint8Array }>(
-    'SELECT received_at, digest, leaf_hash FROM entries WHERE segment = $1 AND log = $2 AND index = $3',
-    [segment, log.id, last],
-  );
-  const row = rows[0];
+  const [block = null] = await readBlocks(tx, [{ log: log.id, index: last }]);
   // Returned, not thrown: the other submissions of the commit must not fail with it.
-  if (row === undefined) {
+  if (block === null) {
     return { refused: new AntequemError('log-damaged', `entry ${last} of ${log.name} is gone: run an audit`) };
   }
-  if (row.digest === null) {
+  const digest = block.digest(last);
+  if (digest === null) {
     return {
       refused: new AntequemError('entry-erased', `entry ${last} of ${log.name} was erased: its digest is gone`),
     };
@@ -129,9 +124,9 @@ async function readAppended(tx: Transaction, log: Log, record: Record, partition
   const appended = {
     index: record.first_index,
     count: record.count,
-    receivedAt: row.received_at,
-    digest: new Uint8Array(row.digest),
-    leafHash: new Uint8Array(row.leaf_hash),
+    receivedAt: block.receivedAt(last),
+    digest: new Uint8Array(digest),
+    leafHash: block.leafHash(last),
   };
   return { appended, fresh: [], repeats: NO_REPEATS };
 }

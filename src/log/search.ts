@@ -1,5 +1,6 @@
 import { parseJson } from '../core/json.ts';
-import type { EntryReader, StoredEntry } from './entries.ts';
+import type { StoredEntry } from './blocks.ts';
+import type { EntryReader } from './entries.ts';
 import type { Log } from './log.ts';
 
 /** What is looked for; null: anything. */
@@ -54,8 +55,8 @@ async function firstAt(entries: EntryReader, log: Log, time: number, from: numbe
   let [low, high] = [from, end];
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
-    const entry = await entries.read(log, middle);
-    if (entry === null || entry.receivedAt >= time) high = middle;
+    const receivedAt = await entries.receivedAt(log, middle);
+    if (receivedAt === null || receivedAt >= time) high = middle;
     else low = middle + 1;
   }
   return low;

@@ -4,14 +4,19 @@ import { equalBytes, writeU64 } from '../core/bytes.ts';
 import type { CompactRange, CompleteTile } from '../core/compact-range.ts';
 import { ENTRY_SIZE } from '../core/entry.ts';
 import { AntequemError } from '../core/errors.ts';
+import { HASH_SIZE } from '../core/merkle.ts';
+import { TILE_WIDTH } from '../core/tiles.ts';
 import { MAX_CLOCK_SKEW_MS } from '../core/time.ts';
 import type { Defer, Queryable, Transaction } from '../store/database.ts';
 import type { AnsweredHeads } from './answered.ts';
+import type { StoredContent } from './block.ts';
+import { insertBlocks } from './blocks.ts';
+import { indexDigests, PREFIX_BYTES } from './digest-index.ts';
 import { recordEvents, siftEvents } from './events.ts';
+import { blocksOf, type EntryRun, readTail } from './fresh-blocks.ts';
 import { readCompactRange } from './head.ts';
-import type { Appended, Effects, Log } from './log.ts';
-import { type PartitionMap, partitionRange } from './partition-map.ts';
-import { nonceSizeOf, type Prepared, partOf, strideOf } from './prepared.ts';
+import type { Appended, Draft, Effects, Log } from './log.ts';
+import { nonceSizeOf, type Prepared, partOf } from './prepared.ts';
 import type { Mark } from './published.ts';
 import { findReplays, type Outcome, recordKeys } from './replay.ts';
 import { type RollbackState, setBack } from './rollback.ts';
@@ -37,11 +42,11 @@ export class CompactRanges {
    * The range at this size: remembered, else read. It is taken out, and the caller puts it back once it is durable.
    * @throws AntequemError `database-set-back` where the log was larger before
    */
-  async take(tx: Queryable, partitions: PartitionMap, log: number, size: number): Promise<CompactRange> {
+  async take(tx: Queryable, log: number, size: number): Promise<CompactRange> {
     const range = this.#ranges.get(log);
     if (range !== undefined && range.size > size) throw setBack(`log ${log} has ${size} entries and had ${range.size}`);
     this.#ranges.delete(log);
-    return range?.size === size ? range : readCompactRange(tx, partitions, log, size);
+    return range?.size === size ? range : readCompactRange(tx, log, size);
   }
 
   keep(log: number, range: CompactRange): void {
@@ -53,7 +58,6 @@ export class CompactRanges {
 
 export interface Sequencing {
   readonly effects: Effects;
-  readonly partitions: PartitionMap;
   readonly ranges: CompactRanges;
   readonly rollback: RollbackState;
   /** Where it is recorded what is answered; null: nowhere. */
@@ -73,14 +77,14 @@ interface HeadRow {
  * hashes, stores entries and tiles, moves the head. One outcome a submission: an idempotency key used for another
  * request spoils its own submission only. What it writes is deferred to the commit; call `settle` of what is returned
  * once that took place.
- * @throws AntequemError `clock-skew`, `log-damaged`, `database-set-back`; SegmentFull
+ * @throws AntequemError `clock-skew`, `log-damaged`, `database-set-back`
  */
 export async function sequence(
   tx: Transaction,
   defer: Defer,
   log: Log,
   submissions: readonly Prepared[],
-  { effects, partitions, ranges, rollback, answered }: Sequencing,
+  { effects, ranges, rollback, answered }: Sequencing,
 ): Promise<{ outcomes: Outcome[]; settle: () => Promise<void> }> {
   rollback.demand();
   const locked = await tx.query<HeadRow>({
@@ -104,14 +108,12 @@ export async function sequence(
     log,
     submissions.map(({ submission }) => submission),
     now,
-    partitions,
   );
   const sifted = await siftEvents(
     tx,
     log,
     submissions.map(({ submission }, i) => (outcomes[i] === undefined ? submission.drafts : [])),
     head.database_now,
-    partitions,
   );
   const parts = submissions.map((prepared, i) => partOf(prepared, sifted[i]?.fresh ?? null));
   const fresh = parts.filter(({ submission }, i) => outcomes[i] === undefined && submission.drafts.length > 0);
@@ -133,19 +135,23 @@ export async function sequence(
   if (count === 0) return { outcomes: decided(), settle: () => settleAt(head.size, head.root) };
 
   const receivedAt = Math.max(now, head.last_received_at);
-  const range = await rollback.watch(ranges.take(tx, partitions, log.id, head.size));
-  const batch = chain(log, fresh, count, { lastLeaf: head.last_leaf, receivedAt, range });
-  const segments = await takeSegments(tx, partitions, log.id, head.size, count);
+  const range = await rollback.watch(ranges.take(tx, log.id, head.size));
+  const batch = chain(fresh, count, { lastLeaf: head.last_leaf, receivedAt, range });
+  const size = head.size + count;
+  const tail = completesTile(head.size, size) ? await readTail(tx, log.id, head.size) : null;
 
   let next = head.size;
   for (const prepared of fresh) {
     const { length } = prepared.submission.drafts;
-    const last = batch.record(next + length - 1 - head.size);
-    placed.set(prepared, { index: next, count: length, receivedAt, digest: last.digest, leafHash: last.leafHash });
+    const digest = prepared.submission.drafts.at(-1)?.digest ?? missing();
+    const leafHash = leafAt(batch.leaves, next + length - 1 - head.size);
+    placed.set(prepared, { index: next, count: length, receivedAt, digest, leafHash });
     next += length;
   }
   for (const statement of [
-    insertEntries(tx, log, head.size, receivedAt, segments, batch),
+    tail === null ? null : removeBlocks(tx, log.id, tail.replaced),
+    insertBlocks(tx, log.id, blocksOf(entryRun(log, fresh, head.size, receivedAt, batch), tail)),
+    indexDigests(tx, log.id, head.size, prefixesOf(batch.drafts)),
     insertTiles(tx, log.id, batch.tiles),
     recordKeys(
       tx,
@@ -164,10 +170,10 @@ export async function sequence(
     tx.query({
       name: 'move-head',
       text: 'UPDATE logs SET size = $2, root = $3, last_leaf = $4, last_received_at = $5 WHERE id = $1',
-      values: [log.id, next, range.root(), batch.record(count - 1).leafHash, receivedAt],
+      values: [log.id, next, range.root(), leafAt(batch.leaves, count - 1), receivedAt],
     }),
   ]) {
-    defer(statement);
+    if (statement !== null) defer(statement);
   }
 
   const root = range.root();
@@ -190,120 +196,86 @@ function missing(): never {
 }
 
 interface Batch {
-  readonly nonceSize: number;
-  /** As of {@link Prepared}, leaf hashes filled in. */
-  readonly records: Buffer;
-  /** All payloads, one after the other. */
-  readonly payloads: Uint8Array;
-  /** Where in them the payload of each entry begins. */
-  readonly offsets: Int32Array;
-  /** Bytes of each payload; −1: none. */
-  readonly lengths: Int32Array;
+  readonly drafts: readonly Draft[];
+  /** Leaf hashes, one after the other. */
+  readonly leaves: Buffer;
   readonly tiles: readonly CompleteTile[];
-  /** Digest and leaf hash of entry i. */
-  record(i: number): { digest: Uint8Array; leafHash: Uint8Array };
 }
 
 /** The part of the work that depends on the place: the chain of leaf hashes and the tree. */
 function chain(
-  log: Log,
   fresh: readonly Prepared[],
   count: number,
   head: { lastLeaf: Uint8Array; receivedAt: number; range: CompactRange },
 ): Batch {
-  const nonceSize = nonceSizeOf(log);
-  const stride = strideOf(nonceSize);
-  const records = Buffer.concat(fresh.map((prepared) => prepared.records));
+  const leaves = Buffer.allocUnsafe(HASH_SIZE * count);
   const leaf = Buffer.alloc(1 + ENTRY_SIZE);
   leaf[1] = 0x01;
   writeU64(leaf, 2, head.receivedAt);
   leaf.set(head.lastLeaf, 10);
-  const tiles: CompleteTile[] = [];
-  for (let end = stride; end <= records.length; end += stride) {
-    const at = end - 32;
-    records.copy(leaf, 42, at - 32, at);
-    sha256Into(leaf, records, at);
-    records.copy(leaf, 10, at, end);
-    head.range.append(new Uint8Array(records.subarray(at, end)), (tile) => tiles.push(tile));
-  }
-
-  const offsets = new Int32Array(count);
-  const lengths = new Int32Array(count);
-  const payloads: Uint8Array[] = [];
-  let i = 0;
-  let offset = 0;
-  for (const { submission } of fresh) {
-    for (const { payload } of submission.drafts) {
-      offsets[i] = offset;
-      lengths[i] = payload?.length ?? -1;
-      if (payload !== null) {
-        payloads.push(payload);
-        offset += payload.length;
-      }
-      i++;
+  let at = 0;
+  for (const { commitments } of fresh) {
+    const source = Buffer.from(commitments.buffer, commitments.byteOffset, commitments.byteLength);
+    for (let from = 0; from < source.length; from += HASH_SIZE) {
+      source.copy(leaf, 42, from, from + HASH_SIZE);
+      sha256Into(leaf, leaves, at);
+      leaves.copy(leaf, 10, at, at + HASH_SIZE);
+      at += HASH_SIZE;
     }
   }
-  return {
-    nonceSize,
-    records,
-    payloads: Buffer.concat(payloads, offset),
-    offsets,
-    lengths,
-    tiles,
-    record: (n) => ({
-      digest: new Uint8Array(records.subarray(n * stride, n * stride + 32)),
-      leafHash: new Uint8Array(records.subarray((n + 1) * stride - 32, (n + 1) * stride)),
-    }),
-  };
+  return { drafts: fresh.flatMap(({ submission }) => submission.drafts), leaves, tiles: grow(head.range, leaves) };
 }
 
-/** The segment of each index of [begin, begin + count). */
-async function takeSegments(
-  tx: Transaction,
-  partitions: PartitionMap,
-  log: number,
-  begin: number,
-  count: number,
-): Promise<Int32Array> {
-  const segments = new Int32Array(count);
-  for (let index = begin; index < begin + count; ) {
-    const end = Math.min(partitionRange(index).end, begin + count);
-    segments.fill(await partitions.take(tx, log, index), index - begin, end - begin);
-    index = end;
+/** Adds leaf hashes to the tree, a whole tile at a time where one begins. @returns the tiles that became complete */
+function grow(range: CompactRange, leaves: Buffer): CompleteTile[] {
+  const tiles: CompleteTile[] = [];
+  const onTile = (tile: CompleteTile): void => void tiles.push(tile);
+  for (let at = 0; at < leaves.length; ) {
+    const whole = range.size % TILE_WIDTH === 0 && leaves.length - at >= TILE_WIDTH * HASH_SIZE;
+    const end = at + (whole ? TILE_WIDTH : 1) * HASH_SIZE;
+    const hashes = new Uint8Array(leaves.subarray(at, end));
+    if (whole) range.appendTile(hashes, onTile);
+    else range.append(hashes, onTile);
+    at = end;
   }
-  return segments;
+  return tiles;
 }
 
-// One bytea taken apart over unnest carries 282,000 rows a second at 1,000 rows a commit, COPY 238,000, arrays of bytea
-// 170,000: there is next to nothing to escape, parse or look up per row.
-async function insertEntries(
-  tx: Transaction,
-  log: Log,
-  first: number,
-  receivedAt: number,
-  segments: Int32Array,
-  batch: Batch,
-): Promise<void> {
+function leafAt(leaves: Buffer, position: number): Uint8Array {
+  return new Uint8Array(leaves.subarray(HASH_SIZE * position, HASH_SIZE * (position + 1)));
+}
+
+function prefixesOf(drafts: readonly Draft[]): Buffer {
+  const prefixes = Buffer.allocUnsafe(PREFIX_BYTES * drafts.length);
+  for (const [i, { digest }] of drafts.entries()) {
+    for (let at = 0; at < PREFIX_BYTES; at++) prefixes[PREFIX_BYTES * i + at] = digest[at] ?? 0;
+  }
+  return prefixes;
+}
+
+/** Whether a log that grows so completes the tile that was open. */
+function completesTile(from: number, to: number): boolean {
+  return from % TILE_WIDTH !== 0 && Math.floor(from / TILE_WIDTH) < Math.floor(to / TILE_WIDTH);
+}
+
+function entryRun(log: Log, fresh: readonly Prepared[], first: number, receivedAt: number, batch: Batch): EntryRun {
+  const nonceSize = nonceSizeOf(log);
+  const contents: StoredContent[] = [];
+  for (const { submission, nonces } of fresh) {
+    for (const [i, { payload, digest }] of submission.drafts.entries()) {
+      const nonce = nonces.subarray(i * nonceSize, (i + 1) * nonceSize);
+      contents.push(payload === null ? { kind: 'digest', digest, nonce } : { kind: 'payload', payload, nonce });
+    }
+  }
+  const times = Array<number>(contents.length).fill(receivedAt);
+  return { first, times, contents, leaves: batch.leaves, nonceSize, size: first + contents.length };
+}
+
+async function removeBlocks(tx: Transaction, log: number, firsts: readonly number[]): Promise<void> {
   await tx.query({
-    name: `insert-entries-${batch.nonceSize}`,
-    text: `INSERT INTO entries (segment, log, index, received_at, digest, nonce, commitment, leaf_hash, payload)
-           SELECT e.segment, $1::int, $2::bigint + n - 1, $3::bigint,
-                  substring($4::bytea FROM r::int FOR 32), substring($4::bytea FROM r::int + 32 FOR ${batch.nonceSize}),
-                  substring($4::bytea FROM r::int + ${32 + batch.nonceSize} FOR 32),
-                  substring($4::bytea FROM r::int + ${64 + batch.nonceSize} FOR 32),
-                  CASE WHEN e.length >= 0 THEN substring($5::bytea FROM e.at + 1 FOR e.length) END
-           FROM (SELECT *, (n - 1) * ${96 + batch.nonceSize} + 1 AS r
-                 FROM unnest($6::int[], $7::int[], $8::int[]) WITH ORDINALITY AS u (segment, at, length, n)) AS e`,
-    values: [
-      log.id,
-      first,
-      receivedAt,
-      batch.records,
-      batch.payloads,
-      array(segments),
-      array(batch.offsets),
-      array(batch.lengths),
-    ],
+    name: 'remove-blocks',
+    text: 'DELETE FROM blocks WHERE log = $1 AND first = ANY ($2::bigint[])',
+    values: [log, firsts],
   });
 }
 
@@ -324,6 +296,6 @@ async function insertTiles(tx: Transaction, log: number, tiles: readonly Complet
   });
 }
 
-function array(numbers: Int32Array | number[]): string {
+function array(numbers: readonly number[]): string {
   return `{${numbers.join(',')}}`;
 }

@@ -5,7 +5,6 @@ import { formatTime } from '../core/time.ts';
 import type { Database, Transaction } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
 import type { Log, Submission } from './log.ts';
-import { openSegment, SegmentFull } from './partition-map.ts';
 import { prepare } from './prepared.ts';
 import { type Sequencing, sequence } from './sequence.ts';
 
@@ -64,35 +63,28 @@ export async function recordedTransaction<T>(
   work: (tx: Transaction) => Promise<{ result: T; acts: readonly SystemAct[] }>,
   deadline = DEADLINE,
 ): Promise<T> {
-  for (;;) {
-    try {
-      const { result, settle } = await transaction(
-        database,
-        async (tx, defer) => {
-          const { result, acts } = await work(tx);
-          if (acts.length === 0) return { result, settle: async () => {} };
-          const { outcomes, settle } = await sequence(
-            tx,
-            defer,
-            system,
-            [prepare(system, submissionOf(acts, sequencing), sequencing.effects)],
-            sequencing,
-          );
-          const [outcome] = outcomes;
-          if (outcome === undefined || 'refused' in outcome) {
-            throw new AntequemError('internal', '_system took no entry');
-          }
-          return { result, settle };
-        },
-        { deadline },
+  const { result, settle } = await transaction(
+    database,
+    async (tx, defer) => {
+      const { result, acts } = await work(tx);
+      if (acts.length === 0) return { result, settle: async () => {} };
+      const { outcomes, settle } = await sequence(
+        tx,
+        defer,
+        system,
+        [prepare(system, submissionOf(acts, sequencing), sequencing.effects)],
+        sequencing,
       );
-      await settle();
-      return result;
-    } catch (error) {
-      if (!(error instanceof SegmentFull)) throw error;
-      await openSegment(database);
-    }
-  }
+      const [outcome] = outcomes;
+      if (outcome === undefined || 'refused' in outcome) {
+        throw new AntequemError('internal', '_system took no entry');
+      }
+      return { result, settle };
+    },
+    { deadline },
+  );
+  await settle();
+  return result;
 }
 
 function submissionOf(acts: readonly SystemAct[], { effects }: Sequencing): Submission {

@@ -6,7 +6,6 @@ import { Batch, inOrder } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
 import { partialTile } from './head.ts';
 import type { Log } from './log.ts';
-import type { PartitionMap } from './partition-map.ts';
 
 /** Bytes of remembered tiles: 8 kB each, and twice as much for the subtrees in them. */
 const CACHED_BYTES = 48 << 20;
@@ -25,16 +24,14 @@ interface TileKey {
 /** The tiles of all logs; recently used ones are remembered. When a tile grows, its first hashes stay the same. */
 export class TileStore {
   readonly #database: Queryable;
-  readonly #partitions: PartitionMap;
   readonly #tiles = new LruCache<string, Tile>(CACHED_BYTES);
   readonly #roots = new LruCache<string, Uint8Array>(CACHED_ROOTS);
   readonly #stored: Batch<TileKey, Uint8Array | null>;
   /** Reads under way, so that a tile is read once for all callers. */
   readonly #reads = new Map<string, Promise<Tile>>();
 
-  constructor(database: Queryable, partitions: PartitionMap) {
+  constructor(database: Queryable) {
     this.#database = database;
-    this.#partitions = partitions;
     this.#stored = new Batch((keys) => readTiles(database, keys));
   }
 
@@ -88,7 +85,7 @@ export class TileStore {
     if (stored === null && index !== Math.floor(size / TILE_WIDTH ** (level + 1))) {
       throw new AntequemError('log-damaged', `log ${log.name} lacks tile ${level}/${index}: run an audit`);
     }
-    return new Tile(stored ?? (await partialTile(this.#database, this.#partitions, log.id, level, size)));
+    return new Tile(stored ?? (await partialTile(this.#database, log.id, level, size)));
   }
 }
 

@@ -86,12 +86,11 @@ async function readLogs(
      SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
             (SELECT coalesce(sum(size), 0)::bigint FROM logs) AS entries,
             (SELECT max(last_received_at) FROM logs WHERE size > 0) AS newest,
-            coalesce(sum(o.size - o.anchored), 0)::bigint AS open, min(e.received_at) AS oldest
+            coalesce(sum(o.size - o.anchored), 0)::bigint AS open, min(e.at) AS oldest
      FROM open o
-     CROSS JOIN LATERAL (SELECT segment FROM stretches s WHERE s.log = o.id AND s.first_index <= o.anchored
-                         ORDER BY s.first_index DESC LIMIT 1) s
-     LEFT JOIN LATERAL (SELECT received_at FROM entries e
-                        WHERE e.segment = s.segment AND e.log = o.id AND e.index = o.anchored) e ON true
+     LEFT JOIN LATERAL (SELECT time_in_block(b, o.anchored) AS at FROM blocks b
+                        WHERE b.log = o.id AND b.first <= o.anchored AND b.first + b.count > o.anchored
+                        ORDER BY b.first DESC LIMIT 1) e ON true
      WHERE o.size > o.anchored`,
     [SYSTEM_LOG],
   );

@@ -44,10 +44,10 @@ export function composeApi(
     effects: Effects;
   },
 ): Service {
-  const { database, appender, tiles } = foundation;
+  const { database, tiles } = foundation;
   const { effects, witnesses, ...rest } = outside;
   const checkpoints = witnesses ?? foundation.publisher;
-  const entries = new EntryReader(database, appender.sequencing.partitions);
+  const entries = new EntryReader(database);
   const trees = new RoundTrees(database);
   const remembered = new RememberedAnchors(
     (round) => receiptAnchors(KINDS, database, round),

@@ -19,13 +19,30 @@ import { PublishedRedis } from '../log/published-redis.ts';
 import { Registry } from '../log/registry.ts';
 import { LogSeed } from '../log/seed.ts';
 import { TileStore } from '../log/tilestore.ts';
+import { type MovingProgress, moveEntries } from '../log/unmoved.ts';
 import { type Database, openDatabase } from '../store/database.ts';
 import { migrate } from '../store/migrate.ts';
 import { serviceName } from '../store/service-name.ts';
 import { Webhooks } from '../webhooks/webhooks.ts';
 
 /** Time and randomness as they really are. */
-export const realEffects: Effects = { now: Date.now, random: (length) => new Uint8Array(randomBytes(length)) };
+export const realEffects: Effects = { now: Date.now, random: pooledRandom() };
+
+/** Bytes that are drawn at a time: for single nonces, drawing costs more than the bytes. */
+const POOL_BYTES = 16_384;
+
+/** Random bytes out of a pool that is filled anew when it is spent; each byte is given once and not kept. */
+function pooledRandom(): Effects['random'] {
+  let pool = Buffer.alloc(0);
+  return (length) => {
+    if (length > POOL_BYTES / 16) return new Uint8Array(randomBytes(length));
+    if (pool.length < length) pool = randomBytes(POOL_BYTES);
+    const drawn = new Uint8Array(pool.subarray(0, length));
+    pool.fill(0, 0, length);
+    pool = pool.subarray(length);
+    return drawn;
+  };
+}
 
 /** The parts that every role needs. */
 export interface Foundation {
@@ -50,6 +67,8 @@ export interface FoundationOptions {
   readonly logger?: Logger;
   /** Whether the database is compared with what was published before anything else. Default: it is. */
   readonly compare?: boolean;
+  /** Told how far the entries of an older release are moved into blocks. */
+  readonly onMoving?: (progress: MovingProgress) => void;
 }
 
 /** Brings the database up to date, opens the logs on it and compares it with what was published. */
@@ -66,7 +85,7 @@ export async function openFoundation(
     | 'operation'
   >,
   effects: Effects,
-  { logger = pino({ level: 'silent' }), compare = true }: FoundationOptions = {},
+  { logger = pino({ level: 'silent' }), compare = true, onMoving = () => {} }: FoundationOptions = {},
 ): Promise<Foundation> {
   const seed = LogSeed.parse(
     await readSecret(
@@ -77,6 +96,7 @@ export async function openFoundation(
   );
   await migrate(config.databaseUrl);
   const database = openDatabase(config.databaseUrl, { connections: config.databaseConnections });
+  await moveOldEntries(database, logger, onMoving);
   // However many reads are under way, an append finds a connection.
   const appending = openDatabase(config.databaseUrl, {
     connections: config.appendConnections,
@@ -87,14 +107,14 @@ export async function openFoundation(
   // What is declared lost is recorded in a log that lacks answered entries itself.
   const appender = new Appender(appending, effects, { answered: compare ? answered : null });
   const { sequencing } = appender;
-  const { rollback, partitions } = sequencing;
+  const { rollback } = sequencing;
   const store = openPublished(config, database);
-  const guard = new Guard({ database, serviceOrigin: config.origin, store, answered, rollback, partitions, logger });
+  const guard = new Guard({ database, serviceOrigin: config.origin, store, answered, rollback, logger });
   const close = async (): Promise<void> => {
     await guard.close();
     await Promise.all([database.end(), appending.end()]);
   };
-  const tiles = new TileStore(database, partitions);
+  const tiles = new TileStore(database);
   try {
     if (compare) await guard.compare();
     const registry = await Registry.open(database, config.origin, seed, sequencing);
@@ -109,6 +129,31 @@ export async function openFoundation(
     return { ...parts, webhooks, webhookSecret, webhookSecrets, close };
   } catch (error) {
     await close();
+    throw error;
+  }
+}
+
+/** Milliseconds between two lines of the log. */
+const MOVING_LOG_MS = 5_000;
+
+async function moveOldEntries(
+  database: Database,
+  logger: Logger,
+  onMoving: (progress: MovingProgress) => void,
+): Promise<void> {
+  let toldAt = Number.NEGATIVE_INFINITY;
+  try {
+    await moveEntries(database, {
+      onProgress: (progress) => {
+        onMoving(progress);
+        if (performance.now() - toldAt < MOVING_LOG_MS && progress.moved < progress.total) return;
+        toldAt = performance.now();
+        logger.info(progress, 'entries of an older release are moved into blocks');
+      },
+      onDamage: (says) => logger.warn(`${says}: run an audit`),
+    });
+  } catch (error) {
+    await database.end();
     throw error;
   }
 }

@@ -10,7 +10,6 @@ import type { ExportReading, Reading, SearchReading } from '../api/readings.ts';
 import { type Answering, answerQuestions } from '../api/thread.ts';
 import { KINDS } from '../kinds.ts';
 import { EntryReader } from '../log/entries.ts';
-import { PartitionMap } from '../log/partition-map.ts';
 import { RecordedCheckpoints } from '../log/publish.ts';
 import { searchPage } from '../log/search.ts';
 import { TileStore } from '../log/tilestore.ts';
@@ -28,8 +27,7 @@ const NICE = 10;
 if (process.platform === 'linux') setPriority(NICE);
 const { databaseUrl, witnessKeys }: ReadingSettings = workerData;
 const database = openDatabase(databaseUrl, { connections: CONNECTIONS, name: 'antequem reading' });
-const partitions = new PartitionMap();
-const entries = new EntryReader(database, partitions);
+const entries = new EntryReader(database);
 const recorded = new RecordedCheckpoints(database);
 const cosignatures = new Cosignatures(database);
 const remembered = new RememberedAnchors(
@@ -38,7 +36,7 @@ const remembered = new RememberedAnchors(
 );
 const series = new ReceiptSeries({
   database,
-  tiles: new TileStore(database, partitions),
+  tiles: new TileStore(database),
   trees: new RoundTrees(database),
   anchors: (round) => remembered.get(round),
   checkpoint: async (log, size) => {

@@ -12,6 +12,7 @@ import type { Log } from '../../src/log/log.ts';
 import { verifyReceipt } from '../../src/verify/verify.ts';
 import { drafts, type Instance, openInstance } from '../support/instance.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { eraseInBlock } from '../support/stored-entries.ts';
 
 let server: TestDatabase;
 let one: Instance;
@@ -121,8 +122,7 @@ describe('no receipt', () => {
   test('of an entry that was erased; its neighbours keep theirs', async () => {
     const log = await one.makeLog('erased');
     await one.append(log, 'a', 'secret', 'c');
-    const erase = 'UPDATE entries SET payload = NULL, digest = NULL, nonce = NULL WHERE log = $1 AND index = 1';
-    await one.database.query(erase, [log.id]);
+    await eraseInBlock(one.database, log.id, 1);
     await one.closeRound();
     await expect(two.receipts.compose(log, 1)).rejects.toMatchObject({ code: 'entry-erased' });
     for (const [index, text] of [

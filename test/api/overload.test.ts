@@ -28,8 +28,8 @@ it('what does not fit in the queue is refused at once and leaves the rest alone'
   const foundation = await openFoundation(config, realEffects);
   const { database, registry, publisher } = foundation;
   const appender = new Appender(database, realEffects, { maxQueuedBytes: 128 << 10 });
-  const entries = new EntryReader(database, appender.sequencing.partitions);
-  const tiles = new TileStore(database, appender.sequencing.partitions);
+  const entries = new EntryReader(database);
+  const tiles = new TileStore(database);
   const trees = new RoundTrees(database);
   const anchors = async (): Promise<[]> => [];
   const notifications = Notifications.listen(test.url);

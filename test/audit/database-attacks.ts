@@ -201,7 +201,7 @@ export function databaseAttacks(outcomes: Outcomes): void {
         expect(first.findings).toEqual([]);
         await asAdministrator(url, (client) =>
           client.query(
-            `DELETE FROM entries WHERE ${DEMO} AND index >= 650; DELETE FROM checkpoints WHERE ${DEMO} AND size > 650; ${HEAD(650)}`,
+            `DELETE FROM blocks WHERE ${DEMO} AND first >= 650; DELETE FROM checkpoints WHERE ${DEMO} AND size > 650; ${HEAD(650)}`,
           ),
         );
         const unseen = await examineBoth(outcomes, 'entries in no round yet cut off', url);
@@ -257,7 +257,7 @@ export function databaseAttacks(outcomes: Outcomes): void {
         const { rows } = await asAdministrator(url, (client) =>
           client.query<{ id: number }>(`SELECT id FROM logs WHERE name = 'demo'`),
         );
-        await transplant(forged.url, url, ['entries', 'tiles', 'logs'], `log = ${rows[0]?.id}`);
+        await transplant(forged.url, url, ['blocks', 'tiles', 'logs'], `log = ${rows[0]?.id}`);
         const { findings } = await examineBoth(outcomes, 'log rebuilt without the seed', url);
         expect(findings[0]).toMatchObject({ code: 'round-disagrees', log: 'demo', index: 0 });
         expect(findings.map(({ code }) => code)).toContain('checkpoint-differs');

@@ -12,8 +12,8 @@ import { logId, logOrigin, SYSTEM_LOG } from '../../src/core/origin.ts';
 import { parseCheckpointLeaf } from '../../src/core/round.ts';
 import { parseBundle, TILE_WIDTH, tileLocation, tilePath, tileWidth } from '../../src/core/tiles.ts';
 import { parseTime } from '../../src/core/time.ts';
-import { partitionRange } from '../../src/log/partition-map.ts';
 import { asAdministrator } from '../support/history.ts';
+import { type EntryRow, writeStoredEntries } from '../support/stored-entries.ts';
 import { FORGED_ORIGIN, FORGED_SEED, type ForgedStory, forgedContent, NEW_YEAR } from './forged.ts';
 
 interface RoundFile {
@@ -92,29 +92,23 @@ async function forgeLog(
     Buffer.from(FORGED_SEED.signer(origin).publicKey),
     NEW_YEAR,
   ]);
-  for (let begin = 0; begin < size; begin = partitionRange(begin).end) {
-    await client.query('INSERT INTO stretches (log, first_index, segment) VALUES ($1, $2, 1)', [id, begin]);
-  }
-  for (const [index, entry] of entries.entries()) {
+  await forgeTiles(client, read, name, id, size);
+  const stored = entries.map((entry, index): EntryRow => {
     const { payload, nonce } = system
       ? { payload: acts[index] ?? '', nonce: new Uint8Array(0) }
       : forgedContent(story, name, index);
-    await client.query(
-      `INSERT INTO entries (segment, log, index, received_at, digest, nonce, commitment, leaf_hash, payload)
-       VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8)`,
-      [
-        id,
-        index,
-        entry.receivedAt,
-        Buffer.from(sha256(Buffer.from(payload))),
-        Buffer.from(nonce),
-        Buffer.from(entry.commitment),
-        Buffer.from(entryLeafHash(entry)),
-        Buffer.from(payload),
-      ],
-    );
-  }
-  await forgeTiles(client, read, name, id, size);
+    return {
+      index,
+      received_at: entry.receivedAt,
+      digest: Buffer.from(sha256(Buffer.from(payload))),
+      nonce: Buffer.from(nonce),
+      commitment: Buffer.from(entry.commitment),
+      leaf_hash: Buffer.from(entryLeafHash(entry)),
+      payload: Buffer.from(payload),
+      erased: false,
+    };
+  });
+  await writeStoredEntries(client, id, stored);
   await client.query('INSERT INTO checkpoints (log, size, root, note, signed_at) VALUES ($1, $2, $3, $4, 0)', [
     id,
     size,

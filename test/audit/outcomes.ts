@@ -83,16 +83,14 @@ function agreement(database: Outcome | null, remote: Outcome): string {
 const AUDITED = [
   'anchors',
   'api_keys',
+  'blocks',
   'checkpoints',
-  'entries',
   'evm_accounts',
   'log_keys',
   'logs',
   'round_heads',
   'round_leaves',
   'rounds',
-  'segments',
-  'stretches',
   'targets',
   'tiles',
 ];

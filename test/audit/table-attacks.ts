@@ -1,6 +1,8 @@
 // Attacks on all that is not an entry, as SQL.
 
-import { type Attack, DEMO, PLAIN, SYSTEM } from './entry-attacks.ts';
+import { type Attack, altered, DEMO, digestOfText, leafOf, PLAIN, SYSTEM } from './entry-attacks.ts';
+
+const asAdmin = (act: Buffer | null): Buffer => Buffer.from(act?.toString().replace('read', 'admin') ?? '');
 
 export const TABLES: Attack[] = [
   {
@@ -33,7 +35,7 @@ export const TABLES: Attack[] = [
   },
   {
     name: 'log deleted',
-    work: `DELETE FROM entries WHERE ${PLAIN}; DELETE FROM logs WHERE name = 'plain'`,
+    work: `DELETE FROM blocks WHERE ${PLAIN}; DELETE FROM logs WHERE name = 'plain'`,
     code: 'log-gone',
     log: 'plain',
     index: null,
@@ -188,21 +190,24 @@ export const TABLES: Attack[] = [
   },
   {
     name: 'entry of _system rewritten',
-    work: `UPDATE entries SET payload = replace(encode(payload, 'escape'), 'read', 'admin')::bytea WHERE ${SYSTEM} AND index = 1`,
-    code: 'payload-differs',
+    work: altered('_system', 1, ({ payload }) => ({ payload: asAdmin(payload) })),
+    code: 'entry-altered',
     log: '_system',
     index: 1,
   },
   {
-    name: 'the same, down to the leaf hash',
-    work: `UPDATE entries e SET payload = n.payload, digest = sha256(n.payload), commitment = sha256(sha256(n.payload)), leaf_hash = sha256('\\x0001'::bytea || int8send(e.received_at) || n.previous || sha256(sha256(n.payload))) FROM (SELECT replace(encode(c.payload, 'escape'), 'read', 'admin')::bytea AS payload, p.leaf_hash AS previous FROM entries c, entries p WHERE c.${SYSTEM} AND c.index = 1 AND p.${SYSTEM} AND p.index = 0) n WHERE e.${SYSTEM} AND e.index = 1`,
+    name: 'the same, with the leaf hash',
+    work: altered('_system', 1, (row, rows) => {
+      const payload = asAdmin(row.payload);
+      return { payload, leaf_hash: leafOf({ ...row, payload, digest: digestOfText(payload.toString()) }, rows) };
+    }),
     code: 'entry-altered',
     log: '_system',
     index: 2,
   },
   {
     name: 'entry of _system deleted',
-    work: `DELETE FROM entries WHERE ${SYSTEM} AND index = 3`,
+    work: `DELETE FROM blocks WHERE ${SYSTEM} AND first = 3`,
     code: 'entry-missing',
     log: '_system',
     index: 3,
@@ -219,7 +224,7 @@ export const TABLES: Attack[] = [
 export const ACTS: Attack[] = [
   {
     name: 'payload of an entry of _system removed',
-    work: `UPDATE entries SET payload = NULL WHERE ${SYSTEM} AND index = 2`,
+    work: altered('_system', 2, ({ payload }) => ({ payload: null, digest: digestOfText(payload?.toString() ?? '') })),
     code: 'act-unreadable',
     log: '_system',
     index: 2,

@@ -20,6 +20,7 @@ import { type Running, serve } from '../../src/main.ts';
 import { run } from '../cli/command.ts';
 import { type TestChain, testChain } from '../support/chain.ts';
 import { QUEUE_GROUNDS, type QueueGround } from '../support/queues.ts';
+import { readStoredEntries } from '../support/stored-entries.ts';
 
 /** A log of this machine where it has one, else lines of the same kind. */
 function realLines(): string {
@@ -190,7 +191,7 @@ describe.each(QUEUE_GROUNDS)('with the queue on $name', ({ open }) => {
   });
 });
 
-/** All rows of all tables as text, bytes in hex. */
+/** All rows of all tables as text, bytes in hex, and the payloads that lie compressed in them. */
 async function everything(databaseUrl: string): Promise<string> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
@@ -203,6 +204,10 @@ async function everything(databaseUrl: string): Promise<string> {
     for (const { name } of rows) {
       const table = await client.query<{ text: string }>(`SELECT t::text AS text FROM ${name} AS t`);
       texts.push(...table.rows.map(({ text }) => text.toLowerCase()));
+    }
+    const { rows: logs } = await client.query<{ id: number }>('SELECT id FROM logs');
+    for (const { id } of logs) {
+      for (const { payload } of await readStoredEntries(client, id)) texts.push(payload?.toString('hex') ?? '');
     }
     return texts.join('\n');
   } finally {

@@ -131,7 +131,7 @@ describe.skipIf(debianPostgresMissing !== null)('the database', () => {
     await expect
       .poll(
         async () =>
-          (await replica.ask('SELECT 1 FROM entries e JOIN logs l ON l.id = e.log WHERE name = $$demo$$')).rowCount,
+          (await replica.ask('SELECT 1 FROM blocks b JOIN logs l ON l.id = b.log WHERE name = $$demo$$')).rowCount,
       )
       .toBe(1);
     await replica.stop();

@@ -186,8 +186,8 @@ describe('a database that lacks what was answered, and of which nothing was publ
     // As if another server were behind the same address: the same log, set back.
     await other.database.query(`ALTER TABLE logs DISABLE TRIGGER USER`);
     await other.database.query(
-      `UPDATE logs SET size = 1, root = e.leaf_hash, last_leaf = e.leaf_hash FROM entries e
-       WHERE logs.id = $1 AND e.log = $1 AND e.index = 0`,
+      `UPDATE logs SET size = 1, root = b.leaves, last_leaf = b.leaves FROM blocks b
+       WHERE logs.id = $1 AND b.log = $1 AND b.first = 0`,
       [log.id],
     );
     await expect(other.append(log, 'again')).rejects.toMatchObject({ code: 'database-set-back' });

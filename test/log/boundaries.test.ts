@@ -3,12 +3,9 @@ import { toHex } from '../../src/core/bytes.ts';
 import { consistencyRanges, inclusionRanges, type MerkleTree } from '../../src/core/merkle.ts';
 import { verifyConsistency, verifyInclusion } from '../../src/core/proof.ts';
 import type { Log } from '../../src/log/log.ts';
-import { partitionRange } from '../../src/log/partition-map.ts';
 import { drafts, type Instance, openInstance } from '../support/instance.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { recompute } from '../support/recompute.ts';
-
-const CAPACITY = 1_048_576;
 
 let server: TestDatabase;
 let one: Instance;
@@ -31,34 +28,7 @@ async function extend(instance: Instance, log: Log, to: number): Promise<void> {
   }
 }
 
-describe('partitions', () => {
-  test.each([
-    [0, 0, 64],
-    [63, 0, 64],
-    [64, 64, 128],
-    [127, 64, 128],
-    [128, 128, 256],
-    [255, 128, 256],
-    [256, 256, 512],
-    [32_767, 16_384, 32_768],
-    [32_768, 32_768, 65_536],
-    [65_535, 32_768, 65_536],
-    [65_536, 65_536, 131_072],
-    [131_071, 65_536, 131_072],
-    [131_072, 131_072, 196_608],
-    [2 ** 40 + 1, 2 ** 40, 2 ** 40 + 65_536],
-  ])('%d lies in [%d, %d)', (index, begin, end) => expect(partitionRange(index)).toEqual({ begin, end }));
-
-  test('every index is in one, and the next begins where one ends', () => {
-    for (let index = 0; index < 300_000; index++) {
-      const { begin, end } = partitionRange(index);
-      if (index < begin || index >= end) throw new Error(`${index} is not in [${begin}, ${end})`);
-      if (index === end - 1 && partitionRange(end).begin !== end) throw new Error(`a gap at ${end}`);
-    }
-  });
-});
-
-test('one entry at a time over the ends of partitions and tiles', async () => {
+test('one entry at a time over the ends of tiles', async () => {
   const log = await one.makeLog('steps');
   for (const to of [62, 126, 253, 510]) {
     await extend(one, log, to);
@@ -163,7 +133,7 @@ describe('a log of more than 65,536', () => {
     await expect(one.tiles.tile(log, 0, 259, SIZE)).rejects.toMatchObject({ code: 'log-damaged' });
   });
 
-  test('entries listed over the ends of partitions', async () => {
+  test('entries listed over the ends of blocks', async () => {
     for (const [begin, end] of [
       [60, 70],
       [0, 1_000],
@@ -177,64 +147,5 @@ describe('a log of more than 65,536', () => {
       );
     }
     await expect(one.entries.list(log, SIZE - 1, SIZE + 1)).rejects.toMatchObject({ code: 'log-damaged' });
-  });
-});
-
-describe('segments', () => {
-  const segments = async (): Promise<number[]> =>
-    (await one.database.query<{ id: number }>('SELECT id FROM segments ORDER BY id')).rows.map(({ id }) => id);
-  /** Leaves so many places in the open segment. */
-  const leave = (places: number) =>
-    one.database.query('UPDATE segments SET reserved = $1 WHERE id = (SELECT max(id) FROM segments)', [
-      CAPACITY - places,
-    ]);
-
-  test('a log that outgrows its segment goes on in the next', async () => {
-    const log = await one.makeLog('outgrowing');
-    await extend(one, log, 100);
-    const before = await segments();
-    await leave(200);
-    await extend(two, log, 3_000);
-    await extend(one, log, 3_100);
-    expect(await segments()).toEqual([...before, (before.at(-1) ?? 0) + 1]);
-    const { rows, tree } = await recompute(one.database, log);
-    expect(new Set(rows.map((row) => row.segment)).size).toBe(2);
-    expect((await one.entries.list(log, 0, 3_100)).map(({ leafHash }) => toHex(leafHash))).toEqual(
-      rows.map((row) => row.leaf_hash.toString('hex')),
-    );
-    // Tiles 0 and 1 of level 0 lie in both segments.
-    for (const size of [130, 200, 256, 257, 300]) {
-      const path = await two.tiles.ranges(log, inclusionRanges(120, size), size);
-      expect(path.map(toHex)).toEqual(tree.inclusionPath(120, size).map(toHex));
-    }
-    const digest = rows[150]?.digest ?? Buffer.alloc(0);
-    expect(await two.entries.locate(digest, null, 10)).toContainEqual(
-      expect.objectContaining({ log: log.origin, index: 150 }),
-    );
-  });
-
-  test('two processes that find it full at the same time open one, not two', async () => {
-    const logs = await Promise.all(Array.from({ length: 12 }, (_, i) => one.makeLog(`rolling-${i}`)));
-    const before = await segments();
-    await leave(64 * 3);
-    await Promise.all(logs.flatMap((log) => [one.append(log, 'a'), two.append(log, 'b')]));
-    expect(await segments()).toEqual([...before, (before.at(-1) ?? 0) + 1]);
-    for (const log of logs) expect((await recompute(one.database, log)).rows).toHaveLength(2);
-  });
-
-  test('acts of the service roll over as well', async () => {
-    const before = await segments();
-    // `_system` needs a place at 64.
-    for (let i = 0; (await one.registry.head(one.registry.system)).size < 64; i++) await one.makeLog(`filler-${i}`);
-    await leave(0);
-    for (let i = 0; (await one.registry.head(one.registry.system)).size < 129; i++) await one.makeLog(`more-${i}`);
-    expect((await segments()).length).toBe(before.length + 1);
-    await recompute(one.database, one.registry.system);
-  });
-
-  test('no segment holds more places than it has', async () => {
-    const { rows } = await one.database.query<{ reserved: number }>('SELECT reserved FROM segments');
-    expect(rows.length).toBeGreaterThan(3);
-    expect(rows.every(({ reserved }) => reserved <= CAPACITY)).toBe(true);
   });
 });

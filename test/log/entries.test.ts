@@ -6,6 +6,7 @@ import { parseBundle } from '../../src/core/tiles.ts';
 import { draft, drafts, type Instance, openInstance } from '../support/instance.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { recompute } from '../support/recompute.ts';
+import { eraseInBlock } from '../support/stored-entries.ts';
 
 let server: TestDatabase;
 let one: Instance;
@@ -86,8 +87,7 @@ test('of an erased entry the hashes stay, and the tree with them', async () => {
   const log = await one.makeLog('erased');
   await one.appender.append(log, { drafts: [draft('a'), draft('secret'), draft('c')], idempotency: null });
   const before = await one.entries.read(log, 1);
-  const erase = 'UPDATE entries SET payload = NULL, digest = NULL, nonce = NULL WHERE log = $1 AND index = 1';
-  expect((await one.database.query(erase, [log.id])).rowCount).toBe(1);
+  await eraseInBlock(one.database, log.id, 1);
   expect(await two.entries.read(log, 1)).toEqual({ ...before, secret: null, payloadSize: null });
   expect(await two.entries.payload(log, 1)).toBe('absent');
   expect(await two.entries.locate(sha256(utf8('secret')), null, 10)).toEqual([]);

@@ -26,11 +26,8 @@ const erase = (instance: Instance, log: Log, index: number): Promise<boolean> =>
 
 /** The erasures that `_system` tells of. */
 async function erasures(): Promise<unknown[]> {
-  const { rows } = await one.database.query<{ act: { act: string } }>(
-    `SELECT convert_from(payload, 'UTF8')::json AS act FROM entries WHERE log = $1 ORDER BY index`,
-    [one.registry.system.id],
-  );
-  return rows.map(({ act }) => act).filter(({ act }) => act === 'entry-erased');
+  const { rows } = await recompute(one.database, one.registry.system);
+  return rows.map(({ payload }) => JSON.parse(payload?.toString() ?? '{}')).filter(({ act }) => act === 'entry-erased');
 }
 
 describe('erasing an entry', () => {

@@ -118,9 +118,9 @@ describe('events', () => {
     const log = await one.makeLog('failing');
     await one.database.query(`CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
       RAISE EXCEPTION 'no room' USING ERRCODE = 'disk_full'; END $$`);
-    await one.database.query('CREATE TRIGGER fail BEFORE INSERT ON entries FOR EACH ROW EXECUTE FUNCTION fail_once()');
+    await one.database.query('CREATE TRIGGER fail BEFORE INSERT ON blocks FOR EACH ROW EXECUTE FUNCTION fail_once()');
     await expect(send(one, log, event('a'))).rejects.toMatchObject({ code: '53100' });
-    await one.database.query('DROP TRIGGER fail ON entries');
+    await one.database.query('DROP TRIGGER fail ON blocks');
     expect(await send(one, log, event('a'))).toMatchObject({ appended: { index: 0, count: 1 } });
   });
 

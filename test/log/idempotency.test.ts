@@ -6,6 +6,7 @@ import { IDEMPOTENCY_TTL, purgeKeys } from '../../src/log/replay.ts';
 import { Clock, draft, drafts, type Instance, openInstance } from '../support/instance.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { recompute } from '../support/recompute.ts';
+import { eraseInBlock } from '../support/stored-entries.ts';
 
 let server: TestDatabase;
 let one: Instance;
@@ -163,7 +164,7 @@ test('a transaction that fails keeps no key', async () => {
 test('a key whose entry was erased is refused, alone', async () => {
   const request = { key: 'k', list: [draft('secret')] };
   await send(one, request);
-  await one.database.query('UPDATE entries SET payload = NULL, digest = NULL, nonce = NULL WHERE log = $1', [log.id]);
+  await eraseInBlock(one.database, log.id, 0);
   const [replay, other] = await Promise.allSettled([send(one, request), one.append(log, 'other')]);
   expect(replay).toMatchObject({ status: 'rejected', reason: { code: 'entry-erased' } });
   expect(other).toMatchObject({ status: 'fulfilled', value: { index: 1 } });

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Log } from '../../src/log/log.ts';
-import { openSegment } from '../../src/log/partition-map.ts';
 import { drafts, type Instance, openInstance } from '../support/instance.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { recompute } from '../support/recompute.ts';
+import { eraseInBlock } from '../support/stored-entries.ts';
 
 let server: TestDatabase;
 let one: Instance;
@@ -11,7 +11,7 @@ let log: Log;
 let before: string;
 
 const snapshot = async (): Promise<string> => {
-  const tables = ['logs', 'stretches', 'entries', 'tiles', 'checkpoints', 'rounds', 'round_leaves'];
+  const tables = ['logs', 'blocks', 'tiles', 'checkpoints', 'rounds', 'round_leaves'];
   const counts = await Promise.all(
     tables.map((table) => one.database.query(`SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM ${table} t`)),
   );
@@ -38,20 +38,29 @@ const refused = async (sql: string): Promise<void> => {
 
 describe('refused by the database', () => {
   test.each([
-    `UPDATE entries SET payload = 'other' WHERE index = 5`,
-    `UPDATE entries SET payload = NULL WHERE index = 5`,
-    `UPDATE entries SET digest = NULL WHERE index = 5`,
-    `UPDATE entries SET payload = NULL, digest = NULL WHERE index = 5`,
-    `UPDATE entries SET payload = NULL, digest = NULL, nonce = '' WHERE index = 5`,
-    `UPDATE entries SET payload = NULL, digest = NULL, nonce = NULL, received_at = 0 WHERE index = 5`,
-    `UPDATE entries SET payload = NULL, digest = NULL, nonce = NULL, leaf_hash = commitment WHERE index = 5`,
-    `UPDATE entries SET payload = NULL, digest = NULL, nonce = NULL, commitment = leaf_hash WHERE index = 5`,
-    `UPDATE entries SET payload = NULL, digest = NULL, nonce = NULL, index = 1000 WHERE index = 5`,
-    `UPDATE entries SET received_at = received_at + 1`,
-    `UPDATE entries SET received_at = received_at`,
-    `UPDATE entries_000001 SET payload = 'other' WHERE index = 5`,
-    'DELETE FROM entries WHERE index = 299',
-    'DELETE FROM entries_000001 WHERE index = 299',
+    'UPDATE blocks SET content = content',
+    `UPDATE blocks SET content = content || 'x'`,
+    `UPDATE blocks SET erased = '{}'`,
+    `UPDATE blocks SET erased = '{256}'`,
+    `UPDATE blocks SET erased = '{-1}'`,
+    `UPDATE blocks SET erased = '{5}', bytes = bytes + 1`,
+    `UPDATE blocks SET erased = '{5}', received_at = received_at + 1`,
+    `UPDATE blocks SET erased = '{5}', times = substring(content FROM 1 FOR 8 * count) WHERE first = 0`,
+    `UPDATE blocks SET erased = '{5}', leaves = NULL WHERE first = 256`,
+    `UPDATE blocks SET erased = '{5}', leaves = overlay(leaves PLACING '\\x00' FROM 1) WHERE first = 256`,
+    `UPDATE blocks SET erased = '{5}', count = count - 1`,
+    `UPDATE blocks SET erased = '{5}', first = first + 512`,
+    `UPDATE blocks SET erased = '{5}', log = log + 1000`,
+    'DELETE FROM blocks WHERE first = 256',
+    'DELETE FROM blocks',
+    `WITH gone AS (DELETE FROM blocks WHERE first = 256 RETURNING *)
+     INSERT INTO blocks SELECT log, first, count - 1, received_at, times, substring(leaves FROM 33), erased, bytes, content FROM gone`,
+    `WITH gone AS (DELETE FROM blocks WHERE first = 256 RETURNING *)
+     INSERT INTO blocks SELECT log, first + 1, count - 1, received_at, times, substring(leaves FROM 33), erased, bytes, content FROM gone`,
+    `WITH gone AS (DELETE FROM blocks WHERE first = 256 RETURNING *)
+     INSERT INTO blocks SELECT log, first, count, received_at + 1, times, leaves, erased, bytes, content FROM gone`,
+    `WITH gone AS (DELETE FROM blocks WHERE first = 256 RETURNING *)
+     INSERT INTO blocks SELECT log + 1000, first, count, received_at, times, leaves, erased, bytes, content FROM gone`,
     'UPDATE tiles SET root = sha256(root)',
     'DELETE FROM tiles',
     `UPDATE checkpoints SET note = 'other'`,
@@ -66,8 +75,6 @@ describe('refused by the database', () => {
     'DELETE FROM rounds',
     `UPDATE round_leaves SET leaf = ''`,
     'DELETE FROM round_leaves',
-    'UPDATE stretches SET segment = 1',
-    'DELETE FROM stretches',
     `UPDATE logs SET size = size - 1 WHERE name = 'demo'`,
     `UPDATE logs SET size = 0 WHERE name = 'demo'`,
     `UPDATE logs SET root = sha256(root) WHERE name = 'demo'`,
@@ -82,54 +89,51 @@ describe('refused by the database', () => {
     `DELETE FROM logs WHERE name = 'demo'`,
   ])('%s', refused);
 
-  test.each([
-    'logs',
-    'log_keys',
-    'entries',
-    'entries_000001',
-    'tiles',
-    'checkpoints',
-    'rounds',
-    'round_leaves',
-    'stretches',
-  ])('TRUNCATE %s', (table) => refused(`TRUNCATE ${table} CASCADE`));
+  test.each(['logs', 'log_keys', 'blocks', 'tiles', 'checkpoints', 'rounds', 'round_leaves'])('TRUNCATE %s', (table) =>
+    refused(`TRUNCATE ${table} CASCADE`),
+  );
 
   test('TRUNCATE of all of them at once', () =>
-    refused('TRUNCATE entries, tiles, checkpoints, rounds, round_leaves, stretches, logs CASCADE'));
+    refused('TRUNCATE blocks, tiles, checkpoints, rounds, round_leaves, logs CASCADE'));
 
   test('and all of it left as it was', async () => {
     expect(await snapshot()).toBe(before);
     expect((await recompute(one.database, log)).rows).toHaveLength(300);
   });
-
-  test('in a segment opened later too', async () => {
-    await one.database.query('UPDATE segments SET reserved = 1048576');
-    await openSegment(one.database);
-    const later = await one.makeLog('later');
-    await one.append(later, 'a');
-    await refused('DELETE FROM entries_000002');
-    await refused(`UPDATE entries_000002 SET payload = 'b'`);
-    await refused('TRUNCATE entries_000002');
-  });
 });
 
-test('an entry is erased by taking payload, digest and nonce at once, and nothing brings them back', async () => {
-  const erase = 'UPDATE entries SET payload = NULL, digest = NULL, nonce = NULL WHERE log = $1 AND index = 7';
-  expect((await one.database.query(erase, [log.id])).rowCount).toBe(1);
-  expect((await one.database.query(erase, [log.id])).rowCount).toBe(1);
-  await refused(`UPDATE entries SET payload = 'entry 7' WHERE log = ${log.id} AND index = 7`);
-  await refused(`UPDATE entries SET digest = sha256('entry 7'), nonce = '' WHERE log = ${log.id} AND index = 7`);
-  await recompute(one.database, log);
+test('an entry is erased by writing its block without it, and nothing brings it back', async () => {
+  await eraseInBlock(one.database, log.id, 7);
+  await eraseInBlock(one.database, log.id, 280);
+  await refused(`UPDATE blocks SET erased = '{}' WHERE log = ${log.id} AND first = 0`);
+  await refused(`UPDATE blocks SET erased = '{8}' WHERE log = ${log.id} AND first = 0`);
+  await refused(`WITH gone AS (DELETE FROM blocks WHERE log = ${log.id} AND first = 0 RETURNING *)
+    INSERT INTO blocks SELECT log, first, count, received_at, times, leaves, '{}', bytes, content FROM gone`);
+  expect((await recompute(one.database, log)).rows.filter(({ erased }) => erased).map(({ index }) => index)).toEqual([
+    7, 280,
+  ]);
+});
+
+test('blocks are put together, and what was erased in them stays erased', async () => {
+  await one.appender.append(log, { drafts: drafts(5), idempotency: null });
+  await one.appender.append(log, { drafts: drafts(207), idempotency: null });
+  const { rows } = await one.database.query('SELECT first, count, erased FROM blocks WHERE log = $1 ORDER BY first', [
+    log.id,
+  ]);
+  expect(rows).toEqual([
+    { first: 0, count: 256, erased: [7] },
+    { first: 256, count: 256, erased: [24] },
+  ]);
+  expect((await recompute(one.database, log)).rows).toHaveLength(512);
 });
 
 test('what must be one of its kind is', async () => {
   const twice = (sql: string) => expect(one.database.query(sql)).rejects.toMatchObject({ code: '23505' });
-  await twice('INSERT INTO entries SELECT * FROM entries WHERE index = 5');
+  await twice('INSERT INTO blocks SELECT * FROM blocks WHERE first = 256');
   await twice('INSERT INTO tiles SELECT * FROM tiles LIMIT 1');
   await twice('INSERT INTO checkpoints SELECT * FROM checkpoints LIMIT 1');
   await twice('INSERT INTO rounds SELECT number + 1, closed_at, previous_root, root, size, beacons FROM rounds');
   await twice(
     'INSERT INTO round_leaves SELECT round, index + 100, leaf, log, size FROM round_leaves WHERE log IS NOT NULL',
   );
-  await twice('INSERT INTO stretches SELECT * FROM stretches LIMIT 1');
 });

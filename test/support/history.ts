@@ -130,9 +130,7 @@ export async function anchorAll(
 const HISTORY = [
   'logs',
   'log_keys',
-  'segments',
-  'stretches',
-  'entries',
+  'blocks',
   'tiles',
   'checkpoints',
   'rounds',

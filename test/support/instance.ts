@@ -67,7 +67,7 @@ export async function openInstance(url: string, options: InstanceOptions = {}) {
     });
     database.on('connect', () => options.answered?.noteConnection());
     const { sequencing } = appender;
-    const { rollback, partitions } = sequencing;
+    const { rollback } = sequencing;
     const serviceOrigin = options.origin ?? ORIGIN;
     const store = options.published ?? null;
     const logger = pino({ level: 'silent' });
@@ -77,7 +77,6 @@ export async function openInstance(url: string, options: InstanceOptions = {}) {
       store,
       answered: options.answered ?? null,
       rollback,
-      partitions,
       logger,
       ...(storePatience === undefined ? {} : { storePatience }),
     });
@@ -88,8 +87,8 @@ export async function openInstance(url: string, options: InstanceOptions = {}) {
       ...(signPatience === undefined ? {} : { signPatience }),
     });
     const keys = new ApiKeys(database, registry.system, sequencing);
-    const entries = new EntryReader(database, sequencing.partitions);
-    const tiles = new TileStore(database, sequencing.partitions);
+    const entries = new EntryReader(database);
+    const tiles = new TileStore(database);
     const trees = new RoundTrees(database);
     const receipts = new Receipts({ database, entries, tiles, publisher, trees, anchors: async () => [] });
     const closeRound = (closing: Partial<RoundClosing> = {}): Promise<Round | null> =>

@@ -84,11 +84,11 @@ describe('a witness', () => {
     await published(service, 'shared', vkey, [witness]);
     await append(service, 'shared', 2);
     // Another process publishes, is answered, and dies before it keeps the answer.
-    const { publisher, registry, database, appender } = service.foundation;
+    const { publisher, registry, database } = service.foundation;
     const log = await registry.find('shared');
     if (log === null) throw new Error('no log');
     const { note } = await publisher.current(log);
-    const path = await new TileStore(database, appender.sequencing.partitions).ranges(log, consistencyRanges(3, 5), 5);
+    const path = await new TileStore(database).ranges(log, consistencyRanges(3, 5), 5);
     const address = { key: parseWitnessKey(witness.vkey), url: witness.url };
     const answer = await offerCheckpoint(address, { old: 3, size: 5, path, note }, AbortSignal.timeout(20_000));
     expect(answer).toMatchObject({ kind: 'cosigned' });
@@ -397,14 +397,14 @@ test('checkpoints of rounds are offered without a request, and appear in receipt
   await using ground = await WitnessGround.open();
   const witness = await ground.witness('witness.example/north');
   const service = await ground.service({ policy: ground.policy('none') });
-  const { database, registry, publisher, appender, guard } = service.foundation;
+  const { database, registry, publisher, guard } = service.foundation;
   for (const name of ['a', 'b', 'c']) {
     await ground.log(service, name);
     await append(service, name, 3);
   }
   witness.know((await registry.signer(registry.system)).verifierKey);
   await service.closeRound();
-  const tiles = new TileStore(database, appender.sequencing.partitions);
+  const tiles = new TileStore(database);
   const settings = { policy: ground.policy('none'), timeout: 1_000, interval: 50, missing: 'publish' } as const;
   const witnesses = new Witnesses({ ...settings, database, registry, publisher, tiles, now: Date.now, logger: silent });
   const stop = feedWitnesses({ database, witnesses, rollback: guard.rollback, interval: 50, logger: silent });

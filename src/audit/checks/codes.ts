@@ -12,15 +12,12 @@ interface Fault {
 /** What an audit can find wrong; docs/audit.md explains each. Never reused. */
 export const FAULTS = {
   'payload-differs': { claim: 'content', means: 'the payload was changed after it was logged' },
-  'commitment-differs': {
-    claim: 'content',
-    means: 'the digest or the nonce was changed after the entry was logged: receipts show what they were',
-  },
+  'block-damaged': { claim: 'content', means: 'the stored content of these entries was altered or cut' },
   'erased-unrecorded': {
     claim: 'content',
     means: 'it was removed without the service, which records each erasure in _system',
   },
-  'erased-in-part': { claim: 'content', means: 'a part was removed without the service: erasure removes all three' },
+  'erased-in-part': { claim: 'content', means: 'the block of the entry was altered without the service' },
   'erased-still-there': {
     claim: 'content',
     means: 'what was erased was put back, for example from a backup: erase it again',
@@ -31,10 +28,6 @@ export const FAULTS = {
   },
   'entry-missing': { claim: 'position', means: 'the entry was deleted' },
   'entry-stray': { claim: 'position', means: 'it was put in without the service, or the head of the log was set back' },
-  'stretch-differs': {
-    claim: 'position',
-    means: 'the table of stretches was altered: the service does not find entries that are there',
-  },
   'tile-differs': {
     claim: 'position',
     means: 'the tile was altered, or the entries below it were rewritten: an old receipt can tell which',
@@ -124,8 +117,13 @@ export const FAULTS = {
 
 export type FaultCode = keyof typeof FAULTS;
 
-/** Faults that need a view besides the one audited: another mirror, or an earlier audit of the rounds. */
-export const REMOTE_FAULTS: readonly FaultCode[] = ['view-split', 'rounds-split', 'rounds-rewritten'];
+/** Faults that only an audit of what a service shows can find: acts beside their commitments, or two views. */
+export const REMOTE_FAULTS: readonly FaultCode[] = [
+  'payload-differs',
+  'view-split',
+  'rounds-split',
+  'rounds-rewritten',
+];
 
 /** What an audit says besides, with the status of the claim; docs/audit.md explains each. */
 export const STANDINGS = {

@@ -13,11 +13,11 @@ import type { RoundAt } from '../checks/rounds.ts';
 import { type Audit, auditVerdict } from '../checks/verdict.ts';
 import { Saver } from '../node/state-file.ts';
 import { checkSystemKeys, type KnownKeys, type LogKeyActs, readKeys } from './log-keys.ts';
-import { checkSegments } from './placement.ts';
 import { newestStoredRound, walkRounds } from './rounds.ts';
 import { type AuditState, resumeAt } from './state.ts';
 import { readStoredLog, readStoredLogs, type StoredLog } from './stored-log.ts';
 import { type StoredLogWalk, type StoredLogWalkOptions, walkStoredLog } from './stored-log-walk.ts';
+import { checkStrayBlocks } from './stray-blocks.ts';
 import { SystemActs } from './system-acts.ts';
 
 /** How far an audit has come. */
@@ -102,7 +102,7 @@ class Auditor {
     const walked = clock() - began;
     await state?.save();
     this.#report('places of entries');
-    await checkSegments(this.#db, this.#findings);
+    await checkStrayBlocks(this.#db, this.#findings);
     this.#report('rounds');
     const rounds = await walkRounds(this.#db, origin, this.#findings);
     const chains: ChainOutcome[] = [];

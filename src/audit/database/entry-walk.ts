@@ -1,11 +1,17 @@
 // The part of the walk that touches every entry: content, chain and tree of one log, a page at a time.
 
 import { sha256Into } from '#sha256';
+import { equalBytes, writeU64 } from '../../core/bytes.ts';
 import { ENTRY_SIZE, NONCE_SIZE } from '../../core/entry.ts';
+import { AntequemError } from '../../core/errors.ts';
+import { HASH_SIZE } from '../../core/merkle.ts';
+import { TILE_WIDTH } from '../../core/tiles.ts';
+import { type StoredContent, unpackContents } from '../../log/block.ts';
 import type { Log } from '../../log/log.ts';
 import type { EntryChain } from '../checks/entry-chain.ts';
 import type { Findings } from '../checks/findings.ts';
-import { EntryCursor, type EntryRows, type LargePayload } from './entry-rows.ts';
+import type { StoredTile } from '../checks/tiles.ts';
+import { type PageBlock, timeAt } from './block-page.ts';
 
 export interface EntryWalkOptions {
   readonly log: Log;
@@ -16,7 +22,9 @@ export interface EntryWalkOptions {
   readonly leaf: Uint8Array;
   /** Indices that are recorded as erased, ascending. */
   readonly erased: Float64Array;
-  /** Called with every payload that came with its page. */
+  /** The content of a block; null where it is too long to be read. */
+  readonly contentOf: (block: PageBlock) => Promise<Uint8Array | null>;
+  /** Called with every payload, in the order of the entries. */
   readonly onPayload?: (index: number, payload: Buffer) => void;
 }
 
@@ -32,123 +40,166 @@ export interface EntryCounts {
 export class EntryWalk {
   readonly counts: EntryCounts = { erased: 0, digests: 0, firstDigest: null };
   readonly #options: EntryWalkOptions;
-  /** 0x00 ‖ entry, the previous leaf hash in its place. */
+  /** 0x00 ‖ entry. */
   readonly #input = Buffer.alloc(1 + ENTRY_SIZE);
-  readonly #hash = Buffer.alloc(32);
   /** digest ‖ nonce. */
-  readonly #secret = Buffer.alloc(32 + NONCE_SIZE);
-  readonly #nonceLength: number;
+  readonly #secret = Buffer.alloc(HASH_SIZE + NONCE_SIZE);
+  #leaf: Uint8Array;
   #erasedAt = 0;
+  #begun = false;
 
   constructor(options: EntryWalkOptions) {
     this.#options = options;
     this.#input[1] = 0x01;
-    this.#input.set(options.leaf, 10);
-    this.#nonceLength = options.log.blinded ? NONCE_SIZE : 0;
+    this.#leaf = options.leaf;
     const { erased, chain } = options;
     while ((erased[this.#erasedAt] ?? Number.POSITIVE_INFINITY) < chain.size) this.#erasedAt++;
   }
 
   /** Leaf hash of the entry before. */
   get leaf(): Uint8Array {
-    return new Uint8Array(this.#input.subarray(10, 42));
+    return this.#leaf;
   }
 
-  /**
-   * Walks a page, up to where an entry is not the one that comes next; the chain tells how far that was.
-   * @returns payloads that did not come with it
-   */
-  walk(page: EntryRows): LargePayload[] {
+  /** Walks a page that ends before entry `end`, up to where one is missing; the chain tells how far that was. */
+  async walk(page: readonly PageBlock[], tiles: readonly StoredTile[], end: number): Promise<void> {
     const { log, findings, chain } = this.#options;
-    const large: LargePayload[] = [];
-    const cursor = new EntryCursor(page);
-    while (cursor.next()) {
-      const index = chain.size;
-      if (cursor.index < index) {
-        const says = `entry ${cursor.index} of ${log.name} is there twice`;
-        findings.add('entry-stray', { log: log.name, index: cursor.index }, says);
+    const leaves = new Map(
+      tiles.flatMap(({ level, index, hashes }) => (level === 0 ? [[index, hashes] as const] : [])),
+    );
+    for (const block of page) {
+      const { size } = chain;
+      if (block.first < size && (this.#begun || block.first + block.count <= size)) {
+        const says = `entry ${block.first} of ${log.name} is there twice`;
+        findings.add('entry-stray', { log: log.name, index: block.first }, says);
         continue;
       }
-      if (cursor.index > index) break;
-      this.#checkContent(cursor, page, large);
-      this.#checkChain(cursor, page);
-      // What is stored goes on, not what was computed: one altered entry is one finding.
-      chain.append(new Uint8Array(page.subarray(cursor.leafAt, cursor.leafAt + 32)), cursor.receivedAt);
+      if (block.first > size) return;
+      this.#begun = true;
+      if (!(await this.#walkBlock(block, leaves.get(Math.floor(block.first / TILE_WIDTH)) ?? null, end))) return;
     }
-    return large;
   }
 
-  #checkContent(cursor: EntryCursor, page: EntryRows, large: LargePayload[]): void {
+  /** @returns whether one can go on behind it */
+  async #walkBlock(block: PageBlock, tile: Uint8Array | null, end: number): Promise<boolean> {
+    const { log, findings, chain } = this.#options;
+    const stored = storedLeaves(block, tile);
+    const contents = await this.#contentsOf(block);
+    if (contents === null) {
+      const says = `the block of ${log.name} that begins with entry ${block.first} cannot be read`;
+      findings.add('block-damaged', { log: log.name, index: chain.size }, says);
+      if (stored === null) return false;
+    }
+    for (let at = chain.size - block.first; at < Math.min(block.count, end - block.first); at++) {
+      const content = contents?.[at] ?? null;
+      const receivedAt = timeAt(block, at);
+      const leaf = content === null ? leafAt(stored, at) : this.#checkLeaf(block, at, contents ?? [], stored);
+      if (leaf === null) return false;
+      if (content !== null) this.#checkContent(block, at, content);
+      chain.checkTime(chain.size, receivedAt);
+      chain.append(leaf, receivedAt);
+      this.#leaf = leaf;
+    }
+    return true;
+  }
+
+  async #contentsOf(block: PageBlock): Promise<StoredContent[] | null> {
+    const bytes = await this.#options.contentOf(block);
+    if (bytes === null) return null;
+    try {
+      return unpackContents(bytes, block.count);
+    } catch (error) {
+      if (error instanceof AntequemError) return null;
+      throw error;
+    }
+  }
+
+  #checkContent({ first, erased: flags }: PageBlock, at: number, content: StoredContent): void {
     const { log, findings, erased, onPayload } = this.#options;
-    const { index } = cursor;
+    const index = first + at;
     const onRecord = erased[this.#erasedAt] === index;
     while (erased[this.#erasedAt] === index) this.#erasedAt++;
     const place = { log: log.name, index };
     const name = `entry ${index} of ${log.name}`;
-    if (cursor.digestLength < 0 || cursor.nonceLength < 0) {
+    const isErased = content.kind === 'erased';
+    if (isErased !== flags.includes(at)) {
+      const says = isErased
+        ? `${name} has no content, and its block does not call it erased`
+        : `the block of ${name} calls it erased, and it is there`;
+      findings.add('erased-in-part', place, says);
+    } else if (isErased && !onRecord) {
+      const says = `payload, digest and nonce of ${name} are gone, and _system tells of no erasure`;
+      findings.add('erased-unrecorded', place, says);
+    } else if (!isErased && onRecord) {
+      findings.add('erased-still-there', place, `${name} was erased by _system, and is there`);
+    }
+    if (isErased) {
       this.counts.erased++;
-      if (cursor.digestLength >= 0 || cursor.nonceLength >= 0 || cursor.payloadLength >= 0) {
-        findings.add('erased-in-part', place, `${name} lacks some of payload, digest and nonce and has others`);
-      } else if (!onRecord) {
-        findings.add(
-          'erased-unrecorded',
-          place,
-          `payload, digest and nonce of ${name} are gone, and _system tells of no erasure`,
-        );
-      }
-      return;
-    }
-    if (onRecord) findings.add('erased-still-there', place, `${name} was erased by _system, and is there`);
-    const payload = cursor.payload();
-    const sound = cursor.digestLength === 32 && cursor.nonceLength === this.#nonceLength && cursor.whole;
-    if (!sound || !this.#isHash(this.#secretOf(cursor, page), page, cursor.commitmentAt)) {
-      findings.add(
-        'commitment-differs',
-        place,
-        `the commitment of ${name} is not that of its digest and nonce${this.#culprit(cursor, page)}`,
-      );
-    } else if (cursor.payloadApart) {
-      const digest = new Uint8Array(page.subarray(cursor.digestAt, cursor.digestAt + 32));
-      large.push({ index, length: cursor.payloadLength, digest });
-      return;
-    } else if (cursor.payloadLength >= 0 && !this.#isHash(payload, page, cursor.digestAt)) {
-      findings.add('payload-differs', place, `the payload of ${name} does not have its digest`);
-    }
-    if (cursor.payloadLength < 0) {
+    } else if (content.kind === 'digest') {
       this.counts.digests++;
       this.counts.firstDigest ??= index;
-    } else if (!cursor.payloadApart) onPayload?.(index, payload);
-  }
-
-  /** Which of the two it was, where the payload tells. */
-  #culprit(cursor: EntryCursor, page: EntryRows): string {
-    if (cursor.payloadLength < 0 || cursor.payloadApart || cursor.digestLength !== 32) return '';
-    return this.#isHash(cursor.payload(), page, cursor.digestAt)
-      ? '; the digest is that of the payload'
-      : ', nor is the digest that of the payload';
-  }
-
-  #secretOf(cursor: EntryCursor, page: EntryRows): Uint8Array {
-    page.copy(this.#secret, 0, cursor.digestAt, cursor.digestAt + 32);
-    if (this.#nonceLength === 0) return this.#secret.subarray(0, 32);
-    page.copy(this.#secret, 32, cursor.nonceAt, cursor.nonceAt + NONCE_SIZE);
-    return this.#secret;
-  }
-
-  #checkChain(cursor: EntryCursor, page: EntryRows): void {
-    const { chain } = this.#options;
-    const input = this.#input;
-    page.copy(input, 2, cursor.receivedAtAt, cursor.receivedAtAt + 8);
-    page.copy(input, 42, cursor.commitmentAt, cursor.commitmentAt + 32);
-    if (!cursor.whole || !this.#isHash(input, page, cursor.leafAt)) {
-      chain.altered(cursor.index, 'has another leaf hash than its time, its commitment and the entry before make');
+    } else {
+      const { payload } = content;
+      onPayload?.(index, Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength));
     }
-    page.copy(input, 10, cursor.leafAt, cursor.leafAt + 32);
-    chain.checkTime(cursor.index, cursor.receivedAt);
   }
 
-  #isHash(data: Uint8Array, bytes: Buffer, at: number): boolean {
-    sha256Into(data, this.#hash, 0);
-    return this.#hash.compare(bytes, at, at + 32) === 0;
+  /**
+   * Compares the leaf hash that an entry makes with the one that is stored. Where they differ, the entry behind, which
+   * names it, tells which of them was altered: what fits goes on, so that one altered entry is one finding.
+   */
+  #checkLeaf(block: PageBlock, at: number, contents: readonly StoredContent[], stored: Uint8Array | null): Uint8Array {
+    const { log, findings, chain } = this.#options;
+    const made = this.#make(block, at, contents, this.#leaf);
+    const kept = leafAt(stored, at);
+    if (kept === null || equalBytes(made, kept)) return made;
+    const next = leafAt(stored, at + 1);
+    const fits = (leaf: Uint8Array): boolean =>
+      at + 1 < block.count && next !== null && equalBytes(this.#make(block, at + 1, contents, leaf), next);
+    const index = block.first + at;
+    if (!fits(made)) {
+      chain.altered(index, 'has another leaf hash than its content, its time and the entry before make');
+      return kept;
+    }
+    if (block.leaves !== null) {
+      const says = `the open tile of ${log.name} has another leaf hash of entry ${index} than the entry makes`;
+      findings.add('tile-differs', { log: log.name, index }, says);
+    }
+    // Else the tile is not the one that the entries make, as its own check tells.
+    return made;
   }
+
+  /** The leaf hash that an entry makes. */
+  #make(block: PageBlock, at: number, contents: readonly StoredContent[], previous: Uint8Array): Uint8Array {
+    const input = this.#input;
+    writeU64(input, 2, Math.max(0, timeAt(block, at)));
+    input.set(previous, 10);
+    this.#commit(contents[at], input, 42);
+    const leaf = new Uint8Array(HASH_SIZE);
+    sha256Into(input, leaf, 0);
+    return leaf;
+  }
+
+  #commit(content: StoredContent | undefined, out: Buffer, offset: number): void {
+    if (content === undefined) return;
+    if (content.kind === 'erased') {
+      out.set(content.commitment, offset);
+      return;
+    }
+    if (content.kind === 'payload') sha256Into(content.payload, this.#secret, 0);
+    else this.#secret.set(content.digest);
+    this.#secret.set(content.nonce, HASH_SIZE);
+    sha256Into(this.#secret.subarray(0, HASH_SIZE + content.nonce.length), out, offset);
+  }
+}
+
+/** The leaf hashes that are stored of a block; null: there are none. */
+function storedLeaves({ first, count, leaves }: PageBlock, tile: Uint8Array | null): Uint8Array | null {
+  const from = HASH_SIZE * (first % TILE_WIDTH);
+  return leaves ?? tile?.subarray(from, from + HASH_SIZE * count) ?? null;
+}
+
+function leafAt(leaves: Uint8Array | null, at: number): Uint8Array | null {
+  const leaf = leaves?.slice(HASH_SIZE * at, HASH_SIZE * (at + 1));
+  return leaf?.length === HASH_SIZE ? leaf : null;
 }

@@ -6,7 +6,6 @@ import type { CompactRange } from '../../core/compact-range.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { hashHex } from '../../core/hex.ts';
 import { leafHashes, readCompactRange } from '../../log/head.ts';
-import { PartitionMap } from '../../log/partition-map.ts';
 import type { Queryable } from '../../store/database.ts';
 import type { LogPosition } from '../checks/entry-chain.ts';
 import type { Findings } from '../checks/findings.ts';
@@ -85,11 +84,10 @@ export async function resumeAt(
 }
 
 async function rangeAt(db: Queryable, log: StoredLog, position: LogPosition): Promise<CompactRange | null> {
-  const partitions = new PartitionMap();
   const { size } = position;
   try {
-    const range = await readCompactRange(db, partitions, log.id, size);
-    const leaf = size === 0 ? log.logId : await leafHashes(db, partitions, log.id, size - 1, size);
+    const range = await readCompactRange(db, log.id, size);
+    const leaf = size === 0 ? log.logId : await leafHashes(db, log.id, size - 1, size);
     return equalBytes(range.root(), position.root) && equalBytes(leaf, position.leaf) ? range : null;
   } catch (error) {
     if (error instanceof AntequemError && ['log-damaged', 'tree-shape'].includes(error.code)) return null;

@@ -1,9 +1,9 @@
 // Walks one log from its first entry to its head, a page at a time: the next page is on its way while one is checked.
 
-import { sha256 } from '#sha256';
 import { equalBytes } from '../../core/bytes.ts';
 import type { CompactRange } from '../../core/compact-range.ts';
 import { MAX_TILE_LEVEL, TILE_WIDTH } from '../../core/tiles.ts';
+import { receivedAt as storedTime } from '../../log/blocks.ts';
 import type { Log } from '../../log/log.ts';
 import type { Queryable, Transaction } from '../../store/database.ts';
 import { beginningOf, EntryChain, type LogPosition } from '../checks/entry-chain.ts';
@@ -12,9 +12,8 @@ import type { LogKeys } from '../checks/log-keys.ts';
 import type { RoundAt } from '../checks/rounds.ts';
 import { checkTiles, type StoredTile } from '../checks/tiles.ts';
 import { VoucherCheck, vouchedSizes } from '../checks/vouchers.ts';
-import { type EntryRows, PAGE_ENTRIES, readLarge, readRows } from './entry-rows.ts';
+import { type PageBlock, pageEnd, readBlockContent, readPage } from './block-page.ts';
 import { EntryWalk } from './entry-walk.ts';
-import { findEntry, Placement, type Run } from './placement.ts';
 import type { StoredLog } from './stored-log.ts';
 import { checkNothingBeyond, coveredSize, FloorFinder, type PageVouchers, readVouchers } from './vouchers.ts';
 
@@ -29,7 +28,7 @@ export interface StoredLogWalkOptions {
   readonly newest: RoundAt | null;
   /** Where to go on, with the tree there; null: from the first entry. */
   readonly from: { readonly position: LogPosition; readonly range: CompactRange } | null;
-  /** Called with every payload, in the order of the entries; large ones come behind those of their page. */
+  /** Called with every payload, in the order of the entries. */
   readonly onPayload?: (index: number, payload: Buffer) => void;
   /** Called after each page; `position` is null where something was wrong so far. */
   readonly onPage: (page: { readonly entries: number; readonly position: LogPosition | null }) => Promise<void>;
@@ -44,8 +43,9 @@ export interface StoredLogWalk {
 
 /** What is read of a log for one page. */
 interface Loading {
-  readonly run: Run;
-  readonly page: Promise<EntryRows>;
+  readonly begin: number;
+  readonly end: number;
+  readonly page: Promise<PageBlock[]>;
   readonly tiles: ReturnType<typeof readTiles>;
   readonly vouchers: Promise<PageVouchers>;
 }
@@ -56,7 +56,6 @@ interface Checks {
   readonly entries: EntryWalk;
   readonly floors: FloorFinder;
   readonly vouching: VoucherCheck;
-  readonly placement: Placement;
   /** How many findings there were before. */
   readonly before: number;
 }
@@ -66,7 +65,6 @@ export async function walkStoredLog(options: StoredLogWalkOptions): Promise<Stor
   const { db, log, findings, from, keys, erased, onPayload, newest } = options;
   const before = findings.count;
   const { size: begin, leaf, receivedAt } = from?.position ?? beginningOf(log);
-  const placement = await Placement.read(db, log, log.size, findings);
   const vouching = new VoucherCheck({ name: log.name, origin: log.origin, keys }, findings, begin);
   const chain = new EntryChain(log.name, findings, receivedAt, from?.range ?? null);
   const covered = begin === 0 ? 0 : await coveredSize(db, log.id, begin);
@@ -77,9 +75,10 @@ export async function walkStoredLog(options: StoredLogWalkOptions): Promise<Stor
     chain,
     leaf,
     erased,
+    contentOf: (block) => readBlockContent(db, log.id, block),
     ...(onPayload === undefined ? {} : { onPayload }),
   });
-  const checks: Checks = { chain, entries, floors, vouching, placement, before };
+  const checks: Checks = { chain, entries, floors, vouching, before };
   if (covered < begin) await checkUncovered(options, checks, begin, covered);
   if (await walkPages(options, checks)) {
     if (log.size === 0) await checkEmpty(options, checks);
@@ -97,66 +96,50 @@ async function checkUncovered(
   begin: number,
   covered: number,
 ) {
-  const { chain, placement } = checks;
+  const { chain } = checks;
   const vouchers = await readVouchers(db, log.id, begin, begin);
   const [floor] = new FloorFinder(covered, newest).of(vouchers);
-  const segment = placement.run(covered, begin)?.segment;
-  const { rows } = await db.query<{ received_at: number }>(
-    'SELECT received_at FROM entries WHERE segment = $1 AND log = $2 AND index = $3',
-    [segment, log.id, covered],
-  );
-  if (rows[0] !== undefined && floor !== undefined) chain.checkAge(rows[0].received_at, floor);
+  const receivedAt = await storedTime(db, { log: log.id, index: covered });
+  if (receivedAt !== null && floor !== undefined) chain.checkAge(receivedAt, floor);
 }
 
 /** @returns whether it came to the head */
 async function walkPages(
-  { db, log, findings, onPayload, onPage }: StoredLogWalkOptions,
-  { chain, entries, floors, vouching, placement, before }: Checks,
+  { db, log, findings, onPage }: StoredLogWalkOptions,
+  { chain, entries, floors, vouching, before }: Checks,
 ): Promise<boolean> {
-  let next = load(db, log, placement, chain.size);
-  while (chain.size < log.size) {
-    const loading = next;
-    if (loading === null) {
-      if (!(await relocate(db, log, placement, chain.size, null, findings))) return false;
-      next = load(db, log, placement, chain.size);
-      continue;
-    }
-    const { run } = loading;
-    next = load(db, log, placement, run.end);
-    const [page, tiles, vouchers] = await Promise.all([loading.page, loading.tiles, loading.vouchers]);
-    chain.expect(vouchedSizes(vouchers), floors.of(vouchers));
-    const large = entries.walk(page);
+  let next = load(db, log, chain.size);
+  while (next !== null) {
+    const { begin, end, page, tiles, vouchers }: Loading = next;
+    next = load(db, log, end);
+    const [blocks, stored, vouched] = await Promise.all([page, tiles, vouchers]);
+    chain.expect(vouchedSizes(vouched), floors.of(vouched));
+    await entries.walk(blocks, stored, end);
     const { tiles: made, reached } = chain.take();
-    checkTiles(log.name, made, tiles, findings);
-    await vouching.check(vouchers, reached);
-    for await (const { entry, payload } of readLarge(db, { segment: run.segment, log: log.id }, large)) {
-      if (payload !== null && equalBytes(sha256(payload), entry.digest)) onPayload?.(entry.index, payload);
-      else {
-        const says = `the payload of entry ${entry.index} of ${log.name} (${entry.length} bytes) does not have its digest`;
-        findings.add('payload-differs', { log: log.name, index: entry.index }, says);
-      }
-    }
+    checkTiles(log.name, made, stored, findings);
+    await vouching.check(vouched, reached);
     const { size, receivedAt } = chain;
     const position = findings.count === before ? { size, root: chain.root(), leaf: entries.leaf, receivedAt } : null;
-    await onPage({ entries: size - run.begin, position });
-    if (size === run.end) continue;
+    await onPage({ entries: size - begin, position });
+    if (size === end) continue;
     await settle(next);
-    if (!(await relocate(db, log, placement, size, run.segment, findings))) return false;
-    next = load(db, log, placement, size);
+    const says = `entry ${size} of ${log.name}, which has ${log.size}, is missing`;
+    findings.add('entry-missing', { log: log.name, index: size }, says);
+    return false;
   }
-  await settle(next);
   return true;
 }
 
-/** Starts to read the page from `begin` on; null where there is none, or no segment is known for it. */
-function load(db: Transaction, log: StoredLog, placement: Placement, begin: number): Loading | null {
-  const run = begin < log.size ? placement.run(begin, Math.min(begin + PAGE_ENTRIES, log.size)) : null;
-  if (run === null) return null;
+/** Starts to read the page from `begin` on; null where there is none. */
+function load(db: Transaction, log: StoredLog, begin: number): Loading | null {
+  if (begin >= log.size) return null;
+  const end = pageEnd(begin, log.size);
   const loading = {
-    run,
-    page: readRows(db, { ...run, log: log.id }),
-    tiles: readTiles(db, log.id, begin, run.end),
-    vouchers: readVouchers(db, log.id, begin, run.end),
+    begin,
+    end,
+    page: readPage(db, log.id, begin, end),
+    tiles: readTiles(db, log.id, begin, end),
+    vouchers: readVouchers(db, log.id, begin, end),
   };
   // Looked at when its turn comes: until then a failure must not count as unhandled.
   for (const promise of [loading.page, loading.tiles, loading.vouchers]) promise.catch(() => {});
@@ -165,27 +148,6 @@ function load(db: Transaction, log: StoredLog, placement: Placement, begin: numb
 
 async function settle(loading: Loading | null): Promise<void> {
   if (loading !== null) await Promise.allSettled([loading.page, loading.tiles, loading.vouchers]);
-}
-
-/** An entry is not where it should be: finds it elsewhere, or notes that it is gone. */
-async function relocate(
-  db: Transaction,
-  log: StoredLog,
-  placement: Placement,
-  index: number,
-  segment: number | null,
-  findings: Findings,
-): Promise<boolean> {
-  const place = { log: log.name, index };
-  const found = await findEntry(db, log.id, index);
-  if (found === null || found === segment) {
-    findings.add('entry-missing', place, `entry ${index} of ${log.name}, which has ${log.size}, is missing`);
-    return false;
-  }
-  const says = `entry ${index} of ${log.name} lies in segment ${found}, its stretch names ${segment ?? 'none'}`;
-  findings.add('stretch-differs', place, says);
-  placement.correct(index, found);
-  return true;
 }
 
 async function checkEmpty({ db, log }: StoredLogWalkOptions, { chain, vouching }: Checks): Promise<void> {

@@ -101,6 +101,7 @@ async function runAudit(
     { parseVerifierKey },
     { readAuditTrust },
     { KINDS },
+    { demandMoved },
   ] = await Promise.all([
     import('../../audit/database/audit.ts'),
     import('../../audit/database/state.ts'),
@@ -109,6 +110,7 @@ async function runAudit(
     import('../../core/note.ts'),
     import('../audit-trust.ts'),
     import('../../kinds.ts'),
+    import('../../log/unmoved.ts'),
   ]);
   const trust = await readAuditTrust(flags);
   const state = flags.state === undefined ? null : await AuditState.open(flags.state, settings.origin);
@@ -118,6 +120,7 @@ async function runAudit(
     patience: PATIENCE_MS,
   });
   try {
+    await demandMoved(database);
     const { verdict, result, walked } = await auditDatabase({
       database,
       origin: settings.origin,

@@ -1,0 +1,143 @@
+// What a block of entries holds, and its bytes; docs/formats.md describes them. Pure.
+
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { NONCE_SIZE } from '../core/entry.ts';
+import { FormatError, messageOf } from '../core/errors.ts';
+import { MAX_ENTRY_BYTES } from '../core/limits.ts';
+import { TILE_WIDTH } from '../core/tiles.ts';
+
+/** Payloads of a block have this many bytes together at most. */
+export const MAX_BLOCK_BYTES = MAX_ENTRY_BYTES;
+
+/** What is kept of one entry besides its time. */
+export type StoredContent =
+  | { readonly kind: 'payload'; readonly payload: Uint8Array; readonly nonce: Uint8Array }
+  /** The payload stayed with the client. */
+  | { readonly kind: 'digest'; readonly digest: Uint8Array; readonly nonce: Uint8Array }
+  | { readonly kind: 'erased'; readonly commitment: Uint8Array };
+
+// version 1 ‖ packing 1 ‖ bytes of a nonce 1 ‖ u32 bytes of the lengths and payloads ‖ u32 the same as packed
+const HEAD_BYTES = 11;
+const VERSION = 0x01;
+const PLAIN = 0;
+const ZSTD = 1;
+const LENGTH_BYTES = 4;
+const DIGEST_ALONE = 0xffff_ffff;
+const ERASED = 0xffff_fffe;
+const MAX_UNPACKED_BYTES = MAX_BLOCK_BYTES + LENGTH_BYTES * TILE_WIDTH;
+/** More than this no content has: what is longer was not written by the service. */
+export const MAX_CONTENT_BYTES = HEAD_BYTES + MAX_UNPACKED_BYTES + (32 + NONCE_SIZE) * TILE_WIDTH;
+/** Below this, compression costs more time than it saves space. */
+const MIN_PACKED_BYTES = 512;
+const LEVEL = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+
+/** The bytes of these contents. @param nonceSize bytes of each nonce */
+export function packContents(contents: readonly StoredContent[], nonceSize: number): Buffer {
+  let payloadBytes = 0;
+  let restBytes = 0;
+  for (const content of contents) {
+    if (content.kind === 'payload') payloadBytes += content.payload.length;
+    restBytes += content.kind === 'erased' ? 32 : content.kind === 'digest' ? 32 + nonceSize : nonceSize;
+  }
+  const unpacked = Buffer.allocUnsafe(LENGTH_BYTES * contents.length + payloadBytes);
+  let at = LENGTH_BYTES * contents.length;
+  for (const [i, content] of contents.entries()) {
+    if (content.kind === 'payload') {
+      unpacked.writeUInt32BE(content.payload.length, LENGTH_BYTES * i);
+      unpacked.set(content.payload, at);
+      at += content.payload.length;
+    } else {
+      unpacked.writeUInt32BE(content.kind === 'digest' ? DIGEST_ALONE : ERASED, LENGTH_BYTES * i);
+    }
+  }
+  const smaller = unpacked.length < MIN_PACKED_BYTES ? null : zstdCompressSync(unpacked, LEVEL);
+  const isSmaller = smaller !== null && smaller.length < unpacked.length;
+  const packed = isSmaller ? smaller : unpacked;
+  const bytes = Buffer.allocUnsafe(HEAD_BYTES + packed.length + restBytes);
+  bytes[0] = VERSION;
+  bytes[1] = isSmaller ? ZSTD : PLAIN;
+  bytes[2] = nonceSize;
+  bytes.writeUInt32BE(unpacked.length, 3);
+  bytes.writeUInt32BE(packed.length, 7);
+  bytes.set(packed, HEAD_BYTES);
+  let end = HEAD_BYTES + packed.length;
+  for (const content of contents) {
+    if (content.kind === 'erased') continue;
+    bytes.set(content.nonce, end);
+    end += nonceSize;
+  }
+  for (const content of contents) {
+    if (content.kind === 'payload') continue;
+    bytes.set(content.kind === 'digest' ? content.digest : content.commitment, end);
+    end += 32;
+  }
+  return bytes;
+}
+
+/** The contents of `count` entries; views of the bytes. @throws FormatError `block-invalid` */
+export function unpackContents(bytes: Uint8Array, count: number): StoredContent[] {
+  const content = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const nonceSize = content[2];
+  if (content.length < HEAD_BYTES || content.length > MAX_CONTENT_BYTES) throw invalid('has a wrong length');
+  if (content[0] !== VERSION) throw invalid('has an unknown version');
+  if (nonceSize !== 0 && nonceSize !== NONCE_SIZE) throw invalid('has nonces of a wrong length');
+  const packedEnd = HEAD_BYTES + content.readUInt32BE(7);
+  if (packedEnd > content.length) throw invalid('is cut short');
+  const unpacked = unpack(content[1], content.subarray(HEAD_BYTES, packedEnd), content.readUInt32BE(3));
+  if (unpacked.length < LENGTH_BYTES * count) throw invalid('has too few lengths');
+
+  const lengths = Array.from({ length: count }, (_, i) => unpacked.readUInt32BE(LENGTH_BYTES * i));
+  const nonces = lengths.filter((length) => length !== ERASED).length;
+  const hashesAt = packedEnd + nonceSize * nonces;
+  const payloads = new Reader(unpacked.subarray(LENGTH_BYTES * count));
+  const nonceReader = new Reader(content.subarray(packedEnd, hashesAt));
+  const hashes = new Reader(content.subarray(hashesAt));
+  const contents = lengths.map((length): StoredContent => {
+    if (length === ERASED) return { kind: 'erased', commitment: hashes.take(32) };
+    const nonce = nonceReader.take(nonceSize);
+    if (length === DIGEST_ALONE) return { kind: 'digest', digest: hashes.take(32), nonce };
+    return { kind: 'payload', payload: payloads.take(length), nonce };
+  });
+  if (!payloads.isSpent() || !nonceReader.isSpent() || !hashes.isSpent()) {
+    throw invalid('does not have the length it names');
+  }
+  return contents;
+}
+
+/** Takes bytes one after the other. */
+class Reader {
+  readonly #bytes: Buffer;
+  #at = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  take(length: number): Uint8Array {
+    this.#at += length;
+    return this.#bytes.subarray(this.#at - length, this.#at);
+  }
+
+  /** Whether so much was taken as there is, exactly. */
+  isSpent(): boolean {
+    return this.#at === this.#bytes.length;
+  }
+}
+
+function unpack(packing: number | undefined, packed: Buffer, length: number): Buffer {
+  if (length > MAX_UNPACKED_BYTES) throw invalid('is too large');
+  if (packing === PLAIN && packed.length === length) return packed;
+  if (packing !== ZSTD) throw invalid('is packed in an unknown way');
+  let unpacked: Buffer;
+  try {
+    unpacked = zstdDecompressSync(packed, { maxOutputLength: Math.max(1, length) });
+  } catch (cause) {
+    throw new FormatError('block-invalid', `a block cannot be unpacked: ${messageOf(cause)}`, { cause });
+  }
+  if (unpacked.length !== length) throw invalid('does not have the length it names');
+  return unpacked;
+}
+
+function invalid(how: string): FormatError {
+  return new FormatError('block-invalid', `a block ${how}`);
+}

@@ -1,0 +1,284 @@
+// The table of blocks: the only place where entries are read and written.
+
+import { sha256 } from '#sha256';
+import { equalBytes, readU64, writeU64 } from '../core/bytes.ts';
+import { commitTo, entryLeafHash } from '../core/entry.ts';
+import { AntequemError } from '../core/errors.ts';
+import { HASH_SIZE } from '../core/merkle.ts';
+import { TILE_WIDTH } from '../core/tiles.ts';
+import type { Queryable } from '../store/database.ts';
+import { type StoredContent, unpackContents } from './block.ts';
+
+/** A block as it is stored. */
+export interface Block {
+  /** Index of the first entry. */
+  readonly first: number;
+  readonly count: number;
+  /** Of the first entry, milliseconds. */
+  readonly receivedAt: number;
+  /** A u64 for each entry; null: all were received with the first. */
+  readonly times: Uint8Array | null;
+  /** Leaf hashes; null where the tile has them. */
+  readonly leaves: Uint8Array | null;
+  /** Positions in the block of erased entries, ascending. */
+  readonly erased: readonly number[];
+  /** Of all payloads together. */
+  readonly bytes: number;
+  readonly content: Uint8Array;
+}
+
+/** An entry as it is kept. */
+export interface StoredEntry {
+  readonly index: number;
+  readonly receivedAt: number;
+  readonly commitment: Uint8Array;
+  readonly leafHash: Uint8Array;
+  /** Null once erased. */
+  readonly secret: { readonly digest: Uint8Array; readonly nonce: Uint8Array } | null;
+  /** Bytes of the payload; null where there is none. */
+  readonly payloadSize: number | null;
+}
+
+interface BlockRow {
+  log: number;
+  first: number;
+  count: number;
+  received_at: number;
+  times: Uint8Array | null;
+  leaves: Uint8Array | null;
+  content: Uint8Array;
+}
+
+/** `leaves` out of the tile where the block has none. */
+const COLUMNS = `b.log, b.first, b.count, b.received_at, b.times, b.content, coalesce(b.leaves,
+  (SELECT substring(t.hashes FROM (${HASH_SIZE} * (b.first % ${TILE_WIDTH}) + 1)::int FOR ${HASH_SIZE} * b.count) FROM tiles t
+   WHERE t.log = b.log AND t.level = 0 AND t.index = b.first / ${TILE_WIDTH})) AS leaves`;
+
+/** A block that was read, and unpacked. */
+export class OpenBlock {
+  readonly log: number;
+  readonly first: number;
+  /** Index behind the last entry. */
+  readonly end: number;
+  readonly #row: BlockRow;
+  readonly #contents: readonly StoredContent[];
+
+  /** @throws AntequemError `log-damaged` */
+  constructor(row: BlockRow) {
+    this.log = row.log;
+    this.first = row.first;
+    this.end = row.first + row.count;
+    this.#row = row;
+    this.#contents = contentsOf(row);
+  }
+
+  receivedAt(index: number): number {
+    return timeOf(this.#row, index - this.first);
+  }
+
+  content(index: number): StoredContent {
+    const content = this.#contents[index - this.first];
+    if (content === undefined) throw damaged(this.log, `entry ${index}`);
+    return content;
+  }
+
+  /** @throws AntequemError `log-damaged` */
+  leafHash(index: number): Uint8Array {
+    const at = HASH_SIZE * (index - this.first);
+    const leaf = this.#row.leaves?.subarray(at, at + HASH_SIZE);
+    if (leaf?.length !== HASH_SIZE) throw damaged(this.log, `a tile for entry ${index}`);
+    return new Uint8Array(leaf);
+  }
+
+  /** 32 bytes. */
+  commitment(index: number): Uint8Array {
+    const content = this.content(index);
+    return commitmentOf(content, digestOf(content));
+  }
+
+  /**
+   * The leaf hash of an entry as the entry behind names it. It is the stored one, unless only the one that was made fits
+   * the entry behind: then the tile was altered, which must not spoil the entries.
+   */
+  chained(index: number, made: Uint8Array): Uint8Array {
+    const kept = this.leafHash(index);
+    if (index + 1 === this.end || equalBytes(kept, made)) return kept;
+    const next = { receivedAt: this.receivedAt(index + 1), previous: made, commitment: this.commitment(index + 1) };
+    return equalBytes(entryLeafHash(next), this.leafHash(index + 1)) ? made : kept;
+  }
+
+  /** Null once erased. */
+  digest(index: number): Uint8Array | null {
+    return digestOf(this.content(index));
+  }
+
+  payload(index: number): Uint8Array | null {
+    const content = this.content(index);
+    return content.kind === 'payload' ? content.payload : null;
+  }
+
+  /** What is told of an entry; it keeps nothing of the block in memory. */
+  entry(index: number): StoredEntry {
+    const content = this.content(index);
+    const digest = digestOf(content);
+    return {
+      index,
+      receivedAt: this.receivedAt(index),
+      commitment: commitmentOf(content, digest),
+      leafHash: this.leafHash(index),
+      secret:
+        content.kind === 'erased' || digest === null
+          ? null
+          : { digest: new Uint8Array(digest), nonce: new Uint8Array(content.nonce) },
+      payloadSize: content.kind === 'payload' ? content.payload.length : null,
+    };
+  }
+}
+
+/** @throws AntequemError `log-damaged` */
+function contentsOf({ log, first, count, content }: BlockRow): StoredContent[] {
+  try {
+    return unpackContents(content, count);
+  } catch (cause) {
+    throw new AntequemError('log-damaged', `log ${log} has a damaged block at entry ${first}: run an audit`, { cause });
+  }
+}
+
+/** Null once erased. */
+export function digestOf(content: StoredContent): Uint8Array | null {
+  if (content.kind === 'payload') return sha256(content.payload);
+  return content.kind === 'digest' ? content.digest : null;
+}
+
+/** 32 bytes. @param digest as {@link digestOf} has it */
+export function commitmentOf(content: StoredContent, digest: Uint8Array | null): Uint8Array {
+  if (content.kind === 'erased') return new Uint8Array(content.commitment);
+  return commitTo(digest ?? new Uint8Array(0), content.nonce);
+}
+
+function timeOf({ received_at, times }: Pick<BlockRow, 'received_at' | 'times'>, position: number): number {
+  return times === null ? received_at : readU64(times, 8 * position);
+}
+
+export function damaged(log: number | string, what: string): AntequemError {
+  return new AntequemError('log-damaged', `log ${log} lacks ${what}: run an audit`);
+}
+
+/** Where an entry is. */
+export interface EntryPlace {
+  readonly log: number;
+  readonly index: number;
+}
+
+/** The blocks of these entries, each read once; null for an entry that is not there. */
+export async function readBlocks(db: Queryable, places: readonly EntryPlace[]): Promise<(OpenBlock | null)[]> {
+  const { rows } = await db.query<BlockRow>({
+    name: 'read-blocks',
+    text: `SELECT ${COLUMNS}
+           FROM (SELECT DISTINCT q.log, (SELECT first FROM blocks WHERE log = q.log AND first <= q.index
+                                         ORDER BY first DESC LIMIT 1) AS first
+                 FROM unnest($1::int[], $2::bigint[]) AS q (log, index)) AS k
+           JOIN blocks b ON b.log = k.log AND b.first = k.first`,
+    values: [places.map(({ log }) => log), places.map(({ index }) => index)],
+  });
+  const opened = Map.groupBy(
+    rows.map((row) => new OpenBlock(row)),
+    (block) => `${block.log}/${Math.floor(block.first / TILE_WIDTH)}`,
+  );
+  return places.map(({ log, index }) => {
+    const near = opened.get(`${log}/${Math.floor(index / TILE_WIDTH)}`) ?? [];
+    return near.find(({ first, end }) => first <= index && index < end) ?? null;
+  });
+}
+
+/** What is read at a time. */
+const PAGE_BLOCKS = 64;
+const PAGE_BYTES = 4 << 20;
+
+/** The blocks with entries [begin, end), in order, some megabytes at a time. @throws AntequemError `log-damaged` */
+export async function* blocksBetween(
+  db: Queryable,
+  log: { readonly id: number; readonly name: string },
+  begin: number,
+  end: number,
+): AsyncGenerator<OpenBlock> {
+  let at = begin;
+  while (at < end) {
+    const { rows } = await db.query<BlockRow>({
+      name: 'blocks-between',
+      text: `SELECT ${COLUMNS}
+             FROM (SELECT *, row_number() OVER w AS n, sum(bytes) OVER w AS total
+                   FROM (SELECT * FROM blocks WHERE log = $1 AND first > $2::bigint - ${TILE_WIDTH} AND first < $3
+                           AND first + count > $2 ORDER BY first LIMIT ${PAGE_BLOCKS}) AS page
+                   WINDOW w AS (ORDER BY first)) AS b
+             WHERE n = 1 OR total <= ${PAGE_BYTES} ORDER BY b.first`,
+      values: [log.id, at, end],
+    });
+    if (rows.length === 0) throw damaged(log.name, `entry ${at}`);
+    for (const row of rows) {
+      if (row.first > at || row.first + row.count <= at) throw damaged(log.name, `entry ${at}`);
+      yield new OpenBlock(row);
+      at = row.first + row.count;
+    }
+  }
+}
+
+/** When an entry was received, milliseconds; null where it is not there. Reads nothing of its content. */
+export async function receivedAt(db: Queryable, { log, index }: EntryPlace): Promise<number | null> {
+  const { rows } = await db.query<{ at: number }>({
+    name: 'received-at',
+    text: `SELECT time_in_block(b, $2) AS at FROM blocks b
+           WHERE log = $1 AND first <= $2 AND first > $2::bigint - ${TILE_WIDTH} AND first + count > $2 ORDER BY first DESC LIMIT 1`,
+    values: [log, index],
+  });
+  return rows[0]?.at ?? null;
+}
+
+/** Adds blocks of one log. */
+export async function insertBlocks(tx: Queryable, log: number, blocks: readonly Block[]): Promise<void> {
+  if (blocks.length === 0) return;
+  const parts: Uint8Array[] = [];
+  const offsets: number[] = [];
+  let offset = 1;
+  for (const { times, leaves, content } of blocks) {
+    offsets.push(offset);
+    for (const part of [times, leaves, content]) {
+      if (part === null) continue;
+      parts.push(part);
+      offset += part.length;
+    }
+  }
+  const numbers = (of: (block: Block) => number): string => `{${blocks.map(of).join(',')}}`;
+  await tx.query({
+    name: 'insert-blocks',
+    // One value taken apart: there is next to nothing to escape, parse or look up for each row.
+    text: `INSERT INTO blocks (log, first, count, received_at, times, leaves, erased, bytes, content)
+           SELECT $1::int, first, count, received_at,
+                  CASE WHEN times > 0 THEN substring($2::bytea FROM at FOR times) END,
+                  CASE WHEN leaves > 0 THEN substring($2::bytea FROM at + times FOR leaves) END,
+                  erased::smallint[], bytes, substring($2::bytea FROM at + times + leaves FOR content)
+           FROM unnest($3::bigint[], $4::int[], $5::bigint[], $6::int[], $7::int[], $8::text[], $9::int[], $10::int[], $11::int[])
+             AS b (first, count, received_at, times, leaves, erased, bytes, content, at)`,
+    values: [
+      log,
+      Buffer.concat(parts, offset - 1),
+      numbers(({ first }) => first),
+      numbers(({ count }) => count),
+      numbers((block) => block.receivedAt),
+      numbers(({ times }) => times?.length ?? 0),
+      numbers(({ leaves }) => leaves?.length ?? 0),
+      `{${blocks.map(({ erased }) => `"{${erased.join(',')}}"`).join(',')}}`,
+      numbers(({ bytes }) => bytes),
+      numbers(({ content }) => content.length),
+      `{${offsets.join(',')}}`,
+    ],
+  });
+}
+
+/** A u64 for each of these times, milliseconds; null where all are the same. */
+export function packTimes(times: readonly number[]): Uint8Array | null {
+  if (times.every((time) => time === times[0])) return null;
+  const packed = new Uint8Array(8 * times.length);
+  for (const [i, time] of times.entries()) writeU64(packed, 8 * i, time);
+  return packed;
+}

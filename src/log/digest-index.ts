@@ -1,0 +1,248 @@
+// Where digests were logged. The index holds prefixes, which are hints: the entries tell.
+
+import { equalBytes, toHex } from '../core/bytes.ts';
+import { type Database, type Queryable, type Transaction, transaction } from '../store/database.ts';
+import { takeLock, tryLock } from '../store/service-name.ts';
+import { type EntryPlace, readBlocks } from './blocks.ts';
+import type { Log } from './log.ts';
+
+/** Bytes of a digest that the index has: the first names the bucket of a run. */
+export const PREFIX_BYTES = 6;
+const ERASED = Buffer.alloc(PREFIX_BYTES);
+// Bytes 2 to 6 of the digest 5 ‖ log 4 ‖ index 7.
+const RECORD_BYTES = 16;
+const LOG_AT = PREFIX_BYTES - 1;
+const INDEX_AT = LOG_AT + 4;
+const LOCK = 'digest runs';
+/** So many digests, or commits, are put into a run. */
+export const RUN_DIGESTS = 65_536;
+const RUN_BATCHES = 8_192;
+/** Rows of runs read at a time. */
+const PAGE_ROWS = 64;
+/** Entries that are looked at together. */
+const PLACES = 256;
+
+/** Adds the digests of entries from `first` on, {@link PREFIX_BYTES} of each. */
+export async function indexDigests(tx: Transaction, log: number, first: number, prefixes: Uint8Array): Promise<void> {
+  await tx.query({
+    name: 'index-digests',
+    text: 'INSERT INTO digest_batches (log, first, prefixes) VALUES ($1, $2, $3)',
+    values: [log, first, prefixes],
+  });
+}
+
+/**
+ * Puts what was appended lately into runs, as far as there is enough of it. Returns how many runs were made.
+ * @param digests how many a run takes at least
+ */
+export async function makeRuns(database: Database, digests = RUN_DIGESTS): Promise<number> {
+  for (let runs = 0; ; runs++) {
+    const made = await transaction(database, async (tx) => {
+      if (!(await tryLock(tx, LOCK))) return false;
+      const { rowCount } = await tx.query(
+        `WITH oldest AS MATERIALIZED (
+           SELECT id, sum(length(prefixes) / ${PREFIX_BYTES}) OVER (ORDER BY id) AS digests, row_number() OVER (ORDER BY id) AS n
+           FROM (SELECT * FROM digest_batches ORDER BY id LIMIT ${RUN_BATCHES}) AS b),
+         last AS (SELECT min(id) AS id FROM oldest WHERE digests >= $2 OR n = ${RUN_BATCHES}),
+         taken AS (DELETE FROM digest_batches WHERE id <= (SELECT id FROM last) RETURNING *),
+         digests AS (
+           SELECT log, first + n AS index, substring(prefixes FROM (${PREFIX_BYTES} * n + 1)::int FOR ${PREFIX_BYTES}) AS prefix
+           FROM taken, generate_series(0, length(prefixes) / ${PREFIX_BYTES} - 1) AS n)
+         INSERT INTO digest_runs (bucket, run, records)
+         SELECT get_byte(prefix, 0), (SELECT id FROM last),
+                string_agg(substring(prefix FROM 2) || int4send(log) || substring(int8send(index) FROM 2), '' ORDER BY prefix, index)
+         FROM digests WHERE prefix <> $1 GROUP BY get_byte(prefix, 0)`,
+        [ERASED, digests],
+      );
+      return (rowCount ?? 0) > 0;
+    });
+    if (!made) return runs;
+  }
+}
+
+/** Where a digest was logged, in these logs or (null) in all, in no order, at most `limit` places. */
+export async function locateDigest(
+  db: Queryable,
+  digest: Uint8Array,
+  logs: readonly string[] | null,
+  limit: number,
+): Promise<{ log: string; index: number; receivedAt: number }[]> {
+  const { rows } = await db.query<{ id: number; origin: string }>(
+    'SELECT id, origin FROM logs WHERE $1::text[] IS NULL OR name = ANY ($1)',
+    [logs],
+  );
+  const origins = new Map(rows.map(({ id, origin }) => [id, origin]));
+  const found: { log: string; index: number; receivedAt: number }[] = [];
+  const seen = new Set<string>();
+  for await (const hints of hintsOf(db, digest)) {
+    const places = hints.filter(({ log, index }) => origins.has(log) && !seen.has(`${log}/${index}`));
+    for (let at = 0; at < places.length; at += PLACES) {
+      const some = places.slice(at, at + PLACES);
+      for (const [i, block] of (await readBlocks(db, some)).entries()) {
+        const { log, index } = some[i] ?? { log: 0, index: 0 };
+        const held = block?.digest(index) ?? null;
+        if (block === null || held === null || !equalBytes(held, digest)) continue;
+        seen.add(`${log}/${index}`);
+        found.push({ log: origins.get(log) ?? '', index, receivedAt: block.receivedAt(index) });
+        if (found.length === limit) return found;
+      }
+    }
+  }
+  return found;
+}
+
+/** Entries whose digests begin as this one, some at a time. */
+async function* hintsOf(db: Queryable, digest: Uint8Array): AsyncGenerator<EntryPlace[]> {
+  const prefix = Buffer.from(digest.subarray(0, PREFIX_BYTES));
+  // One query for both, so that what is put into a run meanwhile is seen in one of them.
+  const { rows } = await db.query<Hint>(
+    `SELECT log, first, prefixes AS bytes, NULL AS run FROM digest_batches WHERE position($1::bytea IN prefixes) > 0
+     UNION ALL
+     (SELECT NULL, NULL, records, run FROM digest_runs WHERE bucket = $2 AND position($3::bytea IN records) > 0
+      ORDER BY run LIMIT ${PAGE_ROWS})`,
+    [prefix, prefix[0], prefix.subarray(1)],
+  );
+  let last: number | null = null;
+  for (const row of rows) {
+    last = row.run ?? last;
+    yield placesOf(row, prefix);
+  }
+  while (last !== null) {
+    const page: { rows: { records: Uint8Array; run: number }[] } = await db.query(
+      `SELECT records, run FROM digest_runs WHERE bucket = $1 AND run > $2 AND position($3::bytea IN records) > 0
+       ORDER BY run LIMIT ${PAGE_ROWS}`,
+      [prefix[0], last, prefix.subarray(1)],
+    );
+    last = page.rows.at(-1)?.run ?? null;
+    for (const { records } of page.rows) yield placesOf({ bytes: records, log: null, first: null, run: 0 }, prefix);
+  }
+}
+
+interface Hint {
+  readonly bytes: Uint8Array;
+  readonly run: number | null;
+  readonly log: number | null;
+  readonly first: number | null;
+}
+
+function placesOf({ bytes, log, first }: Hint, prefix: Buffer): EntryPlace[] {
+  const places: EntryPlace[] = [];
+  if (log === null || first === null) {
+    for (const record of recordsOf(bytes)) {
+      if (record.prefix === prefix.readUIntBE(1, LOG_AT)) places.push(record);
+    }
+    return places;
+  }
+  const prefixes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = prefixes.indexOf(prefix); at >= 0; at = prefixes.indexOf(prefix, at + 1)) {
+    if (at % PREFIX_BYTES === 0) places.push({ log, index: first + at / PREFIX_BYTES });
+  }
+  return places;
+}
+
+function* recordsOf(bytes: Uint8Array): Generator<EntryPlace & { readonly prefix: number }> {
+  const records = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 0; at + RECORD_BYTES <= records.length; at += RECORD_BYTES) {
+    yield {
+      prefix: records.readUIntBE(at, LOG_AT),
+      log: records.readUInt32BE(at + LOG_AT),
+      index: records.readUInt8(at + INDEX_AT) * 2 ** 48 + records.readUIntBE(at + INDEX_AT + 1, 6),
+    };
+  }
+}
+
+/** Which of these digests a log holds, in hex. Reads the index once, however many they are. */
+export async function heldDigests(db: Queryable, log: Log, digests: readonly Uint8Array[]): Promise<Set<string>> {
+  const wanted = Map.groupBy(digests, prefixOf);
+  const held = new Set<string>();
+  let places: { index: number; among: Uint8Array[] }[] = [];
+  const look = async (): Promise<void> => {
+    const blocks = await readBlocks(
+      db,
+      places.map(({ index }) => ({ log: log.id, index })),
+    );
+    for (const [i, block] of blocks.entries()) {
+      const { index, among } = places[i] ?? { index: 0, among: [] };
+      const digest = block?.digest(index) ?? null;
+      if (digest !== null && among.some((each) => equalBytes(each, digest))) held.add(toHex(digest));
+    }
+    places = [];
+  };
+  for await (const { index, prefix } of indexOf(db, log.id, new Set(digests.map((digest) => digest[0] ?? 0)))) {
+    const among = wanted.get(prefix);
+    if (among === undefined || among.every((digest) => held.has(toHex(digest)))) continue;
+    places.push({ index, among });
+    if (places.length === PLACES) await look();
+  }
+  await look();
+  return held;
+}
+
+/** All that the index has of a log in these buckets. */
+async function* indexOf(
+  db: Queryable,
+  log: number,
+  buckets: ReadonlySet<number>,
+): AsyncGenerator<{ readonly index: number; readonly prefix: number }> {
+  // Batches first: what is put into a run meanwhile is seen twice, and nothing is missed.
+  const { rows } = await db.query<{ first: number; prefixes: Uint8Array }>(
+    'SELECT first, prefixes FROM digest_batches WHERE log = $1',
+    [log],
+  );
+  for (const { first, prefixes } of rows) {
+    for (let at = 0; at < prefixes.length; at += PREFIX_BYTES) {
+      yield { index: first + at / PREFIX_BYTES, prefix: prefixOf(prefixes.subarray(at)) };
+    }
+  }
+  for (const bucket of buckets) {
+    for (let last: number | undefined = 0; last !== undefined; ) {
+      const page: { rows: { run: number; records: Uint8Array }[] } = await db.query(
+        `SELECT run, records FROM digest_runs WHERE bucket = $1 AND run > $2 ORDER BY run LIMIT ${PAGE_ROWS}`,
+        [bucket, last],
+      );
+      last = page.rows.at(-1)?.run;
+      for (const { records } of page.rows) {
+        for (const record of recordsOf(records)) {
+          if (record.log === log) yield { index: record.index, prefix: bucket * 2 ** (8 * LOG_AT) + record.prefix };
+        }
+      }
+    }
+  }
+}
+
+/** The first {@link PREFIX_BYTES} of a digest as a number. */
+function prefixOf(digest: Uint8Array): number {
+  return Buffer.from(digest.buffer, digest.byteOffset, digest.byteLength).readUIntBE(0, PREFIX_BYTES);
+}
+
+/** Forgets where a digest was logged, as erasure does: whoever guesses the content could confirm it. */
+export async function forgetDigest(tx: Transaction, { log, index }: EntryPlace, digest: Uint8Array): Promise<void> {
+  await takeLock(tx, LOCK);
+  const prefix = Buffer.from(digest.subarray(0, PREFIX_BYTES));
+  await tx.query(
+    `UPDATE digest_batches SET prefixes = overlay(prefixes PLACING $1 FROM (${PREFIX_BYTES} * ($3::bigint - first) + 1)::int)
+     WHERE log = $2 AND first <= $3 AND first + length(prefixes) / ${PREFIX_BYTES} > $3`,
+    [ERASED, log, index],
+  );
+  const record = Buffer.alloc(RECORD_BYTES);
+  prefix.copy(record, 0, 1);
+  // The last 7 of 8 bytes: the first is overwritten by the log.
+  record.writeBigUInt64BE(BigInt(index), INDEX_AT - 1);
+  record.writeUInt32BE(log, LOG_AT);
+  const { rows } = await tx.query<{ run: number; records: Uint8Array }>(
+    'SELECT run, records FROM digest_runs WHERE bucket = $1 AND position($2::bytea IN records) > 0 FOR UPDATE',
+    [prefix[0], record],
+  );
+  for (const { run, records } of rows) {
+    const kept: Uint8Array[] = [];
+    for (let at = 0; at < records.length; at += RECORD_BYTES) {
+      const each = records.subarray(at, at + RECORD_BYTES);
+      if (!equalBytes(each, record)) kept.push(each);
+    }
+    await tx.query('UPDATE digest_runs SET records = $3 WHERE bucket = $1 AND run = $2', [
+      prefix[0],
+      run,
+      Buffer.concat(kept),
+    ]);
+  }
+}
