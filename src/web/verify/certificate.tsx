@@ -113,9 +113,10 @@ function groupsOf(anchor: Anchor, claims: readonly Claim[]): Group[] {
       rows: blockRows({ chain, height, hash: parseHeader(fromHex(header)).hash, time }, claims),
     }));
   }
-  const { chain, contract, transaction } = anchor;
-  if (anchor.status === 'submitted') return [];
-  const { number, hash, time } = anchor.block;
+  // Of other kinds, and of anchors that are in no block yet, the certificate shows the claims alone.
+  if (anchor.type !== 'evm' || anchor.status === 'submitted') return [];
+  const { chain, contract, transaction, block } = anchor;
+  const { number, hash, time } = block;
   return [
     {
       title: `Anchor: ${chainName(chain)}`,

@@ -47,7 +47,8 @@ function blocksOfReceipt(receipt: Receipt): OfferedBlock[] {
         return { id: `${chain} ${height}`, chain, height, time, proof: { kind: 'hash', hash } };
       });
     }
-    if (anchor.status === 'submitted') return [];
+    // Other kinds have no block that a user could look up.
+    if (anchor.type !== 'evm' || anchor.status === 'submitted') return [];
     const { chain, block } = anchor;
     const proof =
       anchor.proof === undefined ? ({ kind: 'source' } as const) : ({ kind: 'hash', hash: block.hash } as const);
