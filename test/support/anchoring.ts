@@ -114,13 +114,18 @@ export async function anchorGround(
 
 /** Rounds with roots that are hashes of nothing. */
 export async function closeRounds(database: Database, count: number): Promise<number[]> {
-  const { rows } = await database.query<{ number: number }>(
-    `INSERT INTO rounds (number, closed_at, previous_root, root, size, beacons)
-     SELECT n, 1700000000000 + n, sha256(int8send(n - 1)), sha256(int8send(n)), 1, '[]'
-     FROM (SELECT coalesce(max(number), 0) AS last FROM rounds) r, generate_series(last + 1, last + $1::bigint) AS n
-     RETURNING number`,
-    [count],
-  );
+  const rows = await transaction(database, async (client) => {
+    // Two processes of a test may close at once.
+    await client.query('LOCK TABLE rounds IN EXCLUSIVE MODE');
+    const inserted = await client.query<{ number: number }>(
+      `INSERT INTO rounds (number, closed_at, previous_root, root, size, beacons)
+       SELECT n, 1700000000000 + n, sha256(int8send(n - 1)), sha256(int8send(n)), 1, '[]'
+       FROM (SELECT coalesce(max(number), 0) AS last FROM rounds) r, generate_series(last + 1, last + $1::bigint) AS n
+       RETURNING number`,
+      [count],
+    );
+    return inserted.rows;
+  });
   return rows.map(({ number }) => number).toSorted((a, b) => a - b);
 }
 
