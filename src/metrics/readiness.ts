@@ -3,7 +3,7 @@
 import { askAheadOfDatabase, type TimeSource } from '../clock/clock.ts';
 import { AntequemError } from '../core/errors.ts';
 import { MAX_CLOCK_SKEW_MS } from '../core/time.ts';
-import type { Queryable } from '../store/database.ts';
+import { type Database, dropSessions, type Queryable } from '../store/database.ts';
 import { migrationNames } from '../store/migrate.ts';
 import { WITNESS_PROBLEM_CODES, type WitnessProblem } from '../witness/problems.ts';
 import type { WitnessState } from '../witness/witnesses.ts';
@@ -18,7 +18,15 @@ export interface Probe {
   readonly readOnly: boolean;
 }
 
-export async function probeDatabase(database: Queryable, time: TimeSource): Promise<Probe> {
+/** A session of before may know no better than that the database takes no writes: a new one is asked then. */
+export async function probeDatabase(database: Database, time: TimeSource): Promise<Probe> {
+  const probe = await probeSession(database, time);
+  if (!probe.readOnly) return probe;
+  await dropSessions(database);
+  return probeSession(database, time);
+}
+
+async function probeSession(database: Queryable, time: TimeSource): Promise<Probe> {
   let migrations: readonly string[] = [];
   let readOnly = false;
   const ahead = await askAheadOfDatabase(time, async () => {

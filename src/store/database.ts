@@ -69,7 +69,7 @@ class HostPool extends pg.Pool {
     super(config);
     this.#address = address;
     this.on('release', (error: unknown) => {
-      if (isReadOnly(error)) void this.#dropSessions();
+      if (isReadOnly(error) && performance.now() - this.#droppedAt >= DROP_PAUSE_MS) void this.dropSessions();
     });
   }
 
@@ -97,8 +97,7 @@ class HostPool extends pg.Pool {
   }
 
   /** Idle sessions with a server that takes no writes any more: the next ones may reach the server that does. */
-  async #dropSessions(): Promise<void> {
-    if (performance.now() - this.#droppedAt < DROP_PAUSE_MS) return;
+  async dropSessions(): Promise<void> {
     this.#droppedAt = performance.now();
     this.#address.failed();
     for (let idle = this.idleCount; idle > 0 && this.idleCount > 0; idle--) {
@@ -108,6 +107,11 @@ class HostPool extends pg.Pool {
       );
     }
   }
+}
+
+/** Gives up the idle sessions: the database seemed to take no writes, and may take them by now, or another host may. */
+export async function dropSessions(database: Database): Promise<void> {
+  if (database instanceof HostPool) await database.dropSessions();
 }
 
 type Connected = (
