@@ -113,10 +113,12 @@ function bodyText({ type, body = '' }: Sample): string {
 
 /** Reads the answer of a request that succeeds. */
 function reading({ responses }: OperationObject): string {
-  const [, success] = Object.entries(responses).find(([status]) => status.startsWith('2')) ?? [];
-  const [type = ''] = Object.keys(success?.content ?? {});
+  const successes = Object.entries(responses).filter(([status]) => status.startsWith('2'));
+  const types = successes.map(([, { content = {} }]) => Object.keys(content)[0] ?? '');
+  // What may come without a body cannot be read as JSON.
+  const type = types.includes('') ? '' : types[0];
   if (type === 'application/json') return 'await response.json()';
-  const isText = type === '' || type.startsWith('text/') || type === 'application/x-ndjson';
+  const isText = type === undefined || type === '' || type.startsWith('text/') || type === 'application/x-ndjson';
   return isText ? 'await response.text()' : 'new Uint8Array(await response.arrayBuffer())';
 }
 

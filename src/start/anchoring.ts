@@ -21,6 +21,8 @@ export interface StartOptions {
 
 /** What comparing the database with the chains may take before rounds are closed without it. */
 const COMPARISON_MS = 5_000;
+/** The same before anything is appended, where no record of what was published tells of a database that was set back. */
+const FIRST_COMPARISON_MS = 1_000;
 /** Milliseconds between looks at the time that chains show. */
 const CHAIN_CLOCKS_MS = 30_000;
 
@@ -58,6 +60,7 @@ export async function startAnchoring(
     logger.warn({ err: error }, 'the database was not compared with the chains; this is tried again');
   });
   const ready = within(COMPARISON_MS, compared, () => {});
+  if (guard.store === null) await within(FIRST_COMPARISON_MS, compared, () => {});
   const comparing = setInterval(() => void compare().catch(() => {}), reconcileInterval).unref();
   const worker = await startWorker({
     database,

@@ -110,6 +110,7 @@ describe('a receipt with what this version does not know', () => {
       for (const name of receipts.keys()) {
         await page.goto(ground.verifier);
         await page.getByLabel('Choose or drop the file').setInputFiles(file('content.txt'));
+        await page.getByText('Advanced:').click();
         await page.getByLabel('A node of the chain').fill(ground.rpc);
         await page.getByLabel('Choose or drop the receipt').setInputFiles(file(`${name}.json`));
         await page.locator('.banner .word').waitFor();
