@@ -67,7 +67,7 @@ export interface Example {
 export function exampleOf(base: string, method: string, path: string, operation: OperationObject): Example {
   if (operation.operationId === 'verifyReceipt') return verification(base);
   const sample = SAMPLES[operation.operationId] ?? {};
-  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => sample.location ?? PARAMETERS[name] ?? '');
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => PARAMETERS[name] ?? sample.location ?? '');
   const url = `${base}${filled}${sample.query === undefined ? '' : `?${sample.query}`}`;
   const headers = { ...(sample.type === undefined ? {} : { 'content-type': sample.type }), ...sample.headers };
   const implied = sample.body === undefined ? 'GET' : 'POST';

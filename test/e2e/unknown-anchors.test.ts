@@ -115,7 +115,7 @@ describe('a receipt with what this version does not know', () => {
         await page.getByLabel('Choose or drop the receipt').setInputFiles(file(`${name}.json`));
         await page.locator('.banner .word').waitFor();
         const word = await page.locator('.banner .word').innerText();
-        const open = await page.locator('.strip a').filter({ hasText: 'Unknown anchor, not verified' }).count();
+        const open = await page.locator('.stage.unverified .title').filter({ hasText: 'Unknown anchor' }).count();
         note('page', name, word === 'PROVEN' ? 'proven' : word === 'NOT PROVEN' ? 'unproven' : word, open);
       }
     },
