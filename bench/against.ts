@@ -162,7 +162,7 @@ function auditRate(folder: string, url: string): number {
   const seed = join(mkdtempSync(join(tmpdir(), 'antequem-against-')), 'seed');
   writeFileSync(seed, '5e'.repeat(32), { mode: 0o600 });
   const env = { ...process.env, DATABASE_URL: url, ORIGIN: 'bench.local', LOG_SEED_FILE: seed };
-  const ran = spawnSync(process.execPath, [join(folder, 'src/cli/main.ts'), 'audit'], { env, encoding: 'utf8' });
+  const ran = spawnSync(process.execPath, [join(folder, 'src/cli/antequem.js'), 'audit'], { env, encoding: 'utf8' });
   const rate = /([\d,]+) entries\/s/.exec(ran.stderr + ran.stdout)?.[1];
   if (rate === undefined) throw new Error(`no rate in ${ran.stdout}${ran.stderr}`);
   return Number(rate.replaceAll(',', ''));
