@@ -228,6 +228,6 @@ describe('a calendar', () => {
     expect([answer.status, answer.code]).toEqual([503, 'database-unavailable']);
     await holder.query('ROLLBACK');
     holder.release();
-    await expect.poll(async () => (await submit('digest')).status, { timeout: 20_000 }).toBe(200);
+    await expect.poll(async () => (await submit('digest')).status, { timeout: 120_000 }).toBe(200);
   });
 });

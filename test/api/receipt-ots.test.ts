@@ -110,7 +110,7 @@ async function upTo(round: number, status: string): Promise<void> {
         await target.advance([round]);
         return (await service.send('GET', `/v1/rounds/${round}`)).at('anchors', 0, 'status');
       },
-      { timeout: 30_000, interval: 300 },
+      { timeout: 120_000, interval: 300 },
     )
     .toBe(status);
 }

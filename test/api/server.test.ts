@@ -82,7 +82,7 @@ describe('stopping', () => {
       }
     };
     const clients = Array.from({ length: 8 }, client);
-    await expect.poll(() => answered, { timeout: 30_000 }).toBeGreaterThan(16);
+    await expect.poll(() => answered, { timeout: 120_000 }).toBeGreaterThan(16);
     stopping = true;
     // Without an end to waiting for clients the test would never come here.
     await service.stop();

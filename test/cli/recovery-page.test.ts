@@ -105,5 +105,5 @@ test.skipIf(debianPostgresMissing !== null)(
 
 /** All that was appended is in a round that is anchored for good. */
 async function anchored(service: Sufferer): Promise<void> {
-  await expect.poll(() => service.metric('antequem_unanchored_entries'), { timeout: 60_000, interval: 300 }).toBe(0);
+  await expect.poll(() => service.metric('antequem_unanchored_entries'), { timeout: 120_000, interval: 300 }).toBe(0);
 }

@@ -18,7 +18,7 @@ import { testBitcoin, testCalendar } from '../support/bitcoin.ts';
 import { freePort } from '../support/free-port.ts';
 import { type TestService, testService } from '../support/service.ts';
 
-const PATIENCE = { timeout: 50_000, interval: 200 };
+const PATIENCE = { timeout: 120_000, interval: 200 };
 const run = promisify(execFile);
 
 /** The reference library as a client. @returns what it prints */
@@ -101,7 +101,7 @@ describe.skipIf(referenceMissing !== null)('the reference client', () => {
         completed = await client('complete', service.url, message, timestamp);
         return completed !== timestamp;
       };
-      await expect.poll(complete, { timeout: 50_000, interval: 1_000 }).toBe(true);
+      await expect.poll(complete, { timeout: 120_000, interval: 1_000 }).toBe(true);
       await expectBlock(await client('check', node.rpcUrl, message, completed));
       const longest = Math.max(
         ...[...timestampLines(parseTimestamp(fromHex(completed), fromHex(message)))].map(({ ops }) => ops.length),

@@ -169,7 +169,7 @@ describe.each(QUEUE_GROUNDS)('with the queue on $name', ({ open }) => {
             rounds.filter(({ anchors }) => anchors.every(({ status }) => status === 'finalized')).length - rounds.length
           );
         },
-        { timeout: 30_000 },
+        { timeout: 120_000 },
       )
       .toBe(0);
   });

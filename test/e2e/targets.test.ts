@@ -13,7 +13,7 @@ import { SENDER, SENDER_KEY } from '../support/anchoring.ts';
 import { anvilChain, noAnvil } from '../support/anvil-chain.ts';
 import { testDatabase } from '../support/postgres.ts';
 
-const TIMEOUT = { timeout: 30_000 };
+const TIMEOUT = { timeout: 120_000 };
 const pathAnswer = z.object({
   contract: z.string(),
   calldata: z.string(),

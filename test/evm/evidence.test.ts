@@ -77,7 +77,7 @@ describe('on a Hardhat chain', () => {
           await target.advance(rounds);
           return done();
         },
-        { timeout: 20_000, interval: 30 },
+        { timeout: 120_000, interval: 30 },
       )
       .toBe(true);
   };

@@ -54,7 +54,7 @@ describe.skipIf(debianPostgresMissing !== null)('the database', () => {
     await server.ask(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);
     const cut = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}' AND pid <> pg_backend_pid()`;
     await server.ask(cut);
-    await expect.poll(() => service.append(), { timeout: 20_000 }).toBe('503 database-read-only');
+    await expect.poll(() => service.append(), { timeout: 120_000 }).toBe('503 database-read-only');
     const { says } = await service.readiness();
     expect(says).toBe('503 database-read-only');
     // What it has can be read.
@@ -93,7 +93,7 @@ describe.skipIf(debianPostgresMissing !== null)('the database', () => {
     const service = await Sufferer.open({ DATABASE_URL: server.url(name, 'few') });
     await server.ask(`ALTER ROLE few CONNECTION LIMIT 0`);
     await server.ask(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'few'`);
-    await expect.poll(() => service.append(), { timeout: 20_000 }).toBe('503 database-unavailable');
+    await expect.poll(() => service.append(), { timeout: 120_000 }).toBe('503 database-unavailable');
     const { says } = await service.readiness();
     await server.ask(`ALTER ROLE few CONNECTION LIMIT 50`);
     await service.untilAppended();
@@ -174,7 +174,7 @@ describe.skipIf(debianPostgresMissing !== null)('the database', () => {
     const url = `${bouncer.url}${await makeDatabase()}`;
     if (mode === 'session') {
       const service = await Sufferer.open({ DATABASE_URL: url });
-      await expect.poll(() => service.lastRound(), { timeout: 20_000 }).toBeGreaterThan(0);
+      await expect.poll(() => service.lastRound(), { timeout: 120_000 }).toBeGreaterThan(0);
       const { says } = await service.readiness();
       expect([says, await service.lost()]).toEqual(['ready', 0]);
       rows.push([`PgBouncer, ${mode}`, '201', says, 'rounds are closed', '0']);
@@ -193,7 +193,7 @@ describe.skipIf(debianPostgresMissing !== null)('the database', () => {
       name,
     );
     const service = await Sufferer.open({ DATABASE_URL: server.url(name, 'one') });
-    await expect.poll(() => service.lastRound(), { timeout: 20_000 }).toBeGreaterThan(0);
+    await expect.poll(() => service.lastRound(), { timeout: 120_000 }).toBeGreaterThan(0);
     const { says } = await service.readiness();
     expect([says, await service.lost()]).toEqual(['ready', 0]);
     rows.push(['role with one schema', '201', says, 'rounds are closed', '0']);

@@ -48,13 +48,13 @@ async function suffer(
 async function closesRounds(service: Sufferer): Promise<void> {
   const before = await service.lastRound();
   expect(await service.append()).toBe('201');
-  await expect.poll(() => service.lastRound(), { timeout: 60_000, interval: 200 }).toBeGreaterThan(before);
+  await expect.poll(() => service.lastRound(), { timeout: 120_000, interval: 200 }).toBeGreaterThan(before);
 }
 
 /** What `/readyz` says once the queue's check is as given. */
 async function told(service: Sufferer, check: RegExp): Promise<ReadyAnswer> {
   await expect
-    .poll(async () => (await service.readiness()).checks.queue, { timeout: 40_000, interval: 500 })
+    .poll(async () => (await service.readiness()).checks.queue, { timeout: 120_000, interval: 500 })
     .toMatch(check);
   return service.readiness();
 }
@@ -122,7 +122,7 @@ describe.skipIf(redisMissing !== null)('Redis', () => {
     // Schedules come back by themselves, and the loss is told at once.
     await closesRounds(service);
     await expect
-      .poll(async () => (await service.readiness()).notices.join('\n'), { timeout: 40_000 })
+      .poll(async () => (await service.readiness()).notices.join('\n'), { timeout: 120_000 })
       .toContain('has lost what was recorded of what was published');
     const { checks } = await service.readiness();
     expect(checks.published).toBe('incomplete');
@@ -162,7 +162,7 @@ describe.skipIf(redisMissing !== null)('Redis', () => {
     const service = await suffer(database, `redis+sentinel://127.0.0.1:${sentinel}/primary`);
     await expect.poll(() => replica.call('INFO', 'replication')).toContain('master_link_status:up');
     await redis.down();
-    await expect.poll(() => replica.call('INFO', 'replication'), { timeout: 60_000 }).toContain('role:master');
+    await expect.poll(() => replica.call('INFO', 'replication'), { timeout: 120_000 }).toContain('role:master');
     await told(service, /ok/);
     await closesRounds(service);
     const lost = await service.lost();

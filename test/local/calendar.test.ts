@@ -70,7 +70,7 @@ it('mines by itself when it has an interval', async () => {
   await using node = await testBitcoin();
   await using calendar = await testCalendar(node, { interval: 20 });
   const { message } = await submit(calendar, randomBytes(32));
-  await expect.poll(async () => typeof (await ask(calendar, message)), { timeout: 30_000 }).toBe('object');
+  await expect.poll(async () => typeof (await ask(calendar, message)), { timeout: 120_000 }).toBe('object');
 });
 
 it('keeps its promises when it is started anew, stamped or not', async () => {

@@ -217,7 +217,9 @@ describe('with most calendars at fault', () => {
   test('appends are answered, rounds close, and the EVM chain and Bitcoin take the entry', async () => {
     expect((await service.send('POST', '/v1/logs/demo/entries', { body: 'said' })).status).toBe(201);
     expect((await receiptWhen('finalized')).map(({ status }) => status)).toContain('finalized');
-    await expect.poll(() => good.map(({ asked }) => asked.length > 0), { timeout: 20_000 }).toEqual([true, true, true]);
+    await expect
+      .poll(() => good.map(({ asked }) => asked.length > 0), { timeout: 120_000 })
+      .toEqual([true, true, true]);
     for (const calendar of good.slice(0, 2)) mine(1, calendar.stamped(headers.length));
     mine(6);
     const stamped = (await receiptWhen('bitcoin')).find(({ type }) => type === 'opentimestamps');
@@ -228,7 +230,7 @@ describe('with most calendars at fault', () => {
           during = await readRound();
           return FAULTS.map(({ problem }, i) => problem.test(submission(during, bad[i]?.gate.url)?.problem ?? ''));
         },
-        { timeout: 20_000 },
+        { timeout: 120_000 },
       )
       .toEqual(FAULTS.map(() => true));
     expect((await service.send('POST', '/v1/logs/demo/entries', { body: 'more' })).status).toBe(201);
@@ -274,7 +276,7 @@ describe('once they are in order', () => {
           after = await readRound();
           return bad.map(({ gate }) => submission(after, gate.url)?.state);
         },
-        { timeout: 30_000 },
+        { timeout: 120_000 },
       )
       .toEqual(bad.map(() => 'answered'));
     for (const { calendar } of bad) mine(1, calendar.stamped(headers.length));
@@ -286,7 +288,7 @@ describe('once they are in order', () => {
       return [...timestampLines(timestamp)].map(({ attestation }) => attestation.kind).sort();
     };
     await expect
-      .poll(lines, { timeout: 30_000 })
+      .poll(lines, { timeout: 120_000 })
       .toEqual([...Array.from({ length: 2 + bad.length }, () => 'bitcoin'), 'pending']);
     const posts = good.map(({ asked }) => asked.filter((each) => each === `POST ${root}`).length);
     expect(posts).toEqual([1, 1, 1]);

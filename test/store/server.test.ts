@@ -45,7 +45,7 @@ async function works(url: string): Promise<void> {
     const seen: unknown[] = [];
     queue.work('lane', async (data) => void seen.push(data), { concurrency: 2 });
     expect(await queue.wake([{ lane: 'lane', id: 'it', data: { n: 1 } }])).toBe(true);
-    await expect.poll(() => seen, { timeout: 10_000 }).toEqual([{ n: 1 }]);
+    await expect.poll(() => seen, { timeout: 120_000 }).toEqual([{ n: 1 }]);
     queue.every({ lane: 'lane', id: 'tick', data: {} }, 60_000);
     await expect.poll(() => queue.nextRun({ lane: 'lane', id: 'tick', data: {} })).toBeGreaterThan(0);
     const news = notifications.next(10_000, new AbortController().signal);
@@ -226,7 +226,7 @@ describe.skipIf(debianPostgresMissing !== null)('several hosts', () => {
       await primary.stop('immediate');
       await expect(port()).rejects.toMatchObject({ code: expect.stringMatching(/^database-(read-only|unavailable)$/) });
       await replica.promote();
-      await expect.poll(() => port().catch(() => 0), { timeout: 10_000 }).toBe(replica.port);
+      await expect.poll(() => port().catch(() => 0), { timeout: 120_000 }).toBe(replica.port);
       await database.end();
       const queue = await openQueue({ origin: ORIGIN, databaseUrl: url, logger });
       expect(await queue.wake([{ lane: 'lane', id: 'later', data: {} }])).toBe(true);

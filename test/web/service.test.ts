@@ -62,7 +62,7 @@ describe.skipIf(browserMissing !== null)('the pages of a service with keys', () 
     const { page } = shown;
     const row = (log: string): Locator =>
       page.getByRole('row').filter({ has: page.getByRole('link', { name: log, exact: true }) });
-    await row('app').getByText(/ago/).waitFor({ timeout: 40_000 });
+    await row('app').getByText(/ago/).waitFor({ timeout: 120_000 });
     expect(await row('app').innerText()).toContain('60');
     expect(await row('quiet').innerText()).toContain('empty');
     const round = page.locator('.timeline .round').last();
@@ -86,7 +86,7 @@ describe.skipIf(browserMissing !== null)('the pages of a service with keys', () 
     expect(await violations(page)).toEqual([]);
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'Entry 0 of stamps' }).waitFor();
-    await page.getByRole('status').getByText('final', { exact: true }).waitFor({ timeout: 40_000 });
+    await page.getByRole('status').getByText('final', { exact: true }).waitFor({ timeout: 120_000 });
 
     const download = page.waitForEvent('download');
     await tabTo(page, page.getByRole('link', { name: 'Download the receipt' }));
@@ -110,7 +110,7 @@ describe.skipIf(browserMissing !== null)('the pages of a service with keys', () 
   it('show a log, page through it, and find by digest and by file', async () => {
     const { page } = shown;
     await page.goto(`${ground.url}/#/logs/app`);
-    await page.getByRole('cell', { name: 'final' }).first().waitFor({ timeout: 40_000 });
+    await page.getByRole('cell', { name: 'final' }).first().waitFor({ timeout: 120_000 });
     expect(await violations(page)).toEqual([]);
     expect(await page.getByRole('row').count()).toBe(51);
     await tabTo(page, page.getByRole('link', { name: 'Older' }));

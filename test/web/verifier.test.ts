@@ -60,7 +60,7 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     await page.getByRole('button', { name: 'Stamp' }).click();
     await page.getByRole('heading', { name: 'Entry 0 of ledger' }).waitFor();
     // Without anybody doing anything.
-    await page.getByRole('status').getByText('final', { exact: true }).waitFor({ timeout: 40_000 });
+    await page.getByRole('status').getByText('final', { exact: true }).waitFor({ timeout: 120_000 });
     expect(await page.getByText(/Anchored to local chain/).count()).toBe(1);
 
     const download = page.waitForEvent('download');

@@ -17,7 +17,7 @@ import type { TestWitness } from '../support/witness.ts';
 import { append, published, WitnessGround } from './ground.ts';
 
 const until = (check: () => Promise<void> | void): Promise<void> =>
-  vi.waitFor(check, { timeout: 30_000, interval: 100 });
+  vi.waitFor(check, { timeout: 120_000, interval: 100 });
 const notices = async (service: TestService): Promise<string> =>
   JSON.stringify((await service.send('GET', '/readyz')).at('notices'));
 
