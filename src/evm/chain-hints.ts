@@ -8,8 +8,6 @@ export interface ChainHint {
   readonly caps?: { readonly maxFee: bigint; readonly priorityFee: bigint };
   /** Milliseconds after which the chain usually calls a block final; null: it never does, and needs EVM_CONFIRMATIONS. */
   readonly finalityMs?: number | null;
-  /** Where people look up blocks and transactions: `/block/NUMBER`, `/tx/HASH` (EIP-3091). */
-  readonly explorer?: string;
 }
 
 const GWEI = 1_000_000_000n;
@@ -23,29 +21,29 @@ const ROLLUP = { finalityMs: 25 * MINUTE_MS };
 // Two epochs of 32 slots of 12 s: ethereum.org on proof of stake.
 const ETHEREUM = { finalityMs: 15 * MINUTE_MS };
 
-/** By chain id. Explorers: the chain descriptors of Hardhat 3.17. */
+/** By chain id. */
 const HINTS: Readonly<Record<number, ChainHint>> = {
-  1: { name: 'Ethereum', ...ETHEREUM, explorer: 'https://etherscan.io' },
-  10: { name: 'OP Mainnet', ...ROLLUP, explorer: 'https://optimistic.etherscan.io' },
+  1: { name: 'Ethereum', ...ETHEREUM },
+  10: { name: 'OP Mainnet', ...ROLLUP },
   // BEP-126: within two blocks.
-  56: { name: 'BNB Smart Chain', finalityMs: 10_000, explorer: 'https://bscscan.com' },
+  56: { name: 'BNB Smart Chain', finalityMs: 10_000 },
   // Proof of work without EIP-1559 (core-geth's configuration of the chain): no block is ever `finalized`.
   61: { name: 'Ethereum Classic', finalityMs: null },
   // Two epochs of 16 slots of 5 s: docs.gnosischain.com.
-  100: { name: 'Gnosis', finalityMs: 4 * MINUTE_MS, explorer: 'https://gnosisscan.io' },
+  100: { name: 'Gnosis', finalityMs: 4 * MINUTE_MS },
   // PIP-11: milestones.
-  137: { name: 'Polygon', ...POLYGON, finalityMs: 15_000, explorer: 'https://polygonscan.com' },
-  8453: { name: 'Base', ...ROLLUP, explorer: 'https://basescan.org' },
-  42161: { name: 'Arbitrum One', ...ROLLUP, explorer: 'https://arbiscan.io' },
-  42170: { name: 'Arbitrum Nova', ...ROLLUP, explorer: 'https://nova.arbiscan.io' },
+  137: { name: 'Polygon', ...POLYGON, finalityMs: 15_000 },
+  8453: { name: 'Base', ...ROLLUP },
+  42161: { name: 'Arbitrum One', ...ROLLUP },
+  42170: { name: 'Arbitrum Nova', ...ROLLUP },
   // Accepted blocks are final: build.avax.network on the C-Chain's RPC.
-  43114: { name: 'Avalanche', finalityMs: 5_000, explorer: 'https://snowtrace.io' },
-  80002: { name: 'Polygon Amoy', ...POLYGON, finalityMs: 15_000, explorer: 'https://amoy.polygonscan.com' },
-  84532: { name: 'Base Sepolia', ...ROLLUP, explorer: 'https://sepolia.basescan.org' },
-  421614: { name: 'Arbitrum Sepolia', ...ROLLUP, explorer: 'https://sepolia.arbiscan.io' },
-  560048: { name: 'Hoodi', ...ETHEREUM, explorer: 'https://hoodi.etherscan.io' },
-  11155111: { name: 'Sepolia', ...ETHEREUM, explorer: 'https://sepolia.etherscan.io' },
-  11155420: { name: 'OP Sepolia', ...ROLLUP, explorer: 'https://sepolia-optimism.etherscan.io' },
+  43114: { name: 'Avalanche', finalityMs: 5_000 },
+  80002: { name: 'Polygon Amoy', ...POLYGON, finalityMs: 15_000 },
+  84532: { name: 'Base Sepolia', ...ROLLUP },
+  421614: { name: 'Arbitrum Sepolia', ...ROLLUP },
+  560048: { name: 'Hoodi', ...ETHEREUM },
+  11155111: { name: 'Sepolia', ...ETHEREUM },
+  11155420: { name: 'OP Sepolia', ...ROLLUP },
 };
 
 /** Nothing but its id as its name where the chain is not listed. */
