@@ -310,7 +310,9 @@ describe('the trees of rounds', () => {
     await closed(one);
     await expect(one.trees.read(9)).rejects.toMatchObject({ code: 'round-damaged' });
     await one.database.query('ALTER TABLE round_leaves DISABLE TRIGGER immutable');
-    await one.database.query(`UPDATE round_leaves SET leaf = set_byte(leaf, 72, 0) WHERE round = 1 AND index = 1`);
+    await one.database.query(
+      `UPDATE round_leaves SET leaf = set_byte(leaf, 72, get_byte(leaf, 72) # 1) WHERE round = 1 AND index = 1`,
+    );
     await expect(one.trees.read(1)).rejects.toMatchObject({ code: 'round-damaged' });
     await one.database.query('DELETE FROM round_leaves WHERE round = 1 AND index = 1');
     await expect(leavesOf(one.database, round)).rejects.toMatchObject({ code: 'round-damaged' });

@@ -47,7 +47,7 @@ describe('refused by the database', () => {
     `UPDATE blocks SET erased = '{5}', received_at = received_at + 1`,
     `UPDATE blocks SET erased = '{5}', times = substring(content FROM 1 FOR 8 * count) WHERE first = 0`,
     `UPDATE blocks SET erased = '{5}', leaves = NULL WHERE first = 256`,
-    `UPDATE blocks SET erased = '{5}', leaves = overlay(leaves PLACING '\\x00' FROM 1) WHERE first = 256`,
+    `UPDATE blocks SET erased = '{5}', leaves = set_byte(leaves, 0, get_byte(leaves, 0) # 1) WHERE first = 256`,
     `UPDATE blocks SET erased = '{5}', count = count - 1`,
     `UPDATE blocks SET erased = '{5}', first = first + 512`,
     `UPDATE blocks SET erased = '{5}', log = log + 1000`,
