@@ -1,4 +1,5 @@
-# One image for every role: `antequem serve` as an ordinary user. `--target local` has what a local chain and Bitcoin need too.
+# One image for every role: `antequem serve` as the user 1000 (node), by number, so that Kubernetes can tell that it is not root.
+# `--target local` has what a local chain and Bitcoin need too.
 
 FROM node:24-bookworm-slim AS sources
 WORKDIR /antequem
@@ -12,7 +13,7 @@ FROM sources AS built
 RUN npm run build && npm prune --omit=dev --ignore-scripts
 
 FROM sources AS local
-USER node
+USER 1000:1000
 ENV HARDHAT_DISABLE_TELEMETRY=true NODE_BACKEND=js
 
 FROM node:24-bookworm-slim AS service
@@ -23,7 +24,7 @@ COPY --from=built /antequem/node_modules node_modules
 COPY --from=built /antequem/dist dist
 COPY --from=built /antequem/src/cli/antequem.js src/cli/antequem.js
 RUN ln -s /antequem/src/cli/antequem.js /usr/local/bin/antequem
-USER node
+USER 1000:1000
 EXPOSE 3963
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:3963/readyz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]

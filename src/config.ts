@@ -39,6 +39,11 @@ export const environment = z.object({
     .default('127.0.0.1')
     .describe('The address to listen on. Beyond loopback the service starts only if there is an API key.'),
   PORT: port.default(3963).describe('The port to listen on.'),
+  HEALTH_PORT: port
+    .optional()
+    .describe(
+      'The port, at HOST, where a process with the role `worker` alone answers `/healthz`, `/readyz` and `/metrics`. Unset: it listens nowhere. A process with the role `api` answers these at PORT.',
+    ),
   ORIGIN: origin.describe('The name of the service in everything it signs. It can never be changed.'),
   // Not a URL by the book: over a Unix socket it has no host.
   DATABASE_URL: z
@@ -101,6 +106,8 @@ export interface Config {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
+  /** Where a process without the API answers probes and scrapes; 0: any free one; null: nowhere. */
+  readonly healthPort: number | null;
   /** Whether no API key is needed. The port must then be on loopback. */
   readonly open: boolean;
   readonly origin: string;
@@ -170,6 +177,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     roles: data.ROLES,
     host: data.HOST,
     port: data.PORT,
+    healthPort: data.HEALTH_PORT ?? null,
     open: false,
     origin: data.ORIGIN,
     databaseUrl: data.DATABASE_URL,

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { ApiKeys } from './access/keys.ts';
 import { requestRound } from './anchor/jobs.ts';
-import { createApp } from './api/app.ts';
+import { createApp, createHealthApp } from './api/app.ts';
 import { listen } from './api/server.ts';
 import { type ClockReadings, machineReadings, ServiceClock, type TimeSource } from './clock/clock.ts';
 import { ClockWatch } from './clock/watch.ts';
@@ -27,6 +27,8 @@ import { feedWitnesses } from './witness/feed.ts';
 export interface Running {
   /** Where the API answers; null where this process has no API. */
   readonly url: string | null;
+  /** Where `/healthz`, `/readyz` and `/metrics` answer; null where this process listens nowhere. */
+  readonly healthUrl: string | null;
   /** Drains: what is under way is finished, nothing new is taken. */
   stop(): Promise<void>;
 }
@@ -57,6 +59,7 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
     for (let next = stops.pop(); next !== undefined; next = stops.pop()) await next();
   };
   try {
+    demandLoopbackIfOpen(config);
     if (config.roles.includes('api')) await demandKeys(config, foundation.keys);
     const queue = await openQueue({
       origin: config.origin,
@@ -77,6 +80,26 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
     stops.push(() => notifications.close());
     const witnesses = openWitnesses(config, foundation, effects, logger);
     if (witnesses !== null) stops.push(() => witnesses.close());
+    const operation = new Operation({
+      database: foundation.database,
+      kinds: KINDS,
+      queue,
+      roundInterval: config.roundInterval,
+      guard: foundation.guard,
+      time: effects,
+      witnesses: witnesses === null ? null : () => witnesses.state(),
+      notices: () => noticesOf(config, foundation.guard),
+      stopping: stopping.signal,
+    });
+    const metricsToken = await readMetricsToken(config);
+    let healthUrl: string | null = null;
+    if (!config.roles.includes('api') && config.healthPort !== null) {
+      const app = createHealthApp({ ...foundation, open: config.open, operation, metricsToken, logger });
+      const health = await listen(app, { host: config.host, port: config.healthPort });
+      // Closed after the work below has stopped: until then the process lives, and is not ready.
+      stops.push(() => health.close());
+      healthUrl = health.url;
+    }
     if (config.roles.includes('worker')) {
       if (witnesses !== null)
         stops.push(feedWitnesses({ ...witnesses.options, witnesses, rollback: foundation.guard.rollback }));
@@ -93,22 +116,13 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
       });
       stops.push(() => webhooks.stop());
     }
-    if (!config.roles.includes('api')) return { url: null, stop };
+    if (!config.roles.includes('api')) {
+      foundation.appender.onCommitted = (entries, milliseconds) => operation.metrics.committed(entries, milliseconds);
+      return { url: null, healthUrl, stop };
+    }
 
     const quota = await openQuota(config);
     stops.push(async () => quota?.close());
-    const operation = new Operation({
-      database: foundation.database,
-      kinds: KINDS,
-      queue,
-      roundInterval: config.roundInterval,
-      guard: foundation.guard,
-      time: effects,
-      witnesses: witnesses === null ? null : () => witnesses.state(),
-      notices: () => noticesOf(config, foundation.guard),
-      stopping: stopping.signal,
-    });
-    const metricsToken = await readMetricsToken(config);
     const readings = openReadings(config);
     stops.push(() => readings.close());
     const outside = {
@@ -135,7 +149,7 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
     stops.push(() => server.close());
     // The load balancer is told before the door closes.
     stops.push(() => sleep(config.operation.drainDelay));
-    return { url: server.url, stop };
+    return { url: server.url, healthUrl: server.url, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -158,14 +172,16 @@ function roundsByCount(queue: Queue, most: number): (count: number) => void {
   };
 }
 
+function demandLoopbackIfOpen({ open, host }: Config): void {
+  if (!open || isLoopback(host)) return;
+  throw new AntequemError(
+    'open-beyond-loopback',
+    `without API keys the service listens on loopback alone, not on ${host}`,
+  );
+}
+
 /** Fail closed: what can be reached from elsewhere asks for a key, so there must be one. */
 async function demandKeys(config: Config, keys: ApiKeys): Promise<void> {
-  if (config.open && !isLoopback(config.host)) {
-    throw new AntequemError(
-      'open-beyond-loopback',
-      `without API keys the service listens on loopback alone, not on ${config.host}`,
-    );
-  }
   if (!isLoopback(config.host) && !(await keys.any())) {
     throw new AntequemError(
       'keys-missing',

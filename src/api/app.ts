@@ -40,6 +40,26 @@ const plainHeaders: RequestHandler = (_request, response, next) => {
   next();
 };
 
+/** What probes and scrapes get of a process without the API: `/healthz`, `/readyz`, `/metrics`. */
+export function createHealthApp(
+  service: Pick<Service, 'keys' | 'sessions' | 'open' | 'operation' | 'metricsToken' | 'logger'>,
+): Express {
+  const { keys, sessions, open, operation, logger } = service;
+  const routers = [healthRoutes(service), metricsRoutes(service, new Gate(keys, sessions, open, null))];
+  const app = express();
+  app.disable('x-powered-by').disable('etag').enable('case sensitive routing');
+  app.use(requestIds(operation.metrics, logger));
+  if (open) app.use(ownHostOnly);
+  app.use(plainHeaders, routers, otherMethods(routers));
+  app.use(notFound);
+  app.use(failureHandler(logger, operation.metrics, new Warnings(logger, () => performance.now())));
+  return app;
+}
+
+const notFound: RequestHandler = ({ method, path }) => {
+  throw new Problem('not-found', `there is nothing at ${method} ${path}`);
+};
+
 /** The HTTP API over a service. */
 export function createApp(service: Service, verifications: Verifications): Express {
   const gate = new Gate(service.keys, service.sessions, service.open, service.quota);
@@ -86,9 +106,7 @@ export function createApp(service: Service, verifications: Verifications): Expre
   app.use(routers);
   app.use(otherMethods([append, receipts, tiles, ...routers]));
   app.use(notFoundPage);
-  app.use((request) => {
-    throw new Problem('not-found', `there is nothing at ${request.method} ${request.path}`);
-  });
+  app.use(notFound);
   app.use(failureHandler(service.logger, service.operation.metrics, warnings));
   return app;
 }

@@ -39,7 +39,7 @@ const readyOperation = described({
 });
 
 /** Whether the process lives, and whether requests would succeed. */
-export function healthRoutes({ operation, logger }: Service): Router {
+export function healthRoutes({ operation, logger }: Pick<Service, 'operation' | 'logger'>): Router {
   return exactRouter()
     .get('/healthz', aliveOperation, (_request, response) => void response.json({ status: 'ok' }))
     .get('/readyz', readyOperation, async (_request, response) => {
@@ -67,7 +67,10 @@ const scrapeOperation = described({
  * What Prometheus scrapes. With the token of METRICS_TOKEN_FILE, which is good for nothing else and needs no database, or
  * with a key of the scope admin; without either where everything is open.
  */
-export function metricsRoutes({ operation, metricsToken }: Service, gate: Gate): Router {
+export function metricsRoutes(
+  { operation, metricsToken }: Pick<Service, 'operation' | 'metricsToken'>,
+  gate: Gate,
+): Router {
   return exactRouter().get('/metrics', scrapeOperation, async (request, response) => {
     if (!bearsToken(request, metricsToken)) await gate.admit(request, 'admin', null);
     response.type('text/plain; version=0.0.4; charset=utf-8').send(await operation.scrape());

@@ -25,6 +25,7 @@ describe('the configuration', () => {
       roles: ['api', 'worker'],
       host: '127.0.0.1',
       port: 3963,
+      healthPort: null,
       open: false,
       origin: 'log.example.org',
       databaseUrl: 'postgres:///antequem',

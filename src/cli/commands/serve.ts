@@ -21,22 +21,25 @@ Examples:
     )
     .action(async (options: { roles?: string }) => {
       // Loaded here because no other command needs the service.
-      const [{ pino }, { mistypedSettings, readConfig }, { serve }] = await Promise.all([
+      const [{ pino }, { mistypedSettings, readConfig }, { serve }, { tellServiceManager }] = await Promise.all([
         import('pino'),
         import('../../config.ts'),
         import('../../main.ts'),
+        import('../../start/service-manager.ts'),
       ]);
       const config = readConfig({ ...process.env, ...(options.roles === undefined ? {} : { ROLES: options.roles }) });
       const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
       routeConsole(logger);
       for (const warning of mistypedSettings(process.env)) logger.warn(warning);
       const running = await serve(config, logger);
-      logger.info({ url: running.url, roles: config.roles }, 'started');
+      logger.info({ url: running.url, healthUrl: running.healthUrl, roles: config.roles }, 'started');
+      void tellServiceManager('READY=1', { env: process.env, logger });
       const signal = await new Promise<string>((resolve) => {
         process.once('SIGINT', resolve);
         process.once('SIGTERM', resolve);
       });
       logger.info({ signal }, 'draining');
+      void tellServiceManager('STOPPING=1', { env: process.env, logger });
       // A part that hangs, such as a database connection, must not keep the process from exiting.
       const late = setTimeout(() => {
         logger.error('some work did not finish in time; it is resumed at the next start');
