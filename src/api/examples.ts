@@ -53,6 +53,7 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
   readTile: { location: '0/000.p/1', file: 'tile' },
   readTimestamp: { file: 'timestamp' },
   stampDigest: { type: 'application/octet-stream', body: '32 bytes: a SHA-256 as it is, raw', file: 'timestamp' },
+  setListed: json({ listed: true }),
   openSession: json({ token: 'aq_…' }),
   createWebhook: json({ url: 'https://hooks.example.org/antequem', events: ['anchor.finalized'] }),
   replayDeliveries: json({ status: 'dead' }),

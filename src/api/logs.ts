@@ -5,6 +5,7 @@ import { toHex } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
 import { SYSTEM_LOG } from '../core/origin.ts';
 import { formatTime } from '../core/time.ts';
+import { readListed, setListed } from '../log/listing.ts';
 import type { Log, LogHead } from '../log/log.ts';
 import type { Gate } from './access.ts';
 import { type BodyBudget, bodyJson, bodyReader } from './body.ts';
@@ -22,6 +23,7 @@ const listQuery = z.strictObject({
   limit: limitText(1_000),
 });
 const createBody = z.strictObject({ blinded: z.boolean().optional() });
+const listedBody = z.strictObject({ listed: z.boolean() });
 const createQuery = z.strictObject({ blinded: z.enum(['true', 'false'], 'not true or false').optional() });
 
 const logForm = z
@@ -35,6 +37,7 @@ const logForm = z
       .nonempty()
       .meta({ description: 'All keys that sign it now, the oldest first: several while keys are rotated.' }),
     blinded: z.boolean().meta({ description: 'Whether entries have nonces.' }),
+    listed: z.boolean().meta({ description: 'Whether its name and keys are shown to anybody.' }),
     createdAt: timeForm,
     size: countForm,
     root: hashForm,
@@ -86,12 +89,25 @@ const describeLog = described({
   problems: ['log-not-found'],
 });
 
+const listLog = described({
+  id: 'setListed',
+  tag: 'Logs',
+  summary: 'Show a log to anybody, or stop that',
+  description:
+    'The name and the keys of a listed log are shown without a key, in `/.well-known/scitt-keys`. No log is listed until ' +
+    'this is asked for; `_system` records each change.',
+  access: 'admin',
+  body: { 'application/json': listedBody },
+  answers: { 200: jsonAnswer('The log as it is now.', logForm) },
+  problems: ['clock-skew', 'database-set-back', 'json-invalid', 'listed-full', 'log-invalid', 'log-not-found'],
+});
+
 /** Making, listing and describing logs. */
 export function logRoutes(service: Service, gate: Gate, budget: BodyBudget): Router {
   const readBody = bodyReader(1_024, budget);
-  const { registry, database } = service;
+  const { registry, database, appender } = service;
   /** `anchored` as far as any of it is in a block. */
-  const describe = async (log: Log & LogHead, anchored: LogCoverage | undefined): Promise<object> => {
+  const describe = async (log: Log & LogHead, anchored: LogCoverage | undefined, listed: boolean): Promise<object> => {
     const verifierKeys = (await registry.signers(log)).map(({ verifierKey }) => verifierKey);
     return {
       name: log.name,
@@ -100,6 +116,7 @@ export function logRoutes(service: Service, gate: Gate, budget: BodyBudget): Rou
       verifierKey: verifierKeys.at(-1),
       verifierKeys,
       blinded: log.blinded,
+      listed,
       createdAt: formatTime(log.createdAt),
       size: log.size,
       root: toHex(log.root),
@@ -108,7 +125,8 @@ export function logRoutes(service: Service, gate: Gate, budget: BodyBudget): Rou
   };
   const describeOne = async (log: Log): Promise<object> => {
     const head = await registry.head(log);
-    return describe({ ...log, ...head }, (await readCoverage(database, [log.id])).get(log.id));
+    const [coverage, listed] = await Promise.all([readCoverage(database, [log.id]), readListed(database, [log.id])]);
+    return describe({ ...log, ...head }, coverage.get(log.id), listed.has(log.id));
   };
 
   /** Of these logs those that exist, in the order of `registry.list`. */
@@ -131,13 +149,11 @@ export function logRoutes(service: Service, gate: Gate, budget: BodyBudget): Rou
         allowed === null ? await registry.list(after, limit + 1) : await listNamed(allowed, after, limit + 1);
       const logs = found.slice(0, limit);
       await registry.prepareSigners(logs);
-      const standings = await readCoverage(
-        database,
-        logs.map(({ id }) => id),
-      );
+      const ids = logs.map(({ id }) => id);
+      const [coverage, listed] = await Promise.all([readCoverage(database, ids), readListed(database, ids)]);
       const next = found.length > limit ? logs.at(-1)?.name : undefined;
       response.json({
-        logs: await Promise.all(logs.map((log) => describe(log, standings.get(log.id)))),
+        logs: await Promise.all(logs.map((log) => describe(log, coverage.get(log.id), listed.has(log.id)))),
         ...(next === undefined ? {} : { next }),
       });
     })
@@ -150,6 +166,14 @@ export function logRoutes(service: Service, gate: Gate, budget: BodyBudget): Rou
       const { log, created } =
         found === null ? await registry.create(name, { blinded: blinded !== false }) : { log: found, created: false };
       response.status(created ? 201 : 200).location(`/v1/logs/${name}`);
+      response.json(await describeOne(log));
+    })
+    .put('/v1/logs/:log/listed', listLog, async (request, response) => {
+      await gate.admit(request, 'admin', pathLogName(request));
+      const log = await pathLog(request, registry);
+      const body = listedBody.safeParse(bodyJson(await readBody(request, response)));
+      if (!body.success) throw new FormatError('log-invalid', 'the body is not {"listed": true} or {"listed": false}');
+      await setListed(database, registry.system, appender.sequencing, log, body.data.listed);
       response.json(await describeOne(log));
     })
     .get('/v1/logs/:log', describeLog, async (request, response) => {

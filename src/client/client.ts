@@ -197,7 +197,12 @@ export class Client implements AsyncDisposable {
   }
 
   /** A call that has no method of its own here; what of its answer `schema` does not name is left out. */
-  async call<T>(schema: AnswerSchema<T>, method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<T> {
+  async call<T>(
+    schema: AnswerSchema<T>,
+    method: 'GET' | 'PUT' | 'POST' | 'DELETE',
+    path: string,
+    body?: object,
+  ): Promise<T> {
     const read: Reader<T> = (json) => {
       const parsed = schema.safeParse(json);
       return parsed.success ? parsed.data : null;

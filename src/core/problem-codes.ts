@@ -43,6 +43,7 @@ export const PROBLEM_STATUS = {
   'webhook-not-found': 404,
   'method-not-allowed': 405,
   'idempotency-key-in-flight': 409,
+  'listed-full': 409,
   'log-exists': 409,
   'receipt-pending': 409,
   'webhooks-full': 409,

@@ -28,6 +28,8 @@ export type SystemAct =
       readonly number: number;
       readonly publicKey: string;
     }
+  /** From now on its name and keys are shown to anybody, or no longer. */
+  | { readonly act: 'log-listed'; readonly log: string; readonly listed: boolean }
   | {
       readonly act: 'key-created';
       readonly key: string;

@@ -24,6 +24,7 @@ describe('making a log', () => {
       verifierKey: expect.any(String),
       verifierKeys: [made.at('verifierKey')],
       blinded: true,
+      listed: false,
       createdAt: expect.stringMatching(/Z$/),
       size: 0,
       root: EMPTY_ROOT,
@@ -69,6 +70,33 @@ describe('making a log', () => {
     expect([other.status, other.code]).toEqual([409, 'log-exists']);
     await service.send('POST', '/v1/logs/plain/entries', { body: 'x' });
     expect((await service.send('GET', '/v1/logs/plain/entries/0')).at('nonce')).toBe('');
+  });
+
+  it('is listed when that is asked for alone, and _system tells of each change', async () => {
+    await service.send('PUT', '/v1/logs/shown');
+    const list = (body: object | string) => service.send('PUT', '/v1/logs/shown/listed', { body });
+    const size = Number((await service.send('GET', '/v1/logs/_system')).at('size'));
+    expect((await list({ listed: true })).at('listed')).toBe(true);
+    expect((await list({ listed: true })).at('listed')).toBe(true);
+    const all = await service.send('GET', '/v1/logs?after=s&limit=1');
+    expect([all.at('logs', 0, 'name'), all.at('logs', 0, 'listed')]).toEqual(['shown', true]);
+    expect((await list({ listed: false })).at('listed')).toBe(false);
+    const acts = await Promise.all(
+      [0, 1].map((n) => service.send('GET', `/v1/logs/_system/entries/${size + n}/payload`)),
+    );
+    expect(acts.map(({ text }) => JSON.parse(text))).toMatchObject([
+      { act: 'log-listed', log: 'log.test/logs/shown', listed: true },
+      { act: 'log-listed', log: 'log.test/logs/shown', listed: false },
+    ]);
+    expect((await service.send('GET', '/v1/logs/_system')).at('size')).toBe(size + 2);
+    for (const [body, code] of [
+      [{ listed: 'yes' }, 'log-invalid'],
+      [{}, 'log-invalid'],
+      ['', 'json-invalid'],
+    ] as const) {
+      expect((await list(body)).code).toBe(code);
+    }
+    expect((await service.send('PUT', '/v1/logs/absent/listed', { body: { listed: true } })).status).toBe(404);
   });
 
   it('happens once however many ask at once, and is told in _system once', async () => {

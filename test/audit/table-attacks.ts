@@ -48,6 +48,13 @@ export const TABLES: Attack[] = [
     index: null,
   },
   {
+    name: 'log listed',
+    work: `UPDATE logs SET listed = true WHERE name = 'demo'`,
+    code: 'log-differs',
+    log: 'demo',
+    index: null,
+  },
+  {
     name: 'checkpoint altered',
     work: `UPDATE checkpoints SET root = sha256(root) WHERE ${DEMO} AND size = 450`,
     code: 'checkpoint-differs',

@@ -116,3 +116,13 @@ test('an entry is erased only if somebody confirms it', async () => {
   expect(await onDatabase('erase', 'one', '0', '--yes')).toMatchObject({ code: 0, stdout: 'erased entry 0 of one\n' });
   expect(await read()).toBe(true);
 });
+
+test('logs listed: says what became of each, and --off takes it back', async () => {
+  expect(await logs('listed', 'one', '_system')).toMatchObject({
+    code: 0,
+    stdout: 'one  listed\n_system  listed\n',
+  });
+  const off = await logs('listed', 'one', '--off', '--json');
+  expect(JSON.parse(off.stdout)).toEqual([{ name: 'one', listed: false }]);
+  expect(await logs('listed', 'absent')).toMatchObject({ code: 1, stderr: expect.stringContaining('absent') });
+});

@@ -17,6 +17,7 @@ export const CALLS: readonly Call[] = [
   { method: 'PUT', path: '/v1/logs/mine', needs: 'admin' },
   { method: 'GET', path: '/v1/logs', needs: 'read' },
   { method: 'GET', path: '/v1/logs/mine', needs: 'any-key-of-it' },
+  { method: 'PUT', path: '/v1/logs/mine/listed', needs: 'admin', body: { listed: false } },
   { method: 'POST', path: '/v1/logs/mine/entries', needs: 'append', body: 'x' },
   { method: 'POST', path: '/v1/logs/mine/entries?split=lines', needs: 'append', body: 'x\ny' },
   { method: 'POST', path: '/v1/logs/mine/digests', needs: 'append', body: { digests: [DIGEST] } },

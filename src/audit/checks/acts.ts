@@ -13,6 +13,7 @@ const known = z.discriminatedUnion('act', [
   z.looseObject({ act: z.literal('log-created'), log: z.string(), blinded: z.boolean(), publicKey: hashHex }),
   z.looseObject({ act: z.literal('log-key-added'), log: z.string(), number: count, publicKey: hashHex }),
   z.looseObject({ act: z.literal('log-key-retired'), log: z.string(), number: count, publicKey: hashHex }),
+  z.looseObject({ act: z.literal('log-listed'), log: z.string(), listed: z.boolean() }),
   z.looseObject({
     act: z.literal('key-created'),
     key: z.string(),

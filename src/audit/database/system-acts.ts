@@ -23,6 +23,8 @@ export class SystemActs {
   readonly #findings: Findings;
   #page: Act[] = [];
   readonly #rounds: RecordedRounds;
+  /** Names of logs that are listed. */
+  readonly #listed = new Set<string>();
   /** Logs that were made by an act, by their ids. */
   readonly #recorded = new Bitset();
 
@@ -58,6 +60,7 @@ export class SystemActs {
       else if (act.act === 'key-revoked') this.keys.revoked(act.key, act.at, act.entry);
       else if (act.act === 'sender-declared') this.accounts.declared(act);
       else if (act.act === 'entry-erased') this.erasures.add(act.log, act.index);
+      else if (act.act === 'log-listed') this.#noteListed(act);
       else if (act.act === 'recovered') this.recoveries.push(act.at);
     }
   }
@@ -71,6 +74,25 @@ export class SystemActs {
     );
     this.#rounds.finish(rows[0]?.number ?? null);
     await this.keys.finish(this.#db);
+    await this.#compareListed();
+  }
+
+  #noteListed({ log, listed }: ActOf<'log-listed'>): void {
+    const name = logNameOf(this.#origin, log) ?? log;
+    if (listed) this.#listed.add(name);
+    else this.#listed.delete(name);
+  }
+
+  async #compareListed(): Promise<void> {
+    const { rows } = await this.#db.query<{ name: string }>('SELECT name FROM logs WHERE listed');
+    const shown = new Set(rows.map((row) => row.name));
+    for (const name of new Set([...this.#listed, ...shown])) {
+      if (this.#listed.has(name) === shown.has(name)) continue;
+      const says = shown.has(name)
+        ? 'listed, and _system does not tell of it'
+        : 'not listed, and _system tells that it is';
+      this.#findings.add('log-differs', { log: name }, `${name} is ${says}`);
+    }
   }
 
   /** Whether `_system` tells that this log was made. */

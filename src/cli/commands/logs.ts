@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import * as z from 'zod/mini';
 import { AntequemError } from '../../core/errors.ts';
 import { formatVerifierKey } from '../../core/note.ts';
 import { formatTime } from '../../core/time.ts';
@@ -12,6 +13,8 @@ import { type GlobalOptions, openSession } from '../session.ts';
 
 const PAGE = 1_000;
 
+const listing = z.object({ name: z.string(), listed: z.boolean() });
+
 /**
  * `antequem logs`: creates logs through the service, and manages the keys that sign them. The latter works on the
  * database, because it needs the service's seeds.
@@ -19,6 +22,7 @@ const PAGE = 1_000;
 export function logsCommand(): Command {
   return new Command('logs')
     .addCommand(createCommand())
+    .addCommand(listedCommand())
     .addCommand(keysCommand())
     .addCommand(rotateCommand())
     .addCommand(retireCommand())
@@ -29,6 +33,7 @@ A new key signs together with the old one until that is retired; _system tells o
 
 Examples:
   $ antequem logs create payments
+  $ antequem logs listed payments
   $ antequem logs keys payments
   $ antequem logs rotate payments
   $ antequem logs rotate --all
@@ -51,6 +56,23 @@ function createCommand(): Command {
         if (!json) print(`${log}  ${verifierKey}`);
       }
       if (json) printJson(made);
+    });
+}
+
+function listedCommand(): Command {
+  return new Command('listed')
+    .description("show logs' names and keys to anybody, in /.well-known/scitt-keys; needs a key with the scope admin")
+    .argument('<log...>', 'which logs', names)
+    .option('--off', 'stop showing them')
+    .action(async (logs: string[], { off }: { off?: true }, command: Command) => {
+      const { client, json } = openSession(command);
+      const answers = [];
+      for (const log of logs) {
+        const answer = await client.call(listing, 'PUT', `/v1/logs/${log}/listed`, { listed: off !== true });
+        answers.push(answer);
+        if (!json) print(`${answer.name}  ${answer.listed ? 'listed' : 'not listed'}`);
+      }
+      if (json) printJson(answers);
     });
 }
 
