@@ -16,6 +16,14 @@ if (major < 24) {
     .then((module) => {
       // Half of the time of a short command went by compiling what was compiled the time before.
       module.enableCompileCache();
+      // Zod loads its messages in fifty languages, one file each: a quarter of the time of a short command.
+      module.registerHooks({
+        resolve: (specifier, context, next) =>
+          next(
+            specifier === '../locales/index.js' && context.parentURL.includes('/zod/') ? '../locales/en.js' : specifier,
+            context,
+          ),
+      });
       return import('node:fs');
     })
     .then((fs) =>

@@ -1,6 +1,6 @@
 // C2SP tlog-cosignature: what witnesses say of checkpoints. Ed25519 alone: browsers have no ML-DSA.
 
-import { ed25519 } from '@noble/curves/ed25519.js';
+import { verifyEd25519 } from '#ed25519';
 import { concat, equalBytes, readU64, u64, utf8 } from './bytes.ts';
 import { FormatError, parsed } from './errors.ts';
 import { formatVerifierKey, type Note, type NoteSignature, noteKeyId, parseTypedKey, type Verifier } from './note.ts';
@@ -76,5 +76,5 @@ function timeOf(bytes: Uint8Array, text: string, witness: Verifier): number | nu
   // Time 0 means that the witness does not say that this was its largest checkpoint.
   if (time === null || time === 0) return null;
   const message = utf8(cosignedText(text, time));
-  return ed25519.verify(bytes.subarray(8), message, witness.publicKey, { zip215: false }) ? time : null;
+  return verifyEd25519(bytes.subarray(8), message, witness.publicKey) ? time : null;
 }

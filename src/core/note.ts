@@ -1,6 +1,6 @@
 // C2SP signed-note.
 
-import { ed25519 } from '@noble/curves/ed25519.js';
+import { verifyEd25519 } from '#ed25519';
 import { sha256 } from '#sha256';
 import { compareBytes, concat, equalBytes, excerpt, fromBase64, fromHex, toBase64, toHex, utf8 } from './bytes.ts';
 import { FormatError } from './errors.ts';
@@ -139,9 +139,7 @@ export function checkNote(note: Note, key: Verifier): 'verified' | 'refuted' | '
   const own = note.signatures.filter((s) => s.name === key.name && compareBytes(s.keyId, key.keyId) === 0);
   if (own.length === 0) return 'absent';
   const message = utf8(note.text);
-  const holds = own.every(
-    (s) => s.signature.length === 64 && ed25519.verify(s.signature, message, key.publicKey, { zip215: false }),
-  );
+  const holds = own.every((s) => s.signature.length === 64 && verifyEd25519(s.signature, message, key.publicKey));
   return holds ? 'verified' : 'refuted';
 }
 

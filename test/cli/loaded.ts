@@ -28,6 +28,7 @@ registerHooks({
 export interface Loaded {
   readonly code: number | null;
   readonly stderr: string;
+  readonly urls: readonly string[];
   readonly packages: ReadonlySet<string>;
   /** Of src, or of what was emitted from it. */
   readonly folders: ReadonlySet<string>;
@@ -50,6 +51,7 @@ export function runAndList(bin: string, args: readonly string[]): Loaded {
     return {
       code: status,
       stderr,
+      urls,
       // The innermost folder of packages tells; the package under test may lie in one itself.
       packages: matches(/.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//),
       folders: matches(/.*\/(?:src|dist)\/([^/]+)\//),

@@ -32,13 +32,15 @@ test.each(COMMANDS.map(({ name }) => name))('%s --help loads nothing of the serv
   expect(heavyIn(packages)).toEqual([]);
 });
 
-test('verify of a receipt, offline, loads only the verifier', () => {
+test('verify of a receipt, offline, loads only the verifier: no curve without a key, no messages of zod but the English', () => {
   const { receipt, payload, log } = provenReceipt();
   const [content, file] = [join(folder, 'content'), join(folder, 'receipt.json')];
   writeFileSync(content, payload);
   writeFileSync(file, JSON.stringify(receipt));
-  const { packages, folders } = loadedBy(['verify', content, file, '--key', log.verifierKey], 2);
-  expect(heavyIn(packages)).toEqual([]);
+  const { packages, folders, urls } = loadedBy(['verify', content, file], 2);
+  expect([...packages].sort()).toEqual(['@ethereumjs/rlp', '@noble/hashes', 'commander', 'zod']);
+  expect(urls.filter((url) => url.includes('/locales/'))).toEqual([expect.stringMatching(/en\.js$/)]);
+  expect(loadedBy(['verify', content, file, '--key', log.verifierKey], 2).packages).toContain('@noble/curves');
   expect(folders).toContain('verify');
   for (const name of ['store', 'api', 'anchor', 'queue', 'log', 'bitcoin']) expect(folders).not.toContain(name);
 });

@@ -1,7 +1,10 @@
 import type { Module } from './modules.ts';
 
-// What #sha256 is everywhere but on Node (package.json).
-const PORTABLE_SHA256 = 'core/sha256.noble.ts';
+// What they are everywhere but on Node (package.json).
+const PORTABLE = new Map([
+  ['#ed25519', 'core/ed25519.noble.ts'],
+  ['#sha256', 'core/sha256.noble.ts'],
+]);
 
 /** Sets of modules that import each other by some way, types included: each sorted, as is their list. */
 export function circlesOf(modules: ReadonlyMap<string, Module>): string[][] {
@@ -43,7 +46,7 @@ export function packagesLoadedBy(modules: ReadonlyMap<string, Module>, folder: s
   for (const [path, chain] of chains)
     for (const { to, isPackage, typeOnly } of modules.get(path)?.imports ?? []) {
       if (typeOnly) continue;
-      const target = to === '#sha256' ? PORTABLE_SHA256 : to;
+      const target = PORTABLE.get(to) ?? to;
       const known = isPackage && target === to ? packages : chains;
       if (!known.has(target)) known.set(target, `${chain} > ${target}`);
     }

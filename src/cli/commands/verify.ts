@@ -2,13 +2,13 @@ import { Command } from 'commander';
 import type { HeaderSource } from '../../core/bitcoin-source.ts';
 import { utf8 } from '../../core/bytes.ts';
 import { AntequemError, FormatError } from '../../core/errors.ts';
+import type { EvmSource } from '../../core/evm-source.ts';
 import { parsePolicy } from '../../core/policy.ts';
 import { isTlogProof } from '../../core/tlog-proof.ts';
 import { exitCode, type Verdict } from '../../core/verdict.ts';
-import { rpcSource } from '../../evm/rpc-source.ts';
 import { parseOtsFile } from '../../ots/file.ts';
 import type { HashKind } from '../../ots/operation.ts';
-import type { Trust } from '../../verify/verify.ts';
+import type { Trust } from '../../verify/trust.ts';
 import { readAtMost } from '../bounded-file.ts';
 import { readContent } from '../digest.ts';
 import { blockHash, CONFIRMATIONS_HELP, confirmations, fileDigestOption, httpUrl, repeated } from '../options.ts';
@@ -135,12 +135,17 @@ interface Inputs {
 async function trustOf(flags: VerifyFlags): Promise<Trust> {
   return {
     ...(flags.key === undefined ? {} : { key: flags.key }),
-    evm: (flags.rpc ?? []).map((url) => rpcSource(url, { confirmations: flags.confirmations ?? null })),
+    evm: flags.rpc === undefined ? [] : await evmSources(flags.rpc, flags.confirmations ?? null),
     bitcoin: flags.bitcoin === undefined ? [] : await bitcoinSources(flags.bitcoin),
     blockHashes: flags.blockHash ?? [],
     ...(flags.policy === undefined ? {} : { policy: parsePolicy(await readAtMost(flags.policy, MAX_POLICY)) }),
     now: Date.now(),
   };
+}
+
+async function evmSources(urls: readonly string[], confirmations: number | null): Promise<EvmSource[]> {
+  const { rpcSource } = await import('../../evm/rpc-source.ts');
+  return urls.map((url) => rpcSource(url, { confirmations }));
 }
 
 async function bitcoinSources(urls: readonly string[]): Promise<HeaderSource[]> {
@@ -155,18 +160,20 @@ async function verdictOn(
   flags: VerifyFlags,
   trust: Trust,
 ): Promise<Verdict> {
-  const { verifyReceipt, verifyTimestamp, verifyTlogProof } = await import('../../verify/verify.ts');
   if (proof.kind === 'receipt') {
     if (isTlogProof(proof.text)) {
+      const { verifyTlogProof } = await import('../../verify/tlog-proof.ts');
       return verifyTlogProof({ proof: proof.text, ...(await content(file, flags, 'sha256')) }, trust);
     }
     const input = { receipt: proof.text, ...(await content(file, flags, 'sha256')) };
+    const { verifyReceipt } = await import('../../verify/receipt.ts');
     return verifyReceipt(input, trust).catch((cause: unknown) => {
       if (!(cause instanceof FormatError) || cause.code !== 'receipt-invalid') throw cause;
       const says = `${name} is not a receipt, an .ots file or a tlog-proof`;
       throw new AntequemError('receipt-invalid', says, { cause });
     });
   }
+  const { verifyTimestamp } = await import('../../verify/timestamp.ts');
   return verifyTimestamp({ ots: proof.bytes, ...(await content(file, flags, hashOf(proof.bytes))) }, trust);
 }
 
