@@ -1,12 +1,30 @@
 import { createReadStream } from 'node:fs';
+import { concat } from '../core/bytes.ts';
 import { AntequemError, messageOf } from '../core/errors.ts';
 import { isBlank, NEWLINE } from '../core/lines.ts';
+import { encodingOf } from '../core/proof-text.ts';
 
 /**
  * The lines of a file (`-`: standard input) without their newlines, byte for byte; blank ones are skipped.
  * @throws AntequemError `file-unreadable`, `line-too-long`
  */
-export async function* fileLines(file: string, most: number): AsyncGenerator<Buffer, void, undefined> {
+export function fileLines(file: string, most: number): AsyncGenerator<Buffer, void, undefined> {
+  return linesOf(chunksOf(file), file, most);
+}
+
+/**
+ * The lines of a text file, in UTF-8 whichever encoding of `proofText` the file has; blank ones are skipped.
+ * @throws AntequemError `file-unreadable`, `line-too-long`
+ */
+export function textFileLines(file: string, most: number): AsyncGenerator<Buffer, void, undefined> {
+  return linesOf(inUtf8(chunksOf(file)), file, most);
+}
+
+async function* linesOf(
+  chunks: AsyncIterable<Buffer>,
+  file: string,
+  most: number,
+): AsyncGenerator<Buffer, void, undefined> {
   let rest: Buffer[] = [];
   let length = 0;
   let number = 1;
@@ -22,7 +40,7 @@ export async function* fileLines(file: string, most: number): AsyncGenerator<Buf
     number++;
     return line;
   };
-  for await (const chunk of chunksOf(file)) {
+  for await (const chunk of chunks) {
     let start = 0;
     for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
       add(chunk.subarray(start, end));
@@ -42,4 +60,25 @@ async function* chunksOf(file: string): AsyncGenerator<Buffer, void, undefined> 
   } catch (cause) {
     throw new AntequemError('file-unreadable', `cannot read ${file}: ${messageOf(cause)}`, { cause });
   }
+}
+
+async function* inUtf8(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  let first = new Uint8Array(0);
+  let decode: ((bytes: Uint8Array) => Buffer) | null = null;
+  for await (const chunk of chunks) {
+    const bytes: Uint8Array = decode === null ? concat(first, chunk) : chunk;
+    if (bytes.length < 2) {
+      first = new Uint8Array(bytes);
+      continue;
+    }
+    decode ??= decoderOf(encodingOf(bytes));
+    yield decode(bytes);
+  }
+  if (decode === null) yield Buffer.from(first);
+}
+
+function decoderOf(encoding: string): (bytes: Uint8Array) => Buffer {
+  if (encoding === 'utf-8') return (bytes) => Buffer.from(bytes);
+  const decoder = new TextDecoder(encoding);
+  return (bytes) => Buffer.from(decoder.decode(bytes, { stream: true }));
 }

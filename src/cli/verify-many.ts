@@ -4,7 +4,7 @@ import { exitCode } from '../core/verdict.ts';
 import type { ReceiptAnswer, Trust, VerifyInput } from '../verify/verify.ts';
 import { counted, note, print, printJsonLine } from './output.ts';
 import { MAX_RECEIPT_BYTES } from './proof-file.ts';
-import { fileLines } from './text-lines.ts';
+import { fileLines, textFileLines } from './text-lines.ts';
 import { headline } from './verdict-text.ts';
 
 export interface ManyReceipts {
@@ -51,7 +51,7 @@ async function* inputs({ receipts, content }: ManyReceipts): AsyncGenerator<Veri
       'lines-differ',
       `${receipts} and ${content} have different numbers of lines: ${which} ends first`,
     );
-  for await (const line of fileLines(receipts, MAX_RECEIPT_BYTES)) {
+  for await (const line of textFileLines(receipts, MAX_RECEIPT_BYTES)) {
     const payload = await payloads?.next();
     if (payload?.done === true) throw differ(String(content));
     yield {

@@ -11,8 +11,11 @@ export function proofText(bytes: Uint8Array): string {
   return isTlogProof(withNewlines) ? withNewlines : text;
 }
 
-/** Both formats begin with an ASCII character: a zero byte in it tells UTF-16 without a mark. */
-function encodingOf([first, second]: Uint8Array): 'utf-8' | 'utf-16le' | 'utf-16be' {
+/**
+ * The encoding of a text by its first two bytes. Receipts and tlog-proofs begin with an ASCII character: a zero byte in it
+ * tells UTF-16 without a mark.
+ */
+export function encodingOf([first, second]: Uint8Array): 'utf-8' | 'utf-16le' | 'utf-16be' {
   if (second !== undefined && ((first === 0xff && second === 0xfe) || (first !== 0 && second === 0))) return 'utf-16le';
   if (second !== undefined && ((first === 0xfe && second === 0xff) || (first === 0 && second !== 0))) return 'utf-16be';
   return 'utf-8';

@@ -51,6 +51,18 @@ test('blank lines are skipped however long they are, in the content and among th
   expect((await verify('--many', content, all, ...trust)).stderr).toBe('8 receipts: 8 proven, 0 unproven, 0 refuted\n');
 });
 
+test('receipts in UTF-16, with a mark or without, and contents as they are', async () => {
+  const content = await save('utf16.log', lines.join('\n'));
+  const text = `${receipts.join('\r\n')}\r\n`;
+  const little = Buffer.from(text, 'utf16le');
+  const forms = [little, Buffer.from(`\uFEFF${text}`, 'utf16le'), Buffer.from(`\uFEFF${text}`, 'utf16le').swap16()];
+  for (const bytes of [...forms, Buffer.from(`\uFEFF${text}`)]) {
+    await writeFile(join(folder, 'utf16.ndjson'), bytes);
+    const { code, stderr } = await verify('--many', content, 'utf16.ndjson', ...trust);
+    expect([code, stderr]).toEqual([0, '8 receipts: 8 proven, 0 unproven, 0 refuted\n']);
+  }
+});
+
 test('without content, without sources, and as JSON', async () => {
   const mixed = await save('mixed.ndjson', `${receipts[0]}\nnot json\n{"format":"antequem-receipt/v1"}`);
   const { code, stdout, stderr } = await verify('--many', mixed, '--json');
