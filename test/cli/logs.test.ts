@@ -1,7 +1,8 @@
+import { spawn } from 'node:child_process';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { type TestService, testService } from '../support/service.ts';
-import { run } from './command.ts';
+import { BIN, run } from './command.ts';
 
 const keysForm = z.array(
   z.object({
@@ -35,6 +36,18 @@ const keys = async (...args: string[]): Promise<z.infer<typeof keysForm>> => {
   expect([code, stderr.replace(/^\d+ keys? .*\n$/, '')]).toEqual([0, '']);
   return keysForm.parse(JSON.parse(stdout));
 };
+/** Runs it at a terminal (`script` makes one) and answers its question. */
+async function atTerminal(answer: string, ...args: string[]): Promise<{ code: number | null; shown: string }> {
+  const command = [process.execPath, BIN, ...args].join(' ');
+  const child = spawn('script', ['-qec', command, '/dev/null'], { env: { ...process.env, ANTEQUEM_URL: service.url } });
+  let shown = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    if (!shown.includes('[y/N]') && (shown + text).includes('[y/N]')) child.stdin.write(answer);
+    shown += text;
+  });
+  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  return { code, shown };
+}
 /** What the service says ten seconds later. */
 const told = async (log: string): Promise<unknown[]> => {
   ahead += 10_000;
@@ -113,7 +126,21 @@ test('an entry is erased only if somebody confirms it', async () => {
     stderr: expect.stringContaining('repeat the command with --yes'),
   });
   expect(await read()).toBe(false);
-  expect(await onDatabase('erase', 'one', '0', '--yes')).toMatchObject({ code: 0, stdout: 'erased entry 0 of one\n' });
+  for (const answer of ['n\r', '\r', '\u0003', '\u0004']) {
+    const { code, shown } = await atTerminal(answer, 'erase', 'one', '0');
+    expect([code, shown]).toEqual([1, expect.stringContaining('Erase entry 0 of one permanently? [y/N]')]);
+    expect(shown.split('\r\n').slice(-2)).toEqual(['error: nothing was erased', '']);
+  }
+  expect(await read()).toBe(false);
+  const erased = await atTerminal('Yes\r', 'erase', 'one', '0');
+  expect([erased.code, erased.shown]).toEqual([0, expect.stringContaining('erased entry 0 of one')]);
+  expect(await read()).toBe(true);
+});
+
+test('an entry is erased without a question by --yes', async () => {
+  const read = async () => (await service.send('GET', '/v1/logs/two/entries/0')).at('erased');
+  expect(await read()).toBe(false);
+  expect(await onDatabase('erase', 'two', '0', '--yes')).toMatchObject({ code: 0, stdout: 'erased entry 0 of two\n' });
   expect(await read()).toBe(true);
 });
 

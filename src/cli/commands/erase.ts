@@ -37,7 +37,11 @@ async function confirm(question: string): Promise<void> {
     throw new AntequemError('not-confirmed', `${question} Nobody can answer here: repeat the command with --yes`);
   }
   const asked = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await asked.question(`${question} [y/N] `);
+  // Ctrl-C and Ctrl-D end the question without an answer, and without a newline.
+  const answer = await asked.question(`${question} [y/N] `).catch(() => {
+    process.stderr.write('\n');
+    return '';
+  });
   asked.close();
   if (!/^y(?:es)?$/i.test(answer.trim())) throw new AntequemError('not-confirmed', 'nothing was erased');
 }
