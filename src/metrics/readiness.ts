@@ -3,7 +3,7 @@
 import { askAheadOfDatabase, type TimeSource } from '../clock/clock.ts';
 import { AntequemError } from '../core/errors.ts';
 import { MAX_CLOCK_SKEW_MS } from '../core/time.ts';
-import { type Database, dropSessions, type Queryable } from '../store/database.ts';
+import { askNewSession, type Database, type Queryable } from '../store/database.ts';
 import { migrationNames } from '../store/migrate.ts';
 import { WITNESS_PROBLEM_CODES, type WitnessProblem } from '../witness/problems.ts';
 import type { WitnessState } from '../witness/witnesses.ts';
@@ -22,8 +22,12 @@ export interface Probe {
 export async function probeDatabase(database: Database, time: TimeSource): Promise<Probe> {
   const probe = await probeSession(database, time);
   if (!probe.readOnly) return probe;
-  await dropSessions(database);
-  return probeSession(database, time);
+  const renewed = await askNewSession(
+    database,
+    (session) => probeSession(session, time),
+    ({ readOnly }) => !readOnly,
+  );
+  return renewed ?? probe;
 }
 
 async function probeSession(database: Queryable, time: TimeSource): Promise<Probe> {

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { AntequemError } from '../core/errors.ts';
-import { type Address, addressOf, HostClient, isReadOnly } from './address.ts';
+import { type Address, addressOf, HostClient, isReadOnly, openClient } from './address.ts';
 
 export type Database = pg.Pool;
 export type Transaction = pg.PoolClient;
@@ -50,7 +50,9 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
       if (address.count > 1 && client instanceof HostClient) client.demandWritable();
     },
   };
-  const pool = new HostPool(config, address);
+  const pool = new HostPool(config, address, () =>
+    openClient(url, { application_name: config.application_name, types, query_timeout: config.query_timeout }),
+  );
   // An idle connection that dies is replaced when next needed; without a listener it would end the process.
   pool.on('error', () => {});
   // The same for a connection that dies between leaving the pool and being used: the next query on it fails.
@@ -63,11 +65,14 @@ const DROP_PAUSE_MS = 1_000;
 
 class HostPool extends pg.Pool {
   readonly #address: Address;
+  /** A session apart from the pool's. */
+  readonly open: () => Promise<pg.Client>;
   #droppedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(config: pg.PoolConfig, address: Address) {
+  constructor(config: pg.PoolConfig, address: Address, open: () => Promise<pg.Client>) {
     super(config);
     this.#address = address;
+    this.open = open;
     this.on('release', (error: unknown) => {
       if (isReadOnly(error) && performance.now() - this.#droppedAt >= DROP_PAUSE_MS) void this.dropSessions();
     });
@@ -109,9 +114,30 @@ class HostPool extends pg.Pool {
   }
 }
 
-/** Gives up the idle sessions: the database seemed to take no writes, and may take them by now, or another host may. */
-export async function dropSessions(database: Database): Promise<void> {
-  if (database instanceof HostPool) await database.dropSessions();
+/**
+ * For who was told that the database takes no writes: a session may be of before, or with a host of before, so a new one is
+ * asked. Once that takes writes, the idle sessions are given up.
+ * @returns null where the new session takes no writes either
+ */
+export async function askNewSession<T>(
+  database: Database,
+  ask: (session: Queryable) => Promise<T>,
+  takesWrites: (answer: T) => boolean,
+): Promise<T | null> {
+  if (!(database instanceof HostPool)) return null;
+  const session = await database.open().catch((error: unknown) => {
+    if (isReadOnly(error)) return null;
+    throw error;
+  });
+  if (session === null) return null;
+  try {
+    const answer = await ask(session);
+    if (!takesWrites(answer)) return null;
+    await database.dropSessions();
+    return answer;
+  } finally {
+    await session.end().catch(() => {});
+  }
 }
 
 type Connected = (

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { probeDatabase } from '../../src/metrics/readiness.ts';
+import { openDatabase } from '../../src/store/database.ts';
 import { redisMissing, testRedis } from '../support/redis.ts';
 import { type TestService, testService } from '../support/service.ts';
 
@@ -47,6 +49,25 @@ describe('readiness', () => {
     }
     ahead = 0;
     expect(await ready()).toEqual([200, null]);
+  });
+
+  it('ends while the database takes no writes, and gives sessions up once that is over, not at each look', async () => {
+    const { database } = service.foundation;
+    const { rows } = await database.query<{ name: string }>('SELECT current_database() AS name');
+    const [name, time] = [rows[0]?.name, { now: Date.now }];
+    const alter = (text: string): Promise<unknown> =>
+      database.query(`BEGIN READ WRITE; ALTER DATABASE ${name} ${text}; COMMIT`);
+    await alter('SET default_transaction_read_only = on');
+    const pool = openDatabase(service.config.databaseUrl, { connections: 1, name: 'told so' });
+    const session = async (): Promise<number | undefined> =>
+      (await pool.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]?.pid;
+    const first = await session();
+    for (let i = 0; i < 3; i++) expect((await probeDatabase(pool, time)).readOnly).toBe(true);
+    expect(await session()).toBe(first);
+    await alter('RESET default_transaction_read_only');
+    expect((await probeDatabase(pool, time)).readOnly).toBe(false);
+    expect(await session()).not.toBe(first);
+    await pool.end();
   });
 
   it('ends where the database is of an older release, and notes where it is of a newer one', async () => {
