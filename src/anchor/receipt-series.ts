@@ -4,7 +4,7 @@
 import { toHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import { HASH_SIZE, inclusionRanges, MerkleTree } from '../core/merkle.ts';
-import { type Anchor, RECEIPT_FORMAT } from '../core/receipt.ts';
+import { type Anchor, RECEIPT_FORMAT, type RoundReceipt } from '../core/receipt.ts';
 import { TILE_HEIGHT, TILE_WIDTH, tileWidth } from '../core/tiles.ts';
 import type { StoredEntry } from '../log/blocks.ts';
 import type { Log } from '../log/log.ts';
@@ -19,6 +19,8 @@ export interface ReceiptSeriesSources {
   readonly tiles: TileStore;
   readonly trees: RoundTrees;
   readonly anchors: (round: number) => Promise<Anchor[]>;
+  /** As of `Receipts`. */
+  readonly storedPath?: (round: number) => Promise<RoundReceipt['storedPath']>;
   /** The checkpoint that was signed at exactly this size; null: none was. */
   readonly checkpoint: (log: Log, size: number) => Promise<Published | null>;
 }
@@ -115,9 +117,18 @@ export class ReceiptSeries {
     const anchors = await this.#sources.anchors(number);
     // The same list as before: nothing about the round has changed since.
     if (this.#shared?.covering === covering && this.#shared.anchors === anchors) return this.#shared.shared;
-    const [signed, { round, tree }] = await Promise.all([checkpoint(log, size), trees.read(number)]);
+    const [signed, { round, tree }, storedPath] = await Promise.all([
+      checkpoint(log, size),
+      trees.read(number),
+      this.#sources.storedPath?.(number),
+    ]);
     if (signed === null) throw checkpointGone(log, size);
-    const rest = { checkpoint: signed.note, round: receiptRound(round, tree, index), anchors };
+    const rest = {
+      checkpoint: signed.note,
+      round: receiptRound(round, tree, index),
+      anchors,
+      ...(storedPath === undefined ? {} : { storedPath }),
+    };
     const shared = { treeSize: size, rest: JSON.stringify(rest).slice(1) };
     this.#shared = { covering, anchors, shared };
     return shared;

@@ -27,8 +27,8 @@ export interface ReceiptSources {
   readonly publisher: Checkpoints;
   readonly trees: RoundTrees;
   readonly anchors: (round: number) => Promise<Anchor[]>;
-  /** How a contract can be asked about a round that it has not stored itself; null: it cannot yet. */
-  readonly storedPath?: (round: number) => Promise<RoundReceipt['storedPath'] | null>;
+  /** How a contract can be asked about a round that it has not stored itself. */
+  readonly storedPath?: (round: number) => Promise<RoundReceipt['storedPath']>;
 }
 
 interface EntryAt {
@@ -75,7 +75,7 @@ export class Receipts {
       checkpoint: checkpoint.note,
       round: receiptRound(round, tree, covering.index),
       anchors: anchored,
-      ...(storedPath == null ? {} : { storedPath }),
+      ...(storedPath === undefined ? {} : { storedPath }),
     };
   }
 

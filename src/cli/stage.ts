@@ -1,15 +1,15 @@
 import type { Client, Stage } from '../client/client.ts';
-import { retrying } from '../client/retry.ts';
+import { type RetryPolicy, retrying } from '../client/retry.ts';
 import { knownAnchors, parseReceipt, type Receipt } from '../core/receipt.ts';
 import { retryPolicy } from './delivery.ts';
 
-export const STAGES = ['round', 'included', 'finalized', 'bitcoin'] as const;
+export const STAGES = ['round', 'included', 'finalized', 'bitcoin', 'stored'] as const;
 
 /** Seconds that the service may hold a request: proxies usually give up after 60. */
 const LONGEST_HOLD_S = 50;
 
 /** Whether a receipt claims to have reached this stage. Only `verify` checks the claim. */
-export function hasReached(receipt: Receipt, stage: Stage): boolean {
+export function hasReached(receipt: Receipt, stage: Exclude<Stage, 'stored'>): boolean {
   if (!('round' in receipt)) return false;
   const anchors = knownAnchors(receipt);
   const confirmed = anchors.some(({ status }) => status === 'confirmed');
@@ -36,7 +36,7 @@ export function stageInWords(receipt: Receipt): string {
 }
 
 /**
- * The receipt of an entry once it has reached `until`, or the current one after `wait` seconds.
+ * The receipt of an entry once it has reached `until`, or the current one after `wait` seconds; and whether it has.
  * @throws FormatError `receipt-invalid` if the service's answer is not a receipt
  */
 export async function fetchReceipt(
@@ -44,7 +44,7 @@ export async function fetchReceipt(
   log: string,
   index: number,
   hold: { wait: number; until: Stage },
-): Promise<Receipt> {
+): Promise<{ readonly receipt: Receipt; readonly reached: boolean }> {
   const end = Date.now() + hold.wait * 1000;
   const policy = retryPolicy(Math.max(hold.wait, 5));
   for (;;) {
@@ -52,8 +52,16 @@ export async function fetchReceipt(
     const wait = Math.min(left, LONGEST_HOLD_S);
     const asked = Date.now();
     const receipt = parseReceipt(await retrying(() => client.receipt(log, index, { wait, until: hold.until }), policy));
-    if (left === 0 || hasReached(receipt, hold.until)) return receipt;
+    const reached =
+      hold.until === 'stored' ? await isStored(client, log, receipt, policy) : hasReached(receipt, hold.until);
+    if (left === 0 || reached) return { receipt, reached };
     // If the service answers early, it must not be asked again in a tight loop.
     await policy.sleep(Math.max(0, Math.min(1000 - (Date.now() - asked), end - Date.now())));
   }
+}
+
+/** A receipt has a path to a later round that is stored, but does not tell whether its own round is. */
+async function isStored(client: Client, log: string, receipt: Receipt, policy: RetryPolicy): Promise<boolean> {
+  if (!('round' in receipt)) return false;
+  return receipt.storedPath !== undefined || retrying(() => client.isStored(log, receipt.entry.index), policy);
 }

@@ -47,6 +47,13 @@ export const readAppended: Reader<AppendAnswer> = (json) => {
   return { log, index, count, digest, leafHash, receivedAt, receipt };
 };
 
+/** Whether a contract has stored a root that the entry's path leads to, by 200 of `GET …/receipt.path`. */
+export const readStored: Reader<{ readonly stored: boolean }> = (json) => {
+  const stored = field(json, 'stored');
+  if (stored === null) return { stored: false };
+  return size(stored, 'round') === undefined ? null : { stored: true };
+};
+
 export const readErased: Reader<Erased> = (json) => {
   const [log] = texts(json, 'log');
   const index = size(json, 'index');

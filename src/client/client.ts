@@ -8,6 +8,7 @@ import {
   readAppended,
   readErased,
   readLogDescription,
+  readStored,
 } from './answers.ts';
 import { failureOf, UnreachableError } from './failure.ts';
 import { linesOf } from './lines.ts';
@@ -143,6 +144,11 @@ export class Client implements AsyncDisposable {
       holds: hold.wait * 1000,
     });
     return this.#body(response);
+  }
+
+  /** Whether the contract of the first target can be asked about an entry. The entry's round must have closed. */
+  async isStored(log: string, index: number, signal?: AbortSignal): Promise<boolean> {
+    return (await this.#json(readStored, `${logPath(log)}/entries/${index}/receipt.path`, { signal })).stored;
   }
 
   /** Where an entry stands in its log, as a C2SP tlog-proof: attacker-controlled text. */

@@ -24,6 +24,8 @@ export interface CheckedReceipt {
   readonly checkpoint: string;
   readonly round?: ReceivedRound;
   readonly anchors?: readonly ReceivedAnchor[];
+  /** Packed: the path from the round's root to that of a later round, which a contract has stored. Not checked. */
+  readonly storedPath?: { readonly chain: string; readonly round: number; readonly path: string };
   /** When the service expects to have more; not once everything is final. */
   readonly expectedBy?: string;
 }

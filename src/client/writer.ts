@@ -14,8 +14,8 @@ export interface AppendOptions {
   readonly signal?: AbortSignal;
 }
 
-/** How far a receipt has come. */
-export type ReceiptStage = 'round' | 'included' | 'finalized' | 'bitcoin';
+/** How far a receipt has come; `stored`: a contract can be asked about its entry. */
+export type ReceiptStage = 'round' | 'included' | 'finalized' | 'bitcoin' | 'stored';
 
 /** What a writer asks of the service. */
 export interface AppendService {

@@ -2,7 +2,9 @@
 
 import { stepsBetween } from '../anchor/round-links.ts';
 import type { RoundTrees } from '../anchor/roundtrees.ts';
-import type { Step } from '../core/path.ts';
+import { prefixedHex } from '../core/bytes.ts';
+import { packPath, type Step } from '../core/path.ts';
+import type { RoundReceipt } from '../core/receipt.ts';
 import type { Queryable } from '../store/database.ts';
 
 /** A round whose root a contract has stored, in a block. */
@@ -48,4 +50,19 @@ export async function findStored(
   const [row] = rows;
   if (row === undefined) return null;
   return { ...row, root: new Uint8Array(row.root), steps: await stepsBetween(trees, round, row.round) };
+}
+
+/**
+ * How receipts of a round say it, for the contract of the first target. Undefined while no root is stored, and where that of
+ * the round itself is.
+ * @throws AntequemError `round-damaged`
+ */
+export async function receiptStoredPath(
+  database: Queryable,
+  trees: RoundTrees,
+  round: number,
+): Promise<RoundReceipt['storedPath']> {
+  const found = await findStored(database, trees, null, round);
+  if (found === null || found.round === round) return undefined;
+  return { chain: found.chain, round: found.round, path: prefixedHex(packPath(found.steps)) };
 }

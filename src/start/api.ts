@@ -10,11 +10,9 @@ import type { CalendarService } from '../api/calendar.ts';
 import type { Readings } from '../api/readings.ts';
 import type { Service } from '../api/service.ts';
 import type { Config } from '../config.ts';
-import { prefixedHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
-import { packPath } from '../core/path.ts';
 import type { Anchor, OpenTimestampsAnchor } from '../core/receipt.ts';
-import { findStored } from '../evm/stored-rounds.ts';
+import { findStored, receiptStoredPath } from '../evm/stored-rounds.ts';
 import { KINDS } from '../kinds.ts';
 import { EntryReader } from '../log/entries.ts';
 import type { Guard } from '../log/guard.ts';
@@ -55,11 +53,7 @@ export function composeApi(
   );
   outside.notifications.onNews(() => remembered.forget());
   const anchors = (round: number): Promise<Anchor[]> => remembered.get(round);
-  const storedPath = async (round: number) => {
-    const found = await findStored(database, trees, null, round);
-    if (found === null || found.round === round) return null;
-    return { chain: found.chain, round: found.round, path: prefixedHex(packPath(found.steps)) };
-  };
+  const storedPath = (round: number) => receiptStoredPath(database, trees, round);
   return {
     ...foundation,
     ...rest,

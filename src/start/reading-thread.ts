@@ -8,6 +8,7 @@ import { RoundTrees } from '../anchor/roundtrees.ts';
 import { entryView, fullEntryView } from '../api/entry-view.ts';
 import type { ExportReading, Reading, SearchReading } from '../api/readings.ts';
 import { type Answering, answerQuestions } from '../api/thread.ts';
+import { receiptStoredPath } from '../evm/stored-rounds.ts';
 import { KINDS } from '../kinds.ts';
 import { EntryReader } from '../log/entries.ts';
 import { RecordedCheckpoints } from '../log/publish.ts';
@@ -34,11 +35,13 @@ const remembered = new RememberedAnchors(
   (round) => receiptAnchors(KINDS, database, round),
   () => performance.now(),
 );
+const trees = new RoundTrees(database);
 const series = new ReceiptSeries({
   database,
   tiles: new TileStore(database),
-  trees: new RoundTrees(database),
+  trees,
   anchors: (round) => remembered.get(round),
+  storedPath: (round) => receiptStoredPath(database, trees, round),
   checkpoint: async (log, size) => {
     const checkpoint = await recorded.at(log, size);
     return checkpoint === null || witnessKeys.length === 0 ? checkpoint : cosignatures.of(log, checkpoint, witnessKeys);

@@ -10,6 +10,9 @@ const anchors = async (round: number): Promise<Anchor[]> => [
   { type: 'opentimestamps', status: 'pending', timestamp: Buffer.from(`round ${round}`).toString('base64') },
 ];
 
+const storedPath = async (round: number) =>
+  round % 2 === 0 ? undefined : { chain: 'eip155:1', round: round + 1, path: '0x00' };
+
 it.each([true, false])('receipts of many entries are those that are made one by one (blinded: %s)', async (blinded) => {
   const server = await testDatabase();
   const instance = await openInstance(server.url);
@@ -31,9 +34,10 @@ it.each([true, false])('receipts of many entries are those that are made one by 
       tiles,
       trees,
       anchors,
+      storedPath,
       checkpoint: (of, at) => publisher.at(of, at),
     });
-    const single = new Receipts({ database, entries, tiles, publisher, trees, anchors });
+    const single = new Receipts({ database, entries, tiles, publisher, trees, anchors, storedPath });
     const all = await entries.list(log, 0, size);
     expect(await series.texts(log, all, null)).toBeNull();
 

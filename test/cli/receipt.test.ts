@@ -88,6 +88,25 @@ test('a stage not reached in time: exit 2, with the current receipt', async () =
   expect(stderr).toContain('its round has not closed yet; expected by 2026-07-01T00:00:05.000Z');
 });
 
+test('receipt --until stored: by the path in the receipt, else by what the service says of the round itself', async () => {
+  const wait = ['receipt', 'payments', String(index), '--until', 'stored', '--wait'];
+  service.receipt = () => receipt;
+  expect((await at(...wait, '0')).code).toBe(2);
+  let asked = 0;
+  service.stored = () => (asked++ < 1 ? null : { round: receipt.round.number });
+  const own = await at(...wait, '30', '-o', 'r.json', '--json');
+  expect(JSON.parse(own.stdout)).toMatchObject({ until: 'stored', reached: true });
+  expect(service.requests.map(({ url }) => url)).toContain(
+    `/v1/logs/payments/entries/${index}/receipt?wait=30&until=stored`,
+  );
+  service.stored = () => null;
+  service.receipt = () => ({
+    ...receipt,
+    storedPath: { chain: 'eip155:1', round: receipt.round.number + 1, path: '0x0000' },
+  });
+  expect((await at(...wait, '30')).code).toBe(0);
+});
+
 test('an answer that is not a receipt is refused', async () => {
   service.receipt = () => ({ ...receipt, entry: { ...receipt.entry, index: -1 } });
   const { code, stdout, stderr } = await at('receipt', 'payments', '5');

@@ -24,6 +24,8 @@ export class TestService {
   receipt: (log: string, index: number) => unknown = () => ({});
   /** Answers of `GET …/receipt.tlog-proof`. */
   tlogProof: (log: string, index: number) => string = () => '';
+  /** `stored` of `GET …/receipt.path`. */
+  stored: () => { readonly round: number } | null = () => null;
   consistency: (from: number, to: number) => unknown = () => ({ path: [] });
   apiKey: string | null = null;
   readonly #answers = new Map<string, Answer>();
@@ -77,6 +79,7 @@ export class TestService {
     if (kind === 'entries' && what === 'receipt.tlog-proof') {
       return void response.writeHead(200, { 'content-type': 'text/plain' }).end(this.tlogProof(log, Number(index)));
     }
+    if (kind === 'entries' && what === 'receipt.path') return json(response, 200, { stored: this.stored() });
     if (kind === 'entries' && index !== undefined) return json(response, 200, this.receipt(log, Number(index)));
     if (kind === 'proofs') {
       return json(response, 200, this.consistency(Number(searchParams.get('from')), Number(searchParams.get('to'))));

@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     receipt.add_argument("index", type=int)
     receipt.add_argument("-o", "--output", help="write it to a file instead of the standard output")
     receipt.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="wait so long for the stage")
-    receipt.add_argument("--until", choices=["round", "included", "finalized", "bitcoin"], default="finalized")
+    receipt.add_argument("--until", choices=["round", "included", "finalized", "bitcoin", "stored"], default="finalized")
     receipt.add_argument("--url", default=url, help="the service (default: $ANTEQUEM_URL or %(default)s)")
     receipt.set_defaults(run=_receipt)
 

@@ -159,7 +159,7 @@ class Log:
     def receipt(self, index: int, wait: float = 0, until: str = "finalized") -> dict[str, Any]:
         """The receipt of an entry, as JSON: what there is once a stage is reached, or after `wait` seconds.
 
-        until: round, included, finalized or bitcoin. The form is checked; `verify` checks the rest.
+        until: round, included, finalized, bitcoin, or stored (a contract can be asked about the entry). The form is checked; `verify` checks the rest.
         """
         deadline = time.monotonic() + wait
         while True:
@@ -170,8 +170,17 @@ class Log:
             json = self._json(text)
             if parse_receipt(json).entry.index != index:
                 raise AntequemError("answer-contradicts", f"the service sent the receipt of another entry than {index}")
-            if hold == 0 or deadline - time.monotonic() < 1 or _reached(json, until):
+            if hold == 0 or deadline - time.monotonic() < 1 or self._has_reached(json, index, until):
                 return json
+
+    def _has_reached(self, receipt: dict[str, Any], index: int, until: str) -> bool:
+        if until != "stored":
+            return _reached(receipt, until)
+        # A receipt has a path to a later round that is stored, but does not tell whether its own round is.
+        if "round" not in receipt or "storedPath" in receipt:
+            return "round" in receipt
+        path = self._json(self._client.request("GET", f"{self._path}/entries/{index}/receipt.path"))
+        return path.get("stored") is not None
 
     def _append(self, path: str, body: bytes, content_type: str, digests: Sequence[bytes]) -> list[Entry]:
         # One key for all attempts: an answer that was lost is given again.

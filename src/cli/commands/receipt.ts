@@ -12,7 +12,7 @@ import { digest, logName, nonce, wholeNumberArgument } from '../options.ts';
 import { counted, note, print, printJson } from '../output.ts';
 import { writeReceipt } from '../proof-file.ts';
 import { openSession } from '../session.ts';
-import { fetchReceipt, hasReached, STAGES, stageInWords } from '../stage.ts';
+import { fetchReceipt, STAGES, stageInWords } from '../stage.ts';
 import { writeWhole } from '../whole-file.ts';
 
 const NOT_YET = 2;
@@ -48,6 +48,8 @@ export function receiptCommand(): Command {
     .addHelpText(
       'after',
       `
+stored: a contract can be asked about the entry (antequem path), as soon as the root of its round or of a later one is stored.
+
 Exit codes: 0, or 2 where --until was given and the stage was not reached in time; the receipt is written all the same.
 
 Examples:
@@ -67,8 +69,7 @@ Examples:
       }
       const until = flags.until ?? (ots ? 'bitcoin' : 'finalized');
       const wait = flags.wait ?? (flags.until === undefined ? 0 : 60);
-      const receipt = await fetchReceipt(client, log, index, { wait, until });
-      const reached = hasReached(receipt, until);
+      const { receipt, reached } = await fetchReceipt(client, log, index, { wait, until });
       if (!reached && flags.until !== undefined) process.exitCode = NOT_YET;
       if (ots) {
         const file = await fetchOts(client, log, receipt);

@@ -65,7 +65,7 @@ Examples:
       let open = 0;
       for (const [i, stamp] of stamps.entries()) {
         const wait = Math.max(0, Math.ceil((end - Date.now()) / 1000));
-        const receipt = await fetchReceipt(client, log, index + i, { wait, until: 'finalized' });
+        const { receipt } = await fetchReceipt(client, log, index + i, { wait, until: 'finalized' });
         if (receipt.entry.digest !== stamp.digest) {
           throw new AntequemError(
             'receipt-other-entry',

@@ -64,7 +64,7 @@ Examples:
 async function upgradeReceipt(file: string, old: Receipt, wait: number, command: Command): Promise<void> {
   const { client, json } = openSession(command);
   const log = logOf(old);
-  const fresh = await fetchReceipt(client, log, old.entry.index, { wait, until: 'finalized' });
+  const { receipt: fresh } = await fetchReceipt(client, log, old.entry.index, { wait, until: 'finalized' });
   const merged = mergeReceipt(old, fresh, await consistency(client, log, old, fresh));
   if (merged.equivocation !== null) {
     const evidence = await keepEvidence(file, fresh);

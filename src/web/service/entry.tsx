@@ -129,6 +129,13 @@ function Road({ receipt }: { readonly receipt: Receipt }) {
             {wordsOf(anchor.type, anchor, receipt)}
           </Station>
         ))}
+        {'round' in receipt && receipt.storedPath !== undefined && (
+          <Station status="final" title="Open to contracts">
+            {'by way of '}
+            <a href={href.round(receipt.storedPath.round)}>{`round ${formatCount(receipt.storedPath.round)}`}</a>
+            {`, whose root the contract on ${chainName(receipt.storedPath.chain)} has stored`}
+          </Station>
+        )}
       </ol>
     </section>
   );
