@@ -104,11 +104,12 @@ export function skippingLost(config: Config, database: Database): (target: Stopp
 
 /** Milliseconds from the close of a round to its first final anchor on an EVM chain, as expected; null: never. */
 export function finalityDelay(targets: readonly EvmConfig[]): number | null {
-  const delays = targets.map(({ chainId, ephemeral, confirmations }) => {
+  const delays = targets.flatMap(({ chainId, ephemeral, confirmations }) => {
     if (ephemeral) return 2_000;
     // Chains have a block at least every 12 s.
     if (confirmations !== null) return confirmations * 12_000;
-    return chainHint(chainId).finalityMs ?? 15 * 60_000;
+    const { finalityMs = 15 * 60_000 } = chainHint(chainId);
+    return finalityMs ?? [];
   });
   return delays.length === 0 ? null : Math.min(...delays);
 }

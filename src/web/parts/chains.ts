@@ -1,4 +1,5 @@
-// The chains that people know by a name, and where they can look a block up.
+// The chains that people know by a name, and where they can look a block up: explorers that the registry of chains
+// (github.com/ethereum-lists/chains) names, and instances of Blockscout (chains.blockscout.com).
 
 interface KnownChain {
   readonly name: string;
@@ -19,6 +20,8 @@ const CHAINS: Readonly<Record<string, KnownChain>> = {
     use: 'public',
     explorers: ['https://optimistic.etherscan.io/block/', 'https://explorer.optimism.io/block/'],
   },
+  'eip155:56': { name: 'BNB Smart Chain', use: 'public', explorers: ['https://bscscan.com/block/'] },
+  'eip155:61': { name: 'Ethereum Classic', use: 'public', explorers: ['https://etc.blockscout.com/block/'] },
   'eip155:100': {
     name: 'Gnosis',
     use: 'public',
@@ -38,6 +41,25 @@ const CHAINS: Readonly<Record<string, KnownChain>> = {
     name: 'Arbitrum One',
     use: 'public',
     explorers: ['https://arbiscan.io/block/', 'https://arbitrum.blockscout.com/block/'],
+  },
+  'eip155:42170': {
+    name: 'Arbitrum Nova',
+    use: 'public',
+    explorers: ['https://nova-explorer.arbitrum.io/block/', 'https://nova.dex.guru/block/'],
+  },
+  'eip155:42220': { name: 'Celo', use: 'public', explorers: ['https://celo.blockscout.com/block/'] },
+  'eip155:43114': { name: 'Avalanche', use: 'public', explorers: ['https://snowtrace.io/block/'] },
+  'eip155:80002': { name: 'Polygon Amoy', use: 'test', explorers: ['https://amoy.polygonscan.com/block/'] },
+  'eip155:421614': {
+    name: 'Arbitrum Sepolia',
+    use: 'test',
+    explorers: ['https://sepolia.arbiscan.io/block/', 'https://sepolia-explorer.arbitrum.io/block/'],
+  },
+  'eip155:560048': { name: 'Hoodi', use: 'test', explorers: ['https://dora.hoodi.ethpandaops.io/block/'] },
+  'eip155:11155420': {
+    name: 'OP Sepolia',
+    use: 'test',
+    explorers: ['https://sepolia-optimism.etherscan.io/block/', 'https://optimism-sepolia.blockscout.com/block/'],
   },
   'eip155:11155111': {
     name: 'Sepolia',
