@@ -23,6 +23,8 @@ import {
   FACTORY_ADDRESS,
   FACTORY_CODE_HASH,
   FACTORY_DEPLOYER_NEEDS,
+  gasObstacle,
+  ORDINARY,
   type SentTransaction,
 } from './factory.ts';
 import { rejectionReason } from './rejection.ts';
@@ -80,6 +82,8 @@ export interface DeployResult {
   readonly deployment: Cost;
   /** What creating the proxy takes besides: zero where it was found. */
   readonly factoryWei: bigint;
+  /** Of a dry run: why the proxy cannot be created on this chain. Null: it can, or is not needed. */
+  readonly factoryObstacle: string | null;
   readonly anchor: RoundCost;
   readonly announce: RoundCost;
 }
@@ -99,6 +103,7 @@ export async function deployAnchor(options: DeployOptions): Promise<DeployResult
     ...before,
     factory: factory ? 'present' : 'missing',
     factoryWei: proxied ? 0n : FACTORY_DEPLOYER_NEEDS,
+    factoryObstacle: proxied || !dryRun ? null : await gasObstacle(provider),
     ordinary: ordinary && !present,
     address: ordinary && !present ? null : ANCHOR_ADDRESS,
   } as const;
@@ -257,16 +262,20 @@ export function formatDeployResult(result: DeployResult): string {
       ? [`setting     EVM_CONTRACT=${result.address} (contract in TARGETS_FILE): the address is of this chain alone`]
       : []),
     ...result.transactions.map(({ purpose, hash }) => `sent        ${hash} (${purpose.replaceAll('-', ' ')})`),
-    ...(missing
-      ? [`factory     missing: creating it takes ${formatEther(result.factoryWei)} coins and a presigned transaction`]
-      : []),
+    ...(missing && result.factoryObstacle !== null
+      ? [`factory     missing: ${result.factoryObstacle} ${ORDINARY[0]?.toUpperCase()}${ORDINARY.slice(1)}`]
+      : missing
+        ? [`factory     missing: creating it takes ${formatEther(result.factoryWei)} coins and a presigned transaction`]
+        : []),
     ...(result.account ? [`account     ${result.account.address}: ${formatEther(result.account.wei)} coins`] : []),
     `gas price   ${result.gasPrice} wei`,
     `deployment  ${deployment.gas} gas, ${formatEther(deployment.wei)} coins, once`,
     `anchor      ${anchor.gas} gas a round, ${formatEther(anchor.wei)} coins; ${formatEther(anchor.weiPerMonth)} a month`,
     `announce    ${announce.gas} gas a round, ${formatEther(announce.wei)} coins; ${formatEther(announce.weiPerMonth)} a month`,
     ...(result.gasFrom === 'measured'
-      ? ['Gas as measured under Ethereum rules: the node cannot estimate it yet.']
+      ? [
+          'Gas as measured under the rules of Osaka, since the node cannot estimate it yet; Amsterdam makes storing three times as dear.',
+        ]
       : []),
     `A month: 30 days with a round every ${seconds} s, at most. A rollup adds its fee for data.`,
   ].join('\n');

@@ -22,7 +22,8 @@ export const FACTORY_CODE_HASH = '0x2fa86add0aed31f33a762c9d88e807c475bd51d0f52b
 
 const FACTORY_GAS_PRICE = 100_000_000_000n;
 const FACTORY_GAS = 100_000n;
-const ORDINARY =
+/** What works without the proxy. */
+export const ORDINARY =
   'the contract can still be deployed at an address of this chain alone: antequem deploy --ordinary, then set ' +
   'EVM_CONTRACT (contract in TARGETS_FILE) to the address that it prints';
 
@@ -48,7 +49,8 @@ export async function createFactory(provider: Provider, signer: Signer): Promise
       `the base fee is ${baseFee} wei, the deployment proxy's presigned transaction pays ${FACTORY_GAS_PRICE}: try again when fees are lower`,
     );
   }
-  await demandGas(provider);
+  const obstacle = await gasObstacle(provider);
+  if (obstacle !== null) throw new AntequemError('factory-gas', `${obstacle} Nothing was sent; ${ORDINARY}`);
   let hash = await broadcast(provider, 'asking');
   const missing = FACTORY_DEPLOYER_NEEDS - (await provider.getBalance(FACTORY_DEPLOYER));
   if (hash === null && missing > 0n) {
@@ -71,21 +73,23 @@ export async function createFactory(provider: Provider, signer: Signer): Promise
   return sent;
 }
 
-/** The gas of the presigned transaction is fixed, and what a chain charges for code is not (EIP-8037). */
-async function demandGas(provider: Provider): Promise<void> {
+/**
+ * Why the presigned transaction has too little gas to create the proxy; null where it has enough. Its gas is fixed, and what
+ * a chain charges for code is not (EIP-8037).
+ */
+export async function gasObstacle(provider: Provider): Promise<string | null> {
   const { data } = Transaction.from(FACTORY_TRANSACTION);
   let takes: string;
   try {
     const gas = await provider.estimateGas({ data });
-    if (gas <= FACTORY_GAS) return;
+    if (gas <= FACTORY_GAS) return null;
     takes = `takes ${gas} gas here`;
   } catch (cause) {
     takes = `cannot be estimated here (${rejectionReason(cause)})`;
   }
-  throw new AntequemError(
-    'factory-gas',
+  return (
     `creating the deployment proxy ${takes}, and its presigned transaction has ${FACTORY_GAS}: it would fail, and the ` +
-      `0.01 coins for it would be lost. Nothing was sent; ${ORDINARY}`,
+    '0.01 coins for it would be lost.'
   );
 }
 
