@@ -3,7 +3,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -16,6 +16,8 @@ import { openProvider, type TestChain } from './chain.ts';
 
 const VERSION = 'v1.17.10';
 export const GETH_CHAIN_ID = 1337;
+/** A thousand coins. */
+const FUNDS = `0x${parseEther('1000').toString(16)}`;
 const PATH = [process.env.PATH, '/usr/local/go/bin'].join(delimiter);
 
 /** Builds it once for this machine. @returns the program */
@@ -29,13 +31,28 @@ async function buildGeth(): Promise<string> {
   return program;
 }
 
-/**
- * A chain that makes a block a second; account 0 of Hardhat's chains is funded. `await using` ends it. `osaka` is what
- * `--dev` makes by itself: headers of Osaka, but storage as dear as under Amsterdam (findings/geth-dev-forks.sh).
- */
+const genesisForm = z.looseObject({
+  config: z.looseObject({}),
+  alloc: z.record(z.string(), z.looseObject({})),
+});
+
+/** What `--dev` begins with, without the fork that prices storage anew (findings/geth-dev-forks.sh): Osaka and no more. */
+async function writeOsaka(program: string, folder: string): Promise<void> {
+  const { stdout } = await promisify(execFile)(program, ['--dev', 'dumpgenesis']);
+  const genesis = genesisForm.parse(JSON.parse(stdout));
+  const { bogotaTime, amsterdamTime, ...config } = genesis.config;
+  // `--dev` gives coins to an account that it makes itself, in a genesis of its own alone.
+  const alloc = { ...genesis.alloc, [new Wallet(LOCAL_CHAIN_KEY).address.slice(2)]: { balance: FUNDS } };
+  const file = join(folder, 'genesis.json');
+  await writeFile(file, JSON.stringify({ ...genesis, config, alloc }));
+  await promisify(execFile)(program, ['init', '--datadir', folder, file]);
+}
+
+/** A chain that makes a block a second; account 0 of Hardhat's chains is funded. `await using` ends it. */
 export async function gethChain(fork: 'osaka' | 'amsterdam'): Promise<TestChain> {
   const program = await buildGeth();
   const [folder, port, engine] = await Promise.all([mkdtemp(join(tmpdir(), 'antequem-geth-')), freePort(), freePort()]);
+  if (fork === 'osaka') await writeOsaka(program, folder);
   const args = [
     ...['--dev', '--dev.period', '1', '--datadir', folder, '--nodiscover', '--maxpeers', '0', '--port', '0'],
     ...[
@@ -63,7 +80,7 @@ export async function gethChain(fork: 'osaka' | 'amsterdam'): Promise<TestChain>
   };
   try {
     await listens(url, child, said);
-    await fund(provider, new Wallet(LOCAL_CHAIN_KEY).address);
+    if (fork === 'amsterdam') await fundFirst(provider);
   } catch (error) {
     await dispose();
     throw error;
@@ -72,10 +89,10 @@ export async function gethChain(fork: 'osaka' | 'amsterdam'): Promise<TestChain>
 }
 
 /** From the account that a development chain is made with. */
-export async function fund(provider: JsonRpcProvider, to: string): Promise<void> {
+async function fundFirst(provider: JsonRpcProvider): Promise<void> {
   const [from] = z.array(z.string()).parse(await provider.send('eth_accounts', []));
-  const value = `0x${parseEther('100').toString(16)}`;
-  const hash = z.string().parse(await provider.send('eth_sendTransaction', [{ from, to, value }]));
+  const to = new Wallet(LOCAL_CHAIN_KEY).address;
+  const hash = z.string().parse(await provider.send('eth_sendTransaction', [{ from, to, value: FUNDS }]));
   await provider.waitForTransaction(hash, 1, 30_000);
 }
 

@@ -44,7 +44,7 @@ export async function sendMixed(
   types: readonly number[],
   chainId = 31337,
 ): Promise<void> {
-  const from = await provider.getTransactionCount(wallet.address);
+  const from = await provider.getTransactionCount(wallet.address, 'pending');
   for (const [i, type] of types.entries()) {
     const raw = await sign(wallet, { chainId, nonce: from + i, type, to: contract, data: encodeAnchor(root) });
     await provider.send('eth_sendRawTransaction', [raw]);
