@@ -14,6 +14,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   anchor: ['core', 'store', 'log', 'queue'],
   evm: ['core', 'store', 'log', 'anchor'],
   ots: ['core', 'store', 'log', 'anchor'],
+  tsa: ['core'],
   verify: ['core', 'evm', 'ots'],
   'audit/checks': ['core', 'verify'],
   'audit/node': ['core', 'audit/checks'],
