@@ -21,11 +21,15 @@ export const PROBLEM_STATUS = {
   'receipt-invalid': 400,
   'request-invalid': 400,
   'session-invalid': 400,
+  'source-invalid': 400,
   'tile-location': 400,
   'verifier-key': 400,
   'verify-invalid': 400,
   'webhook-invalid': 400,
   'webhook-url-invalid': 400,
+  'signature-invalid': 401,
+  'signature-late': 401,
+  'signature-missing': 401,
   unauthorized: 401,
   forbidden: 403,
   'host-forbidden': 403,
@@ -64,6 +68,7 @@ export const PROBLEM_STATUS = {
   'guard-unavailable': 503,
   overloaded: 503,
   'schema-older': 503,
+  'sender-unreachable': 503,
   'signer-silent': 503,
 } as const;
 

@@ -16,6 +16,8 @@ export interface EventDraft {
   readonly payload: Uint8Array | null;
   /** 16 bytes that name the event; the log takes an event once. Absent: nothing names it. */
   readonly event?: Uint8Array;
+  /** Whether the name covers what the event says, so that a line under the same name is this event, however it is told. */
+  readonly idCoversContent?: true;
   /** Present where the line holds the item as it came; absent for an event that was made canonical. */
   readonly setAside?: SetAside;
 }

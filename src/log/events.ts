@@ -26,7 +26,8 @@ export interface Sifted {
 
 /**
  * Tells events that a log holds, or that came earlier in the same group, from new ones. The same event is what has the
- * same id and says the same: who may choose an id must not be able to hide a second event behind a first. Runs under the
+ * same id and says the same: who may choose an id must not be able to hide a second event behind a first. Only an id that
+ * is a hash of what the event says stands for it alone. Runs under the
  * lock of the log's row: nobody logs the same event meanwhile. Asks nothing where no draft bears an event id.
  * @param now milliseconds by the database's clock
  */
@@ -48,14 +49,14 @@ function sift(drafts: readonly Draft[], held: Map<string, string>): Sifted {
   const fresh: number[] = [];
   const keys: (Uint8Array | null)[] = [];
   let conflicting = 0;
-  for (const [i, { event, digest }] of drafts.entries()) {
+  for (const [i, { event, digest, idCoversContent = false }] of drafts.entries()) {
     let key: Uint8Array | null = null;
     if (event !== undefined) {
       const content = toHex(digest);
       const other = contentKey(event, digest);
       const first = held.get(toHex(event));
       const second = held.get(toHex(other));
-      if (first === content || second === content) continue;
+      if (first === content || second === content || (idCoversContent && first !== undefined)) continue;
       if (first !== undefined) conflicting++;
       // Where both are taken the digests begin alike, which somebody took pains for: logged, and not remembered.
       key = first === undefined ? event : second === undefined ? other : null;

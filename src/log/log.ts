@@ -27,6 +27,8 @@ export interface Draft {
   readonly payload: Uint8Array | null;
   /** 16 bytes that identify the event, which the log takes once. Absent: it is no event. */
   readonly event?: Uint8Array;
+  /** Whether that covers the content: a repeat may then have another payload, such as a newer signature. */
+  readonly idCoversContent?: true;
 }
 
 /** The key under which a repeated request gets its first answer. */

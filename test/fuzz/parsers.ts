@@ -1,5 +1,6 @@
 // Every parser that sees outside bytes, with samples of what it takes and what must hold of all it takes.
 
+import { createHmac } from 'node:crypto';
 import { parseTargets } from '../../src/config/targets.ts';
 import { readConfig } from '../../src/config.ts';
 import { compareBytes, fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
@@ -15,6 +16,8 @@ import { encodeBundle, parseBundle, parseTileLocation, tileLocation } from '../.
 import { formatTlogProof, parseTlogProof, receiptTlogProof } from '../../src/core/tlog-proof.ts';
 import { acceptLines } from '../../src/log/accept.ts';
 import { parseOtsFile, serializeOtsFile } from '../../src/ots/file.ts';
+import { eventDrafts, readBody } from '../../src/sources/events.ts';
+import { chooseScheme } from '../../src/sources/schemes.ts';
 import { BLOCK, file as otsFile, bytes as raw } from '../ots/refusal.ts';
 import { real, varied } from '../ots/samples.ts';
 import { anchorAmong, outcomeOf, sealBlock, transactionOf } from '../support/blocks.ts';
@@ -96,6 +99,11 @@ const TARGETS = JSON.stringify([
   },
 ]);
 
+const SIGNED = { choice: 'stripe', body: '{"id":"evt_1","amount":12.50}', at: 1_795_953_600, secret: 'of the fuzzing' };
+const MAC = createHmac('sha256', SIGNED.secret).update(`${SIGNED.at}.${SIGNED.body}`).digest('hex');
+
+const VERIFIERS = ['auth0', 'github', 'event-grid'].map((choice) => chooseScheme(choice, {}).open());
+
 export const PARSERS: readonly Parser[] = [
   {
     name: 'receipt',
@@ -175,6 +183,34 @@ export const PARSERS: readonly Parser[] = [
       const expected = lines.filter((line) => !/^[ \t\r]*$/.test(line));
       const taken = acceptLines(input).map(({ payload }) => Buffer.from(payload ?? []).toString('latin1'));
       demand(JSON.stringify(taken) === JSON.stringify(expected), 'entries other than the lines');
+    },
+  },
+  {
+    name: 'signed webhook',
+    samples: [utf8(`t=${SIGNED.at},v1=${MAC}\n${SIGNED.body}`)],
+    take(input) {
+      const newline = input.indexOf(0x0a);
+      const headers = { 'stripe-signature': Buffer.from(input.subarray(0, Math.max(0, newline))).toString('latin1') };
+      const body = input.subarray(newline + 1);
+      const grounds = { secrets: [SIGNED.secret], now: SIGNED.at * 1_000, outside: { get: () => Promise.reject() } };
+      void chooseScheme(SIGNED.choice, {}).open().verify({ method: 'POST', headers, query: {}, body }, grounds);
+      demand(compareBytes(body, utf8(SIGNED.body)) === 0, 'a body that was not signed');
+    },
+  },
+  {
+    name: 'webhook body',
+    samples: ['[{"a":1.0},{"b":[null,"\u00e4"]}]', '{"a":1}\n{"b":2}\r\n\nx', SIGNED.body].map(utf8),
+    take(input) {
+      const source = { id: 'src_0', name: 'fuzz', scheme: 'secret-header' };
+      const content = readBody(input, input, null, 'application/json');
+      const proof = { vouched: 'shared-secret', covers: ['body'] } as const;
+      for (const verifier of VERIFIERS) {
+        for (const { payload } of eventDrafts(source, { delivery: null, proof }, verifier, content)) {
+          demand(JSON.parse(text(payload ?? new Uint8Array())).antequem === 'received/v1', 'a line that is none');
+        }
+      }
+      // All of it is logged; what is no JSON is marked.
+      if (content.fault !== null) throw Object.assign(new Error('set aside'), { code: content.fault });
     },
   },
   {
