@@ -172,6 +172,8 @@ export type OtherCode =
   | 'receiver-silent'
   | 'receiver-unreachable'
   | 'redis-unsupported'
+  | 'rewrite-not-permitted'
+  | 'rewrite-under-way'
   | 'rlp-invalid'
   | 'round-damaged'
   | 'round-leaf'

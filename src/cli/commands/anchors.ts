@@ -1,11 +1,10 @@
 import { Command } from 'commander';
 import type { TargetReport } from '../../anchor/report.ts';
-import { AntequemError } from '../../core/errors.ts';
 import { formatTime } from '../../core/time.ts';
 import { SET_BACK } from '../../log/rollback.ts';
-import type { Database } from '../../store/database.ts';
+import { withDatabase } from '../database.ts';
 import { counted, note, print, printJson, toned } from '../output.ts';
-import { type GlobalOptions, localEndpoint } from '../session.ts';
+import type { GlobalOptions } from '../session.ts';
 
 /** The exit code while a target waits for the operator. */
 const STOPPED = 1;
@@ -51,20 +50,6 @@ async function resume(name: string, _: object, command: Command): Promise<void> 
   const { code, reason } = await withDatabase((database) => resumeTarget(KINDS, database, name, Date.now()));
   if (isJson(command)) return printJson({ target: name, resumed: true, was: { code, reason } });
   print(`${name} continues; it had stopped because of ${code}: ${reason}`);
-}
-
-async function withDatabase<T>(work: (database: Database) => Promise<T>): Promise<T> {
-  const url = process.env.DATABASE_URL || localEndpoint('databaseUrl');
-  if (url === undefined) {
-    throw new AntequemError('database-unknown', 'set DATABASE_URL, or run this where local mode has run');
-  }
-  const { openDatabase } = await import('../../store/database.ts');
-  const database = openDatabase(url, { connections: 2 });
-  try {
-    return await work(database);
-  } finally {
-    await database.end();
-  }
 }
 
 function linesOf({ name, chain, stopped, anchors, oldest, problems, reorganisations, more }: TargetReport): string[] {
