@@ -41,6 +41,7 @@ export const PROBLEM_STATUS = {
   'payload-absent': 404,
   'round-not-found': 404,
   'size-not-reached': 404,
+  'source-not-found': 404,
   'tile-not-found': 404,
   'timestamp-absent': 404,
   'timestamp-too-long': 404,
@@ -50,6 +51,9 @@ export const PROBLEM_STATUS = {
   'listed-full': 409,
   'log-exists': 409,
   'receipt-pending': 409,
+  'source-exists': 409,
+  'source-secrets-full': 409,
+  'sources-full': 409,
   'webhooks-full': 409,
   'entry-erased': 410,
   'body-too-large': 413,
@@ -70,6 +74,7 @@ export const PROBLEM_STATUS = {
   'schema-older': 503,
   'sender-unreachable': 503,
   'signer-silent': 503,
+  'source-sealed': 503,
 } as const;
 
 export type ProblemCode = keyof typeof PROBLEM_STATUS;

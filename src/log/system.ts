@@ -40,6 +40,23 @@ export type SystemAct =
       readonly secretHash: string;
     }
   | { readonly act: 'key-revoked'; readonly key: string }
+  /** A sender whose signed events are logged. `log` is an origin; settings hold no secret. */
+  | {
+      readonly act: 'source-created';
+      readonly source: string;
+      readonly name: string;
+      readonly log: string;
+      readonly scheme: string;
+      readonly settings: object;
+    }
+  /** It has another secret, with this number, or other settings. */
+  | {
+      readonly act: 'source-changed';
+      readonly source: string;
+      readonly secret: number | null;
+      readonly settings: object | null;
+    }
+  | { readonly act: 'source-removed'; readonly source: string }
   | { readonly act: 'sender-declared'; readonly chain: string; readonly address: string }
   | { readonly act: 'entry-erased'; readonly log: string; readonly index: number }
   | { readonly act: 'round-closed'; readonly number: number; readonly root: string }

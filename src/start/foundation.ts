@@ -20,6 +20,8 @@ import { Registry } from '../log/registry.ts';
 import { LogSeed } from '../log/seed.ts';
 import { TileStore } from '../log/tilestore.ts';
 import { type MovingProgress, moveEntries } from '../log/unmoved.ts';
+import { Sealing } from '../sources/sealing.ts';
+import { Sources } from '../sources/sources.ts';
 import { type Database, openDatabase } from '../store/database.ts';
 import { migrate } from '../store/migrate.ts';
 import { serviceName } from '../store/service-name.ts';
@@ -54,6 +56,7 @@ export interface Foundation {
   readonly tiles: TileStore;
   readonly keys: ApiKeys;
   readonly sessions: Sessions;
+  readonly sources: Sources;
   readonly webhooks: Webhooks;
   /** The secret that a webhook's messages are signed with, by its id. */
   readonly webhookSecret: (id: string) => Uint8Array;
@@ -121,16 +124,26 @@ export async function openFoundation(
     const publisher = new Publisher(database, registry, effects.now, { guard });
     const keys = new ApiKeys(database, registry.system, sequencing);
     const sessions = new Sessions(database, keys, effects, seed.secret('sessions'));
+    const sealing = new Sealing(seed.secrets('sources'), effects.random);
+    const sources = new Sources({ database, registry, sequencing, sealing });
+    await resealSecrets(sources, logger);
     const allowPrivate = config.operation.webhookAllowPrivate;
     const webhooks = new Webhooks({ database, ...effects, allowPrivate });
     const webhookSecret = (id: string): Uint8Array => seed.secret(`webhook ${id}`);
     const webhookSecrets = (id: string): readonly Uint8Array[] => seed.secrets(`webhook ${id}`);
-    const parts = { database, registry, appender, publisher, tiles, keys, sessions, guard };
+    const parts = { database, registry, appender, publisher, tiles, keys, sessions, sources, guard };
     return { ...parts, webhooks, webhookSecret, webhookSecrets, close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+async function resealSecrets(sources: Sources, logger: Logger): Promise<void> {
+  const { resealed, lost } = await sources.reseal();
+  if (resealed > 0) logger.info({ resealed }, 'secrets of sources were sealed anew under the newest seed');
+  if (lost > 0)
+    logger.warn({ lost }, 'secrets of sources were sealed under a seed that is not there any more: rotate them');
 }
 
 /** Milliseconds between two lines of the log. */
