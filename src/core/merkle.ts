@@ -23,13 +23,18 @@ export function hashLeaves(leaves: readonly Uint8Array[]): Uint8Array {
   return hashes;
 }
 
-/** SHA-256(0x01 ‖ left ‖ right). */
+/** 0x01 ‖ left ‖ right: filled anew for each node. */
+const NODE = new Uint8Array(65);
+NODE[0] = 0x01;
+
+/** SHA-256(0x01 ‖ left ‖ right). @throws AntequemError `tree-shape` unless both have 32 bytes */
 export function hashNode(left: Uint8Array, right: Uint8Array): Uint8Array {
-  const input = new Uint8Array(65);
-  input[0] = 0x01;
-  input.set(left, 1);
-  input.set(right, 33);
-  return sha256(input);
+  if (left.length !== HASH_SIZE || right.length !== HASH_SIZE) {
+    throw new AntequemError('tree-shape', 'the hashes below a node have 32 bytes each');
+  }
+  NODE.set(left, 1);
+  NODE.set(right, 1 + HASH_SIZE);
+  return sha256(NODE);
 }
 
 /** A perfect subtree: the 2^level leaves from index · 2^level on. */
@@ -78,12 +83,10 @@ export function foldRight(hashes: readonly Uint8Array[]): Uint8Array {
  * is dropped. @returns the number of parents
  */
 function hashPairs(hashes: Uint8Array, count: number): number {
-  const input = new Uint8Array(65);
-  input[0] = 0x01;
   const parents = Math.floor(count / 2);
   for (let i = 0; i < parents; i++) {
-    input.set(hashes.subarray(i * 64, i * 64 + 64), 1);
-    sha256Into(input, hashes, i * 32);
+    NODE.set(hashes.subarray(i * 64, i * 64 + 64), 1);
+    sha256Into(NODE, hashes, i * 32);
   }
   return parents;
 }

@@ -277,8 +277,13 @@ export async function insertBlocks(tx: Queryable, log: number, blocks: readonly 
 
 /** A u64 for each of these times, milliseconds; null where all are the same. */
 export function packTimes(times: readonly number[]): Uint8Array | null {
-  if (times.every((time) => time === times[0])) return null;
+  if (areSame(times)) return null;
   const packed = new Uint8Array(8 * times.length);
   for (const [i, time] of times.entries()) writeU64(packed, 8 * i, time);
   return packed;
+}
+
+function areSame(times: readonly number[]): boolean {
+  for (const time of times) if (time !== times[0]) return false;
+  return true;
 }

@@ -15,7 +15,7 @@ import { indexDigests, PREFIX_BYTES } from './digest-index.ts';
 import { recordEvents, siftEvents } from './events.ts';
 import { blocksOf, type EntryRun, readTail } from './fresh-blocks.ts';
 import { readCompactRange } from './head.ts';
-import type { Appended, Draft, Effects, Log } from './log.ts';
+import type { Appended, Effects, Log } from './log.ts';
 import { nonceSizeOf, type Prepared, partOf } from './prepared.ts';
 import type { Mark } from './published.ts';
 import { findReplays, type Outcome, recordKeys } from './replay.ts';
@@ -151,7 +151,7 @@ export async function sequence(
   for (const statement of [
     tail === null ? null : removeBlocks(tx, log.id, tail.replaced),
     insertBlocks(tx, log.id, blocksOf(entryRun(log, fresh, head.size, receivedAt, batch), tail)),
-    indexDigests(tx, log.id, head.size, prefixesOf(batch.drafts)),
+    indexDigests(tx, log.id, head.size, prefixesOf(fresh, count)),
     insertTiles(tx, log.id, batch.tiles),
     recordKeys(
       tx,
@@ -196,7 +196,6 @@ function missing(): never {
 }
 
 interface Batch {
-  readonly drafts: readonly Draft[];
   /** Leaf hashes, one after the other. */
   readonly leaves: Buffer;
   readonly tiles: readonly CompleteTile[];
@@ -223,7 +222,7 @@ function chain(
       at += HASH_SIZE;
     }
   }
-  return { drafts: fresh.flatMap(({ submission }) => submission.drafts), leaves, tiles: grow(head.range, leaves) };
+  return { leaves, tiles: grow(head.range, leaves) };
 }
 
 /** Adds leaf hashes to the tree, a whole tile at a time where one begins. @returns the tiles that became complete */
@@ -233,9 +232,8 @@ function grow(range: CompactRange, leaves: Buffer): CompleteTile[] {
   for (let at = 0; at < leaves.length; ) {
     const whole = range.size % TILE_WIDTH === 0 && leaves.length - at >= TILE_WIDTH * HASH_SIZE;
     const end = at + (whole ? TILE_WIDTH : 1) * HASH_SIZE;
-    const hashes = new Uint8Array(leaves.subarray(at, end));
-    if (whole) range.appendTile(hashes, onTile);
-    else range.append(hashes, onTile);
+    if (whole) range.appendTile(leaves.subarray(at, end), onTile);
+    else range.append(new Uint8Array(leaves.subarray(at, end)), onTile);
     at = end;
   }
   return tiles;
@@ -245,10 +243,13 @@ function leafAt(leaves: Buffer, position: number): Uint8Array {
   return new Uint8Array(leaves.subarray(HASH_SIZE * position, HASH_SIZE * (position + 1)));
 }
 
-function prefixesOf(drafts: readonly Draft[]): Buffer {
-  const prefixes = Buffer.allocUnsafe(PREFIX_BYTES * drafts.length);
-  for (const [i, { digest }] of drafts.entries()) {
-    for (let at = 0; at < PREFIX_BYTES; at++) prefixes[PREFIX_BYTES * i + at] = digest[at] ?? 0;
+function prefixesOf(fresh: readonly Prepared[], count: number): Buffer {
+  const prefixes = Buffer.allocUnsafe(PREFIX_BYTES * count);
+  let end = 0;
+  for (const { submission } of fresh) {
+    for (const { digest } of submission.drafts) {
+      for (let at = 0; at < PREFIX_BYTES; at++) prefixes[end++] = digest[at] ?? 0;
+    }
   }
   return prefixes;
 }
@@ -263,7 +264,7 @@ function entryRun(log: Log, fresh: readonly Prepared[], first: number, receivedA
   const contents: StoredContent[] = [];
   for (const { submission, nonces } of fresh) {
     for (const [i, { payload, digest }] of submission.drafts.entries()) {
-      const nonce = nonces.subarray(i * nonceSize, (i + 1) * nonceSize);
+      const nonce = new Uint8Array(nonces.buffer, nonces.byteOffset + i * nonceSize, nonceSize);
       contents.push(payload === null ? { kind: 'digest', digest, nonce } : { kind: 'payload', payload, nonce });
     }
   }
