@@ -37,10 +37,12 @@ export async function siftEvents(
   submissions: readonly (readonly Draft[])[],
   now: number,
 ): Promise<Sifted[]> {
-  const keys = submissions
-    .flat()
-    .flatMap(({ event, digest }) => (event === undefined ? [] : [event, contentKey(event, digest)]));
-  const held = keys.length === 0 ? new Map<string, string>() : await heldContents(tx, log, keys, now);
+  const keys: Uint8Array[] = [];
+  for (const { event, digest } of submissions.flat()) {
+    if (event !== undefined) keys.push(event, contentKey(event, digest));
+  }
+  if (keys.length === 0) return submissions.map(() => ({ fresh: null, keys: [], repeats: NO_REPEATS }));
+  const held = await heldContents(tx, log, keys, now);
   return submissions.map((drafts) => sift(drafts, held));
 }
 

@@ -148,35 +148,24 @@ export async function sequence(
     placed.set(prepared, { index: next, count: length, receivedAt, digest, leafHash });
     next += length;
   }
-  for (const statement of [
-    tail === null ? null : removeBlocks(tx, log.id, tail.replaced),
-    insertBlocks(tx, log.id, blocksOf(entryRun(log, fresh, head.size, receivedAt, batch), tail)),
-    indexDigests(tx, log.id, head.size, prefixesOf(fresh, count)),
-    insertTiles(tx, log.id, batch.tiles),
-    recordKeys(
-      tx,
-      log,
-      fresh.map(({ submission }) => submission),
-      [...placed.values()],
-      now,
-    ),
-    recordEvents(
-      tx,
-      log,
-      sifted.flatMap(({ keys }) => keys),
-      head.size,
-      head.database_now,
-    ),
+  const blocks = blocksOf(entryRun(log, fresh, head.size, receivedAt, batch), tail);
+  if (tail !== null) defer(() => removeBlocks(tx, log.id, tail.replaced));
+  defer(() => insertBlocks(tx, log.id, blocks));
+  defer(() => indexDigests(tx, log.id, head.size, prefixesOf(fresh, count)));
+  defer(() => insertTiles(tx, log.id, batch.tiles));
+  const keyed = fresh.map(({ submission }) => submission);
+  defer(() => recordKeys(tx, log, keyed, [...placed.values()], now));
+  const events = sifted.flatMap(({ keys }) => keys);
+  defer(() => recordEvents(tx, log, events, head.size, head.database_now));
+  const root = range.root();
+  defer(() =>
     tx.query({
       name: 'move-head',
       text: 'UPDATE logs SET size = $2, root = $3, last_leaf = $4, last_received_at = $5 WHERE id = $1',
-      values: [log.id, next, range.root(), leafAt(batch.leaves, count - 1), receivedAt],
+      values: [log.id, next, root, leafAt(batch.leaves, count - 1), receivedAt],
     }),
-  ]) {
-    if (statement !== null) defer(statement);
-  }
+  );
 
-  const root = range.root();
   return {
     outcomes: decided(),
     settle: () => {

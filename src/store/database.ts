@@ -146,8 +146,11 @@ type Connected = (
   done: (broken?: Error | boolean) => void,
 ) => void;
 
-/** Has COMMIT sent behind a statement without waiting for it: a round trip less. Its failure is that of the commit. */
-export type Defer = (statement: Promise<unknown>) => void;
+/**
+ * Has COMMIT sent behind a statement without waiting for it: a round trip less, and what is sent in one turn goes in one
+ * write. Its failure is that of the commit.
+ */
+export type Defer = (send: () => Promise<unknown>) => void;
 
 /** Milliseconds that the server lets a transaction wait for a lock, of those that have a deadline. */
 const LOCK_PATIENCE = 10_000;
@@ -172,13 +175,16 @@ export async function transaction<T>(
   tx.on('error', onError);
   const statements: Promise<unknown>[] = [];
   const failures: unknown[] = [];
-  const defer: Defer = (statement) => {
+  const gather = gathering(tx);
+  const defer: Defer = (send) => {
+    gather();
+    const statement = send();
     statement.catch((error: unknown) => failures.push(error));
     statements.push(statement);
   };
   const run = async (): Promise<T> => {
     // Not waited for: the first statement of the work goes out with it.
-    defer(tx.query(beginning(deadline)));
+    defer(() => tx.query(beginning(deadline)));
     const result = await work(tx, defer);
     // One that failed before it was sent is not known to the server, which would commit the others without it.
     if (failures.length > 0) throw failures[0];
@@ -204,6 +210,22 @@ export async function transaction<T>(
     tx.off('error', onError);
     tx.release(broken ?? false);
   }
+}
+
+/** Holds back what is written to a connection until the turn of the event loop is over. */
+function gathering(tx: Transaction): () => void {
+  if (!(tx instanceof pg.Client)) return () => {};
+  let isHeld = false;
+  return () => {
+    if (isHeld) return;
+    isHeld = true;
+    const { stream } = tx.connection;
+    stream.cork();
+    process.nextTick(() => {
+      isHeld = false;
+      stream.uncork();
+    });
+  };
 }
 
 /** No statement timeout: it could end a commit's wait for its replica and have that pass for success. */

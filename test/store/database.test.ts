@@ -57,15 +57,15 @@ describe('a transaction', () => {
 
   test('whose deferred statement fails keeps nothing, and says which failed', async () => {
     const work = transaction(database, async (tx, defer) => {
-      defer(tx.query(insert, [4]));
-      defer(tx.query(insert, [13]));
-      defer(tx.query(insert, [5]));
+      defer(() => tx.query(insert, [4]));
+      defer(() => tx.query(insert, [13]));
+      defer(() => tx.query(insert, [5]));
     });
     await expect(work).rejects.toMatchObject({ code: '23514' });
     expect(await kept()).toEqual([1]);
     await transaction(database, async (tx, defer) => {
-      defer(tx.query(insert, [6]));
-      defer(tx.query(insert, [7]));
+      defer(() => tx.query(insert, [6]));
+      defer(() => tx.query(insert, [7]));
     });
     expect(await kept()).toEqual([1, 6, 7]);
   });
@@ -76,9 +76,9 @@ describe('a transaction', () => {
       const encode = async (): Promise<void> => {
         throw unsent;
       };
-      defer(tx.query(insert, [20]));
-      defer(encode());
-      defer(tx.query(insert, [21]));
+      defer(() => tx.query(insert, [20]));
+      defer(encode);
+      defer(() => tx.query(insert, [21]));
     });
     await expect(work).rejects.toBe(unsent);
     expect(await kept()).toEqual([1, 6, 7]);
