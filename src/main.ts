@@ -18,6 +18,7 @@ import { exposedFiles } from './start/exposed-files.ts';
 import { openFoundation, realEffects } from './start/foundation.ts';
 import { MovingNotice } from './start/moving-notice.ts';
 import { openReadings } from './start/readings.ts';
+import { usualDelays } from './start/targets.ts';
 import { openVerifications } from './start/verifications.ts';
 import { Notifications } from './store/notifications.ts';
 import { startWebhooks } from './webhooks/worker.ts';
@@ -85,6 +86,7 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
       kinds: KINDS,
       queue,
       roundInterval: config.roundInterval,
+      usualDelays: usualDelays(config),
       guard: foundation.guard,
       time: effects,
       witnesses: witnesses === null ? null : () => witnesses.state(),

@@ -21,6 +21,9 @@ export interface Scraped {
   readonly lanes: ReadonlyMap<string, LaneDepth> | null;
   readonly queue: QueueState | null;
   readonly witnesses: WitnessState | null;
+  /** As `OperationOptions` has them. */
+  readonly roundInterval: number;
+  readonly usualDelays: ReadonlyMap<string, number>;
 }
 
 export class Metrics {
@@ -105,8 +108,14 @@ export class Metrics {
    * All of it, in the text format. What could not be read is left out, not guessed.
    * @param now milliseconds since the Unix epoch
    */
-  async text({ state, lanes, queue, witnesses }: Scraped, now: number): Promise<string> {
+  async text(scraped: Scraped, now: number): Promise<string> {
+    const { state, lanes, queue, witnesses, roundInterval, usualDelays } = scraped;
     for (const gauge of this.#gauges.values()) gauge.reset();
+    this.#set('antequem_round_interval_seconds', 'How often a round is closed, as configured.', roundInterval / 1_000);
+    for (const [target, delay] of usualDelays) {
+      const help = 'How long a round usually takes to be final with a target.';
+      this.#set('antequem_anchor_usual_seconds', help, delay / 1_000, { target });
+    }
     this.#set('antequem_database_up', 'Whether the database tells where the service stands.', state === null ? 0 : 1);
     if (state !== null) this.#setState(state, now);
     const queueUp = lanes !== null && queue !== null && queue.problem === null;
@@ -129,7 +138,7 @@ export class Metrics {
   }
 
   #setState(state: OperationState, now: number): void {
-    const { entries, unanchored, round, targets, kinds, webhooks, databaseTime } = state;
+    const { entries, unanchored, unroundedSince, round, targets, kinds, webhooks, databaseTime } = state;
     // Negative where a clock was ahead.
     const age = (since: number | null): number => (since === null ? 0 : (now - since) / 1_000);
     this.#setClocks(state);
@@ -144,6 +153,11 @@ export class Metrics {
       'antequem_unanchored_oldest_seconds',
       'Age of the oldest of them; 0 without any.',
       age(unanchored.oldest),
+    );
+    this.#set(
+      'antequem_unrounded_oldest_seconds',
+      'Age of the oldest entry that is in no round yet; 0 without any.',
+      age(unroundedSince),
     );
     if (round !== null) {
       this.#set('antequem_rounds', 'Number of the newest round.', round.number);

@@ -23,6 +23,8 @@ export interface OperationOptions {
   readonly queue: Pick<Queue, 'depth' | 'health' | 'nextRun'>;
   /** Milliseconds between two looks whether a round is due. */
   readonly roundInterval: number;
+  /** Milliseconds from the close of a round until it is usually final, by target; targets that never are so are left out. */
+  readonly usualDelays?: ReadonlyMap<string, number>;
   readonly guard: Guard;
   readonly time: TimeSource;
   /** How the logs fare with witnesses; null: none are configured. */
@@ -97,7 +99,8 @@ export class Operation {
       this.#queue.get(),
       this.#witnesses.get(),
     ]);
-    return this.metrics.text({ state, lanes, queue, witnesses }, this.#options.time.now());
+    const { roundInterval, usualDelays = new Map(), time } = this.#options;
+    return this.metrics.text({ state, lanes, queue, witnesses, roundInterval, usualDelays }, time.now());
   }
 
   /** Never throws. */

@@ -12,6 +12,8 @@ export interface OperationState extends ClockState {
   readonly entries: number;
   /** Entries in no round that is final with any target, those of `_system` aside; when the oldest was received. */
   readonly unanchored: { readonly entries: number; readonly oldest: number | null };
+  /** When the oldest entry was received that is in no round yet, those of `_system` aside; null: all are in one. */
+  readonly unroundedSince: number | null;
   /** The newest round and when it was closed, milliseconds; null before the first. */
   readonly round: { readonly number: number; readonly closedAt: number } | null;
   readonly targets: readonly TargetSummary[];
@@ -66,13 +68,16 @@ export async function readState(kinds: AnchorKinds, database: Queryable, now: nu
  */
 async function readLogs(
   database: Queryable,
-): Promise<Pick<OperationState, 'entries' | 'unanchored' | 'databaseTime'> & { newestEntry: number | null }> {
+): Promise<
+  Pick<OperationState, 'entries' | 'unanchored' | 'unroundedSince' | 'databaseTime'> & { newestEntry: number | null }
+> {
   const { rows } = await database.query<{
     now: number;
     entries: number;
     newest: number | null;
     open: number;
     oldest: number | null;
+    unrounded: number | null;
   }>(
     `WITH frontier AS MATERIALIZED (
        SELECT coalesce(max(coalesce(
@@ -82,10 +87,15 @@ async function readLogs(
        SELECT l.id, l.size, CASE WHEN f.round <= 1 THEN 0 ELSE coalesce((
            SELECT r.size FROM round_leaves r WHERE r.log = l.id AND r.round < f.round ORDER BY r.size DESC LIMIT 1), 0)
          END AS anchored
-       FROM logs l, frontier f WHERE l.name <> $1)
+       FROM logs l, frontier f WHERE l.name <> $1),
+     grown AS (
+       SELECT l.id, coalesce(h.size, 0) AS rounded FROM logs l LEFT JOIN round_heads h ON h.log = l.id
+       WHERE l.name <> $1 AND l.size > coalesce(h.size, 0))
      SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
             (SELECT coalesce(sum(size), 0)::bigint FROM logs) AS entries,
             (SELECT max(last_received_at) FROM logs WHERE size > 0) AS newest,
+            (SELECT min(time_in_block(b, g.rounded)) FROM grown g
+             JOIN blocks b ON b.log = g.id AND b.first <= g.rounded AND b.first + b.count > g.rounded) AS unrounded,
             coalesce(sum(o.size - o.anchored), 0)::bigint AS open, min(e.at) AS oldest
      FROM open o
      LEFT JOIN LATERAL (SELECT time_in_block(b, o.anchored) AS at FROM blocks b
@@ -94,11 +104,12 @@ async function readLogs(
      WHERE o.size > o.anchored`,
     [SYSTEM_LOG],
   );
-  const [row = { now: 0, entries: 0, newest: null, open: 0, oldest: null }] = rows;
+  const [row = { now: 0, entries: 0, newest: null, open: 0, oldest: null, unrounded: null }] = rows;
   return {
     entries: row.entries,
     newestEntry: row.newest,
     unanchored: { entries: row.open, oldest: row.oldest },
+    unroundedSince: row.unrounded,
     databaseTime: row.now,
   };
 }

@@ -104,14 +104,33 @@ export function skippingLost(config: Config, database: Database): (target: Stopp
 
 /** Milliseconds from the close of a round to its first final anchor on an EVM chain, as expected; null: never. */
 export function finalityDelay(targets: readonly EvmConfig[]): number | null {
-  const delays = targets.flatMap(({ chainId, ephemeral, confirmations }) => {
-    if (ephemeral) return 2_000;
-    // Chains have a block at least every 12 s.
-    if (confirmations !== null) return confirmations * 12_000;
-    const { finalityMs = 15 * 60_000 } = chainHint(chainId);
-    return finalityMs ?? [];
-  });
+  const delays = targets.map(delayOf).filter((delay) => delay !== null);
   return delays.length === 0 ? null : Math.min(...delays);
+}
+
+/** Null: its nodes never call a block final. */
+function delayOf({ chainId, ephemeral, confirmations }: EvmConfig): number | null {
+  if (ephemeral) return 2_000;
+  // Chains have a block at least every 12 s.
+  if (confirmations !== null) return confirmations * 12_000;
+  const { finalityMs = 15 * 60_000 } = chainHint(chainId);
+  return finalityMs;
+}
+
+/** The same for each target by its name, calendars included; one that never makes a round final is left out. */
+export function usualDelays({
+  targets,
+  ots,
+  bitcoin,
+}: Pick<Config, 'targets' | 'ots' | 'bitcoin'>): ReadonlyMap<string, number> {
+  const delays = new Map<string, number>();
+  for (const target of targets) setKnown(delays, target.name, delayOf(target));
+  if (ots !== null) setKnown(delays, ots.name, confirmationDelay(ots, bitcoin));
+  return delays;
+}
+
+function setKnown(delays: Map<string, number>, target: string, delay: number | null): void {
+  if (delay !== null) delays.set(target, delay);
 }
 
 /** Milliseconds from the close of a round to its confirmation in Bitcoin, as expected; null: never. */

@@ -1,8 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { KINDS } from '../../src/kinds.ts';
 import { Cached } from '../../src/metrics/operation.ts';
@@ -12,7 +11,6 @@ import { openInstance } from '../support/instance.ts';
 import { testDatabase } from '../support/postgres.ts';
 import { type TestService, testService } from '../support/service.ts';
 
-const ALERTS = fileURLToPath(new URL('../../docs/alerts.yml', import.meta.url));
 const found = spawnSync('promtool', ['--version']).status === 0;
 const noPromtool = found || process.env.CI === 'true' ? null : 'promtool is not installed (apt-get install prometheus)';
 if (noPromtool !== null) console.warn(`Tests with promtool are skipped: ${noPromtool}`);
@@ -109,32 +107,6 @@ describe('/metrics', () => {
   });
 });
 
-/** Where each kind of anchor names its own metrics. */
-const KIND_REPORTS: Readonly<Record<keyof typeof KINDS, string>> = {
-  evm: 'evm/report.ts',
-  opentimestamps: 'ots/report.ts',
-};
-
-describe('docs/alerts.yml', () => {
-  it.skipIf(noPromtool !== null)(`is what promtool takes for rules${skipped}`, () => {
-    const { status, stderr } = spawnSync('promtool', ['check', 'rules', ALERTS], { encoding: 'utf8' });
-    expect([status, stderr]).toEqual([0, expect.not.stringContaining('error')]);
-  });
-
-  it('asks for metrics that there are', async () => {
-    const [alerts, ...metrics] = await Promise.all([
-      readFile(ALERTS, 'utf8'),
-      ...['metrics/metrics.ts', ...Object.values(KIND_REPORTS)].map((file) =>
-        readFile(new URL(`../../src/${file}`, import.meta.url), 'utf8'),
-      ),
-    ]);
-    const asked = new Set([...alerts.matchAll(/\bantequem_[a-z0-9_]+/g)].map(([name]) => name.replace(/_bucket$/, '')));
-    const told = new Set([...metrics.join('').matchAll(/'(antequem_[a-z0-9_]+)'/g)].map(([, name]) => name));
-    expect(asked.size).toBeGreaterThan(10);
-    expect([...asked].filter((name) => !told.has(name))).toEqual([]);
-  });
-});
-
 describe('entries that no final anchor covers', () => {
   it('are counted from the newest round that is final with some target', async () => {
     const ground = await testDatabase();
@@ -178,6 +150,32 @@ describe('entries that no final anchor covers', () => {
       expect(await open()).toEqual([0, false]);
       await instance.append(b, '5', '6');
       expect(await open()).toEqual([2, true]);
+    } finally {
+      await instance.end();
+      await ground.drop();
+    }
+  });
+});
+
+describe('entries that are in no round', () => {
+  it('are as old as the oldest of any log but `_system`', async () => {
+    const ground = await testDatabase();
+    const instance = await openInstance(ground.url);
+    const since = async () => (await readState(KINDS, instance.database, Date.now())).unroundedSince;
+    try {
+      expect(await since()).toBeNull();
+      const [a, b] = [await instance.makeLog('a'), await instance.makeLog('b')];
+      const before = Date.now();
+      await instance.append(a, '1');
+      const first = await since();
+      expect(first).toBeGreaterThanOrEqual(before);
+      await instance.append(a, '2');
+      await instance.append(b, '3');
+      expect(await since()).toBe(first);
+      await instance.closeRound();
+      expect(await since()).toBeNull();
+      await instance.append(b, '4');
+      expect(await since()).toBeGreaterThanOrEqual(first ?? Number.POSITIVE_INFINITY);
     } finally {
       await instance.end();
       await ground.drop();
