@@ -62,7 +62,7 @@ export function checkPosition(receipt: Receipt, { claim, read }: Signed, tree: T
   if (before !== undefined && before !== entry.previous) {
     return refute('previous-differs', 'The entry does not name the hash of the entry before it in the log.');
   }
-  const stands = `The entry stands at index ${entry.index} of the log ${entry.log}, in its tree of ${head.size} entries`;
+  const stands = `The entry stands at index ${entry.index} of the log ${entry.log}, in its tree of ${head.size === 1 ? '1 entry' : `${head.size} entries`}`;
   return claim.status === 'verified'
     ? claimOf('position-by-key', {
         claim: 'position',

@@ -138,7 +138,7 @@ function leafClaims({ payload, digest }: GivenContent, proof: ParsedTlogProof, s
 }
 
 function stands(what: string, index: number, { origin, size }: ParsedTlogProof['head'], signed: boolean): Claim {
-  const says = `${what} stands at index ${index} of the log ${origin}, in its tree of ${size} entries`;
+  const says = `${what} stands at index ${index} of the log ${origin}, in its tree of ${size === 1 ? '1 entry' : `${size} entries`}`;
   return signed
     ? claimOf('position-by-key', { claim: 'position', grounds: 'key', says: `${says}, signed with the given key.` })
     : claimOf('position-by-bytes', {

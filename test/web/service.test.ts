@@ -153,7 +153,7 @@ describe.skipIf(browserMissing !== null)('the pages of a service with keys', () 
       await page.getByRole('heading', { name: 'There is nothing here' }).waitFor();
     }
     await page.goto(`${ground.url}/#/logs/nowhere`);
-    await page.getByRole('alert').getByText('there is no log nowhere').waitFor();
+    await page.getByRole('alert').getByText('There is no log nowhere.').waitFor();
     await page.getByRole('button', { name: 'Make the log nowhere' }).click();
     await page.getByText('None yet.').waitFor();
     const answers = await page.request.get(`${ground.url}/some/where`, { headers: { accept: 'text/html,*/*;q=0.8' } });

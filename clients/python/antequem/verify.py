@@ -287,7 +287,7 @@ def _position(receipt: Receipt, checkpoint: Optional[Checkpoint], signed: Claim)
     before = log_id(entry.log) if entry.index == 0 else receipt.path[0] if entry.index % 2 == 1 else entry.previous
     if before != entry.previous:
         return refute("previous-differs", "The entry does not name the hash of the entry before it in the log.")
-    stands = f"The entry stands at index {entry.index} of the log {entry.log}, in its tree of {checkpoint.size} entries"
+    stands = f"The entry stands at index {entry.index} of the log {entry.log}, in its tree of {checkpoint.size} {'entry' if checkpoint.size == 1 else 'entries'}"
     if signed.status == "verified":
         return Claim("position", "verified", "position-by-key", f"{stands}, signed with the given key.", "key")
     says = f"{stands}; that this tree is the log's own rests on the receipt alone, no key confirms it."

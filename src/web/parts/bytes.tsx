@@ -6,12 +6,15 @@ export function Bytes({ text }: { readonly text: string }) {
   return <span class="bytes">{visible(text)}</span>;
 }
 
-/** Shows only the first and last characters, but gives screen readers the whole text. */
+/** Shows only the first and last characters, on narrow screens the first, but gives screen readers the whole text. */
 export function ShortBytes({ text }: { readonly text: string }) {
   if (text.length <= 20) return <Bytes text={text} />;
   return (
-    <span class="bytes" title={text}>
-      <span aria-hidden="true">{`${text.slice(0, 8)}…${text.slice(-8)}`}</span>
+    <span class="bytes short" title={text}>
+      <span aria-hidden="true">
+        {`${text.slice(0, 8)}…`}
+        <span class="tail">{text.slice(-8)}</span>
+      </span>
       <span class="sr">{text}</span>
     </span>
   );

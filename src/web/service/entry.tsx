@@ -274,7 +274,11 @@ function Facts({ entry }: { readonly entry: EntryAnswer }) {
         <div>
           <dt>Content</dt>
           <dd>
-            {entry.payloadSize === null ? 'not stored: only the digest was sent' : formatBytes(entry.payloadSize)}
+            {entry.erased
+              ? 'erased'
+              : entry.payloadSize === null
+                ? 'not stored: only the digest was sent'
+                : formatBytes(entry.payloadSize)}
           </dd>
         </div>
       </dl>

@@ -65,8 +65,7 @@ export function LogPage({ name, until, criteria, from: start }: LogPageProps) {
         </h1>
         <Search />
       </div>
-      <Failure of={failure} />
-      {problem.value === 'log-not-found' && may('admin') && <MakeLog name={name} onMade={() => made.value++} />}
+      {problem.value === 'log-not-found' ? <NoLog name={name} onMade={() => made.value++} /> : <Failure of={failure} />}
       {shown === null && failure.value === null && <Loading />}
       {shown !== null && (
         <>
@@ -123,8 +122,8 @@ async function search(
   return { entries, next };
 }
 
-/** Offers to make the log that is not there. */
-function MakeLog({ name, onMade }: { readonly name: string; readonly onMade: () => void }) {
+/** Offers to make the log that is not there, to those who may. */
+function NoLog({ name, onMade }: { readonly name: string; readonly onMade: () => void }) {
   const failure = useSignal<string | null>(null);
   const make = async (): Promise<void> => {
     try {
@@ -136,11 +135,14 @@ function MakeLog({ name, onMade }: { readonly name: string; readonly onMade: () 
   };
   return (
     <div class="stack tight">
-      <p>
-        <button type="button" class="button first" onClick={make}>
-          {`Make the log ${visible(name, 64)}`}
-        </button>
-      </p>
+      <p role="alert">{`There is no log ${visible(name, 64)}.`}</p>
+      {may('admin') && (
+        <p>
+          <button type="button" class="button first" onClick={make}>
+            {`Make the log ${visible(name, 64)}`}
+          </button>
+        </p>
+      )}
       <Failure of={failure} />
     </div>
   );

@@ -8,9 +8,13 @@ import { formatBytes, formatCount, formatMoment, withMoments } from '../parts/un
 import { visible } from '../parts/visible.ts';
 import type { ChosenContent, VerifiedProof } from './state.ts';
 
-/** A sentence of a verdict with chains and times as people write them. */
+/** A sentence of a verdict with chains and times as people write them; hashes are in the details. */
 export function forPeople(says: string): string {
-  return visible(withMoments(withChainNames(says.replaceAll(' (antequem upgrade)', ''))), 2_000);
+  const short = withChainNames(says.replaceAll(' (antequem upgrade)', '')).replaceAll(
+    /\b(?:0x)?[0-9a-f]{40,}\b/g,
+    (hex) => `${hex.slice(0, 8)}…${hex.slice(-8)}`,
+  );
+  return visible(withMoments(short), 2_000);
 }
 
 /** What the content is called in a sentence. */
