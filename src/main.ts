@@ -23,6 +23,7 @@ import { openVerifications } from './start/verifications.ts';
 import { Notifications } from './store/notifications.ts';
 import { startWebhooks } from './webhooks/worker.ts';
 import { feedWitnesses } from './witness/feed.ts';
+import { watchShown } from './witness/shown.ts';
 
 /** A running service. */
 export interface Running {
@@ -103,8 +104,11 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
       healthUrl = health.url;
     }
     if (config.roles.includes('worker')) {
-      if (witnesses !== null)
+      if (witnesses !== null) {
         stops.push(feedWitnesses({ ...witnesses.options, witnesses, rollback: foundation.guard.rollback }));
+        const asked = witnesses.pursuits.map(({ witness }) => witness);
+        stops.push(watchShown(asked, witnesses.options));
+      }
       stops.push(await startAnchoring(config, foundation, queue, logger, { ...options, effects }));
       const webhooks = startWebhooks({
         database: foundation.database,

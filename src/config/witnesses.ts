@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { isCheckable } from '../core/cosignature.ts';
 import { messageOf } from '../core/errors.ts';
 import { isReached, type Policy, readPolicy } from '../core/policy.ts';
 import type { WitnessSettings } from '../witness/witnesses.ts';
@@ -68,8 +69,11 @@ function unfitness({ witnesses, quorum }: Policy): string[] {
   const faults = witnesses.flatMap(({ name, url }) =>
     url === null || isHttp(url) ? [] : [`the URL of the witness ${name} is none with http:// or https://`],
   );
-  if (!isReached(quorum, ({ url }) => url !== null)) {
-    faults.push('the quorum cannot be reached: too few of its witnesses have a URL, where checkpoints are offered');
+  if (!isReached(quorum, ({ key, url }) => url !== null && isCheckable(key))) {
+    faults.push(
+      'the quorum cannot be reached: too few of its witnesses have a URL, where checkpoints are offered, and a key of a ' +
+        'type that can be checked (0x04 Ed25519, 0x06 ML-DSA-44)',
+    );
   }
   return faults;
 }

@@ -5,8 +5,10 @@ import { sha256 } from '#sha256';
 import { compareBytes, concat, equalBytes, excerpt, fromBase64, fromHex, toBase64, toHex, utf8 } from './bytes.ts';
 import { FormatError } from './errors.ts';
 
-const ED25519 = 0x01;
-const MAX_NOTE = 65_536;
+/** Of the signatures of logs. */
+export const ED25519_NOTE = 0x01;
+/** Characters: room for 32 cosignatures of ML-DSA-44, 3,300 each. */
+export const MAX_NOTE_CHARACTERS = 262_144;
 /** Those of the log, and of all witnesses that a policy can name. */
 const MAX_SIGNATURES = 64;
 
@@ -34,19 +36,19 @@ export interface Verifier {
 }
 
 /** keyID = SHA-256(name ‖ 0x0A ‖ type ‖ public key)[0..4]. @param type default: plain Ed25519 */
-export function noteKeyId(name: string, publicKey: Uint8Array, type = ED25519): Uint8Array {
+export function noteKeyId(name: string, publicKey: Uint8Array, type = ED25519_NOTE): Uint8Array {
   return sha256(concat(utf8(name), new Uint8Array([0x0a, type]), publicKey)).slice(0, 4);
 }
 
 /** `name+hex8(keyID)+base64(type ‖ public key)`. */
-export function formatVerifierKey(name: string, publicKey: Uint8Array, type = ED25519): string {
+export function formatVerifierKey(name: string, publicKey: Uint8Array, type = ED25519_NOTE): string {
   return `${name}+${toHex(noteKeyId(name, publicKey, type))}+${toBase64(concat(new Uint8Array([type]), publicKey))}`;
 }
 
 /** The key of a log. @throws FormatError `verifier-key`, `base64-invalid` */
 export function parseVerifierKey(text: string): Verifier {
   const { type, ...key } = parseTypedKey(text);
-  if (type !== ED25519 || key.publicKey.length !== 32) {
+  if (type !== ED25519_NOTE || key.publicKey.length !== 32) {
     throw new FormatError('verifier-key', 'the verifier key is not an Ed25519 key (0x01 and 32 bytes)');
   }
   return key;
@@ -101,7 +103,7 @@ export function joinNotes(notes: readonly string[]): string {
  * @throws FormatError `note-invalid`, `base64-invalid`
  */
 export function parseNote(note: string): Note {
-  if (note.length > MAX_NOTE) throw invalid(`longer than ${MAX_NOTE} characters`);
+  if (note.length > MAX_NOTE_CHARACTERS) throw invalid(`longer than ${MAX_NOTE_CHARACTERS} characters`);
   // In UTF-8 a lone surrogate becomes U+FFFD: two texts would have one signature.
   if (!note.isWellFormed()) throw invalid('half a surrogate pair');
   for (let i = 0; i < note.length; i++) {

@@ -1,18 +1,21 @@
 // C2SP tlog-policy: which logs and witnesses are trusted, and how many of these are enough.
 
 import { excerpt, toHex } from './bytes.ts';
-import { parseWitnessKey } from './cosignature.ts';
+import { ED25519_COSIGNATURE, parseWitnessKey, type WitnessKey } from './cosignature.ts';
 import { FormatError } from './errors.ts';
-import { parseVerifierKey, type Verifier } from './note.ts';
+import { ED25519_NOTE, parseTypedKey, parseVerifierKey, type Verifier } from './note.ts';
 
 const MAX_POLICY = 262_144;
 /** Of logs, of witnesses and of groups, each. */
 const MOST = 32;
 
+/** The key of a log. Signatures of another type than 0x01 (Ed25519) cannot be checked here. */
+export type PolicyLogKey = Verifier & { readonly type: number };
+
 export interface Witness {
   /** What the policy calls it; its signatures carry the name of its key. */
   readonly name: string;
-  readonly key: Verifier;
+  readonly key: WitnessKey;
   readonly url: string | null;
 }
 
@@ -24,7 +27,7 @@ export interface Quorum {
 
 export interface Policy {
   /** May be empty: the logs may be known from elsewhere. */
-  readonly logs: readonly { readonly key: Verifier; readonly url: string | null }[];
+  readonly logs: readonly { readonly key: PolicyLogKey; readonly url: string | null }[];
   readonly witnesses: readonly Witness[];
   readonly quorum: Quorum;
 }
@@ -99,7 +102,7 @@ class PolicyReader {
 
   #log([vkey, url, more]: readonly string[]): string | null {
     if (vkey === undefined || more !== undefined) return 'not of the form: log <vkey> [<url>]';
-    const key = keyOf(parseVerifierKey, vkey);
+    const key = keyOf(parseLogKey, vkey);
     if (typeof key === 'string') return key;
     if (this.#logs.some((other) => samePublicKey(other.key, key))) return 'the key of this log was listed before';
     if (this.#logs.length === MOST) return `more than ${MOST} logs`;
@@ -161,13 +164,21 @@ class PolicyReader {
   }
 }
 
-function keyOf(parse: (text: string) => Verifier, text: string): Verifier | string {
+function keyOf<K extends Verifier>(parse: (text: string) => K, text: string): K | string {
   try {
     return parse(text);
   } catch (error) {
     if (error instanceof FormatError) return error.message;
     throw error;
   }
+}
+
+/** Types of log signatures that are not known here are kept: whoever uses the policy may have another key of the log. */
+function parseLogKey(text: string): PolicyLogKey {
+  const key = parseTypedKey(text);
+  return key.type === ED25519_NOTE || key.type === ED25519_COSIGNATURE
+    ? { ...parseVerifierKey(text), type: key.type }
+    : key;
 }
 
 const samePublicKey = (a: Verifier, b: Verifier): boolean => toHex(a.publicKey) === toHex(b.publicKey);

@@ -3,6 +3,7 @@
 
 import * as z from 'zod/mini';
 import { hashHex } from './hex.ts';
+import { MAX_NOTE_CHARACTERS } from './note.ts';
 import { isTime } from './time.ts';
 
 export const RECEIPT_FORMAT = 'antequem-receipt/v1';
@@ -75,7 +76,9 @@ const entry = z.strictObject({
 const inclusion = z.strictObject({ treeSize: countSchema(1), path });
 
 /** A signed note, which a checkpoint's text, the log's signature and those of its witnesses fit into. */
-const checkpoint = z.string().check(z.minLength(1, 'empty'), z.maxLength(65_536, 'more than 65,536 characters'));
+const checkpoint = z
+  .string()
+  .check(z.minLength(1, 'empty'), z.maxLength(MAX_NOTE_CHARACTERS, 'more than 262,144 characters'));
 
 const beacon = z.strictObject({ chain: chainSchema, height: countSchema(0), hash: blockHashSchema });
 

@@ -11,7 +11,7 @@ import { parseTime } from './time.ts';
 
 const VERSION = 'c2sp.org/tlog-proof@v1';
 /** A note has 65,536 characters at most, a path 63 hashes. */
-const MAX_PROOF = 131_072;
+const MAX_PROOF = 327_680;
 const MAX_EXTRA = 16_384;
 /** Hashes from a leaf to the root: the trees of the format have at most 2^63 leaves. */
 const MAX_PATH = 63;

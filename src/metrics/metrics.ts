@@ -243,7 +243,7 @@ export class Metrics {
   }
 
   #setWitnesses({ problems, quorumMissing }: WitnessState): void {
-    const help = 'Logs that a witness does not cosign, by why.';
+    const help = 'Logs that a witness does not cosign or shows another history of, by why.';
     const groups = Map.groupBy(problems, ({ witness, code }) => `${code} ${witness}`);
     for (const [first, ...rest] of groups.values()) {
       if (first === undefined) continue;

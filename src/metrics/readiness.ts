@@ -93,7 +93,7 @@ export function stateNotices(state: OperationState): string[] {
 
 const MOST_WITNESS_NOTICES = 20;
 
-/** What keeps witnesses from cosigning. Forks come first. */
+/** What keeps witnesses from cosigning, and what they show that is wrong. Forks come first. */
 export function witnessNotices({ problems, quorumMissing }: WitnessState): string[] {
   const severity = ({ code }: WitnessProblem): number => WITNESS_PROBLEM_CODES.indexOf(code);
   const sorted = problems.toSorted((a, b) => severity(a) - severity(b));
@@ -101,8 +101,12 @@ export function witnessNotices({ problems, quorumMissing }: WitnessState): strin
   return [
     ...sorted
       .slice(0, MOST_WITNESS_NOTICES)
-      .map(({ witness, log, says }) => `the witness ${witness} does not cosign ${log}: ${says}`),
-    ...(left > 0 ? [`witnesses do not cosign ${left} more logs: see the metric antequem_witness_problems`] : []),
+      .map(({ witness, log, code, says }) =>
+        code.startsWith('witness-shows-')
+          ? `the witness ${witness} contradicts ${log}: ${says}`
+          : `the witness ${witness} does not cosign ${log}: ${says}`,
+      ),
+    ...(left > 0 ? [`witnesses have problems with ${left} more logs: see the metric antequem_witness_problems`] : []),
     ...(quorumMissing > 0
       ? [`the newest checkpoint of ${quorumMissing} logs lacks the cosignatures that the witness policy asks for`]
       : []),

@@ -1,12 +1,12 @@
 import { type Readings, ReadingThread } from '../api/readings.ts';
 import type { Config } from '../config.ts';
-import type { Verifier } from '../core/note.ts';
+import type { WitnessKey } from '../core/cosignature.ts';
 
 /** What the thread needs to open the database by itself. */
 export interface ReadingSettings {
   readonly databaseUrl: string;
   /** Of the witnesses whose cosignatures receipts have. */
-  readonly witnessKeys: readonly Verifier[];
+  readonly witnessKeys: readonly WitnessKey[];
 }
 
 // A package has it compiled.

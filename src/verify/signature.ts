@@ -1,7 +1,7 @@
 // Whether a log signed a checkpoint: a claim `checkpoint`, for receipts and tlog-proofs.
 
 import { toHex } from '../core/bytes.ts';
-import { checkNote, type Note, parseVerifierKey, type Verifier } from '../core/note.ts';
+import { checkNote, ED25519_NOTE, type Note, parseVerifierKey, type Verifier } from '../core/note.ts';
 import { type Claim, claimOf, type VerdictCode } from '../core/verdict.ts';
 import type { Trust } from './trust.ts';
 
@@ -10,7 +10,8 @@ import type { Trust } from './trust.ts';
  * policy. Null: none.
  */
 export function keysFor({ key, policy }: Trust, log: string): readonly Verifier[] | null {
-  const listed = policy?.logs.flatMap((each) => (each.key.name === log ? [each.key] : [])) ?? [];
+  const listed =
+    policy?.logs.flatMap((each) => (each.key.name === log && each.key.type === ED25519_NOTE ? [each.key] : [])) ?? [];
   const keys = [...(key === undefined ? [] : [parseVerifierKey(key)]), ...listed];
   return keys.length === 0 ? null : keys;
 }

@@ -1,6 +1,6 @@
 import { equalBytes } from '../core/bytes.ts';
-import { witnessKeyId } from '../core/cosignature.ts';
-import { formatSignature, type NoteSignature, type Verifier } from '../core/note.ts';
+import { type WitnessKey, witnessKeyId } from '../core/cosignature.ts';
+import { formatSignature, type NoteSignature } from '../core/note.ts';
 import type { Log } from '../log/log.ts';
 import type { Published } from '../log/publish.ts';
 import { LOG_COLUMNS, type LogRow, logOf } from '../log/registry.ts';
@@ -8,7 +8,7 @@ import type { Queryable } from '../store/database.ts';
 
 /** A signature line and the witness that made it. */
 export interface StoredCosignature {
-  /** 32 bytes. */
+  /** The id of its key, 32 bytes. */
   readonly witness: Uint8Array;
   readonly line: NoteSignature;
 }
@@ -42,7 +42,7 @@ export class Cosignatures {
   }
 
   /** The checkpoint with its cosignatures, in the order of the keys. */
-  async of(log: Log, checkpoint: Published, keys: readonly Verifier[]): Promise<Cosigned> {
+  async of(log: Log, checkpoint: Published, keys: readonly WitnessKey[]): Promise<Cosigned> {
     const { rows } = await this.#database.query<CosignatureRow>({
       name: 'read-cosignatures',
       text: 'SELECT witness, name, signature FROM cosignatures WHERE log = $1 AND size = $2',
@@ -52,7 +52,7 @@ export class Cosignatures {
   }
 
   /** The newest checkpoints with cosignatures that cover this many entries, newest first, at most `limit`. */
-  async newest(log: Log, least: number, limit: number, keys: readonly Verifier[]): Promise<Cosigned[]> {
+  async newest(log: Log, least: number, limit: number, keys: readonly WitnessKey[]): Promise<Cosigned[]> {
     const { rows } = await this.#database.query<CosignatureRow & { size: number; root: Uint8Array; note: string }>(
       `SELECT size, c.root, c.note, s.witness, s.name, s.signature
        FROM (SELECT DISTINCT size FROM cosignatures WHERE log = $1 AND size >= $2 ORDER BY size DESC LIMIT $3) AS sizes
@@ -69,14 +69,14 @@ export class Cosignatures {
   }
 
   /** Logs whose newest checkpoint was signed before a time and lacks some of these witnesses, with the ones it has. */
-  async lacking(keys: readonly Verifier[], before: number): Promise<{ log: Log; witnesses: Uint8Array[] }[]> {
+  async lacking(keys: readonly WitnessKey[], before: number): Promise<{ log: Log; witnesses: Uint8Array[] }[]> {
     const { rows } = await this.#database.query<LogRow & { witnesses: Uint8Array[] }>(
       `SELECT ${LOG_COLUMNS}, s.witnesses FROM logs l
        CROSS JOIN LATERAL (SELECT size, signed_at FROM checkpoints WHERE log = l.id ORDER BY size DESC LIMIT 1) c
        CROSS JOIN LATERAL (SELECT coalesce(array_agg(witness), '{}') AS witnesses FROM cosignatures
                            WHERE log = l.id AND size = c.size AND witness = ANY ($1)) s
        WHERE c.signed_at <= $2 AND cardinality(s.witnesses) < $3`,
-      [keys.map(({ publicKey }) => Buffer.from(publicKey)), before, keys.length],
+      [keys.map(({ id }) => Buffer.from(id)), before, keys.length],
     );
     return rows.map((row) => ({
       log: logOf(row),
@@ -85,22 +85,22 @@ export class Cosignatures {
   }
 
   /** The largest size of a log that a witness is known to have cosigned. */
-  async reach(log: Log, witness: Verifier): Promise<number> {
+  async reach(log: Log, witness: WitnessKey): Promise<number> {
     const { rows } = await this.#database.query<{ size: number }>({
       name: 'cosigned-size',
       text: 'SELECT size FROM cosignatures WHERE log = $1 AND witness = $2 ORDER BY size DESC LIMIT 1',
-      values: [log.id, Buffer.from(witness.publicKey)],
+      values: [log.id, Buffer.from(witness.id)],
     });
     return rows[0]?.size ?? 0;
   }
 }
 
-function cosigned(checkpoint: Published, rows: readonly CosignatureRow[], keys: readonly Verifier[]): Cosigned {
+function cosigned(checkpoint: Published, rows: readonly CosignatureRow[], keys: readonly WitnessKey[]): Cosigned {
   const cosignatures = keys.flatMap((key) => {
-    const row = rows.find(({ witness }) => equalBytes(new Uint8Array(witness), key.publicKey));
+    const row = rows.find(({ witness }) => equalBytes(new Uint8Array(witness), key.id));
     if (row === undefined) return [];
-    const keyId = witnessKeyId(row.name, key.publicKey);
-    return [{ witness: key.publicKey, line: { name: row.name, keyId, signature: new Uint8Array(row.signature) } }];
+    const keyId = witnessKeyId(row.name, key);
+    return [{ witness: key.id, line: { name: row.name, keyId, signature: new Uint8Array(row.signature) } }];
   });
   const note = `${checkpoint.note}${cosignatures.map(({ line }) => formatSignature(line)).join('')}`;
   return { ...checkpoint, note, cosignatures };

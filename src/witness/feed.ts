@@ -74,7 +74,7 @@ async function lacking(database: Database, { witness }: Pursuit, after: number) 
        (SELECT size FROM cosignatures WHERE witness = $1 AND log = l.id ORDER BY size DESC LIMIT 1) s ON true
      WHERE l.id > $2 AND c.size > coalesce(s.size, 0)
      ORDER BY l.id LIMIT $3`,
-    [Buffer.from(witness.key.publicKey), after, PAGE],
+    [Buffer.from(witness.key.id), after, PAGE],
   );
   return rows.map((row) => {
     const log = logOf(row);

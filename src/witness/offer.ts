@@ -2,12 +2,12 @@
 
 import { collectAtMost } from '../core/bounded.ts';
 import { toBase64 } from '../core/bytes.ts';
-import { checkCosignature } from '../core/cosignature.ts';
+import { checkCosignature, type WitnessKey } from '../core/cosignature.ts';
 import { messageOf, parsed } from '../core/errors.ts';
-import { type NoteSignature, parseNote, type Verifier } from '../core/note.ts';
+import { type NoteSignature, parseNote } from '../core/note.ts';
 import type { WitnessProblemCode } from './problems.ts';
 
-/** Bytes of an answer. A cosignature has about 150, an additional one of ML-DSA 3,400. */
+/** Bytes of an answer. A cosignature has about 150, one of ML-DSA-44 3,400; there may be several. */
 const MAX_ANSWER = 65_536;
 
 /** A checkpoint for a witness that has cosigned the log's first `old` entries. */
@@ -44,7 +44,7 @@ function formatOffer({ old, path, note }: Offer): string {
 
 /** A witness and its address. */
 export interface WitnessAddress {
-  readonly key: Verifier;
+  readonly key: WitnessKey;
   /** The submission prefix. */
   readonly url: string;
 }
@@ -73,7 +73,7 @@ export async function offerCheckpoint(
   return answerOf(witness.key, offer, response, body);
 }
 
-function answerOf(key: Verifier, offer: Offer, response: Response, body: string): OfferAnswer {
+function answerOf(key: WitnessKey, offer: Offer, response: Response, body: string): OfferAnswer {
   const { status } = response;
   const refused = (code: RefusalCode, says: string): OfferAnswer => ({ kind: 'refused', code, says });
   switch (status) {
@@ -127,7 +127,7 @@ function answerOf(key: Verifier, offer: Offer, response: Response, body: string)
 }
 
 /** Checks the cosignature as the specification proposes: appended to the checkpoint, parsed as one note. */
-function cosignatureIn(key: Verifier, note: string, body: string): NoteSignature | null {
+function cosignatureIn(key: WitnessKey, note: string, body: string): NoteSignature | null {
   const answered = parsed(() => parseNote(`${note}${body}`));
   const found = answered === null ? null : checkCosignature(answered, key);
   return found?.status === 'verified' ? found.line : null;

@@ -4,8 +4,10 @@ import type { Log } from '../log/log.ts';
 import type { Queryable } from '../store/database.ts';
 
 /**
- * Why a witness does not cosign a log.
+ * Why a witness does not cosign a log, or what is wrong with what it shows of it.
  *
+ * - `witness-shows-fork`, `witness-shows-more`: the checkpoint that it shows, signed by the log, has another root than the
+ *   log, or more entries
  * - `witness-fork`: it may have cosigned another tree of this log
  * - `witness-ahead`: it has cosigned more entries than are published here
  * - `witness-refuses`, `witness-knows-no-log`, `witness-knows-no-key`, `witness-answer-invalid`: it refuses, or its answer
@@ -13,6 +15,8 @@ import type { Queryable } from '../store/database.ts';
  * - `witness-fails`, `witness-unreachable`, `witness-busy`: it may cosign later
  */
 export const WITNESS_PROBLEM_CODES = [
+  'witness-shows-fork',
+  'witness-shows-more',
   'witness-fork',
   'witness-ahead',
   'witness-refuses',
@@ -25,7 +29,12 @@ export const WITNESS_PROBLEM_CODES = [
 ] as const;
 export type WitnessProblemCode = (typeof WITNESS_PROBLEM_CODES)[number];
 
-/** Why one witness does not cosign one log. */
+const SHOWN: readonly WitnessProblemCode[] = ['witness-shows-fork', 'witness-shows-more'];
+/** Where a problem was found: a witness has at most one of each with a log. */
+export type WitnessProblemSource = 'offer' | 'shown';
+const sourceOf = (code: WitnessProblemCode): WitnessProblemSource => (SHOWN.includes(code) ? 'shown' : 'offer');
+
+/** A problem of one witness with one log. */
 export interface WitnessProblem {
   /** The witness's name in the policy. */
   readonly witness: string;
@@ -47,19 +56,19 @@ export class WitnessProblems {
   /** Stores the problem in place of an earlier one. */
   async note(log: Log, { key }: Witness, code: WitnessProblemCode, says: string, now: number): Promise<void> {
     await this.#database.query(
-      `INSERT INTO witness_problems (witness, log, code, says, found_at) VALUES ($1, $2, $3, $4, $5)
-       ON CONFLICT (witness, log)
+      `INSERT INTO witness_problems (witness, log, source, code, says, found_at) VALUES ($1, $2, $6, $3, $4, $5)
+       ON CONFLICT (witness, log, source)
          DO UPDATE SET code = excluded.code, says = excluded.says, found_at = excluded.found_at`,
-      [Buffer.from(key.publicKey), log.id, code, says, now],
+      [Buffer.from(key.id), log.id, code, says, now, sourceOf(code)],
     );
   }
 
-  /** Deletes the problem, because the witness has cosigned the log. */
-  async clear(log: Log, { key }: Witness): Promise<void> {
+  /** Deletes the problem: the witness has cosigned the log, or shows what it should. */
+  async clear(log: Log, { key }: Witness, source: WitnessProblemSource): Promise<void> {
     await this.#database.query({
       name: 'clear-witness-problem',
-      text: 'DELETE FROM witness_problems WHERE witness = $1 AND log = $2',
-      values: [Buffer.from(key.publicKey), log.id],
+      text: 'DELETE FROM witness_problems WHERE witness = $1 AND log = $2 AND source = $3',
+      values: [Buffer.from(key.id), log.id, source],
     });
   }
 
@@ -76,12 +85,12 @@ export class WitnessProblems {
        FROM witness_problems p JOIN logs l ON l.id = p.log
        LEFT JOIN LATERAL (SELECT stored_at FROM cosignatures c WHERE c.witness = p.witness AND c.log = p.log
                           ORDER BY size DESC LIMIT 1) c ON true
-       WHERE p.witness = ANY ($1) AND coalesce(c.stored_at, 0) <= p.found_at ORDER BY p.log`,
-      [witnesses.map(({ key }) => Buffer.from(key.publicKey))],
+       WHERE p.witness = ANY ($1) AND (p.source = 'shown' OR coalesce(c.stored_at, 0) <= p.found_at) ORDER BY p.log, p.source`,
+      [witnesses.map(({ key }) => Buffer.from(key.id))],
     );
     return witnesses.flatMap(({ name, key }) =>
       rows.flatMap(({ key: of, log, code, says }) =>
-        equalBytes(new Uint8Array(of), key.publicKey) ? [{ witness: name, log, code, says }] : [],
+        equalBytes(new Uint8Array(of), key.id) ? [{ witness: name, log, code, says }] : [],
       ),
     );
   }

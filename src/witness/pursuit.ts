@@ -145,8 +145,8 @@ export class Pursuit {
     const { cosignatures, problems, now, logger } = this.#options;
     const { name, key } = this.witness;
     if (answer.kind === 'cosigned') {
-      await cosignatures.add(log, offered.size, { witness: key.publicKey, line: answer.line }, now());
-      await problems.clear(log, this.witness);
+      await cosignatures.add(log, offered.size, { witness: key.id, line: answer.line }, now());
+      await problems.clear(log, this.witness, 'offer');
       logger.debug(
         { witness: name, log: log.name, size: offered.size, line: formatSignature(answer.line) },
         'cosigned',

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { toHex } from '../core/bytes.ts';
+import { isCheckable } from '../core/cosignature.ts';
 import { AntequemError } from '../core/errors.ts';
 import { LruCache } from '../core/lru.ts';
 import { isReached, type Policy } from '../core/policy.ts';
@@ -61,8 +62,16 @@ export class Witnesses implements Checkpoints {
     this.options = options;
     this.#cosignatures = new Cosignatures(database);
     this.#problems = new WitnessProblems(database);
+    for (const { name, key } of policy.witnesses) {
+      if (isCheckable(key)) continue;
+      const type = key.type.toString(16).padStart(2, '0');
+      options.logger.warn(
+        { witness: name },
+        `cosignatures by the witness ${name} do not count: its key is of type 0x${type}, which cannot be checked`,
+      );
+    }
     this.pursuits = policy.witnesses.flatMap((witness) =>
-      witness.url === null
+      witness.url === null || !isCheckable(witness.key)
         ? []
         : new Pursuit(
             { ...witness, url: witness.url },
@@ -89,7 +98,7 @@ export class Witnesses implements Checkpoints {
     let quorumMissing = 0;
     for (const { log, witnesses } of lacking) {
       const keys = new Set(witnesses.map(toHex));
-      if (isReached(policy.quorum, ({ key }) => keys.has(toHex(key.publicKey)))) continue;
+      if (isReached(policy.quorum, ({ key }) => keys.has(toHex(key.id)))) continue;
       if (await this.concerns(log)) quorumMissing++;
     }
     return { problems, quorumMissing };
@@ -174,15 +183,15 @@ export class Witnesses implements Checkpoints {
   #reached({ cosignatures }: Cosigned, besides: ReadonlyMap<Pursuit, unknown> = new Map()): boolean {
     const keys = new Set([
       ...cosignatures.map(({ witness }) => toHex(witness)),
-      ...[...besides.keys()].map(({ witness }) => toHex(witness.key.publicKey)),
+      ...[...besides.keys()].map(({ witness }) => toHex(witness.key.id)),
     ]);
-    return isReached(this.options.policy.quorum, ({ key }) => keys.has(toHex(key.publicKey)));
+    return isReached(this.options.policy.quorum, ({ key }) => keys.has(toHex(key.id)));
   }
 
   /** Witnesses that have not cosigned it. */
   #open({ cosignatures }: Cosigned): Pursuit[] {
     const keys = new Set(cosignatures.map(({ witness }) => toHex(witness)));
-    return this.pursuits.filter(({ witness }) => !keys.has(toHex(witness.key.publicKey)));
+    return this.pursuits.filter(({ witness }) => !keys.has(toHex(witness.key.id)));
   }
 
   async #withCosignatures(log: Log, published: Published): Promise<Cosigned> {

@@ -63,7 +63,7 @@ describe('the settings of witnesses', () => {
     ]);
     const two = `witness north ${north}\nwitness south ${south} http://south.example\n`;
     expect(faultsOf(`${two}group G all north south\nquorum G\n`)).toEqual([
-      `WITNESS_POLICY_FILE: ${FILE}: the quorum cannot be reached: too few of its witnesses have a URL, where checkpoints are offered`,
+      `WITNESS_POLICY_FILE: ${FILE}: the quorum cannot be reached: too few of its witnesses have a URL, where checkpoints are offered, and a key of a type that can be checked (0x04 Ed25519, 0x06 ML-DSA-44)`,
     ]);
     expect(faultsOf(`${two}group G any north south\nquorum G\n`)).toEqual([]);
   });

@@ -83,7 +83,7 @@ describe('notes', () => {
       '65 signatures',
       `a\n\n${formatSignature({ name, keyId: new Uint8Array(4), signature: new Uint8Array(64) }).repeat(65)}`,
     ],
-    ['65,537 characters', `${'a'.repeat(65_537 - note.length)}${note}`],
+    ['262,145 characters', `${'a'.repeat(262_145 - note.length)}${note}`],
   ])('%s', (_, text) => {
     expect(() => parseNote(text)).toThrow(code('note-invalid', 'base64-invalid'));
   });

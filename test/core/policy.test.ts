@@ -108,7 +108,7 @@ test.each([
   [`log ${A}\nquorum none\n`, ['line 1: the verifier key is not an Ed25519 key (0x01 and 32 bytes)']],
   [
     `witness A ${logKey('1')}\nquorum none\n`,
-    ['line 1: the key is not that of a witness (0x04 and 32 bytes, Ed25519)'],
+    ['line 1: the key is that of a log (0x01), not of a witness (0x04 or 0x06)'],
   ],
   [`witness A ${A.slice(0, -2)}\nquorum none\n`, [expect.stringMatching(/^line 1: not padded base64/)]],
   [

@@ -89,7 +89,7 @@ describe('is none:', () => {
     ['no checkpoint', `${head}\n`, 'note-invalid'],
     ['a checkpoint without signature', text.slice(0, text.lastIndexOf('—')), 'note-invalid'],
     ['a note that is no checkpoint', text.replace('\n13\n', '\nthirteen\n'), 'checkpoint-invalid'],
-    ['too long', `${text}${'x'.repeat(131_072)}`, 'tlog-proof-invalid'],
+    ['too long', `${text}${'x'.repeat(327_680)}`, 'tlog-proof-invalid'],
   ])('%s', (_, broken, code) => {
     expect(broken).not.toBe(text);
     expect(() => parseTlogProof(broken)).toThrow(expect.objectContaining({ name: 'FormatError', code }));

@@ -1,6 +1,10 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { utf8 } from '../../src/core/bytes.ts';
 import { parsePolicy } from '../../src/core/policy.ts';
+import { run } from '../cli/command.ts';
 import { goMissing, Omniwitness } from '../support/omniwitness.ts';
 import { type TestService, testService } from '../support/service.ts';
 import { append } from '../witness/ground.ts';
@@ -70,5 +74,33 @@ test.skipIf(goMissing !== null)(
       { timeout: 120_000, interval: 2_000 },
     );
     await vi.waitFor(async () => expect(await told(other)).not.toContain('witness-fork'), 15_000);
+  },
+);
+
+test.skipIf(goMissing !== null)(
+  'omniwitness with a key of ML-DSA-44: its cosignatures are stored, shown, and verified by the command line',
+  async () => {
+    await using witness = await Omniwitness.build('ml-dsa-44');
+    await using service = await start(witness);
+    const key = String((await service.send('PUT', '/v1/logs/a')).at('verifierKey'));
+    await witness.know([key]);
+    for (let size = 1; size <= 3; size++) {
+      await append(service, 'a', 1, `to ${size}`);
+      expect(await cosigned(service, 'a')).toBe(`${size} cosigned`);
+    }
+    const { text } = await service.send('GET', '/logs/a/checkpoint');
+    const { length = 0 } = / ([A-Za-z0-9+/=]+)\n$/.exec(text)?.[1] ?? '';
+    console.log(`cosigned to 3 by a key of ${witness.vkey.length} characters; the line's base64 has ${length}`);
+    const folder = await mkdtemp(join(tmpdir(), 'antequem-ml-dsa-'));
+    const policy = join(folder, 'policy');
+    await writeFile(policy, `log ${key}\nwitness W ${witness.vkey}\nquorum W\n`);
+    await writeFile(join(folder, 'content'), 'to 3 0');
+    const proof = await service.send('GET', '/v1/logs/a/entries/2/receipt.tlog-proof');
+    await writeFile(join(folder, 'content.tlog-proof'), proof.text);
+    const files = ['content', 'content.tlog-proof'].map((name) => join(folder, name));
+    const { stdout } = await run(['verify', ...files, '--policy', policy]);
+    expect(stdout).toContain('Witnesses that cosigned the checkpoint, of the 1 in the given policy: W;');
+    console.log(stdout);
+    await rm(folder, { recursive: true });
   },
 );

@@ -3,6 +3,7 @@ import type { Module } from './modules.ts';
 // What they are everywhere but on Node (package.json).
 const PORTABLE = new Map([
   ['#ed25519', 'core/ed25519.noble.ts'],
+  ['#ml-dsa', 'core/ml-dsa.noble.ts'],
   ['#sha256', 'core/sha256.noble.ts'],
 ]);
 

@@ -113,6 +113,7 @@ const PURE = [
   '@noble/hashes/legacy.js',
   '@noble/hashes/sha2.js',
   '@noble/hashes/sha3.js',
+  '@noble/post-quantum/ml-dsa.js',
   'zod/mini',
 ];
 

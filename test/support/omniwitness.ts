@@ -20,7 +20,7 @@ export const goMissing: string | null =
 
 export class Omniwitness implements AsyncDisposable {
   readonly name = 'omniwitness.example/w';
-  /** Of type 0x04. */
+  /** Of type 0x04, or 0x06 for ML-DSA-44. */
   readonly vkey: string;
   readonly url: string;
   readonly #folder: string;
@@ -33,7 +33,7 @@ export class Omniwitness implements AsyncDisposable {
   }
 
   /** Builds it and makes its key. It runs once it is told of logs. */
-  static async build(): Promise<Omniwitness> {
+  static async build(key: 'ed25519' | 'ml-dsa-44' = 'ed25519'): Promise<Omniwitness> {
     const folder = await mkdtemp(join(tmpdir(), 'antequem-omniwitness-'));
     const env = { ...process.env, PATH, GOBIN: folder };
     for (const command of ['omniwitness', 'generate_keys']) {
@@ -44,6 +44,7 @@ export class Omniwitness implements AsyncDisposable {
       '--origin=omniwitness.example/w',
       `--out_priv=${secret}`,
       `--out_pub=${open}`,
+      `--mldsa=${key === 'ml-dsa-44'}`,
     ]);
     return new Omniwitness(folder, (await readFile(open, 'utf8')).trim(), await freePort());
   }

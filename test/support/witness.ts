@@ -21,6 +21,13 @@ interface Cosigned {
   readonly note: string;
 }
 
+/** The type of its vkey, what stands before the seed in a PKCS #8 key, and the bytes of a public key. */
+const ALGORITHMS = {
+  ed25519: { type: 4, pkcs8: '302e020100300506032b657004220420', length: 32 },
+  'ml-dsa-44': { type: 6, pkcs8: '3034020100300b060960864801650304031104228020', length: 1_312 },
+} as const;
+export type WitnessAlgorithm = keyof typeof ALGORITHMS;
+
 export interface WitnessRequest {
   readonly body: string;
   /** 0: never answered. */
@@ -29,7 +36,7 @@ export interface WitnessRequest {
 
 export class TestWitness {
   readonly name: string;
-  /** Of type 0x04. */
+  /** Of type 0x04 or 0x06. */
   readonly vkey: string;
   readonly requests: WitnessRequest[] = [];
   /** What comes between it and whoever asks, instead of the answer: it keeps silent, fails, or answers this. */
@@ -40,6 +47,7 @@ export class TestWitness {
   delay = 0;
   /** Seconds that its clock is ahead. */
   ahead = 0;
+  readonly #algorithm: WitnessAlgorithm;
   readonly #key: KeyObject;
   readonly #keyId: Buffer;
   readonly #state: string;
@@ -48,15 +56,19 @@ export class TestWitness {
   #port = 0;
 
   /** @param state the file that it keeps its state in */
-  constructor(name: string, state: string, seed = createHash('sha256').update(`witness ${name}`).digest()) {
+  constructor(name: string, state: string, algorithm: WitnessAlgorithm = 'ed25519') {
     this.name = name;
     this.#state = state;
-    const pkcs8 = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
-    this.#key = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
-    const typed = Buffer.concat([
-      Buffer.of(4),
-      createPublicKey(this.#key).export({ format: 'der', type: 'spki' }).subarray(-32),
-    ]);
+    this.#algorithm = algorithm;
+    const { type, pkcs8, length } = ALGORITHMS[algorithm];
+    const seed = createHash('sha256').update(`witness ${name}`).digest();
+    this.#key = createPrivateKey({
+      key: Buffer.concat([Buffer.from(pkcs8, 'hex'), seed]),
+      format: 'der',
+      type: 'pkcs8',
+    });
+    const spki = createPublicKey(this.#key).export({ format: 'der', type: 'spki' });
+    const typed = Buffer.concat([Buffer.of(type), spki.subarray(-length)]);
     this.#keyId = keyId(name, typed);
     this.vkey = `${name}+${this.#keyId.toString('hex')}+${typed.toString('base64')}`;
   }
@@ -167,9 +179,20 @@ export class TestWitness {
     }
 
     const time = Math.floor(Date.now() / 1_000) + this.ahead;
-    const stamp = Buffer.alloc(8);
-    stamp.writeBigUInt64BE(BigInt(time));
-    const signature = sign(null, Buffer.from(`cosignature/v1\ntime ${time}\n${signed}`), this.#key);
+    const stamp = u64(time);
+    const message =
+      this.#algorithm === 'ed25519'
+        ? Buffer.from(`cosignature/v1\ntime ${time}\n${signed}`)
+        : Buffer.concat([
+            Buffer.from('subtree/v1\n\0'),
+            opaque(this.name),
+            stamp,
+            opaque(origin),
+            u64(0),
+            u64(size),
+            Buffer.from(root, 'base64'),
+          ]);
+    const signature = sign(null, message, this.#key);
     const line = `— ${this.name} ${Buffer.concat([this.#keyId, stamp, signature]).toString('base64')}\n`;
     state.set(origin, { size, root, note: `${note}${line}` });
     writeFileSync(`${this.#state}.tmp`, JSON.stringify([...state]));
@@ -183,6 +206,14 @@ export class TestWitness {
 }
 
 const EMPTY = createHash('sha256').digest();
+
+function u64(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(BigInt(value));
+  return bytes;
+}
+
+const opaque = (text: string): Buffer => Buffer.concat([Buffer.of(Buffer.byteLength(text)), Buffer.from(text)]);
 
 function keyId(name: string, typed: Buffer): Buffer {
   return createHash('sha256').update(`${name}\n`).update(typed).digest().subarray(0, 4);

@@ -3,7 +3,7 @@ import { ed25519 } from '@noble/curves/ed25519.js';
 import { describe, expect, test } from 'vitest';
 import { concat, fromBase64, toBase64, utf8 } from '../../src/core/bytes.ts';
 import { formatCheckpoint } from '../../src/core/checkpoint.ts';
-import { cosignatureOf, cosignedText, formatWitnessKey } from '../../src/core/cosignature.ts';
+import { cosignatureOf, cosignedText, formatWitnessKey, parseWitnessKey } from '../../src/core/cosignature.ts';
 import { hashLeaf, MerkleTree } from '../../src/core/merkle.ts';
 import { formatNote, formatSignature, formatVerifierKey, noteKeyId, parseNote } from '../../src/core/note.ts';
 import { type Policy, parsePolicy } from '../../src/core/policy.ts';
@@ -24,13 +24,14 @@ function witness(name: string) {
   const pkcs8 = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
   const secret = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
   const publicKey = new Uint8Array(createPublicKey(secret).export({ format: 'der', type: 'spki' }).subarray(-32));
+  const vkey = formatWitnessKey(name, publicKey);
   const cosign = (note: string): string => {
     const message = cosignedText(parseNote(note).text, TIME);
     return formatSignature(
-      cosignatureOf({ name, publicKey }, TIME, new Uint8Array(sign(null, Buffer.from(message), secret))),
+      cosignatureOf(parseWitnessKey(vkey), TIME, new Uint8Array(sign(null, Buffer.from(message), secret))),
     );
   };
-  return { vkey: formatWitnessKey(name, publicKey), cosign };
+  return { vkey, cosign };
 }
 
 const [north, east, west] = [witness('north.example'), witness('east.example'), witness('west.example')];

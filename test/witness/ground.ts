@@ -7,7 +7,7 @@ import { checkNote, parseNote, parseVerifierKey } from '../../src/core/note.ts';
 import { type Policy, parsePolicy } from '../../src/core/policy.ts';
 import type { WitnessSettings } from '../../src/witness/witnesses.ts';
 import { type TestService, testService } from '../support/service.ts';
-import { TestWitness } from '../support/witness.ts';
+import { TestWitness, type WitnessAlgorithm } from '../support/witness.ts';
 
 /** Witnesses that are up, and services that ask them. */
 export class WitnessGround implements AsyncDisposable {
@@ -23,8 +23,8 @@ export class WitnessGround implements AsyncDisposable {
     return new WitnessGround(await mkdtemp(join(tmpdir(), 'antequem-witness-')));
   }
 
-  async witness(name: string): Promise<TestWitness> {
-    const witness = await new TestWitness(name, join(this.#folder, name.replaceAll('/', '-'))).start();
+  async witness(name: string, algorithm: WitnessAlgorithm = 'ed25519'): Promise<TestWitness> {
+    const witness = await new TestWitness(name, join(this.#folder, name.replaceAll('/', '-')), algorithm).start();
     this.witnesses.push(witness);
     return witness;
   }

@@ -1,15 +1,18 @@
 // Witnesses after C2SP tlog-witness: the real service, and small real witnesses with a state of their own.
 
 import { createHash } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { fromHex, utf8 } from '../../src/core/bytes.ts';
-import { parseWitnessKey } from '../../src/core/cosignature.ts';
+import { formatWitnessKey, parseWitnessKey } from '../../src/core/cosignature.ts';
 import { consistencyRanges } from '../../src/core/merkle.ts';
+import { type Policy, parsePolicy } from '../../src/core/policy.ts';
 import { TileStore } from '../../src/log/tilestore.ts';
 import { verifyTlogProof } from '../../src/verify/tlog-proof.ts';
 import { feedWitnesses } from '../../src/witness/feed.ts';
 import { offerCheckpoint } from '../../src/witness/offer.ts';
+import { WitnessProblems } from '../../src/witness/problems.ts';
+import { compareShown } from '../../src/witness/shown.ts';
 import { Witnesses } from '../../src/witness/witnesses.ts';
 import { silent } from '../support/anchoring.ts';
 import type { TestService } from '../support/service.ts';
@@ -20,6 +23,8 @@ const until = (check: () => Promise<void> | void): Promise<void> =>
   vi.waitFor(check, { timeout: 120_000, interval: 100 });
 const notices = async (service: TestService): Promise<string> =>
   JSON.stringify((await service.send('GET', '/readyz')).at('notices'));
+
+const metrics = async (service: TestService): Promise<string> => (await service.send('GET', '/metrics')).text;
 
 describe('a witness', () => {
   let ground: WitnessGround;
@@ -117,6 +122,104 @@ describe('a witness', () => {
     await append(service, 'restarted', 3);
     expect(await published(service, 'restarted', vkey, [witness])).toEqual({ size: 6, by: [witness.name] });
     expect(witness.requests.map(({ status }) => status)).toEqual([200, 200]);
+  });
+});
+
+describe('a witness with a key of ML-DSA-44', () => {
+  test('counts for the quorum beside one of Ed25519, and its cosignature is stored, shown and verified', async () => {
+    await using ground = await WitnessGround.open();
+    const old = await ground.witness('witness.example/ed25519');
+    const witness = await ground.witness('witness.example/ml-dsa', 'ml-dsa-44');
+    const service = await ground.service({});
+    const vkey = await ground.log(service, 'signed');
+    for (const size of [1, 2, 300]) {
+      await append(service, 'signed', size === 300 ? 298 : 1, `to ${size}`);
+      expect(await published(service, 'signed', vkey, [old, witness])).toEqual({ size, by: [old.name, witness.name] });
+    }
+    const payload = utf8('to 300 7');
+    const { text: proof } = await service.send('GET', '/v1/logs/signed/entries/9/receipt.tlog-proof');
+    const said = (text: string, policy: Policy): string | undefined =>
+      verifyTlogProof({ proof: text, payload }, { policy }).claims.find(({ code }) => code.startsWith('witness'))?.code;
+    const policy = ground.policy('all', [vkey]);
+    expect(said(proof, policy)).toBe('witnesses-enough');
+    const [line = ''] = /^— witness.example\/ml-dsa .*$/m.exec(proof) ?? [];
+    const flipped = line.replace(/.{9}$/, (end) => (end.startsWith('A') ? 'B' : 'A') + end.slice(1));
+    expect(said(proof.replace(line, flipped), policy)).toBe('witness-signature-broken');
+    expect(said(proof.replace(`${line}\n`, ''), policy)).toBe('witnesses-too-few');
+    // A key of a type that nobody knows yet refuses nothing, and does not count.
+    const future = formatWitnessKey('future.example/w', new Uint8Array(900), 0x20);
+    const lines = ground.witnesses.map(({ vkey: key }, i) => `witness W${i} ${key}`);
+    for (const [needed, code] of [
+      [2, 'witnesses-enough'],
+      [3, 'witnesses-too-few'],
+    ] as const) {
+      const mixed = [`log ${vkey}`, ...lines, `witness F ${future}`, `group G ${needed} W0 W1 F`, 'quorum G', ''];
+      const { claims } = verifyTlogProof({ proof, payload }, { policy: parsePolicy(utf8(mixed.join('\n'))) });
+      expect(claims.find((claim) => claim.code === code)?.says).toContain('so they do not count: F.');
+    }
+  });
+});
+
+describe('what a witness shows', () => {
+  test('is compared with the log: a fork that the log itself signed is told, and nothing else', async () => {
+    await using ground = await WitnessGround.open();
+    const witness = await ground.witness('witness.example/north');
+    const service = await ground.service({});
+    const vkey = await ground.log(service, 'shown');
+    await append(service, 'shown', 4, 'one history');
+    await published(service, 'shown', vkey, [witness]);
+    const fork = await ground.service({}, service);
+    await ground.log(fork, 'shown');
+    const options = { ...service.foundation, now: Date.now, logger: silent };
+    const [pursued] = ground.policy('all').witnesses;
+    if (pursued === undefined) throw new Error('no witness');
+    const look = (): Promise<void> =>
+      compareShown({ ...pursued, url: witness.url }, options, AbortSignal.timeout(120_000));
+    const problems = async (): Promise<string[]> => {
+      await look();
+      const found = await new WitnessProblems(service.foundation.database).of([pursued]);
+      return found.map(({ code, says }) => `${code}: ${says}`);
+    };
+    const shows = async (count: number): Promise<void> => {
+      await rm(witness.state, { force: true });
+      await append(fork, 'shown', count, 'another history');
+      await published(fork, 'shown', vkey, [witness]);
+    };
+    expect(await problems()).toEqual([]);
+    await shows(3);
+    expect(await problems()).toEqual([
+      expect.stringContaining(
+        'witness-shows-fork: it shows a checkpoint of 3 entries, signed by the log, with another root',
+      ),
+    ]);
+    // It goes on cosigning our history: the alarm stays.
+    await append(service, 'shown', 2, 'more');
+    await rm(witness.state);
+    await published(service, 'shown', vkey, [witness]);
+    await until(async () =>
+      expect(await metrics(service)).toContain('antequem_witness_problems{witness="W0",code="witness-shows-fork"} 1'),
+    );
+    await shows(5);
+    expect(await problems()).toEqual([
+      expect.stringContaining(
+        'witness-shows-more: it shows a checkpoint of 8 entries, signed by the log, which has 6 here',
+      ),
+    ]);
+    // A checkpoint that the log did not sign, no checkpoint, and none at all accuse nobody.
+    await append(service, 'shown', 1, 'still more');
+    await rm(witness.state);
+    await published(service, 'shown', vkey, [witness]);
+    expect(await problems()).toEqual([]);
+    const state = await readFile(witness.state, 'utf8');
+    for (const wrong of [
+      state.replace('— log.test/logs/shown ', '— log.test/logs/other '),
+      state.replace('— ', '- '),
+    ]) {
+      await writeFile(witness.state, wrong);
+      expect(await problems()).toEqual([]);
+    }
+    await witness.stop();
+    expect(await problems()).toEqual([]);
   });
 });
 
@@ -255,8 +358,6 @@ describe('a witness that is unreachable', () => {
 });
 
 describe('a problem belongs to one log', () => {
-  const metrics = async (service: TestService): Promise<string> => (await service.send('GET', '/metrics')).text;
-
   test('one log of seven is cosigned at every append by a witness that fails for the six others', async () => {
     await using ground = await WitnessGround.open();
     const witness = await ground.witness('witness.example/north');

@@ -39,7 +39,7 @@ class VerifierKey:
 def parse_checkpoint(note: str) -> Checkpoint:
     """Takes a signed checkpoint apart. Says nothing of whether signatures hold. Raises FormatError `note-invalid`."""
     blank = note.rfind("\n\n")
-    if len(note) > 65_536 or blank < 0 or not note.endswith("\n"):
+    if len(note) > 262_144 or blank < 0 or not note.endswith("\n"):
         raise FormatError("note-invalid", "not a signed note")
     if any(ord(unit) < 0x20 and unit != "\n" or unit == "\x7f" or 0xD800 <= ord(unit) < 0xE000 for unit in note):
         raise FormatError("note-invalid", "not a signed note: a control character or half a surrogate pair")

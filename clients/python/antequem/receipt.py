@@ -128,7 +128,7 @@ def parse_receipt(source: Union[str, bytes, Mapping[str, Any]]) -> Receipt:
         ),
         tree_size=inclusion.count("treeSize", 1),
         path=inclusion.hashes("path"),
-        checkpoint=whole.text("checkpoint", most=65_536),
+        checkpoint=whole.text("checkpoint", most=262_144),
         round=_round(whole.inner("round")) if whole.has("round") else None,
         anchors=[_anchor(each) for each in whole.each("anchors", MAX_ANCHORS)] if whole.has("round") else [],
     )

@@ -10,8 +10,8 @@ export const SERVICE = 'v1/audit/service';
 export const MAX_SERVICE = 65_536;
 /** Characters of the signed note in a leaf: its text of 390 at most, and a line of 420 at most for each key of the log. */
 export const MAX_NOTE = 8_192;
-/** The newest has a line for each of up to 32 witnesses besides, of 512 bytes at most. */
-export const MAX_CHECKPOINT = MAX_NOTE + 32 * 512;
+/** The newest has a line for each of up to 32 witnesses besides, of 4 KiB at most (by ML-DSA-44, with a long name). */
+export const MAX_CHECKPOINT = MAX_NOTE + 32 * 4_096;
 export const MAX_TILE = TILE_WIDTH * 32;
 /** Entries have 73 bytes, each after two bytes of length. */
 export const MAX_BUNDLE = TILE_WIDTH * 75;
