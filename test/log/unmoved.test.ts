@@ -1,38 +1,28 @@
-// A database that the last release with a row for each entry made: test/fixtures/rows.sql.gz is a dump of it, rows.json what
-// that release said of it. Every later release must start on it.
+// A database that the last release with a row for each entry made. Every later release must start on it.
 
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { sha256 } from '#sha256';
 import { readConfig } from '../../src/config.ts';
-import { toHex, utf8 } from '../../src/core/bytes.ts';
+import { utf8 } from '../../src/core/bytes.ts';
 import { hasUnmoved, moveEntries } from '../../src/log/unmoved.ts';
 import { openFoundation, realEffects } from '../../src/start/foundation.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { migrate } from '../../src/store/migrate.ts';
 import { auditDatabase } from '../support/audit.ts';
-import { draft, drafts, type Instance, ORIGIN, openInstance } from '../support/instance.ts';
+import { draft, drafts, ORIGIN, openInstance } from '../support/instance.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { recompute } from '../support/recompute.ts';
-
-const fixture = (name: string): Buffer => readFileSync(new URL(`../fixtures/${name}`, import.meta.url));
-const sql = gunzipSync(fixture('rows.sql.gz')).toString();
-const said: {
-  heads: Record<string, { size: number; root: string }>;
-  bundles: Record<string, string>;
-  receipts: { entry: { log: string; index: number } }[];
-} = JSON.parse(fixture('rows.json').toString());
+import { expectAsBefore, logOf, ROWS_SAID, ROWS_SQL } from '../support/rows-fixture.ts';
 
 let server: TestDatabase;
 
 beforeEach(async () => {
   server = await testDatabase({ empty: true });
-  await asClient((client) => client.query(sql));
+  await asClient((client) => client.query(ROWS_SQL));
 });
 
 afterEach(() => server.drop());
@@ -63,36 +53,6 @@ async function move(onProgress: (moved: number) => void = () => {}): Promise<str
   return damage;
 }
 
-/** All that the release before said of it, and the audit. */
-async function expectAsBefore(): Promise<void> {
-  const one = await openInstance(server.url);
-  try {
-    for (const [name, head] of Object.entries(said.heads)) {
-      const log = await logOf(one, name);
-      const { size, root } = await one.registry.head(log);
-      expect({ size, root: toHex(root) }).toEqual(head);
-      await recompute(one.database, log);
-      for (let index = 0; index * 256 < size; index++) {
-        const bundle = await one.entries.bundle(log, index, Math.min(256, size - index * 256));
-        expect(toHex(sha256(bundle))).toBe(said.bundles[`${name}/${index}`]);
-      }
-    }
-    for (const receipt of said.receipts) {
-      const { log, index } = receipt.entry;
-      expect(await one.receipts.compose(await logOf(one, log.slice(log.lastIndexOf('/') + 1)), index)).toEqual(receipt);
-    }
-    expect((await auditDatabase(server.url)).findings).toEqual([]);
-  } finally {
-    await one.end();
-  }
-}
-
-async function logOf(one: Instance, name: string) {
-  const log = name === '_system' ? one.registry.system : await one.registry.find(name);
-  if (log === null) throw new Error(`no log ${name}`);
-  return log;
-}
-
 test('is started on by the service, with all that it was', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'antequem-rows-'));
   await writeFile(join(folder, 'seed'), '07'.repeat(32));
@@ -101,9 +61,9 @@ test('is started on by the service, with all that it was', async () => {
   const foundation = await openFoundation(config, realEffects, { onMoving: ({ moved }) => progress.push(moved) });
   await foundation.close();
   await rm(folder, { recursive: true });
-  const total = Object.values(said.heads).reduce((sum, { size }) => sum + size, 0);
+  const total = Object.values(ROWS_SAID.heads).reduce((sum, { size }) => sum + size, 0);
   expect(progress.at(-1)).toBe(total);
-  await expectAsBefore();
+  await expectAsBefore(server.url);
 });
 
 test('goes on: events are known, requests answered again, what was erased is gone, digests are found', async () => {
@@ -146,12 +106,12 @@ describe('moved', () => {
         if (!(error instanceof Error) || error.message !== 'broken off') throw error;
       }
     }
-    await expectAsBefore();
+    await expectAsBefore(server.url);
   });
 
   test('by several processes at once, it is moved once', async () => {
     await Promise.all([move(), move(), move()]);
-    await expectAsBefore();
+    await expectAsBefore(server.url);
   });
 
   test('with a damaged entry and a missing one, it says so, and the audit finds both', async () => {

@@ -6,6 +6,7 @@ import { toHex } from '../../src/core/bytes.ts';
 import { firstPreviousRoot } from '../../src/core/round.ts';
 import { ANCHOR_ADDRESS } from '../../src/evm/anchor-contract.ts';
 import type { PublishedStore } from '../../src/log/published.ts';
+import { auditDatabase, trustedNode } from './audit.ts';
 import type { Fleet } from './fleet.ts';
 import { type Instance, ORIGIN, openInstance } from './instance.ts';
 import { recompute } from './recompute.ts';
@@ -23,6 +24,8 @@ export async function checkFleet(fleet: Fleet, databaseUrl: string, store: Publi
     expect(instance.guard.rollback.finding).toBeNull();
     expect(await instance.guard.losses()).toEqual([]);
     const entries = await checkEntries(fleet, instance);
+    const { findings, verdict } = await auditDatabase(databaseUrl, { nodes: [trustedNode(fleet.chain.url)] });
+    expect([findings, verdict.result]).toEqual([[], 'proven']);
     return { entries, rounds: await checkRounds(fleet, instance) };
   } finally {
     await instance.guard.close();
@@ -50,13 +53,14 @@ async function checkEntries(fleet: Fleet, instance: Instance): Promise<number> {
     const log = await instance.registry.find(name);
     if (log === null) throw new Error(`the log ${name} is gone`);
     const { rows } = await recompute(instance.database, log);
-    const texts = rows.map(({ payload }) => payload?.toString());
+    const texts = rows.map(({ payload }) => payload?.toString() ?? null);
     const told = fleet.told.filter((each) => each.log === name);
     for (const each of told) {
       expect(texts.slice(each.index, each.index + each.texts.length)).toEqual(each.texts);
     }
     // Every request was answered in the end, so there is nothing else, and nothing twice.
-    expect(new Set(texts).size).toBe(texts.length);
+    const kept = texts.filter((text) => text !== null);
+    expect(new Set(kept).size).toBe(kept.length);
     expect(texts.length).toBe(told.reduce((sum, each) => sum + each.texts.length, 0));
     count += texts.length;
   }
@@ -74,10 +78,10 @@ async function checkRounds(fleet: Fleet, { database, registry }: Instance): Prom
     previous = round.root.toString('hex');
   }
   const system = await recompute(database, registry.system);
-  const closed = system.rows
-    .map(({ payload }) => JSON.parse(payload?.toString() ?? '{}'))
-    .filter(({ act }) => act === 'round-closed')
-    .map(({ root }) => root);
+  const acts = system.rows.map(({ payload }) => JSON.parse(payload?.toString() ?? '{}'));
+  // However often it was asked for.
+  expect(acts.filter(({ act }) => act === 'entry-erased')).toHaveLength(fleet.counts.erased);
+  const closed = acts.filter(({ act }) => act === 'round-closed').map(({ root }) => root);
   const roots = rounds.map(({ root }) => root.toString('hex'));
   expect(closed).toEqual(roots);
 

@@ -24,13 +24,16 @@ export interface FleetOptions {
   readonly logs: readonly string[];
   /** Of each entry, about. Default 20. */
   readonly entryBytes?: number;
+  /** Whether the clients erase some of what they appended. */
+  readonly erases?: boolean;
 }
 
 /** What a client was told. */
 export interface Told {
   readonly log: string;
   readonly index: number;
-  readonly texts: readonly string[];
+  /** Null once erased. */
+  readonly texts: (string | null)[];
 }
 
 const answer = z.object({ index: z.int(), count: z.int() });
@@ -40,7 +43,7 @@ export class Fleet {
   readonly told: Told[] = [];
   readonly chain: TestChain;
   /** Starts, kills and sendings that had to be repeated. */
-  readonly counts = { starts: 0, kills: 0, again: 0 };
+  readonly counts = { starts: 0, kills: 0, again: 0, erased: 0 };
   /** What was answered instead, by status or the name of the error. */
   readonly refusals = new Map<string, number>();
   readonly guardFile: string;
@@ -114,12 +117,25 @@ export class Fleet {
       const log = logs[number % logs.length] ?? '';
       const padding = randomBytes((this.#options.entryBytes ?? 20) / 2).toString('hex');
       const texts = Array.from({ length: 1 + (number % 7) }, (_, i) => `entry ${number}/${i} ${padding}`);
-      this.told.push({ log, texts, index: await this.#append(log, texts, `key-${number}`) });
+      const told: Told = { log, texts, index: await this.#append(log, texts, `key-${number}`) };
+      this.told.push(told);
+      if (this.#options.erases === true && number % 4 === 0) await this.#erase(told, number % texts.length);
     }
   }
 
-  /** As a client should: the same request with the same key until there is an answer. */
   async #append(log: string, texts: readonly string[], key: string): Promise<number> {
+    const init = { method: 'POST', headers: { 'idempotency-key': key }, body: texts.join('\n') };
+    return answer.parse(await this.#answer(`/v1/logs/${log}/entries?split=lines`, init)).index;
+  }
+
+  async #erase({ log, index, texts }: Told, which: number): Promise<void> {
+    await this.#answer(`/v1/logs/${log}/entries/${index + which}/payload`, { method: 'DELETE' });
+    texts[which] = null;
+    this.counts.erased++;
+  }
+
+  /** As a client should: the same request until there is an answer. */
+  async #answer(path: string, init: RequestInit): Promise<unknown> {
     for (;;) {
       const url = this.#anyUrl();
       if (url === null) {
@@ -127,14 +143,9 @@ export class Fleet {
         continue;
       }
       try {
-        const response = await fetch(`${url}/v1/logs/${log}/entries?split=lines`, {
-          method: 'POST',
-          headers: { 'idempotency-key': key },
-          body: texts.join('\n'),
-          signal: AbortSignal.timeout(20_000),
-        });
+        const response = await fetch(`${url}${path}`, { ...init, signal: AbortSignal.timeout(20_000) });
         const body: unknown = await response.json();
-        if (response.status === 201) return answer.parse(body).index;
+        if (response.ok) return body;
         this.#refused(String(response.status));
         // Whatever is not to pass by itself would be an error of the service.
         if (response.status !== 503 && response.status !== 409)

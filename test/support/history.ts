@@ -19,9 +19,7 @@ import { createDatabase, dropDatabase, type TestDatabase } from './postgres.ts';
 export async function copyOf(database: TestDatabase): Promise<TestDatabase> {
   const { url } = inject('postgres');
   const name = `antequem_test_${randomBytes(6).toString('hex')}`;
-  // Over a Unix socket it is no URL by the book.
-  const [, template = ''] = /^\w+:\/\/[^/]*\/([^?]*)/.exec(database.url) ?? [];
-  return { url: await createDatabase(url, name, template), drop: () => dropDatabase(url, name) };
+  return { url: await createDatabase(url, name, database.name), name, drop: () => dropDatabase(url, name) };
 }
 
 /** SQL as whoever administers the database has it: no trigger and no foreign key stands in the way. */
@@ -131,6 +129,8 @@ const HISTORY = [
   'logs',
   'log_keys',
   'blocks',
+  'digest_batches',
+  'digest_runs',
   'tiles',
   'checkpoints',
   'rounds',

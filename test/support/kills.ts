@@ -12,7 +12,7 @@ const LIFE_MS = 1_500;
 
 /**
  * Three processes with API and worker over one database, killed one after the other at random points while clients
- * append, rounds close and are anchored. Prints what came of it.
+ * append and erase, blocks are merged, rounds close and are anchored. Prints what came of it.
  */
 export async function surviveKills(kills: number): Promise<void> {
   const database = await testDatabase();
@@ -23,6 +23,7 @@ export async function surviveKills(kills: number): Promise<void> {
     roles: Array.from({ length: PROCESSES }, () => 'api,worker'),
     clients: 12,
     logs: ['one', 'two', 'three'],
+    erases: true,
   });
   let next = 100;
   try {
@@ -45,7 +46,7 @@ export async function surviveKills(kills: number): Promise<void> {
     expect(rounds).toBeGreaterThan(kills / 20);
     console.log(
       `${fleet.counts.kills} kills in ${Math.round((performance.now() - begun) / 1_000)} s: ${fleet.told.length} requests answered ` +
-        `(${fleet.counts.again} sent again), ${entries} entries, each there once at its index, no gap, trees verified; ` +
+        `(${fleet.counts.again} sent again), ${entries} entries, each there once at its index, no gap, ${fleet.counts.erased} of them erased, audit proven; ` +
         `${rounds} rounds, each anchored once; instead of an answer: ${[...fleet.refusals].map(([why, times]) => `${why} ${times}`).join(', ')}`,
     );
   } finally {

@@ -4,11 +4,13 @@ import { inject } from 'vitest';
 
 export interface TestDatabase {
   readonly url: string;
+  readonly name: string;
   /** Also when connections are still open: they are cut. */
   drop(): Promise<void>;
 }
 
-async function run(url: string, sql: string): Promise<void> {
+/** Runs statements on a connection of their own. */
+export async function run(url: string, sql: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
@@ -33,5 +35,5 @@ export async function testDatabase(options: { empty?: boolean } = {}): Promise<T
   const { url, template } = inject('postgres');
   const name = `antequem_test_${randomBytes(6).toString('hex')}`;
   const own = await createDatabase(url, name, options.empty === true ? 'template0' : template);
-  return { url: own, drop: () => dropDatabase(url, name) };
+  return { url: own, name, drop: () => dropDatabase(url, name) };
 }
