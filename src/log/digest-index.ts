@@ -265,8 +265,46 @@ async function* indexOf(
   }
 }
 
+/** A row of the index that is longer was not written by the service. */
+const MAX_ROW_BYTES = 4 << 20;
+
+/** All that the index has, a hint at a time, in no order; prefixes as {@link prefixOf} has them. */
+export async function scanIndex(
+  db: Queryable,
+  onHint: (log: number, index: number, prefix: number) => void,
+): Promise<void> {
+  for (let last = -1; ; ) {
+    const { rows } = await db.query<{ id: number; log: number; first: number; prefixes: Uint8Array }>(
+      `SELECT id, log, first, prefixes FROM digest_batches WHERE id > $1 AND length(prefixes) <= ${MAX_ROW_BYTES}
+       ORDER BY id LIMIT ${PAGE_ROWS}`,
+      [last],
+    );
+    for (const { id, log, first, prefixes } of rows) {
+      last = id;
+      for (let at = 0; at + PREFIX_BYTES <= prefixes.length; at += PREFIX_BYTES) {
+        const prefix = prefixOf(prefixes.subarray(at));
+        if (prefix !== 0) onHint(log, first + at / PREFIX_BYTES, prefix);
+      }
+    }
+    if (rows.length < PAGE_ROWS) break;
+  }
+  for (let [bucket, run] = [-1, 0]; ; ) {
+    const { rows } = await db.query<{ bucket: number; run: number; records: Uint8Array }>(
+      `SELECT bucket, run, records FROM digest_runs WHERE (bucket, run) > ($1, $2) AND length(records) <= ${MAX_ROW_BYTES}
+       ORDER BY bucket, run LIMIT ${PAGE_ROWS}`,
+      [bucket, run],
+    );
+    for (const row of rows) {
+      [bucket, run] = [row.bucket, row.run];
+      for (const { log, index, prefix } of recordsOf(row.records))
+        onHint(log, index, bucket * 2 ** (8 * LOG_AT) + prefix);
+    }
+    if (rows.length < PAGE_ROWS) return;
+  }
+}
+
 /** The first {@link PREFIX_BYTES} of a digest as a number. */
-function prefixOf(digest: Uint8Array): number {
+export function prefixOf(digest: Uint8Array): number {
   return Buffer.from(digest.buffer, digest.byteOffset, digest.byteLength).readUIntBE(0, PREFIX_BYTES);
 }
 

@@ -20,8 +20,9 @@ import { type TestChain, testChain } from '../support/chain.ts';
 import { anchorAll, asAdministrator, copyOf, TRUTH, transplant, writeBeginning, writeEnd } from '../support/history.ts';
 import { type Instance, ORIGIN, openInstance } from '../support/instance.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
-import { type Attack, CUTS, DEMO, ENTRIES, HEAD } from './entry-attacks.ts';
+import { type Attack, CUTS, DEMO, digestOfText, ENTRIES, HEAD } from './entry-attacks.ts';
 import { auditOf, temporaryFolder } from './ground.ts';
+import { INDEX } from './index-attacks.ts';
 import { differs, fingerprint, type Outcomes, RecordedSource, serving } from './outcomes.ts';
 import { ACTS, ANCHORS, TABLES } from './table-attacks.ts';
 
@@ -186,10 +187,26 @@ export function databaseAttacks(outcomes: Outcomes): void {
 
   describe('with the database', () => {
     test.each(ENTRIES)('$name', expectFound);
+    test.each(INDEX)('$name', expectFound);
     test.each(TABLES)('$name', expectFound);
     test.each(ACTS)('$name', expectFound);
     test.each(ANCHORS)('$name', expectFound);
   });
+
+  test('hints that lead to other entries are no fault, and no search believes them', () =>
+    attacked(
+      `INSERT INTO digest_batches (log, first, prefixes)
+       SELECT b.log, f, d.prefixes FROM digest_batches b, digest_batches d, unnest(ARRAY[0, 9, 3000]) AS f
+       WHERE b.log <> d.log`,
+      async (url) => {
+        const { findings } = await examineBoth(outcomes, 'hints that lead to other entries', url);
+        expect(findings).toEqual([]);
+        await using(url, async ({ entries }) => {
+          expect(await entries.locate(digestOfText('paid 100 to Alice'), null, 10)).toMatchObject([{ index: 57 }]);
+          expect(await entries.locate(digestOfText('nowhere'), null, 10)).toEqual([]);
+        });
+      },
+    ));
 
   describe('with entries cut off', () => {
     test.each(CUTS)('$name', expectFound);

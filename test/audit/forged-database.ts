@@ -109,6 +109,10 @@ async function forgeLog(
     };
   });
   await writeStoredEntries(client, id, stored);
+  await client.query('INSERT INTO digest_batches (log, first, prefixes) VALUES ($1, 0, $2)', [
+    id,
+    Buffer.concat(stored.map(({ payload }) => sha256(payload ?? Buffer.alloc(0)).subarray(0, 6))),
+  ]);
   await client.query('INSERT INTO checkpoints (log, size, root, note, signed_at) VALUES ($1, $2, $3, $4, 0)', [
     id,
     size,

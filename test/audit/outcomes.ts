@@ -85,6 +85,8 @@ const AUDITED = [
   'api_keys',
   'blocks',
   'checkpoints',
+  'digest_batches',
+  'digest_runs',
   'evm_accounts',
   'log_keys',
   'logs',

@@ -3,7 +3,7 @@ import { surviveKilledMoves } from '../support/killed-moves.ts';
 import { surviveKills } from '../support/kills.ts';
 
 test(
-  'killed 10 times at random points: nothing answered is lost, doubled or forked, what was erased stays so, each round is anchored once',
+  'killed 10 times at random points: nothing answered is lost, doubled or forked, each round is anchored once',
   () => surviveKills(10),
   120_000,
 );

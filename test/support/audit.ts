@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Audit } from '../../src/audit/checks/verdict.ts';
 import { type AuditOptions, auditDatabase as audit } from '../../src/audit/database/audit.ts';
 import type { TrustedNode } from '../../src/core/anchor-audit.ts';
@@ -29,6 +30,7 @@ export async function auditDatabase(url: string, options: Partial<AuditOptions> 
       state: null,
       onProgress: () => {},
       clock: () => performance.now(),
+      random: randomBytes,
       ...options,
     });
   } finally {

@@ -22,6 +22,10 @@ export const FAULTS = {
     claim: 'content',
     means: 'what was erased was put back, for example from a backup: erase it again',
   },
+  'digest-unindexed': {
+    claim: 'content',
+    means: 'the index of digests was altered, and a search for the digest would not find it',
+  },
   'entry-altered': {
     claim: 'position',
     means: 'the entry was changed, moved, put in or taken out after it was logged',

@@ -12,6 +12,7 @@ import { Findings } from '../checks/findings.ts';
 import type { RoundAt } from '../checks/rounds.ts';
 import { type Audit, auditVerdict } from '../checks/verdict.ts';
 import { Saver } from '../node/state-file.ts';
+import { IndexCheck } from './index-check.ts';
 import { checkSystemKeys, type KnownKeys, type LogKeyActs, readKeys } from './log-keys.ts';
 import { newestStoredRound, walkRounds } from './rounds.ts';
 import { type AuditState, resumeAt } from './state.ts';
@@ -44,6 +45,7 @@ export interface AuditOptions extends AuditTrust {
   readonly onProgress: (progress: AuditProgress) => void;
   /** Milliseconds, monotonic. */
   readonly clock: () => number;
+  readonly random: (length: number) => Uint8Array;
 }
 
 const LOGS_AT_ONCE = 500;
@@ -75,6 +77,7 @@ class Auditor {
   readonly #counts = { logs: 0, entries: 0, resumed: 0, erased: 0, digests: 0, checkpoints: 0 };
   readonly #keys: KnownKeys;
   readonly #saver: Saver | null;
+  readonly #index: IndexCheck;
   #newest: RoundAt | null = null;
   #walked = 0;
   #total = 0;
@@ -83,7 +86,8 @@ class Auditor {
     this.#db = db;
     this.#options = options;
     this.#keys = { seed: options.seed, verifiers: options.verifiers };
-    const { state, clock } = options;
+    const { state, clock, random } = options;
+    this.#index = new IndexCheck(random(32));
     this.#saver = state === null ? null : new Saver(() => state.save(), clock);
   }
 
@@ -103,6 +107,8 @@ class Auditor {
     await state?.save();
     this.#report('places of entries');
     await checkStrayBlocks(this.#db, this.#findings);
+    this.#report('index of digests');
+    await this.#index.finish(this.#db, this.#walkedLogs(), this.#findings);
     this.#report('rounds');
     const rounds = await walkRounds(this.#db, origin, this.#findings);
     const chains: ChainOutcome[] = [];
@@ -174,6 +180,17 @@ class Auditor {
     return acts;
   }
 
+  async *#walkedLogs() {
+    for (let after = 0; ; ) {
+      const logs = await readStoredLogs(this.#db, after, LOGS_AT_ONCE);
+      for (const { id, name, size } of logs) {
+        after = id;
+        yield { id, name, size, from: this.#index.from(id) };
+      }
+      if (logs.length < LOGS_AT_ONCE) return;
+    }
+  }
+
   async #walkLogs(system: StoredLog, acts: SystemActs): Promise<void> {
     const { origin, state } = this.#options;
     for (let after = 0; ; ) {
@@ -219,12 +236,14 @@ class Auditor {
     const { state } = this.#options;
     this.#counts.logs++;
     this.#report(log.name);
+    this.#index.begin(log.id, how.from?.position.size ?? 0);
     const walk = await walkStoredLog({
       ...how,
       db: this.#db,
       log,
       findings: this.#findings,
       newest: this.#newest,
+      onDigest: (index, digest) => this.#index.note(log.id, index, digest),
       onPage: async ({ entries, position }) => {
         await how.onPage();
         this.#counts.entries += entries;

@@ -26,6 +26,8 @@ export interface EntryWalkOptions {
   readonly contentOf: (block: PageBlock) => Promise<Uint8Array | null>;
   /** Called with every payload, in the order of the entries. */
   readonly onPayload?: (index: number, payload: Buffer) => void;
+  /** Called with the digest of every entry that was not erased; it is overwritten afterwards. */
+  readonly onDigest: (index: number, digest: Uint8Array) => void;
 }
 
 /** What was seen so far. */
@@ -149,8 +151,9 @@ export class EntryWalk {
    * names it, tells which of them was altered: what fits goes on, so that one altered entry is one finding.
    */
   #checkLeaf(block: PageBlock, at: number, contents: readonly StoredContent[], stored: Uint8Array | null): Uint8Array {
-    const { log, findings, chain } = this.#options;
+    const { log, findings, chain, onDigest } = this.#options;
     const made = this.#make(block, at, contents, this.#leaf);
+    if (contents[at]?.kind !== 'erased') onDigest(block.first + at, this.#secret);
     const kept = leafAt(stored, at);
     if (kept === null || equalBytes(made, kept)) return made;
     const next = leafAt(stored, at + 1);

@@ -30,6 +30,8 @@ export interface StoredLogWalkOptions {
   readonly from: { readonly position: LogPosition; readonly range: CompactRange } | null;
   /** Called with every payload, in the order of the entries. */
   readonly onPayload?: (index: number, payload: Buffer) => void;
+  /** Called with the digest of every entry that was not erased; it is overwritten afterwards. */
+  readonly onDigest: (index: number, digest: Uint8Array) => void;
   /** Called after each page; `position` is null where something was wrong so far. */
   readonly onPage: (page: { readonly entries: number; readonly position: LogPosition | null }) => Promise<void>;
 }
@@ -62,7 +64,7 @@ interface Checks {
 
 /** Walks a log; what is wrong is added to the findings. */
 export async function walkStoredLog(options: StoredLogWalkOptions): Promise<StoredLogWalk> {
-  const { db, log, findings, from, keys, erased, onPayload, newest } = options;
+  const { db, log, findings, from, keys, erased, onPayload, onDigest, newest } = options;
   const before = findings.count;
   const { size: begin, leaf, receivedAt } = from?.position ?? beginningOf(log);
   const vouching = new VoucherCheck({ name: log.name, origin: log.origin, keys }, findings, begin);
@@ -75,6 +77,7 @@ export async function walkStoredLog(options: StoredLogWalkOptions): Promise<Stor
     chain,
     leaf,
     erased,
+    onDigest,
     contentOf: (block) => readBlockContent(db, log.id, block),
     ...(onPayload === undefined ? {} : { onPayload }),
   });

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { AntequemError } from '../../core/errors.ts';
@@ -131,6 +132,7 @@ async function runAudit(
       state,
       onProgress: ({ at, entries, total }) => onProgress(at, entries, total),
       clock: () => performance.now(),
+      random: randomBytes,
     });
     return { verdict, entries: result.entries, milliseconds: walked };
   } finally {
