@@ -43,6 +43,14 @@ export interface Covering {
   readonly size: number;
 }
 
+/** An entry and its place in a tree of its log. */
+export interface PlacedEntry {
+  readonly entry: Receipt['entry'];
+  readonly treeSize: number;
+  /** From the leaf's sibling up, 32 bytes each. */
+  readonly path: readonly Uint8Array[];
+}
+
 /** Composes the receipt of an entry from what can be proven now. */
 export class Receipts {
   readonly #sources: ReceiptSources;
@@ -88,6 +96,24 @@ export class Receipts {
     return this.#upToCheckpoint(entry, log, await this.#sources.publisher.witnessed(log, index));
   }
 
+  /**
+   * The place of an entry in the tree of its receipt, or in a larger one if that has one leaf alone, whose paths are empty.
+   * @throws AntequemError `entry-not-found`, `entry-erased`, `tree-of-one`
+   */
+  async place(log: Log, index: number): Promise<PlacedEntry> {
+    const least = Math.max(index, 1);
+    const [entry, covering] = await Promise.all([
+      this.#entry(log, index),
+      this.#covering.get({ log: log.id, index: least }),
+    ]);
+    const { size } = covering ?? (await this.#sources.publisher.covering(log, least));
+    if (size < 2) {
+      const says = `the log ${log.name} has one entry: a COSE receipt cannot say where it is until there is another`;
+      throw new AntequemError('tree-of-one', says);
+    }
+    return { entry, treeSize: size, path: await this.#path(log, index, size) };
+  }
+
   async #entry(log: Log, index: number): Promise<Receipt['entry']> {
     const chained = await this.#sources.entries.chained(log, index);
     if (chained === null) {
@@ -109,8 +135,11 @@ export class Receipts {
   }
 
   async #inclusion(log: Log, index: number, treeSize: number): Promise<{ treeSize: number; path: string[] }> {
-    const path = await this.#sources.tiles.ranges(log, inclusionRanges(index, treeSize), treeSize);
-    return { treeSize, path: path.map(toHex) };
+    return { treeSize, path: (await this.#path(log, index, treeSize)).map(toHex) };
+  }
+
+  #path(log: Log, index: number, treeSize: number): Promise<Uint8Array[]> {
+    return this.#sources.tiles.ranges(log, inclusionRanges(index, treeSize), treeSize);
   }
 }
 

@@ -14,6 +14,7 @@ import { logRoutes } from './logs.ts';
 import { otlpRoutes } from './otlp.ts';
 import { notFoundPage, pageRoutes } from './pages.ts';
 import { Problem } from './problem.ts';
+import { receiptCoseRoutes } from './receipt-cose.ts';
 import { receiptOtsRoutes } from './receipt-ots.ts';
 import { receiptRoutes } from './receipts.ts';
 import { referenceRoutes } from './reference.ts';
@@ -70,7 +71,7 @@ export function createApp(service: Service, verifications: Verifications): Expre
   app.set('trust proxy', [...(service.trustedProxies ?? [])]);
   app.use(requestIds(service.operation.metrics, service.logger));
   if (service.open) app.use(ownHostOnly);
-  app.use(['/logs', '/healthz', '/readyz'], publicRead);
+  app.use(['/logs', '/healthz', '/readyz', '/.well-known'], publicRead);
   app.use(['/digest', '/timestamp'], publicCalendar);
   if (service.open) app.use(['/v1', '/digest'], ownSiteOnly);
   // What must be fast comes before what it does not need.
@@ -91,6 +92,7 @@ export function createApp(service: Service, verifications: Verifications): Expre
     searchRoutes(service, gate),
     exportRoutes(service, gate),
     receiptOtsRoutes(service, gate),
+    receiptCoseRoutes(service, gate),
     proofRoutes(service),
     roundRoutes(service, gate),
     auditRoutes(service, gate),

@@ -36,6 +36,10 @@ const logForm = z
       .array(z.string())
       .nonempty()
       .meta({ description: 'All keys that sign it now, the oldest first: several while keys are rotated.' }),
+    coseKeys: z
+      .array(z.string())
+      .nonempty()
+      .meta({ description: 'Beside each of them its key for COSE receipts; the first one signs them.' }),
     blinded: z.boolean().meta({ description: 'Whether entries have nonces.' }),
     listed: z.boolean().meta({ description: 'Whether its name and keys are shown to anybody.' }),
     createdAt: timeForm,
@@ -108,13 +112,15 @@ export function logRoutes(service: Service, gate: Gate, budget: BodyBudget): Rou
   const { registry, database, appender } = service;
   /** `anchored` as far as any of it is in a block. */
   const describe = async (log: Log & LogHead, anchored: LogCoverage | undefined, listed: boolean): Promise<object> => {
-    const verifierKeys = (await registry.signers(log)).map(({ verifierKey }) => verifierKey);
+    const signers = await registry.signers(log);
+    const verifierKeys = signers.map(({ verifierKey }) => verifierKey);
     return {
       name: log.name,
       origin: log.origin,
       logId: toHex(log.logId),
       verifierKey: verifierKeys.at(-1),
       verifierKeys,
+      coseKeys: signers.map(({ cose }) => cose.verifierKey),
       blinded: log.blinded,
       listed,
       createdAt: formatTime(log.createdAt),

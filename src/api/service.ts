@@ -10,7 +10,9 @@ import type { StoredRound } from '../evm/stored-rounds.ts';
 import type { Appender } from '../log/appender.ts';
 import type { EntryReader } from '../log/entries.ts';
 import type { Checkpoints, Publisher } from '../log/publish.ts';
+import type { ReceiptKeys } from '../log/receipt-keys.ts';
 import type { Registry } from '../log/registry.ts';
+import type { RootSigning } from '../log/root-signing.ts';
 import type { TileStore } from '../log/tilestore.ts';
 import type { Operation } from '../metrics/operation.ts';
 import type { Database } from '../store/database.ts';
@@ -30,6 +32,10 @@ export interface Service {
   /** What the publisher signed, with what witnesses say of it. */
   readonly checkpoints: Checkpoints;
   readonly receipts: Receipts;
+  /** Signs roots for COSE receipts. */
+  readonly roots: RootSigning;
+  /** What verifies them. */
+  readonly receiptKeys: ReceiptKeys;
   readonly readings: Readings;
   readonly trees: RoundTrees;
   readonly keys: ApiKeys;

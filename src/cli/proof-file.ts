@@ -1,6 +1,7 @@
-// Reads and writes proofs: receipts, .ots files, tlog-proofs. `-` is standard input.
+// Reads and writes proofs: receipts, .ots files, tlog-proofs, COSE receipts. `-` is standard input.
 
 import { stat } from 'node:fs/promises';
+import { isCoseMessage } from '../core/cose-receipt.ts';
 import { AntequemError } from '../core/errors.ts';
 import { proofText } from '../core/proof-text.ts';
 import { MAX_RECEIPT_TEXT, parseReceiptText, type Receipt } from '../core/receipt.ts';
@@ -15,11 +16,11 @@ export const MAX_RECEIPT_BYTES = 3 * MAX_RECEIPT_TEXT;
 
 /** The content of a proof file. */
 export type ProofFile =
-  | { readonly kind: 'ots'; readonly bytes: Uint8Array }
-  /** Any file that is not an .ots file. */
+  | { readonly kind: 'ots' | 'cose'; readonly bytes: Uint8Array }
+  /** Any other file. */
   | { readonly kind: 'receipt'; readonly text: string };
 
-/** Recognizes .ots files by their first bytes. @throws AntequemError `file-unreadable`, `receipt-invalid` */
+/** Recognizes .ots files and COSE receipts by their first bytes. @throws AntequemError `file-unreadable`, `receipt-invalid` */
 export async function readProofFile(file: string): Promise<ProofFile> {
   return proofIn(await readAtMost(file, MAX_RECEIPT_BYTES), file);
 }
@@ -46,6 +47,7 @@ export async function readProofOf(
 
 function proofIn(bytes: Uint8Array, file: string): ProofFile {
   if (isOtsFile(bytes)) return { kind: 'ots', bytes };
+  if (isCoseMessage(bytes)) return { kind: 'cose', bytes };
   if (bytes.length <= MAX_RECEIPT_BYTES) return { kind: 'receipt', text: proofText(bytes) };
   throw new AntequemError('receipt-invalid', `${file} is too large to be a receipt`);
 }
@@ -54,7 +56,8 @@ function proofIn(bytes: Uint8Array, file: string): ProofFile {
 export async function readReceiptFile(file: string): Promise<Receipt> {
   const proof = await readProofFile(file);
   if (proof.kind === 'receipt') return parseReceiptText(proof.text);
-  throw new AntequemError('receipt-invalid', `${file} is an .ots file, not a receipt`);
+  const what = proof.kind === 'ots' ? 'an .ots file' : 'a COSE receipt';
+  throw new AntequemError('receipt-invalid', `${file} is ${what}, not a receipt in JSON`);
 }
 
 /** @throws AntequemError `file-unreadable`; OtsError */

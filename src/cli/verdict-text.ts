@@ -69,9 +69,11 @@ function sentence(next: NextStep): string {
     case 'other-times':
       return 'ask other sources by --rpc or --bitcoin: one of the two blocks has a wrong time';
     case 'receipt':
-      return "a tlog-proof proves an entry's place in the log but not its time: the receipt proves both";
+      return "this proves an entry's place in the log but not its time: the receipt in JSON proves both";
     case 'leaf':
       return 'to check the place, give the content itself; if the log is of another application, use its verifier';
+    case 'entry':
+      return 'to check it, get the receipt with the entry in it: antequem receipt LOG INDEX --format cose';
     case 'renew':
       return 'the chain has changed since the receipt was made: run antequem upgrade RECEIPT, then verify again';
     case 'later':

@@ -1,5 +1,6 @@
 import { concat } from '../core/bytes.ts';
 import { AntequemError, messageOf } from '../core/errors.ts';
+import { MAX_COSE_RECEIPT_BYTES } from '../core/limits.ts';
 import {
   type AppendAnswer,
   type Erased,
@@ -161,19 +162,31 @@ export class Client implements AsyncDisposable {
    * Beside a problem throws AntequemError `answer-invalid` for more.
    */
   async receiptOts(log: string, index: number, signal?: AbortSignal): Promise<Uint8Array> {
-    const response = await this.#send(`${logPath(log)}/entries/${index}/receipt.ots`, { signal });
+    return this.#bytes(await this.#send(`${logPath(log)}/entries/${index}/receipt.ots`, { signal }), MAX_OTS);
+  }
+
+  /**
+   * Where an entry stands in its log, as a COSE receipt (RFC 9942) of at most 8 KiB: attacker-controlled bytes.
+   * @param entry whether it carries the entry and its nonce, which `verify` needs
+   */
+  async receiptCose(log: string, index: number, entry: boolean, signal?: AbortSignal): Promise<Uint8Array> {
+    const response = await this.#send(`${logPath(log)}/entries/${index}/receipt.cose?entry=${entry}`, { signal });
+    return this.#bytes(response, MAX_COSE_RECEIPT_BYTES);
+  }
+
+  async #bytes(response: Response, max: number): Promise<Uint8Array> {
     const chunks: Uint8Array[] = [];
     let length = 0;
     try {
       for await (const chunk of response.body ?? []) {
         chunks.push(chunk);
         length += chunk.length;
-        if (length > MAX_OTS) break;
+        if (length > max) break;
       }
     } catch (error) {
       throw this.#lost(error);
     }
-    if (length > MAX_OTS) throw this.#foreign(new Error(`more than ${MAX_OTS} bytes`));
+    if (length > max) throw this.#foreign(new Error(`more than ${max} bytes`));
     return concat(...chunks);
   }
 

@@ -1,7 +1,9 @@
 import { sha256 } from '#sha256';
-import { concat, readU64, writeU64 } from './bytes.ts';
-import { FormatError } from './errors.ts';
+import { concat, fromHex, readU64, writeU64 } from './bytes.ts';
+import { FormatError, parsed } from './errors.ts';
 import { hashLeaf } from './merkle.ts';
+import type { Receipt } from './receipt-schema.ts';
+import { parseTime } from './time.ts';
 
 export const ENTRY_SIZE = 73;
 export const NONCE_SIZE = 16;
@@ -49,4 +51,25 @@ export function parseEntry(bytes: Uint8Array): Entry {
 /** Leaf hash = SHA-256(0x00 ‖ entry). */
 export function entryLeafHash(entry: Entry): Uint8Array {
   return hashLeaf(encodeEntry(entry));
+}
+
+/** An entry with the nonce that its commitment needs. */
+export interface OpenEntry {
+  readonly entry: Entry;
+  /** 16 bytes, or none. */
+  readonly nonce: Uint8Array;
+}
+
+/** Entry ‖ nonce of the entry in a receipt. */
+export function encodeOpenEntry({ receivedAt, previous, digest, nonce }: Receipt['entry']): Uint8Array {
+  const bytes = fromHex(nonce);
+  const commitment = commitTo(fromHex(digest), bytes);
+  return concat(encodeEntry({ receivedAt: parseTime(receivedAt), previous: fromHex(previous), commitment }), bytes);
+}
+
+/** Null where the bytes are not an entry with a nonce or without. */
+export function parseOpenEntry(bytes: Uint8Array): OpenEntry | null {
+  if (bytes.length !== ENTRY_SIZE && bytes.length !== ENTRY_SIZE + NONCE_SIZE) return null;
+  const entry = parsed(() => parseEntry(bytes.slice(0, ENTRY_SIZE)));
+  return entry === null ? null : { entry, nonce: bytes.slice(ENTRY_SIZE) };
 }

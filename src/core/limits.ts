@@ -6,3 +6,6 @@ export const MAX_BATCH_ENTRIES = 10_000;
 
 /** The most bytes in the body of one request to append. */
 export const MAX_BATCH_BYTES = 8 << 20;
+
+/** Of a COSE receipt: its longest path is of 54 hashes. */
+export const MAX_COSE_RECEIPT_BYTES = 8_192;

@@ -1,13 +1,12 @@
 // C2SP tlog-proof: the place of an entry in a log, as one text that stock tools read.
 
-import { concat, excerpt, fromBase64, fromHex, toBase64 } from './bytes.ts';
+import { excerpt, fromBase64, fromHex, toBase64 } from './bytes.ts';
 import { type Checkpoint, parseCheckpoint } from './checkpoint.ts';
-import { commitTo, ENTRY_SIZE, type Entry, encodeEntry, NONCE_SIZE, parseEntry } from './entry.ts';
+import { encodeOpenEntry, type OpenEntry, parseOpenEntry } from './entry.ts';
 import { FormatError } from './errors.ts';
 import { HASH_SIZE } from './merkle.ts';
 import { type Note, parseNote } from './note.ts';
 import type { Receipt } from './receipt-schema.ts';
-import { parseTime } from './time.ts';
 
 const VERSION = 'c2sp.org/tlog-proof@v1';
 /** A note has 65,536 characters at most, a path 63 hashes. */
@@ -79,24 +78,15 @@ export function parseTlogProof(text: string): ParsedTlogProof {
 
 /** The proof of the entry's place that a receipt holds; the extra data are the entry ‖ nonce. */
 export function receiptTlogProof({ entry, inclusion, checkpoint }: Receipt): TlogProof {
-  const nonce = fromHex(entry.nonce);
-  const commitment = commitTo(fromHex(entry.digest), nonce);
-  const bytes = encodeEntry({ receivedAt: parseTime(entry.receivedAt), previous: fromHex(entry.previous), commitment });
-  return { index: entry.index, path: inclusion.path.map(fromHex), extra: concat(bytes, nonce), checkpoint };
+  return { index: entry.index, path: inclusion.path.map(fromHex), extra: encodeOpenEntry(entry), checkpoint };
 }
 
 /**
  * The entry and nonce in the extra data of a proof of ours; null where the extra data are another application's, or none.
  * Leaf hash = SHA-256(0x00 ‖ entry).
  */
-export function tlogProofEntry({ extra }: TlogProof): { entry: Entry; nonce: Uint8Array } | null {
-  if (extra?.length !== ENTRY_SIZE && extra?.length !== ENTRY_SIZE + NONCE_SIZE) return null;
-  try {
-    return { entry: parseEntry(extra.slice(0, ENTRY_SIZE)), nonce: extra.slice(ENTRY_SIZE) };
-  } catch (error) {
-    if (error instanceof FormatError) return null;
-    throw error;
-  }
+export function tlogProofEntry({ extra }: TlogProof): OpenEntry | null {
+  return extra === null ? null : parseOpenEntry(extra);
 }
 
 function invalid(what: string): FormatError {

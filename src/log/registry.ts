@@ -194,6 +194,21 @@ export class Registry {
     return found;
   }
 
+  /** All keys that ever signed for these logs and that a seed still makes, log by log and the oldest first. */
+  async derivable(logs: readonly Log[]): Promise<LogSigner[]> {
+    const { rows } = await this.#database.query<{ n: number; number: number; public_key: Uint8Array }>(
+      `SELECT q.n::int, k.number, k.public_key FROM unnest($1::int[]) WITH ORDINALITY AS q (log, n)
+       JOIN log_keys k USING (log) ORDER BY q.n, k.number`,
+      [logs.map(({ id }) => id)],
+    );
+    return rows.flatMap(({ n, number, public_key }) => {
+      const log = logs[n - 1];
+      if (log === undefined) return [];
+      const signer = this.#seed.signer(log.origin, number, public_key);
+      return equalBytes(signer.publicKey, public_key) ? [signer] : [];
+    });
+  }
+
   /** Looks whether keys were added or retired, at most once in ten seconds and with one row for all logs. */
   async noticeKeys(db: Queryable = this.#database): Promise<void> {
     const now = this.#sequencing.effects.now();

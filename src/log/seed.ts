@@ -1,11 +1,24 @@
 import { createPrivateKey, createPublicKey, hkdfSync, type KeyObject, sign } from 'node:crypto';
 import { concat, equalBytes, fromHex, HASH_HEX, utf8 } from '../core/bytes.ts';
 import { type Checkpoint, formatCheckpoint } from '../core/checkpoint.ts';
+import { coseThumbprint, formatCoseKey } from '../core/cose-key.ts';
 import { AntequemError } from '../core/errors.ts';
 import { formatNote, formatVerifierKey, noteKeyId } from '../core/note.ts';
 
 // DER around 32 raw bytes: PKCS #8 of an Ed25519 private key (RFC 8410 section 7).
 const PKCS8 = fromHex('302e020100300506032b657004220420');
+
+/** The key that signs COSE receipts of a log: derived for this alone, and in use as long as the key it belongs to. */
+export interface ReceiptSigner {
+  /** 32 bytes, Ed25519. */
+  readonly publicKey: Uint8Array;
+  /** 32 bytes: its thumbprint (RFC 9679). */
+  readonly keyId: Uint8Array;
+  /** The key as a text, for verifiers. */
+  readonly verifierKey: string;
+  /** The signature of 64 bytes. @param message what `coseMessage` makes */
+  sign(message: Uint8Array): Uint8Array | Promise<Uint8Array>;
+}
 
 /** A key that signs the checkpoints of one log. */
 export interface LogSigner {
@@ -19,6 +32,7 @@ export interface LogSigner {
    * the process may be slow or fail after signing; then nothing is published, and the same checkpoint is signed again.
    */
   sign(checkpoint: Checkpoint): string | Promise<string>;
+  readonly cose: ReceiptSigner;
 }
 
 /** Where the keys of logs come from. */
@@ -69,12 +83,14 @@ export class LogSeed implements KeyRing {
     return new LogSeed(...seeds.map(fromHex));
   }
 
-  /** HKDF-SHA-256 (RFC 5869) of a seed, no salt, info = origin ‖ 0x0A ‖ number in decimal. */
+  /**
+   * HKDF-SHA-256 (RFC 5869) of a seed, no salt, info = origin ‖ 0x0A ‖ number in decimal; of the key for COSE receipts
+   * `cose|` ‖ origin ‖ `|` ‖ number.
+   */
   signer(origin: string, number = 1, publicKey: Uint8Array | null = null): LogSigner {
     const derive = (seed: Uint8Array): LogSigner => {
-      const secret = derived(seed, `${origin}\n${number}`);
-      const key = createPrivateKey({ key: Buffer.from(concat(PKCS8, secret)), format: 'der', type: 'pkcs8' });
-      return new Ed25519Signer(origin, key);
+      const receipts = (): KeyObject => privateKey(derived(seed, `cose|${origin}|${number}`));
+      return new Ed25519Signer(origin, privateKey(derived(seed, `${origin}\n${number}`)), receipts);
     };
     if (publicKey !== null) {
       for (const seed of this.#seeds) {
@@ -106,18 +122,42 @@ function derived(seed: Uint8Array, info: string): Uint8Array {
   return new Uint8Array(hkdfSync('sha256', seed, new Uint8Array(0), utf8(info), 32));
 }
 
+function privateKey(secret: Uint8Array): KeyObject {
+  return createPrivateKey({ key: Buffer.from(concat(PKCS8, secret)), format: 'der', type: 'pkcs8' });
+}
+
+function publicBytes(key: KeyObject): Uint8Array {
+  return new Uint8Array(createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32));
+}
+
 class Ed25519Signer implements LogSigner {
   readonly origin: string;
   readonly publicKey: Uint8Array;
   readonly verifierKey: string;
   readonly #key: KeyObject;
+  readonly #receiptKey: () => KeyObject;
+  #cose: ReceiptSigner | null = null;
 
-  constructor(origin: string, key: KeyObject) {
+  constructor(origin: string, key: KeyObject, receiptKey: () => KeyObject) {
     this.origin = origin;
     this.#key = key;
-    const spki = createPublicKey(key).export({ format: 'der', type: 'spki' });
-    this.publicKey = new Uint8Array(spki.subarray(-32));
+    this.#receiptKey = receiptKey;
+    this.publicKey = publicBytes(key);
     this.verifierKey = formatVerifierKey(origin, this.publicKey);
+  }
+
+  /** Derived when it is first asked for: most logs never need it. */
+  get cose(): ReceiptSigner {
+    if (this.#cose !== null) return this.#cose;
+    const key = this.#receiptKey();
+    const publicKey = publicBytes(key);
+    this.#cose = {
+      publicKey,
+      keyId: coseThumbprint(publicKey),
+      verifierKey: formatCoseKey(this.origin, publicKey),
+      sign: (message) => new Uint8Array(sign(null, message, key)),
+    };
+    return this.#cose;
   }
 
   sign(checkpoint: Checkpoint): string {

@@ -17,6 +17,8 @@ import { KINDS } from '../kinds.ts';
 import { EntryReader } from '../log/entries.ts';
 import type { Guard } from '../log/guard.ts';
 import type { Effects } from '../log/log.ts';
+import { ReceiptKeys } from '../log/receipt-keys.ts';
+import { RootSigning } from '../log/root-signing.ts';
 import type { Operation } from '../metrics/operation.ts';
 import { Calendar } from '../ots/own-calendar.ts';
 import { readOtsAnchors } from '../ots/receipt-anchor.ts';
@@ -42,7 +44,8 @@ export function composeApi(
     effects: Effects;
   },
 ): Service {
-  const { database, tiles } = foundation;
+  const { database, registry, publisher, tiles } = foundation;
+  const { rollback } = foundation.guard;
   const { effects, witnesses, ...rest } = outside;
   const checkpoints = witnesses ?? foundation.publisher;
   const entries = new EntryReader(database);
@@ -61,6 +64,8 @@ export function composeApi(
     entries,
     trees,
     receipts: new Receipts({ database, entries, tiles, publisher: checkpoints, trees, anchors, storedPath }),
+    roots: new RootSigning({ registry, publisher, tiles, rollback }),
+    receiptKeys: new ReceiptKeys(database, registry, () => performance.now()),
     anchors,
     storedRound: (round, chain) => findStored(database, trees, chain, round),
     anchorStates: (rounds) => roundsAnchors(KINDS, database, rounds),

@@ -11,10 +11,12 @@ export type NextStep =
   | { readonly step: 'key-of-log' }
   /** Ask other sources, since the times of two blocks contradict each other. */
   | { readonly step: 'other-times' }
-  /** A tlog-proof has no time: the receipt has. */
+  /** A tlog-proof or a COSE receipt has no time: the receipt has. */
   | { readonly step: 'receipt' }
   /** The place of the entry cannot be checked: give the content, or ask for a verifier of that application. */
   | { readonly step: 'leaf' }
+  /** Get the COSE receipt with the entry in it. */
+  | { readonly step: 'entry' }
   /** Get the receipt anew: a chain has changed since it was made. */
   | { readonly step: 'renew' }
   /** Get the receipt later: it is not on a chain yet, or not in a final block. */
@@ -44,15 +46,24 @@ export function nextSteps({ result, claims }: Verdict): NextStep[] {
     steps.push({ step: 'key-of-log' });
   if (has('times-contradict')) steps.push({ step: 'other-times' });
   if (has('leaf-unknown')) steps.push({ step: 'leaf' });
+  if (has('cose-entry-missing')) steps.push({ step: 'entry' });
   const anchors = claims.filter(({ claim }) => claim === 'anchor');
-  if (anchors.length === 0 && !has('round-pending')) steps.push({ step: 'receipt' });
+  if (anchors.length === 0 && !has('round-pending', 'cose-consistency', 'cose-receipt-foreign'))
+    steps.push({ step: 'receipt' });
   if (anchors.some(({ code }) => code === 'anchor-moved' || code === 'other-chain-instance'))
     steps.push({ step: 'renew' });
   if (has('round-pending', 'no-anchor', 'anchor-not-included', 'anchor-not-final')) steps.push({ step: 'later' });
   steps.push(...sourceSteps(anchors));
   if (has('attestation-pending')) steps.push({ step: 'complete' });
   if (
-    has('anchor-unknown', 'proof-not-read', 'attestation-unsupported', 'attestation-unknown', 'attestations-left-out')
+    has(
+      'cose-receipt-foreign',
+      'anchor-unknown',
+      'proof-not-read',
+      'attestation-unsupported',
+      'attestation-unknown',
+      'attestations-left-out',
+    )
   ) {
     steps.push({ step: 'version' });
   }

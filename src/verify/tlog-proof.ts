@@ -1,16 +1,13 @@
 // The verifier of C2SP tlog-proofs, of our logs and of others: where an entry stands, not when.
 
-import { sha256 } from '#sha256';
-import { equalBytes } from '../core/bytes.ts';
-import { commitTo, type Entry, entryLeafHash } from '../core/entry.ts';
+import { entryLeafHash, type OpenEntry } from '../core/entry.ts';
 import { FormatError } from '../core/errors.ts';
 import { hashLeaf } from '../core/merkle.ts';
-import { logId } from '../core/origin.ts';
 import { verifyInclusion } from '../core/proof.ts';
-import { formatTime } from '../core/time.ts';
 import { isTlogProof, type ParsedTlogProof, parseTlogProof, tlogProofEntry } from '../core/tlog-proof.ts';
-import { type Claim, claimOf, type Verdict, type VerdictCode, verdictOf } from '../core/verdict.ts';
+import { type Claim, claimOf, type Verdict, verdictOf } from '../core/verdict.ts';
 import { checkContent, type GivenContent } from './content.ts';
+import { checkOwnContent, checkPrevious, operatorsTime } from './own-entry.ts';
 import { checkSignature, keysFor } from './signature.ts';
 import type { Trust } from './trust.ts';
 import { checkWitnesses } from './witnesses.ts';
@@ -19,12 +16,6 @@ import { checkWitnesses } from './witnesses.ts';
 export interface VerifyTlogProofInput extends GivenContent {
   /** The text of a tlog-proof; a given digest is the SHA-256 of the entry, 32 bytes. */
   readonly proof: string;
-}
-
-/** An entry of ours as the proof carries it. */
-interface OwnEntry {
-  readonly entry: Entry;
-  readonly nonce: Uint8Array;
 }
 
 /**
@@ -50,46 +41,24 @@ export function verifyTlogProof(input: VerifyTlogProofInput, trust: Trust): Verd
   const [content, position] =
     own === null
       ? leafClaims(input, proof, signed)
-      : [checkContent(input, contentOf(own)), ownPosition(proof, own, signed)];
+      : [checkOwnContent(input, own, 'the proof'), ownPosition(proof, own, signed)];
   const claims = [
     content,
     position,
     checkpoint,
     ...(witnesses === null ? [] : [witnesses]),
-    ...(own === null ? [] : [receivedAt(own)]),
+    ...(own === null ? [] : [operatorsTime(own.entry)]),
   ];
   return verdictOf(claims, [], null);
 }
 
-function contentOf({ entry, nonce }: OwnEntry): Parameters<typeof checkContent>[1] {
-  return {
-    hash: 'SHA-256',
-    digestOf: sha256,
-    matches: (digest) => digest.length === 32 && equalBytes(commitTo(digest, nonce), entry.commitment),
-    own: 'the one that the entry in the proof commits to',
-    proof: 'the proof',
-  };
-}
-
-function receivedAt({ entry }: OwnEntry): Claim {
-  const time = formatTime(entry.receivedAt);
-  const says = `That the entry was received at ${time} is only the operator's word.`;
-  return claimOf('operators-word', { claim: 'received-at', time, grounds: 'none', says });
-}
-
-function ownPosition({ index, path, head }: ParsedTlogProof, { entry }: OwnEntry, signed: boolean): Claim {
-  const refute = (code: VerdictCode, says: string): Claim =>
-    claimOf(code, { claim: 'position', grounds: 'bytes', says });
+function ownPosition({ index, path, head }: ParsedTlogProof, { entry }: OpenEntry, signed: boolean): Claim {
   if (!verifyInclusion(entryLeafHash(entry), index, head.size, path, head.root)) {
-    return refute(
-      'position-broken',
-      `The proof does not lead from the entry to the checkpoint: it does not stand at index ${index}.`,
-    );
+    const says = `The proof does not lead from the entry to the checkpoint: it does not stand at index ${index}.`;
+    return claimOf('position-broken', { claim: 'position', grounds: 'bytes', says });
   }
-  const before = index === 0 ? logId(head.origin) : index % 2 === 1 ? path[0] : undefined;
-  if (before !== undefined && !equalBytes(before, entry.previous)) {
-    return refute('previous-differs', 'The entry does not name the hash of the entry before it in the log.');
-  }
+  const previous = checkPrevious(entry, index, path, head.origin);
+  if (previous !== null) return previous;
   return stands('The entry', index, head, signed);
 }
 

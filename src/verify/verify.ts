@@ -1,11 +1,13 @@
 // The verifier: pure code over a proof, the content and what the verifier trusts. The same on server, command line and
 // in browsers.
 
+import { isCoseMessage } from '../core/cose-receipt.ts';
 import { FormatError } from '../core/errors.ts';
 import { proofText } from '../core/proof-text.ts';
 import { isTlogProof } from '../core/tlog-proof.ts';
 import type { Verdict } from '../core/verdict.ts';
 import { isOtsFile } from '../ots/file.ts';
+import { verifyCoseReceipt } from './cose-receipt.ts';
 import { verifyReceipt } from './receipt.ts';
 import { verifyTimestamp } from './timestamp.ts';
 import { verifyTlogProof } from './tlog-proof.ts';
@@ -17,6 +19,7 @@ export type { EvmBlock, EvmLog, EvmSource, EvmTransaction } from '../core/evm-so
 export { lowerTime, type Moment, upperTime } from '../core/moment.ts';
 export { type Policy, parsePolicy } from '../core/policy.ts';
 export { exitCode, type Verdict } from '../core/verdict.ts';
+export { type VerifyCoseReceiptInput, verifyCoseReceipt } from './cose-receipt.ts';
 export { type NextStep, nextSteps } from './next-step.ts';
 export { type ReceiptAnswer, type VerifyInput, verifyReceipt, verifyReceipts } from './receipt.ts';
 export { type VerifyTimestampInput, verifyTimestamp } from './timestamp.ts';
@@ -25,7 +28,10 @@ export type { Trust } from './trust.ts';
 
 /** A proof, and what it should be about. */
 export interface ProofInput {
-  /** A receipt (its JSON, or the text or bytes of that), the bytes of an .ots file, or a tlog-proof (text or bytes). */
+  /**
+   * A receipt (its JSON, or the text or bytes of that), the bytes of an .ots file, a tlog-proof (text or bytes), or
+   * the bytes of a COSE receipt.
+   */
   readonly proof: unknown;
   /** The content that it should be about: bytes, or text, which stands for its UTF-8. */
   readonly payload?: Uint8Array | string | undefined;
@@ -34,18 +40,19 @@ export interface ProofInput {
 }
 
 /**
- * The verdict on a receipt, an .ots file or a tlog-proof (design section 1, "What a verdict means").
+ * The verdict on a receipt, an .ots file, a tlog-proof or a COSE receipt (design section 1, "What a verdict means").
  * @throws FormatError `proof-unknown` where it is none of these, `verifier-key` where the trusted key is none
  */
 export async function verify({ proof, ...content }: ProofInput, trust: Trust): Promise<Verdict> {
   if (proof instanceof Uint8Array && isOtsFile(proof)) return verifyTimestamp({ ots: proof, ...content }, trust);
+  if (proof instanceof Uint8Array && isCoseMessage(proof)) return verifyCoseReceipt({ cose: proof, ...content }, trust);
   const text = proof instanceof Uint8Array ? proofText(proof) : proof;
   if (typeof text === 'string' && isTlogProof(text)) return verifyTlogProof({ proof: text, ...content }, trust);
   try {
     return await verifyReceipt({ receipt: text, ...content }, trust);
   } catch (cause) {
     if (!(cause instanceof FormatError) || cause.code !== 'receipt-invalid') throw cause;
-    const says = `neither a receipt, nor an .ots file, nor a tlog-proof (${cause.message})`;
+    const says = `neither a receipt, nor an .ots file, nor a tlog-proof, nor a COSE receipt (${cause.message})`;
     throw new FormatError('proof-unknown', says, { cause });
   }
 }

@@ -11,6 +11,8 @@ import { listen } from '../../src/api/server.ts';
 import { KINDS } from '../../src/kinds.ts';
 import { Appender } from '../../src/log/appender.ts';
 import { EntryReader } from '../../src/log/entries.ts';
+import { ReceiptKeys } from '../../src/log/receipt-keys.ts';
+import { RootSigning } from '../../src/log/root-signing.ts';
 import { TileStore } from '../../src/log/tilestore.ts';
 import { Operation } from '../../src/metrics/operation.ts';
 import { openFoundation, realEffects } from '../../src/start/foundation.ts';
@@ -42,6 +44,8 @@ it('what does not fit in the queue is refused at once and leaves the rest alone'
       tiles,
       trees,
       receipts: new Receipts({ database, entries, tiles, publisher, trees, anchors }),
+      roots: new RootSigning({ registry, publisher, tiles, rollback: foundation.guard.rollback }),
+      receiptKeys: new ReceiptKeys(database, registry, () => 0),
       readings: openReadings(config),
       notifications,
       anchors,

@@ -144,6 +144,13 @@ test('an entry is erased without a question by --yes', async () => {
   expect(await read()).toBe(true);
 });
 
+test('logs keys --cose: the keys that COSE receipts are signed with', async () => {
+  const all = await logs('keys', 'one', '--cose');
+  expect([all.code, all.stdout]).toEqual([0, expect.stringMatching(/^(log\.test\/logs\/one\+[0-9a-f]{8}\+\S+\n)+$/)]);
+  const described = await service.send('GET', '/v1/logs/one');
+  expect(JSON.parse((await logs('keys', 'one', '--cose', '--json')).stdout)).toContain(described.at('coseKeys', 0));
+});
+
 test('logs listed: says what became of each, and --off takes it back', async () => {
   expect(await logs('listed', 'one', '_system')).toMatchObject({
     code: 0,

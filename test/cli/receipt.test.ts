@@ -63,7 +63,7 @@ test('receipt --tlog-proof prints the proof for stock tools, or writes it to a f
 
 test('receipt --tlog-proof never waits, and rejects an answer that is not a proof', async () => {
   const waited = await at('receipt', 'payments', '0', '--tlog-proof', '--wait', '5');
-  expect([waited.code, waited.stderr]).toEqual([1, 'error: --tlog-proof does not take --wait or --until\n']);
+  expect([waited.code, waited.stderr]).toEqual([1, 'error: a tlog-proof does not take --wait or --until\n']);
   service.tlogProof = () => 'c2sp.org/tlog-proof@v1\n';
   const broken = await at('receipt', 'payments', '0', '--tlog-proof', '-o', 'p.tlog-proof');
   expect([broken.code, broken.stderr]).toEqual([1, 'error: not a tlog-proof: no blank line before the checkpoint\n']);

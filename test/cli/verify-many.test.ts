@@ -101,7 +101,7 @@ test('a tlog-proof, by the key of the log and by a policy with its witnesses', a
   expect(one.code).toBe(2);
   expect(one.stdout).toContain('✓ position');
   expect(one.stderr).toBe(
-    "a tlog-proof proves an entry's place in the log but not its time: the receipt proves both\n",
+    "this proves an entry's place in the log but not its time: the receipt in JSON proves both\n",
   );
   const { vkey } = new TestWitness('north.example', join(folder, 'state'));
   const policy = await save('policy', `log ${log.verifierKey}\nwitness north ${vkey}\nquorum north\n`);

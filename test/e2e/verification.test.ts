@@ -42,6 +42,7 @@ let service: Running;
 let bitcoin: TestBitcoin;
 let calendar: LocalCalendar;
 let key: string;
+let coseKey: string;
 let anchor: IncludedEvmAnchor;
 let root: string;
 
@@ -102,7 +103,9 @@ beforeAll(async () => {
   expect((await antequem('append', 'demo', 'lines')).code).toBe(0);
   expect((await antequem('receipt', 'demo', '0', '--wait', '60', '-o', 'receipt.json')).code).toBe(0);
   const described: unknown = await (await fetch(`${service.url}/v1/logs/demo`)).json();
-  key = z.looseObject({ verifierKey: z.string() }).parse(described).verifierKey;
+  const keys = z.looseObject({ verifierKey: z.string(), coseKeys: z.array(z.string()) }).parse(described);
+  key = keys.verifierKey;
+  coseKey = keys.coseKeys[0] ?? '';
   const receipt = parseReceiptText(readFileSync(join(folder, 'receipt.json'), 'utf8'));
   if (!('round' in receipt)) throw new Error('the receipt has no round');
   const first = knownAnchors(receipt).find(({ type }) => type === 'evm');
@@ -124,6 +127,7 @@ const environment = (): NodeJS.ProcessEnv => ({
   ...process.env,
   RPC: chain.url,
   VKEY: key,
+  COSE_KEY: coseKey,
   NODE_OPTIONS: `--import=${pathToFileURL(join(folder, 'package.mjs')).href}`,
   NO_COLOR: '1',
   PATH: `${join(folder, 'bin')}:${join(process.execPath, '..')}:${process.env.PATH}`,
@@ -136,6 +140,7 @@ function runnable(text: string): string {
   const away: [RegExp, boolean, string][] = [
     [/^ots .*$/gm, spawnSync('ots', ['--version']).status === 0, 'the stock client ots'],
     [/^\/usr\/bin\/python3 .*$/gm, referenceMissing === null, 'python3-opentimestamps'],
+    [/^python3 scitt\.py .*$/gm, spawnSync('python3', ['-c', 'import scitt_cose']).status === 0, 'scitt-cose'],
   ];
   return away.reduce((rest, [lines, here, what]) => {
     if (here || !lines.test(rest)) return rest;

@@ -4,8 +4,12 @@ import { createHmac } from 'node:crypto';
 import { parseTargets } from '../../src/config/targets.ts';
 import { readConfig } from '../../src/config.ts';
 import { compareBytes, fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
+import { CborTag, decodeCbor, encodeCbor } from '../../src/core/cbor.ts';
 import { formatCheckpoint, parseCheckpoint } from '../../src/core/checkpoint.ts';
+import { formatCoseKey, parseCoseKey } from '../../src/core/cose-key.ts';
+import { type CoseReceipt, encodeCoseReceipt, parseCoseReceipt } from '../../src/core/cose-receipt.ts';
 import { formatWitnessKey } from '../../src/core/cosignature.ts';
+import { encodeOpenEntry } from '../../src/core/entry.ts';
 import { readEvmReceipt, readHeader, readTransaction } from '../../src/core/evm-bytes.ts';
 import { formatNote, formatVerifierKey, parseNote, parseVerifierKey } from '../../src/core/note.ts';
 import { isReached, parsePolicy } from '../../src/core/policy.ts';
@@ -40,6 +44,15 @@ const { receipt, log, round, anchor } = provenReceipt();
 const proven = { ...receipt, anchors: [anchorAmong(round.root), anchor] };
 const only = new MemoryLog('only');
 only.append('the only entry', { nonce: new Uint8Array(0) });
+const root = seeded('root');
+const cose: CoseReceipt = {
+  keyId: seeded('key'),
+  issuer: 'log.test',
+  log: 'log.test/logs/one',
+  proof: { kind: 'inclusion', treeSize: 300, index: 4, path: receipt.inclusion.path.map(fromHex) },
+  signature: new Uint8Array(64).fill(9),
+  entry: encodeOpenEntry(receipt.entry),
+};
 const POLICY = `# who is asked
 log ${log.verifierKey} https://log.test
 witness A ${formatWitnessKey('a.test', seeded('A'))} https://a.test/w
@@ -50,7 +63,6 @@ group 	all all two C
 quorum all
 `;
 const TYPES = [0, 1, 2, 3, 4];
-const root = seeded('root');
 const block = sealBlock([transactionOf(root)], [outcomeOf(root)]);
 
 const CONFIGURATION = [
@@ -148,6 +160,36 @@ export const PARSERS: readonly Parser[] = [
     take(input) {
       const written = text(input);
       demand(formatTlogProof(parseTlogProof(written)) === written, 'a tlog-proof in two spellings');
+    },
+  },
+  {
+    name: 'CBOR',
+    samples: [
+      encodeCoseReceipt(cose),
+      encodeCbor(new CborTag(18, [-1, 24, 256, 65_536, 2 ** 40, 'ä', null, new Map([['a', []]])])),
+    ],
+    take(input) {
+      demand(compareBytes(encodeCbor(decodeCbor(input)), input) === 0, 'CBOR in two spellings');
+    },
+  },
+  {
+    name: 'COSE receipt',
+    samples: [
+      encodeCoseReceipt(cose),
+      encodeCoseReceipt({ ...cose, entry: null }),
+      encodeCoseReceipt({ ...cose, proof: { kind: 'consistency', from: 3, to: 70_000, path: [root, root] } }),
+    ],
+    take(input) {
+      demand(compareBytes(encodeCoseReceipt(parseCoseReceipt(input)), input) === 0, 'a receipt in two spellings');
+    },
+  },
+  {
+    name: 'COSE key',
+    samples: [utf8(formatCoseKey(log.origin, root))],
+    take(input) {
+      const written = text(input);
+      const key = parseCoseKey(written);
+      demand(key !== 'checkpoints' && formatCoseKey(key.name, key.publicKey) === written, 'a key in two spellings');
     },
   },
   {

@@ -28,6 +28,8 @@ export const CALLS: readonly Call[] = [
   { method: 'GET', path: '/v1/logs/mine/entries/0/receipt', needs: 'read' },
   { method: 'GET', path: '/v1/logs/mine/entries/0/receipt.path', needs: 'read' },
   { method: 'GET', path: '/v1/logs/mine/entries/0/receipt.tlog-proof', needs: 'read' },
+  { method: 'GET', path: '/v1/logs/mine/entries/0/receipt.cose', needs: 'read' },
+  { method: 'GET', path: '/.well-known/scitt-keys', needs: 'nothing' },
   { method: 'GET', path: `/v1/entries?digest=${DIGEST}`, needs: 'read' },
   { method: 'GET', path: '/v1/rounds', needs: 'read', everyLog: true },
   { method: 'GET', path: '/v1/rounds/1', needs: 'read', everyLog: true },

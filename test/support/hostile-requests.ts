@@ -49,7 +49,18 @@ const segment = fc.oneof({ weight: 3, arbitrary: nasty }, written);
 const name = fc.oneof({ weight: 3, arbitrary: fc.constantFrom('demo', '_system', 'absent') }, segment);
 const path = fc.oneof(
   fc
-    .tuple(name, fc.constantFrom('', '/entries', '/digests', '/proofs/consistency', '/entries/'))
+    .tuple(
+      name,
+      fc.constantFrom(
+        '',
+        '/entries',
+        '/digests',
+        '/proofs/consistency',
+        '/proofs/consistency.cose',
+        '/listed',
+        '/entries/',
+      ),
+    )
     .map(([log, rest]) => `/v1/logs/${log}${rest}`),
   fc
     .tuple(
@@ -61,7 +72,16 @@ const path = fc.oneof(
     .tuple(
       name,
       segment,
-      fc.constantFrom('', '/payload', '/receipt', '/receipt.path', '/receipt.ots', '/receipt.tlog-proof', '/nothing'),
+      fc.constantFrom(
+        '',
+        '/payload',
+        '/receipt',
+        '/receipt.path',
+        '/receipt.ots',
+        '/receipt.tlog-proof',
+        '/receipt.cose',
+        '/nothing',
+      ),
     )
     .map(([log, index, rest]) => `/v1/logs/${log}/entries/${index}${rest}`),
   fc.tuple(name, fc.array(segment, { maxLength: 4 })).map(([log, parts]) => `/logs/${log}/tile/${parts.join('/')}`),
@@ -85,6 +105,7 @@ const path = fc.oneof(
     '/healthz',
     '/readyz',
     '/verify',
+    '/.well-known/scitt-keys',
     '/',
   ),
   fc.array(segment, { maxLength: 6 }).map((parts) => `/${parts.join('/')}`),

@@ -70,6 +70,7 @@ function faultyKeys(fault: InnerFault): KeyRing {
         origin: signer.origin,
         publicKey: signer.publicKey,
         verifierKey: signer.verifierKey,
+        cose: signer.cose,
         sign: (checkpoint) => {
           if (used) return signer.sign(checkpoint);
           used = true;

@@ -80,7 +80,9 @@ function keysCommand(): Command {
   return new Command('keys')
     .description('list the verifier keys of logs, including retired ones')
     .argument('[log...]', 'which logs (default: all)', names)
-    .action(async (logs: string[], _: object, command: Command) => {
+    .option('--cose', 'the keys for COSE receipts instead, as far as a seed in LOG_SEED_FILE makes them')
+    .action(async (logs: string[], { cose }: { cose?: true }, command: Command) => {
+      if (cose === true) return coseKeys(logs, isJson(command));
       const found = await withLogs(logs, logs.length === 0, async ({ database }, logs) => {
         const { readLogKeys } = await import('../../log/rotation.ts');
         const keys = await readLogKeys(database, logs);
@@ -89,6 +91,14 @@ function keysCommand(): Command {
       if (isJson(command)) return printJson(found.map(view));
       for (const each of found) print(line(each));
     });
+}
+
+async function coseKeys(logs: string[], json: boolean): Promise<void> {
+  const keys = await withLogs(logs, logs.length === 0, async ({ registry }, logs) =>
+    (await registry.derivable(logs)).map(({ cose }) => cose.verifierKey),
+  );
+  if (json) printJson(keys);
+  else for (const key of keys) print(key);
 }
 
 interface AllOption {

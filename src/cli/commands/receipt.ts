@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import type { Client, Stage } from '../../client/client.ts';
 import { retrying } from '../../client/retry.ts';
 import { toHex } from '../../core/bytes.ts';
+import { parseCoseReceipt } from '../../core/cose-receipt.ts';
 import { AntequemError } from '../../core/errors.ts';
 import type { Receipt } from '../../core/receipt.ts';
 import { parseTlogProof } from '../../core/tlog-proof.ts';
@@ -23,7 +24,13 @@ interface ReceiptFlags extends MirrorReceiptFlags {
   readonly output?: string;
   readonly tlogProof?: boolean;
   readonly ots?: boolean;
+  readonly format?: Format;
+  /** Commander's `--without-entry`. */
+  readonly withoutEntry?: boolean;
 }
+
+const FORMATS = ['json', 'ots', 'tlog-proof', 'cose'] as const;
+type Format = (typeof FORMATS)[number];
 
 /** `antequem receipt`: fetches the current receipt of one entry. */
 export function receiptCommand(): Command {
@@ -39,8 +46,16 @@ export function receiptCommand(): Command {
       new Option('--until <stage>', 'the stage to wait for (default: finalized; with --ots bitcoin)').choices(STAGES),
     )
     .option('-o, --output <file>', 'write it to this file, replacing it if it exists')
-    .option('--ots', 'as an OpenTimestamps file for standard clients; implied by -o x.ots')
-    .option('--tlog-proof', 'only the proof of its place in the log, as a C2SP tlog-proof for standard tools')
+    .addOption(
+      new Option(
+        '--format <format>',
+        'json (the default), ots: an OpenTimestamps file (implied by -o x.ots), tlog-proof: only its place in the log, as a ' +
+          'C2SP tlog-proof, cose: the same as a COSE receipt (implied by -o x.cose)',
+      ).choices(FORMATS),
+    )
+    .option('--ots', 'the same as --format ots')
+    .option('--tlog-proof', 'the same as --format tlog-proof')
+    .option('--without-entry', 'with cose: without the entry and its nonce, which antequem verify needs')
     .option('--mirror <dir>', 'build it from a mirror instead of the service; needs the digest and nonce')
     .option('--digest <hex>', 'with --mirror: SHA-256 of the payload', digest)
     .option('--nonce <hex>', 'with --mirror: the nonce of the entry; omit it for a log that is not blinded', nonce)
@@ -57,13 +72,16 @@ Examples:
   $ antequem receipt demo 12 --until finalized --wait 120 -o demo-12.receipt.json
   $ antequem receipt demo 12 --until bitcoin -o line.txt.ots
   $ antequem receipt demo 12 --tlog-proof -o demo-12.tlog-proof
+  $ antequem receipt demo 12 --format cose -o demo-12.cose
   $ antequem receipt demo 12 --mirror mirror --receipt demo-12.receipt.json -o newer.json`,
     )
     .action(async (log: string, index: number, flags: ReceiptFlags, command: Command) => {
       if (flags.mirror !== undefined) return mirrorReceipt(flags.mirror, log, index, flags);
       const { client, json } = openSession(command);
-      if (flags.tlogProof === true) return writeProof(client, log, index, flags, json);
-      const ots = flags.ots === true || (flags.output?.endsWith('.ots') ?? false);
+      const format = formatOf(flags);
+      if (format === 'tlog-proof') return writeProof(client, log, index, flags, json);
+      if (format === 'cose') return writeCose(client, log, index, flags, json);
+      const ots = format === 'ots';
       if (ots && flags.output === undefined && (json || process.stdout.isTTY)) {
         throw new AntequemError('arguments-invalid', 'an .ots file is binary: name a file with -o');
       }
@@ -88,6 +106,18 @@ Examples:
     });
 }
 
+/** @throws AntequemError `arguments-invalid` if several were asked for */
+function formatOf({ format, ots, tlogProof, output = '' }: ReceiptFlags): Format {
+  const asked = new Set<Format>([
+    ...(format === undefined ? [] : [format]),
+    ...(ots === true ? (['ots'] as const) : []),
+    ...(tlogProof === true ? (['tlog-proof'] as const) : []),
+  ]);
+  if (asked.size > 1) throw new AntequemError('arguments-invalid', `give one format, not ${[...asked].join(' and ')}`);
+  const [one] = asked;
+  return one ?? (output.endsWith('.ots') ? 'ots' : output.endsWith('.cose') ? 'cose' : 'json');
+}
+
 /** @throws OtsError; AntequemError `receipt-other-entry` if the file has another digest than the receipt */
 async function fetchOts(client: Client, log: string, { entry }: Receipt): Promise<Uint8Array> {
   const bytes = await retrying(() => client.receiptOts(log, entry.index), retryPolicy(5));
@@ -108,7 +138,7 @@ async function writeProof(
   json: boolean,
 ): Promise<void> {
   if (wait !== undefined || until !== undefined) {
-    throw new AntequemError('arguments-invalid', '--tlog-proof does not take --wait or --until');
+    throw new AntequemError('arguments-invalid', 'a tlog-proof does not take --wait or --until');
   }
   const text = await retrying(() => client.tlogProof(log, index), retryPolicy(5));
   const { head, note: checkpoint } = parseTlogProof(text);
@@ -122,4 +152,30 @@ async function writeProof(
   const where = output === undefined ? '' : `${output}: `;
   const signed = counted(witnesses, 'witness has signed', 'witnesses have signed');
   note(`${where}entry ${index} of ${log} in its tree of ${head.size}, which ${signed}`);
+}
+
+/** Never waits, either. @throws AntequemError `receipt-other-entry` if the receipt is of another entry */
+async function writeCose(
+  client: Client,
+  log: string,
+  index: number,
+  { output, wait, until, withoutEntry }: ReceiptFlags,
+  json: boolean,
+): Promise<void> {
+  if (wait !== undefined || until !== undefined) {
+    throw new AntequemError('arguments-invalid', '--format cose does not take --wait or --until');
+  }
+  if (output === undefined && (json || process.stdout.isTTY)) {
+    throw new AntequemError('arguments-invalid', 'a COSE receipt is binary: name a file with -o');
+  }
+  const bytes = await retrying(() => client.receiptCose(log, index, withoutEntry !== true), retryPolicy(5));
+  const { log: origin, proof } = parseCoseReceipt(bytes);
+  if (!origin.endsWith(`/logs/${log}`) || proof.kind !== 'inclusion' || proof.index !== index) {
+    const says = `the service's COSE receipt is not of entry ${index} of ${log}: do not trust it`;
+    throw new AntequemError('receipt-other-entry', says);
+  }
+  if (output === undefined) process.stdout.write(bytes);
+  else await writeWhole(output, bytes, true);
+  if (json) printJson({ log, index, file: output, treeSize: proof.treeSize });
+  note(`${output === undefined ? '' : `${output}: `}entry ${index} of ${log} in its tree of ${proof.treeSize}`);
 }

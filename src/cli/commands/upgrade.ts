@@ -51,6 +51,12 @@ Examples:
     )
     .action(async (file: string, { wait, calendar }: UpgradeFlags, command: Command) => {
       const proof = await readProofFile(file);
+      if (proof.kind === 'cose') {
+        throw new AntequemError(
+          'arguments-invalid',
+          'a COSE receipt is not upgraded: fetch it anew with antequem receipt',
+        );
+      }
       if (proof.kind === 'ots' ? wait !== undefined : calendar !== undefined) {
         throw new AntequemError('arguments-invalid', '--wait is for receipts, --calendar for .ots files');
       }

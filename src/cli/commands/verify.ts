@@ -37,17 +37,20 @@ export function verifyCommand(): Command {
   return new Command('verify')
     .argument(
       '<file...>',
-      'FILE RECEIPT, FILE FILE.ots or FILE FILE.tlog-proof; FILE alone if FILE.receipt.json or FILE.ots is beside it; ' +
+      'FILE RECEIPT, FILE FILE.ots, FILE FILE.tlog-proof or FILE FILE.cose; FILE alone if FILE.receipt.json or FILE.ots is beside it; ' +
         'only the proof with --line or --digest. FILE may be -',
     )
-    .usage('[options] <file> [receipt|file.ots|file.tlog-proof]')
+    .usage('[options] <file> [receipt|file.ots|file.tlog-proof|file.cose]')
     .option('--line <text>', 'the payload as text, instead of FILE')
     .option(
       '--digest <hex>',
       'the digest of the payload, instead of FILE: SHA-256, or the hash that FILE.ots names',
       fileDigestOption,
     )
-    .option('--key <vkey>', "the log's verifier key, obtained from someone you trust: proves the log's identity")
+    .option(
+      '--key <vkey>',
+      "the log's verifier key, obtained from someone you trust: proves the log's identity; for a COSE receipt its coseKey",
+    )
     .option('--rpc <url>', 'a node of the EVM chain that you trust; may be repeated', repeated(httpUrl))
     .option('--confirmations <n>', CONFIRMATIONS_HELP, confirmations)
     .option(
@@ -169,9 +172,13 @@ async function verdictOn(
     const { verifyReceipt } = await import('../../verify/receipt.ts');
     return verifyReceipt(input, trust).catch((cause: unknown) => {
       if (!(cause instanceof FormatError) || cause.code !== 'receipt-invalid') throw cause;
-      const says = `${name} is not a receipt, an .ots file or a tlog-proof`;
+      const says = `${name} is not a receipt, an .ots file, a tlog-proof or a COSE receipt`;
       throw new AntequemError('receipt-invalid', says, { cause });
     });
+  }
+  if (proof.kind === 'cose') {
+    const { verifyCoseReceipt } = await import('../../verify/cose-receipt.ts');
+    return verifyCoseReceipt({ cose: proof.bytes, ...(await content(file, flags, 'sha256')) }, trust);
   }
   const { verifyTimestamp } = await import('../../verify/timestamp.ts');
   return verifyTimestamp({ ots: proof.bytes, ...(await content(file, flags, hashOf(proof.bytes))) }, trust);

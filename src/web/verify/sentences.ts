@@ -111,9 +111,11 @@ function stepSentence(next: NextStep, { claims }: Verdict): string {
     case 'other-times':
       return forPeople(claims.find(({ code }) => code === 'times-contradict')?.says ?? '');
     case 'receipt':
-      return "A tlog-proof proves an entry's place in the log but not its time: its receipt proves both.";
+      return "This proves an entry's place in the log but not its time: the receipt in JSON proves both.";
     case 'leaf':
       return forPeople(claims.find(({ code }) => code === 'leaf-unknown')?.says ?? '');
+    case 'entry':
+      return 'To check it, get the receipt with the entry in it: antequem receipt LOG INDEX --format cose.';
     case 'renew':
       return 'The chain has changed since the receipt was made: ask for the receipt anew.';
     case 'later':
