@@ -16,7 +16,7 @@ export type StoredContent =
   | { readonly kind: 'digest'; readonly digest: Uint8Array; readonly nonce: Uint8Array }
   | { readonly kind: 'erased'; readonly commitment: Uint8Array };
 
-// version 1 ‖ packing 1 ‖ bytes of a nonce 1 ‖ u32 bytes of the lengths and payloads ‖ u32 the same as packed
+// A part: version 1 ‖ packing 1 ‖ bytes of a nonce 1 ‖ u32 bytes of the lengths and payloads ‖ u32 the same as packed
 const HEAD_BYTES = 11;
 const VERSION = 0x01;
 const PLAIN = 0;
@@ -24,16 +24,22 @@ const ZSTD = 1;
 const LENGTH_BYTES = 4;
 const DIGEST_ALONE = 0xffff_ffff;
 const ERASED = 0xffff_fffe;
+// Several parts, so that reading one entry does not unpack all: version 1 ‖ u16 entries in each part ‖ u32 length of each
+const PARTS_VERSION = 0x02;
+const PARTS_HEAD_BYTES = 3;
+/** Payloads of a part have about so many bytes. */
+const PART_BYTES = 128 << 10;
 const MAX_UNPACKED_BYTES = MAX_BLOCK_BYTES + LENGTH_BYTES * TILE_WIDTH;
 /** More than this no content has: what is longer was not written by the service. */
-export const MAX_CONTENT_BYTES = HEAD_BYTES + MAX_UNPACKED_BYTES + (32 + NONCE_SIZE) * TILE_WIDTH;
+export const MAX_CONTENT_BYTES =
+  PARTS_HEAD_BYTES + MAX_UNPACKED_BYTES + (LENGTH_BYTES + HEAD_BYTES + 32 + NONCE_SIZE) * TILE_WIDTH;
 /** Below this, compression costs more time than it saves space. */
 const MIN_PACKED_BYTES = 512;
 /** Of Node. */
 const MIN_CHUNK_BYTES = 64;
 const LEVEL = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 
-/** Where lengths and payloads of a block are put together; nothing of it is kept. */
+/** Where lengths and payloads of a part are put together; nothing of it is kept. */
 let workspace = Buffer.allocUnsafeSlow(0);
 
 function workspaceOf(bytes: number): Buffer {
@@ -43,6 +49,20 @@ function workspaceOf(bytes: number): Buffer {
 
 /** The bytes of these contents. @param nonceSize bytes of each nonce */
 export function packContents(contents: readonly StoredContent[], nonceSize: number): Buffer {
+  let bytes = 0;
+  for (const content of contents) if (content.kind === 'payload') bytes += content.payload.length;
+  const width = Math.ceil(contents.length / Math.max(1, Math.ceil(bytes / PART_BYTES)));
+  if (width >= contents.length) return packPart(contents, nonceSize);
+  const parts: Buffer[] = [];
+  for (let at = 0; at < contents.length; at += width) parts.push(packPart(contents.slice(at, at + width), nonceSize));
+  const head = Buffer.allocUnsafe(PARTS_HEAD_BYTES + LENGTH_BYTES * parts.length);
+  head[0] = PARTS_VERSION;
+  head.writeUInt16BE(width, 1);
+  for (const [i, part] of parts.entries()) head.writeUInt32BE(part.length, PARTS_HEAD_BYTES + LENGTH_BYTES * i);
+  return Buffer.concat([head, ...parts]);
+}
+
+function packPart(contents: readonly StoredContent[], nonceSize: number): Buffer {
   let payloadBytes = 0;
   let restBytes = 0;
   for (const content of contents) {
@@ -88,9 +108,58 @@ export function packContents(contents: readonly StoredContent[], nonceSize: numb
 
 /** The contents of `count` entries; views of the bytes. @throws FormatError `block-invalid` */
 export function unpackContents(bytes: Uint8Array, count: number): StoredContent[] {
-  const content = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const contents = new PackedContents(bytes, count);
+  return Array.from({ length: count }, (_, position) => contents.at(position));
+}
+
+/** The contents of `count` entries, of which only the parts are unpacked that are asked for. */
+export class PackedContents {
+  readonly #count: number;
+  /** Entries of each part; the last may have fewer. */
+  readonly #width: number;
+  readonly #parts: readonly Buffer[];
+  readonly #unpacked: (readonly StoredContent[])[] = [];
+
+  /** @throws FormatError `block-invalid` */
+  constructor(bytes: Uint8Array, count: number) {
+    const content = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (content.length < HEAD_BYTES || content.length > MAX_CONTENT_BYTES) throw invalid('has a wrong length');
+    const hasParts = content[0] === PARTS_VERSION;
+    this.#count = count;
+    this.#width = hasParts ? content.readUInt16BE(1) : count;
+    this.#parts = hasParts ? partsOf(content, count, this.#width) : [content];
+  }
+
+  /** A view of the bytes. @throws FormatError `block-invalid` */
+  at(position: number): StoredContent {
+    const part = Math.floor(position / this.#width);
+    const packed = this.#parts[part];
+    if (packed === undefined) throw invalid('has too few parts');
+    this.#unpacked[part] ??= unpackPart(packed, Math.min(this.#width, this.#count - part * this.#width));
+    return this.#unpacked[part][position - part * this.#width] ?? missing();
+  }
+}
+
+function partsOf(content: Buffer, count: number, width: number): Buffer[] {
+  const parts = Math.ceil(count / width);
+  let at = PARTS_HEAD_BYTES + LENGTH_BYTES * parts;
+  if (width === 0 || parts < 2 || at > content.length) throw invalid('has a wrong number of parts');
+  const found = Array.from({ length: parts }, (_, i) => {
+    const begin = at;
+    at += content.readUInt32BE(PARTS_HEAD_BYTES + LENGTH_BYTES * i);
+    return content.subarray(begin, at);
+  });
+  if (at !== content.length) throw invalid('does not have the length it names');
+  return found;
+}
+
+function missing(): never {
+  throw invalid('has too few entries');
+}
+
+function unpackPart(content: Buffer, count: number): StoredContent[] {
+  if (content.length < HEAD_BYTES) throw invalid('has a wrong length');
   const nonceSize = content[2];
-  if (content.length < HEAD_BYTES || content.length > MAX_CONTENT_BYTES) throw invalid('has a wrong length');
   if (content[0] !== VERSION) throw invalid('has an unknown version');
   if (nonceSize !== 0 && nonceSize !== NONCE_SIZE) throw invalid('has nonces of a wrong length');
   const packedEnd = HEAD_BYTES + content.readUInt32BE(7);

@@ -7,7 +7,7 @@ import { AntequemError } from '../core/errors.ts';
 import { HASH_SIZE } from '../core/merkle.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
 import type { Queryable } from '../store/database.ts';
-import { type StoredContent, unpackContents } from './block.ts';
+import { PackedContents, type StoredContent } from './block.ts';
 
 /** A block as it is stored. */
 export interface Block {
@@ -45,23 +45,29 @@ interface BlockRow {
   count: number;
   received_at: number;
   times: Uint8Array | null;
+  /** Leaf hashes from this entry on. */
+  leaves_from: number;
   leaves: Uint8Array | null;
   content: Uint8Array;
 }
 
-/** `leaves` out of the tile where the block has none. */
-const COLUMNS = `b.log, b.first, b.count, b.received_at, b.times, b.content, coalesce(b.leaves,
-  (SELECT substring(t.hashes FROM (${HASH_SIZE} * (b.first % ${TILE_WIDTH}) + 1)::int FOR ${HASH_SIZE} * b.count) FROM tiles t
-   WHERE t.log = b.log AND t.level = 0 AND t.index = b.first / ${TILE_WIDTH})) AS leaves`;
+/** The columns of blocks `b`, with the leaf hashes of entries [from, end), out of the tile where the block has none. */
+const columns = (
+  from: string,
+  end: string,
+): string => `b.log, b.first, b.count, b.received_at, b.times, b.content, ${from} AS leaves_from,
+  coalesce(substring(b.leaves FROM (${HASH_SIZE} * (${from} - b.first) + 1)::int FOR (${HASH_SIZE} * (${end} - ${from}))::int),
+    (SELECT substring(t.hashes FROM (${HASH_SIZE} * (${from} % ${TILE_WIDTH}) + 1)::int FOR (${HASH_SIZE} * (${end} - ${from}))::int)
+     FROM tiles t WHERE t.log = b.log AND t.level = 0 AND t.index = b.first / ${TILE_WIDTH})) AS leaves`;
 
-/** A block that was read, and unpacked. */
+/** A block that was read; it is unpacked as far as it is asked for. */
 export class OpenBlock {
   readonly log: number;
   readonly first: number;
   /** Index behind the last entry. */
   readonly end: number;
   readonly #row: BlockRow;
-  readonly #contents: readonly StoredContent[];
+  readonly #contents: PackedContents;
 
   /** @throws AntequemError `log-damaged` */
   constructor(row: BlockRow) {
@@ -69,7 +75,7 @@ export class OpenBlock {
     this.first = row.first;
     this.end = row.first + row.count;
     this.#row = row;
-    this.#contents = contentsOf(row);
+    this.#contents = this.#demandWhole(() => new PackedContents(row.content, row.count));
   }
 
   receivedAt(index: number): number {
@@ -77,15 +83,23 @@ export class OpenBlock {
   }
 
   content(index: number): StoredContent {
-    const content = this.#contents[index - this.first];
-    if (content === undefined) throw damaged(this.log, `entry ${index}`);
-    return content;
+    if (index < this.first || index >= this.end) throw damaged(this.log, `entry ${index}`);
+    return this.#demandWhole(() => this.#contents.at(index - this.first));
+  }
+
+  #demandWhole<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (cause) {
+      const says = `log ${this.log} has a damaged block at entry ${this.first}: run an audit`;
+      throw new AntequemError('log-damaged', says, { cause });
+    }
   }
 
   /** @throws AntequemError `log-damaged` */
   leafHash(index: number): Uint8Array {
-    const at = HASH_SIZE * (index - this.first);
-    const leaf = this.#row.leaves?.subarray(at, at + HASH_SIZE);
+    const at = HASH_SIZE * (index - this.#row.leaves_from);
+    const leaf = at < 0 ? null : this.#row.leaves?.subarray(at, at + HASH_SIZE);
     if (leaf?.length !== HASH_SIZE) throw damaged(this.log, `a tile for entry ${index}`);
     return new Uint8Array(leaf);
   }
@@ -135,15 +149,6 @@ export class OpenBlock {
   }
 }
 
-/** @throws AntequemError `log-damaged` */
-function contentsOf({ log, first, count, content }: BlockRow): StoredContent[] {
-  try {
-    return unpackContents(content, count);
-  } catch (cause) {
-    throw new AntequemError('log-damaged', `log ${log} has a damaged block at entry ${first}: run an audit`, { cause });
-  }
-}
-
 /** Null once erased. */
 export function digestOf(content: StoredContent): Uint8Array | null {
   if (content.kind === 'payload') return sha256(content.payload);
@@ -170,14 +175,17 @@ export interface EntryPlace {
   readonly index: number;
 }
 
-/** The blocks of these entries, each read once; null for an entry that is not there. */
+/**
+ * The blocks of these entries, each read once; null for an entry that is not there. They have the leaf hashes of these
+ * entries and, as far as they lie in the same block, of those before them.
+ */
 export async function readBlocks(db: Queryable, places: readonly EntryPlace[]): Promise<(OpenBlock | null)[]> {
   const { rows } = await db.query<BlockRow>({
     name: 'read-blocks',
-    text: `SELECT ${COLUMNS}
-           FROM (SELECT DISTINCT q.log, (SELECT first FROM blocks WHERE log = q.log AND first <= q.index
-                                         ORDER BY first DESC LIMIT 1) AS first
-                 FROM unnest($1::int[], $2::bigint[]) AS q (log, index)) AS k
+    text: `SELECT ${columns('greatest(least(k.low, b.first + b.count) - 1, b.first)', 'least(k.high + 1, b.first + b.count)')}
+           FROM (SELECT q.log, (SELECT first FROM blocks WHERE log = q.log AND first <= q.index
+                                ORDER BY first DESC LIMIT 1) AS first, min(q.index) AS low, max(q.index) AS high
+                 FROM unnest($1::int[], $2::bigint[]) AS q (log, index) GROUP BY 1, 2) AS k
            JOIN blocks b ON b.log = k.log AND b.first = k.first`,
     values: [places.map(({ log }) => log), places.map(({ index }) => index)],
   });
@@ -206,7 +214,7 @@ export async function* blocksBetween(
   while (at < end) {
     const { rows } = await db.query<BlockRow>({
       name: 'blocks-between',
-      text: `SELECT ${COLUMNS}
+      text: `SELECT ${columns('b.first', 'b.first + b.count')}
              FROM (SELECT *, row_number() OVER w AS n, sum(bytes) OVER w AS total
                    FROM (SELECT * FROM blocks WHERE log = $1 AND first > $2::bigint - ${TILE_WIDTH} AND first < $3
                            AND first + count > $2 ORDER BY first LIMIT ${PAGE_BLOCKS}) AS page

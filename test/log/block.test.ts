@@ -3,7 +3,13 @@ import { zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { AntequemError } from '../../src/core/errors.ts';
-import { MAX_CONTENT_BYTES, packContents, type StoredContent, unpackContents } from '../../src/log/block.ts';
+import {
+  MAX_CONTENT_BYTES,
+  PackedContents,
+  packContents,
+  type StoredContent,
+  unpackContents,
+} from '../../src/log/block.ts';
 
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
 
@@ -47,6 +53,40 @@ describe('the content of a block', () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  test('of large payloads is in parts, of which only the one asked for is unpacked', () => {
+    const list: StoredContent[] = Array.from({ length: 200 }, (_, i) => {
+      if (i % 50 === 7) return { kind: 'erased', commitment: randomBytes(32) };
+      if (i % 50 === 8) return { kind: 'digest', digest: randomBytes(32), nonce: randomBytes(16) };
+      return { kind: 'payload', payload: Buffer.alloc(2_000 + i, i), nonce: randomBytes(16) };
+    });
+    const block = packContents(list, 16);
+    expect(block[0]).toBe(2);
+    expect(plain(unpackContents(block, 200))).toEqual(plain(list));
+    // Four parts of 50; the last byte is a digest of the last.
+    expect(block.readUInt16BE(1)).toBe(50);
+    const damaged = Buffer.from(block);
+    damaged[damaged.length - block.readUInt32BE(15)] = 9;
+    const read = new PackedContents(damaged, 200);
+    expect(plain([0, 57, 149].map((at) => read.at(at)))).toEqual(plain([0, 57, 149].flatMap((at) => list[at] ?? [])));
+    expect(() => read.at(150)).toThrow(AntequemError);
+    expect(unpacked(damaged, 200)).toBe('block-invalid');
+    for (const [width, count] of [
+      [0, 200],
+      [49, 200],
+      [51, 200],
+      [200, 200],
+      [50, 201],
+      [50, 150],
+    ] as const) {
+      const other = Buffer.from(block);
+      other.writeUInt16BE(width, 1);
+      expect(unpacked(other, count)).toBe('block-invalid');
+    }
+    expect(unpacked(block.subarray(0, -1), 200)).toBe('block-invalid');
+    expect(unpacked(Buffer.concat([block, Buffer.alloc(1)]), 200)).toBe('block-invalid');
+    expect(unpacked(block.subarray(0, 12), 200)).toBe('block-invalid');
   });
 
   test('cut anywhere, or with bytes behind it, is refused', () => {
