@@ -11,7 +11,7 @@ import { EvmTarget, type EvmTargetOptions } from '../../src/evm/target.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
 import { closeRounds, silent } from '../support/anchoring.ts';
 import { anvilChain, noAnvil } from '../support/anvil-chain.ts';
-import type { TestChain } from '../support/chain.ts';
+import { openProvider, type TestChain } from '../support/chain.ts';
 import { HABITS, type Habit, type HabitualNodes, habitualNodes } from '../support/node-habits.ts';
 import { testDatabase } from '../support/postgres.ts';
 
@@ -30,6 +30,9 @@ const WAITS: Partial<Record<Habit, { readonly for: RegExp; readonly status: 'pen
   'a page in place of an answer': { for: /not of the form expected.*EVM_RPC_URLS/, status: 'pending' },
   'no answer at all': { for: /no answer in time.*EVM_RPC_URLS/, status: 'pending' },
 };
+
+/** In place of 10 s, where nothing is to be waited for. */
+const TIMEOUTS_MS: Partial<Record<Habit, number>> = { 'no answer at all': 100, 'no answer for a while': 500 };
 
 describe.skipIf(noAnvil !== null)(`nodes of all habits${noAnvil === null ? '' : ` (skipped: ${noAnvil})`}`, () => {
   let chain: TestChain;
@@ -72,7 +75,7 @@ describe.skipIf(noAnvil !== null)(`nodes of all habits${noAnvil === null ? '' : 
         name,
         chainId: 31337,
         rpcUrls: [],
-        nodes: [rpcNode({ url, timeout: habit === 'no answer at all' ? 100 : 10_000 })],
+        nodes: [rpcNode({ url, timeout: TIMEOUTS_MS[habit] ?? 10_000 })],
         contract: ANCHOR_ADDRESS,
         storeEvery: 'always',
         signer,
@@ -159,6 +162,16 @@ describe.skipIf(noAnvil !== null)(`nodes of all habits${noAnvil === null ? '' : 
     console.log(`nodes and their habits, ${rounds.length} rounds each\n${table.join('\n')}`);
     expect(table.filter((line) => line.includes('FAILED'))).toEqual([]);
   }, 90_000);
+
+  test('a deployment asks in batches, whose answers may come in any order', async () => {
+    const provider = openProvider(nodes.url('a batch answered backwards'));
+    try {
+      const result = await deployAnchor({ provider, dryRun: true });
+      expect(result).toMatchObject({ status: 'already-deployed', chain: 'eip155:31337', gasFrom: 'chain' });
+    } finally {
+      provider.destroy();
+    }
+  });
 
   test('a tip below what the chain takes is outbid once the cap is raised', async () => {
     const cell = await openCell('a least tip of 25 gwei');

@@ -70,6 +70,20 @@ const lateReceipts = (late: number, final: boolean) => (): Mode => {
 const SEND = 'eth_sendRawTransaction';
 const isFinal = (params: Params): boolean => params[0] === 'finalized';
 const noRaw = /^debug_|getRaw|getBlockReceipts/;
+const refusedByHttp = (method: string): Http => ({
+  status: 400,
+  body: JSON.stringify({ error: { code: -32601, message: `${method} is not supported` } }),
+});
+const blockForm = z.looseObject({ transactions: z.array(z.looseObject({})) });
+/** As a rollup tells of transactions that are not known here. */
+const unknownTypes = (method: string, answer: Answer): Answer => {
+  if (method !== 'eth_getBlockByHash' || !('result' in answer)) return answer;
+  const block = blockForm.safeParse(answer.result);
+  if (!block.success) return answer;
+  return {
+    result: { ...block.data, transactions: block.data.transactions.map((each) => ({ ...each, type: '0x7d' })) },
+  };
+};
 const tipOf = (raw: unknown): bigint => Transaction.from(String(raw)).maxPriorityFeePerGas ?? 0n;
 const underpriced = 'transaction underpriced: tip needed 25000000000, tip permitted 1000000000';
 
@@ -128,6 +142,10 @@ export const HABITS = {
     const answer = await ask(method, params);
     return method === SEND ? refuse(-32010, 'Transaction with the same hash was already imported.') : answer;
   },
+  'nonce too low, once taken': () => async (ask, method, params) => {
+    const answer = await ask(method, params);
+    return method === SEND ? refuse(-32000, 'nonce is too low') : answer;
+  },
   'nonce too low, always': instead((method) => (method === SEND ? refuse(-32000, 'nonce is too low') : null)),
   'underpriced two times in three': sometimes(/eth_sendRaw/, (n) => (n % 3 === 2 ? null : refuse(-32000, underpriced))),
   'a full pool three times in four': sometimes(/eth_sendRaw/, (n) =>
@@ -140,14 +158,25 @@ export const HABITS = {
   'no pending': instead((method, params) =>
     method === 'eth_getTransactionCount' && params[1] === 'pending' ? refuse(-32602, 'pending is not supported') : null,
   ),
-  'raw methods refused by HTTP': instead((method) =>
-    noRaw.test(method)
-      ? { status: 400, body: JSON.stringify({ error: { code: -32601, message: `${method} is not supported` } }) }
-      : null,
-  ),
+  'raw methods refused by HTTP': instead((method) => (noRaw.test(method) ? refusedByHttp(method) : null)),
   'raw methods refused': instead((method) =>
     noRaw.test(method) ? refuse(-32601, `the method ${method} does not exist/is not available`) : null,
   ),
+  'types unknown, raw methods refused by HTTP': () => async (ask, method, params) =>
+    noRaw.test(method) ? refusedByHttp(method) : unknownTypes(method, await ask(method, params)),
+  'types unknown, raw methods refused': () => async (ask, method, params) =>
+    noRaw.test(method)
+      ? refuse(-32601, `the method ${method} does not exist`)
+      : unknownTypes(method, await ask(method, params)),
+  'receipts without a status': altered(/getTransactionReceipt/, ({ status, ...receipt }) => receipt),
+  'a height that falls back': () => {
+    let n = 0;
+    return async (ask, method, params) => {
+      const answer = await ask(method, params);
+      if (method !== 'eth_blockNumber' || !('result' in answer) || n++ % 2 === 0) return answer;
+      return { result: `0x${Math.max(0, Number(answer.result) - 5).toString(16)}` };
+    };
+  },
   'times in milliseconds': altered(/getBlockBy/, (block) => ({
     ...block,
     timestamp: `0x${(BigInt(String(block.timestamp)) * 1_000n).toString(16)}`,
@@ -168,11 +197,14 @@ export const HABITS = {
   },
   'a page in place of an answer': instead(() => ({ status: 200, body: '<html>maintenance</html>' })),
   'no answer at all': instead(() => 'hang'),
+  'no answer for a while': sometimes(/./, (n) => (n >= 6 && n < 14 ? 'hang' : null)),
+  'a batch answered backwards': instead(() => null),
 } satisfies Record<string, () => Mode>;
 
 export type Habit = keyof typeof HABITS;
 
-const question = z.object({ method: z.string(), params: z.array(z.unknown()) });
+const question = z.object({ id: z.unknown(), method: z.string(), params: z.array(z.unknown()) });
+const questions = z.union([question, z.array(question)]);
 const answerOf = z.union([
   z.object({ error: z.object({ code: z.number(), message: z.string() }) }),
   z.object({ result: z.unknown() }),
@@ -195,8 +227,11 @@ export async function habitualNodes(upstream: string): Promise<HabitualNodes> {
     const habit = decodeURIComponent((request.url ?? '').slice(1));
     const mode = modes.get(habit);
     if (mode === undefined) throw new Error(`no habit ${habit}`);
-    const { method, params } = question.parse(JSON.parse((await request.toArray()).join('')));
-    answer(response, await mode(ask, method, params));
+    const asked = questions.parse(JSON.parse((await request.toArray()).join('')));
+    if (!Array.isArray(asked)) return answer(response, asked.id, await mode(ask, asked.method, asked.params));
+    const said = asked.map(async ({ id, method, params }) => ({ jsonrpc: '2.0', id, ...(await ask(method, params)) }));
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify((await Promise.all(said)).toReversed()));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -214,10 +249,10 @@ export async function habitualNodes(upstream: string): Promise<HabitualNodes> {
   };
 }
 
-function answer(response: ServerResponse, said: Answer | Http): void {
+function answer(response: ServerResponse, id: unknown, said: Answer | Http): void {
   if (said === 'hang') return;
   if (said === 'cut') return void response.destroy();
   if ('status' in said) return void response.writeHead(said.status, said.headers).end(said.body);
   response.writeHead(200, { 'content-type': 'application/json' });
-  response.end(JSON.stringify({ jsonrpc: '2.0', id: 1, ...said }));
+  response.end(JSON.stringify({ jsonrpc: '2.0', id, ...said }));
 }
