@@ -223,6 +223,9 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     await page.getByLabel(NODE).fill('not a url');
     await page.getByLabel('Choose or drop the receipt').setInputFiles(path('receipt.json'));
     await page.getByText('The address of a node begins with http').waitFor();
+    await page.getByLabel('Blocks that make final').fill('none');
+    await page.getByRole('button', { name: 'Verify', exact: true }).click();
+    await page.getByText('Enter a whole number of blocks from 1 on.').waitFor();
     // Nothing listens there.
     expect(await verdict({ content: 'invoice.txt', proof: 'receipt.json' }, { [NODE]: 'http://127.0.0.1:9' })).toBe(
       'NOT PROVEN',

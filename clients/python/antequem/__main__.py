@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--key", help="the log's verifier key")
     check.add_argument("--rpc", action="append", default=[], metavar="URL", help="a node that you trust (repeatable)")
     check.add_argument(
-        "--confirmations", type=int, metavar="N", help="final is what lies under N blocks, not the node's tag"
+        "--confirmations", type=int, metavar="N", help="N blocks make final, that of the anchor counts; not the node's tag"
     )
     check.add_argument("--json", action="store_true", help="print the verdict as JSON")
     check.set_defaults(run=_verify)

@@ -59,7 +59,7 @@ class Node:
     """Asks a node. Every method raises NodeError; what the URL holds beside the host is never shown.
 
     url: http or https. timeout: seconds for one answer as a whole.
-    confirmations: for chains whose nodes do not know the tag `finalized`: a block is final under so many others.
+    confirmations: for chains whose nodes do not know the tag `finalized`: so many blocks make final, its own counts.
     Raises FormatError `rpc-url`.
     """
 
@@ -113,7 +113,7 @@ class Node:
         """Height of the newest final block."""
         if self._confirmations is not None:
             latest = self._block("latest")
-            return -1 if latest is None else latest.number - self._confirmations
+            return -1 if latest is None else latest.number + 1 - self._confirmations
         block = self._block("finalized")
         if block is None:
             raise NodeError(f"{self} names no finalized block: name a number of confirmations")

@@ -239,8 +239,8 @@ class ByNode(unittest.TestCase):
         self.chain.blocks["finalized"] = None
         self.chain.blocks["latest"] = {**BLOCK, "number": "0xa"}
         self.assertEqual(by(self.verdict(), "anchor").code, "source-failed")
-        self.assertEqual(self.verdict(confirmations=1).result, "proven")
-        self.assertEqual(self.verdict(confirmations=2).result, "unproven")
+        self.assertEqual(self.verdict(confirmations=2).result, "proven")
+        self.assertEqual(self.verdict(confirmations=3).result, "unproven")
 
     def test_contradicted(self) -> None:
         def failed(chain: FakeChain) -> None:
