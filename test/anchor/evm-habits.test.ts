@@ -152,7 +152,7 @@ describe.skipIf(noAnvil !== null)(`nodes of all habits${noAnvil === null ? '' : 
 
   test('end with each round final once, or wait with a reason that names the setting: never stopped, never twice', async () => {
     const habits = Object.keys(HABITS).filter((name): name is Habit => name in HABITS);
-    const table = await inParallel(habits, 6, async (habit) => {
+    const table = await inParallel(habits, 12, async (habit) => {
       try {
         return `${habit.padEnd(46)}${await outcome(habit)}`;
       } catch (error) {

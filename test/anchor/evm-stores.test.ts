@@ -2,13 +2,13 @@ import { afterEach, expect, test } from 'vitest';
 import { sha256 } from '#sha256';
 import { addMissingAnchors } from '../../src/anchor/jobs.ts';
 import { RoundTrees } from '../../src/anchor/roundtrees.ts';
-import { u64 } from '../../src/core/bytes.ts';
+import { prefixedHex, u64 } from '../../src/core/bytes.ts';
 import { hashLeaves, MerkleTree } from '../../src/core/merkle.ts';
 import { leafStep, packPath, type Step, treeSteps, walkPath } from '../../src/core/path.ts';
 import { DIGEST_LEAF_PREFIX, digestLeaf, encodeLink, firstPreviousRoot } from '../../src/core/round.ts';
 import { ANCHOR_ADDRESS, ANCHOR_INTERFACE, encodeExistedBefore } from '../../src/evm/anchor-contract.ts';
 import { readTarget } from '../../src/evm/state.ts';
-import { findStored } from '../../src/evm/stored-rounds.ts';
+import { findStored, receiptStoredPath } from '../../src/evm/stored-rounds.ts';
 import { MAX_BETWEEN, type StoreEvery } from '../../src/evm/storing.ts';
 import type { EvmTarget, EvmTargetOptions } from '../../src/evm/target.ts';
 import { type AnchorGround, anchorGround, minedAnchors, restartableChain, SENDER } from '../support/anchoring.ts';
@@ -199,6 +199,10 @@ test('a flipped bit in any link reverts', async () => {
   await finish(target, rounds);
   const steps = (await stepsOf(31)) ?? [];
   expect(await existedBefore(31, steps)).toBeGreaterThan(0n);
+  // As receipts say it: from the root of the round on; nothing where the round itself is stored, or none is.
+  const told = (round: number) => receiptStoredPath(ground.database, trees, round);
+  expect(await told(31)).toEqual({ chain: 'eip155:31337', round: 61, path: prefixedHex(packPath(steps.slice(2))) });
+  expect([await told(61), await told(62)]).toEqual([undefined, undefined]);
   for (const [i, step] of steps.entries()) {
     for (const side of ['prefix', 'suffix'] as const) {
       if (step[side].length === 0) continue;
