@@ -29,6 +29,7 @@ import type { Verifications } from './verifications.ts';
 import { verifyRoutes } from './verify.ts';
 import { Warnings } from './warnings.ts';
 import { webhookRoutes } from './webhooks.ts';
+import { witnessLogRoutes } from './witness-logs.ts';
 
 /** Of bodies under way. What waits to be appended is bounded besides. */
 const MAX_BODY_BYTES = 128 << 20;
@@ -98,6 +99,7 @@ export function createApp(service: Service, verifications: Verifications): Expre
     auditRoutes(service, gate),
     verifyRoutes(gate, verifications, budget),
     webhookRoutes(service, gate, budget),
+    witnessLogRoutes(service),
     calendarRoutes(service.calendar, budget),
     healthRoutes(service),
     metricsRoutes(service, gate),

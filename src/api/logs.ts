@@ -98,8 +98,8 @@ const listLog = described({
   tag: 'Logs',
   summary: 'Show a log to anybody, or stop that',
   description:
-    'The name and the keys of a listed log are shown without a key, in `/.well-known/scitt-keys`. No log is listed until ' +
-    'this is asked for; `_system` records each change.',
+    'The name and the keys of a listed log are shown without a key, in `/.well-known/scitt-keys` and ' +
+    '`/.well-known/witness-logs`. No log is listed until this is asked for; `_system` records each change.',
   access: 'admin',
   body: { 'application/json': listedBody },
   answers: { 200: jsonAnswer('The log as it is now.', logForm) },

@@ -81,7 +81,12 @@ describe('making a log', () => {
     expect((await list({ listed: true })).at('listed')).toBe(true);
     const all = await service.send('GET', '/v1/logs?after=s&limit=1');
     expect([all.at('logs', 0, 'name'), all.at('logs', 0, 'listed')]).toEqual(['shown', true]);
+    const shown = async (): Promise<string> => (await service.send('GET', '/.well-known/witness-logs')).text;
+    expect(await shown()).toBe(
+      `logs/v0\n\nvkey ${String(all.at('logs', 0, 'verifierKey'))}\norigin log.test/logs/shown\nqpd 86400\n`,
+    );
     expect((await list({ listed: false })).at('listed')).toBe(false);
+    expect(await shown()).toBe('logs/v0\n');
     const acts = await Promise.all(
       [0, 1].map((n) => service.send('GET', `/v1/logs/_system/entries/${size + n}/payload`)),
     );

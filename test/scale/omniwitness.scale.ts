@@ -83,10 +83,13 @@ test.skipIf(goMissing !== null)(
     await using witness = await Omniwitness.build('ml-dsa-44');
     await using service = await start(witness);
     const key = String((await service.send('PUT', '/v1/logs/a')).at('verifierKey'));
-    await witness.know([key]);
+    await service.send('PUT', '/v1/logs/a/listed', { body: { listed: true } });
+    await witness.know([], `${service.url}/.well-known/witness-logs`);
     for (let size = 1; size <= 3; size++) {
       await append(service, 'a', 1, `to ${size}`);
-      expect(await cosigned(service, 'a')).toBe(`${size} cosigned`);
+      // The list is read after the witness has begun to answer.
+      const check = async (): Promise<void> => expect(await cosigned(service, 'a')).toBe(`${size} cosigned`);
+      await vi.waitFor(check, { timeout: 120_000, interval: 1_000 });
     }
     const { text } = await service.send('GET', '/logs/a/checkpoint');
     const { length = 0 } = / ([A-Za-z0-9+/=]+)\n$/.exec(text)?.[1] ?? '';

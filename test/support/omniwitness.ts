@@ -49,8 +49,8 @@ export class Omniwitness implements AsyncDisposable {
     return new Omniwitness(folder, (await readFile(open, 'utf8')).trim(), await freePort());
   }
 
-  /** Starts it, or starts it again, with these logs beside those it was told of before. */
-  async know(verifierKeys: readonly string[]): Promise<void> {
+  /** Starts it, or starts it again, with these logs, and those of a list, beside those it was told of before. */
+  async know(verifierKeys: readonly string[], list?: string): Promise<void> {
     await this.stop();
     const logs = verifierKeys.map((vkey) => {
       const origin = vkey.split('+')[0] ?? '';
@@ -67,6 +67,7 @@ export class Omniwitness implements AsyncDisposable {
         `--private_key_path=${join(this.#folder, 'key')}`,
         `--additional_logs=${file}`,
         '--logtostderr',
+        ...(list === undefined ? [] : [`--public_witness_config_url=${list}`]),
       ],
       // Nothing but loopback is asked.
       {

@@ -61,7 +61,9 @@ function createCommand(): Command {
 
 function listedCommand(): Command {
   return new Command('listed')
-    .description("show logs' names and keys to anybody, in /.well-known/scitt-keys; needs a key with the scope admin")
+    .description(
+      "show logs' names and keys to anybody, in /.well-known/scitt-keys and witness-logs; needs a key with the scope admin",
+    )
     .argument('<log...>', 'which logs', names)
     .option('--off', 'stop showing them')
     .action(async (logs: string[], { off }: { off?: true }, command: Command) => {
