@@ -38,7 +38,7 @@ export const notFoundPage: RequestHandler = (request, response, next) => {
     .status(404)
     .type('text/html; charset=utf-8')
     .send(
-      `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark"><title>Nothing here · Antequem</title></head><body><main><h1>There is nothing here</h1><p><a href="${root}">To the overview of the service</a></p></main></body></html>`,
+      `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Nothing here · Antequem</title></head><body><main><h1>There is nothing here</h1><p><a href="${root}">To the overview of the service</a></p></main></body></html>`,
     );
 };
 

@@ -1,29 +1,35 @@
 // What is asked of `POST /v1/verify`, and the verdict on it. It runs in a thread of its own: see verifications.ts.
 
 import { z } from 'zod';
-import { excerpt, fromBase64 } from '../core/bytes.ts';
-import { FormatError } from '../core/errors.ts';
+import { excerpt, fromBase64, utf8 } from '../core/bytes.ts';
+import { FormatError, messageOf } from '../core/errors.ts';
 import { parseJson, repeatedMember } from '../core/json.ts';
+import { type Policy, parsePolicy } from '../core/policy.ts';
+import { isTlogProof } from '../core/tlog-proof.ts';
 import { isOtsFile } from '../ots/file.ts';
-import { type Trust, type Verdict, verifyReceipt, verifyTimestamp } from '../verify/verify.ts';
+import { type Trust, type Verdict, verifyReceipt, verifyTimestamp, verifyTlogProof } from '../verify/verify.ts';
 import { parseDigest, parseFileDigest } from './parameters.ts';
 
 /** Characters of base64 that the largest .ots file has. */
 const MAX_OTS_LENGTH = 349_528;
+/** Characters of a tlog-proof, and of a policy. */
+const MAX_TEXT_LENGTH = 262_144;
 
 export const verificationRequest = z.strictObject({
   receipt: z.unknown().optional(),
   ots: z.string().max(MAX_OTS_LENGTH).optional(),
+  tlogProof: z.string().max(MAX_TEXT_LENGTH).optional(),
   payload: z
     .string()
     .max(2 << 20)
     .optional(),
   digest: z.string().optional(),
   key: z.string().max(1_024).optional(),
+  policy: z.string().max(MAX_TEXT_LENGTH).optional(),
 });
 
-/** What the service itself trusts. */
-export type OwnSources = Pick<Trust, 'evm' | 'bitcoin'>;
+/** What the service itself trusts, its clock included. */
+export type OwnSources = Pick<Trust, 'evm' | 'bitcoin' | 'now'>;
 
 /**
  * The verdict on the body of a request.
@@ -35,28 +41,44 @@ export async function verdictOn(body: Uint8Array, sources: OwnSources): Promise<
   const twice = repeatedMember(new TextDecoder().decode(body));
   if (twice !== null) {
     const says = `an object in the body has the member ${excerpt(twice)} twice, so readers may see different receipts in it`;
-    throw new FormatError('verify-invalid', says);
+    throw invalid(says);
   }
   const parsed = verificationRequest.safeParse(json);
-  if (!parsed.success || (parsed.data.ots === undefined) === (parsed.data.receipt === undefined)) {
-    throw new FormatError(
-      'verify-invalid',
-      'send {"receipt": {…}} or {"ots": "<base64>"} with "payload": "<base64>" or "digest": "<hex>", and of a receipt "key": "<verifier key>"',
-    );
-  }
-  const { receipt, ots, payload, digest, key } = parsed.data;
+  if (!parsed.success) throw invalid(EXPECTED);
+  const { receipt, ots, tlogProof, payload, digest, key, policy } = parsed.data;
+  if ([receipt, ots, tlogProof].filter((proof) => proof !== undefined).length !== 1) throw invalid(EXPECTED);
   const content = payload === undefined ? {} : { payload: fromBase64(payload) };
-  if (ots === undefined) {
-    return verifyReceipt(
-      { receipt, ...content, ...(digest === undefined ? {} : { digest: parseDigest(digest) }) },
-      { ...sources, ...(key === undefined ? {} : { key }) },
+  const trust: Trust = {
+    ...sources,
+    ...(key === undefined ? {} : { key }),
+    ...(policy === undefined ? {} : { policy: policyIn(policy) }),
+  };
+  if (ots !== undefined) {
+    const bytes = fromBase64(ots);
+    if (!isOtsFile(bytes)) throw invalid('what was sent as `ots` does not begin as .ots files do');
+    return verifyTimestamp(
+      { ots: bytes, ...content, ...(digest === undefined ? {} : { digest: parseFileDigest(digest) }) },
+      trust,
     );
   }
-  const bytes = fromBase64(ots);
-  if (!isOtsFile(bytes))
-    throw new FormatError('verify-invalid', 'what was sent as `ots` does not begin as .ots files do');
-  return verifyTimestamp(
-    { ots: bytes, ...content, ...(digest === undefined ? {} : { digest: parseFileDigest(digest) }) },
-    sources,
-  );
+  const about = { ...content, ...(digest === undefined ? {} : { digest: parseDigest(digest) }) };
+  if (tlogProof === undefined) return verifyReceipt({ receipt, ...about }, trust);
+  if (!isTlogProof(tlogProof)) throw invalid('what was sent as `tlogProof` does not begin as tlog-proofs do');
+  return verifyTlogProof({ proof: tlogProof, ...about }, trust);
+}
+
+const EXPECTED =
+  'send one of {"receipt": {…}}, {"ots": "<base64>"} and {"tlogProof": "<text>"}, with "payload": "<base64>" or "digest": "<hex>"; ' +
+  'of a log\'s proofs also "key": "<verifier key>" and "policy": "<text>"';
+
+function invalid(says: string): FormatError {
+  return new FormatError('verify-invalid', says);
+}
+
+function policyIn(text: string): Policy {
+  try {
+    return parsePolicy(utf8(text));
+  } catch (error) {
+    throw invalid(messageOf(error));
+  }
 }

@@ -11,7 +11,7 @@ import type { Verifications } from './verifications.ts';
 const verify = described({
   id: 'verifyReceipt',
   tag: 'Verification',
-  summary: 'A verdict on a receipt or an .ots file',
+  summary: 'A verdict on a receipt, an .ots file or a tlog-proof',
   description: 'By the nodes of this service: a convenience, since `antequem verify` needs neither it nor us.',
   access: 'any',
   body: { 'application/json': verificationRequest },
@@ -19,7 +19,7 @@ const verify = described({
   problems: ['base64-invalid', 'digest-invalid', 'json-invalid', 'receipt-invalid', 'verifier-key', 'verify-invalid'],
 });
 
-/** A verdict on a receipt or an .ots file, by the service's own nodes: a convenience, since receipts verify without the service. */
+/** A verdict on a receipt, an .ots file or a tlog-proof, by the service's own nodes: a convenience, since receipts verify without the service. */
 export function verifyRoutes(gate: Gate, verifications: Verifications, budget: BodyBudget): Router {
   const readBody = bodyReader(MAX_RECEIPT_TEXT + (2 << 20), budget);
   return exactRouter().post('/v1/verify', verify, async (request, response) => {

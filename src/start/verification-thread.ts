@@ -12,4 +12,6 @@ const header = bitcoinSource(bitcoin);
 const evm = nodes.map(({ url, confirmations }) => rpcSource(url, { confirmations }));
 const sources = { evm, bitcoin: header === null ? [] : [header] };
 
-answerQuestions(async (body: Uint8Array) => ({ answer: JSON.stringify(await verdictOn(body, sources)) }));
+answerQuestions(async (body: Uint8Array) => ({
+  answer: JSON.stringify(await verdictOn(body, { ...sources, now: Date.now() })),
+}));

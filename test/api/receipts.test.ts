@@ -280,6 +280,9 @@ describe('verify', () => {
     ['a digest that is none', { receipt: {}, digest: 'abc' }, 'digest-invalid'],
     ['numbers', { receipt: {}, digest: 5, payload: [] }, 'verify-invalid'],
     ['a list', [], 'verify-invalid'],
+    ['a text that is no tlog-proof', { tlogProof: 'hello' }, 'verify-invalid'],
+    ['two proofs', { receipt: {}, tlogProof: 'c2sp.org/tlog-proof@v1\n' }, 'verify-invalid'],
+    ['a policy that is none', { receipt: {}, policy: 'quorum' }, 'verify-invalid'],
   ])('is refused with %s', async (_, body, code) => {
     const answer = await verify(body);
     expect([answer.status, answer.code]).toEqual([400, code]);

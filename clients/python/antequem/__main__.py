@@ -85,7 +85,7 @@ def _append(flags: argparse.Namespace) -> int:
             size += len(entry) + 1
         if batch:
             count += len(log.append_lines(batch))
-    print(f"{count} entries appended to {flags.log}")
+    print(f"{count} {'entry' if count == 1 else 'entries'} appended to {flags.log}")
     return 0
 
 

@@ -178,6 +178,7 @@ function trustedBy({ trusted, blockHashes }: VerifiedProof): string {
     ...hosts,
     ...(blockHashes.length === 0 ? [] : ['the block that the user confirmed']),
     ...(trusted.key.trim() === '' ? [] : ['the key of the log']),
+    ...(trusted.policy.trim() === '' ? [] : ['a policy']),
   ];
   return parts.join(', ') || 'nothing but the bytes';
 }

@@ -7,6 +7,7 @@ interface FieldProps {
   readonly label: string;
   readonly hint: string;
   readonly example: string;
+  readonly lines?: number;
 }
 
 const FIELDS: readonly FieldProps[] = [
@@ -33,6 +34,13 @@ const FIELDS: readonly FieldProps[] = [
     label: 'A source for Bitcoin',
     hint: 'address of an Esplora API that you trust',
     example: 'https://blockstream.info/api',
+  },
+  {
+    name: 'policy',
+    label: 'A policy',
+    hint: 'which logs and witnesses you trust (C2SP tlog-policy)',
+    example: 'witness north north.example+1a2b3c4d+B…\nquorum north',
+    lines: 3,
   },
 ];
 
@@ -89,15 +97,16 @@ function leadOf(offered: number): string {
   return `The date is proven once you have confirmed ${which}. Look it up with two sources that have nothing to do with whoever gave you the receipt; if they agree, paste what they show.`;
 }
 
-function Field({ name, label, hint, example }: FieldProps) {
+function Field({ name, label, hint, example, lines = 1 }: FieldProps) {
   const fault = faults.value[name];
+  const Input = lines === 1 ? 'input' : 'textarea';
   return (
     <div class="field">
       <label for={name}>{label}</label>
-      <input
+      <Input
         id={name}
         class="mono"
-        type="text"
+        {...(lines === 1 ? { type: 'text' } : { rows: lines })}
         inputMode={name === 'rpc' || name === 'esplora' ? 'url' : 'text'}
         autocomplete="off"
         autocapitalize="off"

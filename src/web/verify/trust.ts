@@ -1,14 +1,16 @@
 // Reads the form's fields: the sources that the user trusts.
 
 import { openEsplora } from '../../bitcoin/esplora.ts';
+import { utf8 } from '../../core/bytes.ts';
 import { FormatError, messageOf } from '../../core/errors.ts';
 import { parseHttpUrl } from '../../core/http-url.ts';
 import { parseVerifierKey } from '../../core/note.ts';
+import { parsePolicy } from '../../core/policy.ts';
 import { rpcSource } from '../../evm/rpc-source.ts';
 import type { Trust } from '../../verify/verify.ts';
 
-export type TrustField = 'rpc' | 'confirmations' | 'esplora' | 'key';
-/** As typed: URLs separated by white space; a number of blocks. */
+export type TrustField = 'rpc' | 'confirmations' | 'esplora' | 'key' | 'policy';
+/** As typed: URLs separated by white space; a number of blocks; the text of a policy. */
 export type TrustTexts = Readonly<Record<TrustField, string>>;
 
 export type TrustReading =
@@ -45,12 +47,13 @@ export async function readTrust(texts: TrustTexts, blockHashes: readonly string[
     if (text !== '') parseVerifierKey(text);
     return text === '' ? undefined : text;
   });
+  const policy = attempt('policy', () => (texts.policy.trim() === '' ? undefined : parsePolicy(utf8(texts.policy))));
   const urls = attempt('esplora', () => bounded('esplora').map(httpUrl)) ?? [];
   if (evm === undefined || Object.keys(faults).length > 0) return { faults };
   const opened = await Promise.allSettled(urls.map((url) => openEsplora(url)));
   const bitcoin = opened.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   const notes = opened.flatMap((each) => (each.status === 'rejected' ? [messageOf(each.reason)] : []));
-  return { trust: { key, evm, bitcoin, blockHashes, now }, notes };
+  return { trust: { key, policy, evm, bitcoin, blockHashes, now }, notes };
 }
 
 /** Null: none were entered. */
