@@ -19,10 +19,10 @@ export async function admitAppend(
   { way, form = null }: Pick<Arrival, 'way'> & Partial<Pick<Arrival, 'form'>>,
 ): Promise<{ readonly caller: Caller; readonly log: Log; readonly key: string | null }> {
   const name = pathLogName(request);
-  noteArrival(response, { way, form, log: name, key: null });
+  const arrival = noteArrival(response, { way, form, log: name, key: null });
   const caller = await gate.admit(request, 'append', name);
   const key = ownerOf(caller) || null;
-  noteArrival(response, { way, form, log: name, key });
+  arrival.key = key;
   const log = await pathLog(request, service.registry);
   if (log.id === service.registry.system.id) {
     throw new Problem('log-reserved', '_system is the log of the service itself: nobody else appends to it');

@@ -72,12 +72,13 @@ export function createApp(service: Service, verifications: Verifications): Expre
   app.set('trust proxy', [...(service.trustedProxies ?? [])]);
   app.use(requestIds(service.operation.metrics, service.logger));
   if (service.open) app.use(ownHostOnly);
-  app.use(['/logs', '/healthz', '/readyz', '/.well-known'], publicRead);
-  app.use(['/digest', '/timestamp'], publicCalendar);
-  if (service.open) app.use(['/v1', '/digest'], ownSiteOnly);
+  if (service.open) app.use('/v1', ownSiteOnly);
   // What must be fast comes before what it does not need.
   const append = appendRoutes(service, gate, budget, warnings);
   app.use(append);
+  app.use(['/logs', '/healthz', '/readyz', '/.well-known'], publicRead);
+  app.use(['/digest', '/timestamp'], publicCalendar);
+  if (service.open) app.use('/digest', ownSiteOnly);
   const [receipts, tiles] = [receiptRoutes(service, gate), tileRoutes(service)];
   app.use(plainHeaders, receipts, tiles);
   app.use(helmet());

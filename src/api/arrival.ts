@@ -16,16 +16,17 @@ export interface Arrival {
   /** As the path names it. */
   readonly log: string;
   /** The id of the API key; null where there is none, or it is not known yet. */
-  readonly key: string | null;
+  key: string | null;
   /** What a refusal of it is answered with; null: the problem of RFC 9457. */
   readonly form: ((problem: Problem) => ProblemForm) | null;
 }
 
 const arrivals = new WeakMap<Response, Arrival>();
 
-/** Notes what the request of this response brings. */
-export function noteArrival(response: Response, arrival: Arrival): void {
+/** Notes what the request of this response brings. Returns it, for what becomes known later. */
+export function noteArrival(response: Response, arrival: Arrival): Arrival {
   arrivals.set(response, arrival);
+  return arrival;
 }
 
 /** Undefined for a request that brings nothing to be logged. */

@@ -242,9 +242,26 @@ export async function receivedAt(db: Queryable, { log, index }: EntryPlace): Pro
   return rows[0]?.at ?? null;
 }
 
+/**
+ * Adds blocks of one log; its first parameters are {@link blockValues}. One value is taken apart: there is next to nothing
+ * to escape, parse or look up for each row.
+ */
+export const INSERT_BLOCKS = `INSERT INTO blocks (log, first, count, received_at, times, leaves, erased, bytes, content)
+  SELECT $1::int, first, count, received_at,
+         CASE WHEN times > 0 THEN substring($2::bytea FROM at FOR times) END,
+         CASE WHEN leaves > 0 THEN substring($2::bytea FROM at + times FOR leaves) END,
+         erased::smallint[], bytes, substring($2::bytea FROM at + times + leaves FOR content)
+  FROM unnest($3::bigint[], $4::int[], $5::bigint[], $6::int[], $7::int[], $8::text[], $9::int[], $10::int[], $11::int[])
+    AS b (first, count, received_at, times, leaves, erased, bytes, content, at)`;
+
 /** Adds blocks of one log. */
 export async function insertBlocks(tx: Queryable, log: number, blocks: readonly Block[]): Promise<void> {
   if (blocks.length === 0) return;
+  await tx.query({ name: 'insert-blocks', text: INSERT_BLOCKS, values: blockValues(log, blocks) });
+}
+
+/** The 11 parameters of {@link INSERT_BLOCKS}. */
+export function blockValues(log: number, blocks: readonly Block[]): unknown[] {
   const parts: Uint8Array[] = [];
   const offsets: number[] = [];
   let offset = 1;
@@ -257,30 +274,19 @@ export async function insertBlocks(tx: Queryable, log: number, blocks: readonly 
     }
   }
   const numbers = (of: (block: Block) => number): string => `{${blocks.map(of).join(',')}}`;
-  await tx.query({
-    name: 'insert-blocks',
-    // One value taken apart: there is next to nothing to escape, parse or look up for each row.
-    text: `INSERT INTO blocks (log, first, count, received_at, times, leaves, erased, bytes, content)
-           SELECT $1::int, first, count, received_at,
-                  CASE WHEN times > 0 THEN substring($2::bytea FROM at FOR times) END,
-                  CASE WHEN leaves > 0 THEN substring($2::bytea FROM at + times FOR leaves) END,
-                  erased::smallint[], bytes, substring($2::bytea FROM at + times + leaves FOR content)
-           FROM unnest($3::bigint[], $4::int[], $5::bigint[], $6::int[], $7::int[], $8::text[], $9::int[], $10::int[], $11::int[])
-             AS b (first, count, received_at, times, leaves, erased, bytes, content, at)`,
-    values: [
-      log,
-      Buffer.concat(parts, offset - 1),
-      numbers(({ first }) => first),
-      numbers(({ count }) => count),
-      numbers((block) => block.receivedAt),
-      numbers(({ times }) => times?.length ?? 0),
-      numbers(({ leaves }) => leaves?.length ?? 0),
-      `{${blocks.map(({ erased }) => `"{${erased.join(',')}}"`).join(',')}}`,
-      numbers(({ bytes }) => bytes),
-      numbers(({ content }) => content.length),
-      `{${offsets.join(',')}}`,
-    ],
-  });
+  return [
+    log,
+    Buffer.concat(parts, offset - 1),
+    numbers(({ first }) => first),
+    numbers(({ count }) => count),
+    numbers((block) => block.receivedAt),
+    numbers(({ times }) => times?.length ?? 0),
+    numbers(({ leaves }) => leaves?.length ?? 0),
+    `{${blocks.map(({ erased }) => `"{${erased.join(',')}}"`).join(',')}}`,
+    numbers(({ bytes }) => bytes),
+    numbers(({ content }) => content.length),
+    `{${offsets.join(',')}}`,
+  ];
 }
 
 /** A u64 for each of these times, milliseconds; null where all are the same. */

@@ -22,13 +22,13 @@ const PAGE_ROWS = 64;
 /** Entries that are looked at together. */
 const PLACES = 256;
 
+/** Adds a row; its parameters are those from this number on: log, first, prefixes. */
+export const insertDigests = (parameter: number): string =>
+  `INSERT INTO digest_batches (log, first, prefixes) VALUES ($${parameter}, $${parameter + 1}, $${parameter + 2})`;
+
 /** Adds the digests of entries from `first` on, {@link PREFIX_BYTES} of each. */
 export async function indexDigests(tx: Transaction, log: number, first: number, prefixes: Uint8Array): Promise<void> {
-  await tx.query({
-    name: 'index-digests',
-    text: 'INSERT INTO digest_batches (log, first, prefixes) VALUES ($1, $2, $3)',
-    values: [log, first, prefixes],
-  });
+  await tx.query({ name: 'index-digests', text: insertDigests(1), values: [log, first, prefixes] });
 }
 
 /**

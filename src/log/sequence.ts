@@ -10,8 +10,8 @@ import { MAX_CLOCK_SKEW_MS } from '../core/time.ts';
 import type { Defer, Queryable, Transaction } from '../store/database.ts';
 import type { AnsweredHeads } from './answered.ts';
 import type { StoredContent } from './block.ts';
-import { insertBlocks } from './blocks.ts';
-import { indexDigests, PREFIX_BYTES } from './digest-index.ts';
+import { blockValues, INSERT_BLOCKS } from './blocks.ts';
+import { insertDigests, PREFIX_BYTES } from './digest-index.ts';
 import { recordEvents, siftEvents } from './events.ts';
 import { blocksOf, type EntryRun, readTail } from './fresh-blocks.ts';
 import { readCompactRange } from './head.ts';
@@ -150,19 +150,18 @@ export async function sequence(
   }
   const blocks = blocksOf(entryRun(log, fresh, head.size, receivedAt, batch), tail);
   if (tail !== null) defer(() => removeBlocks(tx, log.id, tail.replaced));
-  defer(() => insertBlocks(tx, log.id, blocks));
-  defer(() => indexDigests(tx, log.id, head.size, prefixesOf(fresh, count)));
   defer(() => insertTiles(tx, log.id, batch.tiles));
   const keyed = fresh.map(({ submission }) => submission);
   defer(() => recordKeys(tx, log, keyed, [...placed.values()], now));
   const events = sifted.flatMap(({ keys }) => keys);
   defer(() => recordEvents(tx, log, events, head.size, head.database_now));
   const root = range.root();
+  const moved = [next, root, leafAt(batch.leaves, count - 1), receivedAt];
   defer(() =>
     tx.query({
-      name: 'move-head',
-      text: 'UPDATE logs SET size = $2, root = $3, last_leaf = $4, last_received_at = $5 WHERE id = $1',
-      values: [log.id, next, root, leafAt(batch.leaves, count - 1), receivedAt],
+      name: 'store-run',
+      text: STORE_RUN,
+      values: [...blockValues(log.id, blocks), log.id, head.size, prefixesOf(fresh, count), ...moved],
     }),
   );
 
@@ -174,6 +173,10 @@ export async function sequence(
     },
   };
 }
+
+/** What each commit writes, in one statement: each costs both sides some 50 µs. */
+const STORE_RUN = `WITH stored AS (${INSERT_BLOCKS}), indexed AS (${insertDigests(12)})
+  UPDATE logs SET size = $15, root = $16, last_leaf = $17, last_received_at = $18 WHERE id = $1`;
 
 /** Whether a head may continue what was answered; of a larger one only a proof could tell. */
 function reaches(head: Mark, answered: Mark): boolean {
