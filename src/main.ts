@@ -12,11 +12,13 @@ import { AntequemError } from './core/errors.ts';
 import { KINDS } from './kinds.ts';
 import { Operation } from './metrics/operation.ts';
 import { openQueue, type Queue } from './queue/queue.ts';
+import type { Outside } from './sources/scheme.ts';
 import { type StartOptions, startAnchoring } from './start/anchoring.ts';
 import { composeApi, noticesOf, openQuota, openWitnesses, readMetricsToken } from './start/api.ts';
 import { exposedFiles } from './start/exposed-files.ts';
 import { openFoundation, realEffects } from './start/foundation.ts';
 import { MovingNotice } from './start/moving-notice.ts';
+import { realOutside } from './start/outside.ts';
 import { openReadings } from './start/readings.ts';
 import { usualDelays } from './start/targets.ts';
 import { openVerifications } from './start/verifications.ts';
@@ -38,6 +40,8 @@ export interface Running {
 export interface ServeOptions extends StartOptions {
   /** Bound already; without it the host and port of the configuration. */
   readonly socket?: Server;
+  /** What senders of sources are asked by. Default: the network. */
+  readonly outside?: Outside;
 }
 
 /**
@@ -141,6 +145,7 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
       stopping: stopping.signal,
       logger,
       effects,
+      outside: options.outside ?? realOutside,
     };
     const service = composeApi(config, foundation, outside);
     const count = roundsByCount(queue, config.roundEntries);

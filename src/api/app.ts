@@ -24,6 +24,8 @@ import { otherMethods } from './routing.ts';
 import { searchRoutes } from './search.ts';
 import type { Service } from './service.ts';
 import { sessionRoutes } from './session.ts';
+import { sourceDeliveryRoutes } from './source-deliveries.ts';
+import { sourceRoutes } from './sources.ts';
 import { proofRoutes, publicRead, tileRoutes } from './tiles.ts';
 import type { Verifications } from './verifications.ts';
 import { verifyRoutes } from './verify.ts';
@@ -90,6 +92,9 @@ export function createApp(service: Service, verifications: Verifications): Expre
     logRoutes(service, gate, budget),
     ingestRoutes(service, gate, budget, warnings),
     otlpRoutes(service, gate, budget, warnings),
+    // Before what would answer OPTIONS by itself.
+    sourceDeliveryRoutes(service, warnings),
+    sourceRoutes(service, gate, budget),
     entryRoutes(service, gate),
     searchRoutes(service, gate),
     exportRoutes(service, gate),

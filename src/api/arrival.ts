@@ -2,7 +2,7 @@ import type { Response } from 'express';
 import type { Problem } from './problem.ts';
 
 /** The ways in, as metrics and warnings name them. */
-export type WayIn = 'entries' | 'digests' | 'kubernetes-audit' | 'cloudevents' | 'otlp';
+export type WayIn = 'entries' | 'digests' | 'kubernetes-audit' | 'cloudevents' | 'otlp' | 'source';
 
 /** A problem in the form that a sender reads. */
 export interface ProblemForm {
@@ -15,7 +15,7 @@ export interface Arrival {
   readonly way: WayIn;
   /** As the path names it. */
   readonly log: string;
-  /** The id of the API key; null where there is none, or it is not known yet. */
+  /** The id of the API key, or the name of the source; null where there is none, or it is not known yet. */
   key: string | null;
   /** What a refusal of it is answered with; null: the problem of RFC 9457. */
   readonly form: ((problem: Problem) => ProblemForm) | null;

@@ -18,26 +18,41 @@ export class BodyBudget {
 
   /** An account for the body of one request: what it takes comes back when the response is over. */
   open(response: Response): BodyAccount {
-    let held = 0;
-    response.once('close', () => {
-      this.#left += held;
-      held = 0;
-    });
-    return {
+    return closingAccount(response, {
       take: (bytes) => {
-        if (bytes > this.#left) {
-          throw new Problem('overloaded', 'too many requests are under way: try again in a moment');
-        }
+        if (bytes > this.#left) throw new Problem('overloaded', REQUEST_OVERLOADED);
         this.#left -= bytes;
-        held += bytes;
       },
-    };
+      give: (bytes) => {
+        this.#left += bytes;
+      },
+    });
   }
 }
 
-interface BodyAccount {
+export const REQUEST_OVERLOADED = 'too many requests are under way: try again in a moment';
+
+export interface BodyAccount {
   /** @throws Problem 503 `overloaded` */
   readonly take: (bytes: number) => void;
+}
+
+/** An account that gives back what it took when the response is over. */
+export function closingAccount(
+  response: Response,
+  { take, give }: BodyAccount & { readonly give: (bytes: number) => void },
+): BodyAccount {
+  let held = 0;
+  response.once('close', () => {
+    give(held);
+    held = 0;
+  });
+  return {
+    take: (bytes) => {
+      take(bytes);
+      held += bytes;
+    },
+  };
 }
 
 const DECODERS = {
@@ -58,51 +73,94 @@ export function bodyReader(
   limit: number,
   budget: BodyBudget,
 ): (request: Request, response: Response) => Promise<Uint8Array> {
-  return async (request, response) => {
-    const encoding = (request.get('content-encoding') ?? 'identity').trim().toLowerCase();
-    if (encoding !== 'identity' && !isDecoded(encoding)) {
-      const says = 'the content encoding is not supported: send gzip, deflate, br, zstd or none';
-      throw new Problem('encoding-unsupported', says);
+  return async (request, response) =>
+    collectBody(request, { limit, account: budget.open(response), encoding: contentEncoding(request) });
+}
+
+/**
+ * The body of a request as it was sent, compressed or not.
+ * @throws Problem 413 `body-too-large`, 400 `request-invalid`, 503 `overloaded`
+ */
+export async function sentBody(request: Request, limit: number, account: BodyAccount): Promise<Uint8Array> {
+  return collectBody(request, { limit, account, encoding: null });
+}
+
+/** How a body is compressed; null: it is not. @throws Problem 415 `encoding-unsupported` */
+export function contentEncoding(request: Request): BodyEncoding | null {
+  const encoding = (request.get('content-encoding') ?? 'identity').trim().toLowerCase();
+  if (encoding === 'identity') return null;
+  if (isDecoded(encoding)) return encoding;
+  const says = 'the content encoding is not supported: send gzip, deflate, br, zstd or none';
+  throw new Problem('encoding-unsupported', says);
+}
+
+/**
+ * What compressed bytes hold.
+ * @throws Problem 413 `body-too-large`, 400 `request-invalid`, 503 `overloaded`
+ */
+export async function decompressed(
+  bytes: Uint8Array,
+  encoding: BodyEncoding,
+  limit: number,
+  account: BodyAccount,
+): Promise<Uint8Array> {
+  const decoder = DECODERS[encoding]();
+  const body = new Collected(null);
+  decoder.end(bytes);
+  try {
+    for await (const chunk of decoder) {
+      if (!(chunk instanceof Uint8Array)) continue;
+      if (body.length + chunk.length > limit) throw tooLarge(limit);
+      account.take(chunk.length);
+      body.add(chunk);
     }
-    const declared = request.get('content-length');
-    const length = encoding === 'identity' && declared !== undefined ? Number(declared) : null;
-    if (length !== null && length > limit) throw tooLarge(limit);
-    const account = budget.open(response);
-    account.take(REQUEST_COST_BYTES);
-    if (request.destroyed) throw brokenOff();
-    const decoder = isDecoded(encoding) ? DECODERS[encoding]() : null;
-    return new Promise((resolve, reject) => {
-      const body = new Collected(length);
-      const source = decoder === null ? request : request.pipe(decoder);
-      const fail = (error: Problem): void => {
-        source.off('data', onData);
-        if (decoder !== null) {
-          request.unpipe(decoder);
-          decoder.destroy();
-        }
-        // The rest is read and dropped, so that a sender that is still writing gets to the answer.
-        request.resume();
-        reject(error);
-      };
-      const onData = (chunk: Uint8Array): void => {
-        try {
-          if (body.length + chunk.length > limit) throw tooLarge(limit);
-          account.take(chunk.length);
-          body.add(chunk);
-        } catch (error) {
-          if (!(error instanceof Problem)) throw error;
-          fail(error);
-        }
-      };
-      source.on('data', onData);
-      source.once('end', () => (request.complete ? resolve(body.bytes()) : fail(brokenOff())));
-      decoder?.once('error', () => fail(new Problem('request-invalid', 'the body cannot be decompressed')));
-      request.once('error', () => fail(brokenOff()));
-      request.once('close', () => {
-        if (!request.complete) fail(brokenOff());
-      });
+  } catch (error) {
+    throw error instanceof Problem ? error : new Problem('request-invalid', 'the body cannot be decompressed');
+  }
+  return body.bytes();
+}
+
+async function collectBody(
+  request: Request,
+  { limit, account, encoding }: { limit: number; account: BodyAccount; encoding: BodyEncoding | null },
+): Promise<Uint8Array> {
+  const declared = request.get('content-length');
+  const length = encoding === null && declared !== undefined ? Number(declared) : null;
+  if (length !== null && length > limit) throw tooLarge(limit);
+  account.take(REQUEST_COST_BYTES);
+  if (request.destroyed) throw brokenOff();
+  const decoder = encoding === null ? null : DECODERS[encoding]();
+  return new Promise((resolve, reject) => {
+    const body = new Collected(length);
+    const source = decoder === null ? request : request.pipe(decoder);
+    const fail = (error: Problem): void => {
+      source.off('data', onData);
+      if (decoder !== null) {
+        request.unpipe(decoder);
+        decoder.destroy();
+      }
+      // The rest is read and dropped, so that a sender that is still writing gets to the answer.
+      request.resume();
+      reject(error);
+    };
+    const onData = (chunk: Uint8Array): void => {
+      try {
+        if (body.length + chunk.length > limit) throw tooLarge(limit);
+        account.take(chunk.length);
+        body.add(chunk);
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        fail(error);
+      }
+    };
+    source.on('data', onData);
+    source.once('end', () => (request.complete ? resolve(body.bytes()) : fail(brokenOff())));
+    decoder?.once('error', () => fail(new Problem('request-invalid', 'the body cannot be decompressed')));
+    request.once('error', () => fail(brokenOff()));
+    request.once('close', () => {
+      if (!request.complete) fail(brokenOff());
     });
-  };
+  });
 }
 
 /** Chunks of a body; copied into one piece as they come where the length is known and several come. */
@@ -136,7 +194,9 @@ class Collected {
   }
 }
 
-function isDecoded(encoding: string): encoding is keyof typeof DECODERS {
+export type BodyEncoding = keyof typeof DECODERS;
+
+function isDecoded(encoding: string): encoding is BodyEncoding {
   return Object.hasOwn(DECODERS, encoding);
 }
 

@@ -7,6 +7,7 @@ import type { ProblemCode } from '../core/problem-codes.ts';
 export const TAGS = [
   ['Logs', 'Making and describing logs.'],
   ['Append', 'Taking in entries: as they are, by digest, or in the formats that senders have.'],
+  ['Sources', 'Signed webhooks of others, taken as they are sent.'],
   ['Entries', 'Reading back, searching, exporting and erasing.'],
   ['Receipts', 'What proves an entry, to anyone and without us.'],
   ['Rounds', 'Rounds and their anchors.'],

@@ -21,6 +21,7 @@ const PARAMETERS: Readonly<Record<string, string>> = {
   index: '0',
   number: '1',
   webhook: 'wh_0123456789abcdef',
+  source: 'src_0123456789abcdef0123456789abcdef',
   commitment: HASH,
 };
 
@@ -58,6 +59,18 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
   stampDigest: { type: 'application/octet-stream', body: '32 bytes: a SHA-256 as it is, raw', file: 'timestamp' },
   setListed: json({ listed: true }),
   openSession: json({ token: 'aq_…' }),
+  createSource: json({ name: 'hoop', log: 'demo', scheme: 'hoop' }),
+  rotateSource: json({ keepSeconds: 86_400 }),
+  deliverToSource: {
+    type: 'application/json',
+    headers: {
+      'webhook-id': 'msg_1',
+      'webhook-timestamp': '1795953600',
+      'webhook-signature': 'v1,4Mm1xOLZh0ZDeyp8y7VZpTgDLTwPrxNRWQm/2N0Qd2M=',
+    },
+    body: JSON.stringify({ event_type: 'session.open' }),
+  },
+  allowSender: { headers: { 'WebHook-Request-Origin': 'eventgrid.azure.net' } },
   createWebhook: json({ url: 'https://hooks.example.org/antequem', events: ['anchor.finalized'] }),
   replayDeliveries: json({ status: 'dead' }),
 };

@@ -59,14 +59,27 @@ export class AddressRate {
 
   /** Counts a request. @returns seconds to wait before the next, where this one is too many; else null */
   take(address: string): number | null {
+    const { bucket, at, left } = this.#look(address);
+    this.#at[bucket] = at;
+    this.#left[bucket] = left < 1 ? left : left - 1;
+    return this.#pause(left);
+  }
+
+  /** The same without counting one. */
+  wait(address: string): number | null {
+    return this.#pause(this.#look(address).left);
+  }
+
+  #look(address: string): { readonly bucket: number; readonly at: number; readonly left: number } {
     const { perMinute, now, secret } = this.#options;
     const bucket = createHash('sha256').update(secret).update(subscriberOf(address)).digest().readUInt16BE(0);
     const at = now();
     const gained = ((at - (this.#at[bucket] ?? at)) * perMinute) / 60_000;
-    const left = Math.min(perMinute, (this.#left[bucket] ?? 0) + gained);
-    this.#at[bucket] = at;
-    this.#left[bucket] = left < 1 ? left : left - 1;
-    return left < 1 ? Math.ceil(((1 - left) * 60) / perMinute) : null;
+    return { bucket, at, left: Math.min(perMinute, (this.#left[bucket] ?? 0) + gained) };
+  }
+
+  #pause(left: number): number | null {
+    return left < 1 ? Math.ceil(((1 - left) * 60) / this.#options.perMinute) : null;
   }
 }
 

@@ -15,6 +15,8 @@ import type { Registry } from '../log/registry.ts';
 import type { RootSigning } from '../log/root-signing.ts';
 import type { TileStore } from '../log/tilestore.ts';
 import type { Operation } from '../metrics/operation.ts';
+import type { Outside } from '../sources/scheme.ts';
+import type { Sources } from '../sources/sources.ts';
 import type { Database } from '../store/database.ts';
 import type { Notifications } from '../store/notifications.ts';
 import type { Webhooks } from '../webhooks/webhooks.ts';
@@ -42,6 +44,9 @@ export interface Service {
   readonly sessions: Sessions;
   /** How much each caller may ask; null: as much as it likes. */
   readonly quota: Quota | null;
+  readonly sources: Sources;
+  /** What schemes of sources ask of the network. */
+  readonly outside: Outside;
   readonly webhooks: Webhooks;
   /** The secret that a webhook's messages are signed with, by its id. */
   readonly webhookSecret: (id: string) => Uint8Array;

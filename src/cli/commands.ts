@@ -84,6 +84,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/anchors.ts')).anchorsCommand(),
   },
   {
+    name: 'sources',
+    summary:
+      'make, list, change and remove sources, the senders whose signed webhooks are logged; needs the scope admin',
+    load: async () => (await import('./commands/sources.ts')).sourcesCommand(),
+  },
+  {
     name: 'webhooks',
     summary: 'make, list, delete and replay webhooks; needs a key with the scope admin',
     load: async () => (await import('./commands/webhooks.ts')).webhooksCommand(),

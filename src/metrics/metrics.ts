@@ -33,6 +33,7 @@ export class Metrics {
   readonly #refused: Counter;
   readonly #setAside: Counter;
   readonly #digestOnly: Counter;
+  readonly #sourceRequests: Counter;
   readonly #answers: Map<string, { inc(): void }>;
   readonly #gauges = new Map<string, Gauge>();
 
@@ -71,6 +72,12 @@ export class Metrics {
       labelNames: ['way'],
       registers,
     });
+    this.#sourceRequests = new Counter({
+      name: 'antequem_source_requests_total',
+      help: 'Requests to sources that this process took, by outcome: logged, repeated, answered, or why the signature was refused.',
+      labelNames: ['source', 'outcome'],
+      registers,
+    });
     const answers = new Counter({
       name: 'antequem_http_requests_total',
       help: 'Requests that this process answered, by class of status.',
@@ -102,6 +109,11 @@ export class Metrics {
 
   digestOnly(way: string, entries: number): void {
     this.#digestOnly.inc({ way }, entries);
+  }
+
+  /** @param source its name. @param outcome what became of a request, or the code that refused its signature */
+  sourceRequest(source: string, outcome: string): void {
+    this.#sourceRequests.inc({ source, outcome });
   }
 
   /**

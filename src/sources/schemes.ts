@@ -6,6 +6,7 @@ import { eventGrid } from './event-grid.ts';
 import { hmac } from './hmac.ts';
 import { pubsub } from './pubsub.ts';
 import type { Scheme, SecretForm, SenderCheck } from './scheme.ts';
+import { SCHEME_CHOICES, type SchemeName, type SenderName } from './scheme-names.ts';
 import { secretHeader } from './secret-header.ts';
 import { sns } from './sns.ts';
 import { standardWebhooks } from './standard-webhooks.ts';
@@ -19,12 +20,10 @@ const SCHEMES = {
   sns,
   'event-grid': eventGrid,
   pubsub,
-} as const satisfies Readonly<Record<string, Scheme>>;
-
-export type SchemeName = keyof typeof SCHEMES;
+} as const satisfies Readonly<Record<SchemeName, Scheme>>;
 
 /** Senders by name: their scheme and its settings. */
-const PRESETS: Readonly<Record<string, { readonly scheme: SchemeName; readonly settings: object }>> = {
+const PRESETS: Readonly<Record<SenderName, { readonly scheme: SchemeName; readonly settings: object }>> = {
   hoop: { scheme: 'standard-webhooks', settings: {} },
   svix: { scheme: 'standard-webhooks', settings: {} },
   github: {
@@ -63,9 +62,6 @@ const PRESETS: Readonly<Record<string, { readonly scheme: SchemeName; readonly s
   gitlab: { scheme: 'secret-header', settings: { header: 'x-gitlab-event-streaming-token', items: false } },
 };
 
-/** What `create` takes for a scheme. */
-export const SCHEME_CHOICES: readonly string[] = [...Object.keys(SCHEMES), ...Object.keys(PRESETS)];
-
 /** A scheme with its settings, checked and complete. */
 export interface Chosen {
   readonly scheme: SchemeName;
@@ -80,7 +76,7 @@ export interface Chosen {
  * @throws FormatError `source-invalid`
  */
 export function chooseScheme(choice: string, settings: object): Chosen {
-  const preset = Object.hasOwn(PRESETS, choice) ? PRESETS[choice] : undefined;
+  const preset = isSenderName(choice) ? PRESETS[choice] : undefined;
   const name = preset?.scheme ?? choice;
   if (!isSchemeName(name)) {
     throw new FormatError('source-invalid', `the scheme is one of ${SCHEME_CHOICES.join(', ')}`);
@@ -97,4 +93,8 @@ export function chooseScheme(choice: string, settings: object): Chosen {
 
 function isSchemeName(name: string): name is SchemeName {
   return Object.hasOwn(SCHEMES, name);
+}
+
+function isSenderName(name: string): name is SenderName {
+  return Object.hasOwn(PRESETS, name);
 }

@@ -22,6 +22,7 @@ import { RootSigning } from '../log/root-signing.ts';
 import type { Operation } from '../metrics/operation.ts';
 import { Calendar } from '../ots/own-calendar.ts';
 import { readOtsAnchors } from '../ots/receipt-anchor.ts';
+import type { Outside } from '../sources/scheme.ts';
 import type { Notifications } from '../store/notifications.ts';
 import { serviceName } from '../store/service-name.ts';
 import { Witnesses } from '../witness/witnesses.ts';
@@ -42,6 +43,7 @@ export function composeApi(
     stopping: AbortSignal;
     logger: Logger;
     effects: Effects;
+    outside: Outside;
   },
 ): Service {
   const { database, registry, publisher, tiles } = foundation;

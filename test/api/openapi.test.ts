@@ -11,6 +11,7 @@ const config = { calendar: { uri: 'http://127.0.0.1:3963', perMinute: 1_000_000 
 let service: TestService;
 let document: OpenApi;
 let webhook = '';
+let source = '';
 
 beforeAll(async () => {
   service = await testService({ config });
@@ -22,6 +23,8 @@ beforeAll(async () => {
   await service.send('POST', '/v1/logs/demo/entries', { body: 'not in a round yet' });
   const made = await service.send('POST', '/v1/webhooks', { body: { url: 'https://hooks.example.com/a' } });
   webhook = String(made.at('id'));
+  const sender = { name: 'sender', log: 'demo', scheme: 'event-grid' };
+  source = String((await service.send('POST', '/v1/sources', { body: sender })).at('id'));
 });
 afterAll(() => service[Symbol.asyncDispose]());
 
@@ -135,6 +138,7 @@ describe('the service', () => {
       index: Array.from({ length: 80 }, (_, i) => String(i)),
       number: ['1', '2'],
       webhook: [webhook],
+      source: [source],
       location: ['0/000.p/80', '0/000', 'entries/000.p/80', '000.p/1', '001', '001.leaves/001'],
       // Else a receipt is waited for.
       wait: ['0'],

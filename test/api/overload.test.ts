@@ -53,6 +53,7 @@ it('what does not fit in the queue is refused at once and leaves the rest alone'
       storedRound: async () => null,
       auditedChains: async () => [],
       quota: null,
+      outside: { get: () => Promise.reject(new Error('nothing is asked')) },
       calendars: null,
       ownCalendar: null,
       calendar: null,

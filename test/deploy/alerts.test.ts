@@ -42,7 +42,17 @@ const TWO_PROCESSES = (metric: string, values: string): Series => ({
   [`${metric}{job="a",instance="2"}`]: values,
 });
 
+const SOURCE = (outcome: string) => `antequem_source_requests_total{job="a",source="hoop",outcome="${outcome}"}`;
+
 const CASES: readonly Case[] = [
+  {
+    alert: 'AntequemSourceRefused',
+    given: { [SOURCE('signature-invalid')]: '1 1x5 9x20' },
+    at: 12,
+    fires: { source: 'hoop', outcome: 'signature-invalid' },
+  },
+  { alert: 'AntequemSourceRefused', given: { [SOURCE('signature-late')]: '1 3x30' }, at: 12, fires: null },
+  { alert: 'AntequemSourceRefused', given: { [SOURCE('logged')]: '0+100x30' }, at: 12, fires: null },
   { alert: 'AntequemDown', given: {}, at: 5, fires: {} },
   { alert: 'AntequemDown', given: { [DOWN]: '1x2 0x9' }, at: 6, fires: { job: 'a' } },
   {

@@ -81,6 +81,9 @@ async function happenings(): Promise<void> {
   // The witness was not told of the log.
   await service.send('GET', '/logs/demo/checkpoint');
   await service.send('POST', '/v1/logs/unknown/entries', { body: 'refused' });
+  const sender = { name: 'sender', log: 'demo', scheme: 'github' };
+  const source = String((await service.send('POST', '/v1/sources', { body: sender })).at('path'));
+  await service.send('POST', source, { body: 'not signed' });
   await service.send('POST', '/v1/logs/demo/entries?split=lines', { body: 'x'.repeat((1 << 20) + 1) });
   const odd = { 'ce-specversion': '1.0', 'ce-id': '1', 'ce-source': '/x', 'ce-type': 'y', 'ce-subject': '%ff' };
   await service.send('POST', '/v1/logs/demo/ingest/cloudevents', { headers: odd });

@@ -6,7 +6,8 @@ import type { EventDraft } from '../../src/ingest/event.ts';
 import { readJson } from '../../src/ingest/json.ts';
 import { eventDrafts, readBody } from '../../src/sources/events.ts';
 import type { Grounds, SenderCheck, SignedRequest, Verified } from '../../src/sources/scheme.ts';
-import { chooseScheme, SCHEME_CHOICES } from '../../src/sources/schemes.ts';
+import { SCHEME_CHOICES } from '../../src/sources/scheme-names.ts';
+import { chooseScheme } from '../../src/sources/schemes.ts';
 import { fakeOutside, pubsubPush, SENDERS, type SentRequest, snsMessage } from './senders.ts';
 
 const NOW = 1_795_953_600_000;

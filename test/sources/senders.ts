@@ -27,6 +27,8 @@ export interface Sender {
   readonly secrets: readonly [string, string] | null;
   /** Whether the signature covers the body, and the time. */
   readonly covers: { readonly body: boolean; readonly time: boolean };
+  /** It sends the same bytes when it tries again, not a newer signature. */
+  readonly signsOnce?: true;
   /** @param at milliseconds since the Unix epoch */
   request(secret: string, body: string, at: number): SentRequest | Promise<SentRequest>;
 }
@@ -249,6 +251,7 @@ export const SENDERS: readonly Sender[] = [
     by: 'documentation',
     scheme: 'sns',
     settings: { topicArns: [TOPIC] },
+    signsOnce: true,
     secrets: null,
     covers: { body: true, time: true },
     request: (_secret, body, at) =>

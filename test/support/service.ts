@@ -7,6 +7,7 @@ import type { Scope } from '../../src/access/keys.ts';
 import { closeRound, type Round } from '../../src/anchor/rounds.ts';
 import { type Config, readConfig } from '../../src/config.ts';
 import { serve } from '../../src/main.ts';
+import type { Outside } from '../../src/sources/scheme.ts';
 import { type Foundation, openFoundation, realEffects } from '../../src/start/foundation.ts';
 import { testDatabase } from './postgres.ts';
 
@@ -18,6 +19,8 @@ export interface ServiceOptions {
   readonly config?: Partial<Config>;
   /** Milliseconds that the service's clock is ahead. */
   readonly ahead?: () => number;
+  /** What senders of sources are asked by. Default: the network. */
+  readonly outside?: Outside;
 }
 
 export interface TestService extends AsyncDisposable {
@@ -74,6 +77,7 @@ export async function testService(options: ServiceOptions = {}): Promise<TestSer
   const sink: DestinationStream = { write: (line) => void lines.push(line) };
   const running = await serve(config, pino({ level: 'trace' }, sink), {
     effects: { ...realEffects, now: () => Date.now() + (options.ahead?.() ?? 0) },
+    ...(options.outside === undefined ? {} : { outside: options.outside }),
   });
   const url = running.url ?? '';
   // Past whatever stands between the service and its database.

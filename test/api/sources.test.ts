@@ -1,0 +1,207 @@
+import { gzipSync } from 'node:zlib';
+import { Webhook } from 'standardwebhooks';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseReceipt } from '../../src/core/receipt.ts';
+import { verifyReceipt } from '../../src/verify/receipt.ts';
+import { fakeOutside, SENDERS, type Sender, type SentRequest } from '../sources/senders.ts';
+import { type Answer, type TestService, testService } from '../support/service.ts';
+
+const BODY = '{"action": "created", "id": 12345678901234567890}';
+
+let service: TestService;
+let token: string;
+
+beforeAll(async () => {
+  service = await testService({ open: false, outside: fakeOutside() });
+  token = (await service.key(['admin'])).token;
+  await service.send('PUT', '/v1/logs/audit', { token });
+});
+afterAll(() => service[Symbol.asyncDispose]());
+
+const manage = (method: string, path: string, body?: object): Promise<Answer> =>
+  service.send(method, path, { token, ...(body === undefined ? {} : { body }) });
+
+/** As the sender sends it: without a key. */
+function deliver(path: string, { headers, query = {}, body }: SentRequest): Promise<Answer> {
+  const asked = new URLSearchParams(query);
+  return service.send('POST', asked.size === 0 ? path : `${path}?${asked}`, { headers: { ...headers }, body });
+}
+
+async function create(wanted: object): Promise<{ path: string; secret: string; name: string }> {
+  const made = await manage('POST', '/v1/sources', { log: 'audit', ...wanted });
+  expect([made.status, made.text]).toEqual([201, expect.any(String)]);
+  return { path: String(made.at('path')), secret: String(made.at('secret') ?? ''), name: String(made.at('name')) };
+}
+
+const size = async (): Promise<number> => Number((await manage('GET', '/v1/logs/audit')).at('size'));
+
+const outcome = ({ status, code, at }: Answer): string =>
+  status === 200 ? `${at('count')} new, ${at('repeated')} known` : `${status} ${code}`;
+
+describe('every sender', () => {
+  const table: Record<string, string>[] = [];
+  const [first, again] = ['1 new, 0 known', '0 new, 1 known'];
+
+  async function row(sender: Sender): Promise<Record<string, string>> {
+    const [old] = sender.secrets ?? [undefined];
+    const name = sender.name.replace(' ', '-');
+    const { path } = await create({ name, scheme: sender.scheme, settings: sender.settings ?? {}, secret: old });
+    const now = Date.now();
+    const sent = await sender.request(old ?? '', BODY, now);
+    const accepted = await deliver(path, sent);
+    const repeated = await deliver(path, sender.signsOnce ? sent : await sender.request(old ?? '', BODY, now + 1_000));
+    const before = await size();
+    const other = sent.body.toString().replace('created', 'deleted').replace('136969346945', '136969346946');
+    const altered = await deliver(path, { ...sent, body: other });
+    expect(await size()).toBe(before + (altered.status === 200 ? 1 : 0));
+    const late = await deliver(
+      path,
+      await sender.request(old ?? '', '{"action": "created late"}', now - 4 * 3_600_000),
+    );
+    const rotated = { old: '-', new: '-', 'old, over': '-' };
+    if (sender.secrets !== null) {
+      const [, secret] = sender.secrets;
+      const bodies = [1, 2, 3].map((id) => JSON.stringify({ action: 'created', id }));
+      await manage('POST', `${path}/rotate`, { secret });
+      rotated.old = outcome(await deliver(path, await sender.request(old ?? '', bodies[0] ?? '', now)));
+      rotated.new = outcome(await deliver(path, await sender.request(secret, bodies[1] ?? '', now)));
+      await manage('POST', `${path}/rotate`, { keepSeconds: 0 });
+      rotated['old, over'] = outcome(await deliver(path, await sender.request(old ?? '', bodies[2] ?? '', now)));
+    }
+    const shown = {
+      accepted: outcome(accepted),
+      repeated: outcome(repeated),
+      altered: outcome(altered),
+      late: outcome(late),
+    };
+    return { sender: sender.name, by: sender.by, ...shown, ...rotated };
+  }
+
+  it.each(SENDERS)('$name: once, repeated, altered, late, by the old and the new secret', async (sender) => {
+    const seen = await row(sender);
+    table.push(seen);
+    const [signed, timed] = [sender.covers.body, sender.covers.time];
+    const rotated =
+      sender.secrets === null
+        ? { old: '-', new: '-', 'old, over': '-' }
+        : { old: first, new: first, 'old, over': '401 signature-invalid' };
+    expect(seen).toMatchObject({
+      accepted: first,
+      repeated: again,
+      // What signs no body cannot tell that it was altered: it is another event.
+      altered: signed
+        ? '401 signature-invalid'
+        : sender.name === 'cloudflare' || sender.name === 'datadog'
+          ? '400 request-invalid'
+          : first,
+      late: timed ? '401 signature-late' : first,
+      ...rotated,
+    });
+  });
+
+  afterAll(() => console.table(table));
+});
+
+it('the line shows the signature that was checked, and its receipt verifies', async () => {
+  const { path, secret } = await create({ name: 'shown', scheme: 'standard-webhooks' });
+  const at = new Date();
+  const signature = new Webhook(secret).sign('msg_shown', at, BODY);
+  const time = String(Math.floor(at.getTime() / 1_000));
+  const headers = { 'webhook-id': 'msg_shown', 'webhook-timestamp': time, 'webhook-signature': signature };
+  const answer = await deliver(path, { headers: { 'content-type': 'application/json', ...headers }, body: BODY });
+  const index = Number(answer.at('index'));
+  const { bytes } = await manage('GET', `/v1/logs/audit/entries/${index}/payload`);
+  const line = JSON.parse(bytes.toString());
+  expect(line).toMatchObject({
+    antequem: 'received/v1',
+    delivery: 'msg_shown',
+    event: { action: 'created' },
+    body: { text: BODY },
+    signature: { value: signature, time, covers: ['webhook-id', 'webhook-timestamp', 'body'] },
+  });
+  // Whoever has the secret can check it again from the line alone.
+  const logged = { ...headers, 'webhook-id': line.delivery, 'webhook-signature': line.signature.value };
+  expect(new Webhook(secret).verify(line.body.text, logged)).toBeTruthy();
+  await service.closeRound();
+  const receipt = parseReceipt((await manage('GET', `/v1/logs/audit/entries/${index}/receipt`)).json);
+  const verdict = await verifyReceipt({ receipt, payload: bytes }, {});
+  expect(verdict.claims.filter(({ status }) => status === 'refuted')).toEqual([]);
+  expect(verdict.claims.find(({ claim }) => claim === 'content')?.status).toBe('verified');
+});
+
+it('tells a secret once: not in answers, logs, receipts or what _system says', async () => {
+  const { path, secret, name } = await create({ name: 'quiet', scheme: 'auth0' });
+  const wrong = await deliver(path, { headers: { authorization: `${secret}x` }, body: '{}' });
+  expect(outcome(wrong)).toBe('401 signature-invalid');
+  await deliver(path, { headers: { authorization: secret }, body: '{"a":1}' });
+  const answers = [
+    wrong,
+    await manage('GET', path),
+    await manage('GET', '/v1/sources'),
+    await manage('GET', '/v1/logs/_system/entries?limit=1000'),
+    await manage('GET', '/v1/logs/audit/export'),
+  ];
+  for (const { text } of answers) expect(text).not.toContain(secret);
+  expect(service.logged()).not.toContain(secret);
+  expect(service.logged()).toContain(`"key":"${name}"`);
+  const metrics = await manage('GET', '/metrics');
+  expect(metrics.text).toContain(`antequem_source_requests_total{source="${name}",outcome="signature-invalid"} 1`);
+  await expect.poll(async () => (await manage('GET', path)).at('refusal')).toBe('signature-invalid');
+  expect((await manage('GET', path)).at('receivedAt')).toEqual(expect.any(String));
+});
+
+it('checks secret headers before the body, and signatures before anything is decompressed', async () => {
+  const bomb = gzipSync(Buffer.alloc(26 << 20));
+  const { path, secret } = await create({ name: 'bomb', scheme: 'cloudflare' });
+  const send = (headers: Record<string, string>) =>
+    deliver(path, { headers: { 'content-encoding': 'gzip', ...headers }, body: bomb });
+  expect(outcome(await send({ authorization: 'wrong' }))).toBe('401 signature-invalid');
+  expect(outcome(await send({ authorization: secret }))).toBe('413 body-too-large');
+  const github = await create({ name: 'unsigned-bomb', scheme: 'github' });
+  const unsigned = { 'content-encoding': 'gzip', 'x-hub-signature-256': `sha256=${'0'.repeat(64)}` };
+  expect(outcome(await deliver(github.path, { headers: unsigned, body: bomb }))).toBe('401 signature-invalid');
+  const large = { headers: { 'x-hub-signature-256': 'sha256=00' }, body: Buffer.alloc((25 << 20) + 1) };
+  expect(outcome(await deliver(github.path, large))).toBe('413 body-too-large');
+});
+
+it('answers challenges and handshakes at the address of the source', async () => {
+  const okta = await create({ name: 'challenged', scheme: 'okta' });
+  const asked = await service.send('GET', okta.path, { headers: { 'x-okta-verification-challenge': 'abc' } });
+  expect([asked.status, asked.json]).toEqual([200, { verification: 'abc' }]);
+  expect((await service.send('GET', okta.path)).status).toBe(401);
+  const grid = await create({ name: 'greeted', scheme: 'event-grid' });
+  const allowed = await service.send('OPTIONS', grid.path, {
+    headers: { 'webhook-request-origin': 'eventgrid.azure.net' },
+  });
+  expect([allowed.status, allowed.headers.get('webhook-allowed-origin')]).toEqual([204, 'eventgrid.azure.net']);
+  const code = [{ eventType: 'Microsoft.EventGrid.SubscriptionValidationEvent', data: { validationCode: '512d38b6' } }];
+  const validation = {
+    headers: { 'aeg-event-type': 'SubscriptionValidation' },
+    query: { secret: grid.secret },
+    body: JSON.stringify(code),
+  };
+  expect((await deliver(grid.path, validation)).json).toEqual({ validationResponse: '512d38b6' });
+});
+
+it('a source that was removed takes nothing more, and one address cannot try for ever', async () => {
+  const { path, name } = await create({ name: 'leaving', scheme: 'github' });
+  const wrong = { headers: { 'x-hub-signature-256': `sha256=${'0'.repeat(64)}` }, body: '{}' };
+  const answers: string[] = [];
+  for (let i = 0; i < 70; i++) answers.push(outcome(await deliver(path, wrong)));
+  expect(answers[0]).toBe('401 signature-invalid');
+  expect(answers).toContain('503 overloaded');
+  expect((await manage('DELETE', `/v1/sources/${name}`)).json).toEqual({
+    id: path.slice('/v1/sources/'.length),
+    removed: true,
+  });
+  expect(outcome(await deliver(path, wrong))).toBe('404 source-not-found');
+  expect((await manage('DELETE', `/v1/sources/${name}`)).code).toBe('source-not-found');
+});
+
+it('only a key that may do all makes sources', async () => {
+  const some = await service.key(['admin'], ['audit']);
+  const body = { name: 'mine', log: 'audit', scheme: 'github' };
+  expect((await service.send('POST', '/v1/sources', { token: some.token, body })).code).toBe('forbidden');
+  expect((await service.send('GET', '/v1/sources')).code).toBe('unauthorized');
+  expect((await manage('POST', '/v1/sources', { ...body, more: 1 })).code).toBe('source-invalid');
+});
