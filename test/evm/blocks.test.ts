@@ -47,12 +47,10 @@ const jsonNode = ({ block, receipts }: Fixture): RawSource => ({
   name: 'node',
   ask: async (method, [param]) => {
     if (method === 'eth_getBlockByHash') return block;
+    if (!/^eth_get.*Receipts?$/.test(method)) throw new AntequemError('rpc-refused', `${method} is not supported`);
     if (receipts === undefined) throw new AntequemError('rpc-failed', 'the receipts are not known');
     if (method === 'eth_getBlockReceipts') return receipts;
-    if (method === 'eth_getTransactionReceipt') {
-      return receipts.find(({ transactionHash }) => transactionHash === param) ?? null;
-    }
-    throw new AntequemError('rpc-refused', `${method} is not supported`);
+    return receipts.find(({ transactionHash }) => transactionHash === param) ?? null;
   },
 });
 
