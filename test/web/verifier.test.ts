@@ -165,6 +165,7 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     expect(await verifier.page.locator('.banner').innerText()).toMatch(
       /This file is not the one the receipt is about\s+other\.txt, 29 bytes/,
     );
+    await verifier.page.getByText('No block can prove this').waitFor();
   });
 
   it('proves nothing for a file whose line ends were changed, and says so', async () => {

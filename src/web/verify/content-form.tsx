@@ -24,8 +24,8 @@ export function ContentForm() {
         <Progress />
       </DropFile>
       {digested.value !== null && (
-        <p class="small">
-          <span class="soft">{`${digested.value.hash} `}</span>
+        <p class="small digest">
+          <span class="soft">{digested.value.hash === 'sha256' ? 'SHA-256 ' : `${digested.value.hash} `}</span>
           <Bytes text={digested.value.hex} />
         </p>
       )}

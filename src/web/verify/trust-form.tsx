@@ -1,5 +1,5 @@
 import { BlockForm } from './block-form.tsx';
-import { blocks, busy, check, faults, proof, startAnew, trusted } from './state.ts';
+import { blocks, busy, check, faults, outcome, proof, startAnew, trusted } from './state.ts';
 import type { TrustField } from './trust.ts';
 
 interface FieldProps {
@@ -92,6 +92,7 @@ function leadOf(offered: number): string {
   if (proof.value === null) {
     return 'A receipt leads to a block of a public chain. Once you have confirmed that the block is there, the date is proven.';
   }
+  if (outcome.value?.verdict.result === 'refuted') return 'No block can prove this: the verdict below says why.';
   if (offered === 0) return 'This proof does not name a block of a chain, so it cannot prove a time yet.';
   const which = offered === 1 ? 'this block' : 'one of these blocks';
   return `The date is proven once you have confirmed ${which}. Look it up with two sources that have nothing to do with whoever gave you the receipt; if they agree, paste what they show.`;
