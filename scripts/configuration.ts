@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { formatEther, formatUnits } from 'ethers';
 import type { z } from 'zod';
+import { authorityVariables } from '../src/config/authorities.ts';
 import { otsVariables } from '../src/config/calendars.ts';
 import { operationVariables } from '../src/config/operation.ts';
 import { ownCalendarVariables } from '../src/config/own-calendar.ts';
@@ -17,6 +18,7 @@ const GROUPS: readonly (readonly [heading: string, variables: object])[] = [
   ['The service', {}],
   ['Anchoring to EVM chains', evmVariables],
   ['Anchoring to Bitcoin (OpenTimestamps)', otsVariables],
+  ['Timestamp authorities (RFC 3161)', authorityVariables],
   ['Being a calendar', ownCalendarVariables],
   ['Witnesses', witnessVariables],
   ['Operation', operationVariables],

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type AuthorityConfig, authorityVariables, readAuthorities } from './config/authorities.ts';
 import { type BitcoinConfig, bitcoinOf, type OtsConfig, otsFaults, otsOf, otsVariables } from './config/calendars.ts';
 import { type OperationConfig, operationOf, operationVariables } from './config/operation.ts';
 import {
@@ -90,6 +91,7 @@ export const environment = z.object({
     .describe('How often the worker looks for unfinished work and checks the chains.'),
   ...evmVariables,
   ...otsVariables,
+  ...authorityVariables,
   ...ownCalendarVariables,
   ...operationVariables,
   ...witnessVariables,
@@ -132,6 +134,8 @@ export interface Config {
   readonly targets: readonly EvmConfig[];
   /** Calendars that rounds are stamped by; null: none. */
   readonly ots: OtsConfig | null;
+  /** Timestamp authorities (RFC 3161) that stamp rounds. */
+  readonly authorities: readonly AuthorityConfig[];
   /** Where Bitcoin's headers come from. */
   readonly bitcoin: BitcoinConfig;
   /** The service as a calendar itself; null: it is none. */
@@ -154,6 +158,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   const issues = parsed.error?.issues ?? [];
   const file = set.TARGETS_FILE === undefined ? null : readTargetsFile(set.TARGETS_FILE);
   const witnesses = readWitnesses(set, parsed.data);
+  const tsa = readAuthorities(set.TSA_FILE);
   const faults = new Set([
     ...issues.map((issue) => {
       const name = String(issue.path[0]);
@@ -165,6 +170,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     ...ownCalendarFaults(set),
     ...(file?.faults ?? []),
     ...witnesses.faults,
+    ...tsa.faults,
   ]);
   if (!parsed.success || faults.size > 0) {
     throw new AntequemError(
@@ -192,6 +198,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     reconcileInterval: data.RECONCILE_INTERVAL,
     targets: file?.targets ?? targetOfVariables(data),
     ots: otsOf(data),
+    authorities: tsa.authorities,
     bitcoin: bitcoinOf(data),
     calendar: ownCalendarOf(data),
     trustedProxies: data.TRUSTED_PROXIES,

@@ -16,6 +16,7 @@ import { notFoundPage, pageRoutes } from './pages.ts';
 import { Problem } from './problem.ts';
 import { receiptCoseRoutes } from './receipt-cose.ts';
 import { receiptOtsRoutes } from './receipt-ots.ts';
+import { receiptTsrRoutes } from './receipt-tsr.ts';
 import { receiptRoutes } from './receipts.ts';
 import { referenceRoutes } from './reference.ts';
 import { requestIds } from './request-id.ts';
@@ -100,6 +101,7 @@ export function createApp(service: Service, verifications: Verifications): Expre
     exportRoutes(service, gate),
     receiptOtsRoutes(service, gate),
     receiptCoseRoutes(service, gate),
+    receiptTsrRoutes(service, gate),
     proofRoutes(service),
     roundRoutes(service, gate),
     auditRoutes(service, gate),

@@ -2,7 +2,7 @@ import type { Request, Router } from 'express';
 import { z } from 'zod';
 import { prefixedHex, toHex } from '../core/bytes.ts';
 import { packPath } from '../core/path.ts';
-import { isFinalAnchor, knownAnchors, type Receipt, receiptPath } from '../core/receipt.ts';
+import { type Anchor, isFinalAnchor, knownAnchors, type Receipt, receiptPath } from '../core/receipt.ts';
 import { formatTime, parseTime } from '../core/time.ts';
 import { formatTlogProof, receiptTlogProof } from '../core/tlog-proof.ts';
 import { ANCHOR_ADDRESS, encodeExistedBefore } from '../evm/anchor-contract.ts';
@@ -16,7 +16,7 @@ import { exactRouter } from './routing.ts';
 import type { Service } from './service.ts';
 import { SettledReceipts } from './settled-receipts.ts';
 
-const STAGES = ['round', 'included', 'finalized', 'bitcoin', 'stored'] as const;
+const STAGES = ['round', 'stamped', 'included', 'finalized', 'bitcoin', 'stored'] as const;
 type Stage = (typeof STAGES)[number];
 
 const MAX_WAIT = 60;
@@ -194,14 +194,19 @@ function hasReached(receipt: Receipt, stage: Exclude<Stage, 'stored'>): boolean 
   switch (stage) {
     case 'round':
       return true;
+    case 'stamped':
+      return anchors.some(isToken);
+    // A token is final at once, and in no block.
     case 'included':
-      return anchors.some(({ status }) => status !== 'submitted' && status !== 'pending');
+      return anchors.some((anchor) => !isToken(anchor) && anchor.status !== 'submitted' && anchor.status !== 'pending');
     case 'finalized':
-      return anchors.some(isFinalAnchor);
+      return anchors.some((anchor) => !isToken(anchor) && isFinalAnchor(anchor));
     case 'bitcoin':
       return anchors.some((anchor) => anchor.type === 'opentimestamps' && isFinalAnchor(anchor));
   }
 }
+
+const isToken = ({ type }: Anchor): boolean => type === 'rfc3161';
 
 /** While something is pending: when all that is configured is expected to have happened. */
 function withExpectation(receipt: Receipt, { roundInterval, finalityDelay, confirmationDelay, now }: Service): Receipt {

@@ -41,6 +41,16 @@ const anchorForm = z
       cost: z.string().nullable().meta({ description: 'Wei.' }),
     }),
     z.object({
+      type: z.literal('rfc3161'),
+      ...anchorState,
+      authority: z
+        .string()
+        .nullable()
+        .meta({ description: "Subject of the signer's certificate; null: there is no token yet." }),
+      stampedAt: timeForm.nullable(),
+      accuracy: countForm.nullable().meta({ description: 'Milliseconds; null: the authority does not say.' }),
+    }),
+    z.object({
       type: z.literal('opentimestamps'),
       ...anchorState,
       calendars: z.array(

@@ -12,7 +12,7 @@ import { parseDigest, parseFileDigest } from './parameters.ts';
 
 /** Characters of base64 that the largest .ots file has. */
 const MAX_OTS_LENGTH = 349_528;
-/** Characters of a tlog-proof, and of a policy. */
+/** Characters of a tlog-proof, of a policy, and of certificates. */
 const MAX_TEXT_LENGTH = 262_144;
 
 export const verificationRequest = z.strictObject({
@@ -26,14 +26,19 @@ export const verificationRequest = z.strictObject({
   digest: z.string().optional(),
   key: z.string().max(1_024).optional(),
   policy: z.string().max(MAX_TEXT_LENGTH).optional(),
+  authorities: z
+    .string()
+    .max(MAX_TEXT_LENGTH)
+    .optional()
+    .meta({ description: 'CAs of timestamp authorities that you trust, with what tokens lack: PEM.' }),
 });
 
 /** What the service itself trusts, its clock included. */
-export type OwnSources = Pick<Trust, 'evm' | 'bitcoin' | 'now'>;
+export type OwnSources = Pick<Trust, 'evm' | 'bitcoin' | 'authorities' | 'now'>;
 
 /**
  * The verdict on the body of a request.
- * @throws FormatError `json-invalid`, `verify-invalid`, `base64-invalid`, `digest-invalid`, `receipt-invalid`, `verifier-key`
+ * @throws FormatError `json-invalid`, `verify-invalid`, `base64-invalid`, `certificate-invalid`, `digest-invalid`, `receipt-invalid`, `verifier-key`
  */
 export async function verdictOn(body: Uint8Array, sources: OwnSources): Promise<Verdict> {
   const json = parseJson(body);
@@ -45,13 +50,15 @@ export async function verdictOn(body: Uint8Array, sources: OwnSources): Promise<
   }
   const parsed = verificationRequest.safeParse(json);
   if (!parsed.success) throw invalid(EXPECTED);
-  const { receipt, ots, tlogProof, payload, digest, key, policy } = parsed.data;
+  const { receipt, ots, tlogProof, payload, digest, key, policy, authorities } = parsed.data;
   if ([receipt, ots, tlogProof].filter((proof) => proof !== undefined).length !== 1) throw invalid(EXPECTED);
   const content = payload === undefined ? {} : { payload: fromBase64(payload) };
   const trust: Trust = {
     ...sources,
     ...(key === undefined ? {} : { key }),
     ...(policy === undefined ? {} : { policy: policyIn(policy) }),
+    // CAs that are named replace those of the service.
+    ...(authorities === undefined ? {} : { authorities: [utf8(authorities)] }),
   };
   if (ots !== undefined) {
     const bytes = fromBase64(ots);

@@ -16,7 +16,15 @@ const verify = described({
   access: 'any',
   body: { 'application/json': verificationRequest },
   answers: { 200: jsonAnswer('The verdict.', verdictForm) },
-  problems: ['base64-invalid', 'digest-invalid', 'json-invalid', 'receipt-invalid', 'verifier-key', 'verify-invalid'],
+  problems: [
+    'base64-invalid',
+    'certificate-invalid',
+    'digest-invalid',
+    'json-invalid',
+    'receipt-invalid',
+    'verifier-key',
+    'verify-invalid',
+  ],
 });
 
 /** A verdict on a receipt, an .ots file or a tlog-proof, by the service's own nodes: a convenience, since receipts verify without the service. */

@@ -8,6 +8,8 @@ export interface TrustFlags {
   readonly sender?: string[];
   readonly confirmations?: number;
   readonly fromBlock: number;
+  /** Files. */
+  readonly tsaCa?: string[];
 }
 
 /** What the auditor trusts. @throws AntequemError where the sources of Bitcoin headers do not answer or agree */
@@ -17,11 +19,18 @@ export async function readAuditTrust({
   sender = [],
   confirmations,
   fromBlock,
+  tsaCa = [],
 }: TrustFlags): Promise<AuditTrust> {
   const { agreedSources } = await import('./bitcoin-sources.ts');
   const nodes = await Promise.all(rpc.map((url) => trustedNode(url, confirmations ?? null)));
   const headers = bitcoin.length === 0 ? [] : await agreedSources(bitcoin, note);
-  return { nodes, headers, senders: sender, fromBlock };
+  const authorities = tsaCa.length === 0 ? [] : await readAuthorityFiles(tsaCa);
+  return { nodes, headers, senders: sender, fromBlock, authorities };
+}
+
+async function readAuthorityFiles(files: readonly string[]): Promise<Uint8Array[]> {
+  const { readAuthorityFile } = await import('./authority-file.ts');
+  return Promise.all(files.map(readAuthorityFile));
 }
 
 /** The library for nodes is loaded only if there is one. */

@@ -75,6 +75,10 @@ export const confirmations = wholeNumberArgument(1, 1_000_000);
 export const CONFIRMATIONS_HELP =
   'how many blocks make final on a chain whose nodes name no final block; the block of the anchor counts';
 
+/** What `--tsa-ca` does. */
+export const TSA_CA_HELP =
+  'certificates (PEM or DER) of a CA of timestamp authorities (RFC 3161) that you trust, with those that tokens lack; may be repeated';
+
 /** An option that may be given more than once. */
 export function repeated<T>(parse: (text: string) => T): (text: string, before?: T[]) => T[] {
   return (text, before = []) => [...before, parse(text)];

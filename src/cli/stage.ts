@@ -3,7 +3,7 @@ import { type RetryPolicy, retrying } from '../client/retry.ts';
 import { knownAnchors, parseReceipt, type Receipt } from '../core/receipt.ts';
 import { retryPolicy } from './delivery.ts';
 
-export const STAGES = ['round', 'included', 'finalized', 'bitcoin', 'stored'] as const;
+export const STAGES = ['round', 'stamped', 'included', 'finalized', 'bitcoin', 'stored'] as const;
 
 /** Seconds that the service may hold a request: proxies usually give up after 60. */
 const LONGEST_HOLD_S = 50;
@@ -16,6 +16,8 @@ export function hasReached(receipt: Receipt, stage: Exclude<Stage, 'stored'>): b
   switch (stage) {
     case 'round':
       return true;
+    case 'stamped':
+      return anchors.some(({ status }) => status === 'stamped');
     case 'included':
       return confirmed || anchors.some(({ status }) => status === 'included' || status === 'finalized');
     case 'finalized':
@@ -32,6 +34,7 @@ export function stageInWords(receipt: Receipt): string {
   if (hasReached(receipt, 'bitcoin')) return `in round ${number}, anchored to Bitcoin`;
   if (hasReached(receipt, 'finalized')) return `in round ${number}, anchored and final`;
   if (hasReached(receipt, 'included')) return `in round ${number}, anchored in a block that is not final yet`;
+  if (hasReached(receipt, 'stamped')) return `in round ${number}, signed by a timestamp authority, in no block yet`;
   return `in round ${number}, not anchored yet`;
 }
 

@@ -82,6 +82,8 @@ function sentence(next: NextStep): string {
       return 'the timestamp has a path to Bitcoin that is not complete yet: run antequem upgrade, which asks the calendars';
     case 'source':
       return sourceSentence(next.chains, next.enough);
+    case 'authority':
+      return 'to prove it by a timestamp authority, give the certificates of a CA that you trust: --tsa-ca FILE';
     case 'other-source':
       return `ask another source for ${next.chains.join(' and ')}`;
     case 'version':

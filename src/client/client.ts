@@ -174,6 +174,15 @@ export class Client implements AsyncDisposable {
     return this.#bytes(response, MAX_COSE_RECEIPT_BYTES);
   }
 
+  /**
+   * The response of a timestamp authority (RFC 3161) for the round of an entry: attacker-controlled bytes.
+   * @param authority the service's name for it; without: the earliest
+   */
+  async receiptTsr(log: string, index: number, authority?: string, signal?: AbortSignal): Promise<Uint8Array> {
+    const of = authority === undefined ? '' : `?authority=${encodeURIComponent(authority)}`;
+    return this.#bytes(await this.#send(`${logPath(log)}/entries/${index}/receipt.tsr${of}`, { signal }), MAX_OTS);
+  }
+
   async #bytes(response: Response, max: number): Promise<Uint8Array> {
     const chunks: Uint8Array[] = [];
     let length = 0;

@@ -49,7 +49,11 @@ export interface ReceivedRound {
 }
 
 /** What the root of a round is anchored by. `isEvmAnchor` and `isOpenTimestampsAnchor` tell the kinds apart. */
-export type ReceivedAnchor = ReceivedEvmAnchor | ReceivedOpenTimestampsAnchor | ReceivedUnknownAnchor;
+export type ReceivedAnchor =
+  | ReceivedEvmAnchor
+  | ReceivedOpenTimestampsAnchor
+  | ReceivedRfc3161Anchor
+  | ReceivedUnknownAnchor;
 
 /** An event of the contract on an EVM chain. */
 export interface ReceivedEvmAnchor {
@@ -84,6 +88,19 @@ export interface ReceivedOpenTimestampsAnchor {
     readonly header: string;
     readonly time: string;
   }[];
+}
+
+/** A token of a timestamp authority (RFC 3161). */
+export interface ReceivedRfc3161Anchor {
+  readonly type: 'rfc3161';
+  readonly status: 'stamped';
+  /** Subject of the signer's certificate. */
+  readonly authority: string;
+  readonly time: string;
+  /** Milliseconds; null: the authority does not say. */
+  readonly accuracy: number | null;
+  /** DER of the TimeStampToken of the round's root, in base64. */
+  readonly token: string;
 }
 
 /** An anchor of a kind that this version does not know, as it came. */
@@ -123,6 +140,11 @@ export function isOpenTimestampsAnchor(anchor: ReceivedAnchor): anchor is Receiv
   return anchor.type === 'opentimestamps';
 }
 
+/** Whether the anchor is a token of a timestamp authority. */
+export function isRfc3161Anchor(anchor: ReceivedAnchor): anchor is ReceivedRfc3161Anchor {
+  return anchor.type === 'rfc3161';
+}
+
 function hasRoundAndAnchors(json: unknown): boolean {
   const round = field(json, 'round');
   const anchors = field(json, 'anchors');
@@ -153,6 +175,11 @@ function isAnchor(json: unknown): boolean {
       return hasTexts(json, 'chain', 'contract', 'transaction') && isEvmState(status, json);
     case 'opentimestamps':
       return hasTexts(json, 'timestamp') && isTimestampState(status, field(json, 'blocks'));
+    case 'rfc3161': {
+      const accuracy = field(json, 'accuracy');
+      const timed = accuracy === null || hasSizes(json, 'accuracy');
+      return status === 'stamped' && timed && hasTexts(json, 'authority', 'time', 'token');
+    }
     default:
       return hasTexts(json, 'type');
   }

@@ -15,7 +15,7 @@ export interface AppendOptions {
 }
 
 /** How far a receipt has come; `stored`: a contract can be asked about its entry. */
-export type ReceiptStage = 'round' | 'included' | 'finalized' | 'bitcoin' | 'stored';
+export type ReceiptStage = 'round' | 'stamped' | 'included' | 'finalized' | 'bitcoin' | 'stored';
 
 /** What a writer asks of the service. */
 export interface AppendService {

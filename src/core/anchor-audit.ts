@@ -2,7 +2,7 @@
 
 import type { HeaderSource } from './bitcoin-source.ts';
 import type { EvmSource } from './evm-source.ts';
-import type { BlockMoment } from './moment.ts';
+import type { AuthorityMoment, BlockMoment } from './moment.ts';
 import type { Claim } from './verdict.ts';
 
 /** What the auditor trusts and knows from elsewhere. */
@@ -10,6 +10,8 @@ export interface AuditTrust {
   readonly nodes: readonly TrustedNode[];
   /** Sources of Bitcoin headers, one for a chain. */
   readonly headers: readonly HeaderSource[];
+  /** Files with certificates of timestamp authorities and their CAs, PEM or DER. */
+  readonly authorities?: readonly Uint8Array[];
   /** Further accounts that anchor for the service, beside those that `_system` declares, 0x-hex. */
   readonly senders: readonly string[];
   /** The block from which on chains are searched. */
@@ -83,8 +85,11 @@ export interface AnchorFaults {
   add(code: AnchorFault, place: FaultPlace, says: string): void;
 }
 
-/** The result for one chain. */
+/** The result for one chain, or for one timestamp authority. */
 export type ChainOutcome =
+  | { readonly kind: 'stamped'; readonly authority: string; readonly answer: StampedAnswer }
+  /** Rounds that it stamped whose tokens no trusted CA vouches for, and why. */
+  | { readonly kind: 'not-trusted'; readonly authority: string; readonly rounds: number; readonly says: string }
   | {
       readonly kind: 'asked';
       readonly chain: string;
@@ -96,6 +101,13 @@ export type ChainOutcome =
   | { readonly kind: 'failed'; readonly chain: string | null; readonly says: string }
   | { readonly kind: 'other-instance'; readonly chain: string; readonly node: string }
   | { readonly kind: 'no-source'; readonly chain: string; readonly rounds: number };
+
+export interface StampedAnswer {
+  /** Rounds with a token. */
+  readonly count: number;
+  /** The newest of them. */
+  readonly newest: { readonly round: number; readonly moment: AuthorityMoment };
+}
 
 export interface ChainAnswer {
   /** Rounds that are in final blocks. */

@@ -27,6 +27,8 @@ export interface TrustedSources {
   readonly work: WorkBudget;
   /** Hashes of final blocks: of EVM chains 0x-hex, of Bitcoin hex in RPC order, or whole headers. */
   readonly blockHashes: readonly string[];
+  /** Files with certificates of timestamp authorities and their CAs, PEM or DER (RFC 3161). */
+  readonly authorities: readonly Uint8Array[];
 }
 
 /** One claim about an anchor. */

@@ -5,6 +5,9 @@ import { formatTime, MAX_TIME, parseTime } from './time.ts';
 /** Miners may set the time of a Bitcoin block back to the median of the eleven before it, or two hours ahead. */
 export const BITCOIN_TOLERANCE_MS = 7_200_000;
 
+/** How far the time of a token may be off whose authority does not say. */
+export const TOKEN_TOLERANCE_MS = 60_000;
+
 interface Stamp {
   /** `YYYY-MM-DDTHH:MM:SS.sssZ`, as stamped. */
   time: string;

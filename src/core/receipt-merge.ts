@@ -147,6 +147,11 @@ const MERGES: { readonly [T in Anchor['type']]: AnchorMerge<AnchorOf[T]> } = {
     merge: (earlier, later) =>
       earlier.status === 'confirmed' && later.status === 'pending' ? earlier : { ...earlier, ...later },
   },
+  // The earlier of two tokens of one authority proves more.
+  rfc3161: {
+    place: ({ authority }) => authority,
+    merge: (earlier, later) => (earlier.time <= later.time ? { ...later, ...earlier } : { ...earlier, ...later }),
+  },
 };
 
 function placeOf(anchor: Anchor): string {

@@ -157,13 +157,25 @@ const confirmedOtsAnchor = z.looseObject({
     .check(z.minLength(1, 'a confirmed timestamp has a block'), z.maxLength(16, 'more than 16 blocks')),
 });
 
+/** A token over the root of the round, by a timestamp authority (RFC 3161). */
+const rfc3161Anchor = z.looseObject({
+  type: z.literal('rfc3161'),
+  status: z.literal('stamped'),
+  authority: z.string().check(z.minLength(1, 'empty'), z.maxLength(1_024, 'more than 1,024 characters')),
+  time: timeSchema,
+  accuracy: z.nullable(countSchema(0)),
+  // What bounds a timestamp bounds a token, too.
+  token: timestamp,
+});
+
 const anchor = z.discriminatedUnion('type', [
+  rfc3161Anchor,
   z.discriminatedUnion('status', [submittedEvmAnchor, includedEvmAnchor]),
   z.discriminatedUnion('status', [pendingOtsAnchor, confirmedOtsAnchor]),
 ]);
 
 /** The types of anchors that this version can check. */
-export const ANCHOR_TYPES = { evm: 'evm', opentimestamps: 'opentimestamps' } as const satisfies {
+export const ANCHOR_TYPES = { evm: 'evm', opentimestamps: 'opentimestamps', rfc3161: 'rfc3161' } as const satisfies {
   readonly [T in keyof AnchorOf]: T;
 };
 
@@ -237,10 +249,13 @@ export type IncludedEvmAnchor = Named<z.infer<typeof includedEvmAnchor>>;
 export type EvmProof = Named<z.infer<typeof evmProofSchema>>;
 export type OpenTimestampsAnchor = Named<z.infer<typeof pendingOtsAnchor>> | Named<z.infer<typeof confirmedOtsAnchor>>;
 
+export type Rfc3161Anchor = Named<z.infer<typeof rfc3161Anchor>>;
+
 /** The members that a type names; those it does not know are there, and nothing reads them. */
 type Named<T> = { [K in keyof T as string extends K ? never : K]: T[K] };
 /** The form of an anchor by its type. */
 export interface AnchorOf {
   readonly evm: EvmAnchor;
   readonly opentimestamps: OpenTimestampsAnchor;
+  readonly rfc3161: Rfc3161Anchor;
 }

@@ -105,6 +105,14 @@ export const VERDICT_CODES = {
   'attestations-left-out': 'unverified',
   'timestamp-invalid': 'refuted',
   'bitcoin-source-missing': 'unverified',
+  'token-trusted': 'verified',
+  'token-broken': 'refuted',
+  'token-differs': 'refuted',
+  'token-unfit': 'unverified',
+  'token-not-trusted': 'unverified',
+  'token-signer-missing': 'unverified',
+  'token-unsupported': 'unverified',
+  'authority-not-given': 'unverified',
   'round-not-shown': 'unverified',
 } as const satisfies Record<string, Claim['status']>;
 

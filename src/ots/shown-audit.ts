@@ -92,7 +92,14 @@ class ShownOts implements ShownAudit<OpenTimestampsAnchor> {
     const { number, root } = rounds.at(place);
     const evm = { byChain: new Map(), failures: [] };
     const work = newWorkBudget();
-    const trusted = { evm, bitcoin: this.#sources, sameInstance: new Set<object>(), blockHashes: [], work };
+    const trusted = {
+      evm,
+      bitcoin: this.#sources,
+      sameInstance: new Set<object>(),
+      blockHashes: [],
+      authorities: [],
+      work,
+    };
     for (const { claim, moment: proven } of await otsVerifier.check(anchor, toHex(root), trusted, MOST_ATTESTATIONS)) {
       const says = claim.says.replace(/\.$/, '');
       const moment = proven !== null && 'chain' in proven ? proven : null;

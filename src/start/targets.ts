@@ -1,5 +1,6 @@
 // The targets of each kind of anchor, as the configuration describes them.
 
+import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { AnchorType } from '../anchor/kind.ts';
 import type { StoppedTarget } from '../anchor/recovery.ts';
@@ -17,6 +18,7 @@ import { skipNonces } from '../evm/unknown-rounds.ts';
 import { recordedTransaction } from '../log/system.ts';
 import { OtsTarget } from '../ots/target.ts';
 import type { Database } from '../store/database.ts';
+import { TsaTarget } from '../tsa/target.ts';
 import { bitcoinSource } from './bitcoin-source.ts';
 import type { Foundation } from './foundation.ts';
 
@@ -37,6 +39,11 @@ const OPENERS: Readonly<
   opentimestamps: async ({ ots, bitcoin }, { database }, { now, logger }) =>
     ots === null ? [] : [openCalendars(ots, bitcoin, { database, now, logger })],
   evm: ({ targets }, parts, outside) => Promise.all(targets.map((evm) => openEvm(evm, parts, outside))),
+  rfc3161: async ({ authorities }, { database }, { now, logger }) =>
+    authorities.map(
+      (authority) =>
+        new TsaTarget({ ...authority, database, now, logger, randomNonce: () => new Uint8Array(randomBytes(8)) }),
+    ),
 };
 
 /** All configured targets. Nothing is asked yet. @throws AntequemError `key-missing`, those of `openSigner` */
@@ -94,8 +101,9 @@ const LOSS_SKIPPERS: Readonly<
     const rpcUrls = targets.filter((target) => target.chainId === chainId).flatMap((target) => target.rpcUrls);
     await skipNonces(database, { target: name, chainId, rpcUrls });
   },
-  // Calendars know nothing of a round that is lost.
+  // Calendars and authorities know nothing of a round that is lost.
   opentimestamps: async () => {},
+  rfc3161: async () => {},
 };
 
 export function skippingLost(config: Config, database: Database): (target: StoppedTarget) => Promise<void> {

@@ -7,10 +7,10 @@ import { rpcSource } from '../evm/rpc-source.ts';
 import { bitcoinSource } from './bitcoin-source.ts';
 import type { VerificationSettings } from './verifications.ts';
 
-const { nodes, bitcoin }: VerificationSettings = workerData;
+const { nodes, bitcoin, authorities }: VerificationSettings = workerData;
 const header = bitcoinSource(bitcoin);
 const evm = nodes.map(({ url, confirmations }) => rpcSource(url, { confirmations }));
-const sources = { evm, bitcoin: header === null ? [] : [header] };
+const sources = { evm, bitcoin: header === null ? [] : [header], authorities };
 
 answerQuestions(async (body: Uint8Array) => ({
   answer: JSON.stringify(await verdictOn(body, { ...sources, now: Date.now() })),

@@ -7,14 +7,21 @@ export interface VerificationSettings {
   /** `confirmations`: blocks that make final where the node names no final block; null: none do. */
   readonly nodes: readonly { readonly url: string; readonly confirmations: number | null }[];
   readonly bitcoin: BitcoinConfig;
+  /** Certificates of timestamp authorities, PEM or DER. */
+  readonly authorities: readonly Uint8Array[];
 }
 
 // A package has it compiled.
 const FILE = `./verification-thread.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`;
 
 /** Verifies by the service's own nodes. */
-export function openVerifications({ targets, bitcoin }: Pick<Config, 'targets' | 'bitcoin'>): Verifications {
+export function openVerifications({
+  targets,
+  bitcoin,
+  authorities,
+}: Pick<Config, 'targets' | 'bitcoin' | 'authorities'>): Verifications {
   const nodes = targets.flatMap(({ rpcUrls, confirmations }) => rpcUrls.map((url) => ({ url, confirmations })));
-  const settings: VerificationSettings = { nodes, bitcoin };
+  const trusted = authorities.map(({ certificates }) => certificates);
+  const settings: VerificationSettings = { nodes, bitcoin, authorities: trusted };
   return new VerificationThread(new URL(FILE, import.meta.url), settings);
 }

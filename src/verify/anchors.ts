@@ -7,10 +7,12 @@ import type { UnknownAnchor } from '../core/receipt-schema.ts';
 import { type Claim, claimOf } from '../core/verdict.ts';
 import { evmVerifier } from '../evm/verifier.ts';
 import { otsVerifier } from '../ots/verifier.ts';
+import { tsaVerifier } from '../tsa/verifier.ts';
 
 const VERIFIERS: { readonly [T in Anchor['type']]: AnchorVerifier<AnchorOf[T]> } = {
   evm: evmVerifier,
   opentimestamps: otsVerifier,
+  rfc3161: tsaVerifier,
 };
 
 /** Claims of a verdict that anchors with several claims share; the others, and one for each other anchor, fit beside. */

@@ -25,6 +25,8 @@ export type NextStep =
   | { readonly step: 'complete' }
   /** Name a source; or give the hash of a block, where the proof has only its merkle root the whole header. */
   | { readonly step: 'source'; readonly chains: readonly string[]; readonly enough: 'hash' | 'header' }
+  /** Name the CA of a timestamp authority. */
+  | { readonly step: 'authority' }
   /** Ask another source: the one named could not say. */
   | { readonly step: 'other-source'; readonly chains: readonly string[] }
   /** Take a newer version of the verifier. */
@@ -54,6 +56,7 @@ export function nextSteps({ result, claims }: Verdict): NextStep[] {
     steps.push({ step: 'renew' });
   if (has('round-pending', 'no-anchor', 'anchor-not-included', 'anchor-not-final')) steps.push({ step: 'later' });
   steps.push(...sourceSteps(anchors));
+  if (has('authority-not-given', 'token-signer-missing', 'token-not-trusted')) steps.push({ step: 'authority' });
   if (has('attestation-pending')) steps.push({ step: 'complete' });
   if (
     has(
@@ -63,6 +66,7 @@ export function nextSteps({ result, claims }: Verdict): NextStep[] {
       'attestation-unsupported',
       'attestation-unknown',
       'attestations-left-out',
+      'token-unsupported',
     )
   ) {
     steps.push({ step: 'version' });

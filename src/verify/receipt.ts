@@ -174,7 +174,8 @@ class ReceiptVerifier {
     const bitcoin = this.#bitcoin;
     const notBefore = await checkNotBefore(receipt, evm, bitcoin);
     const { sameInstance } = notBefore;
-    const trusted = { evm, bitcoin, sameInstance, blockHashes: this.#trust.blockHashes ?? [], work: newWorkBudget() };
+    const { blockHashes = [], authorities = [] } = this.#trust;
+    const trusted = { evm, bitcoin, sameInstance, blockHashes, authorities, work: newWorkBudget() };
     return reconcile({ notBefore, findings: await verifyAnchors(receipt, trusted) });
   }
 }

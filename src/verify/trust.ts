@@ -20,6 +20,8 @@ export interface Trust {
    * headers, 160 hex digits: an .ots file has none.
    */
   readonly blockHashes?: readonly string[] | undefined;
+  /** CAs of timestamp authorities (RFC 3161), PEM or DER; with them certificates that tokens may lack. */
+  readonly authorities?: readonly Uint8Array[] | undefined;
   /** Milliseconds since the Unix epoch, by the verifier's clock. */
   readonly now?: number | undefined;
 }

@@ -19,6 +19,17 @@ const anchor = z.object({
   block: z.object({ number: z.int().nonnegative(), hash: z.string(), time }),
 });
 
+const stamped = z.object({
+  type: z.literal(ANCHOR_TYPES.rfc3161),
+  round: z.int().positive(),
+  root: z.string(),
+  target: z.string(),
+  authority: z.string(),
+  time,
+  /** Milliseconds; null: the authority does not say. */
+  accuracy: z.int().nonnegative().nullable(),
+});
+
 /** The `data` of an event, by type. */
 const DATA = {
   'round.closed': z.object({
@@ -32,6 +43,7 @@ const DATA = {
   'anchor.included': anchor,
   'anchor.finalized': anchor,
   'anchor.reorganised': anchor,
+  'anchor.stamped': stamped,
   'anchor.stopped': z.object({ target: z.string(), chain: z.string(), code: z.string(), reason: z.string() }),
 } as const;
 
@@ -42,6 +54,7 @@ export const EVENT_TYPES = [
   'anchor.included',
   'anchor.finalized',
   'anchor.reorganised',
+  'anchor.stamped',
   'anchor.stopped',
 ] as const satisfies readonly EventType[];
 

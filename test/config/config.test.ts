@@ -40,6 +40,7 @@ describe('the configuration', () => {
       reconcileInterval: 30_000,
       targets: [],
       ots: null,
+      authorities: [],
       bitcoin: {
         chain: 'bip122:000000000019d6689c085ae165831e93',
         rpcUrls: [],

@@ -62,6 +62,7 @@ async function anchorAll(ground: AnchorGround, chain: TestChain, target: EvmTarg
       sameInstance: new Set<object>(),
       work: newWorkBudget(),
       blockHashes: [anchor.block.hash],
+      authorities: [],
     };
     const [finding] = await evmVerifier.check(anchor, root, trusted, 1);
     expect(finding?.claim).toMatchObject({ status: 'verified', code: 'anchor-proven', grounds: 'block-hash' });

@@ -94,6 +94,9 @@ export const TIME: number = Date.UTC(2026, 5, 1, 12);
 
 export const nameOf = (text: string): Uint8Array => derSequence(setOf(derSequence(oid('2.5.4.3'), utf8String(text))));
 
+/** Certificates have no fractions of seconds. */
+const wholeSeconds = (ms: number): number => Math.floor(ms / 1_000) * 1_000;
+
 let serials = 1_000;
 
 export function makeCertificate(options: CertificateOptions): Signer {
@@ -108,7 +111,7 @@ export function makeCertificate(options: CertificateOptions): Signer {
     integer(serial),
     signature,
     issuer.name,
-    derSequence(generalizedTimeOf(from), generalizedTimeOf(to)),
+    derSequence(generalizedTimeOf(wholeSeconds(from)), generalizedTimeOf(wholeSeconds(to))),
     name,
     new Uint8Array(createPublicKey(key).export({ format: 'der', type: 'spki' })),
     ...(extensions.length === 0 ? [] : [context(3, derSequence(...extensions))]),

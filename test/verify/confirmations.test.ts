@@ -21,7 +21,7 @@ afterAll(() => node?.stop());
 
 describe('the field of the page', () => {
   const read = (confirmations: string) =>
-    readTrust({ rpc: node.url, confirmations, esplora: '', key: '', policy: '' }, [], Date.now());
+    readTrust({ rpc: node.url, confirmations, esplora: '', key: '', policy: '', authority: '' }, [], Date.now());
 
   test.each([
     ['', 'unproven'],

@@ -1,7 +1,7 @@
 // What an audit found, as the one answer that every part of the product gives.
 
 import type { ChainOutcome } from '../../core/anchor-audit.ts';
-import { type BlockMoment, lowest, upperTime } from '../../core/moment.ts';
+import { lowest, type Moment, upperTime } from '../../core/moment.ts';
 import { type Claim, VERDICT_FORMAT, type Verdict } from '../../core/verdict.ts';
 import { FAULTS, STANDINGS, type StandingCode } from './codes.ts';
 import { type Finding, type Findings, sentence } from './findings.ts';
@@ -194,6 +194,12 @@ function chainClaims(outcome: ChainOutcome, by: string, rounds: number, unrounde
       const says = `${capital(outcome.node)} serves another start of ${outcome.chain} than the anchors are on.`;
       return [claim('other-chain-instance', 'anchor', 'none', says, outcome.chain)];
     }
+    case 'not-trusted': {
+      const says = `${many(outcome.rounds, 'token')} of ${outcome.authority}: ${outcome.says}.`;
+      return [claim('no-source', 'anchor', 'none', says)];
+    }
+    case 'stamped':
+      return stampedClaims(outcome, rounds, unrounded);
     case 'asked':
       return askedClaims(outcome, by, rounds, unrounded);
   }
@@ -220,6 +226,22 @@ function askedClaims(
   return claims;
 }
 
+function stampedClaims(
+  { authority, answer: { count, newest } }: Extract<ChainOutcome, { kind: 'stamped' }>,
+  rounds: number,
+  unrounded: number,
+): Claim[] {
+  const { moment, round } = newest;
+  const says = `${many(count, 'round')} of ${rounds} have tokens of ${authority} that a trusted CA vouches for; all up to round ${round} existed before ${upperTime(moment)}.`;
+  const claims: Claim[] = [{ ...claim('anchors-final', 'anchor', 'tsa', says), time: moment.time }];
+  const behind = rounds - round;
+  if (behind > 0 || unrounded > 0) {
+    const rest = `${many(behind, 'newer round')} and ${many(unrounded, 'entry', 'entries')} in no round yet have no token of ${authority}.`;
+    claims.push(claim('anchors-behind', 'anchor', 'none', rest));
+  }
+  return claims;
+}
+
 /** Rounds that have no anchor of their own: the next one that has vouches for them. */
 function gapClaims(outcome: ChainOutcome): Claim[] {
   const newest = outcome.kind === 'asked' ? outcome.answer.newest : null;
@@ -228,11 +250,12 @@ function gapClaims(outcome: ChainOutcome): Claim[] {
   return [claim('anchors-missing', 'anchor', 'none', says, outcome.chain)];
 }
 
-/** Blocks of chains that prove. */
-function provingMoments(chains: readonly ChainOutcome[]): BlockMoment[] {
-  return chains.flatMap((outcome) =>
-    outcome.kind === 'asked' && outcome.answer.newest !== null ? [outcome.answer.newest.moment] : [],
-  );
+/** Blocks of chains and tokens that prove. */
+function provingMoments(chains: readonly ChainOutcome[]): Moment[] {
+  return chains.flatMap((outcome): Moment[] => {
+    if (outcome.kind === 'stamped') return [outcome.answer.newest.moment];
+    return outcome.kind === 'asked' && outcome.answer.newest !== null ? [outcome.answer.newest.moment] : [];
+  });
 }
 
 /** Roots of the service on chains that are no rounds any more, by its own word. */

@@ -4,12 +4,14 @@ import type { AuditTrust, Declared, OpenShownAudit, ShownAuditOptions, ShownResu
 import type { Anchor, AnchorOf, ReceiptAnchor } from '../../core/receipt-schema.ts';
 import { openShownEvm } from '../../evm/shown-audit.ts';
 import { openShownOts } from '../../ots/shown-audit.ts';
+import { openShownTokens } from '../../tsa/shown-audit.ts';
 
 type AnchorType = Anchor['type'];
 
 const AUDITS = {
   evm: forKind('evm', openShownEvm),
   opentimestamps: forKind('opentimestamps', openShownOts),
+  rfc3161: forKind('rfc3161', openShownTokens),
 } satisfies Readonly<Record<AnchorType, (trust: AuditTrust) => Promise<KindAuditor>>>;
 
 /** The auditor of one kind. */

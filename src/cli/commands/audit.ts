@@ -5,7 +5,7 @@ import { AntequemError } from '../../core/errors.ts';
 import { checkServiceOrigin } from '../../core/origin.ts';
 import { exitCode, type Verdict } from '../../core/verdict.ts';
 import type { AuditFlags } from '../mirror-audit.ts';
-import { CONFIRMATIONS_HELP, confirmations, httpUrl, repeated, wholeNumberArgument } from '../options.ts';
+import { CONFIRMATIONS_HELP, confirmations, httpUrl, repeated, TSA_CA_HELP, wholeNumberArgument } from '../options.ts';
 import { counted, note, print, printJson, toned } from '../output.ts';
 import { Progress } from '../progress.ts';
 import type { GlobalOptions } from '../session.ts';
@@ -36,6 +36,11 @@ export function auditCommand(): Command {
       '--bitcoin <url>',
       'a Bitcoin node or an Esplora server that you trust; if several are given, all must agree',
       repeated(httpUrl),
+    )
+    .option(
+      '--tsa-ca <file>',
+      TSA_CA_HELP,
+      repeated((text) => text),
     )
     .option('--from-block <n>', 'first block to search on chains', wholeNumberArgument(0, Number.MAX_SAFE_INTEGER), 0)
     .addHelpText(

@@ -25,11 +25,12 @@ interface ReceiptFlags extends MirrorReceiptFlags {
   readonly tlogProof?: boolean;
   readonly ots?: boolean;
   readonly format?: Format;
+  readonly authority?: string;
   /** Commander's `--without-entry`. */
   readonly withoutEntry?: boolean;
 }
 
-const FORMATS = ['json', 'ots', 'tlog-proof', 'cose'] as const;
+const FORMATS = ['json', 'ots', 'tlog-proof', 'cose', 'tsr'] as const;
 type Format = (typeof FORMATS)[number];
 
 /** `antequem receipt`: fetches the current receipt of one entry. */
@@ -50,12 +51,17 @@ export function receiptCommand(): Command {
       new Option(
         '--format <format>',
         'json (the default), ots: an OpenTimestamps file (implied by -o x.ots), tlog-proof: only its place in the log, as a ' +
-          'C2SP tlog-proof, cose: the same as a COSE receipt (implied by -o x.cose)',
+          'C2SP tlog-proof, cose: the same as a COSE receipt (implied by -o x.cose), tsr: the response of a timestamp ' +
+          'authority (RFC 3161) for openssl (implied by -o x.tsr)',
       ).choices(FORMATS),
     )
     .option('--ots', 'the same as --format ots')
     .option('--tlog-proof', 'the same as --format tlog-proof')
     .option('--without-entry', 'with cose: without the entry and its nonce, which antequem verify needs')
+    .option(
+      '--authority <name>',
+      'with tsr: whose token, by the name that the service has for it; by default the earliest',
+    )
     .option('--mirror <dir>', 'build it from a mirror instead of the service; needs the digest and nonce')
     .option('--digest <hex>', 'with --mirror: SHA-256 of the payload', digest)
     .option('--nonce <hex>', 'with --mirror: the nonce of the entry; omit it for a log that is not blinded', nonce)
@@ -73,6 +79,7 @@ Examples:
   $ antequem receipt demo 12 --until bitcoin -o line.txt.ots
   $ antequem receipt demo 12 --tlog-proof -o demo-12.tlog-proof
   $ antequem receipt demo 12 --format cose -o demo-12.cose
+  $ antequem receipt demo 12 --format tsr --until stamped -o demo-12.tsr
   $ antequem receipt demo 12 --mirror mirror --receipt demo-12.receipt.json -o newer.json`,
     )
     .action(async (log: string, index: number, flags: ReceiptFlags, command: Command) => {
@@ -81,6 +88,7 @@ Examples:
       const format = formatOf(flags);
       if (format === 'tlog-proof') return writeProof(client, log, index, flags, json);
       if (format === 'cose') return writeCose(client, log, index, flags, json);
+      if (format === 'tsr') return writeToken(client, log, index, flags, json);
       const ots = format === 'ots';
       if (ots && flags.output === undefined && (json || process.stdout.isTTY)) {
         throw new AntequemError('arguments-invalid', 'an .ots file is binary: name a file with -o');
@@ -115,7 +123,7 @@ function formatOf({ format, ots, tlogProof, output = '' }: ReceiptFlags): Format
   ]);
   if (asked.size > 1) throw new AntequemError('arguments-invalid', `give one format, not ${[...asked].join(' and ')}`);
   const [one] = asked;
-  return one ?? (output.endsWith('.ots') ? 'ots' : output.endsWith('.cose') ? 'cose' : 'json');
+  return one ?? (['ots', 'cose', 'tsr'] as const).find((each) => output.endsWith(`.${each}`)) ?? 'json';
 }
 
 /** @throws OtsError; AntequemError `receipt-other-entry` if the file has another digest than the receipt */
@@ -127,6 +135,27 @@ async function fetchOts(client: Client, log: string, { entry }: Receipt): Promis
     'receipt-other-entry',
     `the service's .ots file for entry ${entry.index} of ${log} has another digest than its receipt; do not trust it`,
   );
+}
+
+/** Waits for a token, by default not at all. */
+async function writeToken(
+  client: Client,
+  log: string,
+  index: number,
+  { output, authority, wait, until }: ReceiptFlags,
+  json: boolean,
+): Promise<void> {
+  if (output === undefined && (json || process.stdout.isTTY)) {
+    throw new AntequemError('arguments-invalid', 'a response is binary: name a file with -o');
+  }
+  const hold = { wait: wait ?? (until === undefined ? 0 : 60), until: until ?? 'stamped' } as const;
+  const { receipt } = await fetchReceipt(client, log, index, hold);
+  const response = await retrying(() => client.receiptTsr(log, index, authority), retryPolicy(5));
+  if (output === undefined) process.stdout.write(response);
+  else await writeWhole(output, response, true);
+  if (json) printJson({ log, index, file: output, authority: authority ?? null });
+  const root = 'round' in receipt ? receipt.round.root : '';
+  note(`the token is over the root of the round: openssl ts -verify -digest ${root} -in FILE -CAfile CA`);
 }
 
 /** Never waits: an entry has its place in the log from the start. */

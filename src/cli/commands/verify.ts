@@ -11,7 +11,15 @@ import type { HashKind } from '../../ots/operation.ts';
 import type { Trust } from '../../verify/trust.ts';
 import { readAtMost } from '../bounded-file.ts';
 import { readContent } from '../digest.ts';
-import { blockHash, CONFIRMATIONS_HELP, confirmations, fileDigestOption, httpUrl, repeated } from '../options.ts';
+import {
+  blockHash,
+  CONFIRMATIONS_HELP,
+  confirmations,
+  fileDigestOption,
+  httpUrl,
+  repeated,
+  TSA_CA_HELP,
+} from '../options.ts';
 import { note, print, printJson } from '../output.ts';
 import { proofBeside } from '../proof-beside.ts';
 import { type ProofFile, readProofFile, readProofOf } from '../proof-file.ts';
@@ -29,6 +37,7 @@ interface VerifyFlags {
   readonly bitcoin?: string[];
   readonly blockHash?: string[];
   readonly policy?: string;
+  readonly tsaCa?: string[];
   readonly many?: boolean;
 }
 
@@ -67,6 +76,11 @@ export function verifyCommand(): Command {
       '--policy <file>',
       'file with the keys of logs and witnesses you trust, and how many witnesses must have cosigned (C2SP tlog-policy)',
     )
+    .option(
+      '--tsa-ca <file>',
+      TSA_CA_HELP,
+      repeated((text) => text),
+    )
     .option('--many', 'RECEIPTS: one receipt a line; or LINES RECEIPTS: also the content of each receipt, one a line')
     .addHelpText(
       'after',
@@ -77,6 +91,7 @@ not run.
 Examples:
   $ antequem verify contract.pdf --rpc https://eth.example.org
   $ antequem verify contract.pdf contract.pdf.receipt.json --rpc https://eth.example.org
+  $ antequem verify contract.pdf contract.pdf.receipt.json --tsa-ca authority.pem
   $ sed -n 13p app.log | tr -d '\\n' | antequem verify - r.json --key "$VKEY" --rpc URL
   $ antequem verify r.json --line 'the thirteenth line' --block-hash 0x…
   $ antequem verify contract.pdf contract.pdf.ots --bitcoin "http://$(cat ~/.bitcoin/.cookie)@127.0.0.1:8332"
@@ -141,6 +156,7 @@ async function trustOf(flags: VerifyFlags): Promise<Trust> {
     evm: flags.rpc === undefined ? [] : await evmSources(flags.rpc, flags.confirmations ?? null),
     bitcoin: flags.bitcoin === undefined ? [] : await bitcoinSources(flags.bitcoin),
     blockHashes: flags.blockHash ?? [],
+    authorities: flags.tsaCa === undefined ? [] : await authorityFiles(flags.tsaCa),
     ...(flags.policy === undefined ? {} : { policy: parsePolicy(await readAtMost(flags.policy, MAX_POLICY)) }),
     now: Date.now(),
   };
@@ -149,6 +165,11 @@ async function trustOf(flags: VerifyFlags): Promise<Trust> {
 async function evmSources(urls: readonly string[], confirmations: number | null): Promise<EvmSource[]> {
   const { rpcSource } = await import('../../evm/rpc-source.ts');
   return urls.map((url) => rpcSource(url, { confirmations }));
+}
+
+async function authorityFiles(files: readonly string[]): Promise<Uint8Array[]> {
+  const { readAuthorityFile } = await import('../authority-file.ts');
+  return Promise.all(files.map(readAuthorityFile));
 }
 
 async function bitcoinSources(urls: readonly string[]): Promise<HeaderSource[]> {

@@ -179,6 +179,10 @@ const SHOWN: {
       return anchor.status === 'finalized' ? `${block}, final` : `${block}, which may still be replaced`;
     },
   },
+  rfc3161: {
+    where: ({ authority }) => visible(authority, 200),
+    says: ({ time }) => `signed ${formatMoment(time)}`,
+  },
   opentimestamps: {
     where({ blocks: [block] = [] }) {
       return block === undefined ? 'Bitcoin, by OpenTimestamps' : chainName(block.chain);

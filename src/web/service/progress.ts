@@ -13,7 +13,8 @@ export interface StagesReached {
 
 export function reachedBy(receipt: Receipt): StagesReached {
   if (!('round' in receipt)) return { round: false, included: false, finalized: false };
-  const anchors = knownAnchors(receipt);
+  // A token is final at once, and in no block.
+  const anchors = knownAnchors(receipt).filter(({ type }) => type !== 'rfc3161');
   const finalized = anchors.some(isFinalAnchor);
   return { round: true, included: finalized || anchors.some(({ status }) => status === 'included'), finalized };
 }

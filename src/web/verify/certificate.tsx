@@ -179,6 +179,7 @@ function trustedBy({ trusted, blockHashes }: VerifiedProof): string {
     ...(blockHashes.length === 0 ? [] : ['the block that the user confirmed']),
     ...(trusted.key.trim() === '' ? [] : ['the key of the log']),
     ...(trusted.policy.trim() === '' ? [] : ['a policy']),
+    ...(trusted.authority.trim() === '' ? [] : ['a CA of timestamp authorities']),
   ];
   return parts.join(', ') || 'nothing but the bytes';
 }

@@ -124,6 +124,8 @@ function stepSentence(next: NextStep, { claims }: Verdict): string {
       return 'The timestamp does not lead to a Bitcoin block yet: have it completed by its calendars (antequem upgrade, or ots upgrade).';
     case 'source':
       return `Look the block up under “Which block do you trust?”: ${next.chains.map(chainName).join(' or ')}.`;
+    case 'authority':
+      return 'A timestamp authority signed it: give the certificate of a CA that you trust under “Advanced”.';
     case 'other-source':
       return `The source for ${next.chains.map(chainName).join(' and ')} could not say: name another one, or confirm the block yourself.`;
     case 'version':

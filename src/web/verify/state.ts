@@ -35,7 +35,14 @@ export interface VerifiedProof {
 
 export const content = signal<ChosenContent | null>(null);
 export const proof = signal<DroppedProof | null>(null);
-export const trusted = signal<TrustTexts>({ rpc: '', confirmations: '', esplora: '', key: '', policy: '' });
+export const trusted = signal<TrustTexts>({
+  rpc: '',
+  confirmations: '',
+  esplora: '',
+  key: '',
+  policy: '',
+  authority: '',
+});
 /** What was pasted about blocks, by the block's id. */
 export const pasted = signal<Readonly<Record<string, string>>>({});
 export const faults = signal<Readonly<Partial<Record<TrustField, string>>>>({});

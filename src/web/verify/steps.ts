@@ -10,12 +10,14 @@ import {
   type ReceiptAnchor,
   receiptLeafHash,
 } from '../../core/receipt.ts';
+import type { Rfc3161Anchor } from '../../core/receipt-schema.ts';
 import type { ParsedTlogProof } from '../../core/tlog-proof.ts';
 import type { Claim, Verdict } from '../../core/verdict.ts';
 import { describeTimestamp } from '../../ots/description.ts';
 import { parseTimestamp } from '../../ots/serialization.ts';
 import { chainName } from '../parts/chains.ts';
 import { formatCount, formatMoment } from '../parts/units.ts';
+import { visible } from '../parts/visible.ts';
 import { bytes, type Fact, inclusionFacts, plain, text } from './facts.ts';
 import type { DroppedProof } from './proof-file.ts';
 import { best, type PathStage, refutedBy, worst } from './stage.ts';
@@ -126,7 +128,8 @@ function chainSteps(receipt: Receipt, claims: readonly Claim[]): PathStage[] {
   const ots = anchors.filter((anchor) => anchor.type === 'opentimestamps');
   const evmClaims = claims.filter(({ chain }) => chain?.startsWith('eip155:'));
   const unknownClaims = claims.filter(({ code }) => code === 'anchor-unknown');
-  const otherClaims = claims.filter((claim) => !evmClaims.includes(claim) && !unknownClaims.includes(claim));
+  const tokenClaims = claims.filter(({ code }) => code.startsWith('token-') || code === 'authority-not-given');
+  const otherClaims = claims.filter((claim) => ![...evmClaims, ...unknownClaims, ...tokenClaims].includes(claim));
   const steps = evm.map((anchor, i): PathStage => {
     const own = evmClaims.slice(i, i + 1);
     const block = anchor.status === 'submitted' ? null : anchor.block;
@@ -153,9 +156,29 @@ function chainSteps(receipt: Receipt, claims: readonly Claim[]): PathStage[] {
       ],
     };
   });
+  const tokens = anchors.filter((anchor) => anchor.type === 'rfc3161');
+  steps.push(...tokens.map((anchor, i) => tokenStep(anchor, i, tokenClaims)));
   const root = 'round' in receipt ? receipt.round.root : '';
   const timestamp = ots.length === 0 && otherClaims.length === 0 ? [] : [timestampStep(ots, otherClaims, root)];
   return [...steps, ...timestamp, ...unknown.map((anchor, i) => unknownStep(anchor, i, unknownClaims))];
+}
+
+function tokenStep(anchor: Rfc3161Anchor, i: number, tokenClaims: readonly Claim[]): PathStage {
+  const claims = tokenClaims.slice(i, i + 1);
+  return {
+    id: `token-${i}`,
+    place: 'anchor',
+    title: visible(anchor.authority, 80),
+    status: worst(claims),
+    gist: `signed ${formatMoment(anchor.time)}`,
+    claims,
+    facts: [
+      plain('Authority', visible(anchor.authority, 1_024)),
+      plain('Time', anchor.time),
+      plain('Exact to', anchor.accuracy === null ? 'not said' : `${formatCount(anchor.accuracy)} ms`),
+      text('Token (RFC 3161)', anchor.token.slice(0, SHOWN_CHARACTERS)),
+    ],
+  };
 }
 
 function unknownStep(anchor: ReceiptAnchor, i: number, unknownClaims: readonly Claim[]): PathStage {

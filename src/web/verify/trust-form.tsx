@@ -42,6 +42,13 @@ const FIELDS: readonly FieldProps[] = [
     example: 'witness north north.example+1a2b3c4d+B…\nquorum north',
     lines: 3,
   },
+  {
+    name: 'authority',
+    label: 'A timestamp authority',
+    hint: 'certificates of its CA (PEM) that you trust; whether one was revoked is not asked',
+    example: '-----BEGIN CERTIFICATE-----…',
+    lines: 3,
+  },
 ];
 
 /** What the user trusts: blocks first. No server is asked but those that are named here. */

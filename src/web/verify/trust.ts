@@ -9,8 +9,8 @@ import { parsePolicy } from '../../core/policy.ts';
 import { rpcSource } from '../../evm/rpc-source.ts';
 import type { Trust } from '../../verify/verify.ts';
 
-export type TrustField = 'rpc' | 'confirmations' | 'esplora' | 'key' | 'policy';
-/** As typed: URLs separated by white space; a number of blocks; the text of a policy. */
+export type TrustField = 'rpc' | 'confirmations' | 'esplora' | 'key' | 'policy' | 'authority';
+/** As typed: URLs separated by white space; a number of blocks; the text of a policy or of certificates. */
 export type TrustTexts = Readonly<Record<TrustField, string>>;
 
 export type TrustReading =
@@ -49,11 +49,17 @@ export async function readTrust(texts: TrustTexts, blockHashes: readonly string[
   });
   const policy = attempt('policy', () => (texts.policy.trim() === '' ? undefined : parsePolicy(utf8(texts.policy))));
   const urls = attempt('esplora', () => bounded('esplora').map(httpUrl)) ?? [];
+  const pem = utf8(texts.authority.trim());
+  if (pem.length > 0) {
+    const { readCertificates } = await import('../../tsa/certificate.ts');
+    attempt('authority', () => readCertificates(pem));
+  }
   if (evm === undefined || Object.keys(faults).length > 0) return { faults };
   const opened = await Promise.allSettled(urls.map((url) => openEsplora(url)));
   const bitcoin = opened.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   const notes = opened.flatMap((each) => (each.status === 'rejected' ? [messageOf(each.reason)] : []));
-  return { trust: { key, policy, evm, bitcoin, blockHashes, now }, notes };
+  const authorities = pem.length === 0 ? [] : [pem];
+  return { trust: { key, policy, evm, bitcoin, authorities, blockHashes, now }, notes };
 }
 
 /** Null: none were entered. */
