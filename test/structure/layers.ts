@@ -28,7 +28,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   client: ['core', 'verify'],
   'verifier.ts': ['core', 'bitcoin', 'evm', 'verify'],
   'web/parts': ['core'],
-  'web/service': ['core', 'web/parts'],
+  'web/service': ['core', 'sources', 'web/parts'],
   'web/verify': ['core', 'bitcoin', 'evm', 'ots', 'tsa', 'verify', 'web/parts'],
   pages: ['core'],
   config: ['core', 'evm', 'tsa', 'witness'],

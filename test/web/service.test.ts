@@ -70,6 +70,32 @@ describe.skipIf(browserMissing !== null)('the pages of a service with keys', () 
     expect(await violations(page)).toEqual([]);
   });
 
+  it('make a source, show its address and secret once, and what became of requests to it', async () => {
+    const { page } = shown;
+    await page.getByRole('link', { name: 'Sources', exact: true }).click();
+    await page.getByRole('heading', { name: 'Sources' }).waitFor();
+    await page.getByLabel('Name').fill('repository');
+    await page.getByLabel('Sender or scheme').selectOption('github');
+    await page.getByLabel('Log', { exact: true }).selectOption('quiet');
+    await page.getByRole('button', { name: 'Create the source' }).click();
+    const told = page.locator('section', { has: page.getByRole('heading', { name: 'Enter this at the sender' }) });
+    await told.waitFor();
+    const [address = '', secret = ''] = await told.locator('.copyable').allInnerTexts();
+    const path = /\/v1\/sources\/src_[0-9a-f]{32}/.exec(address)?.[0] ?? '';
+    expect((await fetch(`${ground.url}${path}`, { method: 'POST', body: 'not signed' })).status).toBe(401);
+    const row = page.getByRole('row').filter({ hasText: 'repository' });
+    await row.getByText('signature-missing').waitFor();
+    expect(await violations(page)).toEqual([]);
+    await page.reload();
+    await row.waitFor();
+    expect(secret).toMatch(/[A-Za-z0-9_-]{43}/);
+    expect(await page.locator('main').innerText()).not.toContain(secret.trim().split(/\s/)[0]);
+    await row.getByRole('button', { name: 'Remove repository' }).click();
+    await row.getByRole('button', { name: 'Really remove repository?' }).click();
+    await page.getByText('There is no source yet.').waitFor();
+    await page.getByRole('link', { name: 'Overview', exact: true }).click();
+  });
+
   it('lead by keyboard to a stamp, which becomes final by itself, and to its receipt', async () => {
     const { page } = shown;
     await tabTo(page, page.getByRole('link', { name: 'Stamp', exact: true }));

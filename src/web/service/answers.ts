@@ -20,6 +20,22 @@ export const logAnswer = z.object({
   root: z.string(),
   anchored: z.optional(anchored),
 });
+const source = {
+  id: z.string(),
+  name: z.string(),
+  scheme: z.string(),
+  log: z.string(),
+  path: z.string(),
+  receivedAt: z.nullable(z.string()),
+  refusedAt: z.nullable(z.string()),
+  refusal: z.nullable(z.string()),
+  secrets: z.array(z.object({ number: z.number() })),
+};
+const sourceAnswer = z.object(source);
+export type SourceAnswer = z.output<typeof sourceAnswer>;
+export const sourcesAnswer = z.object({ sources: z.array(sourceAnswer) });
+export const sourceWithSecret = z.object({ ...source, secret: z.nullable(z.string()) });
+
 export const logsAnswer = z.object({ logs: z.array(logAnswer), next: z.optional(z.string()) });
 
 const block = z.object({ number: z.number(), hash: z.string(), time: z.string() });

@@ -4,7 +4,7 @@ import { computed, signal } from '@preact/signals';
 import { HASH_HEX } from '../../core/bytes.ts';
 
 export type Route =
-  | { readonly page: 'overview' | 'rounds' | 'stamp' | 'unknown' }
+  | { readonly page: 'overview' | 'rounds' | 'sources' | 'stamp' | 'unknown' }
   | { readonly page: 'round'; readonly number: number }
   | {
       readonly page: 'log';
@@ -39,7 +39,7 @@ function parseRoute(hash: string): Route {
   if (rest.length > 0) return unknown;
   if (name === '') {
     if (page === '') return { page: 'overview' };
-    return page === 'rounds' || page === 'stamp' ? { page } : unknown;
+    return page === 'rounds' || page === 'sources' || page === 'stamp' ? { page } : unknown;
   }
   if (page === 'find' && HASH_HEX.test(name)) return { page, digest: name };
   if (page === 'rounds' && NUMBER.test(name)) return { page: 'round', number: Number(name) };
@@ -60,6 +60,7 @@ function parseRoute(hash: string): Route {
 export const href: Href = {
   overview: '#/',
   rounds: '#/rounds',
+  sources: '#/sources',
   stamp: '#/stamp',
   round: (number: number) => `#/rounds/${number}`,
   log: (log: string, until?: number) => `#/logs/${log}${until === undefined ? '' : `?until=${until}`}`,
@@ -76,6 +77,7 @@ export const href: Href = {
 interface Href {
   readonly overview: string;
   readonly rounds: string;
+  readonly sources: string;
   readonly stamp: string;
   round(number: number): string;
   log(log: string, until?: number): string;

@@ -13,6 +13,7 @@ import { RoundPage, Rounds } from './rounds.tsx';
 import { href, type Route, route } from './router.ts';
 import { admitted, loadSession, may, ownLogs, session, signOut } from './session.ts';
 import { SignIn } from './sign-in.tsx';
+import { SourcesPage } from './sources.tsx';
 import { Stamp } from './stamp.tsx';
 
 // The page's content security policy forbids `eval`.
@@ -37,6 +38,9 @@ function App() {
                   <Item to={href.overview} label="Overview" here={route.value.page === 'overview'} />
                   {ownLogs.value === null && may('read') && (
                     <Item to={href.rounds} label="Rounds" here={['rounds', 'round'].includes(route.value.page)} />
+                  )}
+                  {ownLogs.value === null && may('admin') && (
+                    <Item to={href.sources} label="Sources" here={route.value.page === 'sources'} />
                   )}
                   {may('append') && <Item to={href.stamp} label="Stamp" here={route.value.page === 'stamp'} />}
                 </>
@@ -99,6 +103,8 @@ function Page() {
       return <EntryDetails log={current.log} index={current.index} />;
     case 'find':
       return <Find digest={current.digest} />;
+    case 'sources':
+      return <SourcesPage />;
     case 'stamp':
       return <Stamp />;
     case 'unknown':
@@ -122,7 +128,14 @@ function titleOf(current: Route): string {
     case 'entry':
       return `Entry ${current.index} of ${current.log}`;
     default:
-      return { overview: 'Overview', rounds: 'Rounds', stamp: 'Stamp', find: 'Find', unknown: 'Nothing' }[current.page];
+      return {
+        overview: 'Overview',
+        rounds: 'Rounds',
+        sources: 'Sources',
+        stamp: 'Stamp',
+        find: 'Find',
+        unknown: 'Nothing',
+      }[current.page];
   }
 }
 
