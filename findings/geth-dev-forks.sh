@@ -3,7 +3,8 @@
 #
 # The configuration of its development chain (params.AllDevChainProtocolChanges) sets no Amsterdam, but the fork after it
 # (Bogota) from the first block on. Headers follow the former: no blockAccessListHash, no slotNumber. Gas follows the latter:
-# a fresh slot costs about 110,000 (EIP-8037) instead of 22,100. With `--override.amsterdam 0` both are of Amsterdam.
+# a fresh slot costs about 110,000 (EIP-8037) instead of 22,100. With `--override.amsterdam 0` both are of Amsterdam. For Osaka alone:
+# `geth --dev dumpgenesis`, without `bogotaTime`, into `geth init`, then `--dev` on that data.
 #
 # Seen with Go 1.26, Linux x64 (the build takes some minutes):
 #   creating a contract that stores one slot: 165558 gas, blockAccessListHash in the header: no
