@@ -28,6 +28,8 @@ export interface AppenderOptions {
 interface Line {
   readonly waiting: Waiting[];
   bytes: number;
+  /** The index that what comes next will get unless something comes between; null: it is not known. */
+  next: number | null;
   /** When the commit under way began, by the monotonic clock; null: none is. */
   since: number | null;
 }
@@ -95,9 +97,13 @@ export class Appender {
     if (submission.drafts.length === 0) {
       return Promise.reject(new FormatError('batch-empty', 'there is nothing to append'));
     }
+    const start = line === undefined ? this.sequencing.ranges.sizeOf(log.id) : line.next;
+    const next = start === null ? null : start + submission.drafts.length;
+    // Where much waits, memory is short.
+    const foreseen = this.#queuedBytes + bytes > this.#maxQueuedBytes / 2 ? null : start;
     let prepared: Prepared;
     try {
-      prepared = prepare(log, submission, this.sequencing.effects);
+      prepared = prepare(log, submission, this.sequencing.effects, foreseen);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -107,9 +113,10 @@ export class Appender {
       if (line !== undefined) {
         line.waiting.push(waiting);
         line.bytes += bytes;
+        line.next = next;
         return;
       }
-      this.#lines.set(log.id, { waiting: [waiting], bytes, since: null });
+      this.#lines.set(log.id, { waiting: [waiting], bytes, next, since: null });
       // Deferred, so that other submissions of this turn of the event loop share the first commit.
       setImmediate(() => void this.#drain(log));
     });
@@ -149,6 +156,8 @@ export class Appender {
         for (const waiting of group) waiting.reject(error);
       }
       line.since = null;
+      const size = this.sequencing.ranges.sizeOf(log.id);
+      line.next = size === null ? null : size + entriesOf(line.waiting);
       const bytes = group.reduce((sum, waiting) => sum + waiting.bytes, 0);
       line.bytes -= bytes;
       this.#queuedBytes -= bytes;
@@ -177,6 +186,10 @@ export class Appender {
     this.#sinceRun = 0;
     makeRuns(this.#database).catch(() => {});
   }
+}
+
+function entriesOf(queue: readonly Waiting[]): number {
+  return queue.reduce((sum, { prepared }) => sum + prepared.submission.drafts.length, 0);
 }
 
 function takeGroup(queue: Waiting[]): Waiting[] {

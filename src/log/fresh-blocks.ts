@@ -33,6 +33,8 @@ export interface EntryRun {
   readonly nonceSize: number;
   /** Of the log once it has them. */
   readonly size: number;
+  /** Contents that were packed ahead, of whole tiles by their first index. */
+  readonly packed?: ReadonlyMap<number, Uint8Array>;
 }
 
 /** The blocks of a run. @param tail what the commit put in the place of older blocks; null: nothing */
@@ -55,7 +57,7 @@ function packed({ first, times, contents, erased, bytes }: Piece, run: EntryRun)
     leaves: isOpen ? run.leaves.subarray(at, at + HASH_SIZE * contents.length) : null,
     erased,
     bytes,
-    content: packContents(contents, run.nonceSize),
+    content: (contents.length === TILE_WIDTH ? run.packed?.get(first) : null) ?? packContents(contents, run.nonceSize),
   };
 }
 

@@ -16,7 +16,7 @@ import { recordEvents, siftEvents } from './events.ts';
 import { blocksOf, type EntryRun, readTail } from './fresh-blocks.ts';
 import { readCompactRange } from './head.ts';
 import type { Appended, Effects, Log } from './log.ts';
-import { nonceSizeOf, type Prepared, partOf } from './prepared.ts';
+import { contentsOf, nonceSizeOf, type Prepared, partOf } from './prepared.ts';
 import type { Mark } from './published.ts';
 import { findReplays, type Outcome, recordKeys } from './replay.ts';
 import { type RollbackState, setBack } from './rollback.ts';
@@ -47,6 +47,11 @@ export class CompactRanges {
     if (range !== undefined && range.size > size) throw setBack(`log ${log} has ${size} entries and had ${range.size}`);
     this.#ranges.delete(log);
     return range?.size === size ? range : readCompactRange(tx, log, size);
+  }
+
+  /** The size of a log whose range is remembered, else null. */
+  sizeOf(log: number): number | null {
+    return this.#ranges.get(log)?.size ?? null;
   }
 
   keep(log: number, range: CompactRange): void {
@@ -254,14 +259,13 @@ function completesTile(from: number, to: number): boolean {
 function entryRun(log: Log, fresh: readonly Prepared[], first: number, receivedAt: number, batch: Batch): EntryRun {
   const nonceSize = nonceSizeOf(log);
   const contents: StoredContent[] = [];
-  for (const { submission, nonces } of fresh) {
-    for (const [i, { payload, digest }] of submission.drafts.entries()) {
-      const nonce = new Uint8Array(nonces.buffer, nonces.byteOffset + i * nonceSize, nonceSize);
-      contents.push(payload === null ? { kind: 'digest', digest, nonce } : { kind: 'payload', payload, nonce });
-    }
+  const packed = new Map<number, Uint8Array>();
+  for (const prepared of fresh) {
+    for (const [at, content] of prepared.packed) packed.set(first + contents.length + at, content);
+    for (const content of contentsOf(prepared.submission.drafts, prepared.nonces, nonceSize)) contents.push(content);
   }
   const times = Array<number>(contents.length).fill(receivedAt);
-  return { first, times, contents, leaves: batch.leaves, nonceSize, size: first + contents.length };
+  return { first, times, contents, leaves: batch.leaves, nonceSize, size: first + contents.length, packed };
 }
 
 async function removeBlocks(tx: Transaction, log: number, firsts: readonly number[]): Promise<void> {

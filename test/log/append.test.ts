@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sha256 } from '#sha256';
 import { toHex, utf8 } from '../../src/core/bytes.ts';
-import type { Draft, Log } from '../../src/log/log.ts';
+import type { Draft, Idempotency, Log } from '../../src/log/log.ts';
 import { Clock, draft, drafts, type Instance, openInstance } from '../support/instance.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { recompute } from '../support/recompute.ts';
@@ -212,4 +212,26 @@ test('what would wait beyond the bound is refused at once, and taken when the qu
   for (let i = 0; i < 5; i++) await send(narrow, log, list);
   await narrow.end();
   expect((await recompute(one.database, log)).rows).toHaveLength(6);
+});
+
+test('batches get the places they were foreseen for or others, and all are read back as they were sent', async () => {
+  const log = await one.makeLog('foreseen');
+  const repeated = { owner: '', key: 'repeated', requestHash: sha256(utf8('repeated')) };
+  const batch = async (count: number, label: string, idempotency: Idempotency | null = null): Promise<void> => {
+    const { index } = await one.appender.append(log, { drafts: drafts(count, label), idempotency });
+    const read = await one.entries.payloads(log, index, index + count);
+    expect(read.map((payload) => Buffer.from(payload ?? '').toString())).toEqual(
+      drafts(count, label).map(({ payload }) => Buffer.from(payload ?? '').toString()),
+    );
+  };
+  await batch(700, 'repeated', repeated);
+  await Promise.all([
+    batch(300, 'first'),
+    // It takes no place, and another process takes some.
+    batch(700, 'repeated', repeated),
+    two.appender.append(log, { drafts: drafts(77, 'elsewhere'), idempotency: null }),
+    ...Array.from({ length: 6 }, (_, i) => batch(500 + i, `further ${i}`)),
+  ]);
+  await batch(1_000, 'last');
+  expect((await recompute(one.database, log)).rows).toHaveLength(700 + 300 + 77 + 3_015 + 1_000);
 });
