@@ -15,8 +15,12 @@ export async function startChild(file: string, ...args: string[]): Promise<Bench
   const child = fork(new URL(file, import.meta.url), args);
   const message = (): Promise<unknown> =>
     new Promise((resolve, reject) => {
-      child.once('message', resolve);
-      child.once('exit', () => reject(new Error(`${file} ended`)));
+      const gone = (): void => reject(new Error(`${file} ended`));
+      child.once('exit', gone);
+      child.once('message', (said) => {
+        child.off('exit', gone);
+        resolve(said);
+      });
     });
   const { url } = started.parse(await message());
   return {

@@ -38,7 +38,7 @@ try {
 }
 
 async function read(database: string): Promise<void> {
-  writeFileSync(join(folder, 'key'), LOCAL_CHAIN_KEY);
+  writeFileSync(join(folder, 'key'), LOCAL_CHAIN_KEY, { mode: 0o600 });
   const settings = {
     ROLES: 'api,worker',
     ROUND_INTERVAL: '2s',

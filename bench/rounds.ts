@@ -77,7 +77,7 @@ async function anchor(database: string, names: readonly string[]): Promise<void>
   try {
     await deployAnchor({ provider, signer: wallet, dryRun: false });
     const before = await provider.getTransactionCount(wallet.address);
-    writeFileSync(join(folder, 'key'), LOCAL_CHAIN_KEY);
+    writeFileSync(join(folder, 'key'), LOCAL_CHAIN_KEY, { mode: 0o600 });
     const settings = {
       ORIGIN,
       ROLES: 'api,worker',

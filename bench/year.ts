@@ -154,11 +154,13 @@ async function figuresOf(service: BenchChild, client: pg.Client, database: strin
   ];
   const audit = spawn(process.execPath, [join(values.service, 'src/cli/antequem.js'), 'audit'], {
     env: { ...process.env, DATABASE_URL: database, ORIGIN: 'bench.local' },
-    stdio: 'ignore',
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
+  let said = '';
+  for (const stream of [audit.stdout, audit.stderr]) stream.on('data', (some: Buffer) => (said += some));
   await sleep(3_000);
   const crowded = await append(4_000, 8);
-  if (audit.exitCode !== null) console.log(`  the audit had ended before (${audit.exitCode})`);
+  if (audit.exitCode !== null) console.log(`  the audit had ended before (${audit.exitCode}): ${said.split('\n', 1)}`);
   audit.kill();
   over.abort();
   const searches = (await Promise.all(beside)).slice(0, 16).reduce((sum, count) => sum + count, 0);

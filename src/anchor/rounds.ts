@@ -55,7 +55,7 @@ interface GrownRow extends LogRow {
 }
 
 // A log grew where its head is past its newest round. `_system` alone causes no round: each round grows it by one.
-const GROWN = `FROM logs l LEFT JOIN round_heads r ON r.log = l.id WHERE l.size > coalesce(r.size, 0)`;
+const GROWN = `FROM log_states l LEFT JOIN round_heads r ON r.log = l.id WHERE l.size > coalesce(r.size, 0)`;
 
 /**
  * Closes a round over every log that grew and the digests that wait: signs the logs' checkpoints, links it to the round

@@ -97,7 +97,9 @@ async function demandTurn(tx: Transaction): Promise<void> {
 }
 
 async function copyAll(database: Database, onProgress: Rewriting['onProgress']): Promise<void> {
-  const { rows } = await database.query<{ total: number }>('SELECT coalesce(sum(size), 0)::bigint AS total FROM logs');
+  const { rows } = await database.query<{ total: number }>(
+    'SELECT coalesce(sum(size), 0)::bigint AS total FROM log_states',
+  );
   const total = rows[0]?.total ?? 0;
   let done = 0;
   for (let log = await nextLog(database, -1); log !== null; log = await nextLog(database, log)) {

@@ -270,7 +270,7 @@ export class Guard {
     const own = [...(await this.#allAnswered())].filter(([origin]) => origin.startsWith(`${serviceOrigin}/logs/`));
     if (own.length === 0) return;
     const { rows } = await database.query<{ origin: string; size: number; root: Uint8Array }>(
-      'SELECT origin, size, root FROM logs WHERE origin = ANY ($1)',
+      'SELECT origin, size, root FROM log_states WHERE origin = ANY ($1)',
       [own.map(([origin]) => origin)],
     );
     const heads = new Map(rows.map(({ origin, size, root }) => [origin, { size, root: new Uint8Array(root) }]));

@@ -29,7 +29,7 @@ export async function missingMarks(db: Queryable, claims: readonly MarkedLog[]):
   if (claims.length === 0) return [];
   const { rows } = await db.query<{ n: number; size: number; root: Uint8Array; signed: Uint8Array | null }>(
     `SELECT s.n::int, l.size, l.root, c.root AS signed
-     FROM unnest($1::int[], $2::bigint[]) WITH ORDINALITY AS s (log, size, n) JOIN logs l ON l.id = s.log
+     FROM unnest($1::int[], $2::bigint[]) WITH ORDINALITY AS s (log, size, n) JOIN log_states l ON l.id = s.log
      LEFT JOIN checkpoints c ON c.log = s.log AND c.size = s.size`,
     [claims.map(({ log }) => log.id), claims.map(({ mark }) => mark.size)],
   );

@@ -1,7 +1,6 @@
 import { equalBytes, toHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import { LruCache } from '../core/lru.ts';
-import { EMPTY_ROOT } from '../core/merkle.ts';
 import { checkLogName, logId, logOrigin, SYSTEM_LOG } from '../core/origin.ts';
 import { Batch, inOrder } from '../store/batch.ts';
 import { type Database, type Queryable, transaction } from '../store/database.ts';
@@ -121,7 +120,7 @@ export class Registry {
   /** Logs in the bytewise order of their names, at most `limit` after `after`. */
   async list(after: string, limit: number): Promise<(Log & LogHead)[]> {
     const { rows } = await this.#database.query<LogRow & { size: number; root: Uint8Array }>(
-      `SELECT ${LOG_COLUMNS}, size, root FROM logs WHERE name COLLATE "C" > $1 ORDER BY name COLLATE "C" LIMIT $2`,
+      `SELECT ${LOG_COLUMNS}, size, root FROM log_states WHERE name COLLATE "C" > $1 ORDER BY name COLLATE "C" LIMIT $2`,
       [after, limit],
     );
     return rows.map((row) => ({ ...logOf(row), size: row.size, root: new Uint8Array(row.root) }));
@@ -270,11 +269,9 @@ async function insertLog(
   publicKey: Uint8Array,
   now: number,
 ): Promise<Log> {
-  // Received at 0, not now: this clock was not compared with that of the database, and times of a log never decrease.
   const { rows } = await tx.query<LogRow>(
-    `INSERT INTO logs (name, origin, log_id, blinded, created_at, size, root, last_leaf, last_received_at)
-     VALUES ($1, $2, $3, $4, $5, 0, $6, $3, 0) RETURNING ${LOG_COLUMNS}`,
-    [name, origin, Buffer.from(logId(origin)), blinded, now, Buffer.from(EMPTY_ROOT)],
+    `INSERT INTO logs (name, origin, log_id, blinded, created_at) VALUES ($1, $2, $3, $4, $5) RETURNING ${LOG_COLUMNS}`,
+    [name, origin, Buffer.from(logId(origin)), blinded, now],
   );
   const row = rows[0];
   if (row === undefined) throw new AntequemError('internal', 'the new log has no row');
@@ -290,7 +287,7 @@ async function insertLog(
 async function readHeads(database: Queryable, logs: readonly number[]): Promise<(LogHead | null)[]> {
   const { rows } = await database.query<{ n: number; size: number; root: Uint8Array }>({
     name: 'read-heads',
-    text: `SELECT q.n::int, l.size, l.root FROM unnest($1::int[]) WITH ORDINALITY AS q (id, n) JOIN logs l ON l.id = q.id`,
+    text: `SELECT q.n::int, l.size, l.root FROM unnest($1::int[]) WITH ORDINALITY AS q (id, n) JOIN log_states l ON l.id = q.id`,
     values: [logs],
   });
   return inOrder(rows, logs.length, ({ size, root }) => ({ size, root: new Uint8Array(root) }));

@@ -92,13 +92,17 @@ export async function sequence(
   { effects, ranges, rollback, answered }: Sequencing,
 ): Promise<{ outcomes: Outcome[]; settle: () => Promise<void> }> {
   rollback.demand();
-  const locked = await tx.query<HeadRow>({
-    name: 'lock-head',
-    text: `SELECT size, root, last_leaf, last_received_at, (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS database_now
-           FROM logs WHERE id = $1 FOR NO KEY UPDATE`,
-    values: [log.id],
-  });
-  const head = locked.rows[0];
+  // Sent together; the second one sees what others had committed when the lock was granted.
+  const [, heads] = await Promise.all([
+    tx.query({ name: 'lock-log', text: 'SELECT FROM logs WHERE id = $1 FOR NO KEY UPDATE', values: [log.id] }),
+    tx.query<HeadRow>({
+      name: 'read-head',
+      text: `SELECT size, root, last_leaf, last_received_at, (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS database_now
+             FROM log_states WHERE id = $1`,
+      values: [log.id],
+    }),
+  ]);
+  const head = heads.rows[0];
   if (head === undefined) throw new AntequemError('log-damaged', `log ${log.name} has no row any more`);
   const newest = (await answered?.newest(log.origin)) ?? null;
   if (newest !== null && !reaches(head, newest)) {
@@ -161,14 +165,15 @@ export async function sequence(
   const events = sifted.flatMap(({ keys }) => keys);
   defer(() => recordEvents(tx, log, events, head.size, head.database_now));
   const root = range.root();
-  const moved = [next, root, leafAt(batch.leaves, count - 1), receivedAt];
+  const added = [next, root, leafAt(batch.leaves, count - 1), receivedAt];
   defer(() =>
     tx.query({
       name: 'store-run',
       text: STORE_RUN,
-      values: [...blockValues(log.id, blocks), log.id, head.size, prefixesOf(fresh, count), ...moved],
+      values: [...blockValues(log.id, blocks), log.id, head.size, prefixesOf(fresh, count), ...added],
     }),
   );
+  if (batch.tiles.length > 0) defer(() => removeHeads(tx, log.id, head.size, next));
 
   return {
     outcomes: decided(),
@@ -181,7 +186,7 @@ export async function sequence(
 
 /** What each commit writes, in one statement: each costs both sides some 50 µs. */
 const STORE_RUN = `WITH stored AS (${INSERT_BLOCKS}), indexed AS (${insertDigests(12)})
-  UPDATE logs SET size = $15, root = $16, last_leaf = $17, last_received_at = $18 WHERE id = $1`;
+  INSERT INTO log_heads (log, size, root, last_leaf, last_received_at) VALUES ($1, $15, $16, $17, $18)`;
 
 /** Whether a head may continue what was answered; of a larger one only a proof could tell. */
 function reaches(head: Mark, answered: Mark): boolean {
@@ -273,6 +278,15 @@ async function removeBlocks(tx: Transaction, log: number, firsts: readonly numbe
     name: 'remove-blocks',
     text: 'DELETE FROM blocks WHERE log = $1 AND first = ANY ($2::bigint[])',
     values: [log, firsts],
+  });
+}
+
+/** The heads from the beginning of the tile that was open at `from` up to before `to`: those of earlier tiles are gone. */
+async function removeHeads(tx: Transaction, log: number, from: number, to: number): Promise<void> {
+  await tx.query({
+    name: 'remove-heads',
+    text: 'DELETE FROM log_heads WHERE log = $1 AND size >= $2 AND size < $3',
+    values: [log, from - (from % TILE_WIDTH), to],
   });
 }
 

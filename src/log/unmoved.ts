@@ -75,7 +75,7 @@ interface MovingLog {
 }
 
 async function readLogs(db: Queryable): Promise<MovingLog[]> {
-  const { rows } = await db.query<MovingLog>('SELECT id, name, size, blinded FROM logs ORDER BY id');
+  const { rows } = await db.query<MovingLog>('SELECT id, name, size, blinded FROM log_states ORDER BY id');
   return rows;
 }
 

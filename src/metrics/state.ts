@@ -87,13 +87,13 @@ async function readLogs(
        SELECT l.id, l.size, CASE WHEN f.round <= 1 THEN 0 ELSE coalesce((
            SELECT r.size FROM round_leaves r WHERE r.log = l.id AND r.round < f.round ORDER BY r.size DESC LIMIT 1), 0)
          END AS anchored
-       FROM logs l, frontier f WHERE l.name <> $1),
+       FROM log_states l, frontier f WHERE l.name <> $1),
      grown AS (
-       SELECT l.id, coalesce(h.size, 0) AS rounded FROM logs l LEFT JOIN round_heads h ON h.log = l.id
+       SELECT l.id, coalesce(h.size, 0) AS rounded FROM log_states l LEFT JOIN round_heads h ON h.log = l.id
        WHERE l.name <> $1 AND l.size > coalesce(h.size, 0))
      SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
-            (SELECT coalesce(sum(size), 0)::bigint FROM logs) AS entries,
-            (SELECT max(last_received_at) FROM logs WHERE size > 0) AS newest,
+            (SELECT coalesce(sum(size), 0)::bigint FROM log_states) AS entries,
+            (SELECT max(last_received_at) FROM log_heads) AS newest,
             (SELECT min(time_in_block(b, g.rounded)) FROM grown g
              JOIN blocks b ON b.log = g.id AND b.first <= g.rounded AND b.first + b.count > g.rounded) AS unrounded,
             coalesce(sum(o.size - o.anchored), 0)::bigint AS open, min(e.at) AS oldest

@@ -277,9 +277,13 @@ test('2,000 logs in one round', async () => {
   const origins = names.map((name) => `${ORIGIN}/logs/${name}`);
   await one.database.query(
     `WITH made AS (
-       INSERT INTO logs (name, origin, log_id, blinded, created_at, size, root, last_leaf, last_received_at)
-       SELECT name, origin, sha256(origin::bytea), true, 1, 1 + n, sha256(name::bytea), sha256(name::bytea), 1
-       FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS u (name, origin, n) RETURNING id, origin
+       INSERT INTO logs (name, origin, log_id, blinded, created_at)
+       SELECT name, origin, sha256(origin::bytea), true, 1 FROM unnest($1::text[], $2::text[]) AS u (name, origin)
+       RETURNING id, origin
+     ), heads AS (
+       INSERT INTO log_heads
+       SELECT id, 1 + n, sha256(origin::bytea), sha256(origin::bytea), 1
+       FROM made JOIN unnest($2::text[]) WITH ORDINALITY AS o (origin, n) USING (origin)
      )
      INSERT INTO log_keys (log, number, public_key, created_at)
      SELECT id, 1, key, 1 FROM made JOIN unnest($2::text[], $3::bytea[]) AS k (origin, key) USING (origin)`,

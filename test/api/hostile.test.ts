@@ -18,7 +18,9 @@ beforeAll(async () => {
 afterAll(() => service[Symbol.asyncDispose]());
 
 async function totalSize(): Promise<number> {
-  const { rows } = await service.foundation.database.query<{ size: number }>('SELECT sum(size)::int AS size FROM logs');
+  const { rows } = await service.foundation.database.query<{ size: number }>(
+    'SELECT sum(size)::int AS size FROM log_states',
+  );
   return rows[0]?.size ?? 0;
 }
 

@@ -89,7 +89,7 @@ describe('stopping', () => {
     await Promise.all(clients);
     expect([...statuses]).toEqual([201]);
     const { rows } = await service.foundation.database.query<{ size: number }>(
-      "SELECT size FROM logs WHERE name = 'demo'",
+      "SELECT size FROM log_states WHERE name = 'demo'",
     );
     expect(rows[0]?.size).toBeGreaterThanOrEqual(answered);
   });

@@ -274,7 +274,7 @@ export function databaseAttacks(outcomes: Outcomes): void {
         const { rows } = await asAdministrator(url, (client) =>
           client.query<{ id: number }>(`SELECT id FROM logs WHERE name = 'demo'`),
         );
-        await transplant(forged.url, url, ['blocks', 'tiles', 'logs'], `log = ${rows[0]?.id}`);
+        await transplant(forged.url, url, ['blocks', 'tiles', 'log_heads', 'logs'], `log = ${rows[0]?.id}`);
         const { findings } = await examineBoth(outcomes, 'log rebuilt without the seed', url);
         expect(findings[0]).toMatchObject({ code: 'round-disagrees', log: 'demo', index: 0 });
         expect(findings.map(({ code }) => code)).toContain('checkpoint-differs');

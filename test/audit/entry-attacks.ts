@@ -289,9 +289,10 @@ export const ENTRIES: Attack[] = [
 
 /** Sets the head of demo back to a size at which it signed a checkpoint. */
 export const HEAD = (size: number): string => `
-  UPDATE logs l SET size = ${size}, root = c.root, last_received_at = time_in_block(b, ${size - 1}),
-    last_leaf = substring(b.leaves FROM 32 * (${size - 1} - b.first)::int + 1 FOR 32)
-  FROM checkpoints c, blocks b
+  DELETE FROM log_heads WHERE ${DEMO} AND size >= ${size};
+  INSERT INTO log_heads (log, size, root, last_leaf, last_received_at)
+  SELECT l.id, c.size, c.root, substring(b.leaves FROM 32 * (${size - 1} - b.first)::int + 1 FOR 32), time_in_block(b, ${size - 1})
+  FROM logs l, checkpoints c, blocks b
   WHERE l.name = 'demo' AND c.log = l.id AND c.size = ${size} AND b.log = l.id AND b.first <= ${size - 1} AND b.first + b.count > ${size - 1}`;
 
 /** Cuts demo off at a size at which a block of its open tile begins. */

@@ -72,8 +72,9 @@ async function forgeLog(
   const last = entries.at(-1);
   const system = name === SYSTEM_LOG;
   const { rows } = await client.query<{ id: number }>(
-    `INSERT INTO logs (name, origin, log_id, blinded, created_at, size, root, last_leaf, last_received_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id`,
+    `WITH made AS (
+       INSERT INTO logs (name, origin, log_id, blinded, created_at) VALUES ($1, $2, $3, $4, $5) RETURNING id)
+     INSERT INTO log_heads (log, size, root, last_leaf, last_received_at) SELECT id, $6, $7, $8, $9 FROM made RETURNING log AS id`,
     [
       name,
       origin,

@@ -88,6 +88,7 @@ const AUDITED = [
   'digest_batches',
   'digest_runs',
   'evm_accounts',
+  'log_heads',
   'log_keys',
   'logs',
   'round_heads',

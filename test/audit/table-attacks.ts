@@ -28,14 +28,14 @@ export const TABLES: Attack[] = [
   },
   {
     name: 'head altered',
-    work: `UPDATE logs SET root = sha256(root) WHERE name = 'demo'`,
+    work: `UPDATE log_heads SET root = sha256(root) WHERE ${DEMO}`,
     code: 'head-differs',
     log: 'demo',
     index: null,
   },
   {
     name: 'log deleted',
-    work: `DELETE FROM blocks WHERE ${PLAIN}; DELETE FROM logs WHERE name = 'plain'`,
+    work: `DELETE FROM blocks WHERE ${PLAIN}; DELETE FROM log_heads WHERE ${PLAIN}; DELETE FROM logs WHERE name = 'plain'`,
     code: 'log-gone',
     log: 'plain',
     index: null,

@@ -92,11 +92,11 @@ describe('a commit that fails amid a body', () => {
     await service.foundation.database.query(
       `CREATE OR REPLACE FUNCTION disk_full() RETURNS trigger LANGUAGE plpgsql AS
        $$ BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = 'disk_full'; END $$;
-       CREATE OR REPLACE TRIGGER disk_full BEFORE UPDATE ON logs FOR EACH ROW WHEN (NEW.size > ${size})
+       CREATE OR REPLACE TRIGGER disk_full BEFORE INSERT ON log_heads FOR EACH ROW WHEN (NEW.size > ${size})
        EXECUTE FUNCTION disk_full()`,
     );
   };
-  afterAll(() => service.foundation.database.query('DROP TRIGGER IF EXISTS disk_full ON logs'));
+  afterAll(() => service.foundation.database.query('DROP TRIGGER IF EXISTS disk_full ON log_heads'));
 
   it.each<[string, (log: string) => Promise<Answer>]>([
     ['of CloudEvents', (log) => sendEvents(log, cloudEvents(12_000))],

@@ -184,12 +184,8 @@ describe('a database that lacks what was answered, and of which nothing was publ
     const other = await start(live.url, file);
     await one.append(log, 'answered');
     // As if another server were behind the same address: the same log, set back.
-    await other.database.query(`ALTER TABLE logs DISABLE TRIGGER USER`);
-    await other.database.query(
-      `UPDATE logs SET size = 1, root = b.leaves, last_leaf = b.leaves FROM blocks b
-       WHERE logs.id = $1 AND b.log = $1 AND b.first = 0`,
-      [log.id],
-    );
+    await other.database.query(`ALTER TABLE log_heads DISABLE TRIGGER USER`);
+    await other.database.query('DELETE FROM log_heads WHERE log = $1 AND size > 1', [log.id]);
     await expect(other.append(log, 'again')).rejects.toMatchObject({ code: 'database-set-back' });
     expect(other.guard.rollback.finding?.code).toBe('database-set-back');
     for (const each of [one, other]) {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { toHex } from '../../src/core/bytes.ts';
 import { eraseEntry } from '../../src/log/erase.ts';
@@ -91,6 +92,21 @@ describe('small blocks', () => {
     expect(rows[0]?.most).toBeLessThanOrEqual(1 << 20);
     expect((await recompute(one.database, log)).rows).toHaveLength(256);
     expect((await blocksOf(log)).length).toBeLessThan(5);
+  });
+
+  test('hold one entry each where entries have a mebibyte: reading one reads nothing of its neighbors', async () => {
+    const log = await one.makeLog('largest');
+    const payloads = Array.from({ length: 4 }, (_, i) => new Uint8Array(randomBytes(1 << 20)).fill(i, 0, 9));
+    await one.appender.append(log, { drafts: payloads.map(draft), idempotency: null });
+    await append(one, log, 252);
+    expect((await blocksOf(log)).slice(0, 5)).toEqual([
+      [0, 1],
+      [1, 1],
+      [2, 1],
+      [3, 1],
+      [4, 252],
+    ]);
+    expect(await one.entries.payload(log, 2)).toEqual(Buffer.from(payloads[2] ?? []));
   });
 
   test('keep each entry its time and its bytes', async () => {

@@ -108,9 +108,9 @@ test('covering() gives the last one handed out where it covers the entry, else a
 describe('a second root for a size', () => {
   /** What an administrator of the database can do, triggers or not. */
   const rewrite = async (log: Log): Promise<void> => {
-    await one.database.query(`ALTER TABLE logs DISABLE TRIGGER guard`);
-    await one.database.query(`UPDATE logs SET root = sha256(root) WHERE id = $1`, [log.id]);
-    await one.database.query(`ALTER TABLE logs ENABLE TRIGGER guard`);
+    await one.database.query(`ALTER TABLE log_heads DISABLE TRIGGER immutable`);
+    await one.database.query(`UPDATE log_heads SET root = sha256(root) WHERE log = $1`, [log.id]);
+    await one.database.query(`ALTER TABLE log_heads ENABLE TRIGGER immutable`);
   };
 
   test('is not signed', async () => {

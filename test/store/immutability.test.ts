@@ -11,7 +11,7 @@ let log: Log;
 let before: string;
 
 const snapshot = async (): Promise<string> => {
-  const tables = ['logs', 'blocks', 'tiles', 'checkpoints', 'rounds', 'round_leaves'];
+  const tables = ['logs', 'log_heads', 'blocks', 'tiles', 'checkpoints', 'rounds', 'round_leaves'];
   const counts = await Promise.all(
     tables.map((table) => one.database.query(`SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM ${table} t`)),
   );
@@ -75,12 +75,13 @@ describe('refused by the database', () => {
     'DELETE FROM rounds',
     `UPDATE round_leaves SET leaf = ''`,
     'DELETE FROM round_leaves',
-    `UPDATE logs SET size = size - 1 WHERE name = 'demo'`,
-    `UPDATE logs SET size = 0 WHERE name = 'demo'`,
-    `UPDATE logs SET root = sha256(root) WHERE name = 'demo'`,
-    `UPDATE logs SET last_leaf = sha256(last_leaf) WHERE name = 'demo'`,
-    `UPDATE logs SET last_received_at = last_received_at + 1 WHERE name = 'demo'`,
-    `UPDATE logs SET size = size + 1, last_received_at = last_received_at - 1 WHERE name = 'demo'`,
+    'UPDATE log_heads SET size = size - 1',
+    'UPDATE log_heads SET root = sha256(root)',
+    'UPDATE log_heads SET last_leaf = sha256(last_leaf)',
+    'UPDATE log_heads SET last_received_at = last_received_at + 1',
+    'INSERT INTO log_heads SELECT log, size - 1, root, last_leaf, last_received_at FROM log_heads',
+    'INSERT INTO log_heads SELECT log, size + 1, root, last_leaf, last_received_at - 1 FROM log_heads',
+    'DELETE FROM log_heads',
     `UPDATE logs SET name = 'other' WHERE name = 'demo'`,
     `UPDATE logs SET origin = 'other' WHERE name = 'demo'`,
     `UPDATE logs SET log_id = sha256(log_id) WHERE name = 'demo'`,
@@ -89,8 +90,9 @@ describe('refused by the database', () => {
     `DELETE FROM logs WHERE name = 'demo'`,
   ])('%s', refused);
 
-  test.each(['logs', 'log_keys', 'blocks', 'tiles', 'checkpoints', 'rounds', 'round_leaves'])('TRUNCATE %s', (table) =>
-    refused(`TRUNCATE ${table} CASCADE`),
+  test.each(['logs', 'log_heads', 'log_keys', 'blocks', 'tiles', 'checkpoints', 'rounds', 'round_leaves'])(
+    'TRUNCATE %s',
+    (table) => refused(`TRUNCATE ${table} CASCADE`),
   );
 
   test('TRUNCATE of all of them at once', () =>

@@ -39,7 +39,7 @@ async function allFinal({ database }: Instance): Promise<void> {
     const { rows } = await database.query<{ open: number }>(
       `SELECT (SELECT count(*) FROM rounds r LEFT JOIN anchors a ON a.round = r.number
                WHERE a.status IS DISTINCT FROM 'finalized')
-            + (SELECT count(*) FROM logs l LEFT JOIN round_heads h ON h.log = l.id
+            + (SELECT count(*) FROM log_states l LEFT JOIN round_heads h ON h.log = l.id
                WHERE l.name <> '_system' AND h.size IS DISTINCT FROM l.size) AS open`,
     );
     return rows[0]?.open ?? -1;

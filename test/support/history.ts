@@ -127,6 +127,7 @@ export async function anchorAll(
 /** All that is not about anchoring. */
 const HISTORY = [
   'logs',
+  'log_heads',
   'log_keys',
   'blocks',
   'digest_batches',

@@ -28,7 +28,7 @@ export async function recompute(database: Database, log: Log): Promise<{ rows: E
   }
   const tree = new MerkleTree(concat(...rows.map((row) => row.leaf_hash)));
   const head = await database.query<{ size: number; root: Buffer; last_leaf: Buffer; last_received_at: number }>(
-    'SELECT size, root, last_leaf, last_received_at FROM logs WHERE id = $1',
+    'SELECT size, root, last_leaf, last_received_at FROM log_states WHERE id = $1',
     [log.id],
   );
   const [row] = head.rows;

@@ -96,7 +96,7 @@ class Auditor {
     const began = clock();
     const system = await this.#readSystem();
     const { rows } = await this.#db.query<{ total: number }>(
-      'SELECT coalesce(sum(size), 0)::bigint AS total FROM logs',
+      'SELECT coalesce(sum(size), 0)::bigint AS total FROM log_states',
     );
     this.#total = rows[0]?.total ?? 0;
     this.#newest = await newestStoredRound(this.#db);
@@ -263,7 +263,7 @@ class Auditor {
   async #countUnrounded(): Promise<number> {
     const { rows } = await this.#db.query<{ entries: number }>(
       `SELECT coalesce(sum(l.size - coalesce(h.size, 0)), 0)::bigint AS entries
-       FROM logs l LEFT JOIN round_heads h ON h.log = l.id WHERE l.name <> $1`,
+       FROM log_states l LEFT JOIN round_heads h ON h.log = l.id WHERE l.name <> $1`,
       [SYSTEM_LOG],
     );
     return rows[0]?.entries ?? 0;

@@ -165,7 +165,7 @@ function checkHead(log: StoredLog, { chain, entries }: Checks, findings: Finding
     log.lastReceivedAt === chain.receivedAt ? [] : ['time of the last entry'],
   ].flat();
   if (wrong.length === 0) return;
-  const says = `${wrong.join(', ')} in the row of ${log.name} ${wrong.length === 1 ? 'is' : 'are'} not what its entries make`;
+  const says = `${wrong.join(', ')} in the head of ${log.name} ${wrong.length === 1 ? 'is' : 'are'} not what its entries make`;
   findings.add('head-differs', { log: log.name }, says);
 }
 

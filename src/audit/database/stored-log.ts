@@ -21,7 +21,7 @@ const COLUMNS = `${LOG_COLUMNS}, size, root, last_leaf, last_received_at`;
 
 /** Logs with an id above `after`, at most `limit`, in the order of their ids. */
 export async function readStoredLogs(db: Queryable, after: number, limit: number): Promise<StoredLog[]> {
-  const { rows } = await db.query<Row>(`SELECT ${COLUMNS} FROM logs WHERE id > $1 ORDER BY id LIMIT $2`, [
+  const { rows } = await db.query<Row>(`SELECT ${COLUMNS} FROM log_states WHERE id > $1 ORDER BY id LIMIT $2`, [
     after,
     limit,
   ]);
@@ -30,7 +30,7 @@ export async function readStoredLogs(db: Queryable, after: number, limit: number
 
 /** A log by its name, null where there is none. */
 export async function readStoredLog(db: Queryable, name: string): Promise<StoredLog | null> {
-  const { rows } = await db.query<Row>(`SELECT ${COLUMNS} FROM logs WHERE name = $1`, [name]);
+  const { rows } = await db.query<Row>(`SELECT ${COLUMNS} FROM log_states WHERE name = $1`, [name]);
   return rows[0] === undefined ? null : storedLog(rows[0]);
 }
 

@@ -7,7 +7,7 @@ import type { Findings } from '../checks/findings.ts';
 export async function checkStrayBlocks(db: Queryable, findings: Findings): Promise<void> {
   const { rows } = await db.query<{ log: number; name: string | null; size: number | null; first: number }>(
     `SELECT b.log, l.name, l.size, min(greatest(b.first, coalesce(l.size, b.first))) AS first
-     FROM blocks b LEFT JOIN logs l ON l.id = b.log
+     FROM blocks b LEFT JOIN log_states l ON l.id = b.log
      WHERE l.id IS NULL OR b.first + b.count > l.size GROUP BY b.log, l.name, l.size ORDER BY b.log LIMIT 100`,
   );
   for (const { log, name, size, first } of rows) {
