@@ -99,6 +99,10 @@ export const FAULTS = {
     means: 'an API key was put in without the service: revoke it and look for what was done with it',
   },
   'api-key-gone': { claim: 'content', means: 'an API key was deleted without the service' },
+  'source-differs': {
+    claim: 'content',
+    means: 'a source was altered, put in or deleted without the service: look for what came through it',
+  },
   'sender-differs': {
     claim: 'content',
     means: 'the account that pays for anchors was altered, put in or deleted without the service',

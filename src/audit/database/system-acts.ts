@@ -9,12 +9,14 @@ import type { Findings } from '../checks/findings.ts';
 import { RecordedRounds } from '../checks/rounds.ts';
 import { ApiKeyActs } from './api-keys.ts';
 import { LogKeyActs } from './log-keys.ts';
+import { SourceActs } from './sources.ts';
 
 /** Takes the acts in, in the order of their entries, and compares them a page at a time. */
 export class SystemActs {
   readonly erasures = new Erasures();
   readonly keys: ApiKeyActs;
   readonly accounts: AccountActs;
+  readonly #sources: SourceActs;
   readonly logKeys: LogKeyActs;
   /** When the operator declared that something published was lost, milliseconds; ascending. */
   readonly recoveries: number[] = [];
@@ -34,6 +36,7 @@ export class SystemActs {
     this.#findings = findings;
     this.keys = new ApiKeyActs(findings);
     this.accounts = new AccountActs();
+    this.#sources = new SourceActs(findings, serviceOrigin);
     this.logKeys = new LogKeyActs(findings, logOrigin(serviceOrigin, SYSTEM_LOG));
     this.#rounds = new RecordedRounds(findings, 0);
   }
@@ -58,6 +61,9 @@ export class SystemActs {
     for (const act of page) {
       if (act.act === 'key-created') this.keys.created({ ...act, createdAt: act.at });
       else if (act.act === 'key-revoked') this.keys.revoked(act.key, act.at, act.entry);
+      else if (act.act === 'source-created') this.#sources.created(act);
+      else if (act.act === 'source-changed') this.#sources.changed(act);
+      else if (act.act === 'source-removed') this.#sources.removed(act);
       else if (act.act === 'sender-declared') this.accounts.declared(act);
       else if (act.act === 'entry-erased') this.erasures.add(act.log, act.index);
       else if (act.act === 'log-listed') this.#noteListed(act);
@@ -74,6 +80,7 @@ export class SystemActs {
     );
     this.#rounds.finish(rows[0]?.number ?? null);
     await this.keys.finish(this.#db);
+    await this.#sources.finish(this.#db);
     await this.#compareListed();
   }
 
