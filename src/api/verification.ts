@@ -4,14 +4,24 @@ import { z } from 'zod';
 import { excerpt, fromBase64, utf8 } from '../core/bytes.ts';
 import { FormatError, messageOf } from '../core/errors.ts';
 import { parseJson, repeatedMember } from '../core/json.ts';
+import { MAX_COSE_RECEIPT_BYTES } from '../core/limits.ts';
 import { type Policy, parsePolicy } from '../core/policy.ts';
 import { isTlogProof } from '../core/tlog-proof.ts';
 import { isOtsFile } from '../ots/file.ts';
-import { type Trust, type Verdict, verifyReceipt, verifyTimestamp, verifyTlogProof } from '../verify/verify.ts';
+import {
+  type Trust,
+  type Verdict,
+  verifyCoseReceipt,
+  verifyReceipt,
+  verifyTimestamp,
+  verifyTlogProof,
+} from '../verify/verify.ts';
 import { parseDigest, parseFileDigest } from './parameters.ts';
 
 /** Characters of base64 that the largest .ots file has. */
 const MAX_OTS_LENGTH = 349_528;
+/** And the largest COSE receipt. */
+const MAX_COSE_LENGTH = 4 * Math.ceil(MAX_COSE_RECEIPT_BYTES / 3);
 /** Characters of a tlog-proof, of a policy, and of certificates. */
 const MAX_TEXT_LENGTH = 262_144;
 
@@ -19,6 +29,7 @@ export const verificationRequest = z.strictObject({
   receipt: z.unknown().optional(),
   ots: z.string().max(MAX_OTS_LENGTH).optional(),
   tlogProof: z.string().max(MAX_TEXT_LENGTH).optional(),
+  cose: z.string().max(MAX_COSE_LENGTH).optional(),
   payload: z
     .string()
     .max(2 << 20)
@@ -50,8 +61,8 @@ export async function verdictOn(body: Uint8Array, sources: OwnSources): Promise<
   }
   const parsed = verificationRequest.safeParse(json);
   if (!parsed.success) throw invalid(EXPECTED);
-  const { receipt, ots, tlogProof, payload, digest, key, policy, authorities } = parsed.data;
-  if ([receipt, ots, tlogProof].filter((proof) => proof !== undefined).length !== 1) throw invalid(EXPECTED);
+  const { receipt, ots, tlogProof, cose, payload, digest, key, policy, authorities } = parsed.data;
+  if ([receipt, ots, tlogProof, cose].filter((proof) => proof !== undefined).length !== 1) throw invalid(EXPECTED);
   const content = payload === undefined ? {} : { payload: fromBase64(payload) };
   const trust: Trust = {
     ...sources,
@@ -69,13 +80,14 @@ export async function verdictOn(body: Uint8Array, sources: OwnSources): Promise<
     );
   }
   const about = { ...content, ...(digest === undefined ? {} : { digest: parseDigest(digest) }) };
+  if (cose !== undefined) return verifyCoseReceipt({ cose: fromBase64(cose), ...about }, trust);
   if (tlogProof === undefined) return verifyReceipt({ receipt, ...about }, trust);
   if (!isTlogProof(tlogProof)) throw invalid('what was sent as `tlogProof` does not begin as tlog-proofs do');
   return verifyTlogProof({ proof: tlogProof, ...about }, trust);
 }
 
 const EXPECTED =
-  'send one of {"receipt": {…}}, {"ots": "<base64>"} and {"tlogProof": "<text>"}, with "payload": "<base64>" or "digest": "<hex>"; ' +
+  'send one of {"receipt": {…}}, {"ots": "<base64>"}, {"tlogProof": "<text>"} and {"cose": "<base64>"}, with "payload": "<base64>" or "digest": "<hex>"; ' +
   'of a log\'s proofs also "key": "<verifier key>" and "policy": "<text>"';
 
 function invalid(says: string): FormatError {

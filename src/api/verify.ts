@@ -11,7 +11,7 @@ import type { Verifications } from './verifications.ts';
 const verify = described({
   id: 'verifyReceipt',
   tag: 'Verification',
-  summary: 'A verdict on a receipt, an .ots file or a tlog-proof',
+  summary: 'A verdict on a receipt, an .ots file, a tlog-proof or a COSE receipt',
   description: 'By the nodes of this service: a convenience, since `antequem verify` needs neither it nor us.',
   access: 'any',
   body: { 'application/json': verificationRequest },

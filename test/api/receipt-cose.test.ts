@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
-import { decodeCbor, isCborArray } from '../../src/core/cbor.ts';
+import { decodeCbor, encodeCbor, isCborArray } from '../../src/core/cbor.ts';
 import { parseCoseKey } from '../../src/core/cose-key.ts';
 import { coseMessage, parseCoseReceipt } from '../../src/core/cose-receipt.ts';
 import { verifyEd25519 } from '../../src/core/ed25519.node.ts';
 import { verifyConsistency } from '../../src/core/proof.ts';
+import { ReceiptKeys } from '../../src/log/receipt-keys.ts';
 import { exitCode, verify } from '../../src/verify/verify.ts';
+import { auth0Cose } from '../support/cose-strangers.ts';
 import { type Answer, type TestService, testService } from '../support/service.ts';
 
 let service: TestService;
@@ -48,6 +50,12 @@ test('a receipt has the tree of the JSON receipt, and carries the entry only if 
   expect({ ...bare.proof, path: bare.proof.path.map(toHex) }).toMatchObject(Object(json).inclusion);
   const full = await cose('tree', 1, '?entry=true');
   expect(await codes(full.bytes, await keyOf('tree'), 'b')).toEqual(GOOD);
+  const body = { cose: full.bytes.toString('base64'), payload: Buffer.from('b').toString('base64') };
+  const verdict = await service.send('POST', '/v1/verify', { body: { ...body, key: await keyOf('tree') } });
+  expect(verdict.at('claims', 1, 'code')).toBe('cose-position-by-key');
+  for (const both of [{ ...body, receipt: json }, { payload: body.payload }]) {
+    expect((await service.send('POST', '/v1/verify', { body: both })).code).toBe('verify-invalid');
+  }
   expect((await cose('tree', 1)).bytes).toEqual(answer.bytes);
   // A round covers the first three.
   expect(parseCoseReceipt((await cose('tree', 3)).bytes).proof).toMatchObject({ treeSize: 4, index: 3 });
@@ -127,3 +135,25 @@ test('the keys of listed logs are there for anybody', async () => {
     ]),
   ]);
 });
+
+test('a library of others verifies what is signed, with the key as it is shown', async () => {
+  await append('stranger', 'a', 'b', 'c');
+  await service.send('PUT', '/v1/logs/stranger/listed', { body: { listed: true } });
+  const { receiptKeys, root } = await keysAndRoot('stranger');
+  const verify = auth0Cose();
+  for (const index of [0, 1, 2]) {
+    const { bytes } = await cose('stranger', index);
+    expect(await verify(bytes, root, receiptKeys)).toBe(true);
+    expect(await verify(bytes, new Uint8Array(32), receiptKeys)).toBe(false);
+  }
+});
+
+/** The last key of the listed logs, and the root of a log. */
+async function keysAndRoot(name: string): Promise<{ receiptKeys: Uint8Array; root: Uint8Array }> {
+  const { registry, publisher, database } = service.foundation;
+  const log = await registry.find(name);
+  if (log === null) throw new Error(`no log ${name}`);
+  const keys = decodeCbor(await new ReceiptKeys(database, registry, () => 0).set());
+  const key = isCborArray(keys) ? keys.at(-1) : undefined;
+  return { receiptKeys: encodeCbor(key ?? null), root: (await publisher.current(log)).root };
+}

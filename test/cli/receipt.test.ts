@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { Interface } from 'ethers';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
+import { type CoseReceipt, encodeCoseReceipt } from '../../src/core/cose-receipt.ts';
 import { unpackPath, walkPath } from '../../src/core/path.ts';
 import { formatTlogProof, receiptTlogProof } from '../../src/core/tlog-proof.ts';
-import { MemoryLog, MemoryRound, provenReceipt } from '../support/receipts.ts';
+import { MemoryLog, MemoryRound, provenReceipt, seeded } from '../support/receipts.ts';
 import { run } from './command.ts';
 import { TestService } from './service.ts';
 
@@ -68,6 +69,35 @@ test('receipt --tlog-proof never waits, and rejects an answer that is not a proo
   const broken = await at('receipt', 'payments', '0', '--tlog-proof', '-o', 'p.tlog-proof');
   expect([broken.code, broken.stderr]).toEqual([1, 'error: not a tlog-proof: no blank line before the checkpoint\n']);
   expect(await readdir(folder)).toEqual([]);
+});
+
+test('receipt --format cose writes the receipt of the entry that was asked for, and of no other', async () => {
+  const made = (changed: Partial<CoseReceipt> = {}): Uint8Array =>
+    encodeCoseReceipt({
+      keyId: seeded('key'),
+      issuer: 'log.example.org',
+      log: receipt.entry.log,
+      proof: { kind: 'inclusion', treeSize: 13, index, path: receipt.inclusion.path.map(fromHex) },
+      signature: new Uint8Array(64),
+      entry: null,
+      ...changed,
+    });
+  const ask = (...args: string[]) => at('receipt', 'payments', String(index), ...args);
+  service.cose = () => made();
+  const written = await ask('-o', 'r.cose', '--json');
+  expect(JSON.parse(written.stdout)).toEqual({ log: 'payments', index, file: 'r.cose', treeSize: 13 });
+  expect(new Uint8Array(await readFile(join(folder, 'r.cose')))).toEqual(made());
+  expect((await ask('--format', 'cose', '-o', 'r.cose', '--without-entry')).code).toBe(0);
+  const urls = service.requests.map(({ url }) => url.slice(url.indexOf('receipt')));
+  expect(urls).toEqual(['receipt.cose?entry=true', 'receipt.cose?entry=false']);
+
+  service.cose = () => made({ log: 'log.example.org/logs/other' });
+  expect((await ask('-o', 'other.cose')).stderr).toContain('do not trust it');
+  service.cose = () => seeded('noise');
+  expect((await ask('-o', 'other.cose')).stderr).toContain('not a COSE receipt');
+  expect((await ask('--format', 'cose', '--ots')).stderr).toContain('give one format, not cose and ots');
+  expect((await ask('--format', 'cose', '--wait', '5', '-o', 'other.cose')).stderr).toContain('does not take --wait');
+  expect(await readdir(folder)).toEqual(['r.cose']);
 });
 
 test('receipt waits for the requested stage, over several requests', async () => {

@@ -24,6 +24,8 @@ export class TestService {
   receipt: (log: string, index: number) => unknown = () => ({});
   /** Answers of `GET …/receipt.tlog-proof`. */
   tlogProof: (log: string, index: number) => string = () => '';
+  /** Answers of `GET …/receipt.cose`. */
+  cose: (log: string, index: number) => Uint8Array = () => new Uint8Array(0);
   /** `stored` of `GET …/receipt.path`. */
   stored: () => { readonly round: number } | null = () => null;
   consistency: (from: number, to: number) => unknown = () => ({ path: [] });
@@ -76,6 +78,9 @@ export class TestService {
     }
     if (kind === undefined) return json(response, 200, description(log));
     if (method === 'POST') return this.#append(request, response, log, lines, kind === 'digests');
+    if (kind === 'entries' && what === 'receipt.cose') {
+      return void response.writeHead(200, { 'content-type': 'application/cose' }).end(this.cose(log, Number(index)));
+    }
     if (kind === 'entries' && what === 'receipt.tlog-proof') {
       return void response.writeHead(200, { 'content-type': 'text/plain' }).end(this.tlogProof(log, Number(index)));
     }

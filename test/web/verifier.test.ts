@@ -230,7 +230,7 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     const { page } = verifier;
     await page.goto(ground.verifier);
     await page.getByLabel('Choose or drop the receipt').setInputFiles(path('invoice.txt'));
-    await page.getByText('not a receipt (JSON), an .ots file or a tlog-proof').waitFor();
+    await page.getByText('not a receipt (JSON), an .ots file, a tlog-proof or a COSE receipt').waitFor();
     await page.getByText('Advanced:').click();
     await page.getByLabel(NODE).fill('not a url');
     await page.getByLabel('Choose or drop the receipt').setInputFiles(path('receipt.json'));
@@ -384,6 +384,20 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
       'Whose log it is, verified',
     ]);
     expect(await page.locator('.banner').innerText()).toContain('but not its time');
+
+    // A COSE receipt needs a second entry.
+    await fetch(`${ground.url}/v1/logs/ledger/entries`, { method: 'POST', body: 'another line' });
+    const cose = await fetch(`${ground.url}/v1/logs/ledger/entries/0/receipt.cose?entry=true`);
+    await writeFile(path('invoice.cose'), new Uint8Array(await cose.arrayBuffer()));
+    const described = await fetch(`${ground.url}/v1/logs/ledger`);
+    const [coseKey = ''] = z.object({ coseKeys: z.array(z.string()) }).parse(await described.json()).coseKeys;
+    expect(await verdict({ content: 'invoice.txt', proof: 'invoice.cose' }, { [KEY]: coseKey })).toBe('NOT PROVEN');
+    expect((await stages(page)).slice(0, 3)).toEqual([
+      'The file, verified',
+      'Entry 0 of ledger, verified',
+      'Whose log it is, verified',
+    ]);
+    expect(await verdict({ content: 'other.txt', proof: 'invoice.cose' }, { [KEY]: coseKey })).toBe('REFUTED');
   });
 
   it('works without a mouse', async () => {

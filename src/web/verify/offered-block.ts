@@ -35,6 +35,7 @@ export function offeredBlocks(proof: DroppedProof | null): OfferedBlock[] {
     case 'ots':
       return blocksOfTimestamp(proof.read).slice(0, MOST);
     case 'tlog-proof':
+    case 'cose':
       return [];
   }
 }

@@ -1,5 +1,6 @@
-// Reads a dropped proof: a receipt, an .ots file or a tlog-proof.
+// Reads a dropped proof: a receipt, an .ots file, a tlog-proof or a COSE receipt.
 
+import { type CoseReceipt, isCoseMessage, parseCoseReceipt } from '../../core/cose-receipt.ts';
 import { FormatError, parsed } from '../../core/errors.ts';
 import { proofText } from '../../core/proof-text.ts';
 import { MAX_RECEIPT_TEXT, parseReceipt, parseReceiptJson, RECEIPT_FORMAT, type Receipt } from '../../core/receipt.ts';
@@ -18,6 +19,7 @@ export type DroppedProof = ProofFile &
     | { readonly kind: 'receipt'; readonly read: Receipt | null }
     | { readonly kind: 'ots'; readonly read: OtsFile | null }
     | { readonly kind: 'tlog-proof'; readonly read: ParsedTlogProof | null }
+    | { readonly kind: 'cose'; readonly read: CoseReceipt | null }
   );
 
 /** Limit for every kind: a character of a receipt has at most four bytes. */
@@ -33,10 +35,11 @@ export async function readDroppedProof(file: File): Promise<DroppedProof> {
   if (file.size > MAX_SIZE) throw unknown('This file is too large for a receipt or an .ots file.');
   const bytes = new Uint8Array(await file.arrayBuffer());
   if (isOtsFile(bytes)) return { kind: 'ots', file, bytes, read: parsed(() => parseOtsFile(bytes)) };
+  if (isCoseMessage(bytes)) return { kind: 'cose', file, bytes, read: parsed(() => parseCoseReceipt(bytes)) };
   const text = proofText(bytes);
   if (isTlogProof(text)) return { kind: 'tlog-proof', file, bytes, read: parsed(() => parseTlogProof(text)) };
   const json = parsed(() => parseReceiptJson(text));
-  if (json === null) throw unknown('This is not a receipt (JSON), an .ots file or a tlog-proof.');
+  if (json === null) throw unknown('This is not a receipt (JSON), an .ots file, a tlog-proof or a COSE receipt.');
   const named = typeof json === 'object' && 'format' in json && json.format === RECEIPT_FORMAT;
   if (!named) throw unknown(`This JSON does not say that it is a receipt (${RECEIPT_FORMAT}).`);
   return { kind: 'receipt', file, bytes, read: parsed(() => parseReceipt(json)) };

@@ -158,7 +158,7 @@ async function contentFor(
 }
 
 function matches(proof: DroppedProof | null, digest: Uint8Array): boolean {
-  if (proof === null || proof.read === null || proof.kind === 'tlog-proof') return false;
+  if (proof === null || proof.read === null || proof.kind === 'tlog-proof' || proof.kind === 'cose') return false;
   const own = proof.kind === 'ots' ? toHex(proof.read.timestamp.message) : proof.read.entry.digest;
   return own === toHex(digest);
 }

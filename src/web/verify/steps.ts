@@ -2,6 +2,7 @@
 
 import { parseHeader } from '../../core/bitcoin-header.ts';
 import { fromBase64, fromHex, toHex } from '../../core/bytes.ts';
+import type { CoseReceipt } from '../../core/cose-receipt.ts';
 import {
   type Anchor,
   isKnownAnchor,
@@ -36,14 +37,21 @@ export function stepsOf(proof: DroppedProof, verdict: Verdict, digest: Uint8Arra
     case 'ots':
       return timestampSteps(proof.read, verdict, given);
     case 'tlog-proof':
-      return placeSteps(proof.read, verdict, given);
+      return tlogProofSteps(proof.read, verdict, given);
+    case 'cose':
+      return coseSteps(proof.read, verdict, given);
   }
 }
 
-const BROKEN = { receipt: 'The receipt', ots: 'The .ots file', 'tlog-proof': 'The tlog-proof' } as const;
+const BROKEN = {
+  receipt: 'The receipt',
+  ots: 'The .ots file',
+  'tlog-proof': 'The tlog-proof',
+  cose: 'The COSE receipt',
+} as const;
 
 function brokenSteps(title: string, { claims }: Verdict): PathStage[] {
-  return [{ id: 'proof', title, status: worst(claims), gist: 'breaks its format', claims, facts: [] }];
+  return [{ id: 'proof', title, status: worst(claims), gist: 'cannot be read', claims, facts: [] }];
 }
 
 function receiptSteps(receipt: Receipt, verdict: Verdict, given: readonly Fact[]): PathStage[] {
@@ -76,21 +84,21 @@ function receiptSteps(receipt: Receipt, verdict: Verdict, given: readonly Fact[]
       ],
       ...(entry.index < inclusion.treeSize ? { leaf: { index: entry.index, size: inclusion.treeSize } } : {}),
     },
-    ownerStep(checkpoint, entry.log, about('checkpoint')),
+    ownerStep(text('Signed note', checkpoint.trimEnd()), entry.log, about('checkpoint')),
     roundStep(receipt, about('round'), about('not-before')),
   ];
   return [...steps, ...chainSteps(receipt, about('anchor'))];
 }
 
 /** Whose log it is does not bear on the time: it stands beside the path. */
-function ownerStep(checkpoint: string, log: string, claims: readonly Claim[]): PathStage {
+function ownerStep(fact: Fact, log: string, claims: readonly Claim[]): PathStage {
   return {
     id: 'owner',
     title: 'Whose log it is',
     status: worst(claims),
     gist: `signed as ${log}`,
     claims,
-    facts: [text('Signed note', checkpoint.trimEnd())],
+    facts: [fact],
     place: 'beside',
   };
 }
@@ -237,10 +245,40 @@ function operationsText(timestamp: string, root: string): string {
   }
 }
 
-/** A tlog-proof ends at the checkpoint. */
-function placeSteps(proof: ParsedTlogProof, verdict: Verdict, given: readonly Fact[]): PathStage[] {
-  const about = (...names: Claim['claim'][]): Claim[] => verdict.claims.filter(({ claim }) => names.includes(claim));
+function tlogProofSteps(proof: ParsedTlogProof, verdict: Verdict, given: readonly Fact[]): PathStage[] {
   const { index, head, path, extra, checkpoint } = proof;
+  const facts = [...given, ...(extra === null ? [] : [bytes('Data in the proof', toHex(extra))])];
+  const owner = ownerStep(text('Signed note', checkpoint.trimEnd()), head.origin, claimsAbout(verdict, 'checkpoint'));
+  return placeSteps({ log: head.origin, index, size: head.size, path }, verdict, facts, owner);
+}
+
+function coseSteps({ proof, log, keyId, entry }: CoseReceipt, verdict: Verdict, given: readonly Fact[]): PathStage[] {
+  if (proof.kind === 'consistency') return brokenSteps('The COSE receipt', verdict);
+  const { index, treeSize: size, path } = proof;
+  const facts = [...given, ...(entry === null ? [] : [bytes('Entry and nonce', toHex(entry))])];
+  const owner = ownerStep(bytes('Thumbprint of the key', toHex(keyId)), log, claimsAbout(verdict, 'checkpoint'));
+  return placeSteps({ log, index, size, path }, verdict, facts, owner);
+}
+
+function claimsAbout({ claims }: Verdict, ...names: Claim['claim'][]): Claim[] {
+  return claims.filter(({ claim }) => names.includes(claim));
+}
+
+interface Place {
+  readonly log: string;
+  readonly index: number;
+  readonly size: number;
+  readonly path: readonly Uint8Array[];
+}
+
+/** Of a proof that ends at the root of the log. */
+function placeSteps(
+  { log, index, size, path }: Place,
+  verdict: Verdict,
+  facts: readonly Fact[],
+  owner: PathStage,
+): PathStage[] {
+  const about = (...names: Claim['claim'][]): Claim[] => claimsAbout(verdict, ...names);
   const [position, receivedAt] = [about('position'), about('received-at')];
   return [
     {
@@ -249,24 +287,24 @@ function placeSteps(proof: ParsedTlogProof, verdict: Verdict, given: readonly Fa
       status: worst(about('content')),
       gist: 'compared with the proof',
       claims: about('content'),
-      facts: [...given, ...(extra === null ? [] : [bytes('Data in the proof', toHex(extra))])],
+      facts,
     },
     {
       id: 'entry',
-      title: `Entry ${formatCount(index)} of ${logName(head.origin)}`,
+      title: `Entry ${formatCount(index)} of ${logName(log)}`,
       status: refutedBy([...position, ...receivedAt]) ?? worst(position),
-      gist: `of ${formatCount(head.size)} entries`,
+      gist: `of ${formatCount(size)} entries`,
       claims: [...position, ...receivedAt],
-      facts: inclusionFacts(index, head.size, path.map(toHex)),
-      ...(index < head.size ? { leaf: { index, size: head.size } } : {}),
+      facts: inclusionFacts(index, size, path.map(toHex)),
+      ...(index < size ? { leaf: { index, size } } : {}),
     },
-    ownerStep(checkpoint, head.origin, about('checkpoint')),
+    owner,
     {
       id: 'chain',
       place: 'anchor',
       title: 'No chain',
       status: 'unverified',
-      gist: "a tlog-proof proves an entry's place in the log but not its time: its receipt proves both",
+      gist: "this proves an entry's place in the log but not its time: the receipt in JSON proves both",
       claims: [],
       facts: [],
     },

@@ -2,9 +2,9 @@
 
 import { openEsplora } from '../../bitcoin/esplora.ts';
 import { utf8 } from '../../core/bytes.ts';
+import { parseCoseKey } from '../../core/cose-key.ts';
 import { FormatError, messageOf } from '../../core/errors.ts';
 import { parseHttpUrl } from '../../core/http-url.ts';
-import { parseVerifierKey } from '../../core/note.ts';
 import { parsePolicy } from '../../core/policy.ts';
 import { rpcSource } from '../../evm/rpc-source.ts';
 import type { Trust } from '../../verify/verify.ts';
@@ -44,7 +44,8 @@ export async function readTrust(texts: TrustTexts, blockHashes: readonly string[
   const evm = attempt('rpc', () => bounded('rpc').map((url) => rpcSource(url, { confirmations: deep })));
   const key = attempt('key', () => {
     const text = texts.key.trim();
-    if (text !== '') parseVerifierKey(text);
+    // It takes keys of checkpoints, too.
+    if (text !== '') parseCoseKey(text);
     return text === '' ? undefined : text;
   });
   const policy = attempt('policy', () => (texts.policy.trim() === '' ? undefined : parsePolicy(utf8(texts.policy))));
