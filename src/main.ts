@@ -12,6 +12,7 @@ import { AntequemError } from './core/errors.ts';
 import { KINDS } from './kinds.ts';
 import { Operation } from './metrics/operation.ts';
 import { openQueue, type Queue } from './queue/queue.ts';
+import { startPuller } from './sources/pulled/puller.ts';
 import type { Outside } from './sources/scheme.ts';
 import { type StartOptions, startAnchoring } from './start/anchoring.ts';
 import { composeApi, noticesOf, openQuota, openWitnesses, readMetricsToken } from './start/api.ts';
@@ -114,6 +115,8 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
         stops.push(watchShown(asked, witnesses.options));
       }
       stops.push(await startAnchoring(config, foundation, queue, logger, { ...options, effects }));
+      const { database, sources, appender } = foundation;
+      stops.push(startPuller({ database, sources, sequencing: appender.sequencing, logger }));
       const webhooks = startWebhooks({
         database: foundation.database,
         secret: foundation.webhookSecrets,

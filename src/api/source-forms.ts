@@ -20,7 +20,9 @@ export const createSourceBody = z.strictObject({
   log: z.string().meta({ description: 'The name of the log that its events go into.' }),
   scheme: z.string().meta({ description: `One of ${SCHEME_CHOICES.map((choice) => `\`${choice}\``).join(', ')}.` }),
   settings: settingsForm.optional(),
-  secret: secretForm.optional().meta({ description: 'The one that the sender made; absent: one is made here.' }),
+  secret: secretForm.optional().meta({
+    description: 'The one that the sender made; absent: one is made here. For an API the token that it asks for.',
+  }),
 });
 export const rotateSourceBody = z.strictObject({
   secret: secretForm.optional().meta({ description: 'The new one; absent: one is made here.' }),
@@ -40,7 +42,7 @@ export const sourceForm = z
     scheme: z.string(),
     settings: z.looseObject({}),
     log: z.string(),
-    path: z.string().meta({ description: 'Where the sender sends to.' }),
+    path: z.string().meta({ description: 'Where the sender sends to; of no use for an API that is fetched from.' }),
     createdAt: timeForm,
     receivedAt: timeForm.nullable().meta({ description: 'When something came last; behind by up to ten seconds.' }),
     refusedAt: timeForm.nullable().meta({ description: 'When something was refused last.' }),

@@ -27,5 +27,13 @@ export const SENDER_NAMES = [
 ] as const;
 export type SenderName = (typeof SENDER_NAMES)[number];
 
+/** APIs that events are fetched from. */
+export const API_NAMES = ['snyk-audit', 'hoop-audit'] as const;
+export type ApiName = (typeof API_NAMES)[number];
+
+export function isApiName(name: string): name is ApiName {
+  return API_NAMES.some((each) => each === name);
+}
+
 /** What a source is made with. */
-export const SCHEME_CHOICES: readonly string[] = [...SCHEME_NAMES, ...SENDER_NAMES];
+export const SCHEME_CHOICES: readonly string[] = [...SCHEME_NAMES, ...SENDER_NAMES, ...API_NAMES];

@@ -9,8 +9,10 @@ import type { Sequencing } from '../log/sequence.ts';
 import { recordedTransaction } from '../log/system.ts';
 import type { Database, Queryable } from '../store/database.ts';
 import { takeLock } from '../store/service-name.ts';
+import type { PulledApi } from './pulled/api.ts';
+import { type ChosenApi, chooseApi } from './pulled/apis.ts';
 import type { SecretForm, SenderCheck } from './scheme.ts';
-import { chooseScheme } from './schemes.ts';
+import { type Chosen, chooseScheme } from './schemes.ts';
 import type { Sealing } from './sealing.ts';
 import { parseSecret } from './standard-webhooks.ts';
 
@@ -50,6 +52,16 @@ export interface OpenSource {
   readonly check: SenderCheck;
   /** The newest first. */
   readonly secrets: readonly string[];
+}
+
+/** A source that is fetched from. */
+export interface PulledSource {
+  readonly source: Pick<Source, 'id' | 'name' | 'scheme'>;
+  readonly api: PulledApi;
+  readonly token: string;
+  readonly log: Log;
+  /** Milliseconds between two looks for something new. */
+  readonly pauseMs: number;
 }
 
 export interface NewSource {
@@ -125,7 +137,7 @@ export class Sources {
     if (!/^[a-z0-9][a-z0-9._-]{0,62}$/.test(name)) {
       throw new FormatError('source-invalid', 'the name of a source matches [a-z0-9][a-z0-9._-]{0,62}');
     }
-    const chosen = chooseScheme(scheme, settings);
+    const chosen = choose(scheme, settings);
     const newSecret = secretFor(chosen.secret, secret, random);
     const into = await this.#log(log);
     const id = `src_${Buffer.from(random(16)).toString('hex')}`;
@@ -140,9 +152,17 @@ export class Sources {
         throw new AntequemError('sources-full', `there are ${MAX_SOURCES} sources already: remove one first`);
       }
       await tx.query(
-        `INSERT INTO sources (id, name, kind, scheme, settings, log, created_at) VALUES ($1, $2, 'webhook', $3, $4, $5, $6)`,
-        [id, name, chosen.scheme, JSON.stringify(chosen.settings), into.id, now()],
+        `INSERT INTO sources (id, name, kind, scheme, settings, log, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+        [id, name, kindOf(chosen), chosen.scheme, JSON.stringify(chosen.settings), into.id, now()],
       );
+      if ('kind' in chosen) {
+        const since = chosen.settings.from === undefined ? now() : Date.parse(chosen.settings.from);
+        await tx.query('INSERT INTO source_cursors (source, since, until, next_at) VALUES ($1, $2, $2, $3)', [
+          id,
+          since,
+          now(),
+        ]);
+      }
       if (newSecret !== null) await insertSecret(tx, sealing, { source: id, number: 1, secret: newSecret, now: now() });
       const { settings, scheme } = chosen;
       return {
@@ -175,7 +195,7 @@ export class Sources {
     const { now, random } = sequencing.effects;
     const { id, secret } = await recordedTransaction(database, registry.system, sequencing, async (tx) => {
       const row = await this.#demand(tx, key, true);
-      const chosen = chooseScheme(row.scheme, { ...row.settings, ...rotation.settings });
+      const chosen = choose(row.scheme, { ...row.settings, ...rotation.settings });
       const settings = rotation.settings === undefined ? null : chosen.settings;
       if (chosen.secret === 'none' && settings === null) {
         throw new FormatError('source-invalid', `a source of ${row.scheme} has no secret here: give other settings`);
@@ -232,19 +252,35 @@ export class Sources {
     if (!ID.test(id)) return null;
     const row = await this.#cached(id);
     if (row === null || row.kind !== 'webhook') return null;
+    return { source: row, check: this.#check(row), secrets: this.#secrets(row) };
+  }
+
+  /**
+   * The source of this id that is fetched from; null where there is none.
+   * @throws AntequemError `source-sealed`
+   */
+  async findPulled(id: string): Promise<PulledSource | null> {
+    const row = await this.#cached(id);
+    const log = row === null ? null : await this.#parts.registry.find(row.log);
+    const chosen = row === null ? null : chooseApi(row.scheme, row.settings);
+    if (row === null || log === null || chosen === null) return null;
+    const [token = ''] = this.#secrets(row);
+    return { source: row, api: chosen.open(), token, log, pauseMs: chosen.settings.pauseSeconds * 1_000 };
+  }
+
+  /** Those that are valid now, the newest first. @throws AntequemError `source-sealed` */
+  #secrets({ id, name, secrets }: SourceRow): string[] {
     const now = this.#parts.sequencing.effects.now();
-    const valid = row.secrets.filter(({ expiresAt }) => expiresAt === null || expiresAt > now);
-    const secrets = valid.flatMap(({ number, sealed }) => {
-      const opened = this.#parts.sealing.open(Buffer.from(sealed, 'hex'), belongsTo(id, number));
-      return opened === null ? [] : [opened.secret];
+    const valid = secrets.filter(({ expiresAt }) => expiresAt === null || expiresAt > now);
+    const opened = valid.flatMap(({ number, sealed }) => {
+      const found = this.#parts.sealing.open(Buffer.from(sealed, 'hex'), belongsTo(id, number));
+      return found === null ? [] : [found.secret];
     });
-    if (secrets.length === 0 && valid.length > 0) {
-      throw new AntequemError(
-        'source-sealed',
-        `the secret of the source ${row.name} was sealed under a seed that this process does not have`,
-      );
-    }
-    return { source: row, check: this.#check(row), secrets };
+    if (opened.length > 0 || valid.length === 0) return opened;
+    throw new AntequemError(
+      'source-sealed',
+      `the secret of the source ${name} was sealed under a seed that this process does not have`,
+    );
   }
 
   /** Seals anew, under the newest seed, what an older one sealed. @returns how many, and how many no seed opens */
@@ -330,6 +366,15 @@ export class Sources {
   }
 }
 
+/** @throws FormatError `source-invalid` */
+function choose(choice: string, settings: object): Chosen | ChosenApi {
+  return chooseApi(choice, settings) ?? chooseScheme(choice, settings);
+}
+
+function kindOf(chosen: Chosen | ChosenApi): 'pull' | 'webhook' {
+  return 'kind' in chosen ? chosen.kind : 'webhook';
+}
+
 function belongsTo(source: string, number: number): string {
   return `${source}\n${number}`;
 }
@@ -349,7 +394,11 @@ async function insertSecret(
 }
 
 /** The secret that was given, or one that is made; null where there is none. @throws FormatError `source-invalid` */
-function secretFor(form: SecretForm, given: string | undefined, random: (length: number) => Uint8Array): string | null {
+function secretFor(
+  form: SecretForm | 'given',
+  given: string | undefined,
+  random: (length: number) => Uint8Array,
+): string | null {
   if (form === 'none') {
     if (given === undefined) return null;
     throw new FormatError(
@@ -361,6 +410,9 @@ function secretFor(form: SecretForm, given: string | undefined, random: (length:
     if (given === undefined) return `whsec_${Buffer.from(random(32)).toString('base64')}`;
     parseSecret(given);
     return given;
+  }
+  if (given === undefined && form === 'given') {
+    throw new FormatError('source-invalid', 'give the token that the API asks for as the secret');
   }
   if (given === undefined) return Buffer.from(random(32)).toString('base64url');
   if (TEXT_SECRET.test(given)) return given;

@@ -49,6 +49,26 @@ test('a source from its creation to its removal', async () => {
   expect(await sources('remove', 'hoop')).toMatchObject({ code: 1, stderr: expect.stringContaining('no such source') });
 });
 
+test('an API that is fetched from is given its token, and has no address to tell', async () => {
+  const file = join(folder, 'token');
+  await writeFile(file, 'the-token-of-the-api\n');
+  const args = [
+    'create',
+    'api',
+    '--log',
+    'audit',
+    '--scheme',
+    'hoop-audit',
+    '--settings',
+    '{"url":"http://127.0.0.1:1"}',
+  ];
+  expect(await sources(...args)).toMatchObject({ code: 1, stderr: expect.stringContaining('give the token') });
+  const made = await sources(...args, '--secret-file', file);
+  expect(made).toMatchObject({ code: 0, stdout: '', stderr: expect.stringContaining('A worker fetches from its API') });
+  expect((await sources('list')).stdout).toContain('api  hoop-audit into audit');
+  expect((await sources('remove', 'api')).code).toBe(0);
+});
+
 test('the sender’s own secret comes out of a file, and is not printed', async () => {
   const file = join(folder, 'secret');
   await writeFile(file, 'the secret of the sender\n');

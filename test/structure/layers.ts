@@ -76,6 +76,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'core',
     'store',
     'clock',
+    'sources',
     'queue',
     'access',
     'sources',

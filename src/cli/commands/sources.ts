@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { z } from 'zod';
 import { AntequemError } from '../../core/errors.ts';
 import { parseJson } from '../../core/json.ts';
-import { SCHEME_CHOICES } from '../../sources/scheme-names.ts';
+import { isApiName, SCHEME_CHOICES } from '../../sources/scheme-names.ts';
 import { readAtMost } from '../bounded-file.ts';
 import { logName, wholeNumberArgument } from '../options.ts';
 import { note, print, printJson, toned } from '../output.ts';
@@ -64,7 +64,7 @@ function createCommand(): Command {
     .argument('<name>', 'what it is called here')
     .addOption(new Option('--log <log>', 'the log that its events go into').argParser(logName).makeOptionMandatory())
     .addOption(
-      new Option('--scheme <scheme>', 'how the sender signs, or who it is')
+      new Option('--scheme <scheme>', 'how the sender signs, who it is, or an API to fetch from')
         .choices(SCHEME_CHOICES)
         .makeOptionMandatory(),
     )
@@ -75,6 +75,10 @@ function createCommand(): Command {
       const secret = await secretIn(secretFile);
       const made = await client.call(told, 'POST', '/v1/sources', { name, log, scheme, settings, secret });
       if (json) return printJson(made);
+      if (isApiName(made.scheme)) {
+        note(`source ${made.name} (${made.scheme}) into the log ${made.log}. A worker fetches from its API.`);
+        return;
+      }
       note(`source ${made.name} (${made.scheme}) into the log ${made.log}. Enter this address at the sender:`);
       print(`${client.url}${made.path}`);
       tellSecret(made.secret, secretFile);
