@@ -6,6 +6,7 @@ import type { z } from 'zod';
 import { authorityVariables } from '../src/config/authorities.ts';
 import { otsVariables } from '../src/config/calendars.ts';
 import { operationVariables } from '../src/config/operation.ts';
+import { ownAuthorityVariables } from '../src/config/own-authority.ts';
 import { ownCalendarVariables } from '../src/config/own-calendar.ts';
 import { evmVariables } from '../src/config/targets.ts';
 import { witnessVariables } from '../src/config/witnesses.ts';
@@ -20,6 +21,7 @@ const GROUPS: readonly (readonly [heading: string, variables: object])[] = [
   ['Anchoring to Bitcoin (OpenTimestamps)', otsVariables],
   ['Timestamp authorities (RFC 3161)', authorityVariables],
   ['Being a calendar', ownCalendarVariables],
+  ['Being a timestamp authority', ownAuthorityVariables],
   ['Witnesses', witnessVariables],
   ['Operation', operationVariables],
 ];

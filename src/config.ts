@@ -3,6 +3,12 @@ import { type AuthorityConfig, authorityVariables, readAuthorities } from './con
 import { type BitcoinConfig, bitcoinOf, type OtsConfig, otsFaults, otsOf, otsVariables } from './config/calendars.ts';
 import { type OperationConfig, operationOf, operationVariables } from './config/operation.ts';
 import {
+  type OwnAuthorityConfig,
+  ownAuthorityFaults,
+  ownAuthorityOf,
+  ownAuthorityVariables,
+} from './config/own-authority.ts';
+import {
   type OwnCalendarConfig,
   ownCalendarFaults,
   ownCalendarOf,
@@ -93,6 +99,7 @@ export const environment = z.object({
   ...otsVariables,
   ...authorityVariables,
   ...ownCalendarVariables,
+  ...ownAuthorityVariables,
   ...operationVariables,
   ...witnessVariables,
   LOG_LEVEL: z
@@ -140,6 +147,8 @@ export interface Config {
   readonly bitcoin: BitcoinConfig;
   /** The service as a calendar itself; null: it is none. */
   readonly calendar: OwnCalendarConfig | null;
+  /** The service as a timestamp authority itself; null: it is none. */
+  readonly ownAuthority: OwnAuthorityConfig | null;
   /** Whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly string[];
   readonly operation: OperationConfig;
@@ -168,6 +177,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     ...evmFaults(set),
     ...otsFaults(set, parsed.data),
     ...ownCalendarFaults(set),
+    ...ownAuthorityFaults(set),
     ...(file?.faults ?? []),
     ...witnesses.faults,
     ...tsa.faults,
@@ -201,6 +211,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     authorities: tsa.authorities,
     bitcoin: bitcoinOf(data),
     calendar: ownCalendarOf(data),
+    ownAuthority: ownAuthorityOf(data),
     trustedProxies: data.TRUSTED_PROXIES,
     operation: operationOf(data),
     witnesses: witnesses.settings,

@@ -168,6 +168,7 @@ export async function launch(mode: LocalMode): Promise<never> {
       mode.print(`Bitcoin     ${bitcoin.rpcUrl} (regtest: blocks are mined as they are needed, and kept)`);
       mode.print(`Calendar    ${bitcoin.calendarUrl} (OpenTimestamps, stamps into that chain)`);
     }
+    mode.print(`Authority   ${url}/tsa (RFC 3161; its CA: ${join(mode.dataDir, 'tsa-ca.pem')})`);
     mode.print(`PostgreSQL  ${databaseUrl}`);
     mode.print(`Ctrl-C stops it. Data is kept in ${mode.dataDir}`);
   }

@@ -8,6 +8,7 @@ import { type Config, readConfig } from '../../src/config.ts';
 import { ANCHOR_ADDRESS } from '../../src/evm/anchor-contract.ts';
 import { deployAnchor } from '../../src/evm/deploy.ts';
 import { serve } from '../../src/main.ts';
+import { LOCAL_POLICY, localAuthority } from './authority.ts';
 import type { LocalBitcoin } from './bitcoin.ts';
 import { LOCAL_CHAIN_KEY } from './chain.ts';
 
@@ -45,6 +46,7 @@ export async function startService(ground: Ground): Promise<Service> {
 
 /** Settings that suit one who tries things out: quick rounds, no keys, on loopback alone. */
 function localConfig({ dataDir, databaseUrl, evmRpcUrl, chainId, bitcoin, port }: Ground): Config {
+  const authority = localAuthority(dataDir, Date.now());
   const config = readConfig({
     DATABASE_URL: databaseUrl,
     ORIGIN: 'antequem.local',
@@ -68,6 +70,11 @@ function localConfig({ dataDir, databaseUrl, evmRpcUrl, chainId, bitcoin, port }
           CALENDAR: 'on',
           CALENDAR_URL: `http://127.0.0.1:${port}`,
         }),
+    TSA_SERVE: 'on',
+    TSA_SERVE_CERT_FILE: authority.certFile,
+    TSA_SERVE_KEY_FILE: authority.keyFile,
+    TSA_SERVE_POLICY: LOCAL_POLICY,
+    ...(process.env.TSA_FILE ? { TSA_FILE: process.env.TSA_FILE } : {}),
     ...(process.env.REDIS_URL ? { REDIS_URL: process.env.REDIS_URL } : {}),
   });
   return {

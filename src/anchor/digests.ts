@@ -59,10 +59,16 @@ export class DigestIntake {
    *   `database-silent` and what the database fails with: then it is unknown whether it was taken, and no harm if so
    */
   async take(digest: Uint8Array): Promise<TakenDigest> {
-    const { effects, rollback, maxQueued, patience } = this.#options;
-    rollback.demand();
-    const nonce = effects.random(NONCE_SIZE);
+    const nonce = this.#options.effects.random(NONCE_SIZE);
     const commitment = digestCommitment(digest, nonce);
+    await this.commit(commitment);
+    return { nonce, commitment };
+  }
+
+  /** The same for a commitment that was made already. @throws those of `take`, but for `digest-length` */
+  async commit(commitment: Uint8Array): Promise<void> {
+    const { rollback, maxQueued, patience } = this.#options;
+    rollback.demand();
     if (this.#queue.length >= maxQueued) throw overloaded();
     const durable = new Promise<void>((resolve, reject) => {
       this.#queue.push({ commitment, resolve, reject });
@@ -73,7 +79,6 @@ export class DigestIntake {
     await within(patience, durable, () => {
       throw new AntequemError('database-silent', `the database did not answer within ${patience} ms`);
     });
-    return { nonce, commitment };
   }
 
   async #drain(): Promise<void> {

@@ -28,6 +28,7 @@ import { sessionRoutes } from './session.ts';
 import { sourceDeliveryRoutes } from './source-deliveries.ts';
 import { sourceRoutes } from './sources.ts';
 import { proofRoutes, publicRead, tileRoutes } from './tiles.ts';
+import { tsaRoutes } from './tsa.ts';
 import type { Verifications } from './verifications.ts';
 import { verifyRoutes } from './verify.ts';
 import { Warnings } from './warnings.ts';
@@ -109,6 +110,7 @@ export function createApp(service: Service, verifications: Verifications): Expre
     webhookRoutes(service, gate, budget),
     witnessLogRoutes(service),
     calendarRoutes(service.calendar, budget),
+    tsaRoutes(service, budget),
     healthRoutes(service),
     metricsRoutes(service, gate),
     sessionRoutes(service, gate, budget),

@@ -19,9 +19,17 @@ import type { Outside } from '../sources/scheme.ts';
 import type { Sources } from '../sources/sources.ts';
 import type { Database } from '../store/database.ts';
 import type { Notifications } from '../store/notifications.ts';
+import type { Issuer } from '../tsa/issuer.ts';
 import type { Webhooks } from '../webhooks/webhooks.ts';
 import type { CalendarService } from './calendar.ts';
 import type { Readings } from './readings.ts';
+
+/** What serves clients of the service as a timestamp authority. */
+export interface AuthorityService {
+  readonly issuer: Issuer;
+  /** Requests a minute from one address. */
+  readonly perMinute: number;
+}
 
 /** The parts that the API works on. */
 export interface Service {
@@ -64,6 +72,8 @@ export interface Service {
   readonly ownCalendar: string | null;
   /** What serves clients of that calendar; null: it is off. */
   readonly calendar: CalendarService | null;
+  /** What serves clients of the service as a timestamp authority (RFC 3161); null or absent: it is none. */
+  readonly authority?: AuthorityService | null;
   /** Proxies that are believed about the addresses they forward for. Default: none. */
   readonly trustedProxies?: readonly string[];
   /** Milliseconds since the Unix epoch. */

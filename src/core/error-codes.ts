@@ -17,6 +17,7 @@ export type OtherCode =
   | 'arguments-invalid'
   | 'audit-state-invalid'
   | 'authority-failed'
+  | 'authority-unusable'
   | 'backup-exists'
   | 'balance-short'
   | 'bitcoin-answer'

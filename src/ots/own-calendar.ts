@@ -1,6 +1,7 @@
 // What we know as an OpenTimestamps calendar of a leaf that a round has, or will have.
 
 import type { TakenDigest } from '../anchor/digests.ts';
+import { leafPlace } from '../anchor/leaf-place.ts';
 import type { RoundTrees } from '../anchor/roundtrees.ts';
 import { parseHeader } from '../core/bitcoin-header.ts';
 import { fromBase64, fromHex, toHex } from '../core/bytes.ts';
@@ -53,8 +54,8 @@ export class Calendar {
 
   /** By leaf hash, 32 bytes. @throws AntequemError `round-damaged` */
   async find(leafHash: Uint8Array): Promise<Knowledge> {
-    const { trees, anchors, chain } = this.#sources;
-    const place = await this.#place(leafHash);
+    const { database, trees, anchors, chain } = this.#sources;
+    const place = await leafPlace(database, leafHash);
     if (place === 'unknown' || place === 'waiting') return place === 'unknown' ? 'unknown' : 'pending';
     const found = await anchors(place.round);
     const proofs = found.flatMap((anchor) => confirmedBy(anchor, chain));
@@ -68,25 +69,6 @@ export class Calendar {
       if (answer !== null && answer.length <= MAX_ANSWER) return answer;
     }
     return 'pending';
-  }
-
-  async #place(
-    leafHash: Uint8Array,
-  ): Promise<'unknown' | 'waiting' | { readonly round: number; readonly index: number }> {
-    const { database } = this.#sources;
-    const values = [Buffer.from(leafHash)];
-    const { rows } = await database.query<{ round: number; index: number }>({
-      name: 'leaf-by-hash',
-      text: `SELECT round, index FROM round_leaves WHERE sha256('\\x00'::bytea || leaf) = $1 LIMIT 1`,
-      values,
-    });
-    if (rows[0] !== undefined) return rows[0];
-    const waiting = await database.query({
-      name: 'digest-by-leaf-hash',
-      text: `SELECT FROM digests WHERE sha256('\\x0082'::bytea || commitment) = $1 LIMIT 1`,
-      values,
-    });
-    return waiting.rowCount === 0 ? 'unknown' : 'waiting';
   }
 }
 

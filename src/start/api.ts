@@ -27,6 +27,7 @@ import type { Notifications } from '../store/notifications.ts';
 import { serviceName } from '../store/service-name.ts';
 import { Witnesses } from '../witness/witnesses.ts';
 import { type Foundation, readSecret } from './foundation.ts';
+import { openOwnAuthority } from './own-authority.ts';
 import { confirmationDelay, finalityDelay } from './targets.ts';
 
 /** Puts together what the API serves. */
@@ -75,6 +76,7 @@ export function composeApi(
     calendars: config.ots === null ? null : { chain: config.bitcoin.chain },
     ownCalendar: config.calendar?.uri ?? null,
     calendar: openOwnCalendar(config, foundation, trees, effects),
+    authority: openOwnAuthority(config, foundation, effects),
     trustedProxies: config.trustedProxies,
     now: effects.now,
     open: config.open,

@@ -15,6 +15,8 @@ const REFUSED: Readonly<Record<string, number>> = {
   // Not in Bitcoin.
   readTimestamp: 404,
   readReceiptOts: 404,
+  // No authority stamps its rounds.
+  readReceiptTsr: 404,
   // The signature of an example is none.
   deliverToSource: 401,
   // Only a page of the service may.

@@ -1,12 +1,20 @@
+import { mkdtempSync, rmSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LOCAL_POLICY, localAuthority } from '../../scripts/local/authority.ts';
 import type { OpenApi, Schema } from '../../src/api/openapi.ts';
 import { type Call, callArbitrary, checkOf } from '../support/openapi-arbitrary.ts';
 import { type Answer, type TestService, testService } from '../support/service.ts';
 
-// With a calendar, whose routes are there where it is.
-const config = { calendar: { uri: 'http://127.0.0.1:3963', perMinute: 1_000_000 } };
+const folder = mkdtempSync(join(tmpdir(), 'antequem-openapi-'));
+// With a calendar and a timestamp authority, whose routes are there where they are.
+const config = {
+  calendar: { uri: 'http://127.0.0.1:3963', perMinute: 1_000_000 },
+  ownAuthority: { ...localAuthority(folder, Date.now()), policy: LOCAL_POLICY, perMinute: 1_000_000 },
+};
 
 let service: TestService;
 let document: OpenApi;
@@ -26,7 +34,10 @@ beforeAll(async () => {
   const sender = { name: 'sender', log: 'demo', scheme: 'event-grid' };
   source = String((await service.send('POST', '/v1/sources', { body: sender })).at('id'));
 });
-afterAll(() => service[Symbol.asyncDispose]());
+afterAll(async () => {
+  await service[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true });
+});
 
 const operations = (): { path: string; method: string }[] =>
   Object.entries(document.paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => ({ path, method })));

@@ -49,6 +49,7 @@ describe('the configuration', () => {
         confirmations: 6,
       },
       calendar: null,
+      ownAuthority: null,
       trustedProxies: [],
       operation: { rateLimit: null, metricsTokenFile: null, drainDelay: 0, webhookAllowPrivate: false },
       witnesses: null,
