@@ -1,7 +1,7 @@
 // Receipts of many entries of a log at a time: what the entries of a round and of a tile share is looked up, and written,
 // once for all of them.
 
-import { toHex } from '../core/bytes.ts';
+import { toHex, utf8 } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import { HASH_SIZE, inclusionRanges, MerkleTree } from '../core/merkle.ts';
 import { type Anchor, RECEIPT_FORMAT, type RoundReceipt } from '../core/receipt.ts';
@@ -28,8 +28,8 @@ export interface ReceiptSeriesSources {
 /** What the receipts of some entries have in common. */
 interface Shared {
   readonly treeSize: number;
-  /** The members behind the inclusion proof, as JSON text. */
-  readonly rest: string;
+  /** The members behind the inclusion proof, as the bytes of JSON text. */
+  readonly rest: Uint8Array;
 }
 
 /** The hashes of a tile in hex, and the path from its root on. */
@@ -47,6 +47,12 @@ interface KnownCovering {
   readonly covering: Covering;
 }
 
+/** A receipt as JSON text in two parts: what is its own, and what it shares with others. */
+export interface ReceiptText {
+  readonly own: string;
+  readonly shared: Uint8Array;
+}
+
 export class ReceiptSeries {
   readonly #sources: ReceiptSeriesSources;
   /** Of the round that was used last: the next entries mostly lie in it as well. */
@@ -58,7 +64,7 @@ export class ReceiptSeries {
   }
 
   /**
-   * The receipts of these entries, as `Receipts.compose` makes them, each as JSON text; null for one that was erased.
+   * The receipts of these entries, as `Receipts.compose` makes them; null for one that was erased.
    * @param entries in the order of the log
    * @param checkpoint what entries that no round covers yet are proven by
    * @returns null where such an entry lies beyond that checkpoint
@@ -67,7 +73,7 @@ export class ReceiptSeries {
     log: Log,
     entries: readonly StoredEntry[],
     checkpoint: Published | null,
-  ): Promise<(string | null)[] | null> {
+  ): Promise<(ReceiptText | null)[] | null> {
     const coverings = await this.#coverings(log, entries);
     const missing = entries.some(({ index }, i) => coverings[i] === null && index >= (checkpoint?.size ?? 0));
     if (missing) return null;
@@ -89,7 +95,9 @@ export class ReceiptSeries {
           format: RECEIPT_FORMAT,
           entry: receiptEntry(log, entry, entry.secret, previous),
         });
-        return `${head.slice(0, -1)},"inclusion":{"treeSize":${treeSize},"path":${JSON.stringify(path)}},${rest}`;
+        // Hex needs no escapes.
+        const own = `${head.slice(0, -1)},"inclusion":{"treeSize":${treeSize},"path":[${path.length === 0 ? '' : `"${path.join('","')}"`}]},`;
+        return { own, shared: rest };
       }),
     );
   }
@@ -129,7 +137,7 @@ export class ReceiptSeries {
       anchors,
       ...(storedPath === undefined ? {} : { storedPath }),
     };
-    const shared = { treeSize: size, rest: JSON.stringify(rest).slice(1) };
+    const shared = { treeSize: size, rest: utf8(JSON.stringify(rest).slice(1)) };
     this.#shared = { covering, anchors, shared };
     return shared;
   }
@@ -166,7 +174,7 @@ export class ReceiptSeries {
 
 async function upTo(checkpoint: Published | null): Promise<Shared> {
   if (checkpoint === null) throw new AntequemError('internal', 'a receipt needs a checkpoint');
-  return { treeSize: checkpoint.size, rest: JSON.stringify({ checkpoint: checkpoint.note }).slice(1) };
+  return { treeSize: checkpoint.size, rest: utf8(JSON.stringify({ checkpoint: checkpoint.note }).slice(1)) };
 }
 
 /** The inclusion path of an entry; null where its tile is not complete. */

@@ -3,7 +3,7 @@
 import { setPriority } from 'node:os';
 import { workerData } from 'node:worker_threads';
 import { RememberedAnchors, receiptAnchors } from '../anchor/anchors.ts';
-import { ReceiptSeries } from '../anchor/receipt-series.ts';
+import { ReceiptSeries, type ReceiptText } from '../anchor/receipt-series.ts';
 import { RoundTrees } from '../anchor/roundtrees.ts';
 import { entryView, fullEntryView } from '../api/entry-view.ts';
 import type { ExportReading, Reading, SearchReading } from '../api/readings.ts';
@@ -59,20 +59,46 @@ async function exported(reading: ExportReading): Promise<Answering> {
   const page = await searchPage(entries, log, criteria, { from, end, limit: EXPORT_ENTRIES });
   const texts = receipts ? await series.texts(log, page.entries, checkpoint) : [];
   if (texts === null) return { answer: null };
-  const lines: string[] = [];
+  const lines: Line[] = [];
   let length = 0;
   for (const [i, entry] of page.entries.entries()) {
-    if (length >= EXPORT_BYTES) return givenLines(lines, entry.index);
-    const text = JSON.stringify(fullEntryView(log, entry));
-    const line = receipts ? `${text.slice(0, -1)},"receipt":${texts[i] ?? 'null'}}\n` : `${text}\n`;
+    if (length >= EXPORT_BYTES) return givenLines(lines, length, entry.index);
+    const line = lineOf(JSON.stringify(fullEntryView(log, entry)), receipts ? (texts[i] ?? null) : undefined);
     lines.push(line);
-    length += line.length;
+    length += line.bytes;
   }
-  return givenLines(lines, page.next);
+  return givenLines(lines, length, page.next);
 }
 
-function givenLines(lines: readonly string[], next: number | null): Answering {
-  const text = bytesOf(lines.join(''));
+/** A line of an export before its bytes are put together: what receipts share is copied once, as bytes. */
+interface Line {
+  readonly text: string;
+  readonly shared: Uint8Array;
+  /** With the end of the line. */
+  readonly bytes: number;
+}
+
+const NOTHING = new Uint8Array(0);
+const LINE_END = '}\n';
+
+/** @param receipt null: there is none; undefined: none was asked for */
+function lineOf(view: string, receipt: ReceiptText | null | undefined): Line {
+  const own = receipt === undefined ? '' : `,"receipt":${receipt?.own ?? 'null'}`;
+  const text = view.slice(0, -1) + own;
+  const shared = receipt?.shared ?? NOTHING;
+  return { text, shared, bytes: Buffer.byteLength(text) + shared.length + LINE_END.length };
+}
+
+function givenLines(lines: readonly Line[], length: number, next: number | null): Answering {
+  const text = new Uint8Array(length);
+  const bytes = Buffer.from(text.buffer);
+  let at = 0;
+  for (const line of lines) {
+    at += bytes.write(line.text, at);
+    text.set(line.shared, at);
+    at += line.shared.length;
+    at += bytes.write(LINE_END, at, 'latin1');
+  }
   return { answer: { text, next }, transfer: [text.buffer] };
 }
 
