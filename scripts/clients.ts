@@ -86,11 +86,17 @@ async function build(library: Library, types: string, made: string): Promise<voi
     ['module', 'esm'],
     ['commonjs', 'cjs'],
   ] as const) {
-    const { output } = await bundle.generate({ format, comments: { jsdoc: false } });
-    const [chunk, ...others] = output;
-    if (others.length > 0 || chunk.imports.length > 0) throw new Error(`${library.name} is not one file`);
-    for (const file of Object.keys(chunk.modules)) sources.add(file);
-    write(join(made, format, 'index.js'), chunk.code);
+    // What few receipts need is in files of its own, loaded when one needs it.
+    const names = { entryFileNames: 'index.js', chunkFileNames: '[name].js' };
+    const { output } = await bundle.generate({ format, comments: { jsdoc: false }, ...names });
+    const files = new Set(output.map(({ fileName }) => fileName));
+    for (const chunk of output) {
+      if (chunk.type === 'asset') throw new Error(`${library.name} has an asset: ${chunk.fileName}`);
+      const foreign = [...chunk.imports, ...chunk.dynamicImports].find((name) => !files.has(name));
+      if (foreign !== undefined) throw new Error(`${library.name} imports ${foreign}`);
+      for (const file of Object.keys(chunk.modules)) sources.add(file);
+      write(join(made, format, chunk.fileName), chunk.code);
+    }
     write(join(made, format, 'package.json'), `${JSON.stringify({ type: kind })}\n`);
     copyDeclarations(types, library.entry, join(made, format));
   }
