@@ -113,6 +113,20 @@ function groupsOf(anchor: Anchor, claims: readonly Claim[]): Group[] {
       rows: blockRows({ chain, height, hash: parseHeader(fromHex(header)).hash, time }, claims),
     }));
   }
+  if (anchor.type === 'rfc3161') {
+    const { authority, time } = anchor;
+    const checked = claims.some(({ code, time: proven }) => code === 'token-trusted' && proven === time);
+    return [
+      {
+        title: 'Anchor: a timestamp authority (RFC 3161)',
+        rows: [
+          ['Authority', visible(authority, 500)],
+          ['Signed', formatMoment(time)],
+          ['Confirmed', checked ? 'yes, in this check' : 'not in this check'],
+        ],
+      },
+    ];
+  }
   // Of other kinds, and of anchors that are in no block yet, the certificate shows the claims alone.
   if (anchor.type !== 'evm' || anchor.status === 'submitted') return [];
   const { chain, contract, transaction, block } = anchor;

@@ -88,7 +88,7 @@ function basis(existedBefore: Moment, verdict: Verdict): string[] {
   const { notBefore, claims } = verdict;
   const { tolerance = 0 } = existedBefore;
   const stamp = `${nameMoment(existedBefore)}, stamped ${formatMoment(existedBefore.time)}`;
-  const off = tolerance === 0 ? '' : `. Such a stamp can be ${tolerance / 3_600_000} hours off, which is counted in`;
+  const off = tolerance === 0 ? '' : `. Such a stamp can be ${spanOf(tolerance)} off, which is counted in`;
   const parts = [`By ${stamp}${off}.`];
   if (notBefore !== null) {
     parts.push(`Its round was formed after ${formatMoment(lowerTime(notBefore))}.`);
@@ -100,6 +100,11 @@ function basis(existedBefore: Moment, verdict: Verdict): string[] {
     'The content may be older. Who made it, and whether it is true, is not shown by this.',
   ];
   return provesToNobody(verdict) ? ['A test chain: this proves nothing to others.', ...said] : said;
+}
+
+/** @param ms of whole hours or less than one */
+function spanOf(ms: number): string {
+  return ms % 3_600_000 === 0 ? `${ms / 3_600_000} hours` : `${ms / 1_000} seconds`;
 }
 
 function stepSentence(next: NextStep, { claims }: Verdict): string {
