@@ -208,7 +208,7 @@ function* recordsOf(bytes: Uint8Array): Generator<EntryPlace & { readonly prefix
 
 /** Which of these digests a log holds, in hex. Reads the index once, however many they are. */
 export async function heldDigests(db: Queryable, log: Log, digests: readonly Uint8Array[]): Promise<Set<string>> {
-  const wanted = Map.groupBy(digests, prefixOf);
+  const wanted = Map.groupBy(digests, (digest) => prefixOf(digest));
   const held = new Set<string>();
   let places: { index: number; among: Uint8Array[] }[] = [];
   const look = async (): Promise<void> => {
@@ -246,7 +246,7 @@ async function* indexOf(
   );
   for (const { first, prefixes } of rows) {
     for (let at = 0; at < prefixes.length; at += PREFIX_BYTES) {
-      yield { index: first + at / PREFIX_BYTES, prefix: prefixOf(prefixes.subarray(at)) };
+      yield { index: first + at / PREFIX_BYTES, prefix: prefixOf(prefixes, at) };
     }
   }
   for (const bucket of buckets) {
@@ -282,7 +282,7 @@ export async function scanIndex(
     for (const { id, log, first, prefixes } of rows) {
       last = id;
       for (let at = 0; at + PREFIX_BYTES <= prefixes.length; at += PREFIX_BYTES) {
-        const prefix = prefixOf(prefixes.subarray(at));
+        const prefix = prefixOf(prefixes, at);
         if (prefix !== 0) onHint(log, first + at / PREFIX_BYTES, prefix);
       }
     }
@@ -303,9 +303,11 @@ export async function scanIndex(
   }
 }
 
-/** The first {@link PREFIX_BYTES} of a digest as a number. */
-export function prefixOf(digest: Uint8Array): number {
-  return Buffer.from(digest.buffer, digest.byteOffset, digest.byteLength).readUIntBE(0, PREFIX_BYTES);
+/** The first {@link PREFIX_BYTES} of a digest as a number. @param at where it begins */
+export function prefixOf(bytes: Uint8Array, at = 0): number {
+  const high = ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
+  const low = ((bytes[at + 3] ?? 0) << 16) | ((bytes[at + 4] ?? 0) << 8) | (bytes[at + 5] ?? 0);
+  return high * 2 ** 24 + low;
 }
 
 /** Forgets where a digest was logged, as erasure does: whoever guesses the content could confirm it. */
