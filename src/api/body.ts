@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import type { Request, Response } from 'express';
 import { FormatError } from '../core/errors.ts';
@@ -39,7 +40,7 @@ export interface BodyAccount {
 
 /** An account that gives back what it took when the response is over. */
 export function closingAccount(
-  response: Response,
+  response: EventEmitter,
   { take, give }: BodyAccount & { readonly give: (bytes: number) => void },
 ): BodyAccount {
   let held = 0;

@@ -98,8 +98,8 @@ export function sourceDeliveryRoutes(service: Service, warnings: Warnings): Rout
 
 /** What a sender that asks whether it may send is answered; null: it does not ask, or nobody answers here. */
 export async function greetingOf(request: Request, sources: Sources): Promise<SenderReply | null> {
-  const open = await sources.find(String(request.params.source));
-  return open?.check.greet?.(headOf(request)) ?? null;
+  const check = await sources.checkOf(String(request.params.source));
+  return check?.greet?.(headOf(request)) ?? null;
 }
 
 export function sendReply(response: Response, { headers = {}, body }: SenderReply): void {

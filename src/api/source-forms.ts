@@ -102,7 +102,7 @@ export const readSourceOperation = described({
       z.union([sourceForm, z.object({ verification: z.string() })]),
     ),
   },
-  problems: ['source-not-found', 'source-sealed'],
+  problems: ['source-not-found'],
 });
 
 export const rotateSourceOperation = described({
@@ -189,5 +189,4 @@ export const greetOperation = described({
       },
     },
   },
-  problems: ['source-sealed'],
 });

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Response } from 'express';
+import type { EventEmitter } from 'node:events';
 import { type BodyAccount, closingAccount, REQUEST_OVERLOADED } from './body.ts';
 import { Problem } from './problem.ts';
 import { AddressRate, subscriberOf } from './rate-limit.ts';
@@ -38,7 +38,7 @@ export class SourceLimits {
   }
 
   /** An account for the body of a request: what it takes comes back when the response is over. */
-  open(source: string, address: string, response: Response): BodyAccount {
+  open(source: string, address: string, response: EventEmitter): BodyAccount {
     const keys = [`source ${source}`, `address ${subscriberOf(address)}`];
     return closingAccount(response, {
       take: (bytes) => {

@@ -283,6 +283,12 @@ export class Sources {
     );
   }
 
+  /** What checks requests to this id, without secrets; null where there is no such source. */
+  async checkOf(id: string): Promise<SenderCheck | null> {
+    const row = ID.test(id) ? await this.#cached(id) : null;
+    return row === null || row.kind !== 'webhook' ? null : this.#check(row);
+  }
+
   /** Seals anew, under the newest seed, what an older one sealed. @returns how many, and how many no seed opens */
   async reseal(): Promise<{ readonly resealed: number; readonly lost: number }> {
     const { database, sealing } = this.#parts;
