@@ -195,6 +195,11 @@ export class Metrics {
         this.#set(name, help, typeof value === 'number' ? value : age(value.since), labels);
       }
     }
+    for (const { source, failures } of state.pulled) {
+      this.#set('antequem_pull_failures', 'How often in a row a source could not be fetched from.', failures, {
+        source,
+      });
+    }
     this.#set('antequem_webhooks', 'Webhooks by state.', webhooks.webhooks - webhooks.disabled, { state: 'active' });
     this.#set('antequem_webhooks', 'Webhooks by state.', webhooks.disabled, { state: 'disabled' });
     this.#set('antequem_webhook_deliveries', 'Deliveries that wait or were given up.', webhooks.pending, {

@@ -20,6 +20,8 @@ export interface OperationState extends ClockState {
   /** What each kind of anchor measures of its own. */
   readonly kinds: readonly KindMeasures[];
   readonly webhooks: WebhookState;
+  /** Sources that are fetched from, with how often in a row that failed. */
+  readonly pulled: readonly { readonly source: string; readonly failures: number }[];
 }
 
 export interface WebhookState {
@@ -33,7 +35,7 @@ export interface WebhookState {
 
 /** @param now milliseconds since the Unix epoch */
 export async function readState(kinds: AnchorKinds, database: Queryable, now: number): Promise<OperationState> {
-  const [logs, round, targets, measures, webhooks, clocks] = await Promise.all([
+  const [logs, round, targets, measures, webhooks, clocks, pulled] = await Promise.all([
     readLogs(database),
     database.query<{ number: number; closed_at: number }>(
       'SELECT number, closed_at FROM rounds ORDER BY number DESC LIMIT 1',
@@ -48,6 +50,9 @@ export async function readState(kinds: AnchorKinds, database: Queryable, now: nu
               (SELECT min(since) FROM webhook_deliveries WHERE status = 'pending') AS oldest`,
     ),
     readClockReports(database),
+    database.query<{ source: string; failures: number }>(
+      'SELECT s.name AS source, c.failures FROM source_cursors c JOIN sources s ON s.id = c.source ORDER BY 1',
+    ),
   ]);
   const newest = round.rows[0];
   const { newestEntry, ...entries } = logs;
@@ -59,6 +64,7 @@ export async function readState(kinds: AnchorKinds, database: Queryable, now: nu
     targets,
     kinds: measures,
     webhooks: webhooks.rows[0] ?? { webhooks: 0, disabled: 0, pending: 0, dead: 0, oldest: null },
+    pulled: pulled.rows,
   };
 }
 

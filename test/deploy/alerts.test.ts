@@ -29,6 +29,7 @@ const PROOFS = (code: string) => `antequem_anchors_without_proof{target="main",c
 const WITNESS = (code: string) => `antequem_witness_problems{witness="north",code="${code}"}`;
 const DOWN = 'antequem_database_up{job="a",instance="1"}';
 const INTERVAL = 'antequem_round_interval_seconds';
+const PULLED = 'antequem_pull_failures{source="snyk"}';
 const UNROUNDED = 'antequem_unrounded_oldest_seconds';
 const USUAL = 'antequem_anchor_usual_seconds{target="main"}';
 const LATE = 'antequem_anchor_oldest_seconds{target="main"}';
@@ -123,6 +124,8 @@ const CASES: readonly Case[] = [
     at: 80,
     fires: { target: 'bitcoin' },
   },
+  { alert: 'AntequemPullFails', given: { [PULLED]: '7x60' }, at: 45, fires: { source: 'snyk' } },
+  { alert: 'AntequemPullFails', given: { [PULLED]: '7x20 0x60' }, at: 45, fires: null },
   {
     alert: 'AntequemWebhooksDead',
     given: { 'antequem_webhook_deliveries{state="dead"}': '1x3' },

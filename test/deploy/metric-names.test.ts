@@ -108,6 +108,13 @@ async function happenings(): Promise<void> {
     `INSERT INTO ots_requests (target, round, kind, calendar, message, created_at, next_at)
      VALUES ('bitcoin', 1, 'submit', 'https://a.example', '\\x00', 0, 0)`,
   );
+  await service.foundation.sources.create({
+    name: 'pulled',
+    log: 'demo',
+    scheme: 'hoop-audit',
+    settings: { url: 'http://127.0.0.1:1' },
+    secret: 'a-token-of-the-api',
+  });
   await noteRun(database, CLOSE.id);
   await reportChainTime(database, { subject: 'main', chain: 'eip155:1', time: 0 });
 }

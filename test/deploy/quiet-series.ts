@@ -47,6 +47,7 @@ const COMMON: Courses = {
   antequem_round_age_seconds: age(20 * HOUR),
   'antequem_webhook_deliveries{state="dead"}': constant(0),
   'antequem_webhook_deliveries{state="pending"}': (minute) => minute % 4,
+  'antequem_pull_failures{source="snyk"}': (minute) => (minute % 50 < 5 ? 2 : 0),
   antequem_witness_quorum_missing: (minute) => (minute % 60 < 3 ? 1 : 0),
   'antequem_witness_problems{witness="north",code="witness-unreachable"}': (minute) => (minute % 200 < 10 ? 3 : null),
   'antequem_http_requests_total{status="5xx"}': counter(0.2, 17),

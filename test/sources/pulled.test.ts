@@ -188,7 +188,7 @@ it('workers that are killed again and again log every event once', async () => {
   let kills = 0;
   for (; (await size()) !== 400; kills++) {
     const child = await startServiceChild(environment);
-    await sleep(Math.random() * 800);
+    await sleep(200 + Math.random() * 600);
     await child.kill();
     // Whoever was killed while it asked is given up for dead at once.
     await due();
