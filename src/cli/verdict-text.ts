@@ -1,4 +1,5 @@
 import { type Moment, upperTime } from '../core/moment.ts';
+import { isTestChain } from '../core/test-chain.ts';
 import { type Claim, isWithholding, type Verdict } from '../core/verdict.ts';
 import { type NextStep, nextSteps } from '../verify/next-step.ts';
 import { toned } from './output.ts';
@@ -11,7 +12,11 @@ const MARKS = {
 
 /** A verdict as text: the result, then each claim with its grounds. */
 export function verdictText(verdict: Verdict): string {
-  return [headline(verdict), '', ...claimLines(verdict)].join('\n');
+  const { result, existedBefore } = verdict;
+  const test =
+    result === 'proven' && existedBefore !== null && 'chain' in existedBefore && isTestChain(existedBefore.chain);
+  const warning = test ? ['a test chain: anyone can make its blocks, so this proves nothing to others'] : [];
+  return [headline(verdict), ...warning, '', ...claimLines(verdict)].join('\n');
 }
 
 /** One line for each claim. */

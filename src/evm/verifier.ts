@@ -226,7 +226,7 @@ async function knownTransaction(
   const named = nameBlock(chain, block);
   const claimed = claimedBlock(anchor);
   if (claimed !== null && claimed.hash !== block.hash) {
-    const says = `By ${node} the transaction is in ${named} of ${time}, not in the block that the receipt names: the chain was reorganized since. ${RENEW}.`;
+    const says = `By ${node} the transaction is in ${named} of ${time}, not in the block that the receipt names: the chain was reorganized since, or a local one was started anew. ${RENEW}.`;
     return say('anchor-moved', says);
   }
   if (claimed !== null && (claimed.number !== block.number || claimed.time !== time)) {

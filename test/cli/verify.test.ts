@@ -35,6 +35,7 @@ test('proven: exit 0, and the first line says what is proven', async () => {
   const { code, stdout, stderr } = await verify(file, receiptFile, '--key', log.verifierKey, '--rpc', node.url);
   const lines = stdout.split('\n');
   expect(lines[0]).toBe(`proven: existed before ${anchor.block.time} on eip155:31337 block ${anchor.block.number}`);
+  expect(lines[1]).toBe('a test chain: anyone can make its blocks, so this proves nothing to others');
   expect(lines.filter((line) => line.startsWith('  ✓')).map((line) => line.trim().split(/\s+/)[1])).toEqual(
     expect.arrayContaining(['content', 'position', 'checkpoint', 'round', 'anchor']),
   );

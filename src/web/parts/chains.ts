@@ -3,8 +3,6 @@
 
 interface KnownChain {
   readonly name: string;
-  /** What a block there proves to others. */
-  readonly use: 'public' | 'test' | 'local';
   /** Addresses of pages about a block, of operators independent of each other; the block's number is appended. */
   readonly explorers: readonly string[];
 }
@@ -12,85 +10,68 @@ interface KnownChain {
 const CHAINS: Readonly<Record<string, KnownChain>> = {
   'eip155:1': {
     name: 'Ethereum',
-    use: 'public',
     explorers: ['https://etherscan.io/block/', 'https://eth.blockscout.com/block/'],
   },
   'eip155:10': {
     name: 'OP Mainnet',
-    use: 'public',
     explorers: ['https://optimistic.etherscan.io/block/', 'https://explorer.optimism.io/block/'],
   },
-  'eip155:56': { name: 'BNB Smart Chain', use: 'public', explorers: ['https://bscscan.com/block/'] },
-  'eip155:61': { name: 'Ethereum Classic', use: 'public', explorers: ['https://etc.blockscout.com/block/'] },
+  'eip155:56': { name: 'BNB Smart Chain', explorers: ['https://bscscan.com/block/'] },
+  'eip155:61': { name: 'Ethereum Classic', explorers: ['https://etc.blockscout.com/block/'] },
   'eip155:100': {
     name: 'Gnosis',
-    use: 'public',
     explorers: ['https://gnosisscan.io/block/', 'https://gnosis.blockscout.com/block/'],
   },
   'eip155:137': {
     name: 'Polygon',
-    use: 'public',
     explorers: ['https://polygonscan.com/block/', 'https://polygon.blockscout.com/block/'],
   },
   'eip155:8453': {
     name: 'Base',
-    use: 'public',
     explorers: ['https://basescan.org/block/', 'https://base.blockscout.com/block/'],
   },
   'eip155:42161': {
     name: 'Arbitrum One',
-    use: 'public',
     explorers: ['https://arbiscan.io/block/', 'https://arbitrum.blockscout.com/block/'],
   },
   'eip155:42170': {
     name: 'Arbitrum Nova',
-    use: 'public',
     explorers: ['https://nova-explorer.arbitrum.io/block/', 'https://nova.dex.guru/block/'],
   },
-  'eip155:42220': { name: 'Celo', use: 'public', explorers: ['https://celo.blockscout.com/block/'] },
-  'eip155:43114': { name: 'Avalanche', use: 'public', explorers: ['https://snowtrace.io/block/'] },
-  'eip155:80002': { name: 'Polygon Amoy', use: 'test', explorers: ['https://amoy.polygonscan.com/block/'] },
+  'eip155:42220': { name: 'Celo', explorers: ['https://celo.blockscout.com/block/'] },
+  'eip155:43114': { name: 'Avalanche', explorers: ['https://snowtrace.io/block/'] },
+  'eip155:80002': { name: 'Polygon Amoy', explorers: ['https://amoy.polygonscan.com/block/'] },
   'eip155:421614': {
     name: 'Arbitrum Sepolia',
-    use: 'test',
     explorers: ['https://sepolia.arbiscan.io/block/', 'https://sepolia-explorer.arbitrum.io/block/'],
   },
-  'eip155:560048': { name: 'Hoodi', use: 'test', explorers: ['https://dora.hoodi.ethpandaops.io/block/'] },
+  'eip155:560048': { name: 'Hoodi', explorers: ['https://dora.hoodi.ethpandaops.io/block/'] },
   'eip155:11155420': {
     name: 'OP Sepolia',
-    use: 'test',
     explorers: ['https://sepolia-optimism.etherscan.io/block/', 'https://optimism-sepolia.blockscout.com/block/'],
   },
   'eip155:11155111': {
     name: 'Sepolia',
-    use: 'test',
     explorers: ['https://sepolia.etherscan.io/block/', 'https://eth-sepolia.blockscout.com/block/'],
   },
-  'eip155:17000': { name: 'Holesky', use: 'test', explorers: ['https://holesky.etherscan.io/block/'] },
-  'eip155:84532': { name: 'Base Sepolia', use: 'test', explorers: ['https://sepolia.basescan.org/block/'] },
-  'eip155:31337': { name: 'local chain', use: 'local', explorers: [] },
-  'eip155:1337': { name: 'local chain', use: 'local', explorers: [] },
+  'eip155:17000': { name: 'Holesky', explorers: ['https://holesky.etherscan.io/block/'] },
+  'eip155:84532': { name: 'Base Sepolia', explorers: ['https://sepolia.basescan.org/block/'] },
+  'eip155:31337': { name: 'local chain', explorers: [] },
+  'eip155:1337': { name: 'local chain', explorers: [] },
   'bip122:000000000019d6689c085ae165831e93': {
     name: 'Bitcoin',
-    use: 'public',
     explorers: ['https://mempool.space/block/', 'https://blockstream.info/block-height/'],
   },
   'bip122:000000000933ea01ad0ee984209779ba': {
     name: 'Bitcoin testnet',
-    use: 'test',
     explorers: ['https://mempool.space/testnet/block/', 'https://blockstream.info/testnet/block-height/'],
   },
-  'bip122:0f9188f13cb7b2c71f2a335e3a4fc328': { name: 'Bitcoin regtest', use: 'local', explorers: [] },
+  'bip122:0f9188f13cb7b2c71f2a335e3a4fc328': { name: 'Bitcoin regtest', explorers: [] },
 };
 
 /** The well-known name of a chain, otherwise its id. */
 export function chainName(chain: string): string {
   return CHAINS[chain]?.name ?? chain;
-}
-
-/** Whether a block of the chain proves nothing to others, since anyone can make one. */
-export function isTestChain(chain: string): boolean {
-  return (CHAINS[chain]?.use ?? 'public') !== 'public';
 }
 
 /** Pages that show the block at this height; none for a chain that is not known. */

@@ -1,5 +1,6 @@
+import { isTestChain } from '../../core/test-chain.ts';
 import { Copyable } from '../parts/bytes.tsx';
-import { chainName, explorersOf, isTestChain } from '../parts/chains.ts';
+import { chainName, explorersOf } from '../parts/chains.ts';
 import { formatCount, formatMoment } from '../parts/units.ts';
 import { type OfferedBlock, pastedFault, provingText } from './offered-block.ts';
 import { check, pasted } from './state.ts';

@@ -1,6 +1,6 @@
+import { isTestChain } from '../../core/test-chain.ts';
 import type { Claim } from '../../core/verdict.ts';
 import { Bytes } from '../parts/bytes.tsx';
-import { isTestChain } from '../parts/chains.ts';
 import { Chip, STATUS_WORDS, StatusMark } from '../parts/mark.tsx';
 import { visible } from '../parts/visible.ts';
 import type { Fact } from './facts.ts';

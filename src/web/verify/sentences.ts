@@ -1,9 +1,10 @@
 // The verdict in words for people.
 
 import { lowerTime, type Moment, upperTime } from '../../core/moment.ts';
+import { isTestChain } from '../../core/test-chain.ts';
 import type { Verdict } from '../../core/verdict.ts';
 import { type NextStep, nextSteps } from '../../verify/next-step.ts';
-import { chainName, isTestChain, withChainNames } from '../parts/chains.ts';
+import { chainName, withChainNames } from '../parts/chains.ts';
 import { formatBytes, formatCount, formatMoment, withMoments } from '../parts/units.ts';
 import { visible } from '../parts/visible.ts';
 import type { ChosenContent, VerifiedProof } from './state.ts';
