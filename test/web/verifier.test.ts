@@ -16,6 +16,7 @@ import { genuineProofs } from '../support/genuine.ts';
 import { MemoryBitcoin } from '../support/memory-bitcoin.ts';
 import { paperMissing, paperText, scannedCode } from '../support/paper.ts';
 import { provenReceipt } from '../support/receipts.ts';
+import { makeAuthority, makeCa, makeToken, pem } from '../support/tsa.ts';
 import { answerOtherSites, type WebGround, webGround } from './ground.ts';
 
 const CONTENT = 'user 7 deleted invoice 1234\n';
@@ -350,6 +351,39 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
       expect(paper).toContain(item);
     }
     expect(scannedCode(pdf)).toBe(`SHA-256 ${toHex(sha256(payload))}\neip155:1 block 23456789 ${block.hash}`);
+  });
+
+  it('proves a receipt of three kinds of anchors by the CA of a timestamp authority', async () => {
+    const { page } = verifier;
+    const { round, log, payload } = provenReceipt();
+    const block = sealBlock([transactionOf(round.root, { chainId: 1 })], [outcomeOf(round.root)], {
+      number: 23_456_789,
+      time: Date.UTC(2026, 10, 29, 11, 2, 13),
+    });
+    const ethereum = { ...anchorIn(block, 0), chain: 'eip155:1' };
+    const bitcoin = new MemoryBitcoin(BITCOIN, 'first', 900_000).anchor(round.root);
+    const ca = makeCa();
+    const token = makeToken({ signer: makeAuthority(ca), digest: round.root, time: '20260701000101Z' });
+    const stamp = {
+      type: 'rfc3161' as const,
+      status: 'stamped' as const,
+      authority: 'CN=Test TSA',
+      time: '2026-07-01T00:01:01.000Z',
+      accuracy: null,
+      token: Buffer.from(token).toString('base64'),
+    };
+    await writeFile(path('contract.pdf'), payload);
+    await writeFile(path('stamped.json'), JSON.stringify(round.receipt(log, 5, [ethereum, bitcoin, stamp])));
+    const files = { content: 'contract.pdf', proof: 'stamped.json' };
+    expect(await verdict(files)).toBe('NOT PROVEN');
+    expect(await verdict(files, { 'A timestamp authority': pem(ca.certificate) })).toBe('PROVEN');
+    expect(await page.locator('.banner').innerText()).toMatch(
+      /existed before\s1\s*July\s2026,\s*00:02:01.*By CN=Test TSA, stamped 1 July 2026, 00:01:01 UTC\..* 60 seconds off/s,
+    );
+    expect(await stages(page)).toContain('CN=Test TSA, verified');
+    const other = pem(makeCa({ subject: 'Other CA' }).certificate);
+    expect(await verdict(files, { 'A timestamp authority': other })).toBe('NOT PROVEN');
+    expect(await violations(page)).toEqual([]);
   });
 
   it('proves an .ots file by Esplora, refutes it for another file, and says what a tlog-proof is', async () => {
