@@ -78,13 +78,13 @@ async function insertRun(tx: Transaction, batches: readonly TakenBatch[]): Promi
   });
 }
 
-/** The records of all digests by their first byte, in the order of the batches; none of one that was erased. */
+/** The records of all digests by their first byte, in the order of the batches. What was erased is under zeros, as it was. */
 function recordsByBucket(batches: readonly TakenBatch[]): Buffer[] {
   const ends = new Uint32Array(256);
   for (const { prefixes } of batches) {
     for (let at = 0; at < prefixes.length; at += PREFIX_BYTES) {
       const bucket = prefixes[at] ?? 0;
-      if (!isErased(prefixes, at)) ends[bucket] = (ends[bucket] ?? 0) + RECORD_BYTES;
+      ends[bucket] = (ends[bucket] ?? 0) + RECORD_BYTES;
     }
   }
   const buckets = Array.from(ends, (length) => Buffer.allocUnsafe(length));
@@ -94,18 +94,13 @@ function recordsByBucket(batches: readonly TakenBatch[]): Buffer[] {
       const bucket = prefixes[at] ?? 0;
       const records = buckets[bucket];
       const end = ends[bucket] ?? 0;
-      if (records === undefined || isErased(prefixes, at)) continue;
+      if (records === undefined) continue;
       writePlace(records, end, log, first + at / PREFIX_BYTES);
       for (let byte = 0; byte < LOG_AT; byte++) records[end + byte] = prefixes[at + 1 + byte] ?? 0;
       ends[bucket] = end + RECORD_BYTES;
     }
   }
   return buckets;
-}
-
-function isErased(prefixes: Uint8Array, at: number): boolean {
-  for (let byte = 0; byte < PREFIX_BYTES; byte++) if (prefixes[at + byte] !== 0) return false;
-  return true;
 }
 
 /** Log and index of the record at `at`. */
@@ -268,7 +263,10 @@ async function* indexOf(
 /** A row of the index that is longer was not written by the service. */
 const MAX_ROW_BYTES = 4 << 20;
 
-/** All that the index has, a hint at a time, in no order; prefixes as {@link prefixOf} has them. */
+/**
+ * All that the index has, a hint at a time, in no order; prefixes as {@link prefixOf} has them. None of zeros: most of those
+ * are of erased entries.
+ */
 export async function scanIndex(
   db: Queryable,
   onHint: (log: number, index: number, prefix: number) => void,
@@ -296,8 +294,10 @@ export async function scanIndex(
     );
     for (const row of rows) {
       [bucket, run] = [row.bucket, row.run];
-      for (const { log, index, prefix } of recordsOf(row.records))
-        onHint(log, index, bucket * 2 ** (8 * LOG_AT) + prefix);
+      for (const { log, index, prefix } of recordsOf(row.records)) {
+        const whole = bucket * 2 ** (8 * LOG_AT) + prefix;
+        if (whole !== 0) onHint(log, index, whole);
+      }
     }
     if (rows.length < PAGE_ROWS) return;
   }

@@ -76,3 +76,18 @@ test('a prefix that another digest has too is no answer', async () => {
   expect(await one.entries.held(log, [digest])).toEqual(new Set());
   expect(await one.entries.locate(alike, null, 10)).toHaveLength(1);
 });
+
+test('a digest that begins with zeros, as those of erased entries are marked, is found', async () => {
+  const log = await one.makeLog('zeros');
+  const digest = sha256(utf8('any')).fill(0, 0, 8);
+  await one.append(log, 'to be erased', 'kept');
+  await one.appender.append(log, { drafts: [{ digest, payload: null }], idempotency: null });
+  await eraseEntry(one.database, one.registry.system, one.sequencing, log, 0);
+  const found = async (): Promise<number[]> =>
+    (await one.entries.locate(digest, ['zeros'], 10)).map(({ index }) => index);
+  expect(await found()).toEqual([2]);
+  await makeRuns(one.database, 1);
+  expect(await count('digest_batches')).toBe(0);
+  expect(await found()).toEqual([2]);
+  expect(await one.entries.held(log, [digest])).toEqual(new Set([toHex(digest)]));
+});
