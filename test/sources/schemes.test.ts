@@ -6,7 +6,7 @@ import type { EventDraft } from '../../src/ingest/event.ts';
 import { readJson } from '../../src/ingest/json.ts';
 import { eventDrafts, readBody } from '../../src/sources/events.ts';
 import type { Grounds, SenderCheck, SignedRequest, Verified } from '../../src/sources/scheme.ts';
-import { SCHEME_CHOICES } from '../../src/sources/scheme-names.ts';
+import { SCHEME_NAMES, SENDER_NAMES } from '../../src/sources/scheme-names.ts';
 import { chooseScheme } from '../../src/sources/schemes.ts';
 import { fakeOutside, pubsubPush, SENDERS, type SentRequest, snsMessage } from './senders.ts';
 
@@ -66,7 +66,7 @@ it.each(SENDERS)('$name: takes what is signed by the old and by the new secret, 
 
 it('knows a sender for every choice of scheme', () => {
   const tried = new Set(SENDERS.map(({ scheme }) => scheme));
-  const rest = SCHEME_CHOICES.filter((choice) => !tried.has(choice));
+  const rest = [...SCHEME_NAMES, ...SENDER_NAMES].filter((choice) => !tried.has(choice));
   // The first two are configured freely, hoop has a test of its own with what it delivers.
   expect(rest).toEqual(['hmac', 'timestamped-hmac', 'secret-header', 'hoop']);
 });
