@@ -128,6 +128,11 @@ export function claimOf(code: VerdictCode, rest: Omit<Claim, 'code' | 'status'>)
 /** Claims that refute the whole when they are refuted, even if an anchor proves. */
 const DECISIVE: readonly Claim['claim'][] = ['content', 'position', 'checkpoint', 'round'];
 
+/** Whether the claim refutes the whole, whatever an anchor says. */
+export function isRefuting({ claim, status }: Claim): boolean {
+  return status === 'refuted' && DECISIVE.includes(claim);
+}
+
 /**
  * What the user gave is not what the proof is about, without contradicting it; or the times do not fit together. Then
  * nothing is proven, whatever an anchor says.
@@ -165,7 +170,7 @@ export function weightiest<T extends { readonly claim: Claim }>(answers: readonl
 
 /** The verdict that the claims lead to. @param moments of the verified anchors */
 export function verdictOf(claims: Claim[], moments: readonly Moment[], notBefore: Moment | null): Verdict {
-  const refuted = claims.some(({ claim, status }) => status === 'refuted' && DECISIVE.includes(claim));
+  const refuted = claims.some(isRefuting);
   const withheld = claims.some(isWithholding);
   const proven = refuted ? null : lowest(moments);
   const existedBefore = withheld ? null : proven;

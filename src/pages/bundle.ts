@@ -3,10 +3,12 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
 import { AntequemError } from '../core/errors.ts';
 
 const SOURCES = new URL('../web/', import.meta.url);
 const WORKER = 'antequem:hash-worker';
+const VERSION = 'antequem:version';
 
 export const PAGE_NAMES = ['service', 'verify'] as const;
 export type PageName = (typeof PAGE_NAMES)[number];
@@ -94,7 +96,13 @@ function hashSource(text: string): string {
 /** A classic script, safe within a script element. */
 async function bundleScript(entry: string): Promise<string> {
   const worker = await bundle('parts/hash-worker.ts', {});
-  const code = await bundle(entry, { [WORKER]: `export default ${JSON.stringify(worker)};` });
+  const { version } = z
+    .object({ version: z.string() })
+    .parse(JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')));
+  const code = await bundle(entry, {
+    [WORKER]: `export default ${JSON.stringify(worker)};`,
+    [VERSION]: `export default ${JSON.stringify(version)};`,
+  });
   return code.replaceAll(/<(?=\/script|!--)/gi, '\\x3c');
 }
 

@@ -135,11 +135,17 @@ function unasked(beacon: ReceiptBeacon, sources: EvmSources): Claim {
   if (!chain.startsWith('eip155:')) {
     return unverified(
       'bitcoin-source-missing',
-      `No source for ${chain} was given, so the block that the round names is not confirmed.`,
+      `The earliest time of the round is not shown. It is optional: a source for ${chain} would show it.`,
     );
   }
   const [reason] = sources.failures;
   return reason === undefined
-    ? unverified('no-source', `No node of ${chain} was given, so the block that the round names is not confirmed.`)
-    : unverified('source-failed', `${reason}, so the block of ${chain} that the round names is not confirmed.`);
+    ? unverified(
+        'no-source',
+        `The earliest time of the round is not shown. It is optional: a node of ${chain} would show it.`,
+      )
+    : unverified(
+        'source-failed',
+        `${reason}, so the earliest time of the round, by a block of ${chain}, is not shown. It is optional.`,
+      );
 }

@@ -130,7 +130,7 @@ export const PORTABLE: Readonly<Record<string, readonly string[]>> = {
   verify: PURE,
   'verifier.ts': PURE,
   client: PURE,
-  web: [...PURE, 'preact', 'preact/hooks', '@preact/signals', 'qr', 'antequem:hash-worker'],
+  web: [...PURE, 'preact', 'preact/hooks', '@preact/signals', 'qr', 'antequem:hash-worker', 'antequem:version'],
   'audit/checks': PURE,
   // It asks a service by HTTP, a mirror is a folder, and signatures are checked off the main thread.
   'audit/remote': [

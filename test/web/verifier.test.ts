@@ -119,7 +119,27 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     expect(await page.locator('.banner').innerText()).toContain('A test chain: this proves nothing to others.');
     expect(await verdict({ content: 'invoice.txt', proof: 'receipt.json' })).toBe('NOT PROVEN');
     await page.getByLabel(HASH).fill(`0x${'ab'.repeat(32)}`);
-    await page.getByText('This is not the hash of the block that the receipt names.').waitFor();
+    await page.getByText('The receipt names another hash for this block.').waitFor();
+    const doubt = page.getByRole('heading', { name: 'The hash that was entered does not fit the receipt' });
+    await doubt.waitFor();
+    const banner = await page.locator('.banner').innerText();
+    expect(banner).toMatch(/^NOT PROVEN/);
+    expect(banner).not.toContain('Nothing contradicts');
+    for (const part of [
+      'There are two explanations: another block was looked up, or the receipt does not fit the chain',
+      'it may be false, or the chain was reorganized',
+      'Until that is clear, it proves nothing.',
+      'with the second explorer',
+      'only a new receipt from the service helps, not one from the other party',
+    ]) {
+      expect(banner).toContain(part);
+    }
+    await page.getByLabel(HASH).fill(anchor?.block.hash ?? '');
+    await page.getByText('Proven', { exact: true }).waitFor();
+    expect(await page.locator('.banner').innerText()).toContain('is unchanged since that time');
+    // A result does not outlive the hash that it rests on.
+    await page.getByLabel(HASH).fill(`0x${'cd'.repeat(32)}`);
+    await doubt.waitFor();
     await page.getByLabel(HASH).fill(anchor?.block.hash ?? '');
     await page.getByText('Proven', { exact: true }).waitFor();
     expect(await page.locator('.banner').innerText()).toContain('Whose log it is was not checked');
@@ -163,10 +183,37 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     await writeFile(path('other.txt'), `${CONTENT} `);
     expect(await verdict({ content: 'other.txt', proof: 'receipt.json' }, { [NODE]: ground.rpc })).toBe('REFUTED');
     expect((await stages(verifier.page))[0]).toBe('The file, refuted');
-    expect(await verifier.page.locator('.banner').innerText()).toMatch(
-      /This file is not the one the receipt is about\s+other\.txt, 29 bytes/,
-    );
+    const banner = await verifier.page.locator('.banner').innerText();
+    const { entry } = receiptForm.parse(JSON.parse(receipt));
+    for (const part of [
+      'This file is not the one the receipt is about',
+      `SHA-256 of other.txt, 29 bytes: ${toHex(sha256(utf8(`${CONTENT} `)))}`,
+      `SHA-256 in the receipt: ${entry.digest}`,
+      'One changed character is enough',
+      'the file was saved anew, its line ends were changed, or it is another version',
+      'The marks below concern the receipt itself. The file is still not the one.',
+    ]) {
+      expect(banner).toContain(part);
+    }
     await verifier.page.getByText('No block can prove this').waitFor();
+    expect(await verifier.page.getByLabel(HASH).count()).toBe(0);
+    expect(await violations(verifier.page)).toEqual([]);
+  });
+
+  it('says whose clock a time is by, and that the earliest time is optional', async () => {
+    await verdict({ content: 'invoice.txt', proof: 'receipt.json' });
+    const path = await verifier.page.locator('.path').innerText();
+    expect(path).toMatch(/received .* UTC by the operator's clock/);
+    expect(path).toMatch(/closed .* UTC by the operator's clock/);
+    expect(path).toMatch(/stamped .* UTC, by the receipt/);
+    // The block of the local chain is the first: such a round may name none before it.
+    expect(path).toMatch(
+      /The earliest time of the round is not shown\. It is optional|there is no earliest time for it/,
+    );
+    expect(path).not.toContain('is not confirmed');
+    expect(await verifier.page.locator('main').innerText()).toMatch(
+      /SHA-256, a fingerprint of the bytes[\s\S]*A chain is a public record that many computers keep\./,
+    );
   });
 
   it('proves nothing for a file whose line ends were changed, and says so', async () => {
@@ -270,6 +317,44 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     };
     const { entry, round, anchors } = receiptForm.parse(JSON.parse(receipt));
     const [{ block, transaction, contract }] = anchors;
+    // Without the file: a report about the digest in the receipt, that nobody can take for a certificate about a file.
+    expect(await verdict({ proof: 'receipt.json' })).toBe('NOT PROVEN');
+    await page.getByLabel(HASH).fill(block.hash);
+    await page.getByText('Proven for a digest', { exact: true }).waitFor();
+    const expectReport = async (items: readonly string[]): Promise<void> => {
+      const paper = await print();
+      for (const item of items) expect(paperText(paper)).toContain(item);
+      expect(paperText(paper)).not.toMatch(/Certificate|is unchanged since/);
+      expect(scannedCode(paper)).toBe(null);
+    };
+    await page.getByRole('button', { name: 'Print as a report' }).waitFor();
+    await expectReport([
+      'Report: no file was checked',
+      'No file was checked. The digest in the receipt existed before ',
+      `Add the file, so that it is compared with the SHA-256 digest in the receipt: ${entry.digest}`,
+      'File none was checked',
+      `SHA-256 in the receipt ${entry.digest}`,
+    ]);
+    await page.getByText('Not a file:').click();
+    await page.getByLabel('Text or digest').fill(entry.digest);
+    await page.getByRole('button', { name: 'Use this text' }).click();
+    await page.getByRole('heading', { name: 'Only a digest was compared, no file was read' }).waitFor();
+    await expectReport([
+      'Report: only a digest was compared, no file was read',
+      'File none was read, only a digest was compared',
+      `Digest (SHA-256) ${entry.digest}`,
+    ]);
+
+    expect(await verdict({ content: 'other.txt', proof: 'receipt.json' })).toBe('REFUTED');
+    await expectReport([
+      'Verification report',
+      'File other.txt, 29 bytes',
+      `SHA-256 of the file ${toHex(sha256(utf8(`${CONTENT} `)))}`,
+      `SHA-256 in the receipt ${entry.digest}`,
+      'One changed character is enough',
+    ]);
+    expect(paperText(await print())).not.toContain('Confirmed');
+
     expect(await verdict({ content: 'invoice.txt', proof: 'receipt.json' })).toBe('NOT PROVEN');
     const report = await print();
     expect(paperText(report)).toContain('Verification report');
@@ -290,14 +375,30 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
       'Anchor: local chain',
       `local chain block ${block.number} (eip155:31337), stamped `,
       `Hash of the block ${block.hash}`,
-      'Confirmed yes, in this check',
+      'Confirmed the hash was entered by whoever made this check, who says that they looked it up themselves',
       `Transaction ${transaction}`,
       `Contract ${contract}`,
+      "UTC by the operator's clock",
+      'The file that was read in this check is unchanged since that time.',
+      'This is not proven who wrote it, whether it is true, and when it was first written.',
+      'Final Whether the block is final was not checked, since it was entered by hand.',
+      'Tolerance None: the time that a block of local chain is stamped with counts as it is.',
+      `Its SHA-256 ${toHex(sha256(utf8(receipt)))}`,
+      'QR code: the SHA-256 digest, the block and its hash',
+      'Page Antequem verifier 0.1.0',
+      'docs/verification.md of the package antequem 0.1.0',
+      'A digest (SHA-256) is a fingerprint of the bytes of a file.',
       'Anyone can repeat this without asking the person who made it.',
       'look the block up with two explorers and paste its hash',
     ]) {
       expect(text).toContain(item);
     }
+    await page.getByLabel(HASH).fill(`0x${'ab'.repeat(32)}`);
+    await page.getByRole('heading', { name: 'The hash that was entered does not fit the receipt' }).waitFor();
+    await expectReport([
+      'another block was looked up, or the receipt does not fit',
+      'Confirmed no: the hash of another',
+    ]);
     expect(scannedCode(certificate)).toBe(`SHA-256 ${entry.digest}\neip155:31337 block ${block.number} ${block.hash}`);
   });
 
@@ -340,7 +441,7 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
       `Root of the round ${toHex(round.root)}`,
       'Block Ethereum block 23,456,789 (eip155:1), stamped 29 November 2026, 11:02:13 UTC',
       `Hash of the block ${block.hash}`,
-      'Confirmed yes, in this check',
+      'Confirmed the hash was entered by whoever made this check, who says that they looked it up themselves',
       `Transaction ${ethereum.transaction}`,
       `Contract ${ethereum.contract}`,
       'Look it up https://etherscan.io/block/23456789 and https://eth.blockscout.com/block/23456789',

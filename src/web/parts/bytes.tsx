@@ -6,6 +6,12 @@ export function Bytes({ text }: { readonly text: string }) {
   return <span class="bytes">{visible(text)}</span>;
 }
 
+/** A sentence, with the hashes in it as machine text. */
+export function Prose({ text }: { readonly text: string }) {
+  const parts = text.split(/\b((?:0x)?[0-9a-f]{40,})\b/);
+  return <>{parts.map((part, i) => (i % 2 === 1 ? <Bytes key={part} text={part} /> : part))}</>;
+}
+
 /** Shows only the first and last characters, on narrow screens the first, but gives screen readers the whole text. */
 export function ShortBytes({ text }: { readonly text: string }) {
   if (text.length <= 20) return <Bytes text={text} />;

@@ -3,3 +3,9 @@ declare module 'antequem:hash-worker' {
   const code: string;
   export default code;
 }
+
+/** The version of the package, inserted when the pages are built. */
+declare module 'antequem:version' {
+  const version: string;
+  export default version;
+}

@@ -2,8 +2,8 @@ import { isTestChain } from '../../core/test-chain.ts';
 import { Copyable } from '../parts/bytes.tsx';
 import { chainName, explorersOf } from '../parts/chains.ts';
 import { formatCount, formatMoment } from '../parts/units.ts';
-import { type OfferedBlock, pastedFault, provingText } from './offered-block.ts';
-import { check, pasted } from './state.ts';
+import { type OfferedBlock, pastedFault } from './offered-block.ts';
+import { paste, pasted } from './state.ts';
 
 /** One block that the proof names: where to look it up, and where to paste what was found there. */
 export function BlockForm({ block }: { readonly block: OfferedBlock }) {
@@ -77,10 +77,7 @@ function Field({ block, name }: { readonly block: OfferedBlock; readonly name: s
         value={text}
         aria-describedby={`${id}-hint`}
         aria-invalid={fault !== null}
-        onInput={(event) => {
-          pasted.value = { ...pasted.value, [block.id]: event.currentTarget.value };
-          if (provingText(block, event.currentTarget.value) !== null) void check();
-        }}
+        onInput={(event) => paste(block, event.currentTarget.value)}
       />
       <span class={fault === null ? 'hint' : 'hint fault'} id={`${id}-hint`} role="status">
         {fault ?? (text === '' ? HINTS[block.proof.kind] : 'It is the one that the proof leads from.')}

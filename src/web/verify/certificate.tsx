@@ -1,26 +1,36 @@
 // What is printed: it stands alone on paper.
 
+import version from 'antequem:version';
 import { encodeQR } from 'qr';
 import { parseHeader } from '../../core/bitcoin-header.ts';
 import { fromHex, toHex } from '../../core/bytes.ts';
 import { type Anchor, knownAnchors, type Receipt } from '../../core/receipt.ts';
 import type { Claim } from '../../core/verdict.ts';
-import { Bytes } from '../parts/bytes.tsx';
+import { Bytes, Prose } from '../parts/bytes.tsx';
 import { chainName, explorersOf } from '../parts/chains.ts';
 import { Emblem } from '../parts/mark.tsx';
-import { formatCount, formatMoment } from '../parts/units.ts';
+import { formatBytes, formatCount, formatMoment } from '../parts/units.ts';
 import { visible } from '../parts/visible.ts';
-import { explanation, forPeople, nameMoment, nameOf, provesToNobody, verdictTitle } from './sentences.ts';
+import { digestIn } from './proof-file.ts';
+import { provingClaim, scopeRows, wasRead } from './scope.ts';
+import {
+  comparedDigests,
+  explanation,
+  forPeople,
+  nameMoment,
+  nameOf,
+  OPERATORS_CLOCK,
+  paperTitle,
+  verdictTitle,
+} from './sentences.ts';
 import type { VerifiedProof } from './state.ts';
 
-/** A certificate of what is proven; of anything else a report. */
+/** A certificate of what is proven of content that was read; of anything else a report. */
 export function Certificate(shown: VerifiedProof) {
-  const { verdict, proof, content, digest, at } = shown;
-  const proven = verdict.result === 'proven';
-  const test = provesToNobody(verdict);
-  const title = !proven ? 'Verification report' : test ? 'Certificate (test chain)' : 'Certificate of existence';
+  const { verdict, proof, content, at } = shown;
   const receipt = proof.kind === 'receipt' ? proof.read : null;
   const code = qrText(shown);
+  const scope = scopeRows(shown);
   return (
     <article class="certificate">
       <header class="row spread">
@@ -29,40 +39,49 @@ export function Certificate(shown: VerifiedProof) {
             <Emblem />
             <span>Antequem</span>
           </p>
-          <h1>{title}</h1>
+          <h1>{paperTitle(shown)}</h1>
         </div>
-        {code !== null && <QrCode text={code} />}
+        {code !== null && (
+          <QrCode text={code} caption={`QR code: the ${hashOf(shown)} digest, the block and its hash`} />
+        )}
       </header>
       <p class="claim">{`${verdictTitle(shown, content?.kind === 'file' ? content.file.name : null)}.`}</p>
-      {explanation(shown).map((sentence) => (
-        <p key={sentence}>{sentence}</p>
+      {explanation(shown, 'paper').map((sentence) => (
+        <p key={sentence}>
+          <Prose text={sentence} />
+        </p>
       ))}
       <Rows
         title="What it is about"
         rows={[
-          ['File', nameOf(content)],
-          ...(digest === null ? [] : [[`Digest (${hashOf(shown)})`, toHex(digest)] as const]),
-          ['Receipt', visible(proof.file.name, 200)],
+          [content?.kind === 'text' ? 'Text' : 'File', nameOf(content)],
+          ...comparedDigests(shown),
+          ['Receipt file', `${visible(proof.file.name, 200)}, ${formatBytes(proof.file.size)}`],
+          ['Its SHA-256', proof.sha256],
           ...(receipt === null ? [] : placeRows(receipt, verdict.claims)),
         ]}
       />
       {receipt === null
         ? timestampRows(shown).map(({ title: name, rows }) => <Rows key={name} title={name} rows={rows} />)
-        : anchorRows(receipt, verdict.claims).map(({ title: name, rows }) => (
-            <Rows key={name} title={name} rows={rows} />
-          ))}
+        : anchorRows(receipt, shown).map(({ title: name, rows }) => <Rows key={name} title={name} rows={rows} />)}
+      {scope.length > 0 && <Rows title="What is proven, and what is not" rows={scope} />}
       <Rows
         title="How it was checked"
         rows={[
           ['Trusted', trustedBy(shown)],
           ['Checked', `${formatMoment(new Date(at).toISOString())}, by this machine's clock`],
+          ['Page', `Antequem verifier ${version}`],
         ]}
       />
       <p class="small">
+        A digest (SHA-256) is a fingerprint of the bytes of a file. A chain is a public record that grows block by
+        block; each block has a number, a time and a hash, which is its fingerprint.
+      </p>
+      <p class="small">
         Anyone can repeat this without asking the person who made it. Open any copy of the Antequem verifier page, give
         it the file and the receipt, look the block up with two explorers and paste its hash. The command antequem
-        verify does the same, and the documentation, under Checking a receipt with nothing of ours, says how to do it by
-        hand.
+        verify does the same. How to do it by hand is in docs/verification.md of the package antequem {version}:
+        “Checking a receipt with nothing of ours”.
       </p>
     </article>
   );
@@ -94,7 +113,11 @@ function placeRows({ entry, ...receipt }: Receipt, claims: readonly Claim[]): Ro
   ];
   if (!('round' in receipt)) return rows;
   const { number, closedAt, root } = receipt.round;
-  return [...rows, ['Round', `${formatCount(number)}, closed ${formatMoment(closedAt)}`], ['Root of the round', root]];
+  return [
+    ...rows,
+    ['Round', `${formatCount(number)}, closed ${formatMoment(closedAt)} ${OPERATORS_CLOCK}`],
+    ['Root of the round', root],
+  ];
 }
 
 interface Group {
@@ -102,27 +125,28 @@ interface Group {
   readonly rows: readonly Row[];
 }
 
-function anchorRows(receipt: Receipt, claims: readonly Claim[]): Group[] {
-  return knownAnchors(receipt).flatMap((anchor) => groupsOf(anchor, claims));
+function anchorRows(receipt: Receipt, shown: VerifiedProof): Group[] {
+  return knownAnchors(receipt).flatMap((anchor) => groupsOf(anchor, shown));
 }
 
-function groupsOf(anchor: Anchor, claims: readonly Claim[]): Group[] {
+function groupsOf(anchor: Anchor, shown: VerifiedProof): Group[] {
   if (anchor.type === 'opentimestamps') {
     return (anchor.blocks ?? []).map(({ chain, height, header, time }) => ({
       title: `Anchor: ${chainName(chain)}, by OpenTimestamps`,
-      rows: blockRows({ chain, height, hash: parseHeader(fromHex(header)).hash, time }, claims),
+      rows: blockRows({ chain, height, hash: parseHeader(fromHex(header)).hash, time }, shown),
     }));
   }
   if (anchor.type === 'rfc3161') {
     const { authority, time } = anchor;
-    const checked = claims.some(({ code, time: proven }) => code === 'token-trusted' && proven === time);
+    const { claims, result } = shown.verdict;
+    const checked = claims.find(({ code, time: proven }) => code === 'token-trusted' && proven === time);
     return [
       {
         title: 'Anchor: a timestamp authority (RFC 3161)',
         rows: [
           ['Authority', visible(authority, 500)],
-          ['Signed', formatMoment(time)],
-          ['Confirmed', checked ? 'yes, in this check' : 'not in this check'],
+          ['Signed', `${formatMoment(time)}${checked === undefined ? ', by the receipt' : ''}`],
+          ...(result === 'refuted' ? [] : [['Confirmed', confirmedBy(checked)] as const]),
         ],
       },
     ];
@@ -135,7 +159,7 @@ function groupsOf(anchor: Anchor, claims: readonly Claim[]): Group[] {
     {
       title: `Anchor: ${chainName(chain)}`,
       rows: [
-        ...blockRows({ chain, height: number, hash, time }, claims),
+        ...blockRows({ chain, height: number, hash, time }, shown),
         ['Transaction', transaction],
         ['Contract', contract],
       ],
@@ -150,17 +174,37 @@ interface AnchorBlock {
   readonly time: string;
 }
 
-function blockRows({ chain, height, hash, time }: AnchorBlock, claims: readonly Claim[]): Row[] {
-  const checked = claims.some(
+function blockRows({ chain, height, hash, time }: AnchorBlock, { verdict, contested }: VerifiedProof): Row[] {
+  const checked = verdict.claims.find(
     (each) => each.claim === 'anchor' && each.chain === chain && each.status === 'verified' && each.time === time,
   );
+  const other = contested.some((block) => block.chain === chain && block.height === height);
   const pages = explorersOf(chain, height);
+  const stamped = `${formatMoment(time)}${checked === undefined ? ', by the receipt' : ''}`;
   return [
-    ['Block', `${chainName(chain)} block ${formatCount(height)} (${chain}), stamped ${formatMoment(time)}`],
+    ['Block', `${chainName(chain)} block ${formatCount(height)} (${chain}), stamped ${stamped}`],
     ['Hash of the block', hash],
-    ['Confirmed', checked ? 'yes, in this check' : 'not in this check'],
+    ...(verdict.result === 'refuted' ? [] : [['Confirmed', other ? ANOTHER : confirmedBy(checked)] as const]),
     ...(pages.length === 0 ? [] : [['Look it up', pages.join(' and ')] as const]),
   ];
+}
+
+const ANOTHER = 'no: the hash of another block was entered';
+
+/** What was done to confirm a block. */
+function confirmedBy(claim: Claim | undefined, entered = 'hash'): string {
+  switch (claim?.grounds) {
+    case undefined:
+      return 'not in this check';
+    case 'block-hash':
+      return `the ${entered} was entered by whoever made this check, who says that they looked it up themselves`;
+    case 'rpc':
+      return 'by the node that whoever made this check named';
+    case 'tsa':
+      return 'by the certificates of the CA that whoever made this check gave';
+    default:
+      return 'by the source that whoever made this check named';
+  }
 }
 
 /** Of an .ots file or a tlog-proof: what was said of each anchor. */
@@ -175,6 +219,7 @@ function timestampRows({ verdict }: VerifiedProof): Group[] {
             `${nameMoment(existedBefore)} (${existedBefore.chain}), stamped ${formatMoment(existedBefore.time)}`,
           ],
           ['Hash of the block', existedBefore.block.hash],
+          ['Confirmed', confirmedBy(provingClaim(verdict), 'header')],
           ['Look it up', explorersOf(existedBefore.chain, existedBefore.block.number).join(' and ')],
         ]
       : [];
@@ -184,13 +229,13 @@ function timestampRows({ verdict }: VerifiedProof): Group[] {
   ];
 }
 
-function trustedBy({ trusted, blockHashes }: VerifiedProof): string {
+function trustedBy({ trusted, blockHashes, verdict }: VerifiedProof): string {
   const hosts = [trusted.rpc, trusted.esplora]
     .flatMap((text) => text.split(/[\s,]+/))
     .flatMap((text) => URL.parse(text)?.host ?? []);
   const parts = [
     ...hosts,
-    ...(blockHashes.length === 0 ? [] : ['the block that the user confirmed']),
+    ...(blockHashes.length === 0 || verdict.result === 'refuted' ? [] : ['the block that was entered by hand']),
     ...(trusted.key.trim() === '' ? [] : ['the key of the log']),
     ...(trusted.policy.trim() === '' ? [] : ['a policy']),
     ...(trusted.authority.trim() === '' ? [] : ['a CA of timestamp authorities']),
@@ -199,25 +244,27 @@ function trustedBy({ trusted, blockHashes }: VerifiedProof): string {
 }
 
 function hashOf({ proof }: VerifiedProof): string {
-  return proof.kind === 'ots' && proof.read !== null ? proof.read.hash : 'SHA-256';
+  return digestIn(proof)?.hash ?? 'SHA-256';
 }
 
-/** The digest and the block, for a scanner; null where nothing is proven. */
+/** The digest and the block, for a scanner; null where nothing is certified. */
 function qrText(shown: VerifiedProof): string | null {
-  const { digest, verdict, proof } = shown;
+  const { content, digest, verdict } = shown;
   const { existedBefore } = verdict;
-  const own = digest ?? (proof.kind === 'receipt' && proof.read !== null ? fromHex(proof.read.entry.digest) : null);
-  if (existedBefore === null || !('block' in existedBefore) || own === null) return null;
+  if (existedBefore === null || !('block' in existedBefore) || digest === null || !wasRead(content)) return null;
   const { chain, block } = existedBefore;
-  return `${hashOf(shown)} ${toHex(own)}\n${chain} block ${block.number} ${block.hash}`;
+  return `${hashOf(shown)} ${toHex(digest)}\n${chain} block ${block.number} ${block.hash}`;
 }
 
-function QrCode({ text }: { readonly text: string }) {
+function QrCode({ text, caption }: { readonly text: string; readonly caption: string }) {
   const rows = encodeQR(text, 'raw', { ecc: 'low', border: 2 });
   const path = rows.flatMap((row, y) => row.flatMap((dark, x) => (dark ? [`M${x} ${y}h1v1h-1z`] : []))).join('');
   return (
-    <svg class="qr" viewBox={`0 0 ${rows.length} ${rows.length}`} role="img" aria-label={`QR code: ${text}`}>
-      <path d={path} />
-    </svg>
+    <figure class="qr">
+      <svg viewBox={`0 0 ${rows.length} ${rows.length}`} role="img" aria-label={`QR code: ${text}`}>
+        <path d={path} />
+      </svg>
+      <figcaption>{caption}</figcaption>
+    </figure>
   );
 }

@@ -3,6 +3,7 @@ import { HASH_HEX } from '../../core/bytes.ts';
 import { Bytes } from '../parts/bytes.tsx';
 import { DropFile } from '../parts/drop-file.tsx';
 import { formatBytes } from '../parts/units.ts';
+import { hashName } from './proof-file.ts';
 import { content, digested, progress, take, takeContent } from './state.ts';
 
 const text = signal('');
@@ -25,12 +26,13 @@ export function ContentForm() {
       </DropFile>
       {digested.value !== null && (
         <p class="small digest">
-          <span class="soft">{digested.value.hash === 'sha256' ? 'SHA-256 ' : `${digested.value.hash} `}</span>
+          <span class="soft">{`${hashName(digested.value.hash)}, a fingerprint of the bytes:`}</span>
+          <br />
           <Bytes text={digested.value.hex} />
         </p>
       )}
       <details class="other" open={held !== null && held.kind !== 'file'}>
-        <summary>Not a file: a line of text, or a SHA-256 digest</summary>
+        <summary>Not a file: a line of text, or a SHA-256 digest (a fingerprint of the bytes)</summary>
         <form class="field" onSubmit={useText}>
           <label for="text">Text or digest</label>
           <textarea

@@ -69,23 +69,50 @@ function blocksOfTimestamp({ timestamp }: OtsFile): OfferedBlock[] {
 const HASH = /^(?:0x)?[0-9a-f]{64}$/;
 const HEADER = /^[0-9a-f]{160}$/;
 
-/** Why a pasted text does not show that the block is on its chain; null where it does, or nothing was pasted. */
-export function pastedFault({ proof, height }: OfferedBlock, pasted: string): string | null {
+/** What a pasted text is for a block. */
+type Pasted = 'nothing' | 'incomplete' | 'another' | 'this';
+
+function judge({ proof }: OfferedBlock, pasted: string): Pasted {
   const text = pasted.trim().toLowerCase();
-  if (text === '' || proof.kind === 'source') return null;
-  if (proof.kind === 'hash') {
-    if (!HASH.test(text)) return 'A block hash has 64 hex digits.';
-    if (text.replace(/^0x/, '') === proof.hash.replace(/^0x/, '')) return null;
-    return `This is not the hash of the block that the receipt names. Compare the number (${height}): if it is the right block, the chain was reorganized since, so ask for the receipt anew.`;
+  if (text === '') return 'nothing';
+  switch (proof.kind) {
+    case 'source':
+      return 'nothing';
+    case 'hash':
+      if (!HASH.test(text)) return 'incomplete';
+      return text.replace(/^0x/, '') === proof.hash.replace(/^0x/, '') ? 'this' : 'another';
+    case 'header': {
+      if (!HEADER.test(text)) return 'incomplete';
+      const { merkleRoot } = parseHeader(fromHex(text));
+      return equalBytes(merkleRoot, fromHex(proof.merkleRoot).reverse()) ? 'this' : 'another';
+    }
   }
-  if (!HEADER.test(text)) return 'The header of a Bitcoin block has 160 hex digits.';
-  const { merkleRoot } = parseHeader(fromHex(text));
-  return equalBytes(merkleRoot, fromHex(proof.merkleRoot).reverse()) ? null : 'This header has another merkle root.';
+}
+
+/** Why a pasted text does not show that the block is on its chain; null where it does, or nothing was pasted. */
+export function pastedFault(block: OfferedBlock, pasted: string): string | null {
+  const byHash = block.proof.kind === 'hash';
+  switch (judge(block, pasted)) {
+    case 'nothing':
+    case 'this':
+      return null;
+    case 'incomplete':
+      return byHash ? 'A block hash has 64 hex digits.' : 'The header of a Bitcoin block has 160 hex digits.';
+    case 'another':
+      return byHash
+        ? `The receipt names another hash for this block. Compare the number: ${block.height}.`
+        : 'This header has another merkle root.';
+  }
+}
+
+/** Whether the pasted text is the hash or the header of another block than the one that the proof leads from. */
+export function isOfAnotherBlock(block: OfferedBlock, pasted: string): boolean {
+  return judge(block, pasted) === 'another';
 }
 
 /** What the verifier is given: the hash as its chain writes it, or the header. Null where it proves nothing. */
 export function provingText(block: OfferedBlock, pasted: string): string | null {
+  if (judge(block, pasted) !== 'this') return null;
   const { proof } = block;
-  if (pasted.trim() === '' || pastedFault(block, pasted) !== null) return null;
-  return proof.kind === 'hash' ? proof.hash : proof.kind === 'header' ? pasted.trim().toLowerCase() : null;
+  return proof.kind === 'hash' ? proof.hash : pasted.trim().toLowerCase();
 }

@@ -106,8 +106,13 @@ const GROUNDS: Readonly<Record<Claim['grounds'], string>> = {
 /** A block that was not confirmed has its place in the form; its hash is not shown here to be copied from the receipt. */
 function sentenceOf({ claim, code, says }: Claim): string {
   const unasked = claim === 'anchor' && (code === 'no-source' || code === 'bitcoin-source-missing');
-  if (unasked) return 'You have not confirmed this block yet.';
+  if (unasked) return 'This block was not confirmed.';
   return forPeople(says.replace(/^The given digest is/, 'Its digest is'));
+}
+
+/** The earliest time of the round, which was not asked for. */
+function isOptional({ claim, status, grounds }: Claim): boolean {
+  return claim === 'not-before' && status === 'unverified' && grounds === 'none';
 }
 
 function Sentence({ claim, plain }: { readonly claim: Claim; readonly plain: boolean }) {
@@ -116,7 +121,7 @@ function Sentence({ claim, plain }: { readonly claim: Claim; readonly plain: boo
       {!plain && (
         <>
           <StatusMark status={claim.status} />
-          <span class="sr">{`${STATUS_WORDS[claim.status]}: `}</span>
+          <span class="sr">{`${isOptional(claim) ? 'not checked' : STATUS_WORDS[claim.status]}: `}</span>
         </>
       )}
       <span>

@@ -1,5 +1,7 @@
 // Reads a dropped proof: a receipt, an .ots file, a tlog-proof or a COSE receipt.
 
+import { sha256 } from '#sha256';
+import { toHex } from '../../core/bytes.ts';
 import { type CoseReceipt, isCoseMessage, parseCoseReceipt } from '../../core/cose-receipt.ts';
 import { FormatError, parsed } from '../../core/errors.ts';
 import { proofText } from '../../core/proof-text.ts';
@@ -11,6 +13,8 @@ import { looksLikeProof } from '../../verify/proof-kind.ts';
 interface ProofFile {
   readonly file: File;
   readonly bytes: Uint8Array;
+  /** SHA-256 of the bytes, hex. */
+  readonly sha256: string;
 }
 
 /** The parsed proof for the picture; null if it breaks its format, which the verdict then explains. */
@@ -34,15 +38,35 @@ export async function isDroppedProof(file: File): Promise<boolean> {
 export async function readDroppedProof(file: File): Promise<DroppedProof> {
   if (file.size > MAX_SIZE) throw unknown('This file is too large for a receipt or an .ots file.');
   const bytes = new Uint8Array(await file.arrayBuffer());
-  if (isOtsFile(bytes)) return { kind: 'ots', file, bytes, read: parsed(() => parseOtsFile(bytes)) };
-  if (isCoseMessage(bytes)) return { kind: 'cose', file, bytes, read: parsed(() => parseCoseReceipt(bytes)) };
+  const dropped = { file, bytes, sha256: toHex(sha256(bytes)) };
+  if (isOtsFile(bytes)) return { kind: 'ots', ...dropped, read: parsed(() => parseOtsFile(bytes)) };
+  if (isCoseMessage(bytes)) return { kind: 'cose', ...dropped, read: parsed(() => parseCoseReceipt(bytes)) };
   const text = proofText(bytes);
-  if (isTlogProof(text)) return { kind: 'tlog-proof', file, bytes, read: parsed(() => parseTlogProof(text)) };
+  if (isTlogProof(text)) return { kind: 'tlog-proof', ...dropped, read: parsed(() => parseTlogProof(text)) };
   const json = parsed(() => parseReceiptJson(text));
   if (json === null) throw unknown('This is not a receipt (JSON), an .ots file, a tlog-proof or a COSE receipt.');
   const named = typeof json === 'object' && 'format' in json && json.format === RECEIPT_FORMAT;
   if (!named) throw unknown(`This JSON does not say that it is a receipt (${RECEIPT_FORMAT}).`);
-  return { kind: 'receipt', file, bytes, read: parsed(() => parseReceipt(json)) };
+  return { kind: 'receipt', ...dropped, read: parsed(() => parseReceipt(json)) };
+}
+
+/** The digest that the proof is about; null where it names none. */
+export function digestIn(proof: DroppedProof): { readonly hash: string; readonly hex: string } | null {
+  if (proof.read === null) return null;
+  switch (proof.kind) {
+    case 'receipt':
+      return { hash: 'SHA-256', hex: proof.read.entry.digest };
+    case 'ots':
+      return { hash: hashName(proof.read.hash), hex: toHex(proof.read.timestamp.message) };
+    case 'tlog-proof':
+    case 'cose':
+      return null;
+  }
+}
+
+/** The hash of .ots files as people write it. */
+export function hashName(hash: string): string {
+  return hash === 'sha256' ? 'SHA-256' : hash;
 }
 
 function unknown(message: string): FormatError {

@@ -1,9 +1,11 @@
 import { useEffect, useRef } from 'preact/hooks';
 import type { Verdict } from '../../core/verdict.ts';
+import { Prose } from '../parts/bytes.tsx';
 import { type Status, StatusMark } from '../parts/mark.tsx';
 import { visible } from '../parts/visible.ts';
 import { Certificate } from './certificate.tsx';
 import { Path } from './path.tsx';
+import { wasRead } from './scope.ts';
 import { explanation, provesToNobody, verdictTitle } from './sentences.ts';
 import { asking, failure, outcome, type VerifiedProof } from './state.ts';
 import { stepsOf } from './steps.ts';
@@ -53,10 +55,12 @@ function Banner(shown: VerifiedProof) {
     <div ref={box} class={`banner status ${STATUS[result]}${test ? ' test' : ''}`}>
       <StatusMark status={STATUS[result]} />
       <div class="stack tight">
-        <p class="word">{WORDS[result]}</p>
+        <p class="word">{result === 'proven' && !wasRead(shown.content) ? 'Proven for a digest' : WORDS[result]}</p>
         <h2>{verdictTitle(shown)}</h2>
-        {explanation(shown).map((sentence) => (
-          <p key={sentence}>{sentence}</p>
+        {explanation(shown, 'page').map((sentence) => (
+          <p key={sentence}>
+            <Prose text={sentence} />
+          </p>
         ))}
       </div>
     </div>
@@ -75,7 +79,7 @@ function Details(shown: VerifiedProof) {
       ))}
       <div class="row actions">
         <button type="button" class="button" onClick={() => print()}>
-          {verdict.result === 'proven' ? 'Print as a certificate' : 'Print as a report'}
+          {verdict.result === 'proven' && wasRead(content) ? 'Print as a certificate' : 'Print as a report'}
         </button>
         {content === null && <span class="soft small">Add the file itself to check its content too.</span>}
       </div>

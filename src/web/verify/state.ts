@@ -3,12 +3,12 @@
 import { computed, signal } from '@preact/signals';
 import { fromHex, toHex, utf8 } from '../../core/bytes.ts';
 import { messageOf } from '../../core/errors.ts';
-import type { Verdict } from '../../core/verdict.ts';
+import { isRefuting, type Verdict } from '../../core/verdict.ts';
 import { verify } from '../../verify/verify.ts';
 import type { HashName } from '../parts/hash-worker.ts';
 import { hashFile } from '../parts/hashing.ts';
-import { offeredBlocks, provingText } from './offered-block.ts';
-import { type DroppedProof, isDroppedProof, readDroppedProof } from './proof-file.ts';
+import { isOfAnotherBlock, type OfferedBlock, offeredBlocks, provingText } from './offered-block.ts';
+import { type DroppedProof, digestIn, isDroppedProof, readDroppedProof } from './proof-file.ts';
 import { readTrust, type TrustField, type TrustTexts } from './trust.ts';
 
 /** The content that the proof should match. */
@@ -27,6 +27,8 @@ export interface VerifiedProof {
   readonly trusted: TrustTexts;
   /** Hashes of blocks, or headers, that the user confirmed. */
   readonly blockHashes: readonly string[];
+  /** Blocks for which the user entered the hash, or header, of another block. */
+  readonly contested: readonly OfferedBlock[];
   /** Sources that could not be used. */
   readonly notes: readonly string[];
   /** Milliseconds since the Unix epoch, by the browser's clock. */
@@ -56,6 +58,14 @@ export const proofFault = signal<string | null>(null);
 export const outcome = signal<VerifiedProof | null>(null);
 /** What the proof offers to be confirmed. */
 export const blocks = computed(() => offeredBlocks(proof.value));
+/** Those of them that can still help: none where the proof itself is refuted, or is about something else. */
+export const usefulBlocks = computed(() => {
+  const verdict = outcome.value?.verdict;
+  if (verdict?.result !== 'refuted') return blocks.value;
+  if (verdict.claims.some(isRefuting)) return [];
+  const refuted = verdict.claims.filter(({ claim, status }) => claim === 'anchor' && status === 'refuted');
+  return blocks.value.filter((block) => refuted.every(({ chain }) => chain !== block.chain));
+});
 export const busy = computed(() => progress.value !== null || asking.value);
 
 /** Content up to this size is compared with other line ends too. */
@@ -118,6 +128,16 @@ export function startAnew(): void {
   asking.value = false;
 }
 
+/** Takes what was pasted about a block, and verifies anew where that changes what it shows. */
+export function paste(block: OfferedBlock, text: string): void {
+  const before = pasted.value[block.id] ?? '';
+  pasted.value = { ...pasted.value, [block.id]: text };
+  const changes =
+    provingText(block, before) !== provingText(block, text) ||
+    isOfAnotherBlock(block, before) !== isOfAnotherBlock(block, text);
+  if (changes) void check();
+}
+
 /** Hashes new content and verifies with the current trust. A verification in progress is aborted. */
 export async function check(): Promise<void> {
   checking.abort();
@@ -126,7 +146,8 @@ export async function check(): Promise<void> {
   failure.value = outcome.value = null;
   asking.value = false;
   const blockHashes = blocks.value.flatMap((block) => provingText(block, pasted.value[block.id] ?? '') ?? []);
-  const subject = { proof: proof.value, content: content.value, trusted: trusted.value, blockHashes };
+  const contested = blocks.value.filter((block) => isOfAnotherBlock(block, pasted.value[block.id] ?? ''));
+  const subject = { proof: proof.value, content: content.value, trusted: trusted.value, blockHashes, contested };
   try {
     const digest = await digestOf(subject.content, subject.proof);
     if (subject.proof === null || stop.aborted) return;
@@ -158,9 +179,7 @@ async function contentFor(
 }
 
 function matches(proof: DroppedProof | null, digest: Uint8Array): boolean {
-  if (proof === null || proof.read === null || proof.kind === 'tlog-proof' || proof.kind === 'cose') return false;
-  const own = proof.kind === 'ots' ? toHex(proof.read.timestamp.message) : proof.read.entry.digest;
-  return own === toHex(digest);
+  return proof !== null && digestIn(proof)?.hex === toHex(digest);
 }
 
 async function digestOf(what: ChosenContent | null, by: DroppedProof | null): Promise<Uint8Array | null> {

@@ -21,11 +21,17 @@ import { formatCount, formatMoment } from '../parts/units.ts';
 import { visible } from '../parts/visible.ts';
 import { bytes, type Fact, inclusionFacts, plain, text } from './facts.ts';
 import type { DroppedProof } from './proof-file.ts';
+import { OPERATORS_CLOCK } from './sentences.ts';
 import { best, type PathStage, refutedBy, worst } from './stage.ts';
 import { timestampSteps } from './timestamp-steps.ts';
 
 /** Characters shown of an anchor of an unknown type. */
 const SHOWN_CHARACTERS = 4_000;
+
+/** A time in the receipt that is settled only by a trusted source. */
+function stampedBy(time: string, status: Claim['status']): string {
+  return status === 'verified' ? formatMoment(time) : `${formatMoment(time)}, by the receipt`;
+}
 
 /** The steps of a verification, in order from the entry up. */
 export function stepsOf(proof: DroppedProof, verdict: Verdict, digest: Uint8Array | null): PathStage[] {
@@ -72,11 +78,11 @@ function receiptSteps(receipt: Receipt, verdict: Verdict, given: readonly Fact[]
       title: `Entry ${formatCount(entry.index)} of ${logName(entry.log)}`,
       // `receivedAt` is never verified, which alone must not make the entry look doubtful.
       status: refutedBy([...position, ...receivedAt]) ?? worst(position),
-      gist: `received ${formatMoment(entry.receivedAt)}`,
+      gist: `received ${formatMoment(entry.receivedAt)} ${OPERATORS_CLOCK}`,
       claims: [...position, ...receivedAt],
       facts: [
         plain('Log', entry.log),
-        plain('Received at', entry.receivedAt),
+        plain('Received at', `${entry.receivedAt} ${OPERATORS_CLOCK}`),
         bytes('Nonce', entry.nonce === '' ? 'none' : entry.nonce),
         bytes('Hash of the entry before', entry.previous),
         bytes('Leaf hash', toHex(receiptLeafHash(receipt))),
@@ -116,9 +122,9 @@ function roundStep(receipt: Receipt, own: readonly Claim[], notBefore: readonly 
   return {
     ...common,
     title: `Round ${formatCount(round.number)}`,
-    gist: `closed ${formatMoment(round.closedAt)}`,
+    gist: `closed ${formatMoment(round.closedAt)} ${OPERATORS_CLOCK}`,
     facts: [
-      plain('Closed at', round.closedAt),
+      plain('Closed at', `${round.closedAt} ${OPERATORS_CLOCK}`),
       bytes('Root', round.root),
       bytes('Root of the round before', round.link.previousRoot),
       ...round.link.beacons.map(({ chain, height, hash }) => bytes('Formed after', `${chain} block ${height} ${hash}`)),
@@ -147,7 +153,7 @@ function chainSteps(receipt: Receipt, claims: readonly Claim[]): PathStage[] {
       chain: anchor.chain,
       title: block === null ? chainName(anchor.chain) : `${chainName(anchor.chain)} block ${formatCount(block.number)}`,
       status: worst(own),
-      gist: block === null ? 'sent, not in a block yet' : formatMoment(block.time),
+      gist: block === null ? 'sent, not in a block yet' : `stamped ${stampedBy(block.time, worst(own))}`,
       claims: own,
       facts: [
         plain('Chain', anchor.chain),
@@ -178,7 +184,7 @@ function tokenStep(anchor: Rfc3161Anchor, i: number, tokenClaims: readonly Claim
     place: 'anchor',
     title: visible(anchor.authority, 80),
     status: worst(claims),
-    gist: `signed ${formatMoment(anchor.time)}`,
+    gist: `signed ${stampedBy(anchor.time, worst(claims))}`,
     claims,
     facts: [
       plain('Authority', visible(anchor.authority, 1_024)),
@@ -222,7 +228,10 @@ function timestampStep(anchors: readonly Anchor[], claims: readonly Claim[], roo
     ...(first === undefined ? {} : { chain: first.chain }),
     title: first === undefined ? 'OpenTimestamps' : `${chainName(first.chain)} block ${formatCount(first.height)}`,
     status: best(claims),
-    gist: first === undefined ? 'not in a Bitcoin block yet' : `${formatMoment(first.time)}, by OpenTimestamps`,
+    gist:
+      first === undefined
+        ? 'not in a Bitcoin block yet'
+        : `stamped ${stampedBy(first.time, best(claims))}; by OpenTimestamps`,
     claims,
     facts: [
       ...blocks.flatMap(({ chain, height, header }) => [

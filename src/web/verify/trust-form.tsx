@@ -1,5 +1,5 @@
 import { BlockForm } from './block-form.tsx';
-import { blocks, busy, check, faults, outcome, proof, startAnew, trusted } from './state.ts';
+import { busy, check, faults, outcome, proof, startAnew, trusted, usefulBlocks } from './state.ts';
 import type { TrustField } from './trust.ts';
 
 interface FieldProps {
@@ -53,7 +53,7 @@ const FIELDS: readonly FieldProps[] = [
 
 /** What the user trusts: blocks first. No server is asked but those that are named here. */
 export function TrustForm() {
-  const offered = blocks.value;
+  const offered = usefulBlocks.value;
   return (
     <form
       class="card stack"
@@ -66,6 +66,10 @@ export function TrustForm() {
       <div class="stack tight">
         <h2 id="trust-title">Which block do you trust?</h2>
         <p class="soft">{leadOf(offered.length)}</p>
+        <p class="soft small">
+          A chain is a public record that many computers keep. It grows block by block; each block has a number, a time
+          and a hash, which is a fingerprint of what is in it.
+        </p>
       </div>
       {offered.length > 0 && (
         <ul class="blocks">
@@ -99,7 +103,8 @@ function leadOf(offered: number): string {
   if (proof.value === null) {
     return 'A receipt leads to a block of a public chain. Once you have confirmed that the block is there, the date is proven.';
   }
-  if (outcome.value?.verdict.result === 'refuted') return 'No block can prove this: the verdict below says why.';
+  if (offered === 0 && outcome.value?.verdict.result === 'refuted')
+    return 'No block can prove this: the verdict below says why.';
   if (offered === 0) return 'This proof does not name a block of a chain, so it cannot prove a time yet.';
   const which = offered === 1 ? 'this block' : 'one of these blocks';
   return `The date is proven once you have confirmed ${which}. Look it up with two sources that have nothing to do with whoever gave you the receipt; if they agree, paste what they show.`;
