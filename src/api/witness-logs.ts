@@ -13,14 +13,14 @@ const readWitnessLogs = described({
   id: 'readWitnessLogs',
   tag: 'Logs',
   summary: 'The listed logs, as witnesses read them',
-  description: 'The list of logs (`logs/v0`) that a witness is configured with by URL: key, origin, offers a day.',
+  description: 'The list of logs (`logs/v0`) that a witness is configured with by URL: key, offers a day, contact.',
   access: 'public',
   answers: { 200: { says: 'A list of logs.', content: { 'text/plain': 'text' } } },
 });
 
 /**
- * The log list of the public witness network. The key comes first: torchwood and omniwitness read it so, though the format's
- * text has the origin first. Of a log with several keys the oldest is listed, which signs until it is retired.
+ * The log list of the public witness network (github.com/transparency-dev/witness-network, log-list-format.md). Of a log with
+ * several keys the oldest is listed, which signs until it is retired.
  */
 export function witnessLogRoutes({ database, registry }: Service): Router {
   return exactRouter().get('/.well-known/witness-logs', readWitnessLogs, publicRead, async (_request, response) => {
@@ -29,7 +29,7 @@ export function witnessLogRoutes({ database, registry }: Service): Router {
       const [oldest] = await registry.signers(log);
       if (oldest === undefined) continue;
       const key = formatVerifierKey(log.origin, oldest.publicKey);
-      lists.push(`\nvkey ${key}\norigin ${log.origin}\nqpd ${OFFERS_A_DAY}\n`);
+      lists.push(`\nvkey ${key}\nqpd ${OFFERS_A_DAY}\ncontact ${registry.serviceOrigin}\n`);
     }
     response
       .set('Cache-Control', 'public, max-age=60')

@@ -83,7 +83,7 @@ describe('making a log', () => {
     expect([all.at('logs', 0, 'name'), all.at('logs', 0, 'listed')]).toEqual(['shown', true]);
     const shown = async (): Promise<string> => (await service.send('GET', '/.well-known/witness-logs')).text;
     expect(await shown()).toBe(
-      `logs/v0\n\nvkey ${String(all.at('logs', 0, 'verifierKey'))}\norigin log.test/logs/shown\nqpd 86400\n`,
+      `logs/v0\n\nvkey ${String(all.at('logs', 0, 'verifierKey'))}\nqpd 86400\ncontact log.test\n`,
     );
     expect((await list({ listed: false })).at('listed')).toBe(false);
     expect(await shown()).toBe('logs/v0\n');
