@@ -12,11 +12,16 @@ const MARKS = {
 
 /** A verdict as text: the result, then each claim with its grounds. */
 export function verdictText(verdict: Verdict): string {
-  const { result, existedBefore } = verdict;
+  const { result, existedBefore, claims } = verdict;
   const test =
     result === 'proven' && existedBefore !== null && 'chain' in existedBefore && isTestChain(existedBefore.chain);
+  const foreign =
+    result === 'refuted' && claims.some(({ claim, status }) => claim === 'content' && status === 'refuted');
   const warning = test ? ['a test chain: anyone can make its blocks, so this proves nothing to others'] : [];
-  return [headline(verdict), ...warning, '', ...claimLines(verdict)].join('\n');
+  const about = foreign
+    ? ['the marks below concern the receipt itself: the content is still not the one it is about']
+    : [];
+  return [headline(verdict), ...warning, ...about, '', ...claimLines(verdict)].join('\n');
 }
 
 /** One line for each claim. */

@@ -212,6 +212,24 @@ test('upgrade: a receipt gains its round and anchors if a consistency proof conn
   expect((await at('upgrade', 'r.json')).stdout).toContain('nothing new');
 });
 
+test('upgrade: where an anchor is in another block now, the receipt of before is kept', async () => {
+  const elsewhere = {
+    ...anchor,
+    block: { ...anchor.block, number: anchor.block.number + 9, hash: `0x${'5c'.repeat(32)}` },
+  };
+  const { proof: _, ...moved } = elsewhere;
+  await save('r.json', receipt);
+  service.receipt = () => round.receipt(log, index, [moved]);
+  service.consistency = () => ({ path: [] });
+  const { code, stderr } = await at('upgrade', 'r.json');
+  expect(code).toBe(0);
+  expect(stderr).toContain(
+    `the anchor in block ${anchor.block.number} of ${anchor.chain} is in another block now: the receipt of before is kept as r.json.bak`,
+  );
+  expect(await saved('r.json.bak')).toEqual(receipt);
+  expect(JSON.stringify(await saved('r.json'))).toContain(elsewhere.block.hash);
+});
+
 test('upgrade: without such a proof both receipts are kept, and the contradiction is reported', async () => {
   const old = log.receipt(index, 8);
   await save('r.json', old);

@@ -118,6 +118,9 @@ test('unproven: exit 2, and what would prove it', async () => {
 test('refuted: exit 1, and the reason', async () => {
   const { code, stdout } = await verify(receiptFile, '--line', 'another', '--rpc', node.url);
   expect(stdout).toMatch(/^refuted: .*about something else/);
+  expect(stdout).toContain(
+    '\nthe marks below concern the receipt itself: the content is still not the one it is about\n',
+  );
   expect(code).toBe(1);
 });
 

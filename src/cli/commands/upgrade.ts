@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import * as z from 'zod';
 import type { Client } from '../../client/client.ts';
 import { AntequemError } from '../../core/errors.ts';
-import { parseReceiptText, type Receipt } from '../../core/receipt.ts';
+import { knownAnchors, parseReceiptText, type Receipt } from '../../core/receipt.ts';
 import { mergeReceipt } from '../../core/receipt-merge.ts';
 import { httpUrl, repeated, wholeNumberArgument } from '../options.ts';
 import { upgradeOts } from '../ots-upgrade.ts';
@@ -38,6 +38,7 @@ export function upgradeCommand(): Command {
 The service provides the newer receipt. The entry never changes. The inclusion proof and the checkpoint are replaced
 only if a consistency proof connects the old and the new tree. Otherwise the file stays unchanged, the service's answer
 is saved beside it as RECEIPT.conflict.json, and the exit code is 1: together the two files prove that the log forked.
+If an anchor is in another block now, the receipt of before is kept as RECEIPT.bak.
 
 An .ots file is completed by asking calendars that it names, if they are at *.calendar.opentimestamps.org,
 *.calendar.eternitywall.com or *.calendar.catallaxy.com, or given with --calendar. The old file is kept as
@@ -80,11 +81,25 @@ async function upgradeReceipt(file: string, old: Receipt, wait: number, command:
     );
   }
   const changed = JSON.stringify(merged.receipt) !== JSON.stringify(old);
+  const moved = movedBlocks(old, merged.receipt);
+  if (moved.length > 0) await writeReceipt(`${file}.bak`, old, true);
   if (changed) await writeReceipt(file, merged.receipt, true);
   const state = stageInWords(merged.receipt);
   if (json) printJson({ file, changed, finalized: hasReached(merged.receipt, 'finalized') });
   else print(`${file}: ${changed ? 'upgraded' : 'nothing new'}, entry ${old.entry.index} of ${log} is ${state}`);
+  for (const block of moved)
+    note(`the anchor in ${block} is in another block now: the receipt of before is kept as ${file}.bak`);
   if (merged.receipt.expectedBy !== undefined) note(`more is expected by ${merged.receipt.expectedBy}`);
+}
+
+/** Blocks that hold an anchor by the older receipt and not by the newer one: the chain was reorganized or started anew. */
+function movedBlocks(old: Receipt, fresh: Receipt): string[] {
+  const blocks = (receipt: Receipt): { chain: string; number: number; hash: string }[] =>
+    knownAnchors(receipt).flatMap((anchor) =>
+      anchor.type === 'evm' && anchor.status !== 'submitted' ? [{ chain: anchor.chain, ...anchor.block }] : [],
+    );
+  const now = new Set(blocks(fresh).map(({ hash }) => hash));
+  return blocks(old).flatMap(({ chain, number, hash }) => (now.has(hash) ? [] : [`block ${number} of ${chain}`]));
 }
 
 /** Never overwrites the evidence of earlier contradictions. @returns the name of the new file */
