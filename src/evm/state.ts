@@ -60,24 +60,22 @@ export async function registerTarget(
   const { name, chain, contract, ephemeral } = identity;
   const every = options.storeEvery ?? USUAL_STORE_EVERY_MS;
   const mode = every === 'always' ? 'anchor' : 'announce';
+  const milliseconds = typeof every === 'number' ? every : null;
   await transaction(database, async (tx) => {
     await tx.query(
-      `INSERT INTO targets AS t (name, kind, chain, contract, mode, store_every, ephemeral, first_round, created_at)
+      // Without a named index: two processes that add it at once can meet in any of its unique indexes.
+      `INSERT INTO targets (name, kind, chain, contract, mode, store_every, ephemeral, first_round, created_at)
        VALUES ($1, 'evm', $2, $3, $4, $8, $5, coalesce($6, (SELECT coalesce(max(number), 0) + 1 FROM rounds)), $7)
-       ON CONFLICT (name) DO UPDATE SET mode = excluded.mode, store_every = excluded.store_every
-       WHERE $9 AND t.kind = 'evm' AND (t.mode, t.store_every) IS DISTINCT FROM (excluded.mode, excluded.store_every)`,
-      [
-        name,
-        chain,
-        contract,
-        mode,
-        ephemeral,
-        options.firstRound,
-        options.now,
-        typeof every === 'number' ? every : null,
-        options.storeEvery !== null,
-      ],
+       ON CONFLICT DO NOTHING`,
+      [name, chain, contract, mode, ephemeral, options.firstRound, options.now, milliseconds],
     );
+    if (options.storeEvery !== null) {
+      await tx.query(
+        `UPDATE targets SET mode = $2, store_every = $3
+         WHERE name = $1 AND kind = 'evm' AND (mode, store_every) IS DISTINCT FROM ($2, $3::bigint)`,
+        [name, mode, milliseconds],
+      );
+    }
     const { rows } = await tx.query<TargetRow>(`SELECT ${COLUMNS} FROM targets WHERE name = $1`, [name]);
     const row = rows[0];
     const known = row === undefined ? '' : describe(row);

@@ -21,7 +21,7 @@ export async function registerAuthority(database: Database, identity: AuthorityI
   await database.query(
     `INSERT INTO targets (name, kind, chain, ephemeral, first_round, created_at)
      VALUES ($1, 'rfc3161', $2, $3, coalesce($4, (SELECT coalesce(max(number), 0) + 1 FROM rounds)), $5)
-     ON CONFLICT (name) DO NOTHING`,
+     ON CONFLICT DO NOTHING`,
     [name, chain, ephemeral, firstRound, now],
   );
   const { rows } = await database.query<{ kind: string }>('SELECT kind FROM targets WHERE name = $1', [name]);

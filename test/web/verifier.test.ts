@@ -78,8 +78,11 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
   ): Promise<string> {
     const { page } = verifier;
     await page.goto(ground.verifier);
-    if (files.content !== undefined)
+    if (files.content !== undefined) {
       await page.getByLabel('Choose or drop the file').setInputFiles(path(files.content));
+      // What stands below moves down when the digest appears: a click in that moment would miss.
+      await page.locator('.digest').waitFor();
+    }
     if (Object.keys(trust).length > 0) await page.getByText('Advanced:').click();
     for (const [label, value] of Object.entries(trust)) await page.getByLabel(label).fill(value);
     await page.getByLabel('Choose or drop the receipt').setInputFiles(path(files.proof));
