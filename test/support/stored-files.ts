@@ -12,23 +12,32 @@ export async function foundInFiles(db: Queryable, wanted: readonly Buffer[]): Pr
   );
   const { folder = '', own = '' } = rows[0] ?? {};
   const found = wanted.map(() => false);
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((file) => file.isFile());
-  for (const { parentPath, name } of files) {
-    const path = join(parentPath, name);
+  const concerns = (path: string): boolean => {
     const [top, database] = path.slice(folder.length + 1).split('/');
-    if (top === 'pg_wal' || (top === 'base' && database !== own)) continue;
-    const bytes = readFile(path);
+    return top !== 'pg_wal' && (top !== 'base' || database === undefined || database === own);
+  };
+  for (const path of filesBelow(folder, concerns)) {
+    const bytes = unlessGone(() => readFileSync(path)) ?? Buffer.alloc(0);
     for (const [i, each] of wanted.entries()) found[i] ||= bytes.includes(each);
   }
   return found;
 }
 
-/** Empty where the server has removed it meanwhile. */
-function readFile(path: string): Buffer {
+function* filesBelow(folder: string, concerns: (path: string) => boolean): Generator<string> {
+  for (const entry of unlessGone(() => readdirSync(folder, { withFileTypes: true })) ?? []) {
+    const path = join(folder, entry.name);
+    if (!concerns(path)) continue;
+    if (entry.isDirectory()) yield* filesBelow(path, concerns);
+    else if (entry.isFile()) yield path;
+  }
+}
+
+/** Null where the server has removed it meanwhile. */
+function unlessGone<T>(read: () => T): T | null {
   try {
-    return readFileSync(path);
+    return read();
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return Buffer.alloc(0);
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
     throw error;
   }
 }
