@@ -5,7 +5,7 @@ import { AntequemError } from '../core/errors.ts';
 import { MAX_CLOCK_SKEW_MS } from '../core/time.ts';
 import { askNewSession, type Database, type Queryable } from '../store/database.ts';
 import { migrationNames } from '../store/migrate.ts';
-import { WITNESS_PROBLEM_CODES, type WitnessProblem } from '../witness/problems.ts';
+import { problemSource, WITNESS_PROBLEM_CODES, type WitnessProblem } from '../witness/problems.ts';
 import type { WitnessState } from '../witness/witnesses.ts';
 import type { OperationState } from './state.ts';
 
@@ -102,7 +102,7 @@ export function witnessNotices({ problems, quorumMissing }: WitnessState): strin
     ...sorted
       .slice(0, MOST_WITNESS_NOTICES)
       .map(({ witness, log, code, says }) =>
-        code.startsWith('witness-shows-')
+        problemSource(code) === 'shown'
           ? `the witness ${witness} contradicts ${log}: ${says}`
           : `the witness ${witness} does not cosign ${log}: ${says}`,
       ),

@@ -49,6 +49,11 @@ export interface WitnessAddress {
   readonly url: string;
 }
 
+/** An address below a prefix of a witness. @param path without a slash at its beginning */
+export function witnessUrl(prefix: string, path: string): string {
+  return `${prefix.replace(/\/+$/, '')}/${path}`;
+}
+
 /** Offers a checkpoint once. Faults of the witness are returned, not thrown. */
 export async function offerCheckpoint(
   witness: WitnessAddress,
@@ -58,7 +63,7 @@ export async function offerCheckpoint(
   let response: Response;
   let body: string;
   try {
-    response = await fetch(`${witness.url.replace(/\/+$/, '')}/add-checkpoint`, {
+    response = await fetch(witnessUrl(witness.url, 'add-checkpoint'), {
       method: 'POST',
       body: formatOffer(offer),
       headers: { 'content-type': 'text/plain; charset=utf-8' },

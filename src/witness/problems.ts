@@ -29,10 +29,10 @@ export const WITNESS_PROBLEM_CODES = [
 ] as const;
 export type WitnessProblemCode = (typeof WITNESS_PROBLEM_CODES)[number];
 
-const SHOWN: readonly WitnessProblemCode[] = ['witness-shows-fork', 'witness-shows-more'];
 /** Where a problem was found: a witness has at most one of each with a log. */
 export type WitnessProblemSource = 'offer' | 'shown';
-const sourceOf = (code: WitnessProblemCode): WitnessProblemSource => (SHOWN.includes(code) ? 'shown' : 'offer');
+export const problemSource = (code: WitnessProblemCode): WitnessProblemSource =>
+  code === 'witness-shows-fork' || code === 'witness-shows-more' ? 'shown' : 'offer';
 
 /** A problem of one witness with one log. */
 export interface WitnessProblem {
@@ -59,7 +59,7 @@ export class WitnessProblems {
       `INSERT INTO witness_problems (witness, log, source, code, says, found_at) VALUES ($1, $2, $6, $3, $4, $5)
        ON CONFLICT (witness, log, source)
          DO UPDATE SET code = excluded.code, says = excluded.says, found_at = excluded.found_at`,
-      [Buffer.from(key.id), log.id, code, says, now, sourceOf(code)],
+      [Buffer.from(key.id), log.id, code, says, now, problemSource(code)],
     );
   }
 

@@ -1,10 +1,10 @@
 // What witnesses show to others of our logs (C2SP tlog-witness, "Monitor Retrieval Mechanism"): a fork that was cosigned
 // elsewhere is found there.
 
-import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
+import { sha256 } from '#sha256';
 import { collectAtMost } from '../core/bounded.ts';
-import { equalBytes } from '../core/bytes.ts';
+import { equalBytes, toHex, utf8 } from '../core/bytes.ts';
 import { type Checkpoint, parseCheckpoint } from '../core/checkpoint.ts';
 import { parsed } from '../core/errors.ts';
 import { EMPTY_ROOT } from '../core/merkle.ts';
@@ -13,6 +13,7 @@ import type { Log } from '../log/log.ts';
 import { LOG_COLUMNS, type LogRow, logOf, type Registry } from '../log/registry.ts';
 import type { TileStore } from '../log/tilestore.ts';
 import type { Database } from '../store/database.ts';
+import { witnessUrl } from './offer.ts';
 import { WitnessProblems } from './problems.ts';
 import type { AskedWitness } from './pursuit.ts';
 
@@ -114,7 +115,7 @@ async function rootAt(log: Log, { size }: Checkpoint, tiles: TileStore): Promise
 }
 
 function shownAt(url: string, origin: string): string {
-  return `${url.replace(/\/+$/, '')}/${createHash('sha256').update(origin).digest('hex')}/checkpoint`;
+  return witnessUrl(url, `${toHex(sha256(utf8(origin)))}/checkpoint`);
 }
 
 /** What a witness shows of a log; null where that is nothing that can be read. */

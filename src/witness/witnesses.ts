@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { toHex } from '../core/bytes.ts';
-import { isCheckable } from '../core/cosignature.ts';
+import { isCheckable, type WitnessKey } from '../core/cosignature.ts';
 import { AntequemError } from '../core/errors.ts';
 import { LruCache } from '../core/lru.ts';
 import { isReached, type Policy } from '../core/policy.ts';
@@ -54,6 +54,8 @@ export class Witnesses implements Checkpoints {
   readonly options: WitnessesOptions;
   readonly #cosignatures: Cosignatures;
   readonly #problems: WitnessProblems;
+  /** Of the witnesses whose cosignatures can be checked. */
+  readonly #keys: readonly WitnessKey[];
   /** The newest published checkpoint of each log, as long as no cosignature can be added. */
   readonly #complete = new LruCache<number, Cosigned>(20_000);
 
@@ -62,6 +64,7 @@ export class Witnesses implements Checkpoints {
     this.options = options;
     this.#cosignatures = new Cosignatures(database);
     this.#problems = new WitnessProblems(database);
+    this.#keys = policy.witnesses.flatMap(({ key }) => (isCheckable(key) ? [key] : []));
     for (const { name, key } of policy.witnesses) {
       if (isCheckable(key)) continue;
       const type = key.type.toString(16).padStart(2, '0');
@@ -90,10 +93,7 @@ export class Witnesses implements Checkpoints {
     const { policy } = this.options;
     const [problems, lacking] = await Promise.all([
       this.#problems.of(this.pursuits.map(({ witness }) => witness)),
-      this.#cosignatures.lacking(
-        policy.witnesses.map(({ key }) => key),
-        this.options.now() - GRACE_MS,
-      ),
+      this.#cosignatures.lacking(this.#keys, this.options.now() - GRACE_MS),
     ]);
     let quorumMissing = 0;
     for (const { log, witnesses } of lacking) {
@@ -195,8 +195,7 @@ export class Witnesses implements Checkpoints {
   }
 
   async #withCosignatures(log: Log, published: Published): Promise<Cosigned> {
-    const keys = this.options.policy.witnesses.map(({ key }) => key);
-    const cosigned = await this.#cosignatures.of(log, published, keys);
+    const cosigned = await this.#cosignatures.of(log, published, this.#keys);
     if (this.#open(cosigned).length === 0 && (this.#complete.get(log.id)?.size ?? 0) <= cosigned.size) {
       this.#complete.set(log.id, cosigned);
     }
@@ -204,8 +203,7 @@ export class Witnesses implements Checkpoints {
   }
 
   async #newestReached(log: Log, least: number): Promise<Cosigned | null> {
-    const keys = this.options.policy.witnesses.map(({ key }) => key);
-    const newest = await this.#cosignatures.newest(log, least, LOOKED_AT, keys);
+    const newest = await this.#cosignatures.newest(log, least, LOOKED_AT, this.#keys);
     return newest.find((cosigned) => this.#reached(cosigned)) ?? null;
   }
 }
