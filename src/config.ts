@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type AuthorityConfig, authorityVariables, readAuthorities } from './config/authorities.ts';
+import { type AuthoritiesFile, authorityVariables, readAuthorities } from './config/authorities.ts';
 import { type BitcoinConfig, bitcoinOf, type OtsConfig, otsFaults, otsOf, otsVariables } from './config/calendars.ts';
 import { type OperationConfig, operationOf, operationVariables } from './config/operation.ts';
 import {
@@ -142,7 +142,7 @@ export interface Config {
   /** Calendars that rounds are stamped by; null: none. */
   readonly ots: OtsConfig | null;
   /** Timestamp authorities (RFC 3161) that stamp rounds. */
-  readonly authorities: readonly AuthorityConfig[];
+  readonly authorities: AuthoritiesFile['authorities'];
   /** Where Bitcoin's headers come from. */
   readonly bitcoin: BitcoinConfig;
   /** The service as a calendar itself; null: it is none. */

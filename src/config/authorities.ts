@@ -5,21 +5,8 @@ import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { messageOf } from '../core/errors.ts';
 import { readCertificates } from '../tsa/certificate.ts';
+import type { AuthorityConfig } from '../tsa/target.ts';
 import { duration, url } from './settings.ts';
-
-export interface AuthorityConfig {
-  /** The name of the target. */
-  readonly name: string;
-  readonly url: string;
-  /** PEM or DER: the CAs that tokens must chain to, and certificates that tokens lack. */
-  readonly certificates: Uint8Array;
-  /** OID that is asked for; null: the authority's own choice. */
-  readonly policy: string | null;
-  /** Milliseconds between two requests. */
-  readonly pace: number;
-  /** Whether it is one of a development machine, whose tokens prove nothing. */
-  readonly ephemeral: boolean;
-}
 
 /** A receipt has room for 16 anchors. */
 const MOST_AUTHORITIES = 8;

@@ -21,17 +21,22 @@ import {
 } from './tokens.ts';
 import { tokenMoment } from './verifier.ts';
 
-export interface TsaTargetOptions {
+/** An authority as it is configured. */
+export interface AuthorityConfig {
+  /** The name of the target. */
   readonly name: string;
   readonly url: string;
-  /** PEM or DER: the CAs that its tokens must chain to, and certificates that they lack. */
+  /** PEM or DER: the CAs that tokens must chain to, and certificates that tokens lack. */
   readonly certificates: Uint8Array;
-  /** OID; null: the authority's own choice. */
+  /** OID that is asked for; null: the authority's own choice. */
   readonly policy: string | null;
   /** Milliseconds between two requests. */
   readonly pace: number;
-  /** Whether its tokens are those of a development machine. */
+  /** Whether it is one of a development machine, whose tokens prove nothing. */
   readonly ephemeral: boolean;
+}
+
+export interface TsaTargetOptions extends AuthorityConfig {
   /** Default: 1 where ephemeral, else the round after the newest when the target is first seen. */
   readonly firstRound?: number;
   /** Default: over HTTP. */

@@ -1,4 +1,4 @@
-import { useSignal } from '@preact/signals';
+import { type Signal, useSignal } from '@preact/signals';
 import { messageOf } from '../../core/errors.ts';
 import { SCHEME_CHOICES } from '../../sources/scheme-names.ts';
 import { Copyable } from '../parts/bytes.tsx';
@@ -200,38 +200,8 @@ function NewSource({ logs, change }: { readonly logs: readonly string[]; readonl
           }}
         />
       </div>
-      <div class="field">
-        <label for="source-scheme">Sender or scheme</label>
-        <select
-          id="source-scheme"
-          value={scheme.value}
-          onChange={(event) => {
-            scheme.value = event.currentTarget.value;
-          }}
-        >
-          {SCHEME_CHOICES.map((each) => (
-            <option key={each} value={each}>
-              {each}
-            </option>
-          ))}
-        </select>
-      </div>
-      <div class="field">
-        <label for="source-log">Log</label>
-        <select
-          id="source-log"
-          value={log.value}
-          onChange={(event) => {
-            log.value = event.currentTarget.value;
-          }}
-        >
-          {logs.map((each) => (
-            <option key={each} value={each}>
-              {each}
-            </option>
-          ))}
-        </select>
-      </div>
+      <Select id="source-scheme" label="Sender or scheme" value={scheme} of={SCHEME_CHOICES} />
+      <Select id="source-log" label="Log" value={log} of={logs} />
       <div class="field">
         <label for="source-secret">The sender’s secret</label>
         <input
@@ -255,5 +225,36 @@ function NewSource({ logs, change }: { readonly logs: readonly string[]; readonl
         </button>
       </div>
     </form>
+  );
+}
+
+function Select({
+  id,
+  label,
+  value,
+  of,
+}: {
+  readonly id: string;
+  readonly label: string;
+  readonly value: Signal<string>;
+  readonly of: readonly string[];
+}) {
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      <select
+        id={id}
+        value={value.value}
+        onChange={(event) => {
+          value.value = event.currentTarget.value;
+        }}
+      >
+        {of.map((each) => (
+          <option key={each} value={each}>
+            {each}
+          </option>
+        ))}
+      </select>
+    </div>
   );
 }
