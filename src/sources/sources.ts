@@ -11,10 +11,10 @@ import type { Database, Queryable } from '../store/database.ts';
 import { takeLock } from '../store/service-name.ts';
 import type { PulledApi } from './pulled/api.ts';
 import { type ChosenApi, chooseApi } from './pulled/apis.ts';
-import type { SecretForm, SenderCheck } from './scheme.ts';
+import type { SenderCheck } from './scheme.ts';
 import { type Chosen, chooseScheme } from './schemes.ts';
 import type { Sealing } from './sealing.ts';
-import { parseSecret } from './standard-webhooks.ts';
+import { belongsTo, insertSecret, resealSecrets, secretFor } from './secrets.ts';
 
 /** Each is a label of metrics. */
 export const MAX_SOURCES = 200;
@@ -24,7 +24,6 @@ const MAX_SECRETS = 4;
 const CACHE_MS = 5_000;
 
 const ID = /^src_[0-9a-f]{32}$/;
-const TEXT_SECRET = /^[\x21-\x7e](?:[\x20-\x7e]{6,1022}[\x21-\x7e])$/;
 
 /** A source without its secrets. Times are milliseconds since the Unix epoch. */
 export interface Source {
@@ -291,24 +290,7 @@ export class Sources {
 
   /** Seals anew, under the newest seed, what an older one sealed. @returns how many, and how many no seed opens */
   async reseal(): Promise<{ readonly resealed: number; readonly lost: number }> {
-    const { database, sealing } = this.#parts;
-    const { rows } = await database.query<{ source: string; number: number; sealed: Uint8Array }>(
-      'SELECT source, number, sealed FROM source_secrets',
-    );
-    let [resealed, lost] = [0, 0];
-    for (const { source, number, sealed } of rows) {
-      const opened = sealing.open(sealed, belongsTo(source, number));
-      if (opened === null) lost++;
-      else if (!opened.newest) {
-        const anew = Buffer.from(sealing.seal(opened.secret, belongsTo(source, number)));
-        const { rowCount } = await database.query(
-          'UPDATE source_secrets SET sealed = $4 WHERE source = $1 AND number = $2 AND sealed = $3',
-          [source, number, Buffer.from(sealed), anew],
-        );
-        resealed += rowCount ?? 0;
-      }
-    }
-    return { resealed, lost };
+    return resealSecrets(this.#parts.database, this.#parts.sealing);
   }
 
   async #log(name: string): Promise<Log> {
@@ -379,48 +361,4 @@ function choose(choice: string, settings: object): Chosen | ChosenApi {
 
 function kindOf(chosen: Chosen | ChosenApi): 'pull' | 'webhook' {
   return 'kind' in chosen ? chosen.kind : 'webhook';
-}
-
-function belongsTo(source: string, number: number): string {
-  return `${source}\n${number}`;
-}
-
-async function insertSecret(
-  tx: Queryable,
-  sealing: Sealing,
-  { source, number, secret, now }: { source: string; number: number; secret: string; now: number },
-): Promise<void> {
-  const sealed = Buffer.from(sealing.seal(secret, belongsTo(source, number)));
-  await tx.query('INSERT INTO source_secrets (source, number, sealed, created_at) VALUES ($1, $2, $3, $4)', [
-    source,
-    number,
-    sealed,
-    now,
-  ]);
-}
-
-/** The secret that was given, or one that is made; null where there is none. @throws FormatError `source-invalid` */
-function secretFor(
-  form: SecretForm | 'given',
-  given: string | undefined,
-  random: (length: number) => Uint8Array,
-): string | null {
-  if (form === 'none') {
-    if (given === undefined) return null;
-    throw new FormatError(
-      'source-invalid',
-      'with these settings the sender signs by a key of its own: there is no secret',
-    );
-  }
-  if (form === 'whsec') {
-    if (given === undefined) return `whsec_${Buffer.from(random(32)).toString('base64')}`;
-    parseSecret(given);
-    return given;
-  }
-  if (given === undefined && form === 'given') {
-    throw new FormatError('source-invalid', 'give the token that the API asks for as the secret');
-  }
-  if (given === undefined) return Buffer.from(random(32)).toString('base64url');
-  if (TEXT_SECRET.test(given)) return given;
-  throw new FormatError('source-invalid', 'a secret has 8 to 1,024 visible ASCII characters');
 }
