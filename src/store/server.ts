@@ -4,8 +4,11 @@ import type pg from 'pg';
 import { AntequemError } from '../core/errors.ts';
 
 const OLDEST = 150_000;
-/** Times that two connections are asked which sessions they have. */
-const LOOKS = 4;
+/**
+ * Whose turn it is to say which session it has. A pooler that gives the last session first gives both the same one;
+ * one that gives them in turn gives another one to who asks twice in a row. Strictly by turns, it could give each its own.
+ */
+const TURNS = ['first', 'second', 'first', 'first', 'second', 'second', 'first'] as const;
 
 /**
  * @param another opens one more connection to the same place
@@ -47,12 +50,10 @@ export async function demandServer(client: pg.Client, name: string, another: () 
 async function demandSession(client: pg.Client, name: string, another: () => Promise<pg.Client>): Promise<void> {
   const other = await another();
   try {
-    const [mine, its] = [new Set<number>(), new Set<number>()];
-    for (let look = 0; look < LOOKS; look++) {
-      mine.add(await sessionOf(client));
-      its.add(await sessionOf(other));
-    }
-    if (new Set([...mine, ...its]).size === 2 && mine.size === 1) return;
+    const sessions = { first: new Set<number>(), second: new Set<number>() };
+    for (const turn of TURNS) sessions[turn].add(await sessionOf(turn === 'first' ? client : other));
+    const { first, second } = sessions;
+    if (first.size === 1 && second.size === 1 && !second.has([...first][0] ?? 0)) return;
   } finally {
     await other.end().catch(() => {});
   }

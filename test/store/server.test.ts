@@ -159,6 +159,7 @@ describe.skipIf(debianPostgresMissing !== null || pgbouncerMissing !== null)('Pg
 
   test.each([
     ['transaction', []],
+    ['transaction', ['server_round_robin = 1', 'min_pool_size = 2', 'ignore_startup_parameters = options']],
     ['transaction', ['server_round_robin = 1', 'min_pool_size = 5', 'ignore_startup_parameters = options']],
     ['statement', []],
   ] as const)('with pool_mode = %s it is refused at once (%s)', async (mode, settings) => {
