@@ -25,6 +25,8 @@ const MAX_SHOWN_BYTES = 65_536;
 
 /** Milliseconds between two comparisons: a witness may show a checkpoint an hour late. */
 const INTERVAL_MS = 3_600_000;
+/** Logs in a row that a witness does not answer for before the comparison ends: each may take `REQUEST_PATIENCE_MS`. */
+const MAX_UNANSWERED = 8;
 
 export interface ShownOptions {
   readonly database: Database;
@@ -42,9 +44,11 @@ export interface ShownOptions {
 export function watchShown(witnesses: readonly AskedWitness[], options: ShownOptions): () => Promise<void> {
   const ending = new AbortController();
   let comparing: Promise<unknown> | null = null;
+  /** Where the comparison with each witness goes on. */
+  const places = new Map<AskedWitness, number>();
   const compareOne = async (witness: AskedWitness): Promise<void> => {
     try {
-      await compareShown(witness, options, ending.signal);
+      places.set(witness, await compareShown(witness, options, ending.signal, places.get(witness)));
     } catch (error) {
       options.logger.warn({ err: error, witness: witness.name }, 'what the witness shows was not compared');
     }
@@ -63,11 +67,20 @@ export function watchShown(witnesses: readonly AskedWitness[], options: ShownOpt
 
 /**
  * Compares what a witness shows of each log that it was asked to cosign with the log. Only a checkpoint that the log itself
- * signed says anything: what else a witness shows, or that it shows nothing, accuses nobody.
+ * signed says anything: what else a witness shows, or that it shows nothing, accuses nobody. A log that it does not answer for
+ * is left out; after `MAX_UNANSWERED` of them in a row the witness is taken to be down.
+ * @param from id of the log after which to begin
+ * @returns where the next comparison begins: 0 where this one came to the end
  */
-export async function compareShown(witness: AskedWitness, options: ShownOptions, signal: AbortSignal): Promise<void> {
+export async function compareShown(
+  witness: AskedWitness,
+  options: ShownOptions,
+  signal: AbortSignal,
+  from = 0,
+): Promise<number> {
   const { database, logger } = options;
-  for (let after = 0; ; ) {
+  let unanswered = 0;
+  for (let after = from; ; ) {
     const { rows } = await database.query<LogRow>(
       `SELECT ${LOG_COLUMNS} FROM logs l
        WHERE l.id > $1 AND (EXISTS (SELECT FROM cosignatures WHERE witness = $2 AND log = l.id)
@@ -76,13 +89,15 @@ export async function compareShown(witness: AskedWitness, options: ShownOptions,
       [after, Buffer.from(witness.key.id), PAGE],
     );
     for (const log of rows.map(logOf)) {
-      if (signal.aborted) return;
+      if (signal.aborted) return after;
       after = log.id;
       const note = await readShown(witness.url, log.origin, signal);
-      if (note === 'unreachable') return void logger.debug({ witness: witness.name }, 'shows nothing');
-      if (note !== null) await compare(witness, log, note, options);
+      unanswered = note === 'unreachable' ? unanswered + 1 : 0;
+      if (note === 'unreachable') logger.debug({ witness: witness.name, log: log.name }, 'shows nothing');
+      else if (note !== null) await compare(witness, log, note, options);
+      if (unanswered >= MAX_UNANSWERED) return after;
     }
-    if (rows.length < PAGE) return;
+    if (rows.length < PAGE) return 0;
   }
 }
 

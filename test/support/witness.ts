@@ -43,6 +43,8 @@ export class TestWitness {
   fault: null | 'silent' | number | ((cosignature: string) => string) = null;
   /** What it answers for a log that it does not know, and for another root of a size that it has cosigned. */
   statuses = { unknown: 404, otherRoot: 422 };
+  /** Origins of logs for which requests for the checkpoint that it shows are not answered. */
+  readonly hidden = new Set<string>();
   /** Milliseconds before each answer. */
   delay = 0;
   /** Seconds that its clock is ahead. */
@@ -129,6 +131,7 @@ export class TestWitness {
     const [, hash] = /^GET \/w\/([0-9a-f]{64})\/checkpoint$/.exec(target) ?? [];
     if (hash !== undefined) {
       const found = [...this.#read()].find(([origin]) => createHash('sha256').update(origin).digest('hex') === hash);
+      if (found !== undefined && this.hidden.has(found[0])) return void response.destroy();
       return void response.writeHead(found === undefined ? 404 : 200).end(found?.[1].note);
     }
     if (target !== 'POST /w/add-checkpoint') return void response.writeHead(404).end();

@@ -173,7 +173,7 @@ describe('what a witness shows', () => {
     const options = { ...service.foundation, now: Date.now, logger: silent };
     const [pursued] = ground.policy('all').witnesses;
     if (pursued === undefined) throw new Error('no witness');
-    const look = (): Promise<void> =>
+    const look = (): Promise<number> =>
       compareShown({ ...pursued, url: witness.url }, options, AbortSignal.timeout(120_000));
     const problems = async (): Promise<string[]> => {
       await look();
@@ -220,6 +220,48 @@ describe('what a witness shows', () => {
     }
     await witness.stop();
     expect(await problems()).toEqual([]);
+  });
+
+  test('is compared for the other logs where it does not answer for one, and goes on from there if it answers for none', async () => {
+    await using ground = await WitnessGround.open();
+    const witness = await ground.witness('witness.example/north');
+    const service = await ground.service({});
+    const fork = await ground.service({}, service);
+    const names = Array.from({ length: 10 }, (_, i) => `log-${i}`);
+    const begun: { name: string; vkey: string }[] = [];
+    for (const name of names) begun.push({ name, vkey: await ground.log(service, name) });
+    await Promise.all(
+      begun.map(async ({ name, vkey }) => {
+        await append(service, name, 3, 'one history');
+        await published(service, name, vkey, [witness]);
+      }),
+    );
+    const forge = async (name: string): Promise<void> => {
+      const vkey = await ground.log(fork, name);
+      await append(fork, name, 2, 'another history');
+      await published(fork, name, vkey, [witness]);
+    };
+    await rm(witness.state);
+    for (const name of ['log-0', 'log-1', 'log-9']) await forge(name);
+    const [pursued] = ground.policy('all').witnesses;
+    if (pursued === undefined) throw new Error('no witness');
+    const { database } = service.foundation;
+    const options = { ...service.foundation, now: Date.now, logger: silent };
+    const look = async (from?: number): Promise<{ next: number; told: string[] }> => {
+      const next = await compareShown({ ...pursued, url: witness.url }, options, AbortSignal.timeout(120_000), from);
+      const found = await new WitnessProblems(database).of([pursued]);
+      return { next, told: found.flatMap(({ code, log }) => (code === 'witness-shows-fork' ? [log] : [])).sort() };
+    };
+    witness.hidden.add('log.test/logs/log-0');
+    expect(await look()).toEqual({ next: 0, told: ['log.test/logs/log-1', 'log.test/logs/log-9'] });
+
+    await database.query('DELETE FROM witness_problems');
+    await witness.stop();
+    const { next, told } = await look();
+    expect(told).toEqual([]);
+    expect(next).toBe((await service.foundation.registry.find('log-7'))?.id);
+    await witness.start();
+    expect(await look(next)).toEqual({ next: 0, told: ['log.test/logs/log-9'] });
   });
 });
 
