@@ -2,18 +2,13 @@
 
 import { equalBytes, toHex } from '../core/bytes.ts';
 import { type Database, type Queryable, type Transaction, transaction } from '../store/database.ts';
-import { takeLock, tryLock } from '../store/service-name.ts';
+import { tryLock } from '../store/service-name.ts';
 import { type EntryPlace, readBlocks } from './blocks.ts';
+import { LOG_AT, PREFIX_BYTES, RECORD_BYTES, recordsOf, writePlace } from './digest-record.ts';
 import type { Log } from './log.ts';
 
-/** Bytes of a digest that the index has: the first names the bucket of a run. */
-export const PREFIX_BYTES = 6;
-const ERASED = Buffer.alloc(PREFIX_BYTES);
-// Bytes 2 to 6 of the digest 5 ‖ log 4 ‖ index 7.
-const RECORD_BYTES = 16;
-const LOG_AT = PREFIX_BYTES - 1;
-const INDEX_AT = LOG_AT + 4;
-const LOCK = 'digest runs';
+/** Held by what rewrites runs. */
+export const DIGEST_RUNS_LOCK = 'digest runs';
 /** So many digests, or commits, are put into a run. */
 export const RUN_DIGESTS = 65_536;
 const RUN_BATCHES = 8_192;
@@ -38,7 +33,7 @@ export async function indexDigests(tx: Transaction, log: number, first: number, 
 export async function makeRuns(database: Database, digests = RUN_DIGESTS): Promise<number> {
   for (let runs = 0; ; runs++) {
     const made = await transaction(database, async (tx) => {
-      if (!(await tryLock(tx, LOCK))) return false;
+      if (!(await tryLock(tx, DIGEST_RUNS_LOCK))) return false;
       const { rows } = await tx.query<TakenBatch>({
         name: 'take-digest-batches',
         text: `WITH oldest AS MATERIALIZED (
@@ -101,13 +96,6 @@ function recordsByBucket(batches: readonly TakenBatch[]): Buffer[] {
     }
   }
   return buckets;
-}
-
-/** Log and index of the record at `at`. */
-function writePlace(records: Buffer, at: number, log: number, index: number): void {
-  records.writeUInt32BE(log, at + LOG_AT);
-  records[at + INDEX_AT] = Math.floor(index / 2 ** 48);
-  records.writeUIntBE(index % 2 ** 48, at + INDEX_AT + 1, 6);
 }
 
 /** Where a digest was logged, in these logs or (null) in all, in no order, at most `limit` places. */
@@ -188,17 +176,6 @@ function placesOf({ bytes, log, first }: Hint, prefix: Buffer): EntryPlace[] {
     if (at % PREFIX_BYTES === 0) places.push({ log, index: first + at / PREFIX_BYTES });
   }
   return places;
-}
-
-function* recordsOf(bytes: Uint8Array): Generator<EntryPlace & { readonly prefix: number }> {
-  const records = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let at = 0; at + RECORD_BYTES <= records.length; at += RECORD_BYTES) {
-    yield {
-      prefix: records.readUIntBE(at, LOG_AT),
-      log: records.readUInt32BE(at + LOG_AT),
-      index: records.readUInt8(at + INDEX_AT) * 2 ** 48 + records.readUIntBE(at + INDEX_AT + 1, 6),
-    };
-  }
 }
 
 /** Which of these digests a log holds, in hex. Reads the index once, however many they are. */
@@ -308,34 +285,4 @@ export function prefixOf(bytes: Uint8Array, at = 0): number {
   const high = ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
   const low = ((bytes[at + 3] ?? 0) << 16) | ((bytes[at + 4] ?? 0) << 8) | (bytes[at + 5] ?? 0);
   return high * 2 ** 24 + low;
-}
-
-/** Forgets where a digest was logged, as erasure does: whoever guesses the content could confirm it. */
-export async function forgetDigest(tx: Transaction, { log, index }: EntryPlace, digest: Uint8Array): Promise<void> {
-  await takeLock(tx, LOCK);
-  const prefix = Buffer.from(digest.subarray(0, PREFIX_BYTES));
-  await tx.query(
-    `UPDATE digest_batches SET prefixes = overlay(prefixes PLACING $1 FROM (${PREFIX_BYTES} * ($3::bigint - first) + 1)::int)
-     WHERE log = $2 AND first <= $3 AND first + length(prefixes) / ${PREFIX_BYTES} > $3`,
-    [ERASED, log, index],
-  );
-  const record = Buffer.alloc(RECORD_BYTES);
-  prefix.copy(record, 0, 1);
-  writePlace(record, 0, log, index);
-  const { rows } = await tx.query<{ run: number; records: Uint8Array }>(
-    'SELECT run, records FROM digest_runs WHERE bucket = $1 AND position($2::bytea IN records) > 0 FOR UPDATE',
-    [prefix[0], record],
-  );
-  for (const { run, records } of rows) {
-    const kept: Uint8Array[] = [];
-    for (let at = 0; at < records.length; at += RECORD_BYTES) {
-      const each = records.subarray(at, at + RECORD_BYTES);
-      if (!equalBytes(each, record)) kept.push(each);
-    }
-    await tx.query('UPDATE digest_runs SET records = $3 WHERE bucket = $1 AND run = $2', [
-      prefix[0],
-      run,
-      Buffer.concat(kept),
-    ]);
-  }
 }

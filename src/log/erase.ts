@@ -1,10 +1,9 @@
 import { AntequemError } from '../core/errors.ts';
 import { MAX_BATCH_ENTRIES } from '../core/limits.ts';
 import { SYSTEM_LOG } from '../core/origin.ts';
-import type { Database, Transaction } from '../store/database.ts';
-import { packContents, unpackContents } from './block.ts';
-import { commitmentOf, digestOf } from './blocks.ts';
-import { forgetDigest } from './digest-index.ts';
+import type { Database } from '../store/database.ts';
+import { eraseInBlock, readErasable } from './block-erasure.ts';
+import { forgetDigests } from './digest-forgetting.ts';
 import { forgetEvent } from './events.ts';
 import type { Log } from './log.ts';
 import type { Sequencing } from './sequence.ts';
@@ -31,25 +30,13 @@ export async function eraseEntry(
   return recordedTransaction(database, system, sequencing, async (tx) => {
     // Appending to the log waits: it may put this block together with others.
     await tx.query('SELECT FROM logs WHERE id = $1 FOR NO KEY UPDATE', [log.id]);
-    const block = await readForErasure(tx, log, index);
-    if (block === null) {
+    const [block] = await readErasable(tx, log, [index, index + 1], { most: 1, bytes: 0 });
+    if (block === undefined) {
       throw new AntequemError('entry-not-found', `the log ${log.name} has no entry ${index} yet`);
     }
-    const position = index - block.first;
-    const contents = unpackContents(block.content, block.count);
-    const content = contents[position];
-    if (content === undefined || content.kind === 'erased') return { result: false, acts: [] };
-    const digest = digestOf(content);
-    contents[position] = { kind: 'erased', commitment: commitmentOf(content, digest) };
-    const size = content.kind === 'payload' ? content.payload.length : 0;
-    await tx.query('UPDATE blocks SET content = $3, erased = $4, bytes = bytes - $5 WHERE log = $1 AND first = $2', [
-      log.id,
-      block.first,
-      packContents(contents, content.nonce.length),
-      [...block.erased, position].sort((a, b) => a - b),
-      size,
-    ]);
-    if (digest !== null) await forgetDigest(tx, { log: log.id, index }, digest);
+    const gone = await eraseInBlock(tx, log, block, [index, index + 1]);
+    if (gone.length === 0) return { result: false, acts: [] };
+    await forgetDigests(tx, log, [index, index + 1], gone);
     // Their hash covers the whole request: it would confirm a guess of its content.
     await tx.query(
       `DELETE FROM idempotency
@@ -59,20 +46,4 @@ export async function eraseEntry(
     await forgetEvent(tx, log, index);
     return { result: true, acts: [{ act: 'entry-erased', log: log.origin, index }] };
   });
-}
-
-interface ErasureRow {
-  first: number;
-  count: number;
-  erased: number[];
-  content: Uint8Array;
-}
-
-async function readForErasure(tx: Transaction, log: Log, index: number): Promise<ErasureRow | null> {
-  const { rows } = await tx.query<ErasureRow>(
-    `SELECT first, count, erased, content FROM blocks
-     WHERE log = $1 AND first <= $2 AND first + count > $2 ORDER BY first DESC LIMIT 1`,
-    [log.id, index],
-  );
-  return rows[0] ?? null;
 }

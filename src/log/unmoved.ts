@@ -7,7 +7,8 @@ import { type Database, type Queryable, type Transaction, transaction } from '..
 import { tryLock } from '../store/service-name.ts';
 import type { StoredContent } from './block.ts';
 import { digestOf, insertBlocks } from './blocks.ts';
-import { indexDigests, makeRuns, PREFIX_BYTES } from './digest-index.ts';
+import { indexDigests, makeRuns } from './digest-index.ts';
+import { PREFIX_BYTES } from './digest-record.ts';
 import { blocksOf } from './fresh-blocks.ts';
 
 /** What is moved in one transaction. */

@@ -1,0 +1,88 @@
+// Erasing in one block. Erasure of single entries and retention both come here.
+
+import type { Transaction } from '../store/database.ts';
+import { packContents, unpackContents } from './block.ts';
+import { commitmentOf, digestOf } from './blocks.ts';
+import type { Log } from './log.ts';
+
+/** A block as it is read before something in it is erased. */
+export interface ErasableBlock {
+  readonly first: number;
+  readonly count: number;
+  readonly erased: readonly number[];
+  readonly content: Uint8Array;
+}
+
+/** An entry that was erased just now. */
+export interface ErasedEntry {
+  readonly index: number;
+  /** What it was found by; 32 bytes. */
+  readonly digest: Uint8Array;
+}
+
+/**
+ * Reads the blocks with entries [begin, end), in order, at most `most` of them and about `bytes` of payloads. The caller
+ * holds the lock of the log's row: appending to the log waits, since it may put blocks together.
+ */
+export async function readErasable(
+  tx: Transaction,
+  log: Log,
+  [begin, end]: readonly [number, number],
+  { most, bytes }: { readonly most: number; readonly bytes: number },
+): Promise<ErasableBlock[]> {
+  const { rows } = await tx.query<ErasableBlock>({
+    name: 'erasable-blocks',
+    text: `WITH page AS MATERIALIZED (
+             SELECT first FROM (
+               SELECT first, row_number() OVER w AS n, sum(bytes) OVER w AS total
+               FROM (SELECT first, bytes FROM blocks WHERE log = $1 AND first > $2::bigint - 256 AND first + count > $2
+                       AND first < $3 ORDER BY first LIMIT $4) AS next
+               WINDOW w AS (ORDER BY first)) AS sums
+             WHERE n = 1 OR total <= $5)
+           SELECT b.first, b.count, b.erased, b.content FROM page p JOIN blocks b ON b.log = $1 AND b.first = p.first
+           ORDER BY b.first`,
+    values: [log.id, begin, end, most, bytes],
+  });
+  return rows;
+}
+
+/**
+ * Erases the entries [begin, end) of a block: their commitments, which were computed until now, take the place of payload,
+ * digest and nonce. Of a block that lies wholly between them only commitments are left.
+ * @returns those that were there
+ */
+export async function eraseInBlock(
+  tx: Transaction,
+  log: Log,
+  block: ErasableBlock,
+  [begin, end]: readonly [number, number],
+): Promise<ErasedEntry[]> {
+  const contents = unpackContents(block.content, block.count);
+  const gone: ErasedEntry[] = [];
+  let bytes = 0;
+  let nonceSize = 0;
+  for (const [position, content] of contents.entries()) {
+    const index = block.first + position;
+    if (content.kind === 'erased') continue;
+    nonceSize = content.nonce.length;
+    if (index < begin || index >= end) continue;
+    const digest = digestOf(content);
+    if (digest === null) continue;
+    contents[position] = { kind: 'erased', commitment: commitmentOf(content, digest) };
+    gone.push({ index, digest: new Uint8Array(digest) });
+    if (content.kind === 'payload') bytes += content.payload.length;
+  }
+  if (gone.length === 0) return gone;
+  await tx.query({
+    name: 'erase-in-block',
+    text: 'UPDATE blocks SET content = $3, erased = $4, bytes = bytes - $5 WHERE log = $1 AND first = $2',
+    values: [
+      log.id,
+      block.first,
+      packContents(contents, nonceSize),
+      [...block.erased, ...gone.map(({ index }) => index - block.first)].sort((a, b) => a - b),
+      bytes,
+    ],
+  });
+  return gone;
+}
