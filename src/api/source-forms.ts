@@ -1,6 +1,7 @@
 // What goes into and comes out of the routes of sources, and what the reference says of them.
 
 import { z } from 'zod';
+import { SETTING_TYPES } from '../sources/choices.ts';
 import { SCHEME_CHOICES } from '../sources/scheme-names.ts';
 import { MAX_SOURCES } from '../sources/sources.ts';
 import { described, jsonAnswer } from './description.ts';
@@ -11,7 +12,7 @@ const MAX_KEEP_SECONDS = 30 * 86_400;
 const keyForm = z.string().meta({ description: 'The id of a source, or its name.' });
 const addressForm = z.string().meta({ description: 'The id of a source.' });
 const settingsForm = z.record(z.string(), z.json()).meta({
-  description: 'What differs from the defaults of the scheme, or from those of the sender; docs/ingestion.md.',
+  description: 'What differs from the defaults. `GET /v1/source-schemes` lists the settings of each scheme and sender.',
 });
 const secretForm = z.string().max(1_024);
 
@@ -59,6 +60,36 @@ const withSecret = z.intersection(
       .meta({ description: 'Told here and never again; null: the sender signs by its own key.' }),
   }),
 );
+
+const choiceForm = z
+  .object({
+    name: z.string().meta({ description: 'The `scheme` to make a source with: a scheme, a sender or an API.' }),
+    scheme: z.string().meta({ description: 'The scheme that checks its requests.' }),
+    kind: z.enum(['webhook', 'pull']).meta({ description: '`pull`: a worker fetches the events.' }),
+    secret: z
+      .enum(['made', 'given', 'none'])
+      .meta({ description: '`made`: one is made if none is given; `given`: it must be given.' }),
+    settings: z.array(
+      z.object({
+        name: z.string(),
+        type: z.enum(SETTING_TYPES).meta({ description: '`list`: an array of strings; `json`: any other JSON.' }),
+        says: z.string().meta({ description: 'What it is for.' }),
+        required: z.boolean(),
+        nullable: z.boolean(),
+        default: z.json().meta({ description: 'Null: there is none.' }),
+        values: z.array(z.string()).meta({ description: 'Those of a `choice`.' }),
+      }),
+    ),
+  })
+  .meta({ id: 'SourceScheme' });
+
+export const listSchemesOperation = described({
+  id: 'listSourceSchemes',
+  tag: 'Sources',
+  summary: 'List schemes and senders, with their settings',
+  access: 'admin',
+  answers: { 200: jsonAnswer('All that a source can be made with.', z.object({ schemes: z.array(choiceForm) })) },
+});
 
 export const createSourceOperation = described({
   id: 'createSource',

@@ -2,6 +2,7 @@ import type { Request, Response, Router } from 'express';
 import type { z } from 'zod';
 import { FormatError } from '../core/errors.ts';
 import { formatTime } from '../core/time.ts';
+import { sourceChoices } from '../sources/choices.ts';
 import type { Source } from '../sources/sources.ts';
 import type { Gate } from './access.ts';
 import { type BodyBudget, bodyJson, bodyReader } from './body.ts';
@@ -11,6 +12,7 @@ import { greetingOf, sendReply } from './source-deliveries.ts';
 import {
   createSourceBody,
   createSourceOperation,
+  listSchemesOperation,
   listSourcesOperation,
   readSourceOperation,
   removeSourceOperation,
@@ -47,6 +49,10 @@ export function sourceRoutes(service: Service, gate: Gate, budget: BodyBudget): 
     .get('/v1/sources', listSourcesOperation, async (request, response) => {
       await gate.admit(request, 'admin', null);
       response.json({ sources: (await sources.list()).map(view) });
+    })
+    .get('/v1/source-schemes', listSchemesOperation, async (request, response) => {
+      await gate.admit(request, 'admin', null);
+      response.json({ schemes: sourceChoices() });
     })
     .get('/v1/sources/:source', readSourceOperation, async (request, response) => {
       const greeting = await greetingOf(request, sources);

@@ -19,8 +19,8 @@ export const headerName = z
 
 const settingsForm = z.strictObject({
   header: headerName.meta({ description: 'The header with the signature.' }),
-  hash: z.enum(['sha1', 'sha256', 'sha512']).default('sha256'),
-  encoding: z.enum(['hex', 'base64']).default('hex'),
+  hash: z.enum(['sha1', 'sha256', 'sha512']).default('sha256').meta({ description: 'The hash function.' }),
+  encoding: z.enum(['hex', 'base64']).default('hex').meta({ description: 'How the signature is written.' }),
   prefix: z.string().max(40).default('').meta({ description: 'What stands before the signature in its header.' }),
   deliveryHeader: headerName.nullable().default(null).meta({ description: 'The header with the id of a delivery.' }),
   eventHeader: headerName

@@ -26,7 +26,12 @@ const keysForm = z.object({
 const settingsForm = z.strictObject({
   audience: z.string().min(1).max(1_024).meta({ description: 'The audience that the subscription names.' }),
   email: z.email().max(256).meta({ description: 'The service account that the subscription names.' }),
-  issuer: z.string().min(1).max(256).default('https://accounts.google.com'),
+  issuer: z
+    .string()
+    .min(1)
+    .max(256)
+    .default('https://accounts.google.com')
+    .meta({ description: 'Who issued the token.' }),
   keys: keysForm
     .nullable()
     .default(null)

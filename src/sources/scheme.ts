@@ -93,6 +93,10 @@ export interface SenderCheck {
 export type SecretForm = 'none' | 'text' | 'whsec';
 
 export interface Scheme {
+  /** What its settings are. */
+  readonly form: z.ZodType;
+  /** False where the sender signs by a key of its own, whatever the settings. */
+  readonly hasSecret: boolean;
   /** @throws ZodError */
   parse(settings: unknown): { readonly settings: object; readonly secret: SecretForm; open(): SenderCheck };
 }
@@ -104,6 +108,8 @@ export function scheme<T extends object>(
   open: (settings: T) => SenderCheck,
 ): Scheme {
   return {
+    form: schema,
+    hasSecret: secret !== 'none',
     parse: (given) => {
       const settings = schema.parse(given);
       return {

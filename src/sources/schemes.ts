@@ -62,6 +62,16 @@ const PRESETS: Readonly<Record<SenderName, { readonly scheme: SchemeName; readon
   gitlab: { scheme: 'secret-header', settings: { header: 'x-gitlab-event-streaming-token', items: false } },
 };
 
+/** A scheme by its name, or by that of a sender with what this sender uses of it. @param choice one of those in scheme-names.ts */
+export function namedScheme(choice: SchemeName | SenderName): {
+  readonly name: SchemeName;
+  readonly scheme: Scheme;
+  readonly preset: object;
+} {
+  const { scheme: name, settings: preset } = isSenderName(choice) ? PRESETS[choice] : { scheme: choice, settings: {} };
+  return { name, scheme: SCHEMES[name], preset };
+}
+
 /** A scheme with its settings, checked and complete. */
 export interface Chosen {
   readonly scheme: SchemeName;
@@ -76,13 +86,12 @@ export interface Chosen {
  * @throws FormatError `source-invalid`
  */
 export function chooseScheme(choice: string, settings: object): Chosen {
-  const preset = isSenderName(choice) ? PRESETS[choice] : undefined;
-  const name = preset?.scheme ?? choice;
-  if (!isSchemeName(name)) {
+  if (!isSchemeName(choice) && !isSenderName(choice)) {
     throw new FormatError('source-invalid', `the scheme is one of ${SCHEME_CHOICES.join(', ')}`);
   }
+  const { name, scheme, preset } = namedScheme(choice);
   try {
-    const { open, ...parsed } = SCHEMES[name].parse({ ...preset?.settings, ...settings });
+    const { open, ...parsed } = scheme.parse({ ...preset, ...settings });
     return { scheme: name, ...parsed, open };
   } catch (error) {
     if (!(error instanceof z.ZodError)) throw error;

@@ -4,9 +4,10 @@ import { expect, it } from 'vitest';
 import type { AntequemError } from '../../src/core/errors.ts';
 import type { EventDraft } from '../../src/ingest/event.ts';
 import { readJson } from '../../src/ingest/json.ts';
+import { sourceChoices } from '../../src/sources/choices.ts';
 import { eventDrafts, readBody } from '../../src/sources/events.ts';
 import type { Grounds, SenderCheck, SignedRequest, Verified } from '../../src/sources/scheme.ts';
-import { SCHEME_NAMES, SENDER_NAMES } from '../../src/sources/scheme-names.ts';
+import { SCHEME_CHOICES, SCHEME_NAMES, SENDER_NAMES } from '../../src/sources/scheme-names.ts';
 import { chooseScheme } from '../../src/sources/schemes.ts';
 import { fakeOutside, pubsubPush, SENDERS, type SentRequest, snsMessage } from './senders.ts';
 
@@ -182,6 +183,40 @@ it('refuses tokens of Google for another audience or account, and asks for its k
   expect(asked).toEqual(['https://www.googleapis.com/oauth2/v3/certs']);
   const elsewhere = chooseScheme('pubsub', { ...settings, audience: 'https://other.example' }).open();
   expect(await codeOf(verify(elsewhere, await pubsubPush({}, BODY, NOW), on))).toBe('signature-invalid');
+});
+
+it('lists every choice with its settings, and the defaults that it is made with', () => {
+  const choices = sourceChoices();
+  expect(choices.map(({ name }) => name)).toEqual(SCHEME_CHOICES);
+  const settingsOf = (choice: string) => choices.find(({ name }) => name === choice)?.settings ?? [];
+  expect(settingsOf('hmac')[0]).toMatchObject({ name: 'header', type: 'text', required: true, default: null });
+  expect(settingsOf('vercel')).toMatchObject([
+    { name: 'header', required: false, default: 'x-vercel-signature' },
+    { name: 'hash', type: 'choice', default: 'sha1', values: ['sha1', 'sha256', 'sha512'] },
+    { name: 'encoding' },
+    { name: 'prefix', default: '', nullable: false },
+    { name: 'deliveryHeader', type: 'text', nullable: true },
+    { name: 'eventHeader' },
+  ]);
+  expect(settingsOf('sns')).toMatchObject([
+    { name: 'topicArns', type: 'list', required: true },
+    { name: 'toleranceSeconds', type: 'number', default: 7_200 },
+  ]);
+  expect(settingsOf('pubsub').map(({ type }) => type)).toEqual(['text', 'text', 'text', 'json']);
+  expect(settingsOf('snyk-audit').map(({ type }) => type)).toEqual([
+    'text',
+    'text',
+    'text',
+    'text',
+    'list',
+    'text',
+    'number',
+  ]);
+  for (const { name, settings, kind } of choices) {
+    if (kind === 'pull' || settings.some(({ required }) => required)) continue;
+    const defaults = Object.fromEntries(settings.map((setting) => [setting.name, setting.default]));
+    expect(chooseScheme(name, {}).settings).toEqual(defaults);
+  }
 });
 
 it('refuses settings that are wrong, with what is wrong', () => {

@@ -90,6 +90,33 @@ describe.skipIf(browserMissing !== null)('the pages of a service with keys', () 
     await row.waitFor();
     expect(secret).toMatch(/[A-Za-z0-9_-]{43}/);
     expect(await page.locator('main').innerText()).not.toContain(secret.trim().split(/\s/)[0]);
+    // Settings are what the scheme has, and the service says which of them is wrong.
+    await page.getByLabel('Name').fill('topic');
+    await page.getByLabel('Sender or scheme').selectOption('sns');
+    expect(await page.getByLabel('The sender’s secret').count()).toBe(0);
+    const topics = page.getByLabel('topicArns');
+    const create = page.getByRole('button', { name: 'Create the source' });
+    await create.click();
+    await page.getByRole('alert').getByText('topicArns').waitFor();
+    await topics.fill('arn:aws:s3:::bucket');
+    await create.click();
+    await page.getByRole('alert').getByText('topicArns.0: not the ARN of an SNS topic').waitFor();
+    await topics.fill('arn:aws:sns:eu-west-1:123456789012:audit\narn:aws:sns:eu-west-1:123456789012:more\n');
+    await page.getByText('More settings').click();
+    await page.getByLabel('toleranceSeconds').fill('soon');
+    await create.click();
+    await page.getByRole('alert').getByText('toleranceSeconds: this is not a number').waitFor();
+    await page.getByLabel('toleranceSeconds').fill('600');
+    expect(await violations(page)).toEqual([]);
+    await create.click();
+    const topic = page.getByRole('row').filter({ hasText: 'topic' });
+    await topic.waitFor();
+    expect(await (await send('GET', '/v1/sources/topic')).json()).toMatchObject({
+      settings: { topicArns: [expect.stringMatching(/audit$/), expect.stringMatching(/more$/)], toleranceSeconds: 600 },
+    });
+    await topic.getByRole('button', { name: 'Remove topic' }).click();
+    await topic.getByRole('button', { name: 'Really remove topic?' }).click();
+    await topic.waitFor({ state: 'detached' });
     await row.getByRole('button', { name: 'Remove repository' }).click();
     await row.getByRole('button', { name: 'Really remove repository?' }).click();
     await page.getByText('There is no source yet.').waitFor();
@@ -231,8 +258,8 @@ describe.skipIf(browserMissing !== null)('the pages of a service with keys', () 
     await page.getByRole('heading', { name: 'Sign in' }).waitFor();
     await page.reload();
     await page.getByRole('heading', { name: 'Sign in' }).waitFor();
-    // What was refused on purpose above the browser notes by itself.
-    expect(complaints.filter((line) => !/status of 40[14] .*(session|nowhere)/.test(line))).toEqual([]);
+    // The browser notes by itself what was refused on purpose above.
+    expect(complaints.filter((line) => !/status of 40[014] .*(session|nowhere|v1\/sources\))/.test(line))).toEqual([]);
   });
 
   it('show only its logs to a key of some logs', async () => {

@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import { z } from 'zod';
 import { AntequemError } from '../../core/errors.ts';
 import { parseJson } from '../../core/json.ts';
@@ -24,12 +24,24 @@ const source = z.object({
 type Listed = z.output<typeof source>;
 const told = source.extend({ secret: z.string().nullable() });
 const list = z.object({ sources: z.array(source) });
+const setting = z.object({
+  name: z.string(),
+  type: z.string(),
+  says: z.string(),
+  required: z.boolean(),
+  default: z.json(),
+  values: z.array(z.string()),
+});
+const schemes = z.object({
+  schemes: z.array(z.object({ name: z.string(), scheme: z.string(), settings: z.array(setting) })),
+});
 const removed = z.object({ id: z.string(), removed: z.literal(true) });
 
 /** `antequem sources`: manages the senders whose signed webhooks are logged; needs a key with the scope admin. */
 export function sourcesCommand(): Command {
   return new Command('sources')
     .addCommand(createCommand())
+    .addCommand(schemesCommand())
     .addCommand(listCommand())
     .addCommand(rotateCommand())
     .addCommand(removeCommand())
@@ -39,6 +51,7 @@ export function sourcesCommand(): Command {
 A source takes the webhooks of one sender, checks their signatures, and logs each event once; docs/ingestion.md.
 
 Examples:
+  $ antequem sources schemes hmac
   $ antequem sources create hoop --log sessions --scheme hoop --secret-file hoop.secret
   $ antequem sources create repository --log audit --scheme github
   $ antequem sources create billing --log audit --scheme hmac --settings '{"header":"x-signature","hash":"sha512"}'
@@ -47,7 +60,9 @@ Examples:
 }
 
 const settingsOption = (): Option =>
-  new Option('--settings <json>', 'what differs from the defaults of the scheme').argParser(settingsArgument);
+  new Option('--settings <json>', 'what differs from the defaults (antequem sources schemes)').argParser(
+    settingsArgument,
+  );
 const secretOption = (): Option =>
   new Option('--secret-file <file>', 'the secret that the sender made, - for standard input (default: one is made)');
 
@@ -83,6 +98,27 @@ function createCommand(): Command {
       print(`${client.url}${made.path}`);
       tellSecret(made.secret, secretFile);
     });
+}
+
+function schemesCommand(): Command {
+  return new Command('schemes')
+    .description('list the schemes, senders and APIs that a source can be made with; with a name, its settings')
+    .addArgument(new Argument('[name]', 'one of them').choices(SCHEME_CHOICES))
+    .action(async (name: string | undefined, _: object, command: Command) => {
+      const { client, json } = openSession(command);
+      const { schemes: all } = await client.call(schemes, 'GET', '/v1/source-schemes');
+      const chosen = all.filter((each) => name === undefined || each.name === name);
+      if (json) return printJson(chosen);
+      for (const { name: title, scheme, settings } of chosen) {
+        if (name === undefined) print(title === scheme ? title : `${title}  ${scheme}`);
+        else for (const setting of settings) print(settingLine(setting));
+      }
+    });
+}
+
+function settingLine({ name, type, says, required, default: value, values }: z.output<typeof setting>): string {
+  const kind = values.length > 0 ? values.join(' | ') : type;
+  return `${name}  ${kind}${required ? ', required' : value === null ? '' : `, default ${JSON.stringify(value)}`}. ${says}`;
 }
 
 function listCommand(): Command {

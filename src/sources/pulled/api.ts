@@ -34,14 +34,23 @@ export interface PulledApi {
 
 /** What all of them are given. */
 export const pullSettings = {
-  /** Without it only what happens from now on is fetched. */
-  from: z.iso.date('not a date such as 2026-01-31').or(z.iso.datetime('not a date such as 2026-01-31')).optional(),
-  /** Seconds between two looks for something new. */
-  pauseSeconds: z.int().min(1).max(86_400).default(60),
+  from: z.iso
+    .date('not a date such as 2026-01-31')
+    .or(z.iso.datetime('not a date such as 2026-01-31'))
+    .optional()
+    .meta({ description: 'A date such as 2026-01-31: the first events to fetch; without it, those from now on.' }),
+  pauseSeconds: z
+    .int()
+    .min(1)
+    .max(86_400)
+    .default(60)
+    .meta({ description: 'Seconds between two requests for new events.' }),
 };
 
 /** An API by the schema of its settings, which has `pullSettings`. */
 export interface PulledScheme {
+  /** What its settings are. */
+  readonly form: z.ZodType;
   /** @throws ZodError */
   parse(settings: unknown): {
     readonly settings: { readonly from?: string | undefined; readonly pauseSeconds: number };

@@ -7,7 +7,7 @@ import type { PulledApi, PulledScheme } from './api.ts';
 import { hoopAudit } from './hoop.ts';
 import { snykAudit } from './snyk.ts';
 
-const PULLED_APIS: Readonly<Record<ApiName, PulledScheme>> = {
+export const PULLED_APIS: Readonly<Record<ApiName, PulledScheme>> = {
   'snyk-audit': snykAudit,
   'hoop-audit': hoopAudit,
 };

@@ -7,7 +7,10 @@ import { baseUrl, type PulledApi, type PulledScheme, pullSettings } from './api.
 
 const PAGE_ITEMS = 100;
 
-const settingsForm = z.strictObject({ url: baseUrl, ...pullSettings });
+const settingsForm = z.strictObject({
+  url: baseUrl.meta({ description: 'The address of the gateway, such as https://hoop.example.org.' }),
+  ...pullSettings,
+});
 
 const answerForm = z.object({
   pages: z.object({ total: z.int().nonnegative(), page: z.int().positive(), size: z.int().positive() }),
@@ -39,6 +42,7 @@ function open({ url }: z.output<typeof settingsForm>): PulledApi {
 }
 
 export const hoopAudit: PulledScheme = {
+  form: settingsForm,
   parse: (given) => {
     const settings = settingsForm.parse(given);
     return { settings, open: () => open(settings) };

@@ -8,15 +8,19 @@ const PAGE_ITEMS = '100';
 
 const settingsForm = z
   .strictObject({
-    url: baseUrl.default('https://api.snyk.io'),
-    group: z.uuid().optional(),
-    org: z.uuid().optional(),
+    url: baseUrl.default('https://api.snyk.io').meta({ description: 'The address of the API in your region of Snyk.' }),
+    group: z.uuid().optional().meta({ description: 'The id of a group; give either this or an organization.' }),
+    org: z.uuid().optional().meta({ description: 'The id of an organization.' }),
     version: z
       .string()
       .regex(/^\d{4}-\d\d-\d\d(~(beta|experimental))?$/, 'not a version of the API such as 2024-10-15')
-      .default('2024-10-15'),
-    /** Kinds of events; without it all but `api.access`. */
-    events: z.array(z.string().max(100)).max(100).optional(),
+      .default('2024-10-15')
+      .meta({ description: 'The version of the API.' }),
+    events: z
+      .array(z.string().max(100))
+      .max(100)
+      .optional()
+      .meta({ description: 'The kinds of events to fetch; without it, all except `api.access`.' }),
     ...pullSettings,
   })
   .refine(({ group, org }) => (group === undefined) !== (org === undefined), 'give either group or org');
@@ -62,6 +66,7 @@ function open({ url, group, org, version, events }: z.output<typeof settingsForm
 }
 
 export const snykAudit: PulledScheme = {
+  form: settingsForm,
   parse: (given) => {
     const settings = settingsForm.parse(given);
     return { settings, open: () => open(settings) };

@@ -36,6 +36,25 @@ export type SourceAnswer = z.output<typeof sourceAnswer>;
 export const sourcesAnswer = z.object({ sources: z.array(sourceAnswer) });
 export const sourceWithSecret = z.object({ ...source, secret: z.nullable(z.string()) });
 
+const setting = z.object({
+  name: z.string(),
+  type: z.string(),
+  says: z.string(),
+  required: z.boolean(),
+  nullable: z.boolean(),
+  default: z.json(),
+  values: z.array(z.string()),
+});
+export type SettingAnswer = z.output<typeof setting>;
+const scheme = z.object({
+  name: z.string(),
+  kind: z.string(),
+  secret: z.enum(['made', 'given', 'none']),
+  settings: z.array(setting),
+});
+export type SchemeAnswer = z.output<typeof scheme>;
+export const schemesAnswer = z.object({ schemes: z.array(scheme) });
+
 export const logsAnswer = z.object({ logs: z.array(logAnswer), next: z.optional(z.string()) });
 
 const block = z.object({ number: z.number(), hash: z.string(), time: z.string() });
