@@ -7,12 +7,15 @@ import { headerName } from './hmac.ts';
 import { type Grounds, type Head, refused, sameSecret, scheme } from './scheme.ts';
 
 const settingsForm = z.strictObject({
-  header: headerName.nullable().default(null).meta({ description: 'A header with the secret; null: there is none.' }),
+  header: headerName
+    .nullable()
+    .default(null)
+    .meta({ description: 'A header with the secret. Without it only the address has the secret.' }),
   parameter: z
     .string()
     .regex(/^[A-Za-z0-9_-]{1,40}$/)
     .default('secret')
-    .meta({ description: 'The parameter of the address that may hold the secret.' }),
+    .meta({ description: 'The parameter of the address with the secret.' }),
 });
 type EventGridSettings = z.output<typeof settingsForm>;
 

@@ -1,7 +1,7 @@
 // What a verified request becomes: a line of canonical JSON for each event, with the proof that was checked.
 
 import { sha256 } from '#sha256';
-import { toBase64, toHex } from '../core/bytes.ts';
+import { toBase64, toHex, utf8 } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
 import { MAX_ENTRY_BYTES } from '../core/limits.ts';
 import { isBlank, NEWLINE } from '../core/lines.ts';
@@ -67,7 +67,7 @@ export function* eventDrafts(
 function bodyDraft(
   source: SourceName,
   { delivery: named, proof }: Verified,
-  { idOf, omitted = [] }: SenderCheck,
+  { idOf, lastingPart, omitted = [] }: SenderCheck,
   { sent, plain, encoding, event, fault }: Body,
   bodyHash: Uint8Array,
 ): EventDraft {
@@ -80,7 +80,9 @@ function bodyDraft(
   const kept = covered && !exact && sent.length <= MAX_ENTRY_BYTES ? bytesMember(sent, encoding) : {};
   const body = { sha256: toHex(bodyHash), length: number(sent.length), ...(encoding === null ? {} : { encoding }) };
   const about = { ...header(source, delivery, { proof }), ...(fault === null ? {} : { reason: fault }) };
-  const id = eventId('source', source.id, delivery ?? '', toHex(bodyHash));
+  const part = event === null ? null : (lastingPart?.(event) ?? null);
+  const known = part === null ? bodyHash : sha256(utf8(canonicalJson(part)));
+  const id = eventId('source', source.id, delivery ?? '', toHex(known));
   const forms = [
     { ...about, body: object({ ...body, ...kept }), ...(logged === null ? {} : { event: logged }) },
     { ...about, body: object(body), ...(logged === null ? {} : { event: logged }) },

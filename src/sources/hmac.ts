@@ -21,12 +21,15 @@ const settingsForm = z.strictObject({
   header: headerName.meta({ description: 'The header with the signature.' }),
   hash: z.enum(['sha1', 'sha256', 'sha512']).default('sha256').meta({ description: 'The hash function.' }),
   encoding: z.enum(['hex', 'base64']).default('hex').meta({ description: 'How the signature is written.' }),
-  prefix: z.string().max(40).default('').meta({ description: 'What stands before the signature in its header.' }),
+  prefix: z
+    .string()
+    .max(40)
+    .default('')
+    .meta({ description: 'Text before the signature in its header, such as sha256=.' }),
   deliveryHeader: headerName.nullable().default(null).meta({ description: 'The header with the id of a delivery.' }),
-  eventHeader: headerName
-    .nullable()
-    .default(null)
-    .meta({ description: 'The header with the type of the event: `ping` is answered and not logged.' }),
+  eventHeader: headerName.nullable().default(null).meta({
+    description: 'The header with the type of the event. Events of the type ping are answered and not logged.',
+  }),
 });
 type HmacSettings = z.output<typeof settingsForm>;
 

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { AntequemError } from '../core/errors.ts';
 import { parseJson } from '../core/json.ts';
 import { type Json, JsonObject } from '../ingest/json.ts';
-import { type Grounds, type Head, refused, requiredHeader, scheme, type Verified } from './scheme.ts';
+import { deliveryHeader, type Grounds, type Head, refused, requiredHeader, scheme, type Verified } from './scheme.ts';
 
 /** Google's keys, which it replaces every few days. */
 const KEYS_URL = new URL('https://www.googleapis.com/oauth2/v3/certs');
@@ -16,6 +16,8 @@ const KEYS_LIFETIME_MS = 3_600_000;
 const KEYS_PAUSE_MS = 60_000;
 const FAILURE_PAUSE_MS = 5_000;
 const TOLERANCE_SECONDS = 60;
+/** Where the id is if the subscription unwraps payloads and writes metadata. */
+const MESSAGE_ID_HEADER = 'x-goog-pubsub-message-id';
 
 const keysForm = z.object({
   keys: z
@@ -32,10 +34,9 @@ const settingsForm = z.strictObject({
     .max(256)
     .default('https://accounts.google.com')
     .meta({ description: 'Who issued the token.' }),
-  keys: keysForm
-    .nullable()
-    .default(null)
-    .meta({ description: 'The keys of the issuer as a JWK set; null: those that Google publishes are fetched.' }),
+  keys: keysForm.nullable().default(null).meta({
+    description: 'The keys of the issuer as a JWK set. Without it the keys that Google publishes are fetched.',
+  }),
 });
 type PubsubSettings = z.output<typeof settingsForm>;
 
@@ -45,8 +46,10 @@ export const pubsub = scheme(settingsForm, 'none', (settings) => {
     admit: async (head, grounds) => {
       await checkToken(head, grounds, settings, keys);
     },
-    verify: async (delivery, grounds) => verified(await checkToken(delivery, grounds, settings, keys)),
+    verify: async (delivery, grounds) => verified(delivery, await checkToken(delivery, grounds, settings, keys)),
     idOf: messageId,
+    // Beside the message stands how often it was tried.
+    lastingPart: messageOf,
   };
 });
 
@@ -89,9 +92,9 @@ async function checkToken(
 }
 
 /** Of the token its header, claims and hash: the token itself would let its reader send. */
-function verified({ text, claims }: Token): Verified {
+function verified(head: Head, { text, claims }: Token): Verified {
   return {
-    delivery: null,
+    delivery: deliveryHeader(head, MESSAGE_ID_HEADER),
     proof: {
       vouched: 'token',
       covers: [],
@@ -146,8 +149,13 @@ function unreachable(cause?: unknown): AntequemError {
   return new AntequemError('sender-unreachable', 'the keys of Google cannot be fetched', { cause });
 }
 
-function messageId(event: Json): string | null {
+/** The message of a push that is not unwrapped; null: it is. */
+function messageOf(event: Json): JsonObject | null {
   const message = event instanceof JsonObject ? event.get('message') : null;
-  const id = message instanceof JsonObject ? message.get('messageId') : null;
+  return message instanceof JsonObject && typeof message.get('messageId') === 'string' ? message : null;
+}
+
+function messageId(event: Json): string | null {
+  const id = messageOf(event)?.get('messageId');
   return typeof id === 'string' ? id : null;
 }

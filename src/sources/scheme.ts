@@ -85,6 +85,8 @@ export interface SenderCheck {
   readonly items?: true;
   /** What the sender calls an event, where no header says so; null: nothing. */
   idOf?(event: Json): string | null;
+  /** The part of an event that is the same when the sender sends it again; null: all of the body. */
+  lastingPart?(event: Json): Json | null;
   /** Members of an event that are not logged. */
   readonly omitted?: readonly string[];
 }
@@ -140,14 +142,17 @@ export function requiredHeader({ headers }: Head, name: string): string {
 
 const DELIVERY_ID = /^[\x21-\x7e]{1,256}$/;
 
-/** The id of a delivery out of a header; null where there is no such header. @throws AntequemError `signature-invalid` */
+/** The id of a delivery in a header that no signature covers. Null where there is none, or an odd one: the event counts. */
 export function deliveryHeader({ headers }: Head, name: string | null): string | null {
   const id = name === null ? undefined : headers[name];
-  if (id === undefined || name === null) return null;
-  if (!DELIVERY_ID.test(id)) {
-    throw refused('signature-invalid', `the header ${name} must have 1 to 256 visible ASCII characters`);
-  }
-  return id;
+  return id !== undefined && DELIVERY_ID.test(id) ? id : null;
+}
+
+/** The id of a delivery in a header that the signature covers. @throws AntequemError `signature-missing`, `signature-invalid` */
+export function signedDeliveryHeader(head: Head, name: string): string {
+  const id = requiredHeader(head, name);
+  if (DELIVERY_ID.test(id)) return id;
+  throw refused('signature-invalid', `the header ${name} must have 1 to 256 visible ASCII characters`);
 }
 
 /**

@@ -5,12 +5,12 @@ import { headerName } from './hmac.ts';
 import { deliveryHeader, type Grounds, type Head, refused, requiredHeader, sameSecret, scheme } from './scheme.ts';
 
 const settingsForm = z.strictObject({
-  header: headerName.default('authorization').meta({ description: 'The header with the secret, which is all of it.' }),
+  header: headerName.default('authorization').meta({ description: 'The header with the secret as its whole value.' }),
   deliveryHeader: headerName.nullable().default(null).meta({ description: 'The header with the id of a delivery.' }),
   challengeHeader: headerName
     .nullable()
     .default(null)
-    .meta({ description: 'A GET with this header is answered `{"verification": "<its value>"}`.' }),
+    .meta({ description: 'A GET with this header is answered {"verification": "…"} with its value.' }),
   items: z
     .boolean()
     .default(true)

@@ -27,7 +27,7 @@ const settingsForm = z.strictObject({
     .min(60)
     .max(7 * 86_400)
     .default(7_200)
-    .meta({ description: 'How old a message may be: SNS tries for an hour by default, and signs once.' }),
+    .meta({ description: 'How many seconds old a message may be. SNS signs once and tries for an hour by default.' }),
 });
 type SnsSettings = z.output<typeof settingsForm>;
 

@@ -6,30 +6,36 @@ import { concat, fromBase64, fromHex, utf8 } from '../core/bytes.ts';
 import { FormatError, parsed } from '../core/errors.ts';
 import {
   checkSeconds,
-  deliveryHeader,
   type Grounds,
   refused,
   requiredHeader,
   type SignedRequest,
   sameSecret,
   scheme,
+  signedDeliveryHeader,
   type Verified,
 } from './scheme.ts';
 
 /** DER around 32 raw bytes: SubjectPublicKeyInfo of an Ed25519 key (RFC 8410 section 4). */
 const SPKI = fromHex('302a300506032b6570032100');
-const PREFIX = 'whsec_';
+/** Supabase writes `v1,` before it. */
+const PREFIX = /^(v1,)?whsec_/;
 const KEY_PREFIX = 'whpk_';
 /** As many signatures as a header is looked through for. */
 const MAX_SIGNATURES = 32;
 
 const settingsForm = z.strictObject({
-  toleranceSeconds: z.int().min(1).max(86_400).default(300).meta({ description: 'How old a signature may be.' }),
+  toleranceSeconds: z
+    .int()
+    .min(1)
+    .max(86_400)
+    .default(300)
+    .meta({ description: 'How many seconds old a signature may be.' }),
   publicKeys: z
     .array(z.string().refine((key) => publicKey(key) !== null, 'not whpk_ and base64 of 32 bytes'))
     .max(4)
     .default([])
-    .meta({ description: 'Keys of the sender for `v1a` signatures: `whpk_…`. With any, no secret is made.' }),
+    .meta({ description: 'Public keys of the sender for v1a signatures: whpk_…. With one, no secret is made.' }),
 });
 
 export const standardWebhooks = scheme(
@@ -42,11 +48,11 @@ export const standardWebhooks = scheme(
 );
 
 /**
- * The bytes of a secret. @param text base64, with or without `whsec_` before it
+ * The bytes of a secret. @param text base64, with or without `whsec_` or `v1,whsec_` before it
  * @throws FormatError `source-invalid`
  */
 export function parseSecret(text: string): Uint8Array {
-  const bytes = parsed(() => fromBase64(text.startsWith(PREFIX) ? text.slice(PREFIX.length) : text));
+  const bytes = parsed(() => fromBase64(text.replace(PREFIX, '')));
   if (bytes === null || bytes.length < 16 || bytes.length > 128) {
     throw new FormatError('source-invalid', 'a secret of Standard Webhooks is whsec_ and base64 of 16 to 128 bytes');
   }
@@ -61,8 +67,7 @@ function verified(
 ): Verified {
   const brand = delivery.headers['webhook-id'] === undefined && delivery.headers['svix-id'] !== undefined;
   const name = (part: string): string => `${brand ? 'svix' : 'webhook'}-${part}`;
-  const id = requiredHeader(delivery, name('id'));
-  deliveryHeader(delivery, name('id'));
+  const id = signedDeliveryHeader(delivery, name('id'));
   const time = requiredHeader(delivery, name('timestamp'));
   const header = requiredHeader(delivery, name('signature'));
   checkSeconds(time, toleranceSeconds, now);

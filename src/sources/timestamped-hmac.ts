@@ -19,17 +19,22 @@ const settingsForm = z.strictObject({
   timestampHeader: headerName
     .nullable()
     .default(null)
-    .meta({ description: 'The header with the time; null: it stands with the signature, as `t=`.' }),
+    .meta({ description: 'The header with the time. Without it the time is in the header of the signature, as t=.' }),
   version: z
     .string()
     .regex(/^[a-z0-9]{1,10}$/)
     .default('v1')
-    .meta({ description: 'What names a signature: `v1=…`.' }),
+    .meta({ description: 'The name before a signature: v1=….' }),
   template: z
     .enum(['time.body', 'version:time:body'])
     .default('time.body')
     .meta({ description: 'What the signature covers.' }),
-  toleranceSeconds: z.int().min(1).max(86_400).default(300).meta({ description: 'How old a signature may be.' }),
+  toleranceSeconds: z
+    .int()
+    .min(1)
+    .max(86_400)
+    .default(300)
+    .meta({ description: 'How many seconds old a signature may be.' }),
 });
 type TimestampedSettings = z.output<typeof settingsForm>;
 

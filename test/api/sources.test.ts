@@ -1,9 +1,11 @@
+import { createHmac } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseReceipt } from '../../src/core/receipt.ts';
 import { verifyReceipt } from '../../src/verify/receipt.ts';
-import { fakeOutside, SENDERS, type Sender, type SentRequest } from '../sources/senders.ts';
+import { fakeOutside, pubsubPush, SENDERS, type Sender, type SentRequest } from '../sources/senders.ts';
+import { sendRaw } from '../support/raw-http.ts';
 import { type Answer, type TestService, testService } from '../support/service.ts';
 
 const BODY = '{"action": "created", "id": 12345678901234567890}';
@@ -204,4 +206,119 @@ it('only a key that may do all makes sources', async () => {
   expect((await service.send('POST', '/v1/sources', { token: some.token, body })).code).toBe('forbidden');
   expect((await service.send('GET', '/v1/sources')).code).toBe('unauthorized');
   expect((await manage('POST', '/v1/sources', { ...body, more: 1 })).code).toBe('source-invalid');
+});
+
+/** A request in the words of the protocol: headers may come twice, bodies in chunks. @returns its last status, and its body */
+async function raw(method: string, path: string, headers: readonly string[], body = ''): Promise<string> {
+  const text = [`${method} ${path} HTTP/1.1`, 'Host: localhost', 'Connection: close', ...headers, '', body].join(
+    '\r\n',
+  );
+  const { text: answer } = await sendRaw(service.url, Buffer.from(text, 'latin1'));
+  const status = [...answer.matchAll(/HTTP\/1\.1 (\d{3})/g)].at(-1)?.[1];
+  return `${status} ${/"(?:code|count)":"?([\w-]+)/.exec(answer)?.[1] ?? ''}`.trim();
+}
+
+describe('what senders do besides', () => {
+  let github: { path: string; secret: string };
+  let signed: (body: string) => string;
+  beforeAll(async () => {
+    github = await create({ name: 'habits', scheme: 'github' });
+    signed = (body) =>
+      `x-HUB-signature-256: sha256=${createHmac('sha256', github.secret).update(body, 'latin1').digest('hex')}`;
+  });
+  const post = (headers: readonly string[], body: string): Promise<string> =>
+    raw('POST', github.path, [`Content-Length: ${body.length}`, ...headers], body);
+
+  it('chunks, forms, types of any kind or none, an empty body, a pause before the body, text that is no JSON', async () => {
+    const chunked = '7\r\n{"n":1,\r\n6;x=y\r\n"m":2}\r\n0\r\n\r\n';
+    const parts = ['Transfer-Encoding: chunked', signed('{"n":1,"m":2}')];
+    expect(await raw('POST', github.path, parts, chunked)).toBe('200 1');
+    const form = 'payload=%7B%22zen%22%3A1%7D';
+    expect(await post(['Content-Type: application/x-www-form-urlencoded', signed(form)], form)).toBe('200 1');
+    const ping = ['X-GitHub-Event: ping', signed(form)];
+    expect(await post(ping, form)).toBe('204');
+    expect(await post([signed('{"n":2}')], '{"n":2}')).toBe('200 1');
+    expect(await post(['Content-Type: APPLICATION/JSON ; charset="UTF-8"', signed('{"n":3}')], '{"n":3}')).toBe(
+      '200 1',
+    );
+    expect(await post([signed('')], '')).toBe('200 1');
+    expect(await post(['Expect: 100-continue', signed('{"n":4}')], '{"n":4}')).toBe('200 1');
+    for (const odd of ['\xef\xbb\xbf{"n":5}', '{"n":5', 'null', '\xff\xfe', '[]', '{"n":5}\u0000']) {
+      expect([odd, await post(['Content-Type: application/json', signed(odd)], odd)]).toEqual([odd, '200 1']);
+    }
+    // An id that nothing signs is left out where it is odd.
+    expect(await post([`X-GitHub-Delivery: ${'x'.repeat(300)}`, signed('{"n":6}')], '{"n":6}')).toBe('200 1');
+  });
+
+  it('probes without a signature, which are answered and not logged', async () => {
+    const before = await size();
+    const answers = ['GET', 'HEAD', 'PUT', 'PATCH', 'OPTIONS'].map((method) => raw(method, github.path, []));
+    expect(await Promise.all(answers)).toEqual([
+      '401 unauthorized',
+      '401',
+      '405 method-not-allowed',
+      '405 method-not-allowed',
+      '204',
+    ]);
+    expect(await post([], '')).toBe('401 signature-missing');
+    expect(await post(['Content-Encoding: lzma', signed('x')], 'x')).toBe('415 encoding-unsupported');
+    expect(await size()).toBe(before);
+  });
+
+  it('a signature in each of two headers, and secrets as senders write them', async () => {
+    const secret = `whsec_${Buffer.from('a secret of some 24 bytes').toString('base64')}`;
+    const { path } = await create({ name: 'two-headers', scheme: 'standard-webhooks', secret: `v1,${secret}` });
+    const at = new Date();
+    const signature = new Webhook(secret).sign('msg_1', at, BODY);
+    const headers = [
+      `Content-Length: ${BODY.length}`,
+      'Webhook-Id: msg_1',
+      `Webhook-Timestamp: ${Math.floor(at.getTime() / 1_000)}`,
+      `Webhook-Signature: v1,${'A'.repeat(43)}=`,
+      `Webhook-Signature: ${signature}`,
+    ];
+    expect(await raw('POST', path, headers, BODY)).toBe('200 1');
+  });
+
+  it('Pub/Sub sends a message wrapped with its number of tries, or unwrapped with its id in a header', async () => {
+    const settings = { audience: 'https://antequem.example', email: 'push@example.iam.gserviceaccount.com' };
+    const { path } = await create({ name: 'pushed', scheme: 'pubsub', settings });
+    const push = await pubsubPush({}, '{"a":1}', Date.now());
+    const tried = (deliveryAttempt: number): SentRequest => {
+      const body = JSON.stringify({ ...JSON.parse(push.body.toString()), deliveryAttempt });
+      return { ...push, body };
+    };
+    expect(outcome(await deliver(path, tried(1)))).toBe('1 new, 0 known');
+    expect(outcome(await deliver(path, tried(2)))).toBe('0 new, 1 known');
+    const unwrapped = (id: string, body: string): Promise<Answer> =>
+      deliver(path, { headers: { ...push.headers, 'x-goog-pubsub-message-id': id }, body });
+    expect(outcome(await unwrapped('1', '{"a":1}'))).toBe('1 new, 0 known');
+    expect(outcome(await unwrapped('2', '{"a":1}'))).toBe('1 new, 0 known');
+    expect(outcome(await unwrapped('2', '{"a":1}'))).toBe('0 new, 1 known');
+    expect(outcome(await unwrapped('3', ''))).toBe('1 new, 0 known');
+  });
+
+  it('batches with an odd element, without any, of several compressed parts, and tests on setting up', async () => {
+    const { path, secret } = await create({ name: 'batches', scheme: 'cloudflare' });
+    const send = async (body: string | Uint8Array, headers: Record<string, string> = {}): Promise<string> =>
+      outcome(await deliver(path, { headers: { authorization: secret, ...headers }, body }));
+    const gzip = { 'content-encoding': 'GZIP', 'content-type': 'application/json' };
+    expect(await send(gzipSync('{"content":"tests"}'), gzip)).toBe('1 new, 0 known');
+    expect(await send('[]')).toBe('0 new, 0 known');
+    expect(await send('')).toBe('1 new, 0 known');
+    expect(await send('[{"a":1},{"a":1,"a":2},"\\ud800",3]')).toBe('4 new, 0 known');
+    expect(await send('{"a":1}\n{"a":\n\n{"a":3}')).toBe('3 new, 0 known');
+    const parts = Buffer.concat([gzipSync('{"b":1}\n'), gzipSync('{"b":2}\n')]);
+    expect(await send(parts, gzip)).toBe('2 new, 0 known');
+    // Without the header that says so it is kept as it came.
+    expect(await send(parts)).toBe('1 new, 0 known');
+    expect(await send(parts.subarray(0, -9), gzip)).toBe('400 request-invalid');
+    const grid = await create({ name: 'cloud-events', scheme: 'event-grid' });
+    const event = { specversion: '1.0', id: '1', source: '/x', type: 'y' };
+    const type = { 'content-type': 'application/cloudevents+json; charset=utf-8' };
+    const events = (body: object): Promise<Answer> =>
+      deliver(grid.path, { headers: type, query: { secret: grid.secret }, body: JSON.stringify(body) });
+    expect(outcome(await events(event))).toBe('1 new, 0 known');
+    expect(outcome(await events([event, { ...event, id: '2' }]))).toBe('1 new, 1 known');
+  });
 });

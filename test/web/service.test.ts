@@ -108,6 +108,9 @@ describe.skipIf(browserMissing !== null)('the pages of a service with keys', () 
     await page.getByRole('alert').getByText('toleranceSeconds: this is not a number').waitFor();
     await page.getByLabel('toleranceSeconds').fill('600');
     expect(await violations(page)).toEqual([]);
+    await page.setViewportSize({ width: 360, height: 740 });
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360);
+    await page.setViewportSize({ width: 1280, height: 720 });
     await create.click();
     const topic = page.getByRole('row').filter({ hasText: 'topic' });
     await topic.waitFor();

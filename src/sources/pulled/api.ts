@@ -62,4 +62,4 @@ export interface PulledScheme {
 export const baseUrl = z
   .string()
   .regex(/^https?:\/\/[^\s/?#@]+(\/[^\s?#]*)?$/, 'not the address of an API, such as https://api.example.com')
-  .transform((url) => url.replace(/\/+$/, ''));
+  .overwrite((url) => url.replace(/\/+$/, ''));

@@ -9,7 +9,7 @@ const PAGE_ITEMS = '100';
 const settingsForm = z
   .strictObject({
     url: baseUrl.default('https://api.snyk.io').meta({ description: 'The address of the API in your region of Snyk.' }),
-    group: z.uuid().optional().meta({ description: 'The id of a group; give either this or an organization.' }),
+    group: z.uuid().optional().meta({ description: 'The id of a group. Give either this or an organization.' }),
     org: z.uuid().optional().meta({ description: 'The id of an organization.' }),
     version: z
       .string()
@@ -20,7 +20,7 @@ const settingsForm = z
       .array(z.string().max(100))
       .max(100)
       .optional()
-      .meta({ description: 'The kinds of events to fetch; without it, all except `api.access`.' }),
+      .meta({ description: 'The kinds of events to fetch; without it, all except api.access.' }),
     ...pullSettings,
   })
   .refine(({ group, org }) => (group === undefined) !== (org === undefined), 'give either group or org');

@@ -137,7 +137,7 @@ function Settings({ scheme, entered }: SettingsProps) {
       {optional.length > 0 && (
         <details key={scheme.name}>
           <summary>More settings</summary>
-          <div class="stack">{optional}</div>
+          <div class="stack settings">{optional}</div>
         </details>
       )}
     </>

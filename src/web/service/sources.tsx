@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals';
 import { messageOf } from '../../core/errors.ts';
+import { isApiName } from '../../sources/scheme-names.ts';
 import { Chip } from '../parts/mark.tsx';
 import { Ago } from '../parts/moment.tsx';
 import { visible } from '../parts/visible.ts';
@@ -73,24 +74,26 @@ type Change = (work: () => Promise<Told | null>) => Promise<void>;
 function SourceTable({ sources, change }: { readonly sources: readonly SourceAnswer[]; readonly change: Change }) {
   if (sources.length === 0) return <p class="soft">There is no source yet.</p>;
   return (
-    <table class="table">
-      <thead>
-        <tr>
-          <th scope="col">Source</th>
-          <th scope="col">Log</th>
-          <th scope="col">Last event</th>
-          <th scope="col">Last refused</th>
-          <th scope="col">
-            <span class="sr">Changes</span>
-          </th>
-        </tr>
-      </thead>
-      <tbody>
-        {sources.map((source) => (
-          <SourceRow key={source.id} source={source} change={change} />
-        ))}
-      </tbody>
-    </table>
+    <div class="card table">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Source</th>
+            <th scope="col">Log</th>
+            <th scope="col">Last event</th>
+            <th scope="col">Last refused</th>
+            <th scope="col">
+              <span class="sr">Changes</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {sources.map((source) => (
+            <SourceRow key={source.id} source={source} change={change} />
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }
 
@@ -128,15 +131,17 @@ function SourceRow({ source, change }: { readonly source: SourceAnswer; readonly
           </>
         )}
       </td>
-      <td class="row">
-        {secrets.length > 0 && (
-          <button type="button" class="button quiet" onClick={rotate}>
-            {`New secret for ${name}`}
+      <td>
+        <div class="row">
+          {secrets.length > 0 && !isApiName(scheme) && (
+            <button type="button" class="button quiet" onClick={rotate}>
+              {`New secret for ${name}`}
+            </button>
+          )}
+          <button type="button" class="button quiet" onClick={remove}>
+            {sure.value ? `Really remove ${name}?` : `Remove ${name}`}
           </button>
-        )}
-        <button type="button" class="button quiet" onClick={remove}>
-          {sure.value ? `Really remove ${name}?` : `Remove ${name}`}
-        </button>
+        </div>
       </td>
     </tr>
   );
