@@ -6,12 +6,12 @@ import { Ago } from '../parts/moment.tsx';
 import { visible } from '../parts/visible.ts';
 import { logsAnswer, type SourceAnswer, sourcesAnswer, sourceWithSecret } from './answers.ts';
 import { ask, send } from './api.ts';
-import { NewSource } from './new-source.tsx';
 import { Failure, Loading } from './notice.tsx';
 import { usePolled } from './polled.ts';
 import { href } from './router.ts';
-import { Secret, type Told } from './secret.tsx';
 import { pace } from './session.ts';
+import { SourceForm } from './source-form.tsx';
+import { SourceSecret, type ToldSource } from './source-secret.tsx';
 
 const json = { 'content-type': 'application/json' };
 
@@ -23,7 +23,7 @@ interface Shown {
 /** Sources: their state, and a form for a new one. */
 export function SourcesPage() {
   const changes = useSignal(0);
-  const told = useSignal<Told | null>(null);
+  const told = useSignal<ToldSource | null>(null);
   const fault = useSignal<string | null>(null);
   const { data, failure } = usePolled<Shown>(
     `sources ${changes.value}`,
@@ -37,7 +37,7 @@ export function SourcesPage() {
     () => pace.value,
   );
   /** Does what changes sources, and shows them anew. */
-  const change = async (work: () => Promise<Told | null>): Promise<void> => {
+  const change = async (work: () => Promise<ToldSource | null>): Promise<void> => {
     fault.value = null;
     try {
       told.value = await work();
@@ -46,7 +46,7 @@ export function SourcesPage() {
       fault.value = messageOf(error);
     }
   };
-  const made = (source: Told | null): void => {
+  const made = (source: ToldSource | null): void => {
     told.value = source;
     changes.value++;
   };
@@ -60,16 +60,16 @@ export function SourcesPage() {
           is logged once.
         </p>
       </div>
-      {told.value !== null && <Secret {...told.value} />}
+      {told.value !== null && <SourceSecret {...told.value} />}
       <Failure of={failure} />
       <Failure of={fault} />
       {shown === null ? failure.value === null && <Loading /> : <SourceTable sources={shown.sources} change={change} />}
-      {shown !== null && <NewSource logs={shown.logs} made={made} />}
+      {shown !== null && <SourceForm logs={shown.logs} made={made} />}
     </>
   );
 }
 
-type Change = (work: () => Promise<Told | null>) => Promise<void>;
+type Change = (work: () => Promise<ToldSource | null>) => Promise<void>;
 
 function SourceTable({ sources, change }: { readonly sources: readonly SourceAnswer[]; readonly change: Change }) {
   if (sources.length === 0) return <p class="soft">There is no source yet.</p>;

@@ -4,8 +4,8 @@ import { type SchemeAnswer, schemesAnswer, sourceWithSecret } from './answers.ts
 import { ask } from './api.ts';
 import { Failure } from './notice.tsx';
 import { usePolled } from './polled.ts';
-import type { Told } from './secret.tsx';
 import { enteredSettings, SettingField, shownSetting } from './setting.tsx';
+import type { ToldSource } from './source-secret.tsx';
 
 const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 
@@ -15,14 +15,14 @@ const SECRET_HINTS: Readonly<Record<SchemeAnswer['secret'], string>> = {
   none: '',
 };
 
-interface NewSourceProps {
+interface SourceFormProps {
   readonly logs: readonly string[];
   /** Called with what to enter at the sender; null: the source is fetched from. */
-  readonly made: (source: Told | null) => void;
+  readonly made: (source: ToldSource | null) => void;
 }
 
 /** The form that makes a source. The service checks the settings. */
-export function NewSource({ logs, made }: NewSourceProps) {
+export function SourceForm({ logs, made }: SourceFormProps) {
   const [name, log, choice, secret] = [useSignal(''), useSignal(logs[0] ?? ''), useSignal(''), useSignal('')];
   const entered = useSignal<Readonly<Record<string, string>>>({});
   const fault = useSignal<string | null>(null);
