@@ -5,10 +5,8 @@ import { leafPlace } from '../anchor/leaf-place.ts';
 import { receiptRound } from '../anchor/receipts.ts';
 import { lastRound } from '../anchor/rounds.ts';
 import { fromHex, toHex } from '../core/bytes.ts';
-import { hashLeaf } from '../core/merkle.ts';
-import { digestLeaf } from '../core/round.ts';
 import { formatTime } from '../core/time.ts';
-import { tokenCommitment } from '../tsa/issuer.ts';
+import { tokenLeafHash } from '../tsa/token-leaf.ts';
 import { type BodyBudget, bodyReader } from './body.ts';
 import { described, jsonAnswer } from './description.ts';
 import { countForm, hashForm, timeForm } from './forms.ts';
@@ -48,6 +46,7 @@ const readToken = described({
         digest: hashForm,
         leafHash: hashForm,
         state: z.enum(['logged', 'waiting', 'not-logged']),
+        certificate: hashForm.meta({ description: 'SHA-256 of the certificate that the authority signs with now.' }),
         round: z.looseObject({ number: countForm, closedAt: timeForm, root: hashForm }).nullable(),
         anchors: z.array(z.looseObject({ type: z.string() })),
         newestRound: z
@@ -82,7 +81,7 @@ export function tsaRoutes(service: Service, budget: BodyBudget): Router {
       admit(questions, request);
       const text = String(request.params.digest);
       if (!/^[0-9a-f]{64}$/.test(text)) throw new Problem('digest-invalid', 'not SHA-256 in 64 lower-case hex digits');
-      const leaf = hashLeaf(digestLeaf(tokenCommitment(fromHex(text))));
+      const leaf = tokenLeafHash(fromHex(text));
       // Before the look: what is closed meanwhile is not taken for searched.
       const newest = await lastRound(database);
       const place = await leafPlace(database, leaf);
@@ -90,6 +89,7 @@ export function tsaRoutes(service: Service, budget: BodyBudget): Router {
       response.json({
         digest: text,
         leafHash: toHex(leaf),
+        certificate: toHex(issuer.certificateDigest),
         state: place === 'unknown' ? 'not-logged' : place === 'waiting' ? 'waiting' : 'logged',
         round: known === null || typeof place === 'string' ? null : receiptRound(known.round, known.tree, place.index),
         anchors: typeof place === 'string' ? [] : await anchors(place.round),

@@ -7,9 +7,14 @@ import { AntequemError, messageOf } from '../core/errors.ts';
 import { keccak256 } from '../core/keccak.ts';
 import type { HashKind } from '../ots/operation.ts';
 
+/** Those of .ots files, and of timestamp tokens. */
+export type ContentHash = HashKind | 'sha384' | 'sha512';
+
 /** OpenSSL's hashes are several times as fast; those that it may lack come from a library. */
-const HASHERS: Readonly<Record<HashKind, () => { update(chunk: Uint8Array): unknown; digest(): Uint8Array }>> = {
+const HASHERS: Readonly<Record<ContentHash, () => { update(chunk: Uint8Array): unknown; digest(): Uint8Array }>> = {
   sha256: () => createHash('sha256'),
+  sha384: () => createHash('sha384'),
+  sha512: () => createHash('sha512'),
   sha1: () => createHash('sha1'),
   ripemd160: () => ripemd160.create(),
   keccak256: () => keccak256.create(),
@@ -33,7 +38,7 @@ export async function digestOfFile(file: string): Promise<Uint8Array> {
 /** Hashes a file, or standard input for `-`, in bounded memory. @throws AntequemError `file-unreadable` */
 export async function readContent(
   file: string,
-  { keep = KEPT, hash: kind = 'sha256' }: { keep?: number; hash?: HashKind } = {},
+  { keep = KEPT, hash: kind = 'sha256' }: { keep?: number; hash?: ContentHash } = {},
 ): Promise<FileContent> {
   const hash = HASHERS[kind]();
   const chunks: Uint8Array[] = [];

@@ -39,9 +39,10 @@ export function nonce(text: string): Uint8Array {
   return hexBytes(text, /^(?:[0-9a-f]{32})?$/, '32 hex digits');
 }
 
-/** A digest by one of the hashes that .ots files name: 20 or 32 bytes of hex. */
+/** A digest by one of the hashes that .ots files and timestamp tokens name: 20, 32, 48 or 64 bytes of hex. */
 export function fileDigestOption(text: string): Uint8Array {
-  return hexBytes(text, /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/, '64 hex digits, or 40 of a SHA-1 or RIPEMD-160 digest');
+  const form = /^(?:[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128})$/;
+  return hexBytes(text, form, '64 hex digits; 40 of SHA-1 or RIPEMD-160, 96 of SHA-384, 128 of SHA-512');
 }
 
 /** Upper-case digits are taken, too: some tools print them. */

@@ -1,4 +1,4 @@
-// Reads and writes proofs: receipts, .ots files, tlog-proofs, COSE receipts. `-` is standard input.
+// Reads and writes proofs: receipts, .ots files, tlog-proofs, COSE receipts, timestamp tokens. `-` is standard input.
 
 import { stat } from 'node:fs/promises';
 import { isCoseMessage } from '../core/cose-receipt.ts';
@@ -7,6 +7,7 @@ import { proofText } from '../core/proof-text.ts';
 import { MAX_RECEIPT_TEXT, parseReceiptText, type Receipt } from '../core/receipt.ts';
 import { isOtsFile, type OtsFile, parseOtsFile } from '../ots/file.ts';
 import { MAX_TIMESTAMP } from '../ots/serialization.ts';
+import { isTokenFile } from '../tsa/token-file.ts';
 import { looksLikeProof } from '../verify/proof-kind.ts';
 import { readAtMost } from './bounded-file.ts';
 import { writeWhole } from './whole-file.ts';
@@ -16,11 +17,11 @@ export const MAX_RECEIPT_BYTES = 3 * MAX_RECEIPT_TEXT;
 
 /** The content of a proof file. */
 export type ProofFile =
-  | { readonly kind: 'ots' | 'cose'; readonly bytes: Uint8Array }
+  | { readonly kind: 'ots' | 'cose' | 'token'; readonly bytes: Uint8Array }
   /** Any other file. */
   | { readonly kind: 'receipt'; readonly text: string };
 
-/** Recognizes .ots files and COSE receipts by their first bytes. @throws AntequemError `file-unreadable`, `receipt-invalid` */
+/** Recognizes .ots files, COSE receipts and tokens by their first bytes. @throws AntequemError `file-unreadable`, `receipt-invalid` */
 export async function readProofFile(file: string): Promise<ProofFile> {
   return proofIn(await readAtMost(file, MAX_RECEIPT_BYTES), file);
 }
@@ -48,6 +49,7 @@ export async function readProofOf(
 function proofIn(bytes: Uint8Array, file: string): ProofFile {
   if (isOtsFile(bytes)) return { kind: 'ots', bytes };
   if (isCoseMessage(bytes)) return { kind: 'cose', bytes };
+  if (isTokenFile(bytes)) return { kind: 'token', bytes };
   if (bytes.length <= MAX_RECEIPT_BYTES) return { kind: 'receipt', text: proofText(bytes) };
   throw new AntequemError('receipt-invalid', `${file} is too large to be a receipt`);
 }
@@ -56,7 +58,7 @@ function proofIn(bytes: Uint8Array, file: string): ProofFile {
 export async function readReceiptFile(file: string): Promise<Receipt> {
   const proof = await readProofFile(file);
   if (proof.kind === 'receipt') return parseReceiptText(proof.text);
-  const what = proof.kind === 'ots' ? 'an .ots file' : 'a COSE receipt';
+  const what = { ots: 'an .ots file', cose: 'a COSE receipt', token: 'a timestamp token' }[proof.kind];
   throw new AntequemError('receipt-invalid', `${file} is ${what}, not a receipt in JSON`);
 }
 

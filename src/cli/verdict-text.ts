@@ -88,6 +88,8 @@ function sentence(next: NextStep): string {
       return 'the chain has changed since the receipt was made: run antequem upgrade RECEIPT, then verify again';
     case 'later':
       return 'it is not in a final block yet: run antequem upgrade RECEIPT later, then verify again';
+    case 'later-round':
+      return 'ask the service again once its next round has closed';
     case 'complete':
       return 'the timestamp has a path to Bitcoin that is not complete yet: run antequem upgrade, which asks the calendars';
     case 'source':

@@ -229,6 +229,9 @@ export const roundReceiptSchema = z.strictObject({
   anchors: z.array(receiptAnchorSchema).check(z.maxLength(MAX_ANCHORS, `more than ${MAX_ANCHORS} anchors`)),
 });
 
+/** The stage of a receipt from a leaf of a round to its root. */
+export const roundSchema = round;
+
 /** Beacons of a round as receipts have them. */
 export const beaconsSchema = round.def.shape.link.def.shape.beacons;
 

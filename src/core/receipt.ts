@@ -92,9 +92,18 @@ export function parseReceipt(json: unknown): Receipt {
   const result = roundReceiptSchema.safeParse(json, OPTIONS);
   if (!result.success) throw malformed(result.error.issues);
   // The schema's copies lack members named `__proto__`.
-  const anchors = 'anchors' in json && Array.isArray(json.anchors) ? json.anchors.filter(isReceiptAnchor) : [];
+  const anchors = 'anchors' in json && Array.isArray(json.anchors) ? json.anchors : [];
+  return { ...result.data, anchors: boundedAnchors(anchors) };
+}
+
+/**
+ * The anchors in a list that was parsed, with types and members that this version does not know.
+ * @throws FormatError `receipt-invalid` where they are too large or too deep
+ */
+export function boundedAnchors(json: readonly unknown[]): ReceiptAnchor[] {
+  const anchors = json.filter(isReceiptAnchor);
   checkBounds(anchors);
-  return { ...result.data, anchors };
+  return anchors;
 }
 
 /** The anchors of a receipt that this version can check; none before its round has closed. */

@@ -28,7 +28,7 @@ const claim = z.strictObject({
   status: z.enum(['verified', 'refuted', 'unverified']),
   chain: z.exactOptional(chainSchema),
   time: z.exactOptional(timeSchema),
-  grounds: z.enum(['bytes', 'key', 'rpc', 'block-hash', 'bitcoin-node', 'esplora', 'tsa', 'none']),
+  grounds: z.enum(['bytes', 'key', 'rpc', 'block-hash', 'bitcoin-node', 'esplora', 'tsa', 'service', 'none']),
   code: z.string().check(z.regex(/^[a-z0-9]+(?:-[a-z0-9]+)*$/), z.maxLength(64)),
   says: z.string().check(z.minLength(1), z.maxLength(2_000)),
 }) satisfies z.ZodMiniType<Claim>;

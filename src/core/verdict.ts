@@ -11,7 +11,7 @@ export interface Claim {
   chain?: string;
   time?: string;
   /** What the status rests on; `none`: nothing could settle the claim. */
-  grounds: 'bytes' | 'key' | 'rpc' | 'block-hash' | 'bitcoin-node' | 'esplora' | 'tsa' | 'none';
+  grounds: 'bytes' | 'key' | 'rpc' | 'block-hash' | 'bitcoin-node' | 'esplora' | 'tsa' | 'service' | 'none';
   /** Stable; docs/verdict-codes.md explains each. */
   code: string;
   /** One plain sentence. */
@@ -113,6 +113,11 @@ export const VERDICT_CODES = {
   'token-signer-missing': 'unverified',
   'token-unsupported': 'unverified',
   'authority-not-given': 'unverified',
+  'token-logged': 'verified',
+  'token-not-logged': 'refuted',
+  'token-path-broken': 'refuted',
+  'token-log-waiting': 'unverified',
+  'token-log-unknown': 'unverified',
   'round-not-shown': 'unverified',
 } as const satisfies Record<string, Claim['status']>;
 

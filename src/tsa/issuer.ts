@@ -4,7 +4,6 @@ import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:cr
 import { sha256 } from '#sha256';
 import { concat, equalBytes } from '../core/bytes.ts';
 import { AntequemError, FormatError, messageOf } from '../core/errors.ts';
-import { digestCommitment } from '../core/round.ts';
 import { MAX_CLOCK_SKEW_MS } from '../core/time.ts';
 import { readCertificates, type X509Certificate } from './certificate.ts';
 import { signerFault } from './chain.ts';
@@ -23,6 +22,7 @@ import {
 import { parseRequest, type ReceivedRequest, SHA256 } from './request.ts';
 import { grantedResponse } from './response-file.ts';
 import { ATTRIBUTE, SIGNED_DATA, TST_INFO } from './token.ts';
+import { tokenCommitment, tokenDigest } from './token-leaf.ts';
 
 export interface IssuerOptions {
   /** PEM: the signer's certificate first, then those of its chain that tokens bring along. */
@@ -90,6 +90,11 @@ export class Issuer {
     this.#chain = chain;
   }
 
+  /** SHA-256 of the certificate that it signs with. */
+  get certificateDigest(): Uint8Array {
+    return sha256(this.#signer.raw);
+  }
+
   /**
    * Answers a request: a token that is logged, or why there is none. Both are a TimeStampResp.
    * @throws what logging it fails with: then no token was given
@@ -114,7 +119,7 @@ export class Issuer {
       return rejection(FAILURE.timeNotAvailable, 'the certificate of the authority is not valid now');
     }
     const token = await this.#token(request, time);
-    await log(tokenCommitment(sha256(token)));
+    await log(tokenCommitment(tokenDigest(token)));
     return grantedResponse(token);
   }
 
@@ -172,11 +177,6 @@ export class Issuer {
       ),
     );
   }
-}
-
-/** What the leaf of a token has: SHA-256 of its digest, without a nonce. @param digest SHA-256 of the token's DER */
-export function tokenCommitment(digest: Uint8Array): Uint8Array {
-  return digestCommitment(digest, new Uint8Array());
 }
 
 function signed(data: Uint8Array, key: KeyObject): Promise<Uint8Array> {

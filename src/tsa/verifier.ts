@@ -14,7 +14,13 @@ export const tsaVerifier: AnchorVerifier<Rfc3161Anchor> = {
   async check({ authority, token }, root, { authorities }) {
     const { checkRoundToken } = await import('./round-token.ts');
     const outcome = await checkRoundToken(token, fromHex(root), authorities);
-    return [findingOf(outcome, authority, authorities.length > 0)];
+    return [
+      tokenFinding(outcome, {
+        whose: `The token of ${excerptLong(authority)}`,
+        signed: 'the root of the round',
+        asked: authorities.length > 0,
+      }),
+    ];
   },
 };
 
@@ -32,15 +38,23 @@ const CODES: Readonly<Record<Exclude<TokenOutcome['kind'], 'trusted' | 'untruste
   unsupported: 'token-unsupported',
 };
 
-/** @param named the authority by the receipt's word @param asked whether any CA is trusted */
-function findingOf(outcome: TokenOutcome, named: string, asked: boolean): AnchorFinding {
-  const whose = `The token of ${excerptLong(named)}`;
+interface TokenWords {
+  /** Begins sentences about the token. */
+  readonly whose: string;
+  /** What the authority signed. */
+  readonly signed: string;
+  /** Whether any CA is trusted. */
+  readonly asked: boolean;
+}
+
+/** What was found about a token, as a claim `anchor`. */
+export function tokenFinding(outcome: TokenOutcome, { whose, signed, asked }: TokenWords): AnchorFinding {
   if (outcome.kind === 'trusted') {
     const { signer, ca, token } = outcome;
     const moment = tokenMoment(token.info, signer);
     const off =
       token.info.accuracy === null ? '; the authority does not say how exact that is, so a minute is granted' : '';
-    const says = `${signer.subjectText} signed the root of the round at ${moment.time}${off}. ${ca.subjectText}, which you trust, vouches for it as of then; whether a certificate was revoked was not asked.`;
+    const says = `${signer.subjectText} signed ${signed} at ${moment.time}${off}. ${ca.subjectText}, which you trust, vouches for it as of then; whether a certificate was revoked was not asked.`;
     return {
       claim: { ...claimOf('token-trusted', { claim: 'anchor', grounds: 'tsa', says }), time: moment.time },
       moment,

@@ -2,7 +2,7 @@
 
 import { type AnchorFinding, type AnchorVerifier, type TrustedSources, unproven } from '../core/anchor-verifier.ts';
 import { excerpt } from '../core/bytes.ts';
-import { type Anchor, type AnchorOf, isKnownAnchor, type RoundReceipt } from '../core/receipt.ts';
+import { type Anchor, type AnchorOf, isKnownAnchor, type ReceiptAnchor } from '../core/receipt.ts';
 import type { UnknownAnchor } from '../core/receipt-schema.ts';
 import { type Claim, claimOf } from '../core/verdict.ts';
 import { evmVerifier } from '../evm/verifier.ts';
@@ -24,9 +24,10 @@ export function unknownAnchor({ type }: UnknownAnchor): Claim {
   return claimOf('anchor-unknown', { claim: 'anchor', grounds: 'none', says });
 }
 
-/** Findings in the receipt's order; one unverified claim where it has no anchor yet. */
+/** Findings in the receipt's order; one unverified claim where it has no anchor yet. @param root of the round, hex */
 export async function verifyAnchors(
-  { anchors, round }: RoundReceipt,
+  anchors: readonly ReceiptAnchor[],
+  root: string,
   trusted: TrustedSources,
 ): Promise<AnchorFinding[]> {
   if (anchors.length === 0) {
@@ -38,7 +39,7 @@ export async function verifyAnchors(
   ).length;
   const most = Math.floor(SHARED_CLAIMS / Math.max(1, sharing));
   const check = <T extends Anchor['type']>(type: T, anchor: AnchorOf[T]): Promise<readonly AnchorFinding[]> =>
-    VERIFIERS[type].check(anchor, round.root, trusted, most);
+    VERIFIERS[type].check(anchor, root, trusted, most);
   const findings = await Promise.all(
     anchors.map((anchor) => (isKnownAnchor(anchor) ? check(anchor.type, anchor) : [unproven(unknownAnchor(anchor))])),
   );

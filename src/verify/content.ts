@@ -1,4 +1,4 @@
-// The claim `content`: is this what the receipt, the .ots file or the tlog-proof is about?
+// The claim `content`: is this what the proof is about?
 
 import { utf8 } from '../core/bytes.ts';
 import { type Claim, claimOf } from '../core/verdict.ts';

@@ -21,6 +21,8 @@ export type NextStep =
   | { readonly step: 'renew' }
   /** Get the receipt later: it is not on a chain yet, or not in a final block. */
   | { readonly step: 'later' }
+  /** Ask the service of a timestamp authority again, once its next round has closed. */
+  | { readonly step: 'later-round' }
   /** Have an .ots file completed by its calendars. */
   | { readonly step: 'complete' }
   /** Name a source; or give the hash of a block, where the proof has only its merkle root the whole header. */
@@ -50,6 +52,7 @@ export function nextSteps({ result, claims }: Verdict): NextStep[] {
   if (has('leaf-unknown')) steps.push({ step: 'leaf' });
   if (has('cose-entry-missing')) steps.push({ step: 'entry' });
   const anchors = claims.filter(({ claim }) => claim === 'anchor');
+  if (has('token-log-waiting')) steps.push({ step: 'later-round' });
   if (anchors.length === 0 && !has('round-pending', 'cose-consistency', 'cose-receipt-foreign'))
     steps.push({ step: 'receipt' });
   if (anchors.some(({ code }) => code === 'anchor-moved' || code === 'other-chain-instance'))

@@ -176,7 +176,7 @@ class ReceiptVerifier {
     const { sameInstance } = notBefore;
     const { blockHashes = [], authorities = [] } = this.#trust;
     const trusted = { evm, bitcoin, sameInstance, blockHashes, authorities, work: newWorkBudget() };
-    return reconcile({ notBefore, findings: await verifyAnchors(receipt, trusted) });
+    return reconcile({ notBefore, findings: await verifyAnchors(receipt.anchors, receipt.round.root, trusted) });
   }
 }
 

@@ -38,7 +38,7 @@ export function checkRound(receipt: Receipt, head: Checkpoint | null): Claim {
       says: `The proof in the receipt does not lead from the checkpoint to the root of round ${round.number}.`,
     });
   }
-  if (!verifyInclusion(hashLeaf(linkLeaf(receipt)), 0, round.size, decodeHashes(round.link.path), root)) {
+  if (!linkHolds(round)) {
     return claimOf('link-broken', {
       claim: 'round',
       grounds: 'bytes',
@@ -52,8 +52,13 @@ export function checkRound(receipt: Receipt, head: Checkpoint | null): Claim {
   });
 }
 
-function linkLeaf(receipt: RoundReceipt): Uint8Array {
-  const { number, closedAt, link } = receipt.round;
+/** Whether number, close, predecessor and beacons of a round are in its root. */
+export function linkHolds(round: RoundReceipt['round']): boolean {
+  const path = decodeHashes(round.link.path);
+  return verifyInclusion(hashLeaf(linkLeaf(round)), 0, round.size, path, fromHex(round.root));
+}
+
+function linkLeaf({ number, closedAt, link }: RoundReceipt['round']): Uint8Array {
   return encodeLink({
     number,
     closedAt: parseTime(closedAt),

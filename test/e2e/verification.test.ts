@@ -10,6 +10,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
+import { LOCAL_POLICY, localAuthority } from '../../scripts/local/authority.ts';
 import type { LocalCalendar } from '../../scripts/local/calendar.ts';
 import { LOCAL_CHAIN_KEY } from '../../scripts/local/chain.ts';
 import { readConfig } from '../../src/config.ts';
@@ -99,7 +100,9 @@ beforeAll(async () => {
   await writeFile(join(folder, 'ca.pem'), authority.ca);
   const { url, ca: certificates } = authority;
   const authorities = [{ name: 'tsa', url, certificates, policy: null, pace: 0, ephemeral: true }];
-  const all = { ...config, open: true, reconcileInterval: 500, ots, bitcoin: headers, authorities };
+  const own = localAuthority(join(folder, '.antequem'), Date.now());
+  const ownAuthority = { certFile: own.certFile, keyFile: own.keyFile, policy: LOCAL_POLICY, perMinute: 600 };
+  const all = { ...config, ownAuthority, open: true, reconcileInterval: 500, ots, bitcoin: headers, authorities };
   service = await serve(all, pino({ level: 'silent' }));
   const endpoints = { url: service.url, databaseUrl: database.url, bitcoinRpcUrl: bitcoin.rpcUrl };
   await writeFile(join(folder, '.antequem', 'endpoints.json'), JSON.stringify(endpoints));
@@ -135,6 +138,7 @@ const environment = (): NodeJS.ProcessEnv => ({
   RPC: chain.url,
   VKEY: key,
   COSE_KEY: coseKey,
+  SERVICE: service.url ?? '',
   NODE_OPTIONS: `--import=${pathToFileURL(join(folder, 'package.mjs')).href}`,
   NO_COLOR: '1',
   PATH: `${join(folder, 'bin')}:${join(process.execPath, '..')}:${process.env.PATH}`,
@@ -227,6 +231,7 @@ test('every command of the page, as printed, shows what the page says', async ()
   expect(output('antequem receipt demo 0 --until bitcoin -o receipt.json')).toContain(stamped);
   expect(output('field "anchors.find').trim()).toBe(header.hash);
 
+  expect(output('SERVICE=')).toContain('by CN=Antequem local timestamp authority');
   expect(output('antequem path receipt.json --json')).toBe(`${root}\n`);
   expect(output('python3 climb.py')).toBe(`${root}\n`);
   expect(output('python3 ask.py')).toContain(`, block ${mined?.number}\n`);

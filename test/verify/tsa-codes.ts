@@ -9,3 +9,12 @@ export const TSA_CODES = [
   'token-unfit',
   'token-unsupported',
 ] as const;
+
+/** Of tokens by themselves, whether their authority logged them: token.test.ts shows each. */
+export const TOKEN_LOG_CODES = [
+  'token-log-unknown',
+  'token-log-waiting',
+  'token-logged',
+  'token-not-logged',
+  'token-path-broken',
+] as const;

@@ -15,7 +15,7 @@ import { EPOCH, MemoryChain, MemoryLog, MemoryRound, provenReceipt, seeded } fro
 import { COSE_CODES } from './cose-codes.ts';
 import { OTS_CODES } from './ots-codes.ts';
 import { TLOG_CODES } from './tlog-codes.ts';
-import { TSA_CODES } from './tsa-codes.ts';
+import { TOKEN_LOG_CODES, TSA_CODES } from './tsa-codes.ts';
 
 const seen = new Map<string, Claim['status']>();
 
@@ -571,7 +571,8 @@ describe('the same text with other line ends', () => {
 });
 
 test('every code has shown itself above with the status it stands for, and its page explains each', () => {
-  for (const code of [...OTS_CODES, ...TLOG_CODES, ...COSE_CODES, ...TSA_CODES]) seen.set(code, VERDICT_CODES[code]);
+  const others = [OTS_CODES, TLOG_CODES, COSE_CODES, TSA_CODES, TOKEN_LOG_CODES];
+  for (const code of others.flat()) seen.set(code, VERDICT_CODES[code]);
   expect([...seen].sort()).toEqual(Object.entries(VERDICT_CODES).sort());
   const page = readFileSync(new URL('../../docs/verdict-codes.md', import.meta.url), 'utf8');
   const rows = [...page.matchAll(/^\| `([a-z-]+)` \| (\w+) \|/gm)].map(([, code, status]) => [code, status]);

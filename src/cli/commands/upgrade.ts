@@ -52,11 +52,9 @@ Examples:
     )
     .action(async (file: string, { wait, calendar }: UpgradeFlags, command: Command) => {
       const proof = await readProofFile(file);
-      if (proof.kind === 'cose') {
-        throw new AntequemError(
-          'arguments-invalid',
-          'a COSE receipt is not upgraded: fetch it anew with antequem receipt',
-        );
+      if (proof.kind === 'cose' || proof.kind === 'token') {
+        const says = `a ${proof.kind === 'cose' ? 'COSE receipt' : 'token'} is not upgraded: fetch it anew with antequem receipt`;
+        throw new AntequemError('arguments-invalid', says);
       }
       if (proof.kind === 'ots' ? wait !== undefined : calendar !== undefined) {
         throw new AntequemError('arguments-invalid', '--wait is for receipts, --calendar for .ots files');

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import * as z from 'zod/mini';
 import type { HeaderSource } from '../../core/bitcoin-source.ts';
 import { utf8 } from '../../core/bytes.ts';
 import { AntequemError, FormatError } from '../../core/errors.ts';
@@ -8,9 +9,10 @@ import { isTlogProof } from '../../core/tlog-proof.ts';
 import { exitCode, type Verdict } from '../../core/verdict.ts';
 import { parseOtsFile } from '../../ots/file.ts';
 import type { HashKind } from '../../ots/operation.ts';
+import type { TokenAnswer } from '../../verify/token.ts';
 import type { Trust } from '../../verify/trust.ts';
 import { readAtMost } from '../bounded-file.ts';
-import { readContent } from '../digest.ts';
+import { type ContentHash, readContent } from '../digest.ts';
 import {
   blockHash,
   CONFIRMATIONS_HELP,
@@ -22,9 +24,10 @@ import {
 } from '../options.ts';
 import { note, print, printJson } from '../output.ts';
 import { proofBeside } from '../proof-beside.ts';
-import { type ProofFile, readProofFile, readProofOf } from '../proof-file.ts';
-import type { GlobalOptions } from '../session.ts';
+import { MAX_RECEIPT_BYTES, type ProofFile, readProofFile, readProofOf } from '../proof-file.ts';
+import { type GlobalOptions, openSession } from '../session.ts';
 import { advice, verdictText } from '../verdict-text.ts';
+import { writeWhole } from '../whole-file.ts';
 
 const MAX_POLICY = 262_144;
 
@@ -38,6 +41,8 @@ interface VerifyFlags {
   readonly blockHash?: string[];
   readonly policy?: string;
   readonly tsaCa?: string[];
+  readonly logged?: string;
+  readonly saveLogged?: string;
   readonly many?: boolean;
 }
 
@@ -46,10 +51,10 @@ export function verifyCommand(): Command {
   return new Command('verify')
     .argument(
       '<file...>',
-      'FILE RECEIPT, FILE FILE.ots, FILE FILE.tlog-proof or FILE FILE.cose; FILE alone if FILE.receipt.json or FILE.ots is beside it; ' +
+      'FILE RECEIPT, FILE FILE.ots, FILE FILE.tlog-proof, FILE FILE.cose or FILE FILE.tsr; FILE alone if FILE.receipt.json or FILE.ots is beside it; ' +
         'only the proof with --line or --digest. FILE may be -',
     )
-    .usage('[options] <file> [receipt|file.ots|file.tlog-proof|file.cose]')
+    .usage('[options] <file> [receipt|file.ots|file.tlog-proof|file.cose|file.tsr]')
     .option('--line <text>', 'the payload as text, instead of FILE')
     .option(
       '--digest <hex>',
@@ -81,11 +86,16 @@ export function verifyCommand(): Command {
       TSA_CA_HELP,
       repeated((text) => text),
     )
+    .option(
+      '--logged <file>',
+      'of a timestamp token: what the service of its authority said of it, as --save-logged or GET /v1/tsa/DIGEST gave it',
+    )
+    .option('--save-logged <file>', 'of a timestamp token: ask the service that --url names, and save what it says')
     .option('--many', 'RECEIPTS: one receipt a line; or LINES RECEIPTS: also the content of each receipt, one a line')
     .addHelpText(
       'after',
       `
-The service is not asked. Exit codes: 0 proven against a trusted source, 1 refuted, 2 consistent but not proven, 3 could
+The service is not asked, except that --url with a timestamp token asks whether the service's authority logged it. Exit codes: 0 proven against a trusted source, 1 refuted, 2 consistent but not proven, 3 could
 not run.
 
 Examples:
@@ -96,6 +106,7 @@ Examples:
   $ antequem verify r.json --line 'the thirteenth line' --block-hash 0x…
   $ antequem verify contract.pdf contract.pdf.ots --bitcoin "http://$(cat ~/.bitcoin/.cookie)@127.0.0.1:8332"
   $ antequem verify contract.pdf contract.pdf.ots --bitcoin https://blockstream.info/api
+  $ antequem verify contract.pdf contract.pdf.tsr --tsa-ca authority.pem --url https://log.example.org
   $ antequem verify --many app.log receipts.ndjson --key "$VKEY" --block-hash 0x…`,
     )
     .action(async (files: string[], flags: VerifyFlags, command: Command) => {
@@ -119,7 +130,7 @@ Examples:
           : await readProofOf(given.file, given.proof);
       if (file !== given.file) note(`${name} is the proof and ${file} the content: taken the other way around`);
       const trust = await trustOf(flags);
-      const verdict = await verdictOn(proof, name, file, flags, trust);
+      const verdict = await verdictOn(proof, name, file, flags, trust, command);
       process.exitCode = exitCode(verdict);
       if (json) return printJson(verdict);
       print(verdictText(verdict));
@@ -183,7 +194,12 @@ async function verdictOn(
   file: string | null,
   flags: VerifyFlags,
   trust: Trust,
+  command: Command,
 ): Promise<Verdict> {
+  if (proof.kind === 'token') return tokenVerdict(proof.bytes, file, flags, trust, command);
+  if (flags.logged !== undefined || flags.saveLogged !== undefined) {
+    throw new AntequemError('arguments-invalid', '--logged and --save-logged are for timestamp tokens');
+  }
   if (proof.kind === 'receipt') {
     if (isTlogProof(proof.text)) {
       const { verifyTlogProof } = await import('../../verify/tlog-proof.ts');
@@ -193,7 +209,7 @@ async function verdictOn(
     const { verifyReceipt } = await import('../../verify/receipt.ts');
     return verifyReceipt(input, trust).catch((cause: unknown) => {
       if (!(cause instanceof FormatError) || cause.code !== 'receipt-invalid') throw cause;
-      const says = `${name} is not a receipt, an .ots file, a tlog-proof or a COSE receipt`;
+      const says = `${name} is not a receipt, an .ots file, a tlog-proof, a COSE receipt or a timestamp token`;
       throw new AntequemError('receipt-invalid', says, { cause });
     });
   }
@@ -203,6 +219,47 @@ async function verdictOn(
   }
   const { verifyTimestamp } = await import('../../verify/timestamp.ts');
   return verifyTimestamp({ ots: proof.bytes, ...(await content(file, flags, hashOf(proof.bytes))) }, trust);
+}
+
+async function tokenVerdict(
+  token: Uint8Array,
+  file: string | null,
+  flags: VerifyFlags,
+  trust: Trust,
+  command: Command,
+): Promise<Verdict> {
+  const [{ verifyToken }, { tokenFacts }] = await Promise.all([
+    import('../../verify/token.ts'),
+    import('../../tsa/own-token.ts'),
+  ]);
+  const { hash, digest } = tokenFacts(token);
+  const logged = await loggedAnswer(digest, flags, command);
+  return verifyToken({ token, ...logged, ...(await content(file, flags, hash)) }, trust);
+}
+
+/** What the service of a token's authority says of it: asked of the service that was named, or saved before. */
+async function loggedAnswer(
+  digest: string,
+  { logged, saveLogged }: VerifyFlags,
+  command: Command,
+): Promise<{ logged?: TokenAnswer }> {
+  const { url } = command.optsWithGlobals<GlobalOptions>();
+  if ((logged === undefined) === (url === undefined)) {
+    if (logged === undefined && saveLogged === undefined) return {};
+    throw new AntequemError(
+      'arguments-invalid',
+      'give --logged FILE, or --url of the service, which --save-logged needs',
+    );
+  }
+  if (logged !== undefined) {
+    const bytes = await readAtMost(logged, MAX_RECEIPT_BYTES);
+    return { logged: { text: new TextDecoder().decode(bytes), asked: false } };
+  }
+  const { client } = openSession(command);
+  const answer = await client.call(z.unknown(), 'GET', `/v1/tsa/${digest}`);
+  const text = JSON.stringify(answer);
+  if (saveLogged !== undefined) await writeWhole(saveLogged, `${text}\n`, true);
+  return { logged: { text, asked: true } };
 }
 
 /** The hash that an .ots file names. For an unreadable file any hash will do: the verifier reports the fault. */
@@ -217,7 +274,7 @@ function hashOf(ots: Uint8Array): HashKind {
 async function content(
   file: string | null,
   flags: VerifyFlags,
-  hash: HashKind,
+  hash: ContentHash,
 ): Promise<{ payload: Uint8Array } | { digest: Uint8Array }> {
   if (flags.line !== undefined) return { payload: utf8(flags.line) };
   if (flags.digest !== undefined) return { digest: flags.digest };

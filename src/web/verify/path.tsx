@@ -100,6 +100,7 @@ const GROUNDS: Readonly<Record<Claim['grounds'], string>> = {
   'bitcoin-node': 'Based on the Bitcoin node you named.',
   esplora: 'Based on the Esplora server you named.',
   tsa: 'Based on the timestamp authority you trust.',
+  service: 'Based on what the service that you named says of itself.',
   none: '',
 };
 

@@ -1,4 +1,4 @@
-// Reads a dropped proof: a receipt, an .ots file, a tlog-proof or a COSE receipt.
+// Reads a dropped proof: a receipt, an .ots file, a tlog-proof, a COSE receipt or a timestamp token.
 
 import { sha256 } from '#sha256';
 import { toHex } from '../../core/bytes.ts';
@@ -8,6 +8,7 @@ import { proofText } from '../../core/proof-text.ts';
 import { MAX_RECEIPT_TEXT, parseReceipt, parseReceiptJson, RECEIPT_FORMAT, type Receipt } from '../../core/receipt.ts';
 import { isTlogProof, type ParsedTlogProof, parseTlogProof } from '../../core/tlog-proof.ts';
 import { isOtsFile, type OtsFile, parseOtsFile } from '../../ots/file.ts';
+import { isTokenFile } from '../../tsa/token-file.ts';
 import { looksLikeProof } from '../../verify/proof-kind.ts';
 
 interface ProofFile {
@@ -24,6 +25,8 @@ export type DroppedProof = ProofFile &
     | { readonly kind: 'ots'; readonly read: OtsFile | null }
     | { readonly kind: 'tlog-proof'; readonly read: ParsedTlogProof | null }
     | { readonly kind: 'cose'; readonly read: CoseReceipt | null }
+    /** Only the verifier reads it. */
+    | { readonly kind: 'token'; readonly read: null }
   );
 
 /** Limit for every kind: a character of a receipt has at most four bytes. */
@@ -41,10 +44,12 @@ export async function readDroppedProof(file: File): Promise<DroppedProof> {
   const dropped = { file, bytes, sha256: toHex(sha256(bytes)) };
   if (isOtsFile(bytes)) return { kind: 'ots', ...dropped, read: parsed(() => parseOtsFile(bytes)) };
   if (isCoseMessage(bytes)) return { kind: 'cose', ...dropped, read: parsed(() => parseCoseReceipt(bytes)) };
+  if (isTokenFile(bytes)) return { kind: 'token', ...dropped, read: null };
   const text = proofText(bytes);
   if (isTlogProof(text)) return { kind: 'tlog-proof', ...dropped, read: parsed(() => parseTlogProof(text)) };
   const json = parsed(() => parseReceiptJson(text));
-  if (json === null) throw unknown('This is not a receipt (JSON), an .ots file, a tlog-proof or a COSE receipt.');
+  if (json === null)
+    throw unknown('This is not a receipt (JSON), an .ots file, a tlog-proof, a COSE receipt or a timestamp token.');
   const named = typeof json === 'object' && 'format' in json && json.format === RECEIPT_FORMAT;
   if (!named) throw unknown(`This JSON does not say that it is a receipt (${RECEIPT_FORMAT}).`);
   return { kind: 'receipt', ...dropped, read: parsed(() => parseReceipt(json)) };

@@ -11,7 +11,7 @@ export function ProofForm() {
       <DropFile
         label="Choose or drop the receipt"
         hint="a receipt (.json) or an .ots file"
-        accept=".json,.ots,.tlog-proof,.cose,application/json"
+        accept=".json,.ots,.tlog-proof,.cose,.tsr,application/json"
         file={held?.file ?? null}
         onFiles={([file]) => {
           if (file !== undefined) void takeProof(file);

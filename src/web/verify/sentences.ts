@@ -196,6 +196,8 @@ function stepSentence(next: NextStep, { claims }: Verdict): string {
       return 'The chain has changed since the receipt was made: ask for the receipt anew.';
     case 'later':
       return 'It is not in a final block yet: get a newer receipt later.';
+    case 'later-round':
+      return 'Ask the service again once its next round has closed.';
     case 'complete':
       return 'The timestamp does not lead to a Bitcoin block yet: have it completed by its calendars (antequem upgrade, or ots upgrade).';
     case 'source':

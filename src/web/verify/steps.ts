@@ -36,6 +36,7 @@ function stampedBy(time: string, status: Claim['status']): string {
 /** The steps of a verification, in order from the entry up. */
 export function stepsOf(proof: DroppedProof, verdict: Verdict, digest: Uint8Array | null): PathStage[] {
   const given = digest === null ? [] : [bytes('Digest given', toHex(digest))];
+  if (proof.kind === 'token') return tokenFileSteps(verdict, given);
   if (proof.read === null) return brokenSteps(BROKEN[proof.kind], verdict);
   switch (proof.kind) {
     case 'receipt':
@@ -58,6 +59,30 @@ const BROKEN = {
 
 function brokenSteps(title: string, { claims }: Verdict): PathStage[] {
   return [{ id: 'proof', title, status: worst(claims), gist: 'cannot be read', claims, facts: [] }];
+}
+
+/** Of a token by itself. */
+function tokenFileSteps(verdict: Verdict, facts: readonly Fact[]): PathStage[] {
+  const [content, anchor] = [claimsAbout(verdict, 'content'), claimsAbout(verdict, 'anchor')];
+  return [
+    {
+      id: 'content',
+      title: 'The file',
+      status: worst(content),
+      gist: 'compared with the token',
+      claims: content,
+      facts,
+    },
+    {
+      id: 'token-0',
+      place: 'anchor',
+      title: 'Timestamp token',
+      status: worst(anchor),
+      gist: 'by a timestamp authority (RFC 3161)',
+      claims: anchor,
+      facts: [],
+    },
+  ];
 }
 
 function receiptSteps(receipt: Receipt, verdict: Verdict, given: readonly Fact[]): PathStage[] {
