@@ -63,9 +63,24 @@ export function verifyConsistency(
   fromRoot: Uint8Array,
   toRoot: Uint8Array,
 ): boolean {
-  if (!size(from) || !size(to) || from > to || path.some((hash) => hash.length !== HASH_SIZE)) return false;
-  if (from === to) return path.length === 0 && equalBytes(fromRoot, toRoot);
-  if (from === 0) return path.length === 0 && equalBytes(fromRoot, EMPTY_ROOT);
+  if (from === 0 && size(to) && to > 0) return path.length === 0 && equalBytes(fromRoot, EMPTY_ROOT);
+  const computed = rootFromConsistency(from, to, path, fromRoot);
+  return computed !== null && equalBytes(computed, toRoot);
+}
+
+/**
+ * The root of the tree of `to` leaves that a proof leads to from the one of `from` leaves, at least one; null where the proof
+ * does not begin with that one, or has the wrong length.
+ */
+export function rootFromConsistency(
+  from: number,
+  to: number,
+  path: readonly Uint8Array[],
+  fromRoot: Uint8Array,
+): Uint8Array | null {
+  if (!size(from) || !size(to) || from > to || path.some((hash) => hash.length !== HASH_SIZE)) return null;
+  if (from === to) return path.length === 0 ? fromRoot : null;
+  if (from === 0) return null;
 
   let node = from - 1;
   let last = to - 1;
@@ -76,11 +91,11 @@ export function verifyConsistency(
   const hashes = [...path];
   // Where the old tree is one perfect subtree, its root is not repeated in the path.
   const start = node === 0 ? fromRoot : hashes.shift();
-  if (start === undefined) return false;
+  if (start === undefined) return null;
   let older = start;
   let newer = start;
   for (const hash of hashes) {
-    if (last === 0) return false;
+    if (last === 0) return null;
     if (odd(node) || node === last) {
       older = hashNode(hash, older);
       newer = hashNode(hash, newer);
@@ -94,5 +109,5 @@ export function verifyConsistency(
     node = half(node);
     last = half(last);
   }
-  return last === 0 && equalBytes(older, fromRoot) && equalBytes(newer, toRoot);
+  return last === 0 && equalBytes(older, fromRoot) ? newer : null;
 }

@@ -57,6 +57,8 @@ export const VERDICT_CODES = {
   'cose-receipt-invalid': 'refuted',
   'cose-receipt-foreign': 'unverified',
   'cose-consistency': 'unverified',
+  'cose-consistency-broken': 'refuted',
+  'cose-consistency-by-key': 'verified',
   'cose-entry-missing': 'unverified',
   'cose-path-broken': 'refuted',
   'cose-position-by-key': 'verified',

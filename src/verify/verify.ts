@@ -8,7 +8,7 @@ import { isTlogProof } from '../core/tlog-proof.ts';
 import type { Verdict } from '../core/verdict.ts';
 import { isOtsFile } from '../ots/file.ts';
 import { isTokenFile } from '../tsa/token-file.ts';
-import { verifyCoseReceipt } from './cose-receipt.ts';
+import { type GivenTrees, verifyCoseReceipt } from './cose-receipt.ts';
 import { verifyReceipt } from './receipt.ts';
 import { verifyTimestamp } from './timestamp.ts';
 import { verifyTlogProof } from './tlog-proof.ts';
@@ -21,7 +21,7 @@ export type { EvmBlock, EvmLog, EvmSource, EvmTransaction } from '../core/evm-so
 export { lowerTime, type Moment, upperTime } from '../core/moment.ts';
 export { type Policy, parsePolicy } from '../core/policy.ts';
 export { exitCode, type Verdict } from '../core/verdict.ts';
-export { type VerifyCoseReceiptInput, verifyCoseReceipt } from './cose-receipt.ts';
+export { type GivenTree, type GivenTrees, type VerifyCoseReceiptInput, verifyCoseReceipt } from './cose-receipt.ts';
 export { type NextStep, nextSteps } from './next-step.ts';
 export { type ReceiptAnswer, type VerifyInput, verifyReceipt, verifyReceipts } from './receipt.ts';
 export { type VerifyTimestampInput, verifyTimestamp } from './timestamp.ts';
@@ -40,6 +40,8 @@ export interface ProofInput {
   readonly payload?: Uint8Array | string | undefined;
   /** The content's digest, for those who do not hold it: SHA-256, of an .ots file what that names. */
   readonly digest?: Uint8Array | undefined;
+  /** Of a COSE receipt of consistency: the trees that it is about. */
+  readonly trees?: GivenTrees | undefined;
   /** Of a token: what the service of its authority says of it. */
   readonly logged?: TokenAnswer | undefined;
 }
@@ -48,9 +50,10 @@ export interface ProofInput {
  * The verdict on a receipt, an .ots file, a tlog-proof, a COSE receipt or a token (design section 1, "What a verdict means").
  * @throws FormatError `proof-unknown` where it is none of these, `verifier-key` where the trusted key is none
  */
-export async function verify({ proof, logged, ...content }: ProofInput, trust: Trust): Promise<Verdict> {
+export async function verify({ proof, logged, trees, ...content }: ProofInput, trust: Trust): Promise<Verdict> {
   if (proof instanceof Uint8Array && isOtsFile(proof)) return verifyTimestamp({ ots: proof, ...content }, trust);
-  if (proof instanceof Uint8Array && isCoseMessage(proof)) return verifyCoseReceipt({ cose: proof, ...content }, trust);
+  if (proof instanceof Uint8Array && isCoseMessage(proof))
+    return verifyCoseReceipt({ cose: proof, trees, ...content }, trust);
   if (proof instanceof Uint8Array && isTokenFile(proof))
     return verifyToken({ token: proof, logged, ...content }, trust);
   const text = proof instanceof Uint8Array ? proofText(proof) : proof;

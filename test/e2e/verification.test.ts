@@ -232,6 +232,7 @@ test('every command of the page, as printed, shows what the page says', async ()
   expect(output('field "anchors.find').trim()).toBe(header.hash);
 
   expect(output('SERVICE=')).toContain('by CN=Antequem local timestamp authority');
+  expect(output('OLDER=')).toContain('in between nothing of it was rewritten');
   expect(output('antequem path receipt.json --json')).toBe(`${root}\n`);
   expect(output('python3 climb.py')).toBe(`${root}\n`);
   expect(output('python3 ask.py')).toContain(`, block ${mined?.number}\n`);

@@ -168,7 +168,9 @@ describe('one function for whatever proves something', () => {
   ])('what is none of them is an error: %j', async (proof) => {
     await expect(verify({ proof }, {})).rejects.toMatchObject({
       code: 'proof-unknown',
-      message: expect.stringMatching(/^neither a receipt, nor an \.ots file, nor a tlog-proof, nor a COSE receipt \(/),
+      message: expect.stringMatching(
+        /^neither a receipt, nor an \.ots file, nor a tlog-proof, nor a COSE receipt, nor a token \(/,
+      ),
     });
   });
 });

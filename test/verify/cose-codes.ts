@@ -3,6 +3,8 @@ export const COSE_CODES = [
   'cose-receipt-invalid',
   'cose-receipt-foreign',
   'cose-consistency',
+  'cose-consistency-broken',
+  'cose-consistency-by-key',
   'cose-entry-missing',
   'cose-path-broken',
   'cose-position-by-key',

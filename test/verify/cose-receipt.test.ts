@@ -8,7 +8,7 @@ import { encodeOpenEntry } from '../../src/core/entry.ts';
 import { VERDICT_CODES } from '../../src/core/verdict.ts';
 import { verdictSchema } from '../../src/core/verdict-schema.ts';
 import { LogSeed } from '../../src/log/seed.ts';
-import { nextSteps, type Trust, verify } from '../../src/verify/verify.ts';
+import { type GivenTrees, nextSteps, type Trust, verify } from '../../src/verify/verify.ts';
 import { MemoryLog, SERVICE, seeded } from '../support/receipts.ts';
 import { COSE_CODES } from './cose-codes.ts';
 
@@ -153,6 +153,76 @@ function log13() {
 function at(message: Map<string, Cbor>, name: string): Cbor {
   return message.get(name) ?? null;
 }
+
+describe('a consistency receipt', () => {
+  const [from, to] = [5, SIZE];
+  const consistency = async (older = from, newer = to): Promise<Uint8Array> => {
+    const signature = await signer.cose.sign(coseMessage(header, log.tree.root(newer)));
+    const path = log.tree.consistencyPath(older, newer);
+    return encodeCoseReceipt({
+      ...header,
+      proof: { kind: 'consistency', from: older, to: newer, path },
+      signature,
+      entry: null,
+    });
+  };
+  const check = async (proof: Uint8Array, trees: GivenTrees, trust: Trust = { key }): Promise<string[]> =>
+    claims(proof, trust, { trees });
+  const SHOWN = ['cose-consistency-by-key', 'cose-signature-holds'];
+
+  test('with the root of the older tree, of every two sizes', async () => {
+    for (let newer = 2; newer <= SIZE; newer++) {
+      for (let older = 1; older < newer; older++) {
+        const trees = { older: { root: log.tree.root(older), size: older } };
+        expect(await check(await consistency(older, newer), trees)).toEqual(SHOWN);
+        expect(
+          await check(await consistency(older, newer), { ...trees, newer: { root: log.tree.root(newer), size: null } }),
+        ).toEqual(SHOWN);
+        const other = { root: seeded('another history'), size: older };
+        const proof = await consistency(older, newer);
+        expect((await verify({ proof, trees: { older: other } }, { key })).result).toBe('refuted');
+        const forked = { root: other.root, size: newer };
+        expect(await check(proof, { ...trees, newer: forked })).toContain('cose-consistency-broken');
+      }
+    }
+  });
+
+  test('with two receipts of entries: both were signed, and one tree continues the other', async () => {
+    const [older, newer] = [encodeCoseReceipt(await receiptOf(2, from)), encodeCoseReceipt(await receiptOf(9))];
+    const proof = await consistency();
+    const both = { older: { receipt: older }, newer: { receipt: newer } };
+    expect(await check(proof, both)).toEqual([...SHOWN, 'cose-signature-holds', 'cose-signature-holds']);
+    expect((await verify({ proof, trees: both }, { key })).result).toBe('unproven');
+    expect(await check(proof, both, {})).toEqual(['cose-consistency', ...Array(3).fill('key-not-given')]);
+    // Of another size, without its entry, the other way around.
+    for (const wrong of [
+      { older: { receipt: newer } },
+      { older: { receipt: encodeCoseReceipt({ ...(await receiptOf(2, from)), entry: null }) } },
+      { older: { receipt: older }, newer: { receipt: older } },
+      { older: { receipt: proof } },
+    ]) {
+      expect(await check(proof, wrong)).toEqual(['cose-consistency']);
+    }
+    const forked = { root: seeded('fork'), size: to };
+    expect((await verify({ proof, trees: { older: { receipt: older }, newer: forked } }, { key })).result).toBe(
+      'refuted',
+    );
+  });
+
+  test('no changed byte is as good, but in the size of the newer tree, which nothing signs', async () => {
+    const sizes: number[] = [];
+    const proof = await consistency();
+    const trees = { older: { root: log.tree.root(from), size: from } };
+    for (let i = 0; i < proof.length; i++) {
+      const changed = proof.with(i, (proof[i] ?? 0) ^ 0x01);
+      const codes = await check(changed, trees).catch(() => ['not a proof at all']);
+      if (JSON.stringify(codes) !== JSON.stringify(SHOWN)) continue;
+      const { proof: read } = parseCoseReceipt(changed);
+      sizes.push(read.kind === 'consistency' && read.from === from ? read.to : -1);
+    }
+    expect(sizes).toEqual([12]);
+  });
+});
 
 describe('keys', () => {
   test('are derived for COSE alone, one for each key of the log', () => {

@@ -281,7 +281,9 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     const { page } = verifier;
     await page.goto(ground.verifier);
     await page.getByLabel('Choose or drop the receipt').setInputFiles(path('invoice.txt'));
-    await page.getByText('not a receipt (JSON), an .ots file, a tlog-proof or a COSE receipt').waitFor();
+    await page
+      .getByText('not a receipt (JSON), an .ots file, a tlog-proof, a COSE receipt or a timestamp token')
+      .waitFor();
     await page.getByText('Advanced:').click();
     await page.getByLabel(NODE).fill('not a url');
     await page.getByLabel('Choose or drop the receipt').setInputFiles(path('receipt.json'));

@@ -1,14 +1,18 @@
 import { Command } from 'commander';
 import * as z from 'zod/mini';
 import type { HeaderSource } from '../../core/bitcoin-source.ts';
-import { utf8 } from '../../core/bytes.ts';
-import { AntequemError, FormatError } from '../../core/errors.ts';
+import { fromHex, HASH_HEX, utf8 } from '../../core/bytes.ts';
+import { parseCheckpoint } from '../../core/checkpoint.ts';
+import { AntequemError, FormatError, parsed } from '../../core/errors.ts';
 import type { EvmSource } from '../../core/evm-source.ts';
+import { parseNote } from '../../core/note.ts';
 import { parsePolicy } from '../../core/policy.ts';
+import { parseReceiptText } from '../../core/receipt.ts';
 import { isTlogProof } from '../../core/tlog-proof.ts';
 import { exitCode, type Verdict } from '../../core/verdict.ts';
 import { parseOtsFile } from '../../ots/file.ts';
 import type { HashKind } from '../../ots/operation.ts';
+import type { GivenTree } from '../../verify/cose-receipt.ts';
 import type { TokenAnswer } from '../../verify/token.ts';
 import type { Trust } from '../../verify/trust.ts';
 import { readAtMost } from '../bounded-file.ts';
@@ -42,6 +46,8 @@ interface VerifyFlags {
   readonly policy?: string;
   readonly tsaCa?: string[];
   readonly logged?: string;
+  readonly older?: string;
+  readonly newer?: string;
   readonly saveLogged?: string;
   readonly many?: boolean;
 }
@@ -87,6 +93,11 @@ export function verifyCommand(): Command {
       repeated((text) => text),
     )
     .option(
+      '--older <tree>',
+      'of a COSE receipt of consistency: the root of the older tree (64 hex digits), or a file: a COSE receipt of an entry in it, or its checkpoint',
+    )
+    .option('--newer <tree>', 'the same of the newer tree; the signed root alone is enough')
+    .option(
       '--logged <file>',
       'of a timestamp token: what the service of its authority said of it, as --save-logged or GET /v1/tsa/DIGEST gave it',
     )
@@ -107,6 +118,7 @@ Examples:
   $ antequem verify contract.pdf contract.pdf.ots --bitcoin "http://$(cat ~/.bitcoin/.cookie)@127.0.0.1:8332"
   $ antequem verify contract.pdf contract.pdf.ots --bitcoin https://blockstream.info/api
   $ antequem verify contract.pdf contract.pdf.tsr --tsa-ca authority.pem --url https://log.example.org
+  $ antequem verify consistency.cose --older old.cose --newer new.cose --key "$COSE_KEY"
   $ antequem verify --many app.log receipts.ndjson --key "$VKEY" --block-hash 0x…`,
     )
     .action(async (files: string[], flags: VerifyFlags, command: Command) => {
@@ -141,7 +153,7 @@ Examples:
 async function inputs(files: readonly string[], flags: VerifyFlags): Promise<Inputs> {
   const [first = '', second, third] = files;
   const given = [flags.line, flags.digest].filter((value) => value !== undefined).length;
-  if (given === 1 && second === undefined) return { file: null, proof: first };
+  if ((given === 1 || flags.older !== undefined) && second === undefined) return { file: null, proof: first };
   if (given === 0 && second === undefined && first !== '-') {
     const found = await proofBeside(first);
     note(`verifying ${found.file} with ${found.proof}`);
@@ -215,10 +227,31 @@ async function verdictOn(
   }
   if (proof.kind === 'cose') {
     const { verifyCoseReceipt } = await import('../../verify/cose-receipt.ts');
-    return verifyCoseReceipt({ cose: proof.bytes, ...(await content(file, flags, 'sha256')) }, trust);
+    if (flags.older === undefined) {
+      return verifyCoseReceipt({ cose: proof.bytes, ...(await content(file, flags, 'sha256')) }, trust);
+    }
+    const older = await givenTree(flags.older);
+    const newer = flags.newer === undefined ? undefined : await givenTree(flags.newer);
+    return verifyCoseReceipt({ cose: proof.bytes, trees: { older, newer } }, trust);
   }
   const { verifyTimestamp } = await import('../../verify/timestamp.ts');
   return verifyTimestamp({ ots: proof.bytes, ...(await content(file, flags, hashOf(proof.bytes))) }, trust);
+}
+
+/** A root, a COSE receipt, or the tree of a checkpoint, by itself or in a receipt. */
+async function givenTree(text: string): Promise<GivenTree> {
+  if (HASH_HEX.test(text)) return { root: fromHex(text), size: null };
+  const proof = await readProofFile(text);
+  if (proof.kind === 'cose') return { receipt: proof.bytes };
+  if (proof.kind === 'receipt') {
+    const note = parsed(() => parseReceiptText(proof.text))?.checkpoint ?? proof.text;
+    const head = parsed(() => parseCheckpoint(parseNote(note).text));
+    if (head !== null) return { root: head.root, size: head.size };
+  }
+  throw new AntequemError(
+    'arguments-invalid',
+    `${text} has no root: give 64 hex digits, a COSE receipt or a checkpoint`,
+  );
 }
 
 async function tokenVerdict(
