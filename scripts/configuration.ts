@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { formatEther, formatUnits } from 'ethers';
 import type { z } from 'zod';
+import { archiveVariables } from '../src/config/archive.ts';
 import { authorityVariables } from '../src/config/authorities.ts';
 import { otsVariables } from '../src/config/calendars.ts';
 import { operationVariables } from '../src/config/operation.ts';
@@ -23,6 +24,7 @@ const GROUPS: readonly (readonly [heading: string, variables: object])[] = [
   ['Being a calendar', ownCalendarVariables],
   ['Being a timestamp authority', ownAuthorityVariables],
   ['Witnesses', witnessVariables],
+  ['Archive', archiveVariables],
   ['Operation', operationVariables],
 ];
 

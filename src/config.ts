@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type ArchiveConfig, archiveFaults, archiveOf, archiveVariables } from './config/archive.ts';
 import { type AuthoritiesFile, authorityVariables, readAuthorities } from './config/authorities.ts';
 import { type BitcoinConfig, bitcoinOf, type OtsConfig, otsFaults, otsOf, otsVariables } from './config/calendars.ts';
 import { type OperationConfig, operationOf, operationVariables } from './config/operation.ts';
@@ -102,6 +103,7 @@ export const environment = z.object({
   ...ownAuthorityVariables,
   ...operationVariables,
   ...witnessVariables,
+  ...archiveVariables,
   LOG_LEVEL: z
     .enum(LOG_LEVELS, `not a level: ${LOG_LEVELS.join(', ')}`)
     .default('info')
@@ -154,6 +156,8 @@ export interface Config {
   readonly operation: OperationConfig;
   /** Witnesses that cosign checkpoints; null: none. */
   readonly witnesses: WitnessSettings | null;
+  /** Where old entries go; null: they stay in the database alone. */
+  readonly archive: ArchiveConfig | null;
   readonly logLevel: Environment['LOG_LEVEL'];
 }
 
@@ -178,6 +182,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     ...otsFaults(set, parsed.data),
     ...ownCalendarFaults(set),
     ...ownAuthorityFaults(set),
+    ...archiveFaults(set),
     ...(file?.faults ?? []),
     ...witnesses.faults,
     ...tsa.faults,
@@ -215,6 +220,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     trustedProxies: data.TRUSTED_PROXIES,
     operation: operationOf(data),
     witnesses: witnesses.settings,
+    archive: archiveOf(data),
     logLevel: data.LOG_LEVEL,
   };
 }

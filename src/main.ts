@@ -16,6 +16,7 @@ import { startPuller } from './sources/pulled/puller.ts';
 import type { Outside } from './sources/scheme.ts';
 import { type StartOptions, startAnchoring } from './start/anchoring.ts';
 import { composeApi, noticesOf, openQuota, openWitnesses, readMetricsToken } from './start/api.ts';
+import { startArchiving } from './start/archiving.ts';
 import { exposedFiles } from './start/exposed-files.ts';
 import { openFoundation, realEffects } from './start/foundation.ts';
 import { MovingNotice } from './start/moving-notice.ts';
@@ -113,6 +114,10 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
         stops.push(feedWitnesses({ ...witnesses.options, witnesses, rollback: foundation.guard.rollback }));
         const asked = witnesses.pursuits.map(({ witness }) => witness);
         stops.push(watchShown(asked, witnesses.options));
+      }
+      if (config.archive !== null) {
+        const archiving = { config: config.archive, foundation, effects, logger };
+        stops.push(startArchiving({ ...archiving, interval: config.reconcileInterval }));
       }
       stops.push(await startAnchoring(config, foundation, queue, logger, { ...options, effects }));
       const { database, sources, appender } = foundation;

@@ -1,13 +1,9 @@
 import type { Response, Router } from 'express';
 import { z } from 'zod';
-import { beaconsOf } from '../anchor/receipts.ts';
-import { lastRound, type Round, readSignedLeaves, roundByNumber } from '../anchor/rounds.ts';
-import { toHex } from '../core/bytes.ts';
-import { formatVerifierKey } from '../core/note.ts';
+import { lastRound, roundByNumber } from '../anchor/rounds.ts';
+import { shownActs, shownLeaves, shownRound, shownService } from '../anchor/shown.ts';
 import { ANCHOR_TYPES } from '../core/receipt-schema.ts';
 import { parseTileLocation, parseTilePath, TILE_WIDTH } from '../core/tiles.ts';
-import { formatTime } from '../core/time.ts';
-import { readLogKeys } from '../log/rotation.ts';
 import type { Gate } from './access.ts';
 import { described, jsonAnswer } from './description.ts';
 import { beaconForm, countForm, hashForm, originForm, timeForm } from './forms.ts';
@@ -89,10 +85,6 @@ export function auditRoutes(
   { database, registry, entries, publisher, anchors, auditedChains }: Service,
   gate: Gate,
 ): Router {
-  const leaves = async (round: Round, bundle: number): Promise<object[]> => {
-    const rows = await readSignedLeaves(database, round.number, bundle * TILE_WIDTH, (bundle + 1) * TILE_WIDTH);
-    return rows.map(({ leaf, note }) => ({ leaf: toHex(leaf), ...(note === null ? {} : { checkpoint: note }) }));
-  };
   const send = (response: Response, type: string, body: string | Buffer): void => {
     response.set('X-Content-Type-Options', 'nosniff').type(type).send(body);
   };
@@ -100,19 +92,8 @@ export function auditRoutes(
   return exactRouter()
     .get('/v1/audit/service', auditService, async (request, response) => {
       await gate.admit(request, 'read', null);
-      const { system } = registry;
-      // Those that were retired signed what came before.
-      const keys = (await readLogKeys(database, [system])).get(system.id) ?? [];
-      const verifierKeys = keys.map(({ publicKey }) => formatVerifierKey(system.origin, publicKey));
       const newest = await lastRound(database);
-      response.json({
-        format: 'antequem-service/v1',
-        origin: registry.serviceOrigin,
-        verifierKey: verifierKeys.at(-1),
-        verifierKeys,
-        rounds: newest?.number ?? 0,
-        chains: await auditedChains(),
-      });
+      response.json(await shownService(database, registry, newest?.number ?? 0, await auditedChains()));
     })
     .get('/v1/audit/acts/*location', auditActs, async (request, response) => {
       await gate.admit(request, 'read', null);
@@ -121,9 +102,7 @@ export function auditRoutes(
       if (!(await publisher.covers(registry.system, begin + width))) {
         throw new Problem('tile-not-found', 'the log _system has published no checkpoint with such acts');
       }
-      const payloads = await entries.payloads(registry.system, begin, begin + width);
-      const lines = payloads.map((payload) => `${payload === null ? '' : Buffer.from(payload).toString('utf8')}\n`);
-      send(response, 'application/x-ndjson', lines.join(''));
+      send(response, 'application/x-ndjson', await shownActs(entries, registry.system, begin, width));
     })
     .get('/v1/audit/rounds/*location', auditRound, async (request, response) => {
       await gate.admit(request, 'read', null);
@@ -135,16 +114,10 @@ export function auditRoutes(
       if (round === null || bundle === null || bundle > last || (bundle === 0 && rest !== undefined)) {
         throw new Problem('round-not-found', 'there is no such round, or it has no such leaves');
       }
-      if (rest !== undefined) return void response.json({ leaves: await leaves(round, bundle) });
+      if (rest !== undefined) return void response.json({ leaves: await shownLeaves(database, round, bundle) });
       response.json({
-        number: round.number,
-        closedAt: formatTime(round.closedAt),
-        previousRoot: toHex(round.previousRoot),
-        beacons: beaconsOf(round),
-        root: toHex(round.root),
-        size: round.size,
-        anchors: await anchors(round.number),
-        leaves: await leaves(round, 0),
+        ...shownRound(round, await anchors(round.number)),
+        leaves: await shownLeaves(database, round, 0),
       });
     });
 }

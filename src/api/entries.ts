@@ -64,7 +64,7 @@ const eraseOperation = described({
 
 /** Reading entries back, and erasing what they are about. */
 export function entryRoutes(service: Service, gate: Gate): Router {
-  const { registry, entries, appender, database } = service;
+  const { registry, entries, appender, database, archive } = service;
 
   return exactRouter()
     .get('/v1/entries', locateOperation, async (request, response) => {
@@ -106,7 +106,7 @@ export function entryRoutes(service: Service, gate: Gate): Router {
       await gate.admit(request, 'admin', pathLogName(request));
       const log = await pathLog(request, registry);
       const index = pathIndex(request, 'index');
-      await eraseEntry(database, registry.system, appender.sequencing, log, index);
+      await eraseEntry(database, registry.system, appender.sequencing, log, index, archive);
       response.json({ log: log.origin, index, erased: true });
     });
 }

@@ -8,6 +8,7 @@ import type { AuditedChain } from '../core/anchor-audit.ts';
 import type { Anchor } from '../core/receipt.ts';
 import type { StoredRound } from '../evm/stored-rounds.ts';
 import type { Appender } from '../log/appender.ts';
+import type { BlockArchive } from '../log/archived-block.ts';
 import type { EntryReader } from '../log/entries.ts';
 import type { Checkpoints, Publisher } from '../log/publish.ts';
 import type { ReceiptKeys } from '../log/receipt-keys.ts';
@@ -37,6 +38,8 @@ export interface Service {
   readonly registry: Registry;
   readonly appender: Appender;
   readonly entries: EntryReader;
+  /** Where old contents of entries lie; null: nowhere. */
+  readonly archive: BlockArchive | null;
   readonly tiles: TileStore;
   readonly publisher: Publisher;
   /** What the publisher signed, with what witnesses say of it. */

@@ -65,6 +65,8 @@ export const PROBLEM_STATUS = {
   'idempotency-key-reused': 422,
   'rate-limited': 429,
   internal: 500,
+  'archive-damaged': 500,
+  'archive-unavailable': 503,
   'certificate-invalid': 400,
   'checkpoint-conflict': 503,
   'checkpoint-not-witnessed': 503,

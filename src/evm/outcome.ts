@@ -2,9 +2,9 @@
 
 import type { Database, Transaction } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
+import { holdTurn, type Turn } from '../store/turn.ts';
 import type { Observation } from './confirm.ts';
 import { type Purpose, STATE_TABLE } from './storing.ts';
-import { holdTurn, type Turn } from './turn.ts';
 
 type Mined = Extract<Observation, { seen: 'included' | 'final' }>;
 

@@ -5,6 +5,7 @@ import type { AnchorTarget, FinalBlock } from '../anchor/target.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { RollbackState } from '../log/rollback.ts';
 import type { Database } from '../store/database.ts';
+import { type Turn, takeTurn } from '../store/turn.ts';
 import type { Account } from './account.ts';
 import { watchBalance } from './account.ts';
 import { ALARMS, liftAlarm, stopTarget } from './alarm.ts';
@@ -32,7 +33,6 @@ import {
   unfinishedRounds,
 } from './state.ts';
 import { type StoreEvery, storesWanted, unfinishedStores } from './storing.ts';
-import { type Turn, takeTurn } from './turn.ts';
 import { compareWithChain } from './unknown-rounds.ts';
 
 export interface EvmTargetOptions {

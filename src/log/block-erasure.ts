@@ -1,5 +1,6 @@
 // Erasing in one block. Erasure of single entries and retention both come here.
 
+import { AntequemError } from '../core/errors.ts';
 import type { Transaction } from '../store/database.ts';
 import { packContents, unpackContents } from './block.ts';
 import { commitmentOf, digestOf } from './blocks.ts';
@@ -22,7 +23,9 @@ export interface ErasedEntry {
 
 /**
  * Reads the blocks with entries [begin, end), in order, at most `most` of them and about `bytes` of payloads. The caller
- * holds the lock of the log's row: appending to the log waits, since it may put blocks together.
+ * holds the lock of the log's row: appending to the log waits, since it may put blocks together. Before that it recalls
+ * what is archived ({@link recallBlocks}).
+ * @throws AntequemError `archive-unavailable` where it was archived again since
  */
 export async function readErasable(
   tx: Transaction,
@@ -30,7 +33,7 @@ export async function readErasable(
   [begin, end]: readonly [number, number],
   { most, bytes }: { readonly most: number; readonly bytes: number },
 ): Promise<ErasableBlock[]> {
-  const { rows } = await tx.query<ErasableBlock>({
+  const { rows } = await tx.query<Omit<ErasableBlock, 'content'> & { readonly content: Uint8Array | null }>({
     name: 'erasable-blocks',
     text: `WITH page AS MATERIALIZED (
              SELECT first FROM (
@@ -43,7 +46,11 @@ export async function readErasable(
            ORDER BY b.first`,
     values: [log.id, begin, end, most, bytes],
   });
-  return rows;
+  return rows.map(({ content, ...block }) => {
+    if (content !== null) return { ...block, content };
+    // It was archived since it was recalled.
+    throw new AntequemError('archive-unavailable', `entry ${block.first} of ${log.name} is being archived: try again`);
+  });
 }
 
 /**

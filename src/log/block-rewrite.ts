@@ -130,7 +130,7 @@ async function copyStep(database: Database, log: number, from: number): Promise<
          SELECT first, count, missing FROM (
            SELECT first, count, missing, row_number() OVER w AS n,
                   sum(CASE WHEN missing THEN size ELSE 0 END) OVER w AS total
-           FROM (SELECT first, count, pg_column_size(content) AS size,
+           FROM (SELECT first, count, coalesce(pg_column_size(content), 0) AS size,
                         NOT EXISTS (SELECT FROM blocks_copy c WHERE c.log = b.log AND c.first = b.first) AS missing
                  FROM blocks b WHERE log = $1 AND first >= $2 ORDER BY first LIMIT ${STEP_BLOCKS}) AS next
            WINDOW w AS (ORDER BY first)) AS sums

@@ -7,6 +7,14 @@ import { AntequemError } from '../core/errors.ts';
 import { HASH_SIZE } from '../core/merkle.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
 import type { Queryable } from '../store/database.ts';
+import {
+  ARCHIVED_COLUMN,
+  type ArchivedBlock,
+  archivedBlock,
+  archiveMissing,
+  type BlockArchive,
+  contentOf,
+} from './archived-block.ts';
 import { PackedContents, type StoredContent } from './block.ts';
 
 /** A block as it is stored. */
@@ -48,14 +56,17 @@ interface BlockRow {
   /** Leaf hashes from this entry on. */
   leaves_from: number;
   leaves: Uint8Array | null;
-  content: Uint8Array;
+  /** Null where it lies in the archive. */
+  content: Uint8Array | null;
+  /** What finds it there; null where it is here. */
+  archived: Uint8Array | null;
 }
 
 /** The columns of blocks `b`, with the leaf hashes of entries [from, end), out of the tile where the block has none. */
 const columns = (
   from: string,
   end: string,
-): string => `b.log, b.first, b.count, b.received_at, b.times, b.content, ${from} AS leaves_from,
+): string => `b.log, b.first, b.count, b.received_at, b.times, b.content, ${ARCHIVED_COLUMN}, ${from} AS leaves_from,
   coalesce(substring(b.leaves FROM (${HASH_SIZE} * (${from} - b.first) + 1)::int FOR (${HASH_SIZE} * (${end} - ${from}))::int),
     (SELECT substring(t.hashes FROM (${HASH_SIZE} * (${from} % ${TILE_WIDTH}) + 1)::int FOR (${HASH_SIZE} * (${end} - ${from}))::int)
      FROM tiles t WHERE t.log = b.log AND t.level = 0 AND t.index = b.first / ${TILE_WIDTH})) AS leaves`;
@@ -67,7 +78,8 @@ export class OpenBlock {
   /** Index behind the last entry. */
   readonly end: number;
   readonly #row: BlockRow;
-  readonly #contents: PackedContents;
+  /** Null where they lie in the archive. */
+  readonly #contents: PackedContents | null;
 
   /** @throws AntequemError `log-damaged` */
   constructor(row: BlockRow) {
@@ -75,7 +87,21 @@ export class OpenBlock {
     this.first = row.first;
     this.end = row.first + row.count;
     this.#row = row;
-    this.#contents = this.#demandWhole(() => new PackedContents(row.content, row.count));
+    const { content, count } = row;
+    if (content === null && row.archived === null) throw damaged(row.log, `the content of the block at ${row.first}`);
+    this.#contents = content === null ? null : this.#demandWhole(() => new PackedContents(content, count));
+  }
+
+  /** What finds the content in the archive; null where it is here. */
+  get archived(): ArchivedBlock | null {
+    const { archived } = this.#row;
+    return this.#contents !== null || archived === null ? null : archivedBlock(this.#row, archived);
+  }
+
+  /** The same block with its content, which is fetched from the archive where it lies there. */
+  async opened(archive: BlockArchive | null): Promise<OpenBlock> {
+    const { archived } = this;
+    return archived === null ? this : new OpenBlock({ ...this.#row, content: await contentOf(archive, archived) });
   }
 
   receivedAt(index: number): number {
@@ -84,7 +110,9 @@ export class OpenBlock {
 
   content(index: number): StoredContent {
     if (index < this.first || index >= this.end) throw damaged(this.log, `entry ${index}`);
-    return this.#demandWhole(() => this.#contents.at(index - this.first));
+    const contents = this.#contents;
+    if (contents === null) throw archiveMissing();
+    return this.#demandWhole(() => contents.at(index - this.first));
   }
 
   #demandWhole<T>(read: () => T): T {
@@ -177,7 +205,7 @@ export interface EntryPlace {
 
 /**
  * The blocks of these entries, each read once; null for an entry that is not there. They have the leaf hashes of these
- * entries and, as far as they lie in the same block, of those before them.
+ * entries and, as far as they lie in the same block, of those before them. Contents in the archive are not fetched.
  */
 export async function readBlocks(db: Queryable, places: readonly EntryPlace[]): Promise<(OpenBlock | null)[]> {
   const { rows } = await db.query<BlockRow>({
@@ -203,12 +231,16 @@ export async function readBlocks(db: Queryable, places: readonly EntryPlace[]): 
 const PAGE_BLOCKS = 64;
 const PAGE_BYTES = 4 << 20;
 
-/** The blocks with entries [begin, end), in order, some megabytes at a time. @throws AntequemError `log-damaged` */
+/**
+ * The blocks with entries [begin, end), in order, some megabytes at a time.
+ * @throws AntequemError `log-damaged`, and as {@link BlockArchive}
+ */
 export async function* blocksBetween(
   db: Queryable,
   log: { readonly id: number; readonly name: string },
   begin: number,
   end: number,
+  archive: BlockArchive | null = null,
 ): AsyncGenerator<OpenBlock> {
   let at = begin;
   while (at < end) {
@@ -223,10 +255,14 @@ export async function* blocksBetween(
       values: [log.id, at, end],
     });
     if (rows.length === 0) throw damaged(log.name, `entry ${at}`);
-    for (const row of rows) {
-      if (row.first > at || row.first + row.count <= at) throw damaged(log.name, `entry ${at}`);
-      yield new OpenBlock(row);
-      at = row.first + row.count;
+    const blocks = rows.map((row) => new OpenBlock(row));
+    const opening = blocks.map((block) => block.opened(archive));
+    // One that fails is met below, unless the caller stops before.
+    for (const each of opening) each.catch(() => {});
+    for (const [i, block] of blocks.entries()) {
+      if (block.first > at || block.end <= at) throw damaged(log.name, `entry ${at}`);
+      yield (await opening[i]) ?? block;
+      at = block.end;
     }
   }
 }

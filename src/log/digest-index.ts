@@ -3,6 +3,7 @@
 import { equalBytes, toHex } from '../core/bytes.ts';
 import { type Database, type Queryable, type Transaction, transaction } from '../store/database.ts';
 import { tryLock } from '../store/service-name.ts';
+import type { BlockArchive } from './archived-block.ts';
 import { type EntryPlace, readBlocks } from './blocks.ts';
 import { LOG_AT, PREFIX_BYTES, RECORD_BYTES, recordsOf, writePlace } from './digest-record.ts';
 import type { Log } from './log.ts';
@@ -104,6 +105,7 @@ export async function locateDigest(
   digest: Uint8Array,
   logs: readonly string[] | null,
   limit: number,
+  archive: BlockArchive | null = null,
 ): Promise<{ log: string; index: number; receivedAt: number }[]> {
   const { rows } = await db.query<{ id: number; origin: string }>(
     'SELECT id, origin FROM logs WHERE $1::text[] IS NULL OR name = ANY ($1)',
@@ -118,7 +120,7 @@ export async function locateDigest(
       const some = places.slice(at, at + PLACES);
       for (const [i, block] of (await readBlocks(db, some)).entries()) {
         const { log, index } = some[i] ?? { log: 0, index: 0 };
-        const held = block?.digest(index) ?? null;
+        const held = (await block?.opened(archive))?.digest(index) ?? null;
         if (block === null || held === null || !equalBytes(held, digest)) continue;
         seen.add(`${log}/${index}`);
         found.push({ log: origins.get(log) ?? '', index, receivedAt: block.receivedAt(index) });
@@ -179,7 +181,12 @@ function placesOf({ bytes, log, first }: Hint, prefix: Buffer): EntryPlace[] {
 }
 
 /** Which of these digests a log holds, in hex. Reads the index once, however many they are. */
-export async function heldDigests(db: Queryable, log: Log, digests: readonly Uint8Array[]): Promise<Set<string>> {
+export async function heldDigests(
+  db: Queryable,
+  log: Log,
+  digests: readonly Uint8Array[],
+  archive: BlockArchive | null = null,
+): Promise<Set<string>> {
   const wanted = Map.groupBy(digests, (digest) => prefixOf(digest));
   const held = new Set<string>();
   let places: { index: number; among: Uint8Array[] }[] = [];
@@ -190,7 +197,7 @@ export async function heldDigests(db: Queryable, log: Log, digests: readonly Uin
     );
     for (const [i, block] of blocks.entries()) {
       const { index, among } = places[i] ?? { index: 0, among: [] };
-      const digest = block?.digest(index) ?? null;
+      const digest = (await block?.opened(archive))?.digest(index) ?? null;
       if (digest !== null && among.some((each) => equalBytes(each, digest))) held.add(toHex(digest));
     }
     places = [];

@@ -3,6 +3,7 @@ import { hashLeaf } from '../core/merkle.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
 import { Batch } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
+import type { BlockArchive } from './archived-block.ts';
 import {
   blocksBetween,
   damaged,
@@ -22,10 +23,13 @@ const HEAD = Buffer.from([0, ENTRY_SIZE]);
 /** Reads entries back. */
 export class EntryReader {
   readonly #database: Queryable;
+  readonly #archive: BlockArchive | null;
   readonly #blocks: Batch<EntryPlace, OpenBlock | null>;
 
-  constructor(database: Queryable) {
+  /** @param archive where old contents lie; null: nowhere */
+  constructor(database: Queryable, archive: BlockArchive | null = null) {
     this.#database = database;
+    this.#archive = archive;
     this.#blocks = new Batch((places) => readBlocks(database, places));
   }
 
@@ -34,8 +38,13 @@ export class EntryReader {
     return (await this.#block(log, index))?.entry(index) ?? null;
   }
 
-  #block({ id }: Pick<Log, 'id'>, index: number): Promise<OpenBlock | null> {
-    return this.#blocks.get({ log: id, index });
+  /** Fetched from the archive by itself: what lies here does not wait for it. */
+  async #block({ id }: Pick<Log, 'id'>, index: number): Promise<OpenBlock | null> {
+    return (await this.#blocks.get({ log: id, index }))?.opened(this.#archive) ?? null;
+  }
+
+  #between(log: Log, begin: number, end: number): AsyncGenerator<OpenBlock> {
+    return blocksBetween(this.#database, log, begin, end, this.#archive);
   }
 
   /** When entry `index` was received, milliseconds; null where the log is not so long. */
@@ -46,7 +55,7 @@ export class EntryReader {
   /** Entries [begin, end), which must be there. */
   async list(log: Log, begin: number, end: number): Promise<StoredEntry[]> {
     const entries: StoredEntry[] = [];
-    for await (const block of blocksBetween(this.#database, log, begin, end)) {
+    for await (const block of this.#between(log, begin, end)) {
       for (const index of indices(block, begin, end)) entries.push(block.entry(index));
     }
     return entries;
@@ -64,7 +73,7 @@ export class EntryReader {
   ): Promise<(StoredEntry & { readonly payload: Uint8Array | null })[]> {
     const entries: (StoredEntry & { readonly payload: Uint8Array | null })[] = [];
     let total = 0;
-    for await (const block of blocksBetween(this.#database, log, begin, end)) {
+    for await (const block of this.#between(log, begin, end)) {
       for (const index of indices(block, begin, end)) {
         const payload = block.payload(index);
         total += payload?.length ?? 0;
@@ -84,7 +93,7 @@ export class EntryReader {
   /** The payloads of entries [begin, end), which must be there; null where there is none. */
   async payloads(log: Log, begin: number, end: number): Promise<(Uint8Array | null)[]> {
     const payloads: (Uint8Array | null)[] = [];
-    for await (const block of blocksBetween(this.#database, log, begin, end)) {
+    for await (const block of this.#between(log, begin, end)) {
       for (const index of indices(block, begin, end)) payloads.push(block.payload(index));
     }
     return payloads;
@@ -108,7 +117,7 @@ export class EntryReader {
     const bundle = Buffer.allocUnsafe(width * (HEAD.length + ENTRY_SIZE));
     let at = 0;
     let previous: Uint8Array | null = null;
-    for await (const block of blocksBetween(this.#database, log, begin, begin + width)) {
+    for await (const block of this.#between(log, begin, begin + width)) {
       previous ??= await this.#leafHashBefore(log, block, begin);
       for (const each of indices(block, begin, begin + width)) {
         const entry = encodeEntry({ receivedAt: block.receivedAt(each), previous, commitment: block.commitment(each) });
@@ -124,12 +133,12 @@ export class EntryReader {
 
   /** Which of these digests the log holds, in hex. */
   held(log: Log, digests: readonly Uint8Array[]): Promise<Set<string>> {
-    return heldDigests(this.#database, log, digests);
+    return heldDigests(this.#database, log, digests, this.#archive);
   }
 
   /** Where a digest was logged, in these logs or (null) in all, in no order, at most `limit` places. */
   locate(digest: Uint8Array, logs: readonly string[] | null, limit: number): ReturnType<typeof locateDigest> {
-    return locateDigest(this.#database, digest, logs, limit);
+    return locateDigest(this.#database, digest, logs, limit, this.#archive);
   }
 }
 

@@ -2,10 +2,12 @@ import { AntequemError } from '../core/errors.ts';
 import { MAX_BATCH_ENTRIES } from '../core/limits.ts';
 import { SYSTEM_LOG } from '../core/origin.ts';
 import type { Database } from '../store/database.ts';
+import type { BlockArchive } from './archived-block.ts';
 import { eraseInBlock, readErasable } from './block-erasure.ts';
 import { forgetDigests } from './digest-forgetting.ts';
 import { forgetEvent } from './events.ts';
 import type { Log } from './log.ts';
+import { recallBlocks } from './recall.ts';
 import type { Sequencing } from './sequence.ts';
 import { recordedTransaction } from './system.ts';
 
@@ -15,7 +17,8 @@ import { recordedTransaction } from './system.ts';
  * tree stays. It becomes durable together with the entry of `_system` that records it; erasing again changes and records
  * nothing.
  * @returns whether anything was there to erase
- * @throws AntequemError `log-reserved` for `_system`, `entry-not-found`
+ * @throws AntequemError `log-reserved` for `_system`, `entry-not-found`; `archive-unavailable` where the block is archived
+ *   and the archive does not answer
  */
 export async function eraseEntry(
   database: Database,
@@ -23,10 +26,12 @@ export async function eraseEntry(
   sequencing: Sequencing,
   log: Log,
   index: number,
+  archive: BlockArchive | null = null,
 ): Promise<boolean> {
   if (log.name === SYSTEM_LOG) {
     throw new AntequemError('log-reserved', '_system is the log of the service itself: nothing in it is erased');
   }
+  await recallBlocks(database, archive, log, [index, index + 1]);
   return recordedTransaction(database, system, sequencing, async (tx) => {
     // Appending to the log waits: it may put this block together with others.
     await tx.query('SELECT FROM logs WHERE id = $1 FOR NO KEY UPDATE', [log.id]);

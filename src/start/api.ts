@@ -51,7 +51,7 @@ export function composeApi(
   const { rollback } = foundation.guard;
   const { effects, witnesses, ...rest } = outside;
   const checkpoints = witnesses ?? foundation.publisher;
-  const entries = new EntryReader(database);
+  const entries = new EntryReader(database, foundation.archive);
   const trees = new RoundTrees(database);
   const remembered = new RememberedAnchors(
     (round) => receiptAnchors(KINDS, database, round),

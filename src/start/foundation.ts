@@ -9,6 +9,7 @@ import { AnsweredHeads } from '../log/answered.ts';
 import { AnsweredFile } from '../log/answered-file.ts';
 import { AnsweredRedis } from '../log/answered-redis.ts';
 import { Appender } from '../log/appender.ts';
+import type { BlockArchive } from '../log/archived-block.ts';
 import { Guard } from '../log/guard.ts';
 import { journalMemory } from '../log/journal-memory.ts';
 import type { Effects } from '../log/log.ts';
@@ -26,6 +27,7 @@ import { type Database, openDatabase } from '../store/database.ts';
 import { migrate } from '../store/migrate.ts';
 import { serviceName } from '../store/service-name.ts';
 import { Webhooks } from '../webhooks/webhooks.ts';
+import { openBlockArchive } from './block-archive.ts';
 
 /** Time and randomness as they really are. */
 export const realEffects: Effects = { now: Date.now, random: pooledRandom() };
@@ -63,6 +65,8 @@ export interface Foundation {
   /** The same of every seed: a receiver may have been told an older one. */
   readonly webhookSecrets: (id: string) => readonly Uint8Array[];
   readonly guard: Guard;
+  /** Where old contents of entries lie; null: nowhere. */
+  readonly archive: BlockArchive | null;
   close(): Promise<void>;
 }
 
@@ -86,6 +90,7 @@ export async function openFoundation(
     | 'guardFile'
     | 'redisUrl'
     | 'operation'
+    | 'archive'
   >,
   effects: Effects,
   { logger = pino({ level: 'silent' }), compare = true, onMoving = () => {} }: FoundationOptions = {},
@@ -132,7 +137,8 @@ export async function openFoundation(
     const webhookSecret = (id: string): Uint8Array => seed.secret(`webhook ${id}`);
     const webhookSecrets = (id: string): readonly Uint8Array[] => seed.secrets(`webhook ${id}`);
     const parts = { database, registry, appender, publisher, tiles, keys, sessions, sources, guard };
-    return { ...parts, webhooks, webhookSecret, webhookSecrets, close };
+    const archive = openBlockArchive(config.archive);
+    return { ...parts, archive, webhooks, webhookSecret, webhookSecrets, close };
   } catch (error) {
     await close();
     throw error;

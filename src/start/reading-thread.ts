@@ -16,6 +16,7 @@ import { searchPage } from '../log/search.ts';
 import { TileStore } from '../log/tilestore.ts';
 import { openDatabase } from '../store/database.ts';
 import { Cosignatures } from '../witness/cosignatures.ts';
+import { openBlockArchive } from './block-archive.ts';
 import type { ReadingSettings } from './readings.ts';
 
 const CONNECTIONS = 3;
@@ -26,9 +27,9 @@ const EXPORT_BYTES = 4 << 20;
 const NICE = 10;
 
 if (process.platform === 'linux') setPriority(NICE);
-const { databaseUrl, witnessKeys }: ReadingSettings = workerData;
+const { databaseUrl, archive, witnessKeys }: ReadingSettings = workerData;
 const database = openDatabase(databaseUrl, { connections: CONNECTIONS, name: 'antequem reading' });
-const entries = new EntryReader(database);
+const entries = new EntryReader(database, openBlockArchive(archive));
 const recorded = new RecordedCheckpoints(database);
 const cosignatures = new Cosignatures(database);
 const remembered = new RememberedAnchors(

@@ -1,10 +1,13 @@
 import { type Readings, ReadingThread } from '../api/readings.ts';
+import type { ArchiveConfig } from '../config/archive.ts';
 import type { Config } from '../config.ts';
 import type { WitnessKey } from '../core/cosignature.ts';
 
 /** What the thread needs to open the database by itself. */
 export interface ReadingSettings {
   readonly databaseUrl: string;
+  /** The bucket with old contents of entries; null: none. */
+  readonly archive: ArchiveConfig | null;
   /** Of the witnesses whose cosignatures receipts have. */
   readonly witnessKeys: readonly WitnessKey[];
 }
@@ -13,8 +16,12 @@ export interface ReadingSettings {
 const FILE = `./reading-thread.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`;
 
 /** Searches and exports. */
-export function openReadings({ databaseUrl, witnesses }: Pick<Config, 'databaseUrl' | 'witnesses'>): Readings {
+export function openReadings({
+  databaseUrl,
+  witnesses,
+  archive,
+}: Pick<Config, 'databaseUrl' | 'witnesses' | 'archive'>): Readings {
   const witnessKeys = witnesses?.policy.witnesses.map(({ key }) => key) ?? [];
-  const settings: ReadingSettings = { databaseUrl, witnessKeys };
+  const settings: ReadingSettings = { databaseUrl, archive, witnessKeys };
   return new ReadingThread(new URL(FILE, import.meta.url), settings);
 }

@@ -53,6 +53,7 @@ describe('the configuration', () => {
       trustedProxies: [],
       operation: { rateLimit: null, metricsTokenFile: null, drainDelay: 0, webhookAllowPrivate: false },
       witnesses: null,
+      archive: null,
       logLevel: 'info',
     });
   });

@@ -21,6 +21,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'audit/node': ['core', 'audit/checks'],
   'audit/database': ['core', 'store', 'log', 'anchor', 'evm', 'ots', 'verify', 'audit/checks', 'audit/node'],
   'audit/remote': ['core', 'evm', 'ots', 'tsa', 'verify', 'audit/checks', 'audit/node'],
+  archive: ['core', 'store', 'log', 'anchor', 'audit/remote'],
   webhooks: ['core', 'store', 'log', 'queue'],
   witness: ['core', 'store', 'log', 'queue'],
   'kinds.ts': ['anchor', 'evm', 'ots', 'tsa'],
@@ -31,7 +32,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'web/service': ['core', 'sources', 'web/parts'],
   'web/verify': ['core', 'bitcoin', 'evm', 'ots', 'tsa', 'verify', 'web/parts'],
   pages: ['core'],
-  config: ['core', 'evm', 'tsa', 'witness'],
+  config: ['core', 'archive', 'evm', 'tsa', 'witness'],
   'config.ts': ['core', 'store', 'config', 'witness'],
   api: [
     'core',
@@ -53,6 +54,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   start: [
     'kinds.ts',
     'core',
+    'archive',
     'store',
     'clock',
     'queue',

@@ -6,6 +6,7 @@ import { equalBytes } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
 import type { Verifier } from '../../core/note.ts';
 import { logId, logOrigin, SYSTEM_LOG } from '../../core/origin.ts';
+import type { BlockArchive } from '../../log/archived-block.ts';
 import type { LogSeed } from '../../log/seed.ts';
 import type { Database, Transaction } from '../../store/database.ts';
 import { Findings } from '../checks/findings.ts';
@@ -40,6 +41,8 @@ export interface AuditOptions extends AuditTrust {
   /** Keys of logs that are known from elsewhere. */
   readonly verifiers: readonly Verifier[];
   readonly kinds: AnchorKinds;
+  /** Where old contents of entries lie; null: nowhere. */
+  readonly archive?: BlockArchive | null;
   /** Where an earlier audit had come to; it is kept up to date. */
   readonly state: AuditState | null;
   readonly onProgress: (progress: AuditProgress) => void;
@@ -86,8 +89,8 @@ class Auditor {
     this.#db = db;
     this.#options = options;
     this.#keys = { seed: options.seed, verifiers: options.verifiers };
-    const { state, clock, random } = options;
-    this.#index = new IndexCheck(random(32));
+    const { state, clock, random, archive } = options;
+    this.#index = new IndexCheck(random(32), archive ?? null);
     this.#saver = state === null ? null : new Saver(() => state.save(), clock);
   }
 
@@ -242,6 +245,7 @@ class Auditor {
       db: this.#db,
       log,
       findings: this.#findings,
+      archive: this.#options.archive ?? null,
       newest: this.#newest,
       onDigest: (index, digest) => this.#index.note(log.id, index, digest),
       onPage: async ({ entries, position }) => {

@@ -1,6 +1,8 @@
 // Reads blocks of entries in bulk, with bounded memory.
 
 import { readU64 } from '../../core/bytes.ts';
+import { hasCode } from '../../core/errors.ts';
+import { ARCHIVED_COLUMN, archivedBlock, type BlockArchive, contentOf } from '../../log/archived-block.ts';
 import { MAX_CONTENT_BYTES } from '../../log/block.ts';
 import type { Queryable } from '../../store/database.ts';
 
@@ -22,6 +24,8 @@ export interface PageBlock {
   readonly erased: readonly (number | null)[];
   /** Of the content. */
   readonly length: number;
+  /** What finds the content in the archive; null where it is in the database. */
+  readonly archived: Uint8Array | null;
   /** Null where it is not carried. */
   readonly content: Uint8Array | null;
 }
@@ -35,16 +39,34 @@ export function pageEnd(begin: number, size: number): number {
 export async function readPage(db: Queryable, log: number, begin: number, end: number): Promise<PageBlock[]> {
   const { rows } = await db.query<PageBlock>({
     name: 'audit-blocks',
-    text: `SELECT first, count, received_at, times, leaves, erased[1:257] AS erased, length(content),
+    text: `SELECT first, count, received_at, times, leaves, erased[1:257] AS erased, coalesce(length(content), 0) AS length,
+                  ${ARCHIVED_COLUMN},
                   CASE WHEN sum(length(content)) OVER (ORDER BY first) <= ${PAGE_BYTES} THEN content END AS content
-           FROM blocks WHERE log = $1 AND first > $2::bigint - 256 AND first + count > $2 AND first < $3 ORDER BY first`,
+           FROM blocks b WHERE log = $1 AND first > $2::bigint - 256 AND first + count > $2 AND first < $3 ORDER BY first`,
     values: [log, begin, end],
   });
   return rows;
 }
 
-/** The content of a block of a page; null where it is longer than any that the service writes. */
-export async function readBlockContent(db: Queryable, log: number, block: PageBlock): Promise<Uint8Array | null> {
+/**
+ * The content of a block of a page; null where it is longer than any that the service writes, or where what lies in the
+ * archive is not what was put there.
+ * @throws AntequemError `archive-missing`, `archive-unavailable`, `archive-refused`
+ */
+export async function readBlockContent(
+  db: Queryable,
+  log: number,
+  block: PageBlock,
+  archive: BlockArchive | null,
+): Promise<Uint8Array | null> {
+  if (block.archived !== null) {
+    try {
+      return await contentOf(archive, archivedBlock({ log, first: block.first, count: block.count }, block.archived));
+    } catch (error) {
+      if (hasCode(error, 'archive-damaged')) return null;
+      throw error;
+    }
+  }
   if (block.content !== null || block.length > MAX_CONTENT_BYTES) return block.content;
   const { rows } = await db.query<{ content: Uint8Array }>('SELECT content FROM blocks WHERE log = $1 AND first = $2', [
     log,

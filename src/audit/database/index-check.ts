@@ -2,6 +2,7 @@
 // Sums tell where the two differ, so that memory stays the same however many entries there are; only there each entry is
 // looked for. A hint too many is no fault: a search compares the entry itself.
 
+import type { BlockArchive } from '../../log/archived-block.ts';
 import { blocksBetween } from '../../log/blocks.ts';
 import { prefixOf, scanIndex } from '../../log/digest-index.ts';
 import type { Queryable } from '../../store/database.ts';
@@ -32,14 +33,19 @@ interface WalkedLog {
 }
 
 export class IndexCheck {
+  readonly #archive: BlockArchive | null;
   readonly #keys: Uint32Array;
   /** Two words for each sum: of what entries make less what the index holds. */
   readonly #sums = new Int32Array(2 * SUMS);
   /** Logs that were not read from their first entry on. */
   readonly #from = new Map<number, number>();
 
-  /** @param random 32 bytes that nobody knows who could alter the index */
-  constructor(random: Uint8Array) {
+  /**
+   * @param random 32 bytes that nobody knows who could alter the index
+   * @param archive where old contents of entries lie; null: nowhere
+   */
+  constructor(random: Uint8Array, archive: BlockArchive | null) {
+    this.#archive = archive;
     const bytes = new DataView(random.buffer, random.byteOffset, random.byteLength);
     this.#keys = Uint32Array.from({ length: KEYS }, (_, i) => bytes.getUint32(4 * i) | 1);
   }
@@ -74,12 +80,12 @@ export class IndexCheck {
         if (this.#sums[at] === 0 && this.#sums[at + 1] === 0) continue;
         suspects.push({ log, begin, unseen: new Float64Array(RANGE_ENTRIES) });
         if (suspects.length < RANGES_AT_ONCE) continue;
-        await lookFor(db, suspects, findings);
+        await lookFor(db, suspects, findings, this.#archive);
         suspects = [];
         if (findings.concern(log.name)) break;
       }
     }
-    await lookFor(db, suspects, findings);
+    await lookFor(db, suspects, findings, this.#archive);
   }
 
   #add(log: number, index: number, prefix: number, sign: 1 | -1): void {
@@ -112,13 +118,18 @@ function stirred(word: number): number {
 }
 
 /** Looks for each entry of some ranges, and names the first of each log that the index does not have. */
-async function lookFor(db: Queryable, suspects: readonly SuspectRange[], findings: Findings): Promise<void> {
+async function lookFor(
+  db: Queryable,
+  suspects: readonly SuspectRange[],
+  findings: Findings,
+  archive: BlockArchive | null,
+): Promise<void> {
   if (suspects.length === 0) return;
   const byLog = Map.groupBy(suspects, ({ log }) => log.id);
   for (const { log, begin, unseen } of suspects) {
     const from = Math.max(begin, log.from);
     const end = Math.min(begin + RANGE_ENTRIES, log.size);
-    for await (const block of blocksBetween(db, log, from, end)) {
+    for await (const block of blocksBetween(db, log, from, end, archive)) {
       for (let index = Math.max(block.first, from); index < Math.min(block.end, end); index++) {
         const digest = block.digest(index);
         if (digest !== null) unseen[index - begin] = prefixOf(digest);

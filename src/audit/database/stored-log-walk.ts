@@ -3,6 +3,7 @@
 import { equalBytes } from '../../core/bytes.ts';
 import type { CompactRange } from '../../core/compact-range.ts';
 import { MAX_TILE_LEVEL, TILE_WIDTH } from '../../core/tiles.ts';
+import type { BlockArchive } from '../../log/archived-block.ts';
 import { receivedAt as storedTime } from '../../log/blocks.ts';
 import type { Log } from '../../log/log.ts';
 import type { Queryable, Transaction } from '../../store/database.ts';
@@ -21,6 +22,8 @@ export interface StoredLogWalkOptions {
   readonly db: Transaction;
   readonly log: StoredLog;
   readonly findings: Findings;
+  /** Where old contents of entries lie; null: nowhere. */
+  readonly archive: BlockArchive | null;
   readonly keys: LogKeys;
   /** Indices that are recorded as erased, ascending. */
   readonly erased: Float64Array;
@@ -64,7 +67,7 @@ interface Checks {
 
 /** Walks a log; what is wrong is added to the findings. */
 export async function walkStoredLog(options: StoredLogWalkOptions): Promise<StoredLogWalk> {
-  const { db, log, findings, from, keys, erased, onPayload, onDigest, newest } = options;
+  const { db, log, findings, from, keys, erased, onPayload, onDigest, newest, archive } = options;
   const before = findings.count;
   const { size: begin, leaf, receivedAt } = from?.position ?? beginningOf(log);
   const vouching = new VoucherCheck({ name: log.name, origin: log.origin, keys }, findings, begin);
@@ -78,7 +81,7 @@ export async function walkStoredLog(options: StoredLogWalkOptions): Promise<Stor
     leaf,
     erased,
     onDigest,
-    contentOf: (block) => readBlockContent(db, log.id, block),
+    contentOf: (block) => readBlockContent(db, log.id, block, archive),
     ...(onPayload === undefined ? {} : { onPayload }),
   });
   const checks: Checks = { chain, entries, floors, vouching, before };

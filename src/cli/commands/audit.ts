@@ -108,6 +108,8 @@ async function runAudit(
     { readAuditTrust },
     { KINDS },
     { demandMoved },
+    { readArchive },
+    { openBlockArchive },
   ] = await Promise.all([
     import('../../audit/database/audit.ts'),
     import('../../audit/database/state.ts'),
@@ -117,6 +119,8 @@ async function runAudit(
     import('../audit-trust.ts'),
     import('../../kinds.ts'),
     import('../../log/unmoved.ts'),
+    import('../../config/archive.ts'),
+    import('../../start/block-archive.ts'),
   ]);
   const trust = await readAuditTrust(flags);
   const state = flags.state === undefined ? null : await AuditState.open(flags.state, settings.origin);
@@ -133,6 +137,7 @@ async function runAudit(
       seed: settings.seed === null ? null : LogSeed.parse(settings.seed),
       verifiers: (flags.key ?? []).map(parseVerifierKey),
       kinds: KINDS,
+      archive: openBlockArchive(readArchive(process.env)),
       ...trust,
       state,
       onProgress: ({ at, entries, total }) => onProgress(at, entries, total),

@@ -3,7 +3,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AntequemError } from '../core/errors.ts';
-import type { Database, Transaction } from '../store/database.ts';
+import type { Database, Transaction } from './database.ts';
 
 /** The right to work on a target. */
 export interface Turn {

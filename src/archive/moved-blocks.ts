@@ -1,0 +1,166 @@
+// Moves the contents of old blocks into the private archive.
+
+import { sha256 } from '#sha256';
+import { SYSTEM_LOG } from '../core/origin.ts';
+import { TILE_WIDTH } from '../core/tiles.ts';
+import { KEY_BYTES, OBJECT_BYTES } from '../log/archived-block.ts';
+import { type Database, type Queryable, transaction } from '../store/database.ts';
+import { objectName } from './archived-blocks.ts';
+import { sealBlock } from './block-cipher.ts';
+import type { Bucket, Lock } from './bucket.ts';
+
+/** What is moved in one step. */
+const STEP_BLOCKS = 32;
+const STEP_BYTES = 8 << 20;
+const IV_BYTES = 12;
+/** An object that was written and is on record nowhere may still be on its way into the database. */
+const LEFTOVER_AGE = '1 hour';
+const LEFTOVERS_AT_ONCE = 200;
+
+export interface MovingOptions {
+  readonly database: Database;
+  readonly bucket: Bucket;
+  /** So many random bytes. */
+  readonly random: (length: number) => Uint8Array;
+  /** Of what is written now; null: none. */
+  readonly lock: () => Lock | null;
+  /** Ends the work between two steps. */
+  readonly signal: AbortSignal;
+}
+
+interface OldBlock {
+  readonly first: number;
+  readonly count: number;
+  readonly content: Uint8Array;
+}
+
+/**
+ * Moves the contents of all blocks of complete tiles whose entries were received before a time. Killed at any time, it
+ * goes on where it was.
+ * @param before milliseconds since the Unix epoch
+ * @returns how many blocks were moved
+ */
+export async function moveBlocks(options: MovingOptions, before: number): Promise<number> {
+  const { rows } = await options.database.query<{ id: number; size: number; moved: number }>(
+    `SELECT l.id, l.size, coalesce(a.moved, 0) AS moved FROM log_states l LEFT JOIN archive_logs a ON a.log = l.id
+     WHERE l.name <> $1 AND l.size >= ${TILE_WIDTH} ORDER BY l.id`,
+    [SYSTEM_LOG],
+  );
+  let total = 0;
+  for (const { id, size, moved } of rows) {
+    for (let from = moved; !options.signal.aborted; ) {
+      const step = await moveStep(options, id, { from, end: size - (size % TILE_WIDTH), before });
+      if (step === null) break;
+      total += step.moved;
+      from = step.next;
+    }
+  }
+  return total;
+}
+
+/** @returns null where nothing is left to be moved */
+async function moveStep(
+  { database, bucket, random, lock }: MovingOptions,
+  log: number,
+  range: { readonly from: number; readonly end: number; readonly before: number },
+): Promise<{ readonly moved: number; readonly next: number } | null> {
+  const blocks = await oldBlocks(database, log, range);
+  const last = blocks.at(-1);
+  if (last === undefined) return null;
+  const sealed = blocks.map((block) => {
+    const key = random(KEY_BYTES);
+    const object = sealBlock({ log, ...block }, block.content, key, random(IV_BYTES));
+    return { ...block, id: random(OBJECT_BYTES), key, object };
+  });
+  // On record before they are written, so that none is left behind for ever.
+  await database.query('INSERT INTO archive_leftovers (object) SELECT unnest($1::bytea[])', [
+    sealed.map(({ id }) => Buffer.from(id)),
+  ]);
+  await Promise.all(sealed.map(({ id, object }) => bucket.putNew(objectName(id), object, lock())));
+  const next = last.first + last.count;
+  const moved = await transaction(database, async (tx) => {
+    // Appending and erasing wait.
+    await tx.query('SELECT FROM logs WHERE id = $1 FOR NO KEY UPDATE', [log]);
+    const { rows } = await tx.query<{ first: number }>({
+      name: 'record-archived-blocks',
+      // Of a block in which something was erased meanwhile, the object stays a leftover and its key is forgotten here.
+      text: `WITH recorded AS (
+               INSERT INTO archived_blocks (log, first, object, key, object_hash, content_hash, length)
+               SELECT $1, n.first, n.object, n.key, n.object_hash, n.content_hash, n.length
+               FROM unnest($2::bigint[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[], $7::int[])
+                 AS n (first, object, key, object_hash, content_hash, length)
+               JOIN blocks b ON b.log = $1 AND b.first = n.first AND sha256(b.content) = n.content_hash
+               RETURNING first, object),
+             kept AS (DELETE FROM archive_leftovers l USING recorded r WHERE l.object = r.object)
+             SELECT first FROM recorded`,
+      values: [
+        log,
+        sealed.map(({ first }) => first),
+        sealed.map(({ id }) => Buffer.from(id)),
+        sealed.map(({ key }) => Buffer.from(key)),
+        sealed.map(({ object }) => sha256(object)).map(Buffer.from),
+        sealed.map(({ content }) => Buffer.from(sha256(content))),
+        sealed.map(({ object }) => object.length),
+      ],
+    });
+    await tx.query('UPDATE blocks SET content = NULL WHERE log = $1 AND first = ANY ($2::bigint[])', [
+      log,
+      rows.map(({ first }) => first),
+    ]);
+    await tx.query(
+      `INSERT INTO archive_logs AS a (log, moved) VALUES ($1, $2)
+       ON CONFLICT (log) DO UPDATE SET moved = CASE WHEN a.moved >= $3 THEN excluded.moved ELSE a.moved END`,
+      [log, rows.length === blocks.length ? next : range.from, range.from],
+    );
+    return rows.length;
+  });
+  return { moved, next };
+}
+
+/** The next blocks to be moved, as long as they are old enough. */
+async function oldBlocks(
+  db: Queryable,
+  log: number,
+  { from, end, before }: { readonly from: number; readonly end: number; readonly before: number },
+): Promise<OldBlock[]> {
+  const { rows } = await db.query<OldBlock & { at: number }>({
+    name: 'blocks-to-archive',
+    text: `SELECT first, count, content, at FROM (
+             SELECT first, count, content, time_in_block(b, first + count - 1) AS at, row_number() OVER w AS n,
+                    sum(length(content)) OVER w AS total
+             FROM (SELECT * FROM blocks WHERE log = $1 AND first >= $2 AND first < $3 AND content IS NOT NULL
+                   ORDER BY first LIMIT ${STEP_BLOCKS}) AS b WINDOW w AS (ORDER BY first)) AS next
+           WHERE n = 1 OR total <= ${STEP_BYTES} ORDER BY first`,
+    values: [log, from, end],
+  });
+  const young = rows.findIndex(({ at }) => at >= before);
+  return young < 0 ? rows : rows.slice(0, young);
+}
+
+/**
+ * Deletes objects that nothing refers to, with all their versions. What a lock holds is tried again later.
+ * @returns how many are left
+ */
+export async function deleteLeftovers(database: Database, bucket: Bucket): Promise<number> {
+  const { rows } = await database.query<{ object: Uint8Array }>(
+    `SELECT object FROM archive_leftovers l
+     WHERE since < clock_timestamp() - interval '${LEFTOVER_AGE}'
+       AND NOT EXISTS (SELECT FROM archived_blocks a WHERE a.object = l.object)
+     ORDER BY since LIMIT ${LEFTOVERS_AT_ONCE}`,
+  );
+  for (const { object } of rows) {
+    const name = objectName(object);
+    let locked = false;
+    for (const version of await bucket.versions(name)) {
+      if ((await bucket.deleteVersion(name, version)) === 'locked') locked = true;
+    }
+    await database.query(
+      locked
+        ? 'UPDATE archive_leftovers SET since = clock_timestamp() WHERE object = $1'
+        : 'DELETE FROM archive_leftovers WHERE object = $1',
+      [Buffer.from(object)],
+    );
+  }
+  const left = await database.query<{ count: number }>('SELECT count(*) FROM archive_leftovers');
+  return left.rows[0]?.count ?? 0;
+}

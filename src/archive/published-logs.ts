@@ -1,0 +1,107 @@
+// Writes the tiles, entry bundles and checkpoints of logs to the public archive.
+
+import { checkpointPath, tileOfLog } from '../audit/remote/layout.ts';
+import { utf8 } from '../core/bytes.ts';
+import { TILE_WIDTH, type tileLocation, tileWidth } from '../core/tiles.ts';
+import type { EntryReader } from '../log/entries.ts';
+import type { Log } from '../log/log.ts';
+import type { TileStore } from '../log/tilestore.ts';
+import type { Database } from '../store/database.ts';
+import type { Bucket, Lock } from './bucket.ts';
+
+/** Objects that are written at the same time. */
+const WRITERS = 8;
+
+export interface LogSources {
+  readonly database: Database;
+  readonly bucket: Bucket;
+  readonly tiles: TileStore;
+  readonly entries: EntryReader;
+  /** Of what is written now; null: none. */
+  readonly lock: () => Lock | null;
+}
+
+type Tile = Parameters<typeof tileLocation>[0];
+
+/**
+ * Brings a log in the archive to `size` entries: first all that its checkpoint commits to, then the checkpoint. What was
+ * written already is compared.
+ * @param note the signed checkpoint of that size
+ */
+export async function publishLog(sources: LogSources, log: Log, size: number, note: string): Promise<void> {
+  const { database, bucket, lock } = sources;
+  const { rows } = await database.query<{ published: number }>('SELECT published FROM archive_logs WHERE log = $1', [
+    log.id,
+  ]);
+  const before = rows[0]?.published ?? 0;
+  if (before >= size) return;
+  await each(tilesBetween(before, size), async (tile) => {
+    // Partial ones go again, so they are not locked.
+    const complete = tile.width === TILE_WIDTH;
+    await bucket.putNew(tileOfLog(log.name, tile), await bytesOf(sources, log, tile, size), complete ? lock() : null);
+  });
+  await bucket.putCurrent(checkpointPath(log.name), utf8(note));
+  await database.query(
+    `INSERT INTO archive_logs AS a (log, published) VALUES ($1, $2)
+     ON CONFLICT (log) DO UPDATE SET published = greatest(a.published, excluded.published)`,
+    [log.id, size],
+  );
+  const kept = new Set([...partialTiles(size)].map((tile) => tileOfLog(log.name, tile)));
+  for (const tile of partialTiles(before)) {
+    const name = tileOfLog(log.name, tile);
+    if (!kept.has(name)) await removePartial(bucket, name);
+  }
+}
+
+async function bytesOf({ tiles, entries }: LogSources, log: Log, tile: Tile, size: number): Promise<Uint8Array> {
+  const { level, index, width } = tile;
+  return level === 'entries' ? entries.bundle(log, index, width) : tiles.tile(log, level, index, size);
+}
+
+/** The complete tiles and bundles that a log gets as it grows, and the partial ones that it has then. */
+function* tilesBetween(before: number, size: number): Generator<Tile> {
+  for (let level = 0, span = TILE_WIDTH; span <= size; level++, span *= TILE_WIDTH) {
+    for (let index = Math.floor(before / span); index < Math.floor(size / span); index++) {
+      if (level === 0) yield { level: 'entries', index, width: TILE_WIDTH };
+      yield { level, index, width: TILE_WIDTH };
+    }
+  }
+  yield* partialTiles(size);
+}
+
+/** The tiles of a log that are not complete. */
+function* partialTiles(size: number): Generator<Tile> {
+  for (let level = 0, span = 1; span <= size; level++, span *= TILE_WIDTH) {
+    const index = Math.floor(size / span / TILE_WIDTH);
+    const width = tileWidth(level, index, size);
+    if (width === 0) continue;
+    if (level === 0) yield { level: 'entries', index, width };
+    yield { level, index, width };
+  }
+}
+
+/** A partial tile that stays is in nobody's way. */
+async function removePartial(bucket: Bucket, name: string): Promise<void> {
+  try {
+    for (const version of await bucket.versions(name)) await bucket.deleteVersion(name, version);
+  } catch {
+    // The next size leaves another one behind, and this one stays.
+  }
+}
+
+/** Works on all, some at a time. The first failure ends it. */
+export async function each<T>(all: Iterable<T>, work: (one: T) => Promise<void>): Promise<void> {
+  const iterator = all[Symbol.iterator]();
+  let failed = false;
+  const worker = async (): Promise<void> => {
+    for (let next = iterator.next(); next.done !== true && !failed; next = iterator.next()) {
+      try {
+        await work(next.value);
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: WRITERS }, worker));
+}

@@ -1,0 +1,86 @@
+// Writes rounds to the public archive, and again as their anchors become final.
+
+import { sha256 } from '#sha256';
+import type { RoundTrees } from '../anchor/roundtrees.ts';
+import { shownLeaves, shownRound } from '../anchor/shown.ts';
+import { leavesPath, roundPath } from '../audit/remote/layout.ts';
+import { equalBytes, toHex, utf8 } from '../core/bytes.ts';
+import type { Anchor } from '../core/receipt.ts';
+import { TILE_WIDTH } from '../core/tiles.ts';
+import type { Database } from '../store/database.ts';
+import type { Bucket, Lock } from './bucket.ts';
+import { rootPath } from './layout.ts';
+import { each } from './published-logs.ts';
+
+/** Rounds whose anchors are looked at again in one pass. */
+const OPEN_AT_ONCE = 2_000;
+
+export interface RoundSources {
+  readonly database: Database;
+  readonly bucket: Bucket;
+  readonly trees: RoundTrees;
+  readonly anchors: (round: number) => Promise<readonly Anchor[]>;
+  /** Whether leaves are public. */
+  readonly publishRounds: boolean;
+  /** Of what is written now; null: none. */
+  readonly lock: () => Lock | null;
+}
+
+/** Writes rounds `first` to `last`. */
+export async function publishRounds(sources: RoundSources, first: number, last: number): Promise<void> {
+  const numbers = Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i);
+  const open = await openRounds(sources.database, numbers);
+  await each(numbers, (number) => writeRound(sources, number, { open: open.has(number), written: null }));
+}
+
+/** Writes those again whose anchors have changed. */
+export async function renewRounds(sources: RoundSources): Promise<void> {
+  const { rows } = await sources.database.query<{ number: number; hash: Uint8Array }>(
+    'SELECT number, hash FROM archive_open_rounds ORDER BY number LIMIT $1',
+    [OPEN_AT_ONCE],
+  );
+  const open = await openRounds(
+    sources.database,
+    rows.map(({ number }) => number),
+  );
+  await each(rows, ({ number, hash }) => writeRound(sources, number, { open: open.has(number), written: hash }));
+}
+
+/** Those of the rounds whose anchors are not all final. */
+async function openRounds(database: Database, rounds: readonly number[]): Promise<ReadonlySet<number>> {
+  const { rows } = await database.query<{ round: number }>(
+    `SELECT DISTINCT round FROM anchors WHERE round = ANY ($1::bigint[]) AND status <> 'finalized'`,
+    [rounds],
+  );
+  return new Set(rows.map(({ round }) => round));
+}
+
+/** @param how.written the hash of what was written before; null: nothing was */
+async function writeRound(
+  { database, bucket, trees, anchors, publishRounds, lock }: RoundSources,
+  number: number,
+  { open, written }: { readonly open: boolean; readonly written: Uint8Array | null },
+): Promise<void> {
+  const { round, tree } = await trees.read(number);
+  const shown = shownRound(round, await anchors(number));
+  const bytes = utf8(JSON.stringify({ format: 'antequem-round/v1', ...shown, link: tree.inclusionPath(0).map(toHex) }));
+  const hash = sha256(bytes);
+  if (open && written !== null && equalBytes(hash, written)) return;
+  const lasting = open ? null : lock();
+  await bucket.putCurrent(rootPath(number), bytes, lasting);
+  if (publishRounds) {
+    const leaves = await shownLeaves(database, round, 0);
+    await bucket.putCurrent(roundPath(number), utf8(JSON.stringify({ ...shown, leaves })), lasting);
+    for (let bundle = 1; bundle * TILE_WIDTH < round.size; bundle++) {
+      const more = { leaves: await shownLeaves(database, round, bundle) };
+      await bucket.putCurrent(leavesPath(number, bundle), utf8(JSON.stringify(more)), lasting);
+    }
+  }
+  await database.query(
+    open
+      ? `INSERT INTO archive_open_rounds (number, hash) VALUES ($1, $2)
+         ON CONFLICT (number) DO UPDATE SET hash = excluded.hash`
+      : 'DELETE FROM archive_open_rounds WHERE number = $1 AND $2::bytea IS NOT NULL',
+    [number, Buffer.from(hash)],
+  );
+}

@@ -1,0 +1,67 @@
+// Archived contents come back into the database before something in them is erased.
+
+import { type Database, transaction } from '../store/database.ts';
+import { ARCHIVED_COLUMN, archivedBlock, type BlockArchive, contentOf } from './archived-block.ts';
+import type { Log } from './log.ts';
+
+/** Blocks that are fetched and stored together. */
+const BLOCKS_AT_ONCE = 16;
+
+/**
+ * Brings the archived contents of entries [begin, end) back into the database and destroys their keys: copies in the
+ * archive cannot be read any more, and are deleted once no lock forbids it. What remains after the erasure is archived
+ * again, under a new key.
+ * @returns how many blocks came back
+ * @throws AntequemError `archive-missing`, and as {@link BlockArchive}
+ */
+export async function recallBlocks(
+  database: Database,
+  archive: BlockArchive | null,
+  log: Pick<Log, 'id'>,
+  [begin, end]: readonly [number, number],
+): Promise<number> {
+  for (let recalled = 0; ; ) {
+    const { rows } = await database.query<{ first: number; count: number; archived: Uint8Array | null }>({
+      name: 'archived-blocks-between',
+      text: `SELECT first, count, ${ARCHIVED_COLUMN} FROM blocks b
+             WHERE log = $1 AND first > $2::bigint - 256 AND first + count > $2 AND first < $3 AND content IS NULL
+             ORDER BY first LIMIT ${BLOCKS_AT_ONCE}`,
+      values: [log.id, begin, end],
+    });
+    const blocks = rows.flatMap(({ first, count, archived }) =>
+      archived === null ? [] : [archivedBlock({ log: log.id, first, count }, archived)],
+    );
+    if (blocks.length === 0) return recalled;
+    // No connection is held meanwhile.
+    const contents = await Promise.all(blocks.map((block) => contentOf(archive, block)));
+    recalled += await transaction(database, async (tx) => {
+      await tx.query('SELECT FROM logs WHERE id = $1 FOR NO KEY UPDATE', [log.id]);
+      const { rows: back } = await tx.query<{ first: number; object: Uint8Array }>({
+        name: 'recall-blocks',
+        text: `UPDATE blocks b SET content = r.content
+               FROM unnest($2::bigint[], $3::bytea[], $4::bytea[]) AS r (first, object, content)
+               JOIN archived_blocks a ON a.log = $1 AND a.first = r.first AND a.object = r.object
+               WHERE b.log = $1 AND b.first = r.first AND b.content IS NULL RETURNING b.first, a.object`,
+        values: [
+          log.id,
+          blocks.map(({ first }) => first),
+          blocks.map(({ object }) => Buffer.from(object)),
+          contents.map((content) => Buffer.from(content)),
+        ],
+      });
+      const objects = back.map(({ object }) => Buffer.from(object));
+      await tx.query('DELETE FROM archived_blocks WHERE object = ANY ($1::bytea[])', [objects]);
+      // In two minutes: a read that found the key a moment ago still opens the object.
+      await tx.query(
+        `INSERT INTO archive_leftovers (object, since) SELECT unnest($1::bytea[]), clock_timestamp() - interval '58 minutes'
+         ON CONFLICT DO NOTHING`,
+        [objects],
+      );
+      await tx.query('UPDATE archive_logs SET moved = least(moved, $2) WHERE log = $1', [
+        log.id,
+        Math.min(...blocks.map(({ first }) => first)),
+      ]);
+      return back.length;
+    });
+  }
+}

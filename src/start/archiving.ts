@@ -1,0 +1,137 @@
+// Archives old entries, again and again, in one process at a time.
+
+import type { Logger } from 'pino';
+import { receiptAnchors } from '../anchor/anchors.ts';
+import { auditedChains } from '../anchor/report.ts';
+import { RoundTrees } from '../anchor/roundtrees.ts';
+import { Bucket, type BucketAddress, demandConditionalWrites, type Lock } from '../archive/bucket.ts';
+import { deleteLeftovers, moveBlocks } from '../archive/moved-blocks.ts';
+import { type ArchiveName, readPasses, recordFailure, recordPass } from '../archive/passes.ts';
+import { publishArchive } from '../archive/publishing.ts';
+import type { ArchiveConfig } from '../config/archive.ts';
+import { toHex } from '../core/bytes.ts';
+import { KINDS } from '../kinds.ts';
+import { EntryReader } from '../log/entries.ts';
+import type { Effects } from '../log/log.ts';
+import { takeTurn } from '../store/turn.ts';
+import type { Foundation } from './foundation.ts';
+
+/** Repeated requests and events are answered out of entries of the last ten days. */
+const LEAST_AGE_MS = 11 * 86_400_000;
+/** A process that dies while it archives holds others up for so long. */
+const TURN_MS = 30_000;
+
+export interface ArchivingOptions {
+  readonly config: ArchiveConfig;
+  readonly foundation: Pick<Foundation, 'database' | 'registry' | 'publisher' | 'tiles' | 'archive'>;
+  readonly effects: Effects;
+  readonly logger: Logger;
+  /** Milliseconds between two passes. */
+  readonly interval: number;
+}
+
+/** @returns how to stop it */
+export function startArchiving(options: ArchivingOptions): () => Promise<void> {
+  const { interval, logger, foundation } = options;
+  const stopping = new AbortController();
+  const archiver = new Archiver(options, stopping.signal);
+  let passing: Promise<unknown> | null = null;
+  const tick = (): void => {
+    passing ??= takeTurn(foundation.database, 'archive', () => archiver.pass(), TURN_MS)
+      .catch((error: unknown) => logger.warn({ err: error }, 'nothing was archived; this is tried again'))
+      .finally(() => {
+        passing = null;
+      });
+  };
+  const timer = setInterval(tick, interval);
+  tick();
+  return async () => {
+    clearInterval(timer);
+    stopping.abort();
+    await passing;
+  };
+}
+
+class Archiver {
+  readonly #options: ArchivingOptions;
+  readonly #signal: AbortSignal;
+  readonly #publicBucket: Bucket | null;
+  readonly #privateBucket: Bucket | null;
+  readonly #probed = new Set<Bucket>();
+  readonly #trees: RoundTrees;
+
+  constructor(options: ArchivingOptions, signal: AbortSignal) {
+    const { publicBucket, privateBucket } = options.config;
+    this.#options = options;
+    this.#signal = signal;
+    this.#publicBucket = openBucket(publicBucket);
+    this.#privateBucket = openBucket(privateBucket);
+    this.#trees = new RoundTrees(options.foundation.database);
+  }
+
+  /** What is public goes first: bundles are made of contents, which are still here then. */
+  async pass(): Promise<void> {
+    const [open, secret] = [this.#publicBucket, this.#privateBucket];
+    if (open !== null) await this.#attempt('public', open, () => this.#publish(open));
+    if (secret !== null && !this.#signal.aborted) await this.#attempt('private', secret, () => this.#move(secret));
+  }
+
+  /** A store that ignores conditions is found before anything is written to it. */
+  async #attempt(archive: ArchiveName, bucket: Bucket, work: () => Promise<number>): Promise<void> {
+    const { foundation, effects, logger } = this.#options;
+    const { database } = foundation;
+    try {
+      if (!this.#probed.has(bucket)) await demandConditionalWrites(bucket, `probes/${toHex(effects.random(16))}`);
+      this.#probed.add(bucket);
+      await recordPass(database, archive, await work(), effects.now());
+    } catch (error) {
+      logger.warn({ err: error, archive }, 'the archive is not up to date; this is tried again');
+      await recordFailure(database, archive, error, effects.now());
+    }
+  }
+
+  async #publish(bucket: Bucket): Promise<number> {
+    const { config, foundation, effects } = this.#options;
+    const { database, registry, tiles, publisher, archive } = foundation;
+    const passes = await readPasses(database);
+    const from = passes.find((pass) => pass.archive === 'public')?.round ?? 0;
+    const options = {
+      database,
+      bucket,
+      registry,
+      tiles,
+      entries: new EntryReader(database, archive),
+      trees: this.#trees,
+      checkpoints: publisher,
+      anchors: (round: number) => receiptAnchors(KINDS, database, round),
+      chains: () => auditedChains(KINDS, database),
+      publishRounds: config.publishRounds,
+      lock: this.#lock,
+      signal: this.#signal,
+    };
+    return publishArchive(options, from, effects.now() - config.after, (round) =>
+      recordPass(database, 'public', round, effects.now()),
+    );
+  }
+
+  async #move(bucket: Bucket): Promise<number> {
+    const { config, foundation, effects, logger } = this.#options;
+    const { database } = foundation;
+    const { random } = effects;
+    const options = { database, bucket, random, lock: this.#lock, signal: this.#signal };
+    const moved = await moveBlocks(options, effects.now() - Math.max(config.after, LEAST_AGE_MS));
+    if (moved > 0) logger.info({ blocks: moved }, 'old payloads were moved to the archive');
+    await deleteLeftovers(database, bucket);
+    return 0;
+  }
+
+  readonly #lock = (): Lock | null => {
+    const { config, effects } = this.#options;
+    if (config.retention === null) return null;
+    return { mode: config.retention.mode, until: effects.now() + config.retention.duration };
+  };
+}
+
+function openBucket(address: BucketAddress | null): Bucket | null {
+  return address === null ? null : new Bucket(address);
+}

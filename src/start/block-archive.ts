@@ -1,0 +1,10 @@
+import { ArchivedBlocks } from '../archive/archived-blocks.ts';
+import { Bucket } from '../archive/bucket.ts';
+import type { ArchiveConfig } from '../config/archive.ts';
+import type { BlockArchive } from '../log/archived-block.ts';
+
+/** Where old contents are read from; null: nowhere. */
+export function openBlockArchive(config: ArchiveConfig | null): BlockArchive | null {
+  const address = config?.privateBucket ?? null;
+  return address === null ? null : new ArchivedBlocks(new Bucket(address));
+}

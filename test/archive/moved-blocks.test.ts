@@ -1,0 +1,194 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { ArchivedBlocks, objectName } from '../../src/archive/archived-blocks.ts';
+import { Bucket } from '../../src/archive/bucket.ts';
+import { deleteLeftovers, type MovingOptions, moveBlocks } from '../../src/archive/moved-blocks.ts';
+import { toHex } from '../../src/core/bytes.ts';
+import { rewriteBlocks } from '../../src/log/block-rewrite.ts';
+import { EntryReader } from '../../src/log/entries.ts';
+import { eraseEntry } from '../../src/log/erase.ts';
+import type { Log } from '../../src/log/log.ts';
+import { auditDatabase } from '../support/audit.ts';
+import { type Instance, openInstance } from '../support/instance.ts';
+import { objectStoreMissing, type TestStore, testStore } from '../support/object-store.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+
+const when = test.skipIf(objectStoreMissing !== null);
+const ENTRIES = 600;
+const text = (i: number): string => `entry ${i} of a log that is archived, with some text that repeats`;
+
+let store: TestStore;
+let database: TestDatabase;
+let one: Instance;
+let buckets = 0;
+let bucket: Bucket;
+let log: Log;
+let options: MovingOptions;
+
+beforeAll(async () => {
+  if (objectStoreMissing !== null) return;
+  [store, database] = await Promise.all([testStore(), testDatabase()]);
+  one = await openInstance(database.url);
+});
+afterAll(async () => {
+  await one?.end();
+  await database?.drop();
+  await store?.stop();
+});
+
+beforeEach(async () => {
+  if (objectStoreMissing !== null) return;
+  bucket = new Bucket(await store.bucket(`private-${buckets++}`));
+  log = await one.makeLog(`log-${buckets}`);
+  await one.append(log, ...Array.from({ length: ENTRIES }, (_, i) => text(i)));
+  const { random } = one.effects;
+  options = { database: one.database, bucket, random, lock: () => null, signal: new AbortController().signal };
+});
+
+const move = (): Promise<number> => moveBlocks(options, Date.now() + 1);
+const payloadOf = async (from: EntryReader, index: number): Promise<string> => {
+  const payload = await from.payload(log, index);
+  return payload instanceof Uint8Array ? Buffer.from(payload).toString() : String(payload);
+};
+const reader = (): EntryReader => new EntryReader(one.database, new ArchivedBlocks(bucket));
+
+async function archivedObjects(): Promise<{ first: number; name: string; key: Buffer }[]> {
+  const { rows } = await one.database.query<{ first: number; object: Buffer; key: Buffer }>(
+    'SELECT first, object, key FROM archived_blocks WHERE log = $1 ORDER BY first',
+    [log.id],
+  );
+  return rows.map(({ first, object, key }) => ({ first, name: objectName(object), key }));
+}
+
+const leftovers = async (): Promise<number> =>
+  (await one.database.query('SELECT FROM archive_leftovers')).rowCount ?? 0;
+
+async function audited(): Promise<unknown> {
+  const { findings } = await auditDatabase(database.url, { archive: new ArchivedBlocks(bucket) });
+  return findings.filter((finding) => finding.log === log.name);
+}
+
+when('old blocks of complete tiles leave the database, and everything reads as before', async () => {
+  const before = await one.receipts.compose(log, 3);
+  const bundle = await one.entries.bundle(log, 1, 256);
+  expect(await moveBlocks(options, Date.now() - 3_600_000)).toBe(0);
+  expect(await move()).toBe(2);
+  expect(await move()).toBe(0);
+  expect(await leftovers()).toBe(0);
+  const { rows } = await one.database.query<{ first: number; kept: boolean }>(
+    'SELECT first, content IS NOT NULL AS kept FROM blocks WHERE log = $1 ORDER BY first',
+    [log.id],
+  );
+  expect(rows).toEqual([
+    { first: 0, kept: false },
+    { first: 256, kept: false },
+    { first: 512, kept: true },
+  ]);
+  const cold = reader();
+  expect(await payloadOf(cold, 300)).toBe(text(300));
+  expect((await cold.payloads(log, 250, 520)).map((payload) => Buffer.from(payload ?? []).toString())).toEqual(
+    Array.from({ length: 270 }, (_, i) => text(250 + i)),
+  );
+  expect(Buffer.from(await cold.bundle(log, 1, 256)).equals(bundle)).toBe(true);
+  const chained = await cold.chained(log, 3);
+  expect(toHex(chained?.entry.secret?.nonce ?? new Uint8Array(0))).toBe(before.entry.nonce);
+  const digest = chained?.entry.secret?.digest ?? new Uint8Array(32);
+  expect(await cold.locate(digest, null, 10)).toMatchObject([{ log: log.origin, index: 3 }]);
+  expect(await cold.held(log, [digest])).toEqual(new Set([toHex(digest)]));
+  // What is stored there shows nothing.
+  for (const { name } of await archivedObjects()) {
+    const object = Buffer.from((await bucket.get(name, 1 << 20)) ?? []);
+    expect(object.length).toBeGreaterThan(1_000);
+    expect(object.includes('archived')).toBe(false);
+  }
+  expect(await audited()).toEqual([]);
+  await rewriteBlocks(one.database, { onProgress: () => {}, onWaiting: () => {} });
+  expect(await payloadOf(reader(), 0)).toBe(text(0));
+  await expect(one.database.query('DELETE FROM archived_blocks')).rejects.toMatchObject({ code: '23001' });
+});
+
+when('without the archive old payloads fail alone', async () => {
+  await move();
+  await expect(one.entries.payload(log, 1)).rejects.toMatchObject({ code: 'archive-missing' });
+  const away = new Bucket({
+    ...(await store.bucket(`away-${buckets}`)),
+    endpoint: 'http://127.0.0.1:9',
+  });
+  const cold = new EntryReader(one.database, new ArchivedBlocks(away));
+  const [old, fresh] = await Promise.allSettled([cold.payload(log, 1), payloadOf(cold, 599)]);
+  expect(old).toMatchObject({ status: 'rejected', reason: { code: 'archive-unavailable' } });
+  expect(fresh).toMatchObject({ status: 'fulfilled', value: text(599) });
+  await one.append(log, 'one more');
+  expect(await cold.receivedAt(log, 1)).toEqual(await one.entries.receivedAt(log, 1));
+  await expect(
+    eraseEntry(one.database, one.registry.system, one.sequencing, log, 1, new ArchivedBlocks(away)),
+  ).rejects.toMatchObject({ code: 'archive-unavailable' });
+});
+
+when('an erased entry takes the key of its block along, and the copy goes', async () => {
+  await move();
+  const [old] = await archivedObjects();
+  const erase = (): Promise<boolean> =>
+    eraseEntry(one.database, one.registry.system, one.sequencing, log, 7, new ArchivedBlocks(bucket));
+  expect(await erase()).toBe(true);
+  expect((await archivedObjects()).map(({ first }) => first)).toEqual([256]);
+  expect(await reader().payload(log, 7)).toBe('absent');
+  expect(await payloadOf(reader(), 8)).toBe(text(8));
+  await one.database.query("UPDATE archive_leftovers SET since = '-infinity'");
+  expect(await deleteLeftovers(one.database, bucket)).toBe(0);
+  expect(await bucket.get(old?.name ?? '', 1 << 20)).toBeNull();
+  expect(await move()).toBe(1);
+  const [again] = await archivedObjects();
+  expect(again?.name).not.toBe(old?.name);
+  expect(again?.key.equals(old?.key ?? Buffer.alloc(0))).toBe(false);
+  expect(await reader().payload(log, 7)).toBe('absent');
+  expect(await payloadOf(reader(), 8)).toBe(text(8));
+  expect(await erase()).toBe(false);
+  expect(await audited()).toEqual([]);
+});
+
+when('objects that were cut, exchanged, put back or lost are never taken for what they were', async () => {
+  await move();
+  const [first, second] = await archivedObjects();
+  const [a = '', b = ''] = [first?.name, second?.name];
+  const [good, other] = [await bucket.get(a, 1 << 20), await bucket.get(b, 1 << 20)];
+  if (good === null || other === null) throw new Error('nothing was archived');
+  const flipped = Uint8Array.from(good, (byte, i) => (i === 100 ? byte ^ 1 : byte));
+  for (const bad of [good.subarray(0, 100), new Uint8Array(0), flipped, other]) {
+    await bucket.put(a, bad);
+    await expect(reader().payload(log, 1)).rejects.toMatchObject({ code: 'archive-damaged' });
+    expect(await payloadOf(reader(), 300)).toBe(text(300));
+  }
+  expect(await audited()).toMatchObject([{ code: 'block-damaged' }]);
+  for (const version of await bucket.versions(a)) await bucket.deleteVersion(a, version);
+  await expect(reader().payload(log, 1)).rejects.toMatchObject({ code: 'archive-damaged' });
+  await bucket.put(a, good);
+  expect(await payloadOf(reader(), 1)).toBe(text(1));
+  expect(await audited()).toEqual([]);
+});
+
+when('moving that fails or ends at any request loses nothing and goes on', async () => {
+  for (let most = 0; ; most++) {
+    let asked = 0;
+    const failing = new Proxy(bucket, {
+      get: (target, name) => {
+        if (name !== 'putNew') return Reflect.get(target, name, target);
+        return async (...given: Parameters<Bucket['putNew']>) => {
+          if (asked++ === most) throw new Error('killed');
+          return target.putNew(...given);
+        };
+      },
+    });
+    const done = await moveBlocks({ ...options, bucket: failing }, Date.now() + 1).catch(() => null);
+    expect((await reader().payloads(log, 0, ENTRIES)).length).toBe(ENTRIES);
+    if (done !== null) break;
+  }
+  expect((await archivedObjects()).map(({ first }) => first)).toEqual([0, 256]);
+  // What was written in vain goes later; nothing else does.
+  expect(await leftovers()).toBeGreaterThan(0);
+  await one.database.query("UPDATE archive_leftovers SET since = '-infinity'");
+  expect(await deleteLeftovers(one.database, bucket)).toBe(0);
+  const names: string[] = [];
+  for await (const name of bucket.list('blocks/')) names.push(name);
+  expect(names).toEqual((await archivedObjects()).map(({ name }) => name).sort());
+  expect(await audited()).toEqual([]);
+});

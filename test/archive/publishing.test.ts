@@ -1,0 +1,172 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Bucket } from '../../src/archive/bucket.ts';
+import { type PublishingOptions, publishArchive } from '../../src/archive/publishing.ts';
+import { auditRemote } from '../../src/audit/remote/audit.ts';
+import { composeReceipt } from '../../src/audit/remote/receipt.ts';
+import type { AuditSource } from '../../src/audit/remote/source.ts';
+import { MirrorState } from '../../src/audit/remote/state.ts';
+import { fromHex } from '../../src/core/bytes.ts';
+import { formatVerifierKey, parseVerifierKey } from '../../src/core/note.ts';
+import type { Log } from '../../src/log/log.ts';
+import { type Instance, openInstance } from '../support/instance.ts';
+import { objectStoreMissing, type TestStore, testStore } from '../support/object-store.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+
+const when = test.skipIf(objectStoreMissing !== null);
+
+let store: TestStore;
+let database: TestDatabase;
+let one: Instance;
+let log: Log;
+
+beforeAll(async () => {
+  if (objectStoreMissing !== null) return;
+  [store, database] = await Promise.all([testStore(), testDatabase()]);
+  one = await openInstance(database.url);
+  log = await one.makeLog('demo');
+  await one.append(log, ...Array.from({ length: 300 }, (_, i) => `entry ${i}`));
+  await one.closeRound();
+  await one.append(log, ...Array.from({ length: 250 }, (_, i) => `then ${i}`));
+  await one.closeRound();
+  await one.append(log, 'the last');
+  await one.closeRound();
+});
+afterAll(async () => {
+  await one?.end();
+  await database?.drop();
+  await store?.stop();
+});
+
+const sourceOf = (bucket: Bucket): AuditSource => ({
+  describe: () => bucket.describe(),
+  read: (path, most) => bucket.get(path, most),
+  close: () => {},
+});
+
+function options(bucket: Bucket, publishRounds: boolean): PublishingOptions {
+  const { database, tiles, entries, trees, registry, publisher } = one;
+  return {
+    database,
+    bucket,
+    tiles,
+    entries,
+    trees,
+    registry,
+    checkpoints: publisher,
+    anchors: async () => [],
+    chains: async () => [],
+    publishRounds,
+    lock: () => null,
+    signal: new AbortController().signal,
+  };
+}
+
+const audit = (bucket: Bucket, keys: readonly string[] = []) =>
+  auditRemote({
+    source: sourceOf(bucket),
+    keeper: null,
+    state: new MirrorState(null),
+    verifiers: keys.map(parseVerifierKey),
+    nodes: [],
+    bitcoin: [],
+    senders: [],
+    fromBlock: 0,
+    against: null,
+    onProgress: () => {},
+    clock: () => performance.now(),
+  });
+
+async function namesIn(bucket: Bucket): Promise<string[]> {
+  const names: string[] = [];
+  for await (const name of bucket.list('')) names.push(name);
+  return names;
+}
+
+const keyOf = async (): Promise<string> => {
+  const { rows } = await one.database.query<{ public_key: Uint8Array }>(
+    'SELECT public_key FROM log_keys WHERE log = $1',
+    [log.id],
+  );
+  return formatVerifierKey(log.origin, new Uint8Array(rows[0]?.public_key ?? []));
+};
+
+when('the bucket is a static log: tiles, bundles and checkpoint of a round, and roots without leaves', async () => {
+  const bucket = new Bucket(await store.bucket('open'));
+  const steps: number[] = [];
+  const publish = (from: number, before: number): Promise<number> =>
+    publishArchive(options(bucket, false), from, before, async (round) => void steps.push(round));
+  const [{ closed_at: second = 0 } = {}] = (
+    await one.database.query<{ closed_at: number }>('SELECT closed_at FROM rounds WHERE number = 2')
+  ).rows;
+  expect(await publish(0, second)).toBe(2);
+  const published = (): Promise<string[]> =>
+    namesIn(bucket).then((names) => names.filter((name) => name.startsWith('logs/demo/')));
+  expect(await published()).toEqual([
+    'logs/demo/checkpoint',
+    'logs/demo/tile/0/000',
+    'logs/demo/tile/0/001',
+    'logs/demo/tile/0/002.p/38',
+    'logs/demo/tile/1/000.p/2',
+    'logs/demo/tile/entries/000',
+    'logs/demo/tile/entries/001',
+    'logs/demo/tile/entries/002.p/38',
+  ]);
+  expect(await publish(2, Date.now() + 1_000)).toBe(3);
+  expect(await publish(3, Date.now() + 1_000)).toBe(3);
+  expect(await published()).toContain('logs/demo/tile/0/002.p/39');
+  expect(await published()).not.toContain('logs/demo/tile/0/002.p/38');
+  expect(steps).toEqual([2, 3]);
+  const names = await namesIn(bucket);
+  expect(names.filter((name) => name.startsWith('v1/'))).toEqual([]);
+  expect(names.filter((name) => name.startsWith('rounds/'))).toEqual(['rounds/001', 'rounds/002', 'rounds/003']);
+  const round = Buffer.from((await bucket.get('rounds/002', 100_000)) ?? []).toString();
+  expect(JSON.parse(round)).toMatchObject({ format: 'antequem-round/v1', number: 2 });
+  expect(round).not.toContain('leaves');
+  const { findings, result } = await audit(bucket, [await keyOf()]);
+  expect(findings).toEqual([]);
+  expect(result.entries).toBe(551);
+});
+
+when('with the leaves of rounds it is a mirror: audited wholly, and receipts come out of it', async () => {
+  const bucket = new Bucket({ ...(await store.bucket('whole')), prefix: 'of/it' });
+  await one.database.query('DELETE FROM archive_logs');
+  expect(await publishArchive(options(bucket, true), 0, Date.now() + 1_000, async () => {})).toBe(3);
+  const { findings, result } = await audit(bucket);
+  expect(findings).toEqual([]);
+  expect(result).toMatchObject({ rounds: 2, incomplete: null });
+  const receipt = await one.receipts.compose(log, 299);
+  const { digest, nonce } = receipt.entry;
+  const composed = await composeReceipt(sourceOf(bucket), 'demo', 299, {
+    digest: fromHex(digest),
+    nonce: fromHex(nonce),
+  });
+  expect(composed.entry).toEqual(receipt.entry);
+  expect(composed).toMatchObject({ round: { number: 1 } });
+});
+
+when('it goes on where it was when a request fails, and never replaces what differs', async () => {
+  const bucket = new Bucket(await store.bucket('torn'));
+  await one.database.query('DELETE FROM archive_logs');
+  let left = 0;
+  const failing = new Proxy(bucket, {
+    get: (target, name) => {
+      if (name !== 'putNew' && name !== 'putCurrent') return Reflect.get(target, name, target).bind(target);
+      return (...given: Parameters<Bucket['putNew']>): Promise<unknown> => {
+        if (left-- <= 0) return Promise.reject(new Error('killed'));
+        return target[name](...given);
+      };
+    },
+  });
+  let done: number | null = null;
+  for (let most = 0; done === null; most += 3) {
+    left = most;
+    done = await publishArchive(options(failing, true), 0, Date.now() + 1_000, async () => {}).catch(() => null);
+  }
+  expect(done).toBe(3);
+  expect((await audit(bucket)).findings).toEqual([]);
+  await one.database.query('DELETE FROM archive_logs');
+  await bucket.put('logs/demo/tile/0/000', new Uint8Array(32));
+  await expect(publishArchive(options(bucket, true), 0, Date.now() + 1_000, async () => {})).rejects.toMatchObject({
+    code: 'archive-conflict',
+  });
+});
