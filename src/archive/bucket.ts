@@ -21,7 +21,7 @@ export interface BucketAddress {
 }
 
 /** How long the store refuses to delete or replace an object. */
-export interface Lock {
+export interface ObjectLock {
   readonly mode: 'GOVERNANCE' | 'COMPLIANCE';
   /** Milliseconds since the Unix epoch. */
   readonly until: number;
@@ -78,7 +78,7 @@ export class Bucket {
    * @returns `written`, or `present` where the same bytes are there already
    * @throws AntequemError `archive-conflict` where other bytes are there; `archive-unavailable`, `archive-refused`
    */
-  async putNew(name: string, bytes: Uint8Array, lock: Lock | null = null): Promise<'written' | 'present'> {
+  async putNew(name: string, bytes: Uint8Array, lock: ObjectLock | null = null): Promise<'written' | 'present'> {
     const written = await this.putIfAbsent(name, bytes, lock);
     await this.#demandStored(name, bytes);
     return written ? 'written' : 'present';
@@ -94,7 +94,7 @@ export class Bucket {
   }
 
   /** @returns whether it was written; false where an object is there already */
-  async putIfAbsent(name: string, bytes: Uint8Array, lock: Lock | null = null): Promise<boolean> {
+  async putIfAbsent(name: string, bytes: Uint8Array, lock: ObjectLock | null = null): Promise<boolean> {
     const answer = await this.#ask({
       method: 'PUT',
       name,
@@ -111,13 +111,13 @@ export class Bucket {
    * Writes an object in the place of an older one, and reads it back.
    * @throws AntequemError `archive-conflict`, `archive-unavailable`, `archive-refused`
    */
-  async putCurrent(name: string, bytes: Uint8Array, lock: Lock | null = null): Promise<void> {
+  async putCurrent(name: string, bytes: Uint8Array, lock: ObjectLock | null = null): Promise<void> {
     await this.put(name, bytes, lock);
     await this.#demandStored(name, bytes);
   }
 
   /** Writes an object, whatever is there. */
-  async put(name: string, bytes: Uint8Array, lock: Lock | null = null): Promise<void> {
+  async put(name: string, bytes: Uint8Array, lock: ObjectLock | null = null): Promise<void> {
     const headers = { ...headersOf(bytes), ...lockHeaders(lock, bytes) };
     const answer = await this.#ask({ method: 'PUT', name, headers, body: bytes, most: MAX_XML_BYTES });
     this.#demand(answer, 'PUT', name);
@@ -242,7 +242,7 @@ function headersOf(bytes: Uint8Array): Record<string, string> {
   return { 'content-type': 'application/octet-stream', 'x-amz-checksum-sha256': toBase64(sha256(bytes)) };
 }
 
-function lockHeaders(lock: Lock | null, bytes: Uint8Array): Record<string, string> {
+function lockHeaders(lock: ObjectLock | null, bytes: Uint8Array): Record<string, string> {
   if (lock === null) return {};
   return {
     // Stores want one checksum or another beside a lock, some of them this one.

@@ -23,7 +23,7 @@ export interface MovingOptions {
   /** So many random bytes. */
   readonly random: (length: number) => Uint8Array;
   /** Of what is written now; null: none. */
-  readonly lock: () => Lock | null;
+  readonly lock: () => ObjectLock | null;
   /** Ends the work between two steps. */
   readonly signal: AbortSignal;
 }

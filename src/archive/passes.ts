@@ -53,3 +53,20 @@ export async function recordFailure(db: Queryable, archive: ArchiveName, error: 
     [archive, error instanceof AntequemError ? error.code : 'internal', messageOf(error).slice(0, 1_000), now],
   );
 }
+
+/** What lies in the private archive. */
+export interface Archived {
+  readonly blocks: number;
+  /** Of their objects. */
+  readonly bytes: number;
+  /** Objects that wait to be deleted. */
+  readonly leftovers: number;
+}
+
+export async function readArchived(db: Queryable): Promise<Archived> {
+  const { rows } = await db.query<Archived>(
+    `SELECT count(*) AS blocks, coalesce(sum(length), 0)::bigint AS bytes,
+            (SELECT count(*) FROM archive_leftovers) AS leftovers FROM archived_blocks`,
+  );
+  return rows[0] ?? { blocks: 0, bytes: 0, leftovers: 0 };
+}

@@ -18,7 +18,7 @@ export interface LogSources {
   readonly tiles: TileStore;
   readonly entries: EntryReader;
   /** Of what is written now; null: none. */
-  readonly lock: () => Lock | null;
+  readonly lock: () => ObjectLock | null;
 }
 
 type Tile = Parameters<typeof tileLocation>[0];

@@ -23,7 +23,7 @@ export interface RoundSources {
   /** Whether leaves are public. */
   readonly publishRounds: boolean;
   /** Of what is written now; null: none. */
-  readonly lock: () => Lock | null;
+  readonly lock: () => ObjectLock | null;
 }
 
 /** Writes rounds `first` to `last`. */

@@ -84,6 +84,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/anchors.ts')).anchorsCommand(),
   },
   {
+    name: 'archive',
+    summary: 'show how far entries are archived, and compare the archives with the database',
+    load: async () => (await import('./commands/archive.ts')).archiveCommand(),
+  },
+  {
     name: 'sources',
     summary:
       'make, list, change and remove sources, the senders whose signed webhooks are logged; needs the scope admin',

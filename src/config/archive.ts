@@ -6,7 +6,7 @@ import { AntequemError } from '../core/errors.ts';
 import { url } from './settings.ts';
 
 /** How long objects are locked by the store. */
-export interface Retention {
+export interface ObjectRetention {
   readonly mode: 'GOVERNANCE' | 'COMPLIANCE';
   /** Milliseconds. */
   readonly duration: number;
@@ -22,7 +22,7 @@ export interface ArchiveConfig {
   /** Whether the leaves of rounds and the acts of the service are public. */
   readonly publishRounds: boolean;
   /** Null: no locks. */
-  readonly retention: Retention | null;
+  readonly retention: ObjectRetention | null;
 }
 
 const DAY_MS = 86_400_000;
@@ -48,7 +48,7 @@ const age = z.string(AGE).transform((text, context): number => {
   return z.NEVER;
 });
 
-const retention = z.string(RETENTION).transform((text, context): Retention => {
+const retention = z.string(RETENTION).transform((text, context): ObjectRetention => {
   const [, mode = '', duration = ''] = /^(governance|compliance):(\w{2,7})$/.exec(text) ?? [];
   const ms = ageOf(duration);
   if (ms !== null && ms >= DAY_MS && ms <= 36_500 * DAY_MS) {

@@ -200,6 +200,16 @@ export class Metrics {
         source,
       });
     }
+    for (const { archive, round, passedAt, problem } of state.archives) {
+      const labels = { archive };
+      const failing = 'Since when an archive is not up to date; 0: it is.';
+      this.#set('antequem_archive_failing_seconds', failing, age(problem?.since ?? null), labels);
+      const passed = 'Since everything old enough was in an archive; 0: it never was.';
+      this.#set('antequem_archive_passed_seconds', passed, age(passedAt), labels);
+      if (archive === 'public') {
+        this.#set('antequem_archive_round', 'The newest round in the public archive.', round);
+      }
+    }
     this.#set('antequem_webhooks', 'Webhooks by state.', webhooks.webhooks - webhooks.disabled, { state: 'active' });
     this.#set('antequem_webhooks', 'Webhooks by state.', webhooks.disabled, { state: 'disabled' });
     this.#set('antequem_webhook_deliveries', 'Deliveries that wait or were given up.', webhooks.pending, {

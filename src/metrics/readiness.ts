@@ -78,12 +78,15 @@ export async function newerNotice({ migrations }: Probe): Promise<string[]> {
 
 /** What the state of the whole service gives reason to say. No amounts: this is told without a key. */
 export function stateNotices(state: OperationState): string[] {
-  const { targets, kinds, webhooks } = state;
+  const { targets, kinds, webhooks, archives } = state;
   return [
     ...targets.flatMap(({ name, stopped }) =>
       stopped === null ? [] : [`the target ${name} is stopped (${stopped.code}): antequem anchors`],
     ),
     ...kinds.flatMap(({ notices }) => notices),
+    ...archives.flatMap(({ archive, problem }) =>
+      problem === null ? [] : [`the ${archive} archive is not up to date (${problem.code}): antequem archive status`],
+    ),
     ...(webhooks.dead === 0
       ? []
       : [`${webhooks.dead} webhook deliveries were given up: antequem webhooks list, and replay`]),

@@ -2,6 +2,7 @@
 
 import type { AnchorKinds, KindMeasures } from '../anchor/kind.ts';
 import { summarizeTargets, type TargetSummary } from '../anchor/report.ts';
+import { type ArchivePass, readPasses } from '../archive/passes.ts';
 import { readClockReports } from '../clock/reports.ts';
 import { SYSTEM_LOG } from '../core/origin.ts';
 import type { Queryable } from '../store/database.ts';
@@ -22,6 +23,8 @@ export interface OperationState extends ClockState {
   readonly webhooks: WebhookState;
   /** Sources that are fetched from, with how often in a row that failed. */
   readonly pulled: readonly { readonly source: string; readonly failures: number }[];
+  /** The newest pass over each archive. */
+  readonly archives: readonly ArchivePass[];
 }
 
 export interface WebhookState {
@@ -35,7 +38,7 @@ export interface WebhookState {
 
 /** @param now milliseconds since the Unix epoch */
 export async function readState(kinds: AnchorKinds, database: Queryable, now: number): Promise<OperationState> {
-  const [logs, round, targets, measures, webhooks, clocks, pulled] = await Promise.all([
+  const [logs, round, targets, measures, webhooks, clocks, pulled, archives] = await Promise.all([
     readLogs(database),
     database.query<{ number: number; closed_at: number }>(
       'SELECT number, closed_at FROM rounds ORDER BY number DESC LIMIT 1',
@@ -53,6 +56,7 @@ export async function readState(kinds: AnchorKinds, database: Queryable, now: nu
     database.query<{ source: string; failures: number }>(
       'SELECT s.name AS source, c.failures FROM source_cursors c JOIN sources s ON s.id = c.source ORDER BY 1',
     ),
+    readPasses(database),
   ]);
   const newest = round.rows[0];
   const { newestEntry, ...entries } = logs;
@@ -65,6 +69,7 @@ export async function readState(kinds: AnchorKinds, database: Queryable, now: nu
     kinds: measures,
     webhooks: webhooks.rows[0] ?? { webhooks: 0, disabled: 0, pending: 0, dead: 0, oldest: null },
     pulled: pulled.rows,
+    archives,
   };
 }
 

@@ -125,7 +125,7 @@ class Archiver {
     return 0;
   }
 
-  readonly #lock = (): Lock | null => {
+  readonly #lock = (): ObjectLock | null => {
     const { config, effects } = this.#options;
     if (config.retention === null) return null;
     return { mode: config.retention.mode, until: effects.now() + config.retention.duration };

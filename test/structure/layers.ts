@@ -25,7 +25,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   webhooks: ['core', 'store', 'log', 'queue'],
   witness: ['core', 'store', 'log', 'queue'],
   'kinds.ts': ['anchor', 'evm', 'ots', 'tsa'],
-  metrics: ['core', 'clock', 'store', 'log', 'queue', 'anchor', 'webhooks', 'witness'],
+  metrics: ['core', 'archive', 'clock', 'store', 'log', 'queue', 'anchor', 'webhooks', 'witness'],
   client: ['core', 'verify'],
   'verifier.ts': ['core', 'bitcoin', 'evm', 'verify'],
   'web/parts': ['core'],
@@ -94,6 +94,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   cli: [
     'kinds.ts',
     'core',
+    'archive',
     'store',
     'log',
     'access',
