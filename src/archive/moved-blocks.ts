@@ -7,7 +7,7 @@ import { KEY_BYTES, OBJECT_BYTES } from '../log/archived-block.ts';
 import { type Database, type Queryable, transaction } from '../store/database.ts';
 import { objectName } from './archived-blocks.ts';
 import { sealBlock } from './block-cipher.ts';
-import type { Bucket, Lock } from './bucket.ts';
+import type { Bucket, ObjectLock } from './bucket.ts';
 
 /** What is moved in one step. */
 const STEP_BLOCKS = 32;

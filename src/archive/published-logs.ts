@@ -7,7 +7,7 @@ import type { EntryReader } from '../log/entries.ts';
 import type { Log } from '../log/log.ts';
 import type { TileStore } from '../log/tilestore.ts';
 import type { Database } from '../store/database.ts';
-import type { Bucket, Lock } from './bucket.ts';
+import type { Bucket, ObjectLock } from './bucket.ts';
 
 /** Objects that are written at the same time. */
 const WRITERS = 8;

@@ -8,7 +8,7 @@ import { equalBytes, toHex, utf8 } from '../core/bytes.ts';
 import type { Anchor } from '../core/receipt.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
 import type { Database } from '../store/database.ts';
-import type { Bucket, Lock } from './bucket.ts';
+import type { Bucket, ObjectLock } from './bucket.ts';
 import { rootPath } from './layout.ts';
 import { each } from './published-logs.ts';
 

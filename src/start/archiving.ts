@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { receiptAnchors } from '../anchor/anchors.ts';
 import { auditedChains } from '../anchor/report.ts';
 import { RoundTrees } from '../anchor/roundtrees.ts';
-import { Bucket, type BucketAddress, demandConditionalWrites, type Lock } from '../archive/bucket.ts';
+import { Bucket, type BucketAddress, demandConditionalWrites, type ObjectLock } from '../archive/bucket.ts';
 import { deleteLeftovers, moveBlocks } from '../archive/moved-blocks.ts';
 import { type ArchiveName, readPasses, recordFailure, recordPass } from '../archive/passes.ts';
 import { publishArchive } from '../archive/publishing.ts';
