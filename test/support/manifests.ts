@@ -1,11 +1,8 @@
 // Manifests for Kubernetes: from the chart, and checked against the types of its API.
 
-import { spawnSync } from 'node:child_process';
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
+import { compilerFaults } from './compiler-faults.ts';
 
 const manifestForm = z.looseObject({
   apiVersion: z.string(),
@@ -24,22 +21,12 @@ export function parseManifests(text: string): Manifest[] {
 
 /** What the compiler says of manifests as the API of Kubernetes has them: unknown fields, other types. Nothing if all is well. */
 export async function typeFaults(manifests: readonly Manifest[]): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'antequem-manifests-'));
-  try {
-    const source = manifests.map((manifest, i) => {
-      const { apiVersion, kind } = manifest;
-      const from = `kubernetes-types/${apiVersion.replace('.k8s.io', '').replace(/^v1$/, 'core/v1')}`;
-      return `import type { ${kind} as Kind${i} } from '${from}';\nexport const manifest${i} = ${JSON.stringify(manifest, null, 1)} satisfies Kind${i};\n`;
-    });
-    await symlink(resolve('node_modules'), join(folder, 'node_modules'));
-    await writeFile(join(folder, 'manifests.ts'), source.join('\n'));
-    const compilerOptions = { noEmit: true, strict: true, module: 'esnext', moduleResolution: 'bundler', types: [] };
-    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['manifests.ts'] }));
-    const { stdout } = spawnSync(resolve('node_modules/.bin/tsc'), ['-p', folder], { encoding: 'utf8' });
-    return stdout;
-  } finally {
-    await rm(folder, { recursive: true });
-  }
+  const source = manifests.map((manifest, i) => {
+    const { apiVersion, kind } = manifest;
+    const from = `kubernetes-types/${apiVersion.replace('.k8s.io', '').replace(/^v1$/, 'core/v1')}`;
+    return `import type { ${kind} as Kind${i} } from '${from}';\nexport const manifest${i} = ${JSON.stringify(manifest, null, 1)} satisfies Kind${i};\n`;
+  });
+  return compilerFaults(source.join('\n'));
 }
 
 /** The chart as it is rendered by default, without what only a chart needs: where a part comes from, the hash of its settings. */
