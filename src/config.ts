@@ -96,6 +96,9 @@ export const environment = z.object({
   RECONCILE_INTERVAL: duration
     .default(30_000)
     .describe('How often the worker looks for unfinished work and checks the chains.'),
+  RETENTION_INTERVAL: duration
+    .default(3_600_000)
+    .describe('How often the worker erases the entries that are older than their log keeps them.'),
   ...evmVariables,
   ...otsVariables,
   ...authorityVariables,
@@ -139,6 +142,8 @@ export interface Config {
   readonly roundHeartbeat: number | null;
   /** Milliseconds. */
   readonly reconcileInterval: number;
+  /** Milliseconds between looks for entries that are older than their log keeps them. */
+  readonly retentionInterval: number;
   /** Chains with a contract that rounds are anchored to. */
   readonly targets: readonly EvmConfig[];
   /** Calendars that rounds are stamped by; null: none. */
@@ -211,6 +216,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     roundEntries: data.ROUND_ENTRIES,
     roundHeartbeat: data.ROUND_HEARTBEAT ?? null,
     reconcileInterval: data.RECONCILE_INTERVAL,
+    retentionInterval: data.RETENTION_INTERVAL,
     targets: file?.targets ?? targetOfVariables(data),
     ots: otsOf(data),
     authorities: tsa.authorities,

@@ -22,6 +22,7 @@ import { openFoundation, realEffects } from './start/foundation.ts';
 import { MovingNotice } from './start/moving-notice.ts';
 import { realOutside } from './start/outside.ts';
 import { openReadings } from './start/readings.ts';
+import { startRetention } from './start/retention.ts';
 import { usualDelays } from './start/targets.ts';
 import { openVerifications } from './start/verifications.ts';
 import { Notifications } from './store/notifications.ts';
@@ -120,8 +121,19 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
         stops.push(startArchiving({ ...archiving, interval: config.reconcileInterval }));
       }
       stops.push(await startAnchoring(config, foundation, queue, logger, { ...options, effects }));
-      const { database, sources, appender } = foundation;
+      const { database, sources, appender, registry, holds, archive } = foundation;
       stops.push(startPuller({ database, sources, sequencing: appender.sequencing, logger }));
+      stops.push(
+        startRetention({
+          database,
+          registry,
+          sequencing: appender.sequencing,
+          holds,
+          archive,
+          interval: config.retentionInterval,
+          logger,
+        }),
+      );
       const webhooks = startWebhooks({
         database: foundation.database,
         secret: foundation.webhookSecrets,

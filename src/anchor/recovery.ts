@@ -67,7 +67,11 @@ export async function adopt(damage: Damage, recovery: Recovery): Promise<void> {
   ];
   for (let i = 0; i < acts.length; i += AT_ONCE) {
     const part = acts.slice(i, i + AT_ONCE);
-    await recordedTransaction(database, registry.system, sequencing, async () => ({ result: undefined, acts: part }));
+    await recordedTransaction(database, registry.system, sequencing, async (tx) => {
+      // Holds may have been lost, too.
+      await tx.query('UPDATE retention_state SET unconfirmed_since = $1', [sequencing.effects.now()]);
+      return { result: undefined, acts: part };
+    });
   }
   for (const target of damage.targets) {
     await recovery.skipLost(target);

@@ -9,6 +9,7 @@ import { entryRoutes } from './entries.ts';
 import { exportRoutes } from './export.ts';
 import { failureHandler } from './failures.ts';
 import { healthRoutes, metricsRoutes } from './health.ts';
+import { holdRoutes } from './holds.ts';
 import { ingestRoutes } from './ingest.ts';
 import { logRoutes } from './logs.ts';
 import { otlpRoutes } from './otlp.ts';
@@ -20,6 +21,7 @@ import { receiptTsrRoutes } from './receipt-tsr.ts';
 import { receiptRoutes } from './receipts.ts';
 import { referenceRoutes } from './reference.ts';
 import { requestIds } from './request-id.ts';
+import { retentionRoutes } from './retention.ts';
 import { roundRoutes } from './rounds.ts';
 import { otherMethods } from './routing.ts';
 import { searchRoutes } from './search.ts';
@@ -98,6 +100,8 @@ export function createApp(service: Service, verifications: Verifications): Expre
     sourceDeliveryRoutes(service, warnings),
     sourceRoutes(service, gate, budget),
     entryRoutes(service, gate),
+    retentionRoutes(service, gate, budget),
+    holdRoutes(service, gate, budget),
     searchRoutes(service, gate),
     exportRoutes(service, gate),
     receiptOtsRoutes(service, gate),

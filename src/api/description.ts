@@ -9,6 +9,7 @@ export const TAGS = [
   ['Append', 'Taking in entries: as they are, by digest, or in the formats that senders have.'],
   ['Sources', 'Signed webhooks of others, taken as they are sent.'],
   ['Entries', 'Reading back, searching, exporting and erasing.'],
+  ['Retention', 'How long entries are kept, and legal holds that keep them longer.'],
   ['Receipts', 'What proves an entry, to anyone and without us.'],
   ['Rounds', 'Rounds and their anchors.'],
   ['Tiles', 'The tree of a log as static files (C2SP tlog-tiles), and proofs of it.'],

@@ -54,17 +54,26 @@ const eraseOperation = described({
   summary: 'Erase what an entry is about',
   description:
     'Payload, digest and nonce go, for ever, with whatever they could be found by; the tree stays whole. An entry of ' +
-    '`_system` tells that. Erasing again changes nothing.',
+    '`_system` tells that. Erasing again changes nothing. An entry under a hold is not erased.',
   access: 'admin',
   answers: {
     200: jsonAnswer('It is gone.', z.object({ log: originForm, index: countForm, erased: z.literal(true) })),
   },
-  problems: ['clock-skew', 'database-set-back', 'entry-not-found', 'log-not-found', 'log-reserved'],
+  problems: [
+    'clock-skew',
+    'database-set-back',
+    'entry-held',
+    'entry-not-found',
+    'guard-unavailable',
+    'holds-unconfirmed',
+    'log-not-found',
+    'log-reserved',
+  ],
 });
 
 /** Reading entries back, and erasing what they are about. */
 export function entryRoutes(service: Service, gate: Gate): Router {
-  const { registry, entries, appender, database, archive } = service;
+  const { registry, entries, appender, database, holds, archive } = service;
 
   return exactRouter()
     .get('/v1/entries', locateOperation, async (request, response) => {
@@ -106,7 +115,7 @@ export function entryRoutes(service: Service, gate: Gate): Router {
       await gate.admit(request, 'admin', pathLogName(request));
       const log = await pathLog(request, registry);
       const index = pathIndex(request, 'index');
-      await eraseEntry(database, registry.system, appender.sequencing, log, index, archive);
+      await eraseEntry(database, registry.system, appender.sequencing, log, index, holds, archive);
       response.json({ log: log.origin, index, erased: true });
     });
 }

@@ -10,6 +10,7 @@ import type { StoredRound } from '../evm/stored-rounds.ts';
 import type { Appender } from '../log/appender.ts';
 import type { BlockArchive } from '../log/archived-block.ts';
 import type { EntryReader } from '../log/entries.ts';
+import type { Holds } from '../log/holds.ts';
 import type { Checkpoints, Publisher } from '../log/publish.ts';
 import type { ReceiptKeys } from '../log/receipt-keys.ts';
 import type { Registry } from '../log/registry.ts';
@@ -55,6 +56,8 @@ export interface Service {
   readonly sessions: Sessions;
   /** How much each caller may ask; null: as much as it likes. */
   readonly quota: Quota | null;
+  /** Legal holds. */
+  readonly holds: Holds;
   readonly sources: Sources;
   /** What schemes of sources ask of the network. */
   readonly outside: Outside;

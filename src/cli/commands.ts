@@ -69,6 +69,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/erase.ts')).eraseCommand(),
   },
   {
+    name: 'retention',
+    summary: 'set how long a log keeps its entries; older ones are erased in bulk; needs a key with the scope admin',
+    load: async () => (await import('./commands/retention.ts')).retentionCommand(),
+  },
+  {
+    name: 'hold',
+    summary: 'add, list, remove and confirm legal holds, which keep entries from being erased; needs the scope admin',
+    load: async () => (await import('./commands/hold.ts')).holdCommand(),
+  },
+  {
     name: 'keys',
     summary: 'make, list and revoke API keys; works on the database (DATABASE_URL, ORIGIN, LOG_SEED_FILE)',
     load: async () => (await import('./commands/keys.ts')).keysCommand(),

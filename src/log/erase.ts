@@ -5,7 +5,8 @@ import type { Database } from '../store/database.ts';
 import type { BlockArchive } from './archived-block.ts';
 import { eraseInBlock, readErasable } from './block-erasure.ts';
 import { forgetDigests } from './digest-forgetting.ts';
-import { forgetEvent } from './events.ts';
+import { forgetEvents } from './events.ts';
+import type { Holds } from './holds.ts';
 import type { Log } from './log.ts';
 import { recallBlocks } from './recall.ts';
 import type { Sequencing } from './sequence.ts';
@@ -17,8 +18,8 @@ import { recordedTransaction } from './system.ts';
  * tree stays. It becomes durable together with the entry of `_system` that records it; erasing again changes and records
  * nothing.
  * @returns whether anything was there to erase
- * @throws AntequemError `log-reserved` for `_system`, `entry-not-found`; `archive-unavailable` where the block is archived
- *   and the archive does not answer
+ * @throws AntequemError `log-reserved` for `_system`, `entry-not-found`, `entry-held`, `holds-unconfirmed`,
+ *   `guard-unavailable`; `archive-unavailable` where the block is archived and the archive does not answer
  */
 export async function eraseEntry(
   database: Database,
@@ -26,6 +27,7 @@ export async function eraseEntry(
   sequencing: Sequencing,
   log: Log,
   index: number,
+  holds: Holds,
   archive: BlockArchive | null = null,
 ): Promise<boolean> {
   if (log.name === SYSTEM_LOG) {
@@ -33,6 +35,8 @@ export async function eraseEntry(
   }
   await recallBlocks(database, archive, log, [index, index + 1]);
   return recordedTransaction(database, system, sequencing, async (tx) => {
+    await holds.demandConfirmed(tx);
+    await holds.demandFree(tx, log, index);
     // Appending to the log waits: it may put this block together with others.
     await tx.query('SELECT FROM logs WHERE id = $1 FOR NO KEY UPDATE', [log.id]);
     const [block] = await readErasable(tx, log, [index, index + 1], { most: 1, bytes: 0 });
@@ -48,7 +52,7 @@ export async function eraseEntry(
        WHERE log = $1 AND first_index > $2::bigint - $3::bigint AND first_index <= $2 AND first_index + count > $2`,
       [log.id, index, MAX_BATCH_ENTRIES],
     );
-    await forgetEvent(tx, log, index);
+    await forgetEvents(tx, log, index, index + 1);
     return { result: true, acts: [{ act: 'entry-erased', log: log.origin, index }] };
   });
 }

@@ -148,9 +148,9 @@ export async function recordEvents(
   });
 }
 
-/** Forgets the event that an entry was, as erasure does: its id may name somebody. */
-export async function forgetEvent(tx: Queryable, log: Log, index: number): Promise<void> {
-  await tx.query('DELETE FROM logged_events WHERE log = $1 AND index = $2', [log.id, index]);
+/** Forgets the events that entries [begin, end) were, as erasure does: an id may name somebody. */
+export async function forgetEvents(tx: Queryable, log: Log, begin: number, end: number): Promise<void> {
+  await tx.query('DELETE FROM logged_events WHERE log = $1 AND index >= $2 AND index < $3', [log.id, begin, end]);
 }
 
 /** Empties the slots that are past their time. Returns how many. */

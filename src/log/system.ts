@@ -59,6 +59,34 @@ export type SystemAct =
   | { readonly act: 'source-removed'; readonly source: string }
   | { readonly act: 'sender-declared'; readonly chain: string; readonly address: string }
   | { readonly act: 'entry-erased'; readonly log: string; readonly index: number }
+  /** From now on entries are erased once they are older than `period`, milliseconds. */
+  | { readonly act: 'retention-set'; readonly log: string; readonly period: number }
+  | { readonly act: 'retention-cleared'; readonly log: string }
+  /** What a run of retention erases: entries received before a time, which are named here before anything is gone. */
+  | {
+      readonly act: 'entries-erased';
+      readonly run: number;
+      readonly ranges: readonly {
+        readonly log: string;
+        readonly first: number;
+        readonly count: number;
+        readonly before: string;
+      }[];
+    }
+  /** From now on nothing erases entries that were received from `since` on and before `until`; null: without a bound. */
+  | {
+      readonly act: 'hold-added';
+      readonly hold: string;
+      readonly log: string;
+      readonly since: string | null;
+      readonly until: string | null;
+      readonly reason: string;
+      /** Entries that a run had named and not erased yet: they stay. */
+      readonly kept: readonly { readonly first: number; readonly count: number }[];
+    }
+  | { readonly act: 'hold-removed'; readonly hold: string; readonly log: string }
+  /** After a database was set back: the operator has confirmed that these are all holds. */
+  | { readonly act: 'holds-confirmed'; readonly holds: readonly string[] }
   | { readonly act: 'round-closed'; readonly number: number; readonly root: string }
   | {
       /** Something published that the database has lost, as the operator declared. From now on `now` counts. */

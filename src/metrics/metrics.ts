@@ -195,6 +195,19 @@ export class Metrics {
         this.#set(name, help, typeof value === 'number' ? value : age(value.since), labels);
       }
     }
+    const { retention } = state;
+    this.#set('antequem_retention_logs', 'Logs that keep their entries for a time.', retention.logs);
+    this.#set(
+      'antequem_retention_overdue_seconds',
+      'How long entries are due that are neither erased nor held; 0 without any.',
+      age(retention.overdue),
+    );
+    this.#set('antequem_holds', 'Legal holds.', retention.holds);
+    this.#set(
+      'antequem_holds_unconfirmed',
+      'Whether nothing is erased until the holds are confirmed.',
+      retention.unconfirmed === null ? 0 : 1,
+    );
     for (const { source, failures } of state.pulled) {
       this.#set('antequem_pull_failures', 'How often in a row a source could not be fetched from.', failures, {
         source,

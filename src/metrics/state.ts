@@ -21,10 +21,21 @@ export interface OperationState extends ClockState {
   /** What each kind of anchor measures of its own. */
   readonly kinds: readonly KindMeasures[];
   readonly webhooks: WebhookState;
+  readonly retention: RetentionState;
   /** Sources that are fetched from, with how often in a row that failed. */
   readonly pulled: readonly { readonly source: string; readonly failures: number }[];
   /** The newest pass over each archive. */
   readonly archives: readonly ArchivePass[];
+}
+
+export interface RetentionState {
+  /** Logs that keep their entries for a time. */
+  readonly logs: number;
+  /** Since when something is due that is neither erased nor held, or since when nobody has looked; null: neither. */
+  readonly overdue: number | null;
+  readonly holds: number;
+  /** Since when nothing is erased until holds are confirmed; null: they are. */
+  readonly unconfirmed: number | null;
 }
 
 export interface WebhookState {
@@ -38,7 +49,7 @@ export interface WebhookState {
 
 /** @param now milliseconds since the Unix epoch */
 export async function readState(kinds: AnchorKinds, database: Queryable, now: number): Promise<OperationState> {
-  const [logs, round, targets, measures, webhooks, clocks, pulled, archives] = await Promise.all([
+  const [logs, round, targets, measures, webhooks, clocks, pulled, archives, retention] = await Promise.all([
     readLogs(database),
     database.query<{ number: number; closed_at: number }>(
       'SELECT number, closed_at FROM rounds ORDER BY number DESC LIMIT 1',
@@ -57,6 +68,12 @@ export async function readState(kinds: AnchorKinds, database: Queryable, now: nu
       'SELECT s.name AS source, c.failures FROM source_cursors c JOIN sources s ON s.id = c.source ORDER BY 1',
     ),
     readPasses(database),
+    database.query<RetentionState>(
+      `SELECT r.logs, CASE WHEN r.logs > 0 THEN least(r.due, CASE WHEN s.next_look_at < $1 THEN greatest(s.next_look_at, r.set_at) END) END AS overdue,
+              (SELECT count(*) FROM holds) AS holds, s.unconfirmed_since AS unconfirmed
+       FROM retention_state s, (SELECT count(*) AS logs, min(due_since) AS due, min(set_at) AS set_at FROM retention) AS r`,
+      [now],
+    ),
   ]);
   const newest = round.rows[0];
   const { newestEntry, ...entries } = logs;
@@ -68,6 +85,7 @@ export async function readState(kinds: AnchorKinds, database: Queryable, now: nu
     targets,
     kinds: measures,
     webhooks: webhooks.rows[0] ?? { webhooks: 0, disabled: 0, pending: 0, dead: 0, oldest: null },
+    retention: retention.rows[0] ?? { logs: 0, overdue: null, holds: 0, unconfirmed: null },
     pulled: pulled.rows,
     archives,
   };

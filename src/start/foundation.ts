@@ -11,6 +11,10 @@ import { AnsweredRedis } from '../log/answered-redis.ts';
 import { Appender } from '../log/appender.ts';
 import type { BlockArchive } from '../log/archived-block.ts';
 import { Guard } from '../log/guard.ts';
+import type { HoldStore } from '../log/hold.ts';
+import { HoldFiles } from '../log/hold-files.ts';
+import { HoldRedis } from '../log/hold-redis.ts';
+import { Holds } from '../log/holds.ts';
 import { journalMemory } from '../log/journal-memory.ts';
 import type { Effects } from '../log/log.ts';
 import { Publisher } from '../log/publish.ts';
@@ -67,6 +71,7 @@ export interface Foundation {
   readonly guard: Guard;
   /** Where old contents of entries lie; null: nowhere. */
   readonly archive: BlockArchive | null;
+  readonly holds: Holds;
   close(): Promise<void>;
 }
 
@@ -118,7 +123,9 @@ export async function openFoundation(
   const { rollback } = sequencing;
   const store = openPublished(config, database);
   const guard = new Guard({ database, serviceOrigin: config.origin, store, answered, rollback, logger });
+  const heldIn = openHoldStore(config);
   const close = async (): Promise<void> => {
+    await heldIn?.close();
     await guard.close();
     await Promise.all([database.end(), appending.end()]);
   };
@@ -136,7 +143,8 @@ export async function openFoundation(
     const webhooks = new Webhooks({ database, ...effects, allowPrivate });
     const webhookSecret = (id: string): Uint8Array => seed.secret(`webhook ${id}`);
     const webhookSecrets = (id: string): readonly Uint8Array[] => seed.secrets(`webhook ${id}`);
-    const parts = { database, registry, appender, publisher, tiles, keys, sessions, sources, guard };
+    const holds = new Holds({ database, registry, sequencing, store: heldIn, serviceOrigin: config.origin });
+    const parts = { database, registry, appender, publisher, tiles, keys, sessions, sources, guard, holds };
     const archive = openBlockArchive(config.archive);
     return { ...parts, archive, webhooks, webhookSecret, webhookSecrets, close };
   } catch (error) {
@@ -193,6 +201,16 @@ function openAnswered(
 ): AnsweredHeads | null {
   if (guardFile !== null) return new AnsweredHeads(new AnsweredFile(guardFile), now);
   return redisUrl === null ? null : new AnsweredHeads(new AnsweredRedis(redisUrl, serviceName(origin)), now);
+}
+
+/** The same of holds. */
+function openHoldStore({
+  guardFile,
+  redisUrl,
+  origin,
+}: Pick<Config, 'guardFile' | 'redisUrl' | 'origin'>): HoldStore | null {
+  if (guardFile !== null) return new HoldFiles(guardFile);
+  return redisUrl === null ? null : new HoldRedis(redisUrl, serviceName(origin));
 }
 
 /** A secret out of a file, white space around it aside. */

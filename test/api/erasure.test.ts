@@ -55,7 +55,7 @@ describe('DELETE of a payload', () => {
     const before = await Promise.all(Array.from({ length: 8 }, () => get('2/receipt')));
     expect(new Set(before.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
     expect(before[0]?.status).toBe(200);
-    await eraseEntry(database, registry.system, appender.sequencing, log, 2);
+    await eraseEntry(database, registry.system, appender.sequencing, log, 2, service.foundation.holds);
     expect((await get('2/receipt')).code).toBe('entry-erased');
   });
 

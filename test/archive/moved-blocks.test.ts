@@ -120,7 +120,7 @@ when('without the archive old payloads fail alone', async () => {
   await one.append(log, 'one more');
   expect(await cold.receivedAt(log, 1)).toEqual(await one.entries.receivedAt(log, 1));
   await expect(
-    eraseEntry(one.database, one.registry.system, one.sequencing, log, 1, new ArchivedBlocks(away)),
+    eraseEntry(one.database, one.registry.system, one.sequencing, log, 1, one.holds, new ArchivedBlocks(away)),
   ).rejects.toMatchObject({ code: 'archive-unavailable' });
 });
 
@@ -128,7 +128,7 @@ when('an erased entry takes the key of its block along, and the copy goes', asyn
   await move();
   const [old] = await archivedObjects();
   const erase = (): Promise<boolean> =>
-    eraseEntry(one.database, one.registry.system, one.sequencing, log, 7, new ArchivedBlocks(bucket));
+    eraseEntry(one.database, one.registry.system, one.sequencing, log, 7, one.holds, new ArchivedBlocks(bucket));
   expect(await erase()).toBe(true);
   expect((await archivedObjects()).map(({ first }) => first)).toEqual([256]);
   expect(await reader().payload(log, 7)).toBe('absent');

@@ -325,8 +325,16 @@ export function databaseAttacks(outcomes: Outcomes): void {
 
   test('every fault has shown itself above, and its page explains each', () => {
     // An earlier audit's memory of another tree: audit.test.ts. What needs another view: test/audit/remote. What calendars
-    // answered: timestamps.test.ts. Sources: sources.test.ts.
-    const elsewhere = ['log-rewritten', 'timestamp-broken', 'source-differs', ...REMOTE_FAULTS];
+    // answered: timestamps.test.ts. Sources: sources.test.ts. Retention and holds:
+    // log/retention.test.ts.
+    const elsewhere = [
+      'log-rewritten',
+      'timestamp-broken',
+      'source-differs',
+      ...REMOTE_FAULTS,
+      'retention-differs',
+      'hold-differs',
+    ];
     expect([...seen, ...elsewhere].sort()).toEqual(Object.keys(FAULTS).sort());
     const page = readFileSync(new URL('../../docs/audit.md', import.meta.url), 'utf8');
     const rows = [...page.matchAll(/^\| `([a-z-]+)` \| (\S+) \|/gm)].map(([, code, kind]) => [code, kind]);

@@ -38,6 +38,7 @@ describe('the configuration', () => {
       roundEntries: 100_000,
       roundHeartbeat: null,
       reconcileInterval: 30_000,
+      retentionInterval: 3_600_000,
       targets: [],
       ots: null,
       authorities: [],

@@ -127,6 +127,15 @@ const CASES: readonly Case[] = [
   { alert: 'AntequemPullFails', given: { [PULLED]: '7x60' }, at: 45, fires: { source: 'snyk' } },
   { alert: 'AntequemPullFails', given: { [PULLED]: '7x20 0x60' }, at: 45, fires: null },
   {
+    alert: 'AntequemRetentionOverdue',
+    given: { antequem_retention_overdue_seconds: '21601+60x20' },
+    at: 12,
+    fires: {},
+  },
+  { alert: 'AntequemRetentionOverdue', given: { antequem_retention_overdue_seconds: '0+300x70' }, at: 65, fires: null },
+  { alert: 'AntequemHoldsUnconfirmed', given: { antequem_holds_unconfirmed: '1x90' }, at: 65, fires: {} },
+  { alert: 'AntequemHoldsUnconfirmed', given: { antequem_holds_unconfirmed: '1x30 0x60' }, at: 65, fires: null },
+  {
     alert: 'AntequemWebhooksDead',
     given: { 'antequem_webhook_deliveries{state="dead"}': '1x3' },
     at: 1,

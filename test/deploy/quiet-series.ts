@@ -47,6 +47,8 @@ const COMMON: Courses = {
   antequem_round_age_seconds: age(20 * HOUR),
   'antequem_webhook_deliveries{state="dead"}': constant(0),
   'antequem_webhook_deliveries{state="pending"}': (minute) => minute % 4,
+  antequem_retention_overdue_seconds: (minute) => (minute % 60) * 60,
+  antequem_holds_unconfirmed: () => 0,
   'antequem_pull_failures{source="snyk"}': (minute) => (minute % 50 < 5 ? 2 : 0),
   antequem_witness_quorum_missing: (minute) => (minute % 60 < 3 ? 1 : 0),
   'antequem_witness_problems{witness="north",code="witness-unreachable"}': (minute) => (minute % 200 < 10 ? 3 : null),

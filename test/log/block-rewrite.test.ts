@@ -23,7 +23,7 @@ afterAll(async () => {
 });
 
 const erase = (log: Log, index: number): Promise<boolean> =>
-  eraseEntry(one.database, one.registry.system, one.sequencing, log, index);
+  eraseEntry(one.database, one.registry.system, one.sequencing, log, index, one.holds);
 
 const rewrite = (onProgress = () => {}, onWaiting: (says: string) => void = () => {}) =>
   rewriteBlocks(one.database, { onProgress, onWaiting });

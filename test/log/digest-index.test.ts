@@ -53,7 +53,7 @@ test('a digest is found before and after it is put into a run, and not once it i
     [log, 3_077],
     [log, 7_000],
   ] as const) {
-    expect(await eraseEntry(one.database, one.registry.system, one.sequencing, where, index)).toBe(true);
+    expect(await eraseEntry(one.database, one.registry.system, one.sequencing, where, index, one.holds)).toBe(true);
   }
   expect(await place('twice')).toEqual([`${other.origin} 2`]);
   expect(await place('line 3 77')).toEqual([]);
@@ -82,7 +82,7 @@ test('a digest that begins with zeros, as those of erased entries are marked, is
   const digest = sha256(utf8('any')).fill(0, 0, 8);
   await one.append(log, 'to be erased', 'kept');
   await one.appender.append(log, { drafts: [{ digest, payload: null }], idempotency: null });
-  await eraseEntry(one.database, one.registry.system, one.sequencing, log, 0);
+  await eraseEntry(one.database, one.registry.system, one.sequencing, log, 0, one.holds);
   const found = async (): Promise<number[]> =>
     (await one.entries.locate(digest, ['zeros'], 10)).map(({ index }) => index);
   expect(await found()).toEqual([2]);

@@ -22,7 +22,7 @@ afterAll(async () => {
 });
 
 const erase = (instance: Instance, log: Log, index: number): Promise<boolean> =>
-  eraseEntry(instance.database, instance.registry.system, instance.sequencing, log, index);
+  eraseEntry(instance.database, instance.registry.system, instance.sequencing, log, index, instance.holds);
 
 /** The erasures that `_system` tells of. */
 async function erasures(): Promise<unknown[]> {

@@ -127,7 +127,7 @@ describe('events', () => {
   test('are forgotten with the entry that is erased, and only they', async () => {
     const log = await one.makeLog('erased');
     await send(one, log, event('a'), event('b'), event('c'));
-    await eraseEntry(one.database, one.registry.system, one.sequencing, log, 1);
+    await eraseEntry(one.database, one.registry.system, one.sequencing, log, 1, one.holds);
     const { rows } = await one.database.query('SELECT index FROM logged_events WHERE log = $1 ORDER BY index', [
       log.id,
     ]);
@@ -139,9 +139,9 @@ describe('events', () => {
 test('an event under a contested id is known when the first one was erased', async () => {
   const log = await one.makeLog('erased-first');
   await send(one, log, event('a'), event('a', 'a2'));
-  await eraseEntry(one.database, one.registry.system, one.sequencing, log, 0);
+  await eraseEntry(one.database, one.registry.system, one.sequencing, log, 0, one.holds);
   expect(await send(one, log, event('a', 'a2'))).toMatchObject({ appended: null, repeats: { count: 1 } });
-  await eraseEntry(one.database, one.registry.system, one.sequencing, log, 1);
+  await eraseEntry(one.database, one.registry.system, one.sequencing, log, 1, one.holds);
   expect(await send(one, log, event('a', 'a2'))).toMatchObject({ appended: { index: 2 } });
 });
 

@@ -32,7 +32,7 @@ const blocksOf = async (log: Log): Promise<[number, number][]> =>
 const append = (instance: Instance, log: Log, count: number): Promise<unknown> =>
   instance.appender.append(log, { drafts: drafts(count, `${Math.random()}`), idempotency: null });
 const erase = (instance: Instance, log: Log, index: number): Promise<boolean> =>
-  eraseEntry(instance.database, instance.registry.system, instance.sequencing, log, index);
+  eraseEntry(instance.database, instance.registry.system, instance.sequencing, log, index, instance.holds);
 
 describe('small blocks', () => {
   test('are put together by the commit that completes their tile, whichever process it is', async () => {

@@ -65,7 +65,7 @@ export async function writeBeginning(instance: Instance, story: Story, closed: (
   await instance.closeRound();
   await closed();
   const erase = (log: Log, index: number): Promise<boolean> =>
-    eraseEntry(database, registry.system, sequencing, log, index);
+    eraseEntry(database, registry.system, sequencing, log, index, instance.holds);
   await erase(demo, 7);
   await erase(plain, 3);
   await appender.append(demo, { drafts: drafts(150, 'second'), idempotency: null });

@@ -10,6 +10,8 @@ import type { AnsweredHeads } from '../../src/log/answered.ts';
 import { Appender } from '../../src/log/appender.ts';
 import { EntryReader } from '../../src/log/entries.ts';
 import { Guard } from '../../src/log/guard.ts';
+import type { HoldStore } from '../../src/log/hold.ts';
+import { Holds } from '../../src/log/holds.ts';
 import type { Appended, Draft, Log } from '../../src/log/log.ts';
 import { Publisher } from '../../src/log/publish.ts';
 import type { PublishedStore } from '../../src/log/published.ts';
@@ -36,6 +38,8 @@ export interface InstanceOptions {
   readonly published?: PublishedStore;
   /** Where what is answered is recorded. Default: nowhere. */
   readonly answered?: AnsweredHeads;
+  /** Where holds are kept beside the database. Default: nowhere. */
+  readonly holdStore?: HoldStore;
   /** Milliseconds. */
   readonly commitDeadline?: number;
   readonly signPatience?: number;
@@ -86,6 +90,7 @@ export async function openInstance(url: string, options: InstanceOptions = {}) {
       guard,
       ...(signPatience === undefined ? {} : { signPatience }),
     });
+    const holds = new Holds({ database, registry, sequencing, store: options.holdStore ?? null, serviceOrigin });
     const keys = new ApiKeys(database, registry.system, sequencing);
     const entries = new EntryReader(database);
     const tiles = new TileStore(database);
@@ -106,6 +111,7 @@ export async function openInstance(url: string, options: InstanceOptions = {}) {
       registry,
       publisher,
       guard,
+      holds,
       keys,
       entries,
       tiles,

@@ -8,7 +8,9 @@ import { logOrigin } from '../../core/origin.ts';
 import { isTime, parseTime } from '../../core/time.ts';
 
 const count = z.int().check(z.nonnegative());
-const any = z.looseObject({ at: z.string().check(z.refine(isTime)), act: z.string() });
+const time = z.string().check(z.refine(isTime));
+const range = { first: count, count };
+const any = z.looseObject({ at: time, act: z.string() });
 const known = z.discriminatedUnion('act', [
   z.looseObject({ act: z.literal('log-created'), log: z.string(), blinded: z.boolean(), publicKey: hashHex }),
   z.looseObject({ act: z.literal('log-key-added'), log: z.string(), number: count, publicKey: hashHex }),
@@ -35,6 +37,24 @@ const known = z.discriminatedUnion('act', [
   z.looseObject({ act: z.literal('source-removed'), source: z.string() }),
   z.looseObject({ act: z.literal('sender-declared'), chain: z.string(), address: z.string() }),
   z.looseObject({ act: z.literal('entry-erased'), log: z.string(), index: count }),
+  z.looseObject({ act: z.literal('retention-set'), log: z.string(), period: count }),
+  z.looseObject({ act: z.literal('retention-cleared'), log: z.string() }),
+  z.looseObject({
+    act: z.literal('entries-erased'),
+    run: count,
+    ranges: z.array(z.looseObject({ log: z.string(), ...range, before: time })),
+  }),
+  z.looseObject({
+    act: z.literal('hold-added'),
+    hold: z.string(),
+    log: z.string(),
+    since: z.nullable(time),
+    until: z.nullable(time),
+    reason: z.string(),
+    kept: z.array(z.looseObject(range)),
+  }),
+  z.looseObject({ act: z.literal('hold-removed'), hold: z.string(), log: z.string() }),
+  z.looseObject({ act: z.literal('holds-confirmed'), holds: z.array(z.string()) }),
   z.looseObject({ act: z.literal('round-closed'), number: count, root: hashHex }),
   z.looseObject({ act: z.literal('recovered') }),
 ]);

@@ -22,6 +22,14 @@ export const FAULTS = {
     claim: 'content',
     means: 'what was erased was put back, for example from a backup: erase it again',
   },
+  'retention-differs': {
+    claim: 'content',
+    means: 'how long entries are kept was changed without the service: more or less than was decided may be erased',
+  },
+  'hold-differs': {
+    claim: 'content',
+    means: 'a legal hold was altered, put in or released without the service',
+  },
   'digest-unindexed': {
     claim: 'content',
     means: 'the index of digests was altered, and a search for the digest would not find it',

@@ -17,6 +17,10 @@ export interface AuditResult {
   /** Null: what entries commit to was not read. */
   readonly contents: {
     readonly erased: number;
+    /** Of those erased the ones that a run of retention names. */
+    readonly byRetention: number;
+    /** Entries that a run names and has not erased yet. */
+    readonly open: number;
     /** Entries whose payload stayed with the client, as far as the database tells. */
     readonly digests: number;
   } | null;
@@ -124,8 +128,13 @@ function holdingClaims(result: AuditResult): Claim[] {
   return claims;
 }
 
-function contentsHold(entries: number, { erased, digests }: NonNullable<AuditResult['contents']>): Claim {
-  const says = `${many(entries - erased - digests, 'payload')} have their digests and commitments, ${many(digests, 'digest')} without a payload their commitments; ${erased.toLocaleString('en')} erased, each on record.`;
+function contentsHold(
+  entries: number,
+  { erased, byRetention, open, digests }: NonNullable<AuditResult['contents']>,
+): Claim {
+  const runs = byRetention === 0 ? '' : `, ${byRetention.toLocaleString('en')} of them by retention`;
+  const rest = open === 0 ? '' : `; ${open.toLocaleString('en')} more are named by retention and not erased yet`;
+  const says = `${many(entries - erased - digests, 'payload')} have their digests and commitments, ${many(digests, 'digest')} without a payload their commitments; ${erased.toLocaleString('en')} erased, each on record${runs}${rest}.`;
   return claim('contents-hold', 'content', 'bytes', says);
 }
 

@@ -13,6 +13,7 @@ import { Findings } from '../checks/findings.ts';
 import type { RoundAt } from '../checks/rounds.ts';
 import { type Audit, auditVerdict } from '../checks/verdict.ts';
 import { Saver } from '../node/state-file.ts';
+import { ErasureRecord } from './erasures.ts';
 import { IndexCheck } from './index-check.ts';
 import { checkSystemKeys, type KnownKeys, type LogKeyActs, readKeys } from './log-keys.ts';
 import { newestStoredRound, walkRounds } from './rounds.ts';
@@ -77,7 +78,16 @@ class Auditor {
   readonly #db: Transaction;
   readonly #options: AuditOptions;
   readonly #findings = new Findings();
-  readonly #counts = { logs: 0, entries: 0, resumed: 0, erased: 0, digests: 0, checkpoints: 0 };
+  readonly #counts = {
+    logs: 0,
+    entries: 0,
+    resumed: 0,
+    erased: 0,
+    byRetention: 0,
+    open: 0,
+    digests: 0,
+    checkpoints: 0,
+  };
   readonly #keys: KnownKeys;
   readonly #saver: Saver | null;
   readonly #index: IndexCheck;
@@ -124,13 +134,13 @@ class Auditor {
       });
       chains.push(...outcomes);
     }
-    const { logs, entries, resumed, erased, digests, checkpoints } = this.#counts;
+    const { logs, entries, resumed, erased, byRetention, open, digests, checkpoints } = this.#counts;
     const result = {
       by: 'the database',
       logs,
       entries,
       resumed,
-      contents: { erased, digests },
+      contents: { erased, byRetention, open, digests },
       acts: null,
       checkpoints,
       rounds,
@@ -169,7 +179,7 @@ class Auditor {
     const keys = await this.#readKeys(system, null);
     const walk = await this.#walk(system, {
       keys,
-      erased: new Float64Array(0),
+      erased: new ErasureRecord(new Float64Array(0)),
       from: null,
       onPayload: (index, payload) => acts.take(index, payload),
       onPage: () => acts.reconcile(),
@@ -209,9 +219,9 @@ class Auditor {
           const says = `origin and id of the log ${log.name} are not those of its name`;
           this.#findings.add('log-differs', { log: log.name }, says);
         }
-        const erased = acts.erasures.of(log.origin);
-        const last = erased.at(-1);
-        if (last !== undefined && last >= log.size) {
+        const erased = await acts.erasures.of(this.#db, log);
+        const { last } = erased;
+        if (last !== null && last >= log.size) {
           const says = `_system tells that entry ${last} of ${log.name} was erased, which has ${log.size}`;
           this.#findings.add('log-cut-off', { log: log.name, index: log.size }, says);
         }
@@ -259,6 +269,8 @@ class Auditor {
       },
     });
     this.#counts.erased += walk.erased;
+    this.#counts.byRetention += walk.byRetention;
+    this.#counts.open += walk.open;
     this.#counts.digests += walk.digests;
     this.#counts.checkpoints += walk.checkpoints;
     return walk;

@@ -12,6 +12,7 @@ import type { EntryChain } from '../checks/entry-chain.ts';
 import type { Findings } from '../checks/findings.ts';
 import type { StoredTile } from '../checks/tiles.ts';
 import { type PageBlock, timeAt } from './block-page.ts';
+import type { ErasureRecord } from './erasures.ts';
 
 export interface EntryWalkOptions {
   readonly log: Log;
@@ -20,8 +21,7 @@ export interface EntryWalkOptions {
   readonly chain: EntryChain;
   /** Leaf hash of the entry before: the log id at index 0. */
   readonly leaf: Uint8Array;
-  /** Indices that are recorded as erased, ascending. */
-  readonly erased: Float64Array;
+  readonly erased: ErasureRecord;
   /** The content of a block; null where it is too long to be read. */
   readonly contentOf: (block: PageBlock) => Promise<Uint8Array | null>;
   /** Called with every payload, in the order of the entries. */
@@ -33,6 +33,10 @@ export interface EntryWalkOptions {
 /** What was seen so far. */
 export interface EntryCounts {
   erased: number;
+  /** Of those the ones that a run of retention names. */
+  byRetention: number;
+  /** Entries that a run names and has not erased yet. */
+  open: number;
   /** Entries whose payload stayed with the client, as far as the database tells. */
   digests: number;
   /** The first of them. */
@@ -40,22 +44,19 @@ export interface EntryCounts {
 }
 
 export class EntryWalk {
-  readonly counts: EntryCounts = { erased: 0, digests: 0, firstDigest: null };
+  readonly counts: EntryCounts = { erased: 0, byRetention: 0, open: 0, digests: 0, firstDigest: null };
   readonly #options: EntryWalkOptions;
   /** 0x00 ‖ entry. */
   readonly #input = Buffer.alloc(1 + ENTRY_SIZE);
   /** digest ‖ nonce. */
   readonly #secret = Buffer.alloc(HASH_SIZE + NONCE_SIZE);
   #leaf: Uint8Array;
-  #erasedAt = 0;
   #begun = false;
 
   constructor(options: EntryWalkOptions) {
     this.#options = options;
     this.#input[1] = 0x01;
     this.#leaf = options.leaf;
-    const { erased, chain } = options;
-    while ((erased[this.#erasedAt] ?? Number.POSITIVE_INFINITY) < chain.size) this.#erasedAt++;
   }
 
   /** Leaf hash of the entry before. */
@@ -119,8 +120,7 @@ export class EntryWalk {
   #checkContent({ first, erased: flags }: PageBlock, at: number, content: StoredContent): void {
     const { log, findings, erased, onPayload } = this.#options;
     const index = first + at;
-    const onRecord = erased[this.#erasedAt] === index;
-    while (erased[this.#erasedAt] === index) this.#erasedAt++;
+    const record = erased.at(index);
     const place = { log: log.name, index };
     const name = `entry ${index} of ${log.name}`;
     const isErased = content.kind === 'erased';
@@ -129,14 +129,17 @@ export class EntryWalk {
         ? `${name} has no content, and its block does not call it erased`
         : `the block of ${name} calls it erased, and it is there`;
       findings.add('erased-in-part', place, says);
-    } else if (isErased && !onRecord) {
+    } else if (isErased && record === null) {
       const says = `payload, digest and nonce of ${name} are gone, and _system tells of no erasure`;
       findings.add('erased-unrecorded', place, says);
-    } else if (!isErased && onRecord) {
+    } else if (!isErased && record === 'open') {
+      this.counts.open++;
+    } else if (!isErased && record !== null) {
       findings.add('erased-still-there', place, `${name} was erased by _system, and is there`);
     }
     if (isErased) {
       this.counts.erased++;
+      if (record === 'retention' || record === 'open') this.counts.byRetention++;
     } else if (content.kind === 'digest') {
       this.counts.digests++;
       this.counts.firstDigest ??= index;

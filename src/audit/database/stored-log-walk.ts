@@ -15,6 +15,7 @@ import { checkTiles, type StoredTile } from '../checks/tiles.ts';
 import { VoucherCheck, vouchedSizes } from '../checks/vouchers.ts';
 import { type PageBlock, pageEnd, readBlockContent, readPage } from './block-page.ts';
 import { EntryWalk } from './entry-walk.ts';
+import type { ErasureRecord } from './erasures.ts';
 import type { StoredLog } from './stored-log.ts';
 import { checkNothingBeyond, coveredSize, FloorFinder, type PageVouchers, readVouchers } from './vouchers.ts';
 
@@ -25,8 +26,8 @@ export interface StoredLogWalkOptions {
   /** Where old contents of entries lie; null: nowhere. */
   readonly archive: BlockArchive | null;
   readonly keys: LogKeys;
-  /** Indices that are recorded as erased, ascending. */
-  readonly erased: Float64Array;
+  /** What is recorded as erased. */
+  readonly erased: ErasureRecord;
   /** The newest round; null: there is none. */
   readonly newest: RoundAt | null;
   /** Where to go on, with the tree there; null: from the first entry. */
@@ -41,6 +42,8 @@ export interface StoredLogWalkOptions {
 
 export interface StoredLogWalk {
   readonly erased: number;
+  readonly byRetention: number;
+  readonly open: number;
   readonly digests: number;
   readonly firstDigest: number | null;
   readonly checkpoints: number;

@@ -8,7 +8,9 @@ import { type Act, type ActOf, logNameOf, near, readAct } from '../checks/acts.t
 import type { Findings } from '../checks/findings.ts';
 import { RecordedRounds } from '../checks/rounds.ts';
 import { ApiKeyActs } from './api-keys.ts';
+import { Erasures } from './erasures.ts';
 import { LogKeyActs } from './log-keys.ts';
+import { RetentionActs } from './retention.ts';
 import { SourceActs } from './sources.ts';
 
 /** Takes the acts in, in the order of their entries, and compares them a page at a time. */
@@ -17,6 +19,7 @@ export class SystemActs {
   readonly keys: ApiKeyActs;
   readonly accounts: AccountActs;
   readonly #sources: SourceActs;
+  readonly #retention: RetentionActs;
   readonly logKeys: LogKeyActs;
   /** When the operator declared that something published was lost, milliseconds; ascending. */
   readonly recoveries: number[] = [];
@@ -37,6 +40,7 @@ export class SystemActs {
     this.keys = new ApiKeyActs(findings);
     this.accounts = new AccountActs();
     this.#sources = new SourceActs(findings, serviceOrigin);
+    this.#retention = new RetentionActs(findings, serviceOrigin);
     this.logKeys = new LogKeyActs(findings, logOrigin(serviceOrigin, SYSTEM_LOG));
     this.#rounds = new RecordedRounds(findings, 0);
   }
@@ -66,6 +70,13 @@ export class SystemActs {
       else if (act.act === 'source-removed') this.#sources.removed(act);
       else if (act.act === 'sender-declared') this.accounts.declared(act);
       else if (act.act === 'entry-erased') this.erasures.add(act.log, act.index);
+      else if (act.act === 'entries-erased') this.erasures.addRun(act);
+      else if (act.act === 'hold-added') {
+        this.erasures.keep(act);
+        this.#retention.holdAdded(act);
+      } else if (act.act === 'hold-removed') this.#retention.holdRemoved(act);
+      else if (act.act === 'retention-set') this.#retention.set(act.log, act.period);
+      else if (act.act === 'retention-cleared') this.#retention.clear(act.log);
       else if (act.act === 'log-listed') this.#noteListed(act);
       else if (act.act === 'recovered') this.recoveries.push(act.at);
     }
@@ -81,6 +92,7 @@ export class SystemActs {
     this.#rounds.finish(rows[0]?.number ?? null);
     await this.keys.finish(this.#db);
     await this.#sources.finish(this.#db);
+    await this.#retention.finish(this.#db);
     await this.#compareListed();
   }
 
@@ -170,36 +182,5 @@ class AccountActs {
 
   list(): { chain: string; address: string }[] {
     return [...this.#declared].flatMap(([chain, addresses]) => [...addresses].map((address) => ({ chain, address })));
-  }
-}
-
-/** The erasures that `_system` records: 8 bytes each. */
-class Erasures {
-  readonly #indices = new Map<string, { list: Float64Array; length: number; sorted: boolean }>();
-
-  add(logOrigin: string, index: number): void {
-    const known = this.#indices.get(logOrigin) ?? { list: new Float64Array(64), length: 0, sorted: true };
-    this.#indices.set(logOrigin, known);
-    if (known.length === known.list.length) {
-      const longer = new Float64Array(known.list.length * 2);
-      longer.set(known.list);
-      known.list = longer;
-    }
-    known.list[known.length++] = index;
-    known.sorted = false;
-  }
-
-  /** Those of one log, ascending. */
-  of(logOrigin: string): Float64Array {
-    const known = this.#indices.get(logOrigin);
-    if (known === undefined) return new Float64Array(0);
-    const list = known.list.subarray(0, known.length);
-    if (!known.sorted) list.sort();
-    known.sorted = true;
-    return list;
-  }
-
-  origins(): IterableIterator<string> {
-    return this.#indices.keys();
   }
 }

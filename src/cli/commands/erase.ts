@@ -1,7 +1,7 @@
-import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
 import { AntequemError } from '../../core/errors.ts';
 import { formatTime } from '../../core/time.ts';
+import { demandYes } from '../confirmation.ts';
 import { withDatabase } from '../database.ts';
 import { logName, wholeNumberArgument } from '../options.ts';
 import { note, print, printJson } from '../output.ts';
@@ -43,7 +43,7 @@ Examples:
       }
       const { yes } = flags;
       const { client, json } = openSession(command);
-      if (yes !== true) await confirm(`Erase entry ${index} of ${log} permanently?`);
+      if (yes !== true) await demandYes(`Erase entry ${index} of ${log} permanently?`, 'nothing was erased');
       const erased = await client.erase(log, index);
       if (json) return printJson(erased);
       print(`erased entry ${index} of ${log}`);
@@ -76,19 +76,4 @@ async function scrub(command: Command): Promise<void> {
     note('the role may not make a checkpoint: the old files are deleted at the next one, within checkpoint_timeout');
   }
   note('write-ahead log, replicas and backups keep it for as long as you keep those');
-}
-
-/** Asks the person at the terminal. @throws AntequemError `not-confirmed` if the answer is not yes, or nobody can answer */
-async function confirm(question: string): Promise<void> {
-  if (!process.stdin.isTTY) {
-    throw new AntequemError('not-confirmed', `${question} Nobody can answer here: repeat the command with --yes`);
-  }
-  const asked = createInterface({ input: process.stdin, output: process.stderr });
-  // Ctrl-C and Ctrl-D end the question without an answer, and without a newline.
-  const answer = await asked.question(`${question} [y/N] `).catch(() => {
-    process.stderr.write('\n');
-    return '';
-  });
-  asked.close();
-  if (!/^y(?:es)?$/i.test(answer.trim())) throw new AntequemError('not-confirmed', 'nothing was erased');
 }

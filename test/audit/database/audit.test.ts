@@ -49,7 +49,7 @@ beforeAll(async () => {
     }
     await appender.append(plain, { drafts: drafts(700), idempotency: null });
     for (const index of [0, 5, 65_535, 65_536, ENTRIES - 1])
-      await eraseEntry(db, registry.system, sequencing, large, index);
+      await eraseEntry(db, registry.system, sequencing, large, index, instance.holds);
     await instance.closeRound();
     await anchorAll(instance, chain.url);
   } finally {
