@@ -2,7 +2,9 @@ import type { Router } from 'express';
 import { z } from 'zod';
 import { type LogCoverage, readCoverage } from '../anchor/coverage.ts';
 import { toHex } from '../core/bytes.ts';
+import { ML_DSA_44_COSIGNATURE } from '../core/cosignature.ts';
 import { FormatError } from '../core/errors.ts';
+import { formatVerifierKey } from '../core/note.ts';
 import { SYSTEM_LOG } from '../core/origin.ts';
 import { formatTime } from '../core/time.ts';
 import { readListed, setListed } from '../log/listing.ts';
@@ -36,6 +38,9 @@ const logForm = z
       .array(z.string())
       .nonempty()
       .meta({ description: 'All keys that sign it now, the oldest first: several while keys are rotated.' }),
+    mlDsaKeys: z
+      .array(z.string())
+      .meta({ description: 'Keys of ML-DSA-44 (C2SP tlog-cosignature) that sign it beside them, if the log does so.' }),
     coseKeys: z
       .array(z.string())
       .nonempty()
@@ -120,6 +125,11 @@ export function logRoutes(service: Service, gate: Gate, budget: BodyBudget): Rou
       logId: toHex(log.logId),
       verifierKey: verifierKeys.at(-1),
       verifierKeys,
+      mlDsaKeys: signers.flatMap(({ verifiers }) =>
+        verifiers.flatMap(({ type, name, publicKey }) =>
+          type === ML_DSA_44_COSIGNATURE ? [formatVerifierKey(name, publicKey, type)] : [],
+        ),
+      ),
       coseKeys: signers.map(({ cose }) => cose.verifierKey),
       blinded: log.blinded,
       listed,

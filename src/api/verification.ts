@@ -35,7 +35,7 @@ export const verificationRequest = z.strictObject({
     .max(2 << 20)
     .optional(),
   digest: z.string().optional(),
-  key: z.string().max(1_024).optional(),
+  key: z.string().max(4_096).optional(),
   policy: z.string().max(MAX_TEXT_LENGTH).optional(),
   authorities: z
     .string()

@@ -17,7 +17,7 @@ import {
 } from './note.ts';
 
 export const ED25519_COSIGNATURE = 0x04;
-const ML_DSA_44_COSIGNATURE = 0x06;
+export const ML_DSA_44_COSIGNATURE = 0x06;
 /** Bytes of the public keys of each type. */
 const KEY_LENGTHS: ReadonlyMap<number, number> = new Map([
   [ED25519_COSIGNATURE, 32],
@@ -99,23 +99,25 @@ export type Cosignature =
   | { readonly status: 'refuted' }
   | { readonly status: 'absent' };
 
-/** What a witness says of the checkpoint in a note; where it says so twice, the later. Absent where it cannot be checked. */
-export function checkCosignature(note: Note, witness: WitnessKey): Cosignature {
+/**
+ * What a witness says of the checkpoint in a note; where it says so twice, the later. Absent where it cannot be checked.
+ * @param untimed whether the time may be 0: then the signer does not say that this was its largest checkpoint
+ */
+export function checkCosignature(note: Note, witness: WitnessKey, { untimed = false } = {}): Cosignature {
   let found: Cosignature = { status: 'absent' };
   if (!isCheckable(witness)) return found;
   for (const line of note.signatures) {
     if (line.name !== witness.name || !equalBytes(line.keyId, witness.keyId)) continue;
-    const time = timeOf(line.signature, note.text, witness);
+    const time = timeOf(line.signature, note.text, witness, untimed);
     if (time === null) return { status: 'refuted' };
     if (found.status !== 'verified' || found.time < time) found = { status: 'verified', time, line };
   }
   return found;
 }
 
-function timeOf(bytes: Uint8Array, text: string, witness: WitnessKey): number | null {
+function timeOf(bytes: Uint8Array, text: string, witness: WitnessKey, untimed: boolean): number | null {
   const time = parsed(() => readU64(bytes, 0));
-  // Time 0 means that the witness does not say that this was its largest checkpoint.
-  if (time === null || time === 0) return null;
+  if (time === null || (time === 0 && !untimed)) return null;
   const signature = bytes.subarray(8);
   return holds(signature, text, time, witness) ? time : null;
 }

@@ -151,3 +151,10 @@ const PREFIX = fromHex('302a300506032b6570032100');
 export function ed25519Spki(publicKey: Uint8Array): Uint8Array {
   return concat(PREFIX, publicKey);
 }
+
+const ML_DSA_44_PREFIX = fromHex('30820532300b06096086480165030403110382052100');
+
+/** The SubjectPublicKeyInfo (DER) of an ML-DSA-44 key of 1,312 bytes (RFC 9881 section 4). */
+export function mlDsa44Spki(publicKey: Uint8Array): Uint8Array {
+  return concat(ML_DSA_44_PREFIX, publicKey);
+}

@@ -1,16 +1,17 @@
 // C2SP tlog-policy: which logs and witnesses are trusted, and how many of these are enough.
 
 import { excerpt, toHex } from './bytes.ts';
-import { ED25519_COSIGNATURE, parseWitnessKey, type WitnessKey } from './cosignature.ts';
+import { ED25519_COSIGNATURE, ML_DSA_44_COSIGNATURE, parseWitnessKey, type WitnessKey } from './cosignature.ts';
 import { FormatError } from './errors.ts';
-import { ED25519_NOTE, parseTypedKey, parseVerifierKey, type Verifier } from './note.ts';
+import { type LogVerifier, parseLogVerifier } from './log-verifier.ts';
+import { ED25519_NOTE, parseTypedKey, type Verifier } from './note.ts';
 
 const MAX_POLICY = 262_144;
 /** Of logs, of witnesses and of groups, each. */
 const MOST = 32;
 
-/** The key of a log. Signatures of another type than 0x01 (Ed25519) cannot be checked here. */
-export type PolicyLogKey = Verifier & { readonly type: number };
+/** The key of a log. Signatures of other types than 0x01 (Ed25519) and 0x06 (ML-DSA-44) cannot be checked here. */
+export type PolicyLogKey = LogVerifier;
 
 export interface Witness {
   /** What the policy calls it; its signatures carry the name of its key. */
@@ -164,6 +165,9 @@ class PolicyReader {
   }
 }
 
+/** An Ed25519 key of a witness is none of a log. */
+const CHECKED: readonly number[] = [ED25519_NOTE, ED25519_COSIGNATURE, ML_DSA_44_COSIGNATURE];
+
 function keyOf<K extends Verifier>(parse: (text: string) => K, text: string): K | string {
   try {
     return parse(text);
@@ -176,9 +180,7 @@ function keyOf<K extends Verifier>(parse: (text: string) => K, text: string): K 
 /** Types of log signatures that are not known here are kept: whoever uses the policy may have another key of the log. */
 function parseLogKey(text: string): PolicyLogKey {
   const key = parseTypedKey(text);
-  return key.type === ED25519_NOTE || key.type === ED25519_COSIGNATURE
-    ? { ...parseVerifierKey(text), type: key.type }
-    : key;
+  return CHECKED.includes(key.type) ? parseLogVerifier(text) : key;
 }
 
 const samePublicKey = (a: Verifier, b: Verifier): boolean => toHex(a.publicKey) === toHex(b.publicKey);

@@ -4,13 +4,19 @@ import { createPublicKey, verify } from 'node:crypto';
 import { equalBytes, utf8 } from '../core/bytes.ts';
 import { formatCheckpoint } from '../core/checkpoint.ts';
 import { AntequemError, parsed } from '../core/errors.ts';
-import { ed25519Spki, joinNotes, type Note, noteKeyId, parseNote } from '../core/note.ts';
+import {
+  ed25519Spki,
+  formatNote,
+  joinNotes,
+  type Note,
+  type NoteSignature,
+  noteKeyId,
+  parseNote,
+} from '../core/note.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Guard } from './guard.ts';
 import type { Log } from './log.ts';
 import type { LogSigner } from './seed.ts';
-
-// DER around 32 raw bytes: SubjectPublicKeyInfo of an Ed25519 key (RFC 8410 section 4).
 
 /**
  * Adds the missing signatures of these keys to the newest checkpoint of their logs: a log that does not grow would otherwise
@@ -37,21 +43,27 @@ export async function endorse(
     const head = { size, root: new Uint8Array(root) };
     const checkpoint = { origin: log.origin, ...head };
     const read = parsed(() => parseNote(note));
-    if (read?.text !== formatCheckpoint(checkpoint) || !(own.get(log.id) ?? []).some((key) => bears(read, key, true))) {
+    if (read?.text !== formatCheckpoint(checkpoint) || !(own.get(log.id) ?? []).some((key) => isSignedBy(read, key))) {
       throw new AntequemError(
         'checkpoint-damaged',
         `the newest checkpoint of ${log.name}, at size ${size}, is not one that its keys signed: run an audit`,
       );
     }
-    const signers = wanted.signers.filter((signer) => !bears(read, signer, false));
-    return signers.length === 0 ? [] : [{ log, head, checkpoint, note, signers }];
+    const signers = wanted.signers.filter(({ verifiers }) =>
+      verifiers.some(({ keyId }) => lineOf(read, log.origin, keyId) === undefined),
+    );
+    return signers.length === 0 ? [] : [{ log, head, checkpoint, note, read, signers }];
   });
   if (lacking.length === 0) return;
   await guard.release(db, lacking);
   const notes: string[] = [];
-  for (const { checkpoint, note, signers } of lacking) {
+  for (const { log, checkpoint, note, read, signers } of lacking) {
     const lines: string[] = [];
-    for (const signer of signers) lines.push(await signer.sign(checkpoint));
+    for (const signer of signers) {
+      const { text, signatures } = parseNote(await signer.sign(checkpoint));
+      const added = signatures.filter(({ keyId }) => lineOf(read, log.origin, keyId) === undefined);
+      lines.push(formatNote({ text, signatures: added }));
+    }
     notes.push(joinNotes([note, ...lines]));
   }
   await db.query(
@@ -61,10 +73,14 @@ export async function endorse(
   );
 }
 
-function bears({ text, signatures }: Note, { origin, publicKey }: LogSigner, valid: boolean): boolean {
-  const keyId = noteKeyId(origin, publicKey);
-  const line = signatures.find((each) => each.name === origin && equalBytes(each.keyId, keyId));
-  if (line === undefined || !valid) return line !== undefined;
+function lineOf({ signatures }: Note, origin: string, keyId: Uint8Array): NoteSignature | undefined {
+  return signatures.find((each) => each.name === origin && equalBytes(each.keyId, keyId));
+}
+
+/** Whether the Ed25519 key signed it. */
+function isSignedBy(note: Note, { origin, publicKey }: LogSigner): boolean {
+  const line = lineOf(note, origin, noteKeyId(origin, publicKey));
+  if (line === undefined) return false;
   const key = createPublicKey({ key: Buffer.from(ed25519Spki(publicKey)), format: 'der', type: 'spki' });
-  return verify(null, utf8(text), key, line.signature);
+  return verify(null, utf8(note.text), key, line.signature);
 }

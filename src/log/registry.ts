@@ -145,9 +145,10 @@ export class Registry {
     return (await this.prepareSigners([log])).get(log.id) ?? [];
   }
 
-  /** The key that will be number `number` of a log. */
-  newSigner(log: Log, number: number): LogSigner {
-    return this.#seed.signer(log.origin, number);
+  /** The key that will be number `number` of a log. @param mlDsa whether it signs by ML-DSA as well */
+  newSigner(log: Log, number: number, mlDsa: boolean): LogSigner {
+    const signer = this.#seed.signer(log.origin, number);
+    return mlDsa ? signer.withMlDsa() : signer;
   }
 
   /** Goes up when keys have changed: notes that were signed before may lack signatures of new keys. */
@@ -174,20 +175,21 @@ export class Registry {
       else found.set(log.id, signers);
     }
     if (missing.length === 0) return found;
-    const { rows } = await db.query<{ log: number; number: number; public_key: Uint8Array }>(
-      'SELECT log, number, public_key FROM log_keys WHERE log = ANY($1) AND revoked_at IS NULL ORDER BY log, number',
+    const { rows } = await db.query<{ log: number; number: number; public_key: Uint8Array; ml_dsa: boolean }>(
+      `SELECT k.log, k.number, k.public_key, l.ml_dsa FROM log_keys k JOIN logs l ON l.id = k.log
+       WHERE k.log = ANY($1) AND k.revoked_at IS NULL ORDER BY k.log, k.number`,
       [missing.map((log) => log.id)],
     );
     const keys = Map.groupBy(rows, (row) => row.log);
     for (const log of missing) {
-      const signers = (keys.get(log.id) ?? []).map(({ number, public_key }) => {
+      const signers = (keys.get(log.id) ?? []).map(({ number, public_key, ml_dsa }) => {
         const signer = this.#seed.signer(log.origin, number, public_key);
         if (!equalBytes(signer.publicKey, public_key)) throw seedChanged(log);
-        return signer;
+        return ml_dsa ? signer.withMlDsa() : signer;
       });
       if (signers.length === 0) throw seedChanged(log);
       found.set(log.id, signers);
-      // Some hundred bytes each, so that all logs of a service fit. Keys read before a change are not kept.
+      // Some hundred bytes each, those of ML-DSA five thousand, so that all logs of a service fit. Keys read before a change are not kept.
       if (epoch === this.#keyEpoch) this.#signers.set(log.id, signers);
     }
     return found;

@@ -1,6 +1,7 @@
 // Adds and retires keys of logs. A new key signs together with the older ones until those are retired.
 
 import { toHex } from '../core/bytes.ts';
+import { ML_DSA_44_COSIGNATURE } from '../core/cosignature.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Database, Queryable, Transaction } from '../store/database.ts';
 import { endorse } from './endorsement.ts';
@@ -65,23 +66,24 @@ export async function readLogKeys(db: Queryable, logs: readonly Log[]): Promise<
  * signed with it at once; other processes sign with it within ten seconds.
  * @throws AntequemError `keys-too-many`, `seed-changed`, `checkpoint-damaged`, and what the guard throws
  */
-export async function addKeys(parts: RotationParts, logs: readonly Log[]): Promise<LogWithKey[]> {
+export async function addKeys(parts: RotationParts, logs: readonly Log[]): Promise<readonly LogWithKey[]> {
   const { registry, sequencing } = parts;
   return changeKeys(parts, logs, async (tx, keysOf) => {
     const now = sequencing.effects.now();
+    const own = await registry.prepareSigners(logs, tx);
     const added = logs.map((log): LogWithKey & { signer: LogSigner } => {
       const keys = keysOf(log);
       if (keys.filter(isActive).length >= MAX_ACTIVE) {
         throw new AntequemError('keys-too-many', `${log.name} has ${MAX_ACTIVE} keys that sign: retire one first`);
       }
       const number = (keys.at(-1)?.number ?? 0) + 1;
-      const signer = registry.newSigner(log, number);
+      const signer = registry.newSigner(log, number, (own.get(log.id) ?? []).some(signsByMlDsa));
       return { log, key: { number, publicKey: signer.publicKey, addedAt: now, retiredAt: null }, signer };
     });
     await endorse(
       tx,
       parts.guard,
-      await registry.prepareSigners(logs, tx),
+      own,
       added.map(({ log, signer }) => ({ log, signers: [signer] })),
     );
     await tx.query(
@@ -96,9 +98,58 @@ export async function addKeys(parts: RotationParts, logs: readonly Log[]): Promi
     );
     return {
       result: added.map(({ log, key }) => ({ log, key })),
-      acts: added.map(({ log, key }) => actOf('log-key-added', log, key)),
+      acts: added.flatMap(({ log, key, signer }): SystemAct[] => [
+        actOf('log-key-added', log, key),
+        ...(signsByMlDsa(signer) ? [mlDsaAct(log, [{ number: key.number, signer }])] : []),
+      ]),
     };
   });
+}
+
+/**
+ * Has these logs sign by ML-DSA-44 beside Ed25519, or no longer, and records that in `_system`. Each key of a log has one of
+ * ML-DSA beside it, which comes and goes with it. The newest checkpoint of each log is signed with them at once.
+ * @returns the logs that changed
+ * @throws AntequemError `seed-changed`, `checkpoint-damaged`, and what the guard throws
+ */
+export async function setMlDsa(parts: RotationParts, logs: readonly Log[], on: boolean): Promise<readonly Log[]> {
+  const { registry } = parts;
+  return changeKeys(parts, logs, async (tx, keysOf) => {
+    const { rows } = await tx.query<{ id: number }>(
+      'UPDATE logs SET ml_dsa = $2 WHERE id = ANY ($1) AND ml_dsa <> $2 RETURNING id',
+      [logs.map(({ id }) => id), on],
+    );
+    const ids = new Set(rows.map(({ id }) => id));
+    const changed = logs.filter(({ id }) => ids.has(id));
+    const own = await registry.prepareSigners(changed, tx);
+    if (on) {
+      await endorse(
+        tx,
+        parts.guard,
+        own,
+        changed.map((log) => ({ log, signers: own.get(log.id) ?? [] })),
+      );
+    }
+    const acts = changed.map((log): SystemAct => {
+      const active = keysOf(log).filter(isActive);
+      const signing = (own.get(log.id) ?? []).map((signer, i) => ({ number: active[i]?.number ?? 0, signer }));
+      return on ? mlDsaAct(log, signing) : { act: 'log-ml-dsa', log: log.origin, on, keys: [] };
+    });
+    return { result: changed, acts };
+  });
+}
+
+function signsByMlDsa({ verifiers }: LogSigner): boolean {
+  return verifiers.some(({ type }) => type === ML_DSA_44_COSIGNATURE);
+}
+
+function mlDsaAct(log: Log, signing: readonly { readonly number: number; readonly signer: LogSigner }[]): SystemAct {
+  const keys = signing.flatMap(({ number, signer: { verifiers } }) =>
+    verifiers.flatMap(({ type, publicKey }) =>
+      type === ML_DSA_44_COSIGNATURE ? [{ number, publicKey: toHex(publicKey) }] : [],
+    ),
+  );
+  return { act: 'log-ml-dsa', log: log.origin, on: true, keys };
 }
 
 export interface Retirement {
@@ -118,7 +169,7 @@ export async function retireKeys(
   parts: RotationParts,
   retirements: readonly Retirement[],
   force: boolean,
-): Promise<LogWithKey[]> {
+): Promise<readonly LogWithKey[]> {
   const { registry, sequencing } = parts;
   const logs = retirements.map(({ log }) => log);
   return changeKeys(parts, logs, async (tx, keysOf) => {
@@ -142,14 +193,14 @@ export async function retireKeys(
   });
 }
 
-async function changeKeys(
+async function changeKeys<T>(
   { database, registry, sequencing }: RotationParts,
   logs: readonly Log[],
   work: (
     tx: Transaction,
     keysOf: (log: Log) => readonly LogKey[],
-  ) => Promise<{ result: LogWithKey[]; acts: readonly SystemAct[] }>,
-): Promise<LogWithKey[]> {
+  ) => Promise<{ result: readonly T[]; acts: readonly SystemAct[] }>,
+): Promise<readonly T[]> {
   if (logs.length === 0) return [];
   const change = async (tx: Transaction): ReturnType<typeof work> => {
     await tx.query('UPDATE log_key_changes SET changes = changes + 1');

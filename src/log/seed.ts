@@ -1,12 +1,17 @@
 import { createPrivateKey, createPublicKey, hkdfSync, type KeyObject, sign } from 'node:crypto';
-import { concat, equalBytes, fromHex, HASH_HEX, utf8 } from '../core/bytes.ts';
+import { concat, equalBytes, fromHex, HASH_HEX, u64, utf8 } from '../core/bytes.ts';
 import { type Checkpoint, formatCheckpoint } from '../core/checkpoint.ts';
 import { coseThumbprint, formatCoseKey } from '../core/cose-key.ts';
+import { cosignedMessage, ML_DSA_44_COSIGNATURE } from '../core/cosignature.ts';
 import { AntequemError } from '../core/errors.ts';
-import { formatNote, formatVerifierKey, noteKeyId } from '../core/note.ts';
+import type { LogVerifier } from '../core/log-verifier.ts';
+import { ED25519_NOTE, formatNote, formatVerifierKey, type NoteSignature, noteKeyId } from '../core/note.ts';
 
 // DER around 32 raw bytes: PKCS #8 of an Ed25519 private key (RFC 8410 section 7).
 const PKCS8 = fromHex('302e020100300506032b657004220420');
+// Of an ML-DSA-44 private key, by its seed (RFC 9881 section 6).
+const ML_DSA_PKCS8 = fromHex('3034020100300b060960864801650304031104228020');
+const ML_DSA_KEY_BYTES = 1_312;
 
 /** The key that signs COSE receipts of a log: derived for this alone, and in use as long as the key it belongs to. */
 export interface ReceiptSigner {
@@ -28,11 +33,15 @@ export interface LogSigner {
   /** `origin+keyID+key`: the key to check notes with. */
   readonly verifierKey: string;
   /**
-   * The signed note of a checkpoint. Ed25519 is deterministic: the same checkpoint gives the same bytes. A signer outside of
+   * The signed note of a checkpoint. Ed25519 is deterministic: the same checkpoint gives the same bytes; ML-DSA is not. A signer outside of
    * the process may be slow or fail after signing; then nothing is published, and the same checkpoint is signed again.
    */
   sign(checkpoint: Checkpoint): string | Promise<string>;
   readonly cose: ReceiptSigner;
+  /** The keys that its signatures are by: Ed25519, and ML-DSA-44 where it signs by that too. */
+  readonly verifiers: readonly LogVerifier[];
+  /** The same key signing by ML-DSA-44 as well, with a key derived for this alone. */
+  withMlDsa(): LogSigner;
 }
 
 /** Where the keys of logs come from. */
@@ -85,12 +94,15 @@ export class LogSeed implements KeyRing {
 
   /**
    * HKDF-SHA-256 (RFC 5869) of a seed, no salt, info = origin ‖ 0x0A ‖ number in decimal; of the key for COSE receipts
-   * `cose|` ‖ origin ‖ `|` ‖ number.
+   * `cose|` ‖ origin ‖ `|` ‖ number, of the one of ML-DSA-44 `ml-dsa-44|` ‖ origin ‖ `|` ‖ number.
    */
   signer(origin: string, number = 1, publicKey: Uint8Array | null = null): LogSigner {
     const derive = (seed: Uint8Array): LogSigner => {
-      const receipts = (): KeyObject => privateKey(derived(seed, `cose|${origin}|${number}`));
-      return new Ed25519Signer(origin, privateKey(derived(seed, `${origin}\n${number}`)), receipts);
+      const key = privateKey(PKCS8, derived(seed, `${origin}\n${number}`));
+      return new DerivedSigner(origin, key, {
+        receipts: () => privateKey(PKCS8, derived(seed, `cose|${origin}|${number}`)),
+        mlDsa: () => privateKey(ML_DSA_PKCS8, derived(seed, `ml-dsa-44|${origin}|${number}`)),
+      });
     };
     if (publicKey !== null) {
       for (const seed of this.#seeds) {
@@ -99,6 +111,13 @@ export class LogSeed implements KeyRing {
       }
     }
     return derive(this.#newest);
+  }
+
+  /** The public keys of ML-DSA-44, 1,312 bytes, that the seeds make for key `number` of a log. */
+  mlDsaKeys(origin: string, number: number): Uint8Array[] {
+    return this.#seeds.map((seed) =>
+      publicBytes(privateKey(ML_DSA_PKCS8, derived(seed, `ml-dsa-44|${origin}|${number}`)), ML_DSA_KEY_BYTES),
+    );
   }
 
   /** 32 bytes for another purpose than signing: HKDF as above, info = the purpose, which has no newline. */
@@ -122,34 +141,53 @@ function derived(seed: Uint8Array, info: string): Uint8Array {
   return new Uint8Array(hkdfSync('sha256', seed, new Uint8Array(0), utf8(info), 32));
 }
 
-function privateKey(secret: Uint8Array): KeyObject {
-  return createPrivateKey({ key: Buffer.from(concat(PKCS8, secret)), format: 'der', type: 'pkcs8' });
+function privateKey(prefix: Uint8Array, secret: Uint8Array): KeyObject {
+  return createPrivateKey({ key: Buffer.from(concat(prefix, secret)), format: 'der', type: 'pkcs8' });
 }
 
-function publicBytes(key: KeyObject): Uint8Array {
-  return new Uint8Array(createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32));
+function publicBytes(key: KeyObject, length = 32): Uint8Array {
+  return new Uint8Array(createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-length));
 }
 
-class Ed25519Signer implements LogSigner {
+/** Further keys of the same number, derived when they are first asked for. */
+interface FurtherKeys {
+  readonly receipts: () => KeyObject;
+  readonly mlDsa: () => KeyObject;
+}
+
+class DerivedSigner implements LogSigner {
   readonly origin: string;
   readonly publicKey: Uint8Array;
   readonly verifierKey: string;
   readonly #key: KeyObject;
-  readonly #receiptKey: () => KeyObject;
+  readonly verifiers: readonly LogVerifier[];
+  readonly #further: FurtherKeys;
+  readonly #mlDsaKey: KeyObject | null;
   #cose: ReceiptSigner | null = null;
 
-  constructor(origin: string, key: KeyObject, receiptKey: () => KeyObject) {
+  constructor(origin: string, key: KeyObject, further: FurtherKeys, mlDsa = false) {
     this.origin = origin;
     this.#key = key;
-    this.#receiptKey = receiptKey;
+    this.#further = further;
+    this.#mlDsaKey = mlDsa ? further.mlDsa() : null;
     this.publicKey = publicBytes(key);
     this.verifierKey = formatVerifierKey(origin, this.publicKey);
+    this.verifiers = [
+      verifierOf(origin, this.publicKey, ED25519_NOTE),
+      ...(this.#mlDsaKey === null
+        ? []
+        : [verifierOf(origin, publicBytes(this.#mlDsaKey, ML_DSA_KEY_BYTES), ML_DSA_44_COSIGNATURE)]),
+    ];
+  }
+
+  withMlDsa(): LogSigner {
+    return new DerivedSigner(this.origin, this.#key, this.#further, true);
   }
 
   /** Derived when it is first asked for: most logs never need it. */
   get cose(): ReceiptSigner {
     if (this.#cose !== null) return this.#cose;
-    const key = this.#receiptKey();
+    const key = this.#further.receipts();
     const publicKey = publicBytes(key);
     this.#cose = {
       publicKey,
@@ -164,7 +202,18 @@ class Ed25519Signer implements LogSigner {
     if (checkpoint.origin !== this.origin) throw new AntequemError('internal', 'a key signs for its own log alone');
     const text = formatCheckpoint(checkpoint);
     const signature = new Uint8Array(sign(null, utf8(text), this.#key));
-    const keyId = noteKeyId(this.origin, this.publicKey);
-    return formatNote({ text, signatures: [{ name: this.origin, keyId, signature }] });
+    const [own, mlDsa] = this.verifiers;
+    const lines: NoteSignature[] = own === undefined ? [] : [{ ...own, signature }];
+    if (mlDsa !== undefined && this.#mlDsaKey !== null) {
+      // Without a time: it says nothing of when, and the guard alone says that no larger tree was signed.
+      const message = cosignedMessage(this.origin, text, 0);
+      const second = new Uint8Array(sign(null, message, this.#mlDsaKey));
+      lines.push({ ...mlDsa, signature: concat(u64(0), second) });
+    }
+    return formatNote({ text, signatures: lines });
   }
+}
+
+function verifierOf(name: string, publicKey: Uint8Array, type: number): LogVerifier {
+  return { name, publicKey, type, keyId: noteKeyId(name, publicKey, type) };
 }

@@ -28,6 +28,14 @@ export type SystemAct =
       readonly number: number;
       readonly publicKey: string;
     }
+  /** From now on these keys of the log sign by ML-DSA-44 as well; off: none does. */
+  | {
+      readonly act: 'log-ml-dsa';
+      readonly log: string;
+      readonly on: boolean;
+      /** By the number of the Ed25519 key that each belongs to; 1,312 bytes. */
+      readonly keys: readonly { readonly number: number; readonly publicKey: string }[];
+    }
   /** From now on its name and keys are shown to anybody, or no longer. */
   | { readonly act: 'log-listed'; readonly log: string; readonly listed: boolean }
   | {

@@ -3,7 +3,8 @@
 import { toHex } from '../core/bytes.ts';
 import { type Checkpoint, parseCheckpoint } from '../core/checkpoint.ts';
 import { parsed } from '../core/errors.ts';
-import { type Note, parseNote, type Verifier } from '../core/note.ts';
+import type { LogVerifier } from '../core/log-verifier.ts';
+import { type Note, parseNote } from '../core/note.ts';
 import { logId } from '../core/origin.ts';
 import { type Receipt, receiptLeafHash } from '../core/receipt.ts';
 import { type Claim, claimOf, type VerdictCode } from '../core/verdict.ts';
@@ -22,7 +23,7 @@ export interface Signed {
  * @param text the signed note
  * @param log the origin of the log that it should be of
  */
-export function readSigned(text: string, log: string, keys: readonly Verifier[] | null): Signed {
+export function readSigned(text: string, log: string, keys: readonly LogVerifier[] | null): Signed {
   const read = readCheckpoint(text);
   if (read !== null) return { claim: checkSignature(read.note, log, keys, 'the receipt'), read };
   const says = UNREADABLE;

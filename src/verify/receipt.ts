@@ -7,8 +7,8 @@ import { equalBytes, fromHex } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
 import type { EvmSources } from '../core/evm-source.ts';
 import { sameJson } from '../core/json.ts';
+import { parseLogVerifier } from '../core/log-verifier.ts';
 import { LruCache } from '../core/lru.ts';
-import { parseVerifierKey } from '../core/note.ts';
 import {
   isKnownAnchor,
   parseReceipt,
@@ -106,7 +106,7 @@ class ReceiptVerifier {
   /** @throws FormatError `verifier-key` where the trusted key is none */
   constructor(trust: Trust) {
     this.#trust = trust;
-    if (trust.key !== undefined) parseVerifierKey(trust.key);
+    if (trust.key !== undefined) parseLogVerifier(trust.key);
     this.#bitcoin = (trust.bitcoin ?? []).map(remembering);
   }
 

@@ -1,18 +1,24 @@
 // Whether a log signed a checkpoint: a claim `checkpoint`, for receipts and tlog-proofs.
 
 import { toHex } from '../core/bytes.ts';
-import { checkNote, ED25519_NOTE, type Note, parseVerifierKey, type Verifier } from '../core/note.ts';
+import { ML_DSA_44_COSIGNATURE } from '../core/cosignature.ts';
+import { checkLogSignature, type LogVerifier, parseLogVerifier } from '../core/log-verifier.ts';
+import { ED25519_NOTE, type Note } from '../core/note.ts';
 import { type Claim, claimOf, type VerdictCode } from '../core/verdict.ts';
 import type { Trust } from './trust.ts';
+
+const CHECKED_TYPES: readonly number[] = [ED25519_NOTE, ML_DSA_44_COSIGNATURE];
 
 /**
  * The keys that a verifier was given for a log: the one given by itself, of whatever log, and those of this log in the
  * policy. Null: none.
  */
-export function keysFor({ key, policy }: Trust, log: string): readonly Verifier[] | null {
+export function keysFor({ key, policy }: Trust, log: string): readonly LogVerifier[] | null {
   const listed =
-    policy?.logs.flatMap((each) => (each.key.name === log && each.key.type === ED25519_NOTE ? [each.key] : [])) ?? [];
-  const keys = [...(key === undefined ? [] : [parseVerifierKey(key)]), ...listed];
+    policy?.logs.flatMap((each) =>
+      each.key.name === log && CHECKED_TYPES.includes(each.key.type) ? [each.key] : [],
+    ) ?? [];
+  const keys = [...(key === undefined ? [] : [parseLogVerifier(key)]), ...listed];
   return keys.length === 0 ? null : keys;
 }
 
@@ -22,7 +28,7 @@ export function keysFor({ key, policy }: Trust, log: string): readonly Verifier[
  * @param log the origin of the log that it should be of
  * @param proof such as `the receipt`
  */
-export function checkSignature(note: Note, log: string, keys: readonly Verifier[] | null, proof: string): Claim {
+export function checkSignature(note: Note, log: string, keys: readonly LogVerifier[] | null, proof: string): Claim {
   if (keys === null) {
     const says = `No key was given, so it was not checked that the checkpoint was signed by the log ${log}.`;
     return claimOf('key-not-given', { claim: 'checkpoint', grounds: 'none', says });
@@ -36,14 +42,16 @@ export function checkSignature(note: Note, log: string, keys: readonly Verifier[
       `The given key is that of ${names}, but ${proof} is from the log ${log}: ask for the key of that log.`,
     );
   }
-  const answers = own.map((key) => checkNote(note, key));
+  const answers = own.map((key) => checkLogSignature(note, key));
   if (answers.includes('refuted')) {
     return by('signature-broken', 'The signature of the checkpoint does not hold under the given key.');
   }
   const others = otherKeys(note, log, own);
   if (answers.includes('verified')) {
     const ties =
-      others === '' ? '' : `, and has a signature by another key of it (${others}), as while keys are rotated`;
+      others === ''
+        ? ''
+        : `, and has a signature by another key of it (${others}), as while keys are rotated or beside one of another kind`;
     return by('signature-holds', `The checkpoint was signed with the given key of the log ${log}${ties}.`);
   }
   if (others === '') {
@@ -58,7 +66,7 @@ export function checkSignature(note: Note, log: string, keys: readonly Verifier[
 }
 
 /** Ids of keys that signed in the log's name and were not given. */
-function otherKeys({ signatures }: Note, log: string, given: readonly Verifier[]): string {
+function otherKeys({ signatures }: Note, log: string, given: readonly LogVerifier[]): string {
   const known = new Set(given.map(({ keyId }) => toHex(keyId)));
   const ids = signatures.flatMap(({ name, keyId }) => (name === log ? [toHex(keyId)] : []));
   return [...new Set(ids)].filter((id) => !known.has(id)).join(', ');

@@ -7,7 +7,7 @@ export type { EvmSource } from '../core/evm-source.ts';
 
 /** What the verifier trusts without proof. All of it is optional; with none of it nothing is ever proven. */
 export interface Trust {
-  /** Verifier key of the log, from elsewhere than the receipt: `origin+hex8(keyID)+base64(0x01 ‖ public key)`. */
+  /** Verifier key of the log, from elsewhere than the receipt: `origin+hex8(keyID)+base64(type ‖ public key)`, of type 0x01 or 0x06. */
   readonly key?: string | undefined;
   /** Which witnesses' cosignatures count, and how many are needed (C2SP tlog-policy). */
   readonly policy?: Policy | undefined;

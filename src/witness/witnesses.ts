@@ -109,7 +109,8 @@ export class Witnesses implements Checkpoints {
     const { policy, registry } = this.options;
     if (policy.logs.length === 0) return true;
     // A policy may name an older key of the log, or one that does not sign yet.
-    const keys = new Set((await registry.signers(log)).map(({ publicKey }) => toHex(publicKey)));
+    const signers = await registry.signers(log);
+    const keys = new Set(signers.flatMap(({ verifiers }) => verifiers.map(({ publicKey }) => toHex(publicKey))));
     return policy.logs.some(({ key }) => key.name === log.origin && keys.has(toHex(key.publicKey)));
   }
 

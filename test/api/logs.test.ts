@@ -23,6 +23,7 @@ describe('making a log', () => {
       logId: createHash('sha256').update('log.test/logs/my.first_log-1').digest('hex'),
       verifierKey: expect.any(String),
       verifierKeys: [made.at('verifierKey')],
+      mlDsaKeys: [],
       coseKeys: [expect.stringMatching(/^log\.test\/logs\/my\.first_log-1\+[0-9a-f]{8}\+/)],
       blinded: true,
       listed: false,

@@ -105,7 +105,7 @@ test.each([
     ['line 2: the key of this witness was listed before'],
   ],
   [`log ${logKey('1')}\nlog ${logKey('1')}\nquorum none\n`, ['line 2: the key of this log was listed before']],
-  [`log ${A}\nquorum none\n`, ['line 1: the verifier key is not an Ed25519 key (0x01 and 32 bytes)']],
+  [`log ${A}\nquorum none\n`, ['line 1: the verifier key is not that of a log: Ed25519 (0x01) or ML-DSA-44 (0x06)']],
   [
     `witness A ${logKey('1')}\nquorum none\n`,
     ['line 1: the key is that of a log (0x01), not of a witness (0x04 or 0x06)'],

@@ -9,7 +9,7 @@ import { EMPTY_ROOT } from '../../src/core/merkle.ts';
 import { checkNote, formatVerifierKey, joinNotes, parseNote, parseVerifierKey } from '../../src/core/note.ts';
 import { parsePolicy } from '../../src/core/policy.ts';
 import type { Log } from '../../src/log/log.ts';
-import { addKeys, readLogKeys, retireKeys } from '../../src/log/rotation.ts';
+import { addKeys, readLogKeys, retireKeys, setMlDsa } from '../../src/log/rotation.ts';
 import { LogSeed } from '../../src/log/seed.ts';
 import { verifyReceipt } from '../../src/verify/verify.ts';
 import { Witnesses } from '../../src/witness/witnesses.ts';
@@ -257,6 +257,104 @@ describe('refused', () => {
     await asAdministrator(server.url, async (client) => {
       await client.query('DELETE FROM checkpoints WHERE log = $1', [bad.id]);
     });
+  });
+});
+
+describe('ML-DSA-44 beside Ed25519', () => {
+  /** Its key of ML-DSA beside key `number`, as a text. */
+  const second = (log: Log, number: number): string => {
+    const [, verifier] = SEED.signer(log.origin, number).withMlDsa().verifiers;
+    return verifier === undefined ? '' : formatVerifierKey(log.origin, verifier.publicKey, verifier.type);
+  };
+  const code = async (receipt: object, key: string): Promise<string | undefined> =>
+    (await verifyReceipt({ receipt }, { key })).claims.find(({ claim }) => claim === 'checkpoint')?.code;
+  const lines = (note: string): string[] =>
+    note
+      .slice(note.indexOf('\n\n') + 2)
+      .split('\n')
+      .slice(0, -1);
+
+  test('signs what is there and what comes, is rotated and retired with its key, and can be ended', async () => {
+    const log = await one.makeLog('quantum');
+    await one.append(log, 'zero');
+    const before = await one.publisher.current(log);
+    expect((await setMlDsa(one, [log], true)).map(({ name }) => name)).toEqual(['quantum']);
+    expect(await setMlDsa(one, [log], true)).toEqual([]);
+    const endorsed = await one.publisher.current(log);
+    expect(endorsed.note.startsWith(before.note)).toBe(true);
+    expect(lines(endorsed.note)).toHaveLength(2);
+    await one.append(log, 'one');
+    const receipt = await one.receipts.compose(log, 1);
+    expect([await code(receipt, key(log, 1)), await code(receipt, second(log, 1))]).toEqual([HOLDS, HOLDS]);
+    expect(await code(receipt, second(log, 2))).toBe(ABSENT);
+    const [, line = ''] = lines(receipt.checkpoint);
+    const broken = receipt.checkpoint.replace(
+      line,
+      line.replace(/.{9}$/, (end) => (end[0] === 'A' ? 'B' : 'A') + end.slice(1)),
+    );
+    expect(await code({ ...receipt, checkpoint: broken }, second(log, 1))).toBe('signature-broken');
+    const policy = parsePolicy(utf8(`log ${second(log, 1)}\nquorum none\n`));
+    const listed = await verifyReceipt({ receipt }, { policy });
+    expect(listed.claims.map((claim) => claim.code)).toContain(HOLDS);
+
+    await rotate(one, log);
+    await one.append(log, 'two');
+    const both = await one.receipts.compose(log, 2);
+    for (const number of [1, 2]) expect(await code(both, second(log, number))).toBe(HOLDS);
+    await retire(one, log, 1);
+    await one.append(log, 'three');
+    const newest = await one.receipts.compose(log, 3);
+    expect([await code(newest, second(log, 1)), await code(newest, second(log, 2))]).toEqual([ABSENT, HOLDS]);
+    // Another process takes it up, and takes it down.
+    two.registry.doubtKeys();
+    await two.append(log, 'four');
+    expect(lines((await two.publisher.current(log)).note)).toHaveLength(2);
+    await setMlDsa(one, [log], false);
+    two.registry.doubtKeys();
+    await two.append(log, 'five');
+    expect(lines((await two.publisher.current(log)).note)).toHaveLength(1);
+
+    const { rows } = await recompute(one.database, one.registry.system);
+    const acts = rows.map((row) => JSON.parse(row.payload?.toString() ?? ''));
+    const told = acts.filter((act) => act.act === 'log-ml-dsa' && act.log === log.origin);
+    expect(told.map(({ on, keys }) => [on, keys.map(({ number }: { number: number }) => number)])).toEqual([
+      [true, [1]],
+      [true, [2]],
+      [false, []],
+    ]);
+  });
+
+  test('an audit checks its signatures, its keys, and that `_system` tells of it', async () => {
+    const [log] = [await one.makeLog('audited-quantum')];
+    await setMlDsa(one, [log], true);
+    await one.append(log, 'zero');
+    const { note, size } = await one.publisher.current(log);
+    const of = async (): Promise<string[]> => {
+      const { findings } = await auditDatabase(server.url, { seed: SEED });
+      return findings.filter((finding) => finding.log === log.name).map((finding) => finding.code);
+    };
+    expect(await of()).toEqual([]);
+    const [, line = ''] = lines(note);
+    const set = (text: string): Promise<void> =>
+      asAdministrator(server.url, async (client) => {
+        await client.query('UPDATE checkpoints SET note = $3 WHERE log = $1 AND size = $2', [log.id, size, text]);
+      });
+    await set(
+      note.replace(
+        line,
+        line.replace(/.{9}$/, (end) => (end[0] === 'A' ? 'B' : 'A') + end.slice(1)),
+      ),
+    );
+    expect(await of()).not.toEqual([]);
+    await set(note);
+    const quietly = (on: boolean): Promise<void> =>
+      asAdministrator(server.url, async (client) => {
+        await client.query('UPDATE logs SET ml_dsa = $2 WHERE id = $1', [log.id, on]);
+      });
+    await quietly(false);
+    expect(await of()).toEqual(['key-differs']);
+    await quietly(true);
+    expect(await of()).toEqual([]);
   });
 });
 

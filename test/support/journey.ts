@@ -71,6 +71,8 @@ function faultyKeys(fault: InnerFault): KeyRing {
         publicKey: signer.publicKey,
         verifierKey: signer.verifierKey,
         cose: signer.cose,
+        verifiers: signer.verifiers,
+        withMlDsa: () => signer.withMlDsa(),
         sign: (checkpoint) => {
           if (used) return signer.sign(checkpoint);
           used = true;

@@ -15,6 +15,12 @@ const known = z.discriminatedUnion('act', [
   z.looseObject({ act: z.literal('log-created'), log: z.string(), blinded: z.boolean(), publicKey: hashHex }),
   z.looseObject({ act: z.literal('log-key-added'), log: z.string(), number: count, publicKey: hashHex }),
   z.looseObject({ act: z.literal('log-key-retired'), log: z.string(), number: count, publicKey: hashHex }),
+  z.looseObject({
+    act: z.literal('log-ml-dsa'),
+    log: z.string(),
+    on: z.boolean(),
+    keys: z.array(z.looseObject({ number: count, publicKey: z.string().check(z.regex(/^[0-9a-f]{2624}$/)) })),
+  }),
   z.looseObject({ act: z.literal('log-listed'), log: z.string(), listed: z.boolean() }),
   z.looseObject({
     act: z.literal('key-created'),

@@ -1,12 +1,14 @@
 // The keys of logs: what they signed, and what `_system` says about them.
 
-import { equalBytes, fromHex, toHex, utf8 } from '../../core/bytes.ts';
-import { type Note, noteKeyId } from '../../core/note.ts';
+import { equalBytes, fromHex, readU64, toHex, utf8 } from '../../core/bytes.ts';
+import { cosignedMessage, ML_DSA_44_COSIGNATURE } from '../../core/cosignature.ts';
+import { parsed } from '../../core/errors.ts';
+import { ED25519_NOTE, type Note, noteKeyId } from '../../core/note.ts';
 
-/** Whether an Ed25519 signature holds. */
+/** Whether a signature holds. */
 export type CheckSignature = (message: Uint8Array, signature: Uint8Array) => Promise<boolean>;
 
-/** Prepares the check of signatures by one public key, 32 bytes. */
+/** Prepares the check of signatures by one public key: of Ed25519 32 bytes, of ML-DSA-44 1,312. */
 export type OpenKey = (publicKey: Uint8Array) => CheckSignature;
 
 /** A key may sign entries received this long after it was retired: clocks differ, and a process may not know yet. */
@@ -14,6 +16,7 @@ const RETIREMENT_TOLERANCE_MS = 120_000;
 
 interface Held {
   readonly id: Uint8Array;
+  readonly type: number;
   readonly check: CheckSignature;
   /** Milliseconds; null: never. */
   retiredAt: number | null;
@@ -29,7 +32,7 @@ export class LogKeys {
   readonly #keys = new Map<string, Held>();
   #reach = 0;
 
-  /** @param publicKeys 32 bytes each */
+  /** @param publicKeys of either kind */
   constructor(origin: string, openKey: OpenKey, publicKeys: readonly Uint8Array[]) {
     this.#origin = origin;
     this.#openKey = openKey;
@@ -40,7 +43,9 @@ export class LogKeys {
   add(publicKey: Uint8Array): void {
     if (this.has(publicKey)) return;
     const check = this.#openKey(publicKey);
-    this.#keys.set(toHex(publicKey), { id: noteKeyId(this.#origin, publicKey), check, retiredAt: null, reach: 0 });
+    const type = publicKey.length === 32 ? ED25519_NOTE : ML_DSA_44_COSIGNATURE;
+    const id = noteKeyId(this.#origin, publicKey, type);
+    this.#keys.set(toHex(publicKey), { id, type, check, retiredAt: null, reach: 0 });
   }
 
   /** From now on the key counts only for entries received at most two minutes after `at`, milliseconds. */
@@ -69,15 +74,23 @@ export class LogKeys {
       const key = name === this.#origin ? held.find(({ id }) => equalBytes(id, keyId)) : undefined;
       return key === undefined ? [] : { key, signature };
     });
-    const holding = await Promise.all(own.map(({ key, signature }) => key.check(utf8(note.text), signature)));
+    const holding = await Promise.all(own.map(({ key, signature }) => this.#holds(key, note.text, signature)));
     if (!holding.every((holds) => holds)) return false;
     const { size = 0, receivedAt = 0 } = covers ?? {};
+    // Those of ML-DSA come beside one of Ed25519.
     const counting = own.filter(
-      ({ key }) => key.retiredAt === null || receivedAt - key.retiredAt <= RETIREMENT_TOLERANCE_MS,
+      ({ key }) =>
+        key.type === ED25519_NOTE && (key.retiredAt === null || receivedAt - key.retiredAt <= RETIREMENT_TOLERANCE_MS),
     );
     for (const { key } of counting) key.reach = Math.max(key.reach, size);
     if (counting.length > 0) this.#reach = Math.max(this.#reach, size);
     return counting.length > 0;
+  }
+
+  async #holds({ type, check }: Held, text: string, signature: Uint8Array): Promise<boolean> {
+    if (type === ED25519_NOTE) return check(utf8(text), signature);
+    const message = parsed(() => cosignedMessage(this.#origin, text, readU64(signature, 0)));
+    return message !== null && check(message, signature.subarray(8));
   }
 }
 

@@ -1,12 +1,12 @@
 // The keys that the database has for logs, compared with what `_system` tells of them and with what is known otherwise.
 
-import { equalBytes, toHex } from '../../core/bytes.ts';
+import { equalBytes, fromHex, toHex } from '../../core/bytes.ts';
 import type { Verifier } from '../../core/note.ts';
 import type { Log } from '../../log/log.ts';
 import { type LogKey, readLogKeys } from '../../log/rotation.ts';
 import type { LogSeed } from '../../log/seed.ts';
 import type { Queryable } from '../../store/database.ts';
-import { near } from '../checks/acts.ts';
+import { type ActOf, near } from '../checks/acts.ts';
 import type { Findings } from '../checks/findings.ts';
 import { confirmedSize, KeyHistory, type LogKeyAct, LogKeys, type RecordedKey } from '../checks/log-keys.ts';
 import { openKey } from '../node/signatures.ts';
@@ -18,10 +18,13 @@ export interface KnownKeys {
   readonly verifiers: readonly Verifier[];
 }
 
+type MlDsaKey = ActOf<'log-ml-dsa'>['keys'][number];
+
 /** What `_system` tells of keys that logs got and lost later. Nothing is held of logs whose keys never changed. */
 export class LogKeyActs {
   readonly #findings: Findings;
   readonly #histories = new Map<string, KeyHistory>();
+  readonly #mlDsa = new Map<string, { on: boolean; keys: readonly MlDsaKey[] }>();
   /** About the log `_system`, in order. */
   readonly system: LogKeyAct[] = [];
   readonly #systemOrigin: string;
@@ -54,6 +57,17 @@ export class LogKeyActs {
         this.#findings.add('key-differs', { log: name }, `entry ${act.entry} of _system ${fault}`);
       }
     }
+  }
+
+  /** Takes in that logs sign by ML-DSA, or no longer. */
+  takeMlDsa({ log, on, keys }: ActOf<'log-ml-dsa'>): void {
+    const known = this.#mlDsa.get(log)?.keys ?? [];
+    this.#mlDsa.set(log, { on, keys: [...known, ...keys] });
+  }
+
+  /** Whether a log signs by ML-DSA, and with which keys it does or did, hex. */
+  mlDsaOf({ origin }: Pick<Log, 'origin'>): { readonly on: boolean; readonly keys: readonly MlDsaKey[] } {
+    return this.#mlDsa.get(origin) ?? { on: false, keys: [] };
   }
 
   /** The keys of a log that acts were about, by their numbers. */
@@ -118,12 +132,39 @@ export async function readKeys(
     openKey,
     rows.map(({ publicKey }) => publicKey),
   );
+  if (acts !== null) await addMlDsaKeys(db, log, known, acts, keys, differs);
   const told = acts?.of(log);
   for (const { number, publicKey, retiredAt } of rows) {
     const at = told === undefined ? retiredAt : (told.get(number)?.retiredAt ?? null);
     if (at !== null) keys.retire(publicKey, at);
   }
   return keys;
+}
+
+/** Compares whether a log signs by ML-DSA with what `_system` tells, and adds the keys of which that tells. */
+async function addMlDsaKeys(
+  db: Queryable,
+  log: Log,
+  { seed }: KnownKeys,
+  acts: LogKeyActs,
+  keys: LogKeys,
+  differs: (says: string) => void,
+): Promise<void> {
+  const { on, keys: told } = acts.mlDsaOf(log);
+  const { rows } = await db.query<{ ml_dsa: boolean }>('SELECT ml_dsa FROM logs WHERE id = $1', [log.id]);
+  if (rows[0]?.ml_dsa !== on) differs(`${log.name} signs by ML-DSA otherwise than _system tells`);
+  for (const { number, publicKey } of told) {
+    const key = fromHex(publicKey);
+    keys.add(key);
+    const retired = acts.of(log).get(number)?.retiredAt != null;
+    if (seed === null || retired || isMlDsaDerived(seed, log, number, key)) continue;
+    differs(`the key of ML-DSA ${number} of ${log.name} is not the one that the seed makes`);
+  }
+}
+
+/** By any of the seeds: the one that the Ed25519 key of that number is by is not told apart. */
+function isMlDsaDerived(seed: LogSeed, { origin }: Log, number: number, publicKey: Uint8Array): boolean {
+  return seed.mlDsaKeys(origin, number).some((key) => equalBytes(key, publicKey));
 }
 
 /** Compares the keys of `_system`, of which it tells itself, once it was read. */

@@ -78,6 +78,7 @@ export class SystemActs {
       else if (act.act === 'retention-set') this.#retention.set(act.log, act.period);
       else if (act.act === 'retention-cleared') this.#retention.clear(act.log);
       else if (act.act === 'log-listed') this.#noteListed(act);
+      else if (act.act === 'log-ml-dsa') this.logKeys.takeMlDsa(act);
       else if (act.act === 'recovered') this.recoveries.push(act.at);
     }
   }

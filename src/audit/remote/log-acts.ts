@@ -29,6 +29,7 @@ export class LogActs {
 
   take(act: Act): void {
     if (act.act === 'log-created') this.#made(act);
+    else if (act.act === 'log-ml-dsa') this.#byMlDsa(act);
     else if (act.act === 'log-key-added' || act.act === 'log-key-retired') this.#changed(act);
   }
 
@@ -62,6 +63,17 @@ export class LogActs {
       findings.add('key-differs', { log: name }, says);
     }
     if (known === null) logs.add(name, [{ publicKey: key, retiredAt: null }]);
+  }
+
+  #byMlDsa({ log: origin, keys, entry }: ActOf<'log-ml-dsa'>): void {
+    const { findings, logs, serviceOrigin } = this.#options;
+    const log = logs.named(logNameOf(serviceOrigin, origin) ?? '');
+    if (log === null) {
+      const says = `entry ${entry} of _system tells of keys of ML-DSA of ${origin.slice(0, 200)}, and the log is missing`;
+      findings.add('log-gone', {}, says);
+      return;
+    }
+    for (const { publicKey } of keys) log.keys.add(fromHex(publicKey));
   }
 
   #changed(act: LogKeyAct): void {

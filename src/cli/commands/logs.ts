@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import * as z from 'zod/mini';
+import { ML_DSA_44_COSIGNATURE } from '../../core/cosignature.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { formatVerifierKey } from '../../core/note.ts';
 import { formatTime } from '../../core/time.ts';
@@ -26,6 +27,7 @@ export function logsCommand(): Command {
     .addCommand(keysCommand())
     .addCommand(rotateCommand())
     .addCommand(retireCommand())
+    .addCommand(mlDsaCommand())
     .addHelpText(
       'after',
       `
@@ -38,7 +40,8 @@ Examples:
   $ antequem logs rotate payments
   $ antequem logs rotate --all
   $ antequem logs retire payments 1
-  $ antequem logs retire --all`,
+  $ antequem logs retire --all
+  $ antequem logs ml-dsa payments`,
     );
 }
 
@@ -124,6 +127,34 @@ function rotateCommand(): Command {
         note(`${counted(added.length, 'key', 'keys')} added; every process signs with them within ten seconds`);
         // Signed by old and new keys together, so that a verifier with an old key can trust the new one.
         await foundation.publisher.current(foundation.registry.system);
+      });
+    });
+}
+
+function mlDsaCommand(): Command {
+  return new Command('ml-dsa')
+    .description('have logs sign by ML-DSA-44 (post-quantum) beside Ed25519; each key then has one of ML-DSA beside it')
+    .argument('[log...]', 'which logs', names)
+    .option('--all', 'all logs, _system too')
+    .option('--off', 'stop that')
+    .action(async (logs: string[], { all, off }: AllOption & { off?: true }, command: Command) => {
+      demandSome(logs.length > 0, all);
+      await withLogs(logs, all === true, async (foundation, logs) => {
+        const { setMlDsa } = await import('../../log/rotation.ts');
+        const { registry, publisher } = foundation;
+        const changed = await setMlDsa(parts(foundation), logs, off !== true);
+        await publisher.current(registry.system);
+        const shown = [];
+        for (const log of logs) {
+          const verifiers = (await registry.signers(log)).flatMap(({ verifiers }) => verifiers);
+          const keys = verifiers
+            .filter(({ type }) => type === ML_DSA_44_COSIGNATURE)
+            .map(({ name, publicKey, type }) => formatVerifierKey(name, publicKey, type));
+          shown.push({ log: log.name, mlDsaKeys: keys });
+          if (!isJson(command)) for (const key of keys) print(`${log.name}  ${key}`);
+        }
+        if (isJson(command)) printJson(shown);
+        note(`${counted(changed.length, 'log', 'logs')} changed; every process signs so within ten seconds`);
       });
     });
 }
