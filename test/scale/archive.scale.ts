@@ -1,0 +1,258 @@
+// A log of a million audit events in the archive, on versitygw: sizes, times, and what strangers read out of the bucket.
+
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ArchivedBlocks, objectName } from '../../src/archive/archived-blocks.ts';
+import { Bucket, demandConditionalWrites } from '../../src/archive/bucket.ts';
+import { deleteLeftovers, moveBlocks } from '../../src/archive/moved-blocks.ts';
+import { publishArchive } from '../../src/archive/publishing.ts';
+import { verifyBlocks, verifyPublished } from '../../src/archive/verification.ts';
+import { auditRemote } from '../../src/audit/remote/audit.ts';
+import { HttpSource } from '../../src/audit/remote/http-source.ts';
+import { composeReceipt } from '../../src/audit/remote/receipt.ts';
+import { MirrorState } from '../../src/audit/remote/state.ts';
+import { fromHex, utf8 } from '../../src/core/bytes.ts';
+import { formatVerifierKey } from '../../src/core/note.ts';
+import { rewriteBlocks } from '../../src/log/block-rewrite.ts';
+import { EntryReader } from '../../src/log/entries.ts';
+import { eraseEntry } from '../../src/log/erase.ts';
+import type { Log } from '../../src/log/log.ts';
+import { auditDatabase } from '../support/audit.ts';
+import { freePort } from '../support/debian-postgres.ts';
+import { draft, type Instance, openInstance, SEED } from '../support/instance.ts';
+import { type TestStore, versityStore } from '../support/object-store.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+
+const ENTRIES = Number(process.env.ARCHIVE_ENTRIES ?? 1_000_000);
+const BATCH = 2_000;
+const READS = 400;
+const VERSITYGW = 'github.com/versity/versitygw/cmd/versitygw@v1.8.0';
+const FSCK = 'github.com/transparency-dev/tessera/cmd/fsck@v1.0.4';
+const run = promisify(execFile);
+const env = { ...process.env, PATH: [process.env.PATH, '/usr/local/go/bin'].join(delimiter) };
+
+const folder = mkdtempSync(join(tmpdir(), 'antequem-archive-'));
+let store: TestStore;
+let server: TestDatabase;
+let one: Instance;
+let log: Log;
+let web: ChildProcess | null = null;
+
+const VERBS = ['get', 'list', 'watch', 'create', 'patch', 'delete'];
+const payload = (i: number): string =>
+  JSON.stringify({
+    kind: 'Event',
+    apiVersion: 'audit.k8s.io/v1',
+    level: 'Metadata',
+    auditID: `${(i * 2_654_435_761) % 4_294_967_296}-${i}`,
+    stage: 'ResponseComplete',
+    requestURI: `/api/v1/namespaces/team-${i % 37}/pods/web-${i % 1_013}`,
+    verb: VERBS[i % VERBS.length],
+    user: { username: `system:serviceaccount:team-${i % 37}:deployer`, groups: ['system:authenticated'] },
+    sourceIPs: [`10.${i % 251}.${i % 241}.${i % 239}`],
+    responseStatus: { code: i % 17 === 0 ? 404 : 200 },
+    requestReceivedTimestamp: new Date(1_750_000_000_000 + i * 37).toISOString(),
+  });
+
+beforeAll(async () => {
+  await run('go', ['install', VERSITYGW], { env: { ...env, GOBIN: folder } });
+  store = await versityStore(join(folder, 'versitygw'));
+  server = await testDatabase();
+  one = await openInstance(server.url);
+  log = await one.makeLog('events');
+}, 600_000);
+afterAll(async () => {
+  web?.kill();
+  await one?.end();
+  await server?.drop();
+  await store?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function append(from: number, end: number): Promise<number[]> {
+  const took: number[] = [];
+  for (let at = from; at < end; at += BATCH) {
+    const drafts = Array.from({ length: Math.min(BATCH, end - at) }, (_, i) => draft(payload(at + i)));
+    const began = performance.now();
+    await one.appender.append(log, { drafts, idempotency: null });
+    took.push(performance.now() - began);
+  }
+  return took;
+}
+
+const sizeOf = async (table: string): Promise<number> => {
+  const { rows } = await one.database.query<{ size: number }>('SELECT pg_total_relation_size($1::regclass) AS size', [
+    table,
+  ]);
+  return rows[0]?.size ?? 0;
+};
+
+const percentile = (times: number[], share: number): string =>
+  (times.sort((a, b) => a - b)[Math.floor(share * (times.length - 1))] ?? 0).toFixed(1);
+
+async function timed(count: number, work: (i: number) => Promise<unknown>): Promise<number[]> {
+  const times: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const began = performance.now();
+    await work(i);
+    times.push(performance.now() - began);
+  }
+  return times;
+}
+
+const say = (text: string): void => console.log(text);
+const megabytes = (bytes: number): string => `${(bytes / 1_048_576).toFixed(1)} MiB`;
+
+test('a million audit events are archived while others are appended; strangers read the bucket', async () => {
+  const closed = await store.bucket('events-private');
+  const open = await store.bucket('events-public');
+  const [privateBucket, publicBucket] = [new Bucket(closed), new Bucket(open)];
+  await demandConditionalWrites(privateBucket, 'probes/x');
+  const quiet = await append(0, ENTRIES);
+  await one.closeRound();
+  const receipt = await one.receipts.compose(log, 4_242);
+  const { rows } = await one.database.query<{ bytes: number }>(
+    'SELECT sum(length(content))::bigint AS bytes FROM blocks WHERE log = $1 AND count = 256',
+    [log.id],
+  );
+  const content = rows[0]?.bytes ?? 0;
+  const before = await sizeOf('blocks');
+  const pick = (i: number): number => (i * 7_919) % ENTRIES;
+  const hot = await timed(READS, (i) => one.entries.payload(log, pick(i)));
+
+  const began = performance.now();
+  const options = {
+    database: one.database,
+    bucket: privateBucket,
+    random: one.effects.random,
+    lock: () => null,
+    signal: new AbortController().signal,
+  };
+  const moving = moveBlocks(options, Date.now());
+  const beside = await append(ENTRIES, ENTRIES + 20 * BATCH);
+  const moved = await moving;
+  const took = performance.now() - began;
+  await rewriteBlocks(one.database, { onProgress: () => {}, onWaiting: () => {} });
+  const [after, keys] = [await sizeOf('blocks'), await sizeOf('archived_blocks')];
+  say(`moved ${moved} blocks with ${megabytes(content)} in ${(took / 1_000).toFixed(1)} s, beside appends`);
+  say(`table of blocks: ${megabytes(before)} before, ${megabytes(after)} after; keys: ${megabytes(keys)}`);
+  say(`appending ${BATCH} entries: p50 ${percentile(quiet, 0.5)} ms before, ${percentile(beside, 0.5)} ms beside`);
+  expect(before - after - keys).toBeGreaterThan(0.8 * content);
+
+  const archive = new ArchivedBlocks(privateBucket);
+  const cold = new EntryReader(one.database, archive);
+  const coldTimes = await timed(READS, async (i) => {
+    const read = await cold.payload(log, pick(i));
+    expect(Buffer.from(read instanceof Uint8Array ? read : []).toString()).toBe(payload(pick(i)));
+  });
+  const warm = await timed(READS, (i) => cold.payload(log, pick(READS - 1) + (i % 8)));
+  for (const [name, times] of Object.entries({ hot, cold: coldTimes, cached: warm })) {
+    say(`payload ${name}: p50 ${percentile(times, 0.5)} ms, p99 ${percentile(times, 0.99)} ms`);
+  }
+  expect((await cold.chained(log, 4_242))?.entry.secret?.digest).toEqual(fromHex(receipt.entry.digest));
+  expect((await auditDatabase(server.url, { archive })).findings).toEqual([]);
+
+  const { database, tiles, trees, registry, publisher } = one;
+  const publishing = { database, bucket: publicBucket, tiles, entries: cold, trees, registry, checkpoints: publisher };
+  const published = performance.now();
+  await one.closeRound();
+  await publishArchive(
+    {
+      ...publishing,
+      anchors: async () => [],
+      chains: async () => [],
+      publishRounds: true,
+      lock: () => null,
+      signal: new AbortController().signal,
+    },
+    0,
+    Date.now() + 1_000,
+    async () => {},
+  );
+  say(`published in ${((performance.now() - published) / 1_000).toFixed(1)} s`);
+  for (const verified of [await verifyBlocks(database, privateBucket), await verifyPublished(database, publicBucket)]) {
+    say(`verified ${verified.objects} objects`);
+    expect(verified.faulty).toBe(0);
+  }
+  const key = formatVerifierKey(log.origin, SEED.signer(log.origin).publicKey);
+
+  // Service, database and store are gone: what is left is a folder behind a plain static file server.
+  await store.down();
+  const port = await freePort();
+  const files = join(store.folder, 'data', 'events-public');
+  web = spawn('python3', ['-m', 'http.server', '--bind', '127.0.0.1', '--directory', files, String(port)], {
+    stdio: 'ignore',
+  });
+  const url = `http://127.0.0.1:${port}`;
+  while (!(await fetch(url).catch(() => null))) await sleep(50);
+  await run('go', ['install', FSCK], { env: { ...env, GOBIN: folder } });
+  await run('go', ['build', '-o', join(folder, 'go-tlog'), '.'], {
+    cwd: fileURLToPath(new URL('../strangers/go-tlog/', import.meta.url)),
+    env,
+  });
+  writeFileSync(join(folder, 'key'), `${key}\n`);
+  const at = `${url}/logs/events`;
+  const fsck = ['--ui=false', '--N=4', `--storage_url=${at}/`, `--public_key=${join(folder, 'key')}`];
+  const checked = await run(join(folder, 'fsck'), fsck, { maxBuffer: 64 << 20 });
+  say(`Tessera's fsck: ${checked.stderr.trim().split('\n').at(-1)}`);
+  const torchwood = await run(join(folder, 'go-tlog'), [`${at}/`, key]);
+  say(`torchwood read ${torchwood.stdout.trim()} entries`);
+  expect(Number(torchwood.stdout)).toBe(ENTRIES + 20 * BATCH);
+  const source = new HttpSource({ url });
+  const { findings, result } = await auditRemote({
+    source,
+    keeper: null,
+    state: new MirrorState(null),
+    verifiers: [],
+    nodes: [],
+    bitcoin: [],
+    senders: [],
+    fromBlock: 0,
+    against: null,
+    onProgress: () => {},
+    clock: () => performance.now(),
+  });
+  expect(findings).toEqual([]);
+  say(`the audit read ${result.entries} entries and ${result.rounds} rounds out of the bucket`);
+  const secret = { digest: fromHex(receipt.entry.digest), nonce: fromHex(receipt.entry.nonce) };
+  expect((await composeReceipt(source, 'events', 4_242, secret)).entry).toEqual(receipt.entry);
+  source.close();
+  await store.up();
+});
+
+test('locked objects are neither replaced nor deleted, and erasing makes them unreadable', async () => {
+  const bucket = new Bucket(await store.bucket('locked-private', true));
+  const small = await one.makeLog('small');
+  await one.append(small, ...Array.from({ length: 300 }, (_, i) => `small ${i}`));
+  const options = {
+    database: one.database,
+    bucket,
+    random: one.effects.random,
+    lock: () => ({ mode: 'COMPLIANCE' as const, until: Date.now() + 3_600_000 }),
+    signal: new AbortController().signal,
+  };
+  expect(await moveBlocks(options, Date.now() + 1)).toBeGreaterThan(0);
+  const { rows } = await one.database.query<{ object: Uint8Array }>(
+    'SELECT object FROM archived_blocks WHERE log = $1',
+    [small.id],
+  );
+  const name = objectName(rows[0]?.object ?? new Uint8Array(16));
+  for (const version of await bucket.versions(name)) expect(await bucket.deleteVersion(name, version)).toBe('locked');
+  expect(await bucket.putIfAbsent(name, utf8('other'))).toBe(false);
+  const archive = new ArchivedBlocks(bucket);
+  expect(await eraseEntry(one.database, one.registry.system, one.sequencing, small, 3, archive)).toBe(true);
+  await one.database.query("UPDATE archive_leftovers SET since = '-infinity'");
+  expect(await deleteLeftovers(one.database, bucket)).toBeGreaterThan(0);
+  expect(await bucket.get(name, 1 << 20)).not.toBeNull();
+  const left = await one.database.query('SELECT FROM archived_blocks WHERE log = $1', [small.id]);
+  expect(left.rowCount).toBe(0);
+  const entries = new EntryReader(one.database, archive);
+  expect(await entries.payload(small, 3)).toBe('absent');
+  expect(await entries.payload(small, 4)).toBeInstanceOf(Uint8Array);
+});
