@@ -2,9 +2,9 @@
 
 import { sha256 } from '#sha256';
 import { equalBytes, toHex } from '../core/bytes.ts';
-import { AntequemError } from '../core/errors.ts';
+import { AntequemError, hasCode } from '../core/errors.ts';
 import { LruCache } from '../core/lru.ts';
-import type { ArchivedBlock, BlockArchive } from '../log/archived-block.ts';
+import { type ArchivedBlock, archiveMissing, type BlockArchive } from '../log/archived-block.ts';
 import { MAX_OBJECT_BYTES, openBlock } from './block-cipher.ts';
 import type { Bucket } from './bucket.ts';
 
@@ -22,15 +22,16 @@ export function objectName(object: Uint8Array): string {
 }
 
 export class ArchivedBlocks implements BlockArchive {
-  readonly #bucket: Bucket;
+  readonly #buckets: readonly Bucket[];
   readonly #contents = new LruCache<string, Uint8Array>(CACHED_BYTES);
   /** Reads under way, so that an object is fetched once for all callers. */
   readonly #reads = new Map<string, Promise<Uint8Array>>();
   readonly #waiting: (() => void)[] = [];
   #fetching = 0;
 
-  constructor(bucket: Bucket) {
-    this.#bucket = bucket;
+  /** @param buckets which hold the same, the one to be asked first in front */
+  constructor(buckets: readonly Bucket[]) {
+    this.#buckets = buckets;
   }
 
   async content(block: ArchivedBlock): Promise<Uint8Array> {
@@ -51,12 +52,26 @@ export class ArchivedBlocks implements BlockArchive {
     if (this.#fetching >= FETCHES) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     else this.#fetching++;
     try {
-      return await readObject(this.#bucket, block);
+      return await this.#readAny(block);
     } finally {
       const next = this.#waiting.shift();
       if (next === undefined) this.#fetching--;
       else next();
     }
+  }
+
+  /** Out of the first bucket that has it as it was written. */
+  async #readAny(block: ArchivedBlock): Promise<Uint8Array> {
+    const errors: unknown[] = [];
+    for (const bucket of this.#buckets) {
+      try {
+        return await readObject(bucket, block);
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    // One that is away may have it.
+    throw errors.find((error) => hasCode(error, 'archive-unavailable')) ?? errors[0] ?? archiveMissing();
   }
 }
 

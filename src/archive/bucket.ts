@@ -27,12 +27,6 @@ export interface ObjectLock {
   readonly until: number;
 }
 
-/** One version of an object. */
-export interface ObjectVersion {
-  /** `null` (the text) where the bucket keeps no versions. */
-  readonly id: string;
-}
-
 /** What a request may take with its answer. */
 const DEADLINE_MS = 30_000;
 /** Of a listing or an error. */
@@ -158,23 +152,32 @@ export class Bucket {
     }
   }
 
-  /** All versions of an object, deletions included; one without an id of its own where the bucket keeps none. */
-  async versions(name: string): Promise<ObjectVersion[]> {
+  /** Deletes an object with all its versions. @returns `locked` where the store refuses to delete one of them */
+  async remove(name: string): Promise<'deleted' | 'locked'> {
+    let locked = false;
+    for (const version of await this.#versions(name)) {
+      if ((await this.#deleteVersion(name, version)) === 'locked') locked = true;
+    }
+    return locked ? 'locked' : 'deleted';
+  }
+
+  /** The ids of all versions, deletions included; `null` (the text) where the bucket keeps none. */
+  async #versions(name: string): Promise<string[]> {
     const query = { versions: '', prefix: this.#key(name), 'max-keys': String(LISTED_AT_ONCE) };
     const answer = await this.#ask({ method: 'GET', name: null, query, most: MAX_XML_BYTES });
-    if (answer.status === 501) return [{ id: 'null' }];
+    if (answer.status === 501) return ['null'];
     this.#demand(answer, 'GET', name);
     const key = this.#key(name);
     return [...textOf(answer.body).matchAll(/<(?:Version|DeleteMarker)>(.*?)<\/(?:Version|DeleteMarker)>/gs)].flatMap(
       ([, version = '']) => {
         if (elementOf(version, 'Key') !== key) return [];
-        return [{ id: elementOf(version, 'VersionId') ?? 'null' }];
+        return [elementOf(version, 'VersionId') ?? 'null'];
       },
     );
   }
 
   /** @returns `locked` where the store refuses, as it does while a lock lasts */
-  async deleteVersion(name: string, { id }: ObjectVersion): Promise<'deleted' | 'locked'> {
+  async #deleteVersion(name: string, id: string): Promise<'deleted' | 'locked'> {
     const query = id === 'null' ? {} : { versionId: id };
     const answer = await this.#ask({ method: 'DELETE', name, query, most: MAX_XML_BYTES });
     if (answer.status === 403 || answer.status === 409) return 'locked';
@@ -286,9 +289,7 @@ export async function demandConditionalWrites(bucket: Bucket, name: string): Pro
     await bucket.putIfAbsent(name, PROBE);
     if (!(await bucket.putIfAbsent(name, PROBE))) return;
   } finally {
-    for (const version of await bucket.versions(name).catch(() => [])) {
-      await bucket.deleteVersion(name, version).catch(() => {});
-    }
+    await bucket.remove(name).catch(() => {});
   }
   throw new AntequemError(
     'archive-conditions-ignored',

@@ -7,7 +7,8 @@ import { KEY_BYTES, OBJECT_BYTES } from '../log/archived-block.ts';
 import { type Database, type Queryable, transaction } from '../store/database.ts';
 import { objectName } from './archived-blocks.ts';
 import { sealBlock } from './block-cipher.ts';
-import type { Bucket, ObjectLock } from './bucket.ts';
+import type { ObjectLock } from './bucket.ts';
+import type { ObjectStore } from './object-stores.ts';
 
 /** What is moved in one step. */
 const STEP_BLOCKS = 32;
@@ -19,7 +20,7 @@ const LEFTOVERS_AT_ONCE = 200;
 
 export interface MovingOptions {
   readonly database: Database;
-  readonly bucket: Bucket;
+  readonly store: ObjectStore;
   /** So many random bytes. */
   readonly random: (length: number) => Uint8Array;
   /** Of what is written now; null: none. */
@@ -60,7 +61,7 @@ export async function moveBlocks(options: MovingOptions, before: number): Promis
 
 /** @returns null where nothing is left to be moved */
 async function moveStep(
-  { database, bucket, random, lock }: MovingOptions,
+  { database, store, random, lock }: MovingOptions,
   log: number,
   range: { readonly from: number; readonly end: number; readonly before: number },
 ): Promise<{ readonly moved: number; readonly next: number } | null> {
@@ -76,7 +77,7 @@ async function moveStep(
   await database.query('INSERT INTO archive_leftovers (object) SELECT unnest($1::bytea[])', [
     sealed.map(({ id }) => Buffer.from(id)),
   ]);
-  await Promise.all(sealed.map(({ id, object }) => bucket.putNew(objectName(id), object, lock())));
+  await Promise.all(sealed.map(({ id, object }) => store.putNew(objectName(id), object, lock())));
   const next = last.first + last.count;
   const moved = await transaction(database, async (tx) => {
     // Appending and erasing wait.
@@ -141,7 +142,7 @@ async function oldBlocks(
  * Deletes objects that nothing refers to, with all their versions. What a lock holds is tried again later.
  * @returns how many are left
  */
-export async function deleteLeftovers(database: Database, bucket: Bucket): Promise<number> {
+export async function deleteLeftovers(database: Database, store: ObjectStore): Promise<number> {
   const { rows } = await database.query<{ object: Uint8Array }>(
     `SELECT object FROM archive_leftovers l
      WHERE since < clock_timestamp() - interval '${LEFTOVER_AGE}'
@@ -150,12 +151,9 @@ export async function deleteLeftovers(database: Database, bucket: Bucket): Promi
   );
   for (const { object } of rows) {
     const name = objectName(object);
-    let locked = false;
-    for (const version of await bucket.versions(name)) {
-      if ((await bucket.deleteVersion(name, version)) === 'locked') locked = true;
-    }
+    const removed = await store.remove(name);
     await database.query(
-      locked
+      removed === 'locked'
         ? 'UPDATE archive_leftovers SET since = clock_timestamp() WHERE object = $1'
         : 'DELETE FROM archive_leftovers WHERE object = $1',
       [Buffer.from(object)],

@@ -7,14 +7,15 @@ import type { EntryReader } from '../log/entries.ts';
 import type { Log } from '../log/log.ts';
 import type { TileStore } from '../log/tilestore.ts';
 import type { Database } from '../store/database.ts';
-import type { Bucket, ObjectLock } from './bucket.ts';
+import type { ObjectLock } from './bucket.ts';
+import type { ObjectStore } from './object-stores.ts';
 
 /** Objects that are written at the same time. */
 const WRITERS = 8;
 
 export interface LogSources {
   readonly database: Database;
-  readonly bucket: Bucket;
+  readonly store: ObjectStore;
   readonly tiles: TileStore;
   readonly entries: EntryReader;
   /** Of what is written now; null: none. */
@@ -29,7 +30,7 @@ type Tile = Parameters<typeof tileLocation>[0];
  * @param note the signed checkpoint of that size
  */
 export async function publishLog(sources: LogSources, log: Log, size: number, note: string): Promise<void> {
-  const { database, bucket, lock } = sources;
+  const { database, store, lock } = sources;
   const { rows } = await database.query<{ published: number }>('SELECT published FROM archive_logs WHERE log = $1', [
     log.id,
   ]);
@@ -38,9 +39,9 @@ export async function publishLog(sources: LogSources, log: Log, size: number, no
   await each(tilesBetween(before, size), async (tile) => {
     // Partial ones go again, so they are not locked.
     const complete = tile.width === TILE_WIDTH;
-    await bucket.putNew(tileOfLog(log.name, tile), await bytesOf(sources, log, tile, size), complete ? lock() : null);
+    await store.putNew(tileOfLog(log.name, tile), await bytesOf(sources, log, tile, size), complete ? lock() : null);
   });
-  await bucket.putCurrent(checkpointPath(log.name), utf8(note));
+  await store.putCurrent(checkpointPath(log.name), utf8(note));
   await database.query(
     `INSERT INTO archive_logs AS a (log, published) VALUES ($1, $2)
      ON CONFLICT (log) DO UPDATE SET published = greatest(a.published, excluded.published)`,
@@ -49,7 +50,7 @@ export async function publishLog(sources: LogSources, log: Log, size: number, no
   const kept = new Set([...partialTiles(size)].map((tile) => tileOfLog(log.name, tile)));
   for (const tile of partialTiles(before)) {
     const name = tileOfLog(log.name, tile);
-    if (!kept.has(name)) await removePartial(bucket, name);
+    if (!kept.has(name)) await removePartial(store, name);
   }
 }
 
@@ -81,9 +82,9 @@ function* partialTiles(size: number): Generator<Tile> {
 }
 
 /** A partial tile that stays is in nobody's way. */
-async function removePartial(bucket: Bucket, name: string): Promise<void> {
+async function removePartial(store: ObjectStore, name: string): Promise<void> {
   try {
-    for (const version of await bucket.versions(name)) await bucket.deleteVersion(name, version);
+    await store.remove(name);
   } catch {
     // The next size leaves another one behind, and this one stays.
   }

@@ -8,8 +8,9 @@ import { equalBytes, toHex, utf8 } from '../core/bytes.ts';
 import type { Anchor } from '../core/receipt.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
 import type { Database } from '../store/database.ts';
-import type { Bucket, ObjectLock } from './bucket.ts';
+import type { ObjectLock } from './bucket.ts';
 import { rootPath } from './layout.ts';
+import type { ObjectStore } from './object-stores.ts';
 import { each } from './published-logs.ts';
 
 /** Rounds whose anchors are looked at again in one pass. */
@@ -17,7 +18,7 @@ const OPEN_AT_ONCE = 2_000;
 
 export interface RoundSources {
   readonly database: Database;
-  readonly bucket: Bucket;
+  readonly store: ObjectStore;
   readonly trees: RoundTrees;
   readonly anchors: (round: number) => Promise<readonly Anchor[]>;
   /** Whether leaves are public. */
@@ -57,7 +58,7 @@ async function openRounds(database: Database, rounds: readonly number[]): Promis
 
 /** @param how.written the hash of what was written before; null: nothing was */
 async function writeRound(
-  { database, bucket, trees, anchors, publishRounds, lock }: RoundSources,
+  { database, store, trees, anchors, publishRounds, lock }: RoundSources,
   number: number,
   { open, written }: { readonly open: boolean; readonly written: Uint8Array | null },
 ): Promise<void> {
@@ -67,13 +68,13 @@ async function writeRound(
   const hash = sha256(bytes);
   if (open && written !== null && equalBytes(hash, written)) return;
   const lasting = open ? null : lock();
-  await bucket.putCurrent(rootPath(number), bytes, lasting);
+  await store.putCurrent(rootPath(number), bytes, lasting);
   if (publishRounds) {
     const leaves = await shownLeaves(database, round, 0);
-    await bucket.putCurrent(roundPath(number), utf8(JSON.stringify({ ...shown, leaves })), lasting);
+    await store.putCurrent(roundPath(number), utf8(JSON.stringify({ ...shown, leaves })), lasting);
     for (let bundle = 1; bundle * TILE_WIDTH < round.size; bundle++) {
       const more = { leaves: await shownLeaves(database, round, bundle) };
-      await bucket.putCurrent(leavesPath(number, bundle), utf8(JSON.stringify(more)), lasting);
+      await store.putCurrent(leavesPath(number, bundle), utf8(JSON.stringify(more)), lasting);
     }
   }
   await database.query(

@@ -59,7 +59,7 @@ async function nextRound({ database }: PublishingOptions, from: number, before: 
 
 /** Takes the archive from one round to a later one. What a checkpoint commits to is there before the checkpoint. */
 async function publishStep(options: PublishingOptions, from: number, to: number): Promise<void> {
-  const { database, registry, bucket, chains } = options;
+  const { database, registry, store, chains } = options;
   const { rows } = await database.query<LogRow & { size: number }>(
     `SELECT ${LOG_COLUMNS.split(', ')
       .map((column) => `l.${column}`)
@@ -82,9 +82,9 @@ async function publishStep(options: PublishingOptions, from: number, to: number)
   if (options.publishRounds) {
     // The round at hand is in the acts that come behind it.
     const service = await shownService(database, registry, to - 1, await chains());
-    await bucket.putCurrent(SERVICE, utf8(JSON.stringify(service)));
+    await store.putCurrent(SERVICE, utf8(JSON.stringify(service)));
   }
-  await bucket.putCurrent(MANIFEST, utf8(await manifest(options, to)));
+  await store.putCurrent(MANIFEST, utf8(await manifest(options, to)));
 }
 
 async function publishAt(options: PublishingOptions, row: LogRow & { readonly size: number }): Promise<void> {
@@ -97,7 +97,7 @@ async function publishAt(options: PublishingOptions, row: LogRow & { readonly si
 }
 
 /** The acts in `size` entries of `_system`. */
-async function publishActs({ database, bucket, entries, registry, lock }: PublishingOptions, size: number) {
+async function publishActs({ database, store, entries, registry, lock }: PublishingOptions, size: number) {
   const { system } = registry;
   const { rows } = await database.query<{ published: number }>('SELECT published FROM archive_logs WHERE log = $1', [
     system.id,
@@ -106,7 +106,7 @@ async function publishActs({ database, bucket, entries, registry, lock }: Publis
   for (let index = first; index * TILE_WIDTH < size; index++) {
     const width = Math.min(TILE_WIDTH, size - index * TILE_WIDTH);
     const acts = utf8(await shownActs(entries, system, index * TILE_WIDTH, width));
-    await bucket.putNew(actsPath(index, width), acts, width === TILE_WIDTH ? lock() : null);
+    await store.putNew(actsPath(index, width), acts, width === TILE_WIDTH ? lock() : null);
   }
 }
 

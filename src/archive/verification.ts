@@ -1,23 +1,30 @@
-// Compares the archives with what the database has of them.
+// Compares the archives with what the database has of them, and several buckets of an archive with one another.
 
 import { sha256 } from '#sha256';
-import { checkpointPath, MAX_BUNDLE, MAX_CHECKPOINT, MAX_TILE, tileOfLog } from '../audit/remote/layout.ts';
-import { equalBytes } from '../core/bytes.ts';
+import { roundByNumber } from '../anchor/rounds.ts';
+import { checkpointPath, MAX_BUNDLE, MAX_CHECKPOINT, MAX_ROUND, MAX_TILE, tileOfLog } from '../audit/remote/layout.ts';
+import { equalBytes, toHex } from '../core/bytes.ts';
 import { parseCheckpoint } from '../core/checkpoint.ts';
 import { AntequemError, messageOf, parsed } from '../core/errors.ts';
+import { parseJson } from '../core/json.ts';
 import { hashLeaves } from '../core/merkle.ts';
 import { parseNote } from '../core/note.ts';
 import { parseBundle, TILE_WIDTH } from '../core/tiles.ts';
 import { ARCHIVED_COLUMN, archivedBlock } from '../log/archived-block.ts';
+import type { Log } from '../log/log.ts';
 import { LOG_COLUMNS, type LogRow, logOf } from '../log/registry.ts';
 import { TileStore } from '../log/tilestore.ts';
 import type { Database } from '../store/database.ts';
-import { objectName, readObject } from './archived-blocks.ts';
+import { objectName } from './archived-blocks.ts';
+import { MAX_OBJECT_BYTES, openBlock } from './block-cipher.ts';
 import type { Bucket } from './bucket.ts';
+import { rootPath } from './layout.ts';
+import { readPasses } from './passes.ts';
 import { each } from './published-logs.ts';
 
 /** An object that is not what it should be. */
 export interface ArchiveFault {
+  /** With its bucket. */
   readonly object: string;
   /** `archive-damaged`, `archive-refused`, … */
   readonly code: string;
@@ -25,46 +32,93 @@ export interface ArchiveFault {
 }
 
 export interface ArchiveVerification {
-  /** Objects that were compared. */
+  /** Objects that were compared, in each bucket. */
   readonly objects: number;
   /** The first faults. */
   readonly faults: readonly ArchiveFault[];
   readonly faulty: number;
+  /** Faulty objects that were written again, out of another bucket. */
+  readonly repaired: number;
 }
 
 /** Faults that are named. */
 const NAMED = 100;
-const PAGE_BLOCKS = 256;
-const PAGE_TILES = 256;
+const PAGE = 256;
 
-class Faults {
-  readonly named: ArchiveFault[] = [];
-  objects = 0;
-  faulty = 0;
+/** One object as each bucket of an archive should have it. */
+interface Expected {
+  readonly name: string;
+  /** Bytes. */
+  readonly most: number;
+  /** What is wrong with what a bucket has; null: nothing. @throws AntequemError for what cannot be read */
+  readonly faultOf: (bytes: Uint8Array) => Promise<string | null> | string | null;
+}
+
+class Comparison {
+  readonly #buckets: readonly Bucket[];
+  readonly #repair: boolean;
+  readonly #named: ArchiveFault[] = [];
+  #objects = 0;
+  #faulty = 0;
+  #repaired = 0;
+
+  constructor(buckets: readonly Bucket[], repair: boolean) {
+    this.#buckets = buckets;
+    this.#repair = repair;
+  }
 
   /** @throws AntequemError `archive-unavailable`: a store that is away says nothing about what is in it */
-  async check(object: string, check: () => Promise<void>): Promise<void> {
-    this.objects++;
-    try {
-      await check();
-    } catch (error) {
-      if (!(error instanceof AntequemError) || error.code === 'archive-unavailable') throw error;
-      this.faulty++;
-      if (this.named.length < NAMED) this.named.push({ object, code: error.code, says: messageOf(error) });
+  async check({ name, most, faultOf }: Expected): Promise<void> {
+    this.#objects++;
+    let good: Uint8Array | null = null;
+    const faulty: Bucket[] = [];
+    for (const bucket of this.#buckets) {
+      const read = await this.#read(bucket, name, most, faultOf);
+      if (read === null) faulty.push(bucket);
+      else good = read;
+    }
+    if (!this.#repair || good === null) return;
+    for (const bucket of faulty) {
+      await bucket.putCurrent(name, good);
+      this.#repaired++;
     }
   }
 
+  async #read(bucket: Bucket, name: string, most: number, faultOf: Expected['faultOf']): Promise<Uint8Array | null> {
+    const object = `${bucket.describe()}/${name}`;
+    try {
+      const bytes = await bucket.get(name, most);
+      const fault = bytes === null ? 'is gone' : await faultOf(bytes);
+      if (fault === null) return bytes;
+      this.#note({ object, code: 'archive-damaged', says: `${object} ${fault}` });
+    } catch (error) {
+      if (!(error instanceof AntequemError) || error.code === 'archive-unavailable') throw error;
+      this.#note({ object, code: error.code, says: messageOf(error) });
+    }
+    return null;
+  }
+
+  #note(fault: ArchiveFault): void {
+    this.#faulty++;
+    if (this.#named.length < NAMED) this.#named.push(fault);
+  }
+
   result(): ArchiveVerification {
-    return { objects: this.objects, faults: this.named, faulty: this.faulty };
+    return { objects: this.#objects, faults: this.#named, faulty: this.#faulty, repaired: this.#repaired };
   }
 }
 
 /**
- * Fetches and opens each archived block.
+ * Fetches and opens each archived block, out of each bucket.
+ * @param repair whether what is faulty in one bucket is written again out of another
  * @throws AntequemError `archive-unavailable`
  */
-export async function verifyBlocks(database: Database, bucket: Bucket): Promise<ArchiveVerification> {
-  const faults = new Faults();
+export async function verifyBlocks(
+  database: Database,
+  buckets: readonly Bucket[],
+  repair = false,
+): Promise<ArchiveVerification> {
+  const comparison = new Comparison(buckets, repair);
   for (let [log, first] = [-1, -1]; ; ) {
     const { rows } = await database.query<{
       log: number;
@@ -75,70 +129,98 @@ export async function verifyBlocks(database: Database, bucket: Bucket): Promise<
     }>(
       `SELECT b.log, b.first, b.count, ${ARCHIVED_COLUMN}, h.content_hash
        FROM archived_blocks h JOIN blocks b ON b.log = h.log AND b.first = h.first
-       WHERE (h.log, h.first) > ($1, $2) AND b.content IS NULL ORDER BY h.log, h.first LIMIT ${PAGE_BLOCKS}`,
+       WHERE (h.log, h.first) > ($1, $2) AND b.content IS NULL ORDER BY h.log, h.first LIMIT ${PAGE}`,
       [log, first],
     );
     await each(rows, async (row) => {
       const block = archivedBlock(row, row.archived);
-      await faults.check(objectName(block.object), async () => {
-        if (!equalBytes(sha256(await readObject(bucket, block)), row.content_hash)) {
-          throw new AntequemError('archive-damaged', `the block at entry ${row.first} has another content`);
-        }
+      await comparison.check({
+        name: objectName(block.object),
+        most: MAX_OBJECT_BYTES,
+        faultOf: (bytes) => {
+          if (!equalBytes(sha256(bytes), block.hash)) return 'is not what was written there';
+          const content = openBlock(block, bytes, block.key);
+          return equalBytes(sha256(content), row.content_hash) ? null : 'has another content';
+        },
       });
     });
     const last = rows.at(-1);
-    if (last === undefined) return faults.result();
+    if (last === undefined) return comparison.result();
     [log, first] = [last.log, last.first];
   }
 }
 
 /**
- * Compares complete tiles and checkpoints of the public archive with the database, and looks whether its bundles lead to
- * the tiles.
+ * Compares complete tiles, checkpoints and roots of rounds of the public archive with the database, and looks whether its
+ * bundles lead to the tiles.
+ * @param repair whether what is faulty in one bucket is written again out of another
  * @throws AntequemError `archive-unavailable`
  */
-export async function verifyPublished(database: Database, bucket: Bucket): Promise<ArchiveVerification> {
-  const faults = new Faults();
-  const tiles = new TileStore(database);
+export async function verifyPublished(
+  database: Database,
+  buckets: readonly Bucket[],
+  repair = false,
+): Promise<ArchiveVerification> {
+  const comparison = new Comparison(buckets, repair);
   const columns = LOG_COLUMNS.split(', ').map((column) => `l.${column}`);
   const { rows } = await database.query<LogRow & { published: number }>(
     `SELECT ${columns.join(', ')}, a.published FROM archive_logs a JOIN logs l ON l.id = a.log
      WHERE a.published > 0 ORDER BY l.id`,
   );
-  for (const row of rows) {
-    const log = logOf(row);
-    const same = async (name: string, expected: Uint8Array, read: Uint8Array | null): Promise<void> => {
-      if (read === null) throw new AntequemError('archive-damaged', `${name} is gone`);
-      if (!equalBytes(read, expected)) throw new AntequemError('archive-damaged', `${name} is not what the log has`);
-    };
-    for (let level = 0, span = TILE_WIDTH; span <= row.published; level++, span *= TILE_WIDTH) {
-      const count = Math.floor(row.published / span);
-      for (let from = 0; from < count; from += PAGE_TILES) {
-        const page = Array.from({ length: Math.min(PAGE_TILES, count - from) }, (_, i) => from + i);
-        await each(page, async (index) => {
-          const name = tileOfLog(log.name, { level, index, width: TILE_WIDTH });
-          const hashes = await tiles.tile(log, level, index, row.published);
-          await faults.check(name, async () => same(name, hashes, await bucket.get(name, MAX_TILE)));
-          if (level > 0) return;
-          const bundle = tileOfLog(log.name, { level: 'entries', index, width: TILE_WIDTH });
-          await faults.check(bundle, async () => {
-            const bytes = await bucket.get(bundle, MAX_BUNDLE);
-            await same(bundle, hashes, bytes === null ? null : hashLeaves(parseBundle(bytes)));
-          });
-        });
-      }
-    }
-    const name = checkpointPath(log.name);
-    await faults.check(name, async () => {
-      const bytes = await bucket.get(name, MAX_CHECKPOINT);
-      const note = new TextDecoder().decode(bytes ?? new Uint8Array(0));
-      const checkpoint = parsed(() => parseCheckpoint(parseNote(note).text));
-      const [root] = await tiles.ranges(log, [{ begin: 0, end: row.published }], row.published);
-      const isOurs = checkpoint?.origin === log.origin && checkpoint.size === row.published;
-      if (isOurs && root !== undefined && equalBytes(checkpoint.root, root)) return;
-      const says = checkpoint === null ? 'is no checkpoint' : `is that of ${checkpoint.size} entries`;
-      throw new AntequemError('archive-damaged', `${name} ${says}, not that of ${row.published}`);
+  for (const row of rows) await verifyLog(database, comparison, logOf(row), row.published);
+  const passes = await readPasses(database);
+  const newest = passes.find(({ archive }) => archive === 'public')?.round ?? 0;
+  for (let from = 1; from <= newest; from += PAGE) {
+    await each(pageFrom(from, newest + 1), async (number) => {
+      const round = await roundByNumber(database, number);
+      if (round === null) throw new AntequemError('round-damaged', `round ${number} is gone: run an audit`);
+      const faultOf = (bytes: Uint8Array): string | null => {
+        const shown = parseJson(bytes);
+        const root = typeof shown === 'object' && shown !== null && 'root' in shown ? shown.root : null;
+        return root === toHex(round.root) ? null : `is not round ${number}`;
+      };
+      await comparison.check({ name: rootPath(number), most: MAX_ROUND, faultOf });
     });
   }
-  return faults.result();
+  return comparison.result();
+}
+
+async function verifyLog(database: Database, comparison: Comparison, log: Log, size: number): Promise<void> {
+  const tiles = new TileStore(database);
+  const differs = 'is not what the log has';
+  for (let level = 0, span = TILE_WIDTH; span <= size; level++, span *= TILE_WIDTH) {
+    const count = Math.floor(size / span);
+    for (let from = 0; from < count; from += PAGE) {
+      await each(pageFrom(from, count), async (index) => {
+        const hashes = await tiles.tile(log, level, index, size);
+        await comparison.check({
+          name: tileOfLog(log.name, { level, index, width: TILE_WIDTH }),
+          most: MAX_TILE,
+          faultOf: (bytes) => (equalBytes(bytes, hashes) ? null : differs),
+        });
+        if (level > 0) return;
+        await comparison.check({
+          name: tileOfLog(log.name, { level: 'entries', index, width: TILE_WIDTH }),
+          most: MAX_BUNDLE,
+          faultOf: (bytes) => (equalBytes(hashLeaves(parseBundle(bytes)), hashes) ? null : differs),
+        });
+      });
+    }
+  }
+  const [root] = await tiles.ranges(log, [{ begin: 0, end: size }], size);
+  await comparison.check({
+    name: checkpointPath(log.name),
+    most: MAX_CHECKPOINT,
+    faultOf: (bytes) => {
+      const checkpoint = parsed(() => parseCheckpoint(parseNote(new TextDecoder().decode(bytes)).text));
+      if (checkpoint === null || root === undefined) return 'is no checkpoint';
+      const isOurs = checkpoint.origin === log.origin && checkpoint.size === size && equalBytes(checkpoint.root, root);
+      return isOurs ? null : `is that of ${checkpoint.size} entries, not that of ${size}`;
+    },
+  });
+}
+
+/** Numbers from `from` on, a page of them at most, below `end`. */
+function pageFrom(from: number, end: number): number[] {
+  return Array.from({ length: Math.min(PAGE, end - from) }, (_, i) => from + i);
 }

@@ -13,10 +13,10 @@ export interface ObjectRetention {
 }
 
 export interface ArchiveConfig {
-  /** What anybody may read: tiles, entry bundles, checkpoints, rounds; null: nowhere. */
-  readonly publicBucket: BucketAddress | null;
-  /** Blocks of entries, encrypted; null: they stay in the database. */
-  readonly privateBucket: BucketAddress | null;
+  /** What anybody may read: tiles, entry bundles, checkpoints, rounds. All hold the same; none: nothing is published. */
+  readonly publicBuckets: readonly BucketAddress[];
+  /** Blocks of entries, encrypted. All hold the same; none: they stay in the database. */
+  readonly privateBuckets: readonly BucketAddress[];
   /** Milliseconds after which entries are archived. */
   readonly after: number;
   /** Whether the leaves of rounds and the acts of the service are public. */
@@ -65,6 +65,10 @@ const bucketUrl = z
     'not s3://bucket or s3://bucket/prefix',
   );
 
+const region = z.string().regex(/^[a-z0-9-]{1,64}$/, 'not a region, such as eu-central-1');
+const accessKey = z.string().regex(/^[\x21-\x7e]{1,256}$/, 'not an access key');
+const secretKey = z.string().regex(/^[\x21-\x7e]{1,1024}$/, 'not a secret access key');
+
 /** The variables of the environment. */
 export const archiveVariables = {
   ARCHIVE_URL: bucketUrl
@@ -96,41 +100,59 @@ export const archiveVariables = {
   AWS_ENDPOINT_URL_S3: url('https', 'http')
     .optional()
     .describe('The address of an S3-compatible store, as the AWS tools name it. Unset: Amazon S3.'),
-  AWS_REGION: z
-    .string()
-    .regex(/^[a-z0-9-]{1,64}$/, 'not a region, such as eu-central-1')
-    .default('us-east-1')
-    .describe('The region of the buckets.'),
-  AWS_ACCESS_KEY_ID: z
-    .string()
-    .regex(/^[\x21-\x7e]{1,256}$/, 'not an access key')
-    .optional()
-    .describe('The access key for the buckets.'),
-  AWS_SECRET_ACCESS_KEY: z
-    .string()
-    .regex(/^[\x21-\x7e]{1,1024}$/, 'not a secret access key')
-    .optional()
-    .describe('The secret of the access key.'),
+  AWS_REGION: region.default('us-east-1').describe('The region of the buckets.'),
+  AWS_ACCESS_KEY_ID: accessKey.optional().describe('The access key for the buckets.'),
+  AWS_SECRET_ACCESS_KEY: secretKey.optional().describe('The secret of the access key.'),
   AWS_SESSION_TOKEN: z
     .string()
     .regex(/^[\x21-\x7e]{1,8192}$/, 'not a session token')
     .optional()
     .describe('The session token, where the access key is a temporary one.'),
+  ARCHIVE_SECOND_URL: bucketUrl
+    .optional()
+    .describe('A second bucket, of another provider, that holds the same as `ARCHIVE_URL`.'),
+  ARCHIVE_SECOND_PRIVATE_URL: bucketUrl
+    .optional()
+    .describe('A second bucket, of another provider, that holds the same as `ARCHIVE_PRIVATE_URL`.'),
+  ARCHIVE_SECOND_ENDPOINT_URL: url('https', 'http')
+    .optional()
+    .describe('The address of the store with the second buckets. Unset: Amazon S3.'),
+  ARCHIVE_SECOND_REGION: region.default('us-east-1').describe('The region of the second buckets.'),
+  ARCHIVE_SECOND_ACCESS_KEY_ID: accessKey.optional().describe('The access key for the second buckets.'),
+  ARCHIVE_SECOND_SECRET_ACCESS_KEY: secretKey.optional().describe('The secret of that access key.'),
 };
+
+/** The buckets of each store, and what they need. */
+const FIRST = {
+  urls: ['ARCHIVE_URL', 'ARCHIVE_PRIVATE_URL'],
+  keys: ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'],
+} as const;
+const SECOND = {
+  urls: ['ARCHIVE_SECOND_URL', 'ARCHIVE_SECOND_PRIVATE_URL'],
+  keys: ['ARCHIVE_SECOND_ACCESS_KEY_ID', 'ARCHIVE_SECOND_SECRET_ACCESS_KEY'],
+} as const;
 
 type Variables = z.output<z.ZodObject<typeof archiveVariables>>;
 
 /** Settings that only make sense together. */
 export function archiveFaults(set: Readonly<Record<string, string | undefined>>): string[] {
-  const { ARCHIVE_URL: open, ARCHIVE_PRIVATE_URL: secret } = set;
-  if (open === undefined && secret === undefined) return [];
   const faults: string[] = [];
-  const isWithin = (one: string, other: string): boolean => `${one}/`.startsWith(other.replace(/\/*$/, '/'));
-  if (open !== undefined && secret !== undefined && (isWithin(open, secret) || isWithin(secret, open))) {
-    faults.push('ARCHIVE_PRIVATE_URL: must lie outside of ARCHIVE_URL, which anybody may read: use another bucket');
+  for (const { urls, keys } of [FIRST, SECOND]) {
+    if (urls.every((name) => set[name] === undefined)) continue;
+    for (const name of keys)
+      if (set[name] === undefined) faults.push(`${name}: must be set beside ${urls.join(' or ')}`);
   }
-  for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) {
-    if (set[name] === undefined) faults.push(`${name}: must be set beside ARCHIVE_URL or ARCHIVE_PRIVATE_URL`);
+  for (const [second, first] of SECOND.urls.map((name, i) => [name, FIRST.urls[i] ?? ''] as const)) {
+    if (set[second] !== undefined && set[first] === undefined) faults.push(`${first}: must be set beside ${second}`);
+  }
+  const places = [...FIRST.urls, ...SECOND.urls].flatMap((name) => {
+    const text = set[name];
+    const endpoint = name.startsWith('ARCHIVE_SECOND') ? set.ARCHIVE_SECOND_ENDPOINT_URL : set.AWS_ENDPOINT_URL_S3;
+    return text === undefined ? [] : [{ name, place: `${endpoint ?? ''} ${text.replace(/\/*$/, '/')}` }];
+  });
+  for (const [i, { name, place }] of places.entries()) {
+    const other = places.slice(0, i).find((each) => place.startsWith(each.place) || each.place.startsWith(place));
+    if (other !== undefined) faults.push(`${name}: must lie outside of ${other.name}: use another bucket`);
   }
   return faults;
 }
@@ -138,9 +160,26 @@ export function archiveFaults(set: Readonly<Record<string, string | undefined>>)
 /** Null: there is no archive. */
 export function archiveOf(data: Variables): ArchiveConfig | null {
   if (data.ARCHIVE_URL === undefined && data.ARCHIVE_PRIVATE_URL === undefined) return null;
+  const first = {
+    endpoint: data.AWS_ENDPOINT_URL_S3,
+    region: data.AWS_REGION,
+    accessKeyId: data.AWS_ACCESS_KEY_ID,
+    secretAccessKey: data.AWS_SECRET_ACCESS_KEY,
+    sessionToken: data.AWS_SESSION_TOKEN,
+  };
+  const second = {
+    endpoint: data.ARCHIVE_SECOND_ENDPOINT_URL,
+    region: data.ARCHIVE_SECOND_REGION,
+    accessKeyId: data.ARCHIVE_SECOND_ACCESS_KEY_ID,
+    secretAccessKey: data.ARCHIVE_SECOND_SECRET_ACCESS_KEY,
+    sessionToken: undefined,
+  };
   return {
-    publicBucket: addressOf(data.ARCHIVE_URL, data),
-    privateBucket: addressOf(data.ARCHIVE_PRIVATE_URL, data),
+    publicBuckets: [...addressOf(data.ARCHIVE_URL, first), ...addressOf(data.ARCHIVE_SECOND_URL, second)],
+    privateBuckets: [
+      ...addressOf(data.ARCHIVE_PRIVATE_URL, first),
+      ...addressOf(data.ARCHIVE_SECOND_PRIVATE_URL, second),
+    ],
     after: data.ARCHIVE_AFTER,
     publishRounds: data.ARCHIVE_PUBLISH_ROUNDS === 'on',
     retention: data.ARCHIVE_RETENTION ?? null,
@@ -161,17 +200,28 @@ export function readArchive(env: Readonly<Record<string, string | undefined>>): 
   throw new AntequemError('config-invalid', `the settings of the archive are invalid:\n  ${faults.join('\n  ')}`);
 }
 
-function addressOf(text: string | undefined, data: Variables): BucketAddress | null {
-  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = data;
-  if (text === undefined || accessKeyId === undefined || secretAccessKey === undefined) return null;
+/** How a store is reached, as far as it is set. */
+interface StoreAccess {
+  readonly endpoint: string | undefined;
+  readonly region: string;
+  readonly accessKeyId: string | undefined;
+  readonly secretAccessKey: string | undefined;
+  readonly sessionToken: string | undefined;
+}
+
+function addressOf(text: string | undefined, access: StoreAccess): BucketAddress[] {
+  const { accessKeyId, secretAccessKey } = access;
+  if (text === undefined || accessKeyId === undefined || secretAccessKey === undefined) return [];
   const [bucket = '', ...prefix] = text.slice('s3://'.length).replace(/\/$/, '').split('/');
-  return {
-    endpoint: data.AWS_ENDPOINT_URL_S3?.replace(/\/+$/, '') ?? null,
-    region: data.AWS_REGION,
-    bucket,
-    prefix: prefix.join('/'),
-    accessKeyId,
-    secretAccessKey,
-    sessionToken: data.AWS_SESSION_TOKEN ?? null,
-  };
+  return [
+    {
+      endpoint: access.endpoint?.replace(/\/+$/, '') ?? null,
+      region: access.region,
+      bucket,
+      prefix: prefix.join('/'),
+      accessKeyId,
+      secretAccessKey,
+      sessionToken: access.sessionToken ?? null,
+    },
+  ];
 }

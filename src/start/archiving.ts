@@ -4,8 +4,9 @@ import type { Logger } from 'pino';
 import { receiptAnchors } from '../anchor/anchors.ts';
 import { auditedChains } from '../anchor/report.ts';
 import { RoundTrees } from '../anchor/roundtrees.ts';
-import { Bucket, type BucketAddress, demandConditionalWrites, type ObjectLock } from '../archive/bucket.ts';
+import { Bucket, demandConditionalWrites, type ObjectLock } from '../archive/bucket.ts';
 import { deleteLeftovers, moveBlocks } from '../archive/moved-blocks.ts';
+import { type ObjectStore, ObjectStores } from '../archive/object-stores.ts';
 import { type ArchiveName, readPasses, recordFailure, recordPass } from '../archive/passes.ts';
 import { publishArchive } from '../archive/publishing.ts';
 import type { ArchiveConfig } from '../config/archive.ts';
@@ -55,49 +56,55 @@ export function startArchiving(options: ArchivingOptions): () => Promise<void> {
 class Archiver {
   readonly #options: ArchivingOptions;
   readonly #signal: AbortSignal;
-  readonly #publicBucket: Bucket | null;
-  readonly #privateBucket: Bucket | null;
+  readonly #publicBuckets: readonly Bucket[];
+  readonly #privateBuckets: readonly Bucket[];
   readonly #probed = new Set<Bucket>();
   readonly #trees: RoundTrees;
 
   constructor(options: ArchivingOptions, signal: AbortSignal) {
-    const { publicBucket, privateBucket } = options.config;
+    const { publicBuckets, privateBuckets } = options.config;
     this.#options = options;
     this.#signal = signal;
-    this.#publicBucket = openBucket(publicBucket);
-    this.#privateBucket = openBucket(privateBucket);
+    this.#publicBuckets = publicBuckets.map((address) => new Bucket(address));
+    this.#privateBuckets = privateBuckets.map((address) => new Bucket(address));
     this.#trees = new RoundTrees(options.foundation.database);
   }
 
   /** What is public goes first: bundles are made of contents, which are still here then. */
   async pass(): Promise<void> {
-    const [open, secret] = [this.#publicBucket, this.#privateBucket];
-    if (open !== null) await this.#attempt('public', open, () => this.#publish(open));
-    if (secret !== null && !this.#signal.aborted) await this.#attempt('private', secret, () => this.#move(secret));
+    await this.#attempt('public', this.#publicBuckets, (store) => this.#publish(store));
+    await this.#attempt('private', this.#privateBuckets, (store) => this.#move(store));
   }
 
   /** A store that ignores conditions is found before anything is written to it. */
-  async #attempt(archive: ArchiveName, bucket: Bucket, work: () => Promise<number>): Promise<void> {
+  async #attempt(
+    archive: ArchiveName,
+    buckets: readonly Bucket[],
+    work: (store: ObjectStore) => Promise<number>,
+  ): Promise<void> {
+    if (buckets.length === 0 || this.#signal.aborted) return;
     const { foundation, effects, logger } = this.#options;
     const { database } = foundation;
     try {
-      if (!this.#probed.has(bucket)) await demandConditionalWrites(bucket, `probes/${toHex(effects.random(16))}`);
-      this.#probed.add(bucket);
-      await recordPass(database, archive, await work(), effects.now());
+      for (const bucket of buckets) {
+        if (!this.#probed.has(bucket)) await demandConditionalWrites(bucket, `probes/${toHex(effects.random(16))}`);
+        this.#probed.add(bucket);
+      }
+      await recordPass(database, archive, await work(new ObjectStores(buckets)), effects.now());
     } catch (error) {
       logger.warn({ err: error, archive }, 'the archive is not up to date; this is tried again');
       await recordFailure(database, archive, error, effects.now());
     }
   }
 
-  async #publish(bucket: Bucket): Promise<number> {
+  async #publish(store: ObjectStore): Promise<number> {
     const { config, foundation, effects } = this.#options;
     const { database, registry, tiles, publisher, archive } = foundation;
     const passes = await readPasses(database);
     const from = passes.find((pass) => pass.archive === 'public')?.round ?? 0;
     const options = {
       database,
-      bucket,
+      store,
       registry,
       tiles,
       entries: new EntryReader(database, archive),
@@ -114,14 +121,14 @@ class Archiver {
     );
   }
 
-  async #move(bucket: Bucket): Promise<number> {
+  async #move(store: ObjectStore): Promise<number> {
     const { config, foundation, effects, logger } = this.#options;
     const { database } = foundation;
     const { random } = effects;
-    const options = { database, bucket, random, lock: this.#lock, signal: this.#signal };
+    const options = { database, store, random, lock: this.#lock, signal: this.#signal };
     const moved = await moveBlocks(options, effects.now() - Math.max(config.after, LEAST_AGE_MS));
     if (moved > 0) logger.info({ blocks: moved }, 'old payloads were moved to the archive');
-    await deleteLeftovers(database, bucket);
+    await deleteLeftovers(database, store);
     return 0;
   }
 
@@ -130,8 +137,4 @@ class Archiver {
     if (config.retention === null) return null;
     return { mode: config.retention.mode, until: effects.now() + config.retention.duration };
   };
-}
-
-function openBucket(address: BucketAddress | null): Bucket | null {
-  return address === null ? null : new Bucket(address);
 }

@@ -5,6 +5,6 @@ import type { BlockArchive } from '../log/archived-block.ts';
 
 /** Where old contents are read from; null: nowhere. */
 export function openBlockArchive(config: ArchiveConfig | null): BlockArchive | null {
-  const address = config?.privateBucket ?? null;
-  return address === null ? null : new ArchivedBlocks(new Bucket(address));
+  const addresses = config?.privateBuckets ?? [];
+  return addresses.length === 0 ? null : new ArchivedBlocks(addresses.map((address) => new Bucket(address)));
 }

@@ -2,6 +2,8 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { ArchivedBlocks, objectName } from '../../src/archive/archived-blocks.ts';
 import { Bucket } from '../../src/archive/bucket.ts';
 import { deleteLeftovers, type MovingOptions, moveBlocks } from '../../src/archive/moved-blocks.ts';
+import { ObjectStores } from '../../src/archive/object-stores.ts';
+import { verifyBlocks } from '../../src/archive/verification.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { rewriteBlocks } from '../../src/log/block-rewrite.ts';
 import { EntryReader } from '../../src/log/entries.ts';
@@ -41,7 +43,7 @@ beforeEach(async () => {
   log = await one.makeLog(`log-${buckets}`);
   await one.append(log, ...Array.from({ length: ENTRIES }, (_, i) => text(i)));
   const { random } = one.effects;
-  options = { database: one.database, bucket, random, lock: () => null, signal: new AbortController().signal };
+  options = { database: one.database, store: bucket, random, lock: () => null, signal: new AbortController().signal };
 });
 
 const move = (): Promise<number> => moveBlocks(options, Date.now() + 1);
@@ -49,7 +51,7 @@ const payloadOf = async (from: EntryReader, index: number): Promise<string> => {
   const payload = await from.payload(log, index);
   return payload instanceof Uint8Array ? Buffer.from(payload).toString() : String(payload);
 };
-const reader = (): EntryReader => new EntryReader(one.database, new ArchivedBlocks(bucket));
+const reader = (): EntryReader => new EntryReader(one.database, new ArchivedBlocks([bucket]));
 
 async function archivedObjects(): Promise<{ first: number; name: string; key: Buffer }[]> {
   const { rows } = await one.database.query<{ first: number; object: Buffer; key: Buffer }>(
@@ -63,7 +65,7 @@ const leftovers = async (): Promise<number> =>
   (await one.database.query('SELECT FROM archive_leftovers')).rowCount ?? 0;
 
 async function audited(): Promise<unknown> {
-  const { findings } = await auditDatabase(database.url, { archive: new ArchivedBlocks(bucket) });
+  const { findings } = await auditDatabase(database.url, { archive: new ArchivedBlocks([bucket]) });
   return findings.filter((finding) => finding.log === log.name);
 }
 
@@ -113,14 +115,14 @@ when('without the archive old payloads fail alone', async () => {
     ...(await store.bucket(`away-${buckets}`)),
     endpoint: 'http://127.0.0.1:9',
   });
-  const cold = new EntryReader(one.database, new ArchivedBlocks(away));
+  const cold = new EntryReader(one.database, new ArchivedBlocks([away]));
   const [old, fresh] = await Promise.allSettled([cold.payload(log, 1), payloadOf(cold, 599)]);
   expect(old).toMatchObject({ status: 'rejected', reason: { code: 'archive-unavailable' } });
   expect(fresh).toMatchObject({ status: 'fulfilled', value: text(599) });
   await one.append(log, 'one more');
   expect(await cold.receivedAt(log, 1)).toEqual(await one.entries.receivedAt(log, 1));
   await expect(
-    eraseEntry(one.database, one.registry.system, one.sequencing, log, 1, one.holds, new ArchivedBlocks(away)),
+    eraseEntry(one.database, one.registry.system, one.sequencing, log, 1, one.holds, new ArchivedBlocks([away])),
   ).rejects.toMatchObject({ code: 'archive-unavailable' });
 });
 
@@ -128,7 +130,7 @@ when('an erased entry takes the key of its block along, and the copy goes', asyn
   await move();
   const [old] = await archivedObjects();
   const erase = (): Promise<boolean> =>
-    eraseEntry(one.database, one.registry.system, one.sequencing, log, 7, one.holds, new ArchivedBlocks(bucket));
+    eraseEntry(one.database, one.registry.system, one.sequencing, log, 7, one.holds, new ArchivedBlocks([bucket]));
   expect(await erase()).toBe(true);
   expect((await archivedObjects()).map(({ first }) => first)).toEqual([256]);
   expect(await reader().payload(log, 7)).toBe('absent');
@@ -159,11 +161,31 @@ when('objects that were cut, exchanged, put back or lost are never taken for wha
     expect(await payloadOf(reader(), 300)).toBe(text(300));
   }
   expect(await audited()).toMatchObject([{ code: 'block-damaged' }]);
-  for (const version of await bucket.versions(a)) await bucket.deleteVersion(a, version);
+  await bucket.remove(a);
   await expect(reader().payload(log, 1)).rejects.toMatchObject({ code: 'archive-damaged' });
   await bucket.put(a, good);
   expect(await payloadOf(reader(), 1)).toBe(text(1));
   expect(await audited()).toEqual([]);
+});
+
+when('a second bucket stands in for the first, and repairs it', async () => {
+  const second = new Bucket(await store.bucket(`second-${buckets}`));
+  const both = [bucket, second];
+  await moveBlocks({ ...options, store: new ObjectStores(both) }, Date.now() + 1);
+  const [a = '', b = ''] = (await archivedObjects()).map(({ name }) => name);
+  await bucket.remove(a);
+  await second.put(b, new Uint8Array(100));
+  const reads = new EntryReader(one.database, new ArchivedBlocks(both));
+  expect([await payloadOf(reads, 1), await payloadOf(reads, 300)]).toEqual([text(1), text(300)]);
+  const mine = (of: readonly { object: string }[]): string[] =>
+    of.map(({ object }) => object).filter((object) => object.endsWith(a) || object.endsWith(b));
+  expect(mine((await verifyBlocks(one.database, both)).faults)).toEqual([
+    `${bucket.describe()}/${a}`,
+    `${second.describe()}/${b}`,
+  ]);
+  await verifyBlocks(one.database, both, true);
+  expect(mine((await verifyBlocks(one.database, both)).faults)).toEqual([]);
+  expect(await second.get(b, 1 << 20)).toEqual(await bucket.get(b, 1 << 20));
 });
 
 when('moving that fails or ends at any request loses nothing and goes on', async () => {
@@ -178,7 +200,7 @@ when('moving that fails or ends at any request loses nothing and goes on', async
         };
       },
     });
-    const done = await moveBlocks({ ...options, bucket: failing }, Date.now() + 1).catch(() => null);
+    const done = await moveBlocks({ ...options, store: failing }, Date.now() + 1).catch(() => null);
     expect((await reader().payloads(log, 0, ENTRIES)).length).toBe(ENTRIES);
     if (done !== null) break;
   }

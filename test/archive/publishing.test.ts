@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Bucket } from '../../src/archive/bucket.ts';
+import { recordPass } from '../../src/archive/passes.ts';
 import { type PublishingOptions, publishArchive } from '../../src/archive/publishing.ts';
+import { verifyPublished } from '../../src/archive/verification.ts';
 import { auditRemote } from '../../src/audit/remote/audit.ts';
 import { composeReceipt } from '../../src/audit/remote/receipt.ts';
 import type { AuditSource } from '../../src/audit/remote/source.ts';
@@ -47,7 +49,7 @@ function options(bucket: Bucket, publishRounds: boolean): PublishingOptions {
   const { database, tiles, entries, trees, registry, publisher } = one;
   return {
     database,
-    bucket,
+    store: bucket,
     tiles,
     entries,
     trees,
@@ -122,6 +124,8 @@ when('the bucket is a static log: tiles, bundles and checkpoint of a round, and 
   const round = Buffer.from((await bucket.get('rounds/002', 100_000)) ?? []).toString();
   expect(JSON.parse(round)).toMatchObject({ format: 'antequem-round/v1', number: 2 });
   expect(round).not.toContain('leaves');
+  await recordPass(one.database, 'public', 3, Date.now());
+  expect(await verifyPublished(one.database, [bucket])).toMatchObject({ faulty: 0 });
   const { findings, result } = await audit(bucket, [await keyOf()]);
   expect(findings).toEqual([]);
   expect(result.entries).toBe(551);

@@ -18,18 +18,20 @@ export function archiveCommand(): Command {
     .addCommand(
       new Command('verify')
         .description('fetch everything from the archives and compare it with the database; needs the settings of both')
+        .option('--repair', 'write what is faulty in one bucket again, out of the other that holds the same')
         .action(verify),
     )
     .addHelpText(
       'after',
       `
 Both work on the database of DATABASE_URL. \`verify\` takes ARCHIVE_URL, ARCHIVE_PRIVATE_URL and the AWS_* variables as the
-service does, reads every archived object once, and writes nothing. The exit code is 1 while an archive is not up to
+service does, reads every archived object once out of each bucket, and writes nothing without --repair. The exit code is 1 while an archive is not up to
 date, or where an object is gone or is not what was written.
 
 Examples:
   $ antequem archive status
-  $ antequem archive verify --json`,
+  $ antequem archive verify
+  $ antequem archive verify --repair`,
     );
 }
 
@@ -68,7 +70,7 @@ function view({ archive, round, passedAt, problem }: ArchivePass): object {
   };
 }
 
-async function verify(_: object, command: Command): Promise<void> {
+async function verify({ repair }: { readonly repair?: true }, command: Command): Promise<void> {
   const [{ readArchive }, { Bucket }, { verifyBlocks, verifyPublished }] = await Promise.all([
     import('../../config/archive.ts'),
     import('../../archive/bucket.ts'),
@@ -78,17 +80,21 @@ async function verify(_: object, command: Command): Promise<void> {
   if (config === null) {
     throw new AntequemError('archive-missing', 'no archive is configured: set ARCHIVE_URL or ARCHIVE_PRIVATE_URL');
   }
-  const { publicBucket, privateBucket } = config;
+  const [open, closed] = [config.publicBuckets, config.privateBuckets].map((all) =>
+    all.map((each) => new Bucket(each)),
+  );
   const found = await withDatabase(async (database) => ({
-    public: publicBucket === null ? null : await verifyPublished(database, new Bucket(publicBucket)),
-    private: privateBucket === null ? null : await verifyBlocks(database, new Bucket(privateBucket)),
+    public: open?.length ? await verifyPublished(database, open, repair) : null,
+    private: closed?.length ? await verifyBlocks(database, closed, repair) : null,
   }));
   const results = Object.entries(found).filter((pair): pair is [string, ArchiveVerification] => pair[1] !== null);
-  if (results.some(([, { faulty }]) => faulty > 0)) process.exitCode = FAULTY;
+  if (results.some(([, { faulty, repaired }]) => faulty > repaired)) process.exitCode = FAULTY;
   if (isJson(command)) return printJson(found);
-  for (const [archive, { objects, faults, faulty }] of results) {
+  for (const [archive, { objects, faults, faulty, repaired }] of results) {
     const verdict =
-      faulty === 0 ? toned('good', 'all as written') : toned('bad', `${faulty.toLocaleString('en')} faulty`);
+      faulty === 0
+        ? toned('good', 'all as written')
+        : toned('bad', `${faulty.toLocaleString('en')} faulty, ${repaired.toLocaleString('en')} repaired`);
     print(`${archive}: ${counted(objects, 'object', 'objects')} compared, ${verdict}`);
     for (const { code, says } of faults) print(`  ${says} (${code})`);
   }
