@@ -258,7 +258,7 @@ test('locked objects are neither replaced nor deleted, and erasing makes them un
   expect(await bucket.remove(name)).toBe('locked');
   expect(await bucket.putIfAbsent(name, utf8('other'))).toBe(false);
   const archive = new ArchivedBlocks([bucket]);
-  expect(await eraseEntry(one.database, one.registry.system, one.sequencing, small, 3, archive)).toBe(true);
+  expect(await eraseEntry(one.database, one.registry.system, one.sequencing, small, 3, one.holds, archive)).toBe(true);
   await one.database.query("UPDATE archive_leftovers SET since = '-infinity'");
   expect(await deleteLeftovers(one.database, bucket)).toBeGreaterThan(0);
   expect(await bucket.get(name, 1 << 20)).not.toBeNull();
