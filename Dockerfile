@@ -23,7 +23,7 @@ COPY --from=built /antequem/package.json ./
 COPY --from=built /antequem/node_modules node_modules
 COPY --from=built /antequem/dist dist
 COPY --from=built /antequem/src/cli/antequem.js src/cli/antequem.js
-RUN ln -s /antequem/src/cli/antequem.js /usr/local/bin/antequem
+RUN chmod 755 src/cli/antequem.js && ln -s /antequem/src/cli/antequem.js /usr/local/bin/antequem
 USER 1000:1000
 EXPOSE 3963
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \

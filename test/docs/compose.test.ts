@@ -1,6 +1,6 @@
 // docker-compose.yml needs a container engine to run; what can be said without one is that its settings are ours.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { readConfig } from '../../src/config.ts';
 
@@ -41,4 +41,8 @@ test('what its commands and the Dockerfile name is there', () => {
   );
   expect(named.length).toBeGreaterThan(3);
   for (const path of named) expect([path, existsSync(new URL(path, root))]).toEqual([path, true]);
+});
+
+test('the command that the image starts is a program', () => {
+  expect(statSync(new URL('src/cli/antequem.js', root)).mode & 0o111).toBe(0o111);
 });
