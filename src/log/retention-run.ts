@@ -70,6 +70,8 @@ export async function lookForDue(parts: RetentionParts): Promise<RetentionLook> 
   const { database, holds, interval, sequencing } = parts;
   const begun = sequencing.effects.now();
   try {
+    // Of a database that was set back nothing more must be lost.
+    sequencing.rollback.demand();
     const run = await recordRun(parts);
     const { erased, problem } = await eraseOpen(parts);
     await noteLook(parts, begun + interval, problem);
