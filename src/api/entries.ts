@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { formatTime } from '../core/time.ts';
 import { eraseEntry } from '../log/erase.ts';
 import type { Log } from '../log/log.ts';
+import { copiesLockedUntil } from '../log/recall.ts';
 import type { Gate } from './access.ts';
 import { described, jsonAnswer } from './description.ts';
 import { entryView } from './entry-view.ts';
@@ -48,6 +49,15 @@ const payloadOperation = described({
   problems: ['entry-not-found', 'log-not-found', 'payload-absent'],
 });
 
+const erasedForm = z.object({
+  log: originForm,
+  index: countForm,
+  erased: z.literal(true),
+  lockedUntil: timeForm.optional().meta({
+    description: 'Until then the archive refuses to delete a copy. Its key is destroyed: it cannot be read any more.',
+  }),
+});
+
 const eraseOperation = described({
   id: 'erasePayload',
   tag: 'Entries',
@@ -57,7 +67,7 @@ const eraseOperation = described({
     '`_system` tells that. Erasing again changes nothing. An entry under a hold is not erased.',
   access: 'admin',
   answers: {
-    200: jsonAnswer('It is gone.', z.object({ log: originForm, index: countForm, erased: z.literal(true) })),
+    200: jsonAnswer('It is gone.', erasedForm),
   },
   problems: [
     'clock-skew',
@@ -116,7 +126,9 @@ export function entryRoutes(service: Service, gate: Gate): Router {
       const log = await pathLog(request, registry);
       const index = pathIndex(request, 'index');
       await eraseEntry(database, registry.system, appender.sequencing, log, index, holds, archive);
-      response.json({ log: log.origin, index, erased: true });
+      const until = await copiesLockedUntil(database, log, index, service.now());
+      const locked = until === null ? {} : { lockedUntil: formatTime(until) };
+      response.json({ log: log.origin, index, erased: true, ...locked });
     });
 }
 

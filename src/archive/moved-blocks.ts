@@ -73,11 +73,15 @@ async function moveStep(
     const object = sealBlock({ log, ...block }, block.content, key, random(IV_BYTES));
     return { ...block, id: random(OBJECT_BYTES), key, object };
   });
+  const locked = lock();
+  const until = locked?.until ?? null;
   // On record before they are written, so that none is left behind for ever.
-  await database.query('INSERT INTO archive_leftovers (object) SELECT unnest($1::bytea[])', [
-    sealed.map(({ id }) => Buffer.from(id)),
-  ]);
-  await Promise.all(sealed.map(({ id, object }) => store.putNew(objectName(id), object, lock())));
+  await database.query(
+    `INSERT INTO archive_leftovers (object, log, first, locked_until)
+     SELECT object, $1, first, $4 FROM unnest($2::bytea[], $3::bigint[]) AS l (object, first)`,
+    [log, sealed.map(({ id }) => Buffer.from(id)), sealed.map(({ first }) => first), until],
+  );
+  await Promise.all(sealed.map(({ id, object }) => store.putNew(objectName(id), object, locked)));
   const next = last.first + last.count;
   const moved = await transaction(database, async (tx) => {
     // Appending and erasing wait.
@@ -86,8 +90,8 @@ async function moveStep(
       name: 'record-archived-blocks',
       // Of a block in which something was erased meanwhile, the object stays a leftover and its key is forgotten here.
       text: `WITH recorded AS (
-               INSERT INTO archived_blocks (log, first, object, key, object_hash, content_hash, length)
-               SELECT $1, n.first, n.object, n.key, n.object_hash, n.content_hash, n.length
+               INSERT INTO archived_blocks (log, first, object, key, object_hash, content_hash, length, locked_until)
+               SELECT $1, n.first, n.object, n.key, n.object_hash, n.content_hash, n.length, $8
                FROM unnest($2::bigint[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[], $7::int[])
                  AS n (first, object, key, object_hash, content_hash, length)
                JOIN blocks b ON b.log = $1 AND b.first = n.first AND sha256(b.content) = n.content_hash
@@ -102,6 +106,7 @@ async function moveStep(
         sealed.map(({ object }) => sha256(object)).map(Buffer.from),
         sealed.map(({ content }) => Buffer.from(sha256(content))),
         sealed.map(({ object }) => object.length),
+        until,
       ],
     });
     await tx.query('UPDATE blocks SET content = NULL WHERE log = $1 AND first = ANY ($2::bigint[])', [

@@ -17,6 +17,8 @@ export interface Erased {
   readonly log: string;
   readonly index: number;
   readonly erased: true;
+  /** Until then an archive refuses to delete a copy, whose key is destroyed; absent: there is none. */
+  readonly lockedUntil?: string;
 }
 
 /** `PUT` and `GET /v1/logs/{log}`. */
@@ -57,9 +59,10 @@ export const readStored: Reader<{ readonly stored: boolean }> = (json) => {
 export const readErased: Reader<Erased> = (json) => {
   const [log] = texts(json, 'log');
   const index = size(json, 'index');
+  const [lockedUntil] = texts(json, 'lockedUntil');
   return log === undefined || index === undefined || field(json, 'erased') !== true
     ? null
-    : { log, index, erased: true };
+    : { log, index, erased: true, ...(lockedUntil === undefined ? {} : { lockedUntil }) };
 };
 
 export const readLogDescription: Reader<LogDescription> = (json) => {

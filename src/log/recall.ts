@@ -1,6 +1,6 @@
 // Archived contents come back into the database before something in them is erased.
 
-import { type Database, transaction } from '../store/database.ts';
+import { type Database, type Queryable, transaction } from '../store/database.ts';
 import { ARCHIVED_COLUMN, archivedBlock, type BlockArchive, contentOf } from './archived-block.ts';
 import type { Log } from './log.ts';
 
@@ -50,11 +50,11 @@ export async function recallBlocks(
         ],
       });
       const objects = back.map(({ object }) => Buffer.from(object));
-      await tx.query('DELETE FROM archived_blocks WHERE object = ANY ($1::bytea[])', [objects]);
       // In two minutes: a read that found the key a moment ago still opens the object.
       await tx.query(
-        `INSERT INTO archive_leftovers (object, since) SELECT unnest($1::bytea[]), clock_timestamp() - interval '58 minutes'
-         ON CONFLICT DO NOTHING`,
+        `WITH gone AS (DELETE FROM archived_blocks WHERE object = ANY ($1::bytea[]) RETURNING log, first, object, locked_until)
+         INSERT INTO archive_leftovers (object, since, log, first, locked_until)
+         SELECT object, clock_timestamp() - interval '58 minutes', log, first, locked_until FROM gone`,
         [objects],
       );
       await tx.query('UPDATE archive_logs SET moved = least(moved, $2) WHERE log = $1', [
@@ -64,4 +64,23 @@ export async function recallBlocks(
       return back.length;
     });
   }
+}
+
+/**
+ * Until when the archive refuses to delete copies of a block with this entry, milliseconds; null: it does not. Their keys
+ * are destroyed.
+ * @param now milliseconds since the Unix epoch
+ */
+export async function copiesLockedUntil(
+  db: Queryable,
+  log: Pick<Log, 'id'>,
+  index: number,
+  now: number,
+): Promise<number | null> {
+  const { rows } = await db.query<{ until: number | null }>(
+    `SELECT max(l.locked_until) AS until FROM archive_leftovers l JOIN blocks b ON b.log = l.log AND b.first = l.first
+     WHERE l.log = $1 AND l.first > $2::bigint - 256 AND l.first <= $2 AND b.first + b.count > $2 AND l.locked_until > $3`,
+    [log.id, index, now],
+  );
+  return rows[0]?.until ?? null;
 }

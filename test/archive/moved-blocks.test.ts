@@ -9,6 +9,7 @@ import { rewriteBlocks } from '../../src/log/block-rewrite.ts';
 import { EntryReader } from '../../src/log/entries.ts';
 import { eraseEntry } from '../../src/log/erase.ts';
 import type { Log } from '../../src/log/log.ts';
+import { copiesLockedUntil } from '../../src/log/recall.ts';
 import { auditDatabase } from '../support/audit.ts';
 import { type Instance, openInstance } from '../support/instance.ts';
 import { objectStoreMissing, type TestStore, testStore } from '../support/object-store.ts';
@@ -166,6 +167,21 @@ when('objects that were cut, exchanged, put back or lost are never taken for wha
   await bucket.put(a, good);
   expect(await payloadOf(reader(), 1)).toBe(text(1));
   expect(await audited()).toEqual([]);
+});
+
+when('an erased entry of a locked block: the copy stays, without a key, and it is said until when', async () => {
+  const locked = new Bucket(await store.bucket(`locked-${buckets}`, true));
+  const until = Date.now() + 3_600_000;
+  await moveBlocks({ ...options, store: locked, lock: () => ({ mode: 'COMPLIANCE', until }) }, Date.now() + 1);
+  const { database, registry, sequencing, holds } = one;
+  expect(await copiesLockedUntil(database, log, 7, Date.now())).toBeNull();
+  await eraseEntry(database, registry.system, sequencing, log, 7, holds, new ArchivedBlocks([locked]));
+  expect(await copiesLockedUntil(database, log, 7, Date.now())).toBe(until);
+  expect(await copiesLockedUntil(database, log, 300, Date.now())).toBeNull();
+  expect(await copiesLockedUntil(database, log, 7, until)).toBeNull();
+  await database.query("UPDATE archive_leftovers SET since = '-infinity'");
+  expect(await deleteLeftovers(database, locked)).toBe(1);
+  await database.query('DELETE FROM archive_leftovers');
 });
 
 when('a second bucket stands in for the first, and repairs it', async () => {

@@ -47,6 +47,10 @@ Examples:
       const erased = await client.erase(log, index);
       if (json) return printJson(erased);
       print(`erased entry ${index} of ${log}`);
+      if (erased.lockedUntil !== undefined) {
+        note(`a copy in the archive is locked until ${erased.lockedUntil}; its key is destroyed, so it cannot be read`);
+        note('backups of the database from before may still hold that key: delete them as soon as you may');
+      }
       note('a receipt fetched earlier still verifies together with the content');
     });
 }
