@@ -46,6 +46,8 @@ export async function rewriteBlocks(database: Database, { onProgress, onWaiting 
   await copyAll(database, onProgress);
   await untilAllSee(database, onWaiting);
   await exchangeTables(database, onWaiting);
+  // The keys of archived blocks that were destroyed.
+  await database.query('VACUUM (FULL) archived_blocks');
   return { begunAt, checkpoint: await makeCheckpoint(database) };
 }
 

@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Bucket } from '../../src/archive/bucket.ts';
+import { readPasses } from '../../src/archive/passes.ts';
+import type { ArchiveConfig } from '../../src/config/archive.ts';
+import { objectStoreMissing, type TestStore, testStore } from '../support/object-store.ts';
+import { testService } from '../support/service.ts';
+
+const when = test.skipIf(objectStoreMissing !== null);
+const DAY_MS = 86_400_000;
+let store: TestStore;
+
+beforeAll(async () => {
+  if (objectStoreMissing === null) store = await testStore();
+});
+afterAll(() => store?.stop());
+
+when('a service archives by itself; the store away, old payloads answer 503 and everything else goes on', async () => {
+  const [open, closed] = [await store.bucket('service-public'), await store.bucket('service-private')];
+  const archive: ArchiveConfig = {
+    publicBuckets: [open],
+    privateBuckets: [closed],
+    after: DAY_MS,
+    publishRounds: false,
+    retention: null,
+  };
+  let ahead = 0;
+  await using service = await testService({
+    config: { roles: ['api', 'worker'], archive, reconcileInterval: 200 },
+    ahead: () => ahead,
+  });
+  const { database } = service.foundation;
+  await service.send('PUT', '/v1/logs/demo');
+  const lines = Array.from({ length: 300 }, (_, i) => `line ${i}`).join('\n');
+  const appended = await service.send('POST', '/v1/logs/demo/entries?split=lines', { body: lines });
+  expect(appended.status).toBe(201);
+  await service.closeRound();
+  const receipt = await service.send('GET', '/v1/logs/demo/entries/7/receipt');
+  const bundle = await service.send('GET', '/logs/demo/tile/entries/000');
+
+  // Entries grow old.
+  ahead = 40 * DAY_MS;
+  const archived = async (): Promise<number> => (await database.query('SELECT FROM archived_blocks')).rowCount ?? 0;
+  await expect.poll(archived, { timeout: 30_000, interval: 100 }).toBe(1);
+  await expect
+    .poll(async () => (await readPasses(database)).map(({ problem, passedAt }) => [problem, passedAt !== null]), {
+      timeout: 30_000,
+      interval: 100,
+    })
+    .toEqual([
+      [null, true],
+      [null, true],
+    ]);
+  ahead = 0;
+  expect(await new Bucket(open).get('logs/demo/tile/entries/000', 1 << 20)).toEqual(new Uint8Array(bundle.bytes));
+  const payload = await service.send('GET', '/v1/logs/demo/entries/7/payload');
+  expect([payload.status, payload.text]).toEqual([200, 'line 7']);
+  const again = await service.send('GET', '/v1/logs/demo/entries/7/receipt');
+  expect(again.at('entry')).toEqual(receipt.at('entry'));
+  const exported = await service.send('GET', '/v1/logs/demo/export?receipts=false');
+  expect(exported.text).toContain('"line 3"');
+
+  await store.down();
+  const away = await service.send('DELETE', '/v1/logs/demo/entries/8/payload');
+  expect([away.status, away.code]).toEqual([503, 'archive-unavailable']);
+  const fresh = await service.send('GET', '/v1/logs/demo/entries/280/payload');
+  expect([fresh.status, fresh.text]).toEqual([200, 'line 280']);
+  expect((await service.send('POST', '/v1/logs/demo/entries', { body: 'one more' })).status).toBe(201);
+  await expect
+    .poll(async () => (await service.send('GET', '/readyz')).text, { timeout: 30_000, interval: 200 })
+    .toContain('archive is not up to date (archive-unavailable)');
+  expect((await service.send('GET', '/readyz')).status).toBe(200);
+  expect((await service.send('GET', '/metrics')).text).toMatch(
+    /antequem_archive_failing_seconds\{archive="private"\} \d/,
+  );
+});
