@@ -31,7 +31,7 @@ export async function readCoverage(database: Queryable, logs: readonly number[])
      SELECT l.log, c.size, c.round, c.status, c.block_time
      FROM unnest($1::int[]) AS l (log) CROSS JOIN newest n CROSS JOIN LATERAL
        (SELECT r.size, r.round, a.status, a.block_time FROM
-          (SELECT size, round FROM round_leaves WHERE log = l.log AND round <= n.round ORDER BY size DESC LIMIT 10) r
+          (SELECT size, round FROM round_logs WHERE log = l.log AND round <= n.round ORDER BY size DESC LIMIT 10) r
         JOIN anchors a ON a.round = r.round AND a.block_number IS NOT NULL
         ORDER BY r.size DESC, a.status = 'finalized' DESC, a.block_time LIMIT 1) c`,
     [logs],

@@ -67,16 +67,18 @@ export class ReceiptSeries {
    * The receipts of these entries, as `Receipts.compose` makes them; null for one that was erased.
    * @param entries in the order of the log
    * @param checkpoint what entries that no round covers yet are proven by
-   * @returns null where such an entry lies beyond that checkpoint
+   * @returns null where such an entry lies beyond that checkpoint; the sizes of checkpoints that are to be signed before
    */
   async texts(
     log: Log,
     entries: readonly StoredEntry[],
     checkpoint: Published | null,
-  ): Promise<(ReceiptText | null)[] | null> {
+  ): Promise<(ReceiptText | null)[] | { readonly unsigned: number[] } | null> {
     const coverings = await this.#coverings(log, entries);
     const missing = entries.some(({ index }, i) => coverings[i] === null && index >= (checkpoint?.size ?? 0));
     if (missing) return null;
+    const unsigned = await this.#unsigned(log, coverings);
+    if (unsigned.length > 0) return { unsigned };
     const shared = new Map<number | null, Promise<Shared>>();
     const tiles = new Map<string, Promise<HexTile>>();
     return Promise.all(
@@ -117,6 +119,12 @@ export class ReceiptSeries {
       first?.round === last?.round ? entries.map(() => first) : await readCovering(database, entries.map(at));
     if (last !== null) this.#known = { log: log.id, begin: to.index, covering: last };
     return coverings;
+  }
+
+  async #unsigned(log: Log, coverings: readonly (Covering | null)[]): Promise<number[]> {
+    const sizes = [...new Set(coverings.flatMap((each) => (each === null ? [] : [each.size])))];
+    const signed = await Promise.all(sizes.map((size) => this.#sources.checkpoint(log, size)));
+    return sizes.filter((_, i) => signed[i] === null);
   }
 
   async #covered(log: Log, covering: Covering): Promise<Shared> {

@@ -187,7 +187,7 @@ export async function readCovering(database: Queryable, entries: readonly EntryA
     name: 'covering-rounds',
     text: `SELECT q.n::int, c.round, c.index, c.size
            FROM unnest($1::int[], $2::bigint[]) WITH ORDINALITY AS q (log, index, n) CROSS JOIN LATERAL (
-             SELECT round, index, size FROM round_leaves WHERE log = q.log AND size > q.index ORDER BY size LIMIT 1) c`,
+             SELECT round, index, size FROM round_logs WHERE log = q.log AND size > q.index ORDER BY size LIMIT 1) c`,
     values: [entries.map(({ log }) => log), entries.map(({ index }) => index)],
   });
   return inOrder(rows, entries.length, ({ round, index, size }) => ({ round, index, size }));

@@ -1,23 +1,27 @@
 import { compareBytes, fromHex, toHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
-import { hashLeaves, MerkleTree } from '../core/merkle.ts';
+import { hashLeaf, hashLeaves, MerkleTree } from '../core/merkle.ts';
 import {
   type Beacon,
+  CHECKPOINT_LEAF_BYTES,
+  DIGEST_LEAF_BYTES,
   digestLeaf,
   encodeCheckpointLeaf,
   encodeLink,
   firstPreviousRoot,
   MAX_BEACONS,
 } from '../core/round.ts';
+import type { LogSize } from '../log/due-checkpoints.ts';
 import type { Guard } from '../log/guard.ts';
-import type { Effects, Log } from '../log/log.ts';
-import type { Publisher } from '../log/publish.ts';
+import { demandUnsigned } from '../log/holdings.ts';
+import type { Effects, Log, LogHead } from '../log/log.ts';
 import { LOG_COLUMNS, type LogRow, logOf, type Registry } from '../log/registry.ts';
 import { demandClocksAgree, type Sequencing } from '../log/sequence.ts';
 import { recordedTransaction } from '../log/system.ts';
 import type { Database, Queryable, Transaction } from '../store/database.ts';
 import { tryLock } from '../store/service-name.ts';
 import { takeDigests, WAITING_DIGESTS } from './digests.ts';
+import { markLeaves } from './leaf-marks.ts';
 
 /** A round as its row describes it. */
 export interface Round {
@@ -34,7 +38,6 @@ export interface Round {
 export interface RoundClosing {
   readonly database: Database;
   readonly registry: Registry;
-  readonly publisher: Publisher;
   readonly sequencing: Sequencing;
   /** The newest final block of each chain that answers in time; at most three are used. */
   readonly beacons: () => Promise<readonly Beacon[]>;
@@ -58,12 +61,12 @@ interface GrownRow extends LogRow {
 const GROWN = `FROM log_states l LEFT JOIN round_heads r ON r.log = l.id WHERE l.size > coalesce(r.size, 0)`;
 
 /**
- * Closes a round over every log that grew and the digests that wait: signs the logs' checkpoints, links it to the round
- * before and records its root in `_system`, in one transaction. Null where there is nothing new, or where another process
+ * Closes a round over every log that grew and the digests that wait: links it to the round before and records its root in
+ * `_system`, in one transaction. The checkpoints of its leaves are signed when somebody asks for them. Null where there is nothing new, or where another process
  * is closing one.
  */
 export async function closeRound(closing: RoundClosing): Promise<Round | null> {
-  const { database, registry, publisher, sequencing } = closing;
+  const { database, registry, sequencing } = closing;
   if (!(await isDue(closing))) return null;
   await closing.guard?.releaseRounds();
   // Before the root is formed, so that they bound it from below.
@@ -76,6 +79,7 @@ export async function closeRound(closing: RoundClosing): Promise<Round | null> {
     const grown = await tx.query<GrownRow>(
       `SELECT ${LOG_COLUMNS}, l.size, l.root, l.last_received_at ${GROWN} ORDER BY l.log_id`,
     );
+    await demandUnsigned(tx, grown.rows.map(headOf));
     const digests = (await takeDigests(tx, closing.maxDigests ?? MAX_DIGESTS)).sort(compareBytes).map(digestLeaf);
     if (digests.length === 0 && !causesRound(grown.rows, registry.system, last, closing)) {
       return { result: null, acts: [] };
@@ -97,14 +101,14 @@ export async function closeRound(closing: RoundClosing): Promise<Round | null> {
     const root = new MerkleTree(hashLeaves(leaves)).root();
     const round: Round = { number, closedAt, previousRoot, root, size: leaves.length, beacons };
     await insertRound(tx, round, leaves, grown.rows);
-    await publisher.publish(
-      tx,
-      grown.rows.map((row) => ({ log: logOf(row), head: { size: row.size, root: new Uint8Array(row.root) } })),
-    );
     return { result: round, acts: [{ act: 'round-closed', number, root: toHex(root) }] };
   });
   if (closed !== null) await closing.guard?.releaseRounds();
   return closed;
+}
+
+function headOf(row: GrownRow): { log: Log; head: LogHead } {
+  return { log: logOf(row), head: { size: row.size, root: new Uint8Array(row.root) } };
 }
 
 /** Milliseconds since the Unix epoch, by the database. */
@@ -159,23 +163,19 @@ async function insertRound(
     'INSERT INTO rounds (number, closed_at, previous_root, root, size, beacons) VALUES ($1, $2, $3, $4, $5, $6)',
     [round.number, round.closedAt, round.previousRoot, round.root, round.size, JSON.stringify(beacons)],
   );
-  // What stands for no log: the link in front, the digests behind.
-  const digests = leaves.slice(1 + grown.length).map(() => null);
+  const digests = leaves.slice(1 + grown.length);
+  await tx.query('INSERT INTO packed_leaves (round, link, checkpoints, digests) VALUES ($1, $2, $3, $4)', [
+    round.number,
+    leaves[0],
+    Buffer.concat(leaves.slice(1, 1 + grown.length)),
+    Buffer.concat(digests),
+  ]);
   await tx.query(
-    `INSERT INTO round_leaves (round, index, leaf, log, size)
-     SELECT $1, n - 1, leaf, log, size FROM unnest($2::bytea[], $3::int[], $4::bigint[]) WITH ORDINALITY AS l (leaf, log, size, n)`,
-    [
-      round.number,
-      leaves.map((leaf) => Buffer.from(leaf)),
-      [null, ...grown.map((row) => row.id), ...digests],
-      [null, ...grown.map((row) => row.size), ...digests],
-    ],
+    `INSERT INTO round_logs (size, round, log, index)
+     SELECT size, $1, log, index FROM unnest($2::bigint[], $3::int[]) WITH ORDINALITY AS l (size, log, index)`,
+    [round.number, grown.map((row) => row.size), grown.map((row) => row.id)],
   );
-  await tx.query(
-    `INSERT INTO round_heads (log, size) SELECT * FROM unnest($1::int[], $2::bigint[])
-     ON CONFLICT (log) DO UPDATE SET size = excluded.size`,
-    [grown.map((row) => row.id), grown.map((row) => row.size)],
-  );
+  await markLeaves(tx, round.number, digests.map(hashLeaf));
 }
 
 interface RoundRow {
@@ -223,30 +223,53 @@ export async function listRounds(db: Pick<Database, 'query'>, before: number, li
 
 /** Every leaf of a round, in order. */
 export async function leavesOf(db: Pick<Database, 'query'>, round: Round): Promise<Uint8Array[]> {
-  const { rows } = await db.query<{ leaf: Uint8Array }>(
-    'SELECT leaf FROM round_leaves WHERE round = $1 ORDER BY index',
+  const { rows } = await db.query<{ link: Uint8Array; checkpoints: Uint8Array; digests: Uint8Array }>(
+    'SELECT link, checkpoints, digests FROM packed_leaves WHERE round = $1',
     [round.number],
   );
-  if (rows.length !== round.size) {
+  const [packed] = rows;
+  const leaves =
+    packed === undefined
+      ? []
+      : [
+          new Uint8Array(packed.link),
+          ...cut(packed.checkpoints, CHECKPOINT_LEAF_BYTES),
+          ...cut(packed.digests, DIGEST_LEAF_BYTES),
+        ];
+  if (leaves.length !== round.size) {
     throw new AntequemError(
       'round-damaged',
-      `round ${round.number} has ${rows.length} of ${round.size} leaves: run an audit`,
+      `round ${round.number} has ${leaves.length} of ${round.size} leaves: run an audit`,
     );
   }
-  return rows.map((row) => new Uint8Array(row.leaf));
+  return leaves;
 }
 
-/** Leaves [begin, end) of a round that is there, each with the checkpoint that was signed for it. */
-export async function readSignedLeaves(
+function cut(bytes: Uint8Array, length: number): Uint8Array[] {
+  const all = new Uint8Array(bytes);
+  return Array.from({ length: Math.ceil(all.length / length) }, (_, i) => all.subarray(length * i, length * (i + 1)));
+}
+
+/** A leaf of a round with the log and size that it is about; null for the link and digests. */
+export interface RoundLeafAt {
+  readonly leaf: Uint8Array;
+  readonly of: LogSize | null;
+}
+
+/** Leaves [begin, end) of a round that is there. */
+export async function readLeaves(
   db: Pick<Database, 'query'>,
   round: number,
   begin: number,
   end: number,
-): Promise<{ leaf: Uint8Array; note: string | null }[]> {
-  const { rows } = await db.query<{ leaf: Uint8Array; note: string | null }>(
-    `SELECT p.leaf, c.note FROM round_leaves p LEFT JOIN checkpoints c ON c.log = p.log AND c.size = p.size
+): Promise<RoundLeafAt[]> {
+  const { rows } = await db.query<{ leaf: Uint8Array } & ({ size: null } | (LogRow & { size: number }))>(
+    `SELECT p.leaf, p.size, ${LOG_COLUMNS} FROM round_leaves p LEFT JOIN logs l ON l.id = p.log
      WHERE p.round = $1 AND p.index >= $2 AND p.index < $3 ORDER BY p.index`,
     [round, begin, end],
   );
-  return rows;
+  return rows.map((row) => ({
+    leaf: new Uint8Array(row.leaf),
+    of: row.size === null ? null : { log: logOf(row), size: row.size },
+  }));
 }

@@ -114,10 +114,11 @@ export function auditRoutes(
       if (round === null || bundle === null || bundle > last || (bundle === 0 && rest !== undefined)) {
         throw new Problem('round-not-found', 'there is no such round, or it has no such leaves');
       }
-      if (rest !== undefined) return void response.json({ leaves: await shownLeaves(database, round, bundle) });
+      if (rest !== undefined)
+        return void response.json({ leaves: await shownLeaves(database, publisher, round, bundle) });
       response.json({
         ...shownRound(round, await anchors(round.number)),
-        leaves: await shownLeaves(database, round, 0),
+        leaves: await shownLeaves(database, publisher, round, 0),
       });
     });
 }

@@ -1,13 +1,15 @@
 import { once } from 'node:events';
 import type { Response, Router } from 'express';
 import { z } from 'zod';
-import type { Published } from '../log/publish.ts';
+import { checkpointGone } from '../anchor/receipts.ts';
+import type { Log } from '../log/log.ts';
+import type { Checkpoints, Published } from '../log/publish.ts';
 import { rangeOf } from '../log/search.ts';
 import type { Gate } from './access.ts';
 import { described } from './description.ts';
 import { indexText, pathLog, pathLogName, query } from './parameters.ts';
 import { Problem } from './problem.ts';
-import type { ExportedLines } from './readings.ts';
+import type { ExportedLines, UnsignedSizes } from './readings.ts';
 import { exactRouter } from './routing.ts';
 import { criteriaOf, criteriaQuery } from './search.ts';
 import type { Service } from './service.ts';
@@ -57,7 +59,7 @@ export function exportRoutes(service: Service, gate: Gate): Router {
     response.type('application/x-ndjson').setTimeout(PATIENCE, () => response.destroy());
     if (request.method === 'HEAD') range.end = range.from;
     let checkpoint: Published | null = null;
-    const read = (from: number): Promise<ExportedLines | null> =>
+    const read = (from: number): Promise<ExportedLines | UnsignedSizes | null> =>
       readings.lines({ log, criteria, from, end: range.end, receipts: receipts === 'true', checkpoint });
     try {
       let reading = range.from < range.end ? read(range.from) : null;
@@ -67,6 +69,11 @@ export function exportRoutes(service: Service, gate: Gate): Router {
         if (service.stopping.aborted || response.destroyed) return void response.destroy();
         if (lines === null) {
           checkpoint = await checkpoints.covering(log, range.end - 1);
+          reading = read(from);
+          continue;
+        }
+        if ('unsigned' in lines) {
+          await Promise.all(lines.unsigned.map((size) => signedAt(checkpoints, log, size)));
           reading = read(from);
           continue;
         }
@@ -86,6 +93,10 @@ export function exportRoutes(service: Service, gate: Gate): Router {
       exports--;
     }
   });
+}
+
+async function signedAt(checkpoints: Checkpoints, log: Log, size: number): Promise<void> {
+  if ((await checkpoints.at(log, size)) === null) throw checkpointGone(log, size);
 }
 
 /** Writes, then waits until there is room again or the client has left. */

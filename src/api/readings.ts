@@ -33,6 +33,9 @@ const exportedLines = z.object({
   next: z.number().nullable(),
 });
 export type ExportedLines = z.infer<typeof exportedLines>;
+/** Sizes of the log at which rounds have it and no checkpoint is signed yet. */
+const unsignedSizes = z.object({ unsigned: z.array(z.number()) });
+export type UnsignedSizes = z.infer<typeof unsignedSizes>;
 
 export type Reading = ({ readonly kind: 'search' } & SearchReading) | ({ readonly kind: 'export' } & ExportReading);
 
@@ -41,10 +44,10 @@ export interface Readings {
   /** A page of a search: the JSON text of its answer. @throws AntequemError `log-damaged`; Problem `overloaded` */
   search(search: SearchReading): Promise<Uint8Array>;
   /**
-   * The next lines of an export; null: a checkpoint is needed.
+   * The next lines of an export; null: a checkpoint is needed; sizes: checkpoints are to be signed before.
    * @throws AntequemError `log-damaged`, `round-damaged`; Problem `overloaded`
    */
-  lines(lines: ExportReading): Promise<ExportedLines | null>;
+  lines(lines: ExportReading): Promise<ExportedLines | UnsignedSizes | null>;
   close(): Promise<void>;
 }
 
@@ -54,7 +57,7 @@ const AT_ONCE = 2;
 const MOST_WAITING = 64;
 const HEAP_MB = 192;
 
-const answered = z.union([bytes, exportedLines, z.null()]);
+const answered = z.union([bytes, exportedLines, unsignedSizes, z.null()]);
 
 /** Reads in a thread of its own, with its own connections to the database: appends and other requests do not wait for it. */
 export class ReadingThread implements Readings {
@@ -77,8 +80,9 @@ export class ReadingThread implements Readings {
     return bytes.parse(await this.#thread.ask({ kind: 'search', ...search } satisfies Reading));
   }
 
-  async lines(lines: ExportReading): Promise<ExportedLines | null> {
-    return exportedLines.nullable().parse(await this.#thread.ask({ kind: 'export', ...lines } satisfies Reading));
+  async lines(lines: ExportReading): Promise<ExportedLines | UnsignedSizes | null> {
+    const forms = z.union([exportedLines, unsignedSizes, z.null()]);
+    return forms.parse(await this.#thread.ask({ kind: 'export', ...lines } satisfies Reading));
   }
 
   close(): Promise<void> {

@@ -1,7 +1,8 @@
 import type { Router } from 'express';
+import { markLeaves } from '../anchor/leaf-marks.ts';
 import { BITCOIN, REGTEST } from '../core/bitcoin-header.ts';
 import { serializeOtsFile } from '../ots/file.ts';
-import { otsOfReceipt } from '../ots/receipt-file.ts';
+import { answersIn, otsOfReceipt } from '../ots/receipt-file.ts';
 import type { Gate } from './access.ts';
 import { described } from './description.ts';
 import { pathIndex, pathLog, pathLogName } from './parameters.ts';
@@ -21,7 +22,10 @@ const readOts = described({
 });
 
 /** Receipts as files of OpenTimestamps. */
-export function receiptOtsRoutes({ registry, receipts, calendars, ownCalendar }: Service, gate: Gate): Router {
+export function receiptOtsRoutes(
+  { database, registry, receipts, trees, calendars, ownCalendar }: Service,
+  gate: Gate,
+): Router {
   return exactRouter().get('/v1/logs/:log/entries/:index/receipt.ots', readOts, async (request, response) => {
     await gate.admit(request, 'read', pathLogName(request));
     const log = await pathLog(request, registry);
@@ -30,6 +34,12 @@ export function receiptOtsRoutes({ registry, receipts, calendars, ownCalendar }:
     const stamped = 'round' in receipt && receipt.anchors.some(({ type }) => type === 'opentimestamps');
     if (!stamped && calendars === null) {
       throw new Problem('timestamp-absent', 'the rounds of this service are not stamped by OpenTimestamps calendars');
+    }
+    if ('round' in receipt && ownCalendar !== null && answersIn(receipt).length === 0) {
+      // The file names our own calendar, which is then asked for this leaf.
+      const { number, index: leaf } = receipt.round;
+      const { tree } = await trees.read(number);
+      await markLeaves(database, number, [tree.node({ level: 0, index: leaf })]);
     }
     const file = serializeOtsFile(otsOfReceipt(receipt, ownCalendar));
     response.attachment(`${log.name}-${index}${networkSuffix(calendars?.chain ?? BITCOIN)}.ots`);

@@ -84,7 +84,7 @@ export function tsaRoutes(service: Service, budget: BodyBudget): Router {
       const leaf = tokenLeafHash(fromHex(text));
       // Before the look: what is closed meanwhile is not taken for searched.
       const newest = await lastRound(database);
-      const place = await leafPlace(database, leaf);
+      const place = await leafPlace(database, trees, leaf);
       const known = typeof place === 'object' ? await trees.read(place.round) : null;
       response.json({
         digest: text,

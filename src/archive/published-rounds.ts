@@ -7,6 +7,7 @@ import { leavesPath, roundPath } from '../audit/remote/layout.ts';
 import { equalBytes, toHex, utf8 } from '../core/bytes.ts';
 import type { Anchor } from '../core/receipt.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
+import type { Checkpoints } from '../log/publish.ts';
 import type { Database } from '../store/database.ts';
 import type { ObjectLock } from './bucket.ts';
 import { rootPath } from './layout.ts';
@@ -20,6 +21,7 @@ export interface RoundSources {
   readonly database: Database;
   readonly store: ObjectStore;
   readonly trees: RoundTrees;
+  readonly checkpoints: Pick<Checkpoints, 'at'>;
   readonly anchors: (round: number) => Promise<readonly Anchor[]>;
   /** Whether leaves are public. */
   readonly publishRounds: boolean;
@@ -58,7 +60,7 @@ async function openRounds(database: Database, rounds: readonly number[]): Promis
 
 /** @param how.written the hash of what was written before; null: nothing was */
 async function writeRound(
-  { database, store, trees, anchors, publishRounds, lock }: RoundSources,
+  { database, store, trees, checkpoints, anchors, publishRounds, lock }: RoundSources,
   number: number,
   { open, written }: { readonly open: boolean; readonly written: Uint8Array | null },
 ): Promise<void> {
@@ -70,10 +72,10 @@ async function writeRound(
   const lasting = open ? null : lock();
   await store.putCurrent(rootPath(number), bytes, lasting);
   if (publishRounds) {
-    const leaves = await shownLeaves(database, round, 0);
+    const leaves = await shownLeaves(database, checkpoints, round, 0);
     await store.putCurrent(roundPath(number), utf8(JSON.stringify({ ...shown, leaves })), lasting);
     for (let bundle = 1; bundle * TILE_WIDTH < round.size; bundle++) {
-      const more = { leaves: await shownLeaves(database, round, bundle) };
+      const more = { leaves: await shownLeaves(database, checkpoints, round, bundle) };
       await store.putCurrent(leavesPath(number, bundle), utf8(JSON.stringify(more)), lasting);
     }
   }

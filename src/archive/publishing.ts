@@ -6,7 +6,6 @@ import { utf8 } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
 import { listedLogs } from '../log/listing.ts';
-import type { Checkpoints } from '../log/publish.ts';
 import { LOG_COLUMNS, type LogRow, logOf, type Registry } from '../log/registry.ts';
 import { MANIFEST } from './layout.ts';
 import { each, type LogSources, publishLog } from './published-logs.ts';
@@ -14,7 +13,6 @@ import { publishRounds, type RoundSources, renewRounds } from './published-round
 
 export interface PublishingOptions extends LogSources, RoundSources {
   readonly registry: Registry;
-  readonly checkpoints: Pick<Checkpoints, 'at'>;
   /** The chains of all targets, as auditors from outside see them. */
   readonly chains: () => Promise<readonly object[]>;
   /** Ends the work between two steps. */
@@ -64,8 +62,9 @@ async function publishStep(options: PublishingOptions, from: number, to: number)
     `SELECT ${LOG_COLUMNS.split(', ')
       .map((column) => `l.${column}`)
       .join(', ')}, r.size
-     FROM (SELECT log, max(size) AS size FROM round_leaves WHERE round > $1 AND round <= $2 AND log IS NOT NULL
-           GROUP BY log) AS r JOIN logs l ON l.id = r.log ORDER BY l.name`,
+     FROM logs l CROSS JOIN LATERAL
+       (SELECT size, round FROM round_logs WHERE log = l.id AND round <= $2 ORDER BY size DESC LIMIT 1) AS r
+     WHERE r.round > $1 ORDER BY l.name`,
     [from, to],
   );
   const { system } = registry;

@@ -7,6 +7,8 @@ const LINK = 0x80;
 const CHECKPOINT = 0x81;
 const DIGEST = 0x82;
 export const MAX_BEACONS = 3;
+export const CHECKPOINT_LEAF_BYTES = 73;
+export const DIGEST_LEAF_BYTES = 33;
 // With `ignoreBOM` a byte order mark stays in the text, where the form of a chain id refuses it.
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const CAIP2 = /^[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}$/;
@@ -107,7 +109,8 @@ export function encodeCheckpointLeaf(leaf: CheckpointLeaf): Uint8Array {
 
 /** @throws FormatError `round-leaf`, `integer-range` */
 export function parseCheckpointLeaf(bytes: Uint8Array): CheckpointLeaf {
-  if (bytes.length !== 73 || bytes[0] !== CHECKPOINT) throw new FormatError('round-leaf', 'not a checkpoint leaf');
+  if (bytes.length !== CHECKPOINT_LEAF_BYTES || bytes[0] !== CHECKPOINT)
+    throw new FormatError('round-leaf', 'not a checkpoint leaf');
   return { logId: bytes.slice(1, 33), size: readU64(bytes, 33), root: bytes.slice(41, 73) };
 }
 

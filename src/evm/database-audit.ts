@@ -185,7 +185,7 @@ class StoredLedger implements AnchorLedger {
 
   async firstEntry(round: number): Promise<FirstEntry | null> {
     const { rows } = await this.#db.query<FirstEntry>(
-      `SELECT l.name AS log, coalesce((SELECT max(size) FROM round_leaves p WHERE p.log = n.log AND p.size < n.size), 0) AS index
+      `SELECT l.name AS log, coalesce((SELECT max(size) FROM round_logs p WHERE p.log = n.log AND p.size < n.size), 0) AS index
        FROM round_leaves n JOIN logs l ON l.id = n.log WHERE n.round = $1
        ORDER BY l.name LIKE E'\\\\_%', l.name COLLATE "C" LIMIT 1`,
       [round],

@@ -6,11 +6,13 @@ import { joinNotes } from '../core/note.ts';
 import { within } from '../core/time-limit.ts';
 import { Batch, inOrder } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
+import { demandPart, dueSizes, type LogSize, readLeafRoots } from './due-checkpoints.ts';
 import type { Guard } from './guard.ts';
 import { checkpointConflict } from './holdings.ts';
 import type { Log, LogHead } from './log.ts';
 import type { Registry } from './registry.ts';
 import type { LogSigner } from './seed.ts';
+import { TileStore } from './tilestore.ts';
 
 /** A checkpoint with its signatures. */
 export interface Published extends Checkpoint {
@@ -26,7 +28,10 @@ export interface Checkpoints {
   covering(log: Log, index: number): Promise<Published>;
   /** One that covers the durable entry `index`, with cosignatures of witnesses if they come in time. */
   witnessed(log: Log, index: number): Promise<Published>;
-  /** The one of exactly that size, null where none was signed. */
+  /**
+   * The one of exactly that size. One that a round has and nobody asked for before is signed now. Null where no round has that
+   * size and none was signed. @throws AntequemError as `Publisher.publish`
+   */
   at(log: Log, size: number): Promise<Published | null>;
 }
 
@@ -35,7 +40,12 @@ export interface PublisherOptions {
   readonly guard?: Guard;
   /** Milliseconds that a signature may take. Default 5,000. */
   readonly signPatience?: number;
+  /** Default: one of its own. */
+  readonly tiles?: TileStore;
 }
+
+/** Sizes of a log that are signed at a time before a key is retired. */
+const DUE_PAGE = 500;
 
 /** The newest published checkpoint of a log, and how often keys had changed when it was signed. */
 interface Latest {
@@ -47,6 +57,8 @@ interface RecordedAt {
   readonly log: number;
   readonly size: number;
 }
+
+type DueAnswer = Published | null | AntequemError;
 
 /**
  * Signs checkpoints of durable heads. Each is recorded before it is published, with one root for each size: a head that
@@ -60,6 +72,8 @@ export class Publisher implements Checkpoints {
   readonly #signPatience: number;
   readonly #latest = new LruCache<number, Latest>(20_000);
   readonly #recorded: RecordedCheckpoints;
+  readonly #tiles: TileStore;
+  readonly #due: Batch<LogSize, DueAnswer>;
 
   constructor(database: Queryable, registry: Registry, now: () => number, options: PublisherOptions = {}) {
     this.#database = database;
@@ -68,6 +82,8 @@ export class Publisher implements Checkpoints {
     this.#guard = options.guard ?? null;
     this.#signPatience = options.signPatience ?? 5_000;
     this.#recorded = new RecordedCheckpoints(database);
+    this.#tiles = options.tiles ?? new TileStore(database);
+    this.#due = new Batch((asked) => this.#signDue(asked));
   }
 
   /** The checkpoint of the log's head as it is now. */
@@ -108,9 +124,21 @@ export class Publisher implements Checkpoints {
     return rowCount === 1;
   }
 
-  /** The checkpoint of exactly that size, null where none was signed. */
-  at(log: Log, size: number): Promise<Published | null> {
-    return this.#recorded.at(log, size);
+  async at(log: Log, size: number): Promise<Published | null> {
+    const answer = (await this.#recorded.at(log, size)) ?? (await this.#due.get({ log, size }));
+    if (answer instanceof AntequemError) throw answer;
+    return answer;
+  }
+
+  /** Signs all that rounds have of a log and nobody asked for. @throws AntequemError as `publish` */
+  async signAllDue(log: Log): Promise<void> {
+    for (let after = -1; ; ) {
+      const sizes = await dueSizes(this.#database, log, after, DUE_PAGE);
+      await Promise.all(sizes.map((size) => this.at(log, size)));
+      const last = sizes.at(-1);
+      if (last === undefined || sizes.length < DUE_PAGE) return;
+      after = last;
+    }
   }
 
   /** The largest checkpoint of a log that any process signed; null: none. */
@@ -145,6 +173,31 @@ export class Publisher implements Checkpoints {
   ): Promise<{ published: Published[]; newest: boolean }> {
     const newest = (await this.#guard?.release(db, heads)) ?? true;
     return { published: await this.#sign(db, heads), newest };
+  }
+
+  /** A leaf that contradicts its log is refused alone; what else was asked with it is signed. */
+  async #signDue(asked: readonly LogSize[]): Promise<DueAnswer[]> {
+    const roots = await readLeafRoots(this.#database, asked);
+    const answers = await Promise.all(
+      asked.map(async ({ log, size }, i): Promise<{ log: Log; head: LogHead } | null | AntequemError> => {
+        const root = roots[i] ?? null;
+        if (root === null) return null;
+        const head = { size, root };
+        try {
+          await demandPart(this.#registry, this.#tiles, log, head);
+          return { log, head };
+        } catch (error) {
+          if (error instanceof AntequemError) return error;
+          throw error;
+        }
+      }),
+    );
+    const heads = answers.flatMap((answer) => (answer === null || answer instanceof AntequemError ? [] : [answer]));
+    const published = heads.length === 0 ? [] : await this.publish(this.#database, heads);
+    const signed = new Map(heads.map((head, i) => [head, published[i] ?? null]));
+    return answers.map((answer) =>
+      answer === null || answer instanceof AntequemError ? answer : (signed.get(answer) ?? null),
+    );
   }
 
   async #sign(db: Queryable, heads: readonly { log: Log; head: LogHead }[]): Promise<Published[]> {

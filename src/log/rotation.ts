@@ -7,6 +7,7 @@ import type { Database, Queryable, Transaction } from '../store/database.ts';
 import { endorse } from './endorsement.ts';
 import type { Guard } from './guard.ts';
 import type { Log } from './log.ts';
+import type { Publisher } from './publish.ts';
 import type { Registry } from './registry.ts';
 import type { LogSigner } from './seed.ts';
 import type { Sequencing } from './sequence.ts';
@@ -38,6 +39,7 @@ export interface LogWithKey {
 export interface RotationParts {
   readonly database: Database;
   readonly registry: Registry;
+  readonly publisher: Publisher;
   readonly sequencing: Sequencing;
   readonly guard: Guard;
 }
@@ -172,6 +174,8 @@ export async function retireKeys(
 ): Promise<readonly LogWithKey[]> {
   const { registry, sequencing } = parts;
   const logs = retirements.map(({ log }) => log);
+  // Who knows the retiring keys alone can check what they were given for rounds of before.
+  for (const log of logs) await parts.publisher.signAllDue(log);
   return changeKeys(parts, logs, async (tx, keysOf) => {
     const now = sequencing.effects.now();
     const plans = retirements.map((retirement) => planOf(retirement, keysOf(retirement.log), force ? null : now));

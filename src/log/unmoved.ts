@@ -40,10 +40,13 @@ export async function hasUnmoved(db: Queryable): Promise<boolean> {
 
 /** @throws AntequemError `entries-unmoved` */
 export async function demandMoved(db: Queryable): Promise<void> {
-  if (await hasUnmoved(db)) {
+  const { rows } = await db.query<{ there: boolean }>(
+    `SELECT to_regclass(quote_ident(current_schema()) || '.unpacked_leaves') IS NOT NULL AS there`,
+  );
+  if (rows[0]?.there === true || (await hasUnmoved(db))) {
     throw new AntequemError(
       'entries-unmoved',
-      'the entries of this database are not in blocks yet: start the service once, it moves them',
+      'this database has entries or rounds in the form of an older release: start the service once, it converts them',
     );
   }
 }

@@ -114,7 +114,7 @@ async function readLogs(
          (SELECT max(round) + 1 FROM anchors WHERE target = t.name))), 1) AS round FROM targets t),
      open AS (
        SELECT l.id, l.size, CASE WHEN f.round <= 1 THEN 0 ELSE coalesce((
-           SELECT r.size FROM round_leaves r WHERE r.log = l.id AND r.round < f.round ORDER BY r.size DESC LIMIT 1), 0)
+           SELECT r.size FROM round_logs r WHERE r.log = l.id AND r.round < f.round ORDER BY r.size DESC LIMIT 1), 0)
          END AS anchored
        FROM log_states l, frontier f WHERE l.name <> $1),
      grown AS (

@@ -55,7 +55,7 @@ export class Calendar {
   /** By leaf hash, 32 bytes. @throws AntequemError `round-damaged` */
   async find(leafHash: Uint8Array): Promise<Knowledge> {
     const { database, trees, anchors, chain } = this.#sources;
-    const place = await leafPlace(database, leafHash);
+    const place = await leafPlace(database, trees, leafHash);
     if (place === 'unknown' || place === 'waiting') return place === 'unknown' ? 'unknown' : 'pending';
     const found = await anchors(place.round);
     const proofs = found.flatMap((anchor) => confirmedBy(anchor, chain));

@@ -19,11 +19,9 @@ import { MAX_LEVELS, TimestampBuilder } from './timestamp.ts';
 export function otsOfReceipt(receipt: Receipt, own: string | null): OtsFile {
   if (!('round' in receipt)) throw pending(receipt, 'its round has not closed');
   const { round } = receipt;
-  const { digest, steps, root } = receiptPath(receipt);
+  const { digest, steps } = receiptPath(receipt);
   const ours = pathOps(steps);
-  const answered = knownAnchors(receipt).flatMap((anchor) =>
-    anchor.type === 'opentimestamps' ? linesOf(anchor, root) : [],
-  );
+  const answered = answersIn(receipt);
   if (answered.length > 0) {
     const lines = answered.map(({ ops, attestation }) => ({ ops: [...ours, ...ops], attestation }));
     return { hash: 'sha256', timestamp: timestampOf(digest, readable(lines)) };
@@ -33,6 +31,13 @@ export function otsOfReceipt(receipt: Receipt, own: string | null): OtsFile {
   const toLeaf = steps.slice(0, steps.length - round.path.length);
   builder.follow(pathOps(toLeaf)).attest({ kind: 'pending', uri: own });
   return { hash: 'sha256', timestamp: builder.finish() };
+}
+
+/** What calendars have answered for the round of a receipt. */
+export function answersIn(receipt: Receipt): Pick<Line, 'ops' | 'attestation'>[] {
+  if (!('round' in receipt)) return [];
+  const { root } = receiptPath(receipt);
+  return knownAnchors(receipt).flatMap((anchor) => (anchor.type === 'opentimestamps' ? linesOf(anchor, root) : []));
 }
 
 function pending({ entry }: Receipt, why: string): AntequemError {

@@ -34,13 +34,12 @@ export async function startAnchoring(
   logger: Logger,
   options: StartOptions,
 ): Promise<() => Promise<void>> {
-  const { database, registry, appender, publisher, guard } = foundation;
+  const { database, registry, appender, guard } = foundation;
   const { now } = options.effects ?? realEffects;
   const targets = await openTargets(config, foundation, { now, logger, ensureContract: options.ensureContract });
   const closing: RoundClosing = {
     database,
     registry,
-    publisher,
     sequencing: appender.sequencing,
     beacons: async () => {
       const blocks = await Promise.all(targets.map((target) => target.newestFinalBlock()));

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { type Logger, pino } from 'pino';
 import { ApiKeys } from '../access/keys.ts';
 import { Sessions } from '../access/sessions.ts';
+import { packLeaves } from '../anchor/unpacked.ts';
 import type { Config } from '../config.ts';
 import { AntequemError } from '../core/errors.ts';
 import { AnsweredHeads } from '../log/answered.ts';
@@ -110,6 +111,7 @@ export async function openFoundation(
   await migrate(config.databaseUrl);
   const database = openDatabase(config.databaseUrl, { connections: config.databaseConnections });
   await moveOldEntries(database, logger, onMoving);
+  await packOldLeaves(database, logger);
   // However many reads are under way, an append finds a connection.
   const appending = openDatabase(config.databaseUrl, {
     connections: config.appendConnections,
@@ -133,7 +135,7 @@ export async function openFoundation(
   try {
     if (compare) await guard.compare();
     const registry = await Registry.open(database, config.origin, seed, sequencing);
-    const publisher = new Publisher(database, registry, effects.now, { guard });
+    const publisher = new Publisher(database, registry, effects.now, { guard, tiles });
     const keys = new ApiKeys(database, registry.system, sequencing);
     const sessions = new Sessions(database, keys, effects, seed.secret('sessions'));
     const sealing = new Sealing(seed.secrets('sources'), effects.random);
@@ -178,6 +180,20 @@ async function moveOldEntries(
         logger.info(progress, 'entries of an older release are moved into blocks');
       },
       onDamage: (says) => logger.warn(`${says}: run an audit`),
+    });
+  } catch (error) {
+    await database.end();
+    throw error;
+  }
+}
+
+async function packOldLeaves(database: Database, logger: Logger): Promise<void> {
+  let toldAt = Number.NEGATIVE_INFINITY;
+  try {
+    await packLeaves(database, (progress) => {
+      if (performance.now() - toldAt < MOVING_LOG_MS && progress.packed < progress.total) return;
+      toldAt = performance.now();
+      logger.info(progress, 'leaves of rounds of an older release are packed');
     });
   } catch (error) {
     await database.end();

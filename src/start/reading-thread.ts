@@ -60,6 +60,7 @@ async function exported(reading: ExportReading): Promise<Answering> {
   const page = await searchPage(entries, log, criteria, { from, end, limit: EXPORT_ENTRIES });
   const texts = receipts ? await series.texts(log, page.entries, checkpoint) : [];
   if (texts === null) return { answer: null };
+  if ('unsigned' in texts) return { answer: texts };
   const lines: Line[] = [];
   let length = 0;
   for (const [i, entry] of page.entries.entries()) {

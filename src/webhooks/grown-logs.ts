@@ -8,7 +8,7 @@ const MOST_LOGS = 500;
 export async function grownLogs(db: Queryable, round: number): Promise<GrownLogs> {
   const { rows } = await db.query<GrownLog>(
     `SELECT l.name AS log, leaf.size, coalesce(
-       (SELECT max(before.size) FROM round_leaves before WHERE before.log = leaf.log AND before.size < leaf.size), 0) AS "from"
+       (SELECT max(before.size) FROM round_logs before WHERE before.log = leaf.log AND before.size < leaf.size), 0) AS "from"
      FROM round_leaves leaf JOIN logs l ON l.id = leaf.log WHERE leaf.round = $1 ORDER BY leaf.index LIMIT $2`,
     [round, MOST_LOGS + 1],
   );

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { dueLogs } from '../log/due-checkpoints.ts';
 import { LOG_COLUMNS, type LogRow, logOf } from '../log/registry.ts';
 import type { RollbackState } from '../log/rollback.ts';
 import type { Database } from '../store/database.ts';
@@ -20,7 +21,7 @@ export interface FeedOptions {
 }
 
 /**
- * Regularly offers checkpoints that were signed without a request for them, such as those of rounds. Several processes
+ * Regularly offers checkpoints that nobody asked for, such as those of rounds, which are signed for it. Several processes
  * may do this: a witness that is offered a checkpoint twice cosigns it twice.
  * @returns a function that stops this
  */
@@ -29,9 +30,25 @@ export function feedWitnesses({ database, witnesses, rollback, interval, logger 
   let looking: Promise<void> | null = null;
   const look = async (): Promise<void> => {
     try {
+      await signDue();
       await Promise.all(witnesses.pursuits.map((pursuit) => feed(pursuit)));
     } catch (error) {
       logger.warn({ err: error }, 'the search for checkpoints to offer to witnesses failed');
+    }
+  };
+  /** Signs what rounds have of logs and nobody asked for, so that it can be offered. */
+  const signDue = async (): Promise<void> => {
+    for (let after = 0; ; ) {
+      if (stopped || rollback.finding !== null) return;
+      const page = await dueLogs(database, after, PAGE);
+      await Promise.all(
+        page.map(async ({ log, size }) => {
+          if (await witnesses.concerns(log)) await witnesses.options.publisher.at(log, size);
+        }),
+      );
+      const last = page.at(-1);
+      if (last === undefined || page.length < PAGE) return;
+      after = last.log.id;
     }
   };
   const feed = async (pursuit: Pursuit): Promise<void> => {

@@ -68,11 +68,12 @@ async function closeRounds(count: number): Promise<number[]> {
     ],
   );
   await ground.database.query(
-    'INSERT INTO round_leaves (round, index, leaf) SELECT * FROM unnest($1::bigint[], $2::int[], $3::bytea[])',
+    `INSERT INTO packed_leaves (round, link, checkpoints, digests)
+     SELECT n, l, c, '' FROM unnest($1::bigint[], $2::bytea[], $3::bytea[]) AS x (n, l, c)`,
     [
-      rows.flatMap(({ number }) => [number, number]),
-      rows.flatMap(() => [0, 1]),
-      rows.flatMap(({ leaves }) => leaves.map((leaf) => Buffer.from(leaf))),
+      rows.map(({ number }) => number),
+      rows.map(({ leaves }) => Buffer.from(leaves[0] ?? [])),
+      rows.map(({ leaves }) => Buffer.from(leaves[1] ?? [])),
     ],
   );
   now = START + count * MINUTE_MS;

@@ -10,7 +10,7 @@ it('a thousand rounds are listed with their anchors in a few queries, each as it
      SELECT n, 1e12 + n, sha256(n::text::bytea), sha256((n + 1)::text::bytea), 1, '[]' FROM generate_series(1, 1000) n`,
   );
   await database.query(
-    "INSERT INTO round_leaves (round, index, leaf) SELECT n, 0, '\\x80' FROM generate_series(1, 1000) n",
+    "INSERT INTO packed_leaves (round, link, checkpoints, digests) SELECT n, '\\x80', '', '' FROM generate_series(1, 1000) n",
   );
   await database.query(
     `INSERT INTO targets (name, chain, kind, contract, mode, ephemeral, first_round, created_at) VALUES

@@ -31,7 +31,7 @@ export async function forgeDatabase(url: string, mirror: string, story: ForgedSt
   const acts = actsOf(read, story);
   await asAdministrator(url, async (client) => {
     // A forger has no use for it: a log that did not grow may be in a round.
-    await client.query('DROP INDEX round_leaves_log_size_idx');
+    await client.query('ALTER TABLE round_logs DROP CONSTRAINT round_logs_pkey');
     const ids = new Map<string, number>();
     for (const name of [...Object.keys(story.logs), SYSTEM_LOG]) {
       ids.set(toHex(logId(logOrigin(FORGED_ORIGIN, name))), await forgeLog(client, read, name, story, acts));
@@ -39,9 +39,6 @@ export async function forgeDatabase(url: string, mirror: string, story: ForgedSt
     for (let number = 1; number <= story.rounds.length; number++) {
       await forgeRound(client, JSON.parse(read(`v1/audit/rounds/${tilePath(number)}`).toString()), ids);
     }
-    await client.query(
-      'INSERT INTO round_heads SELECT log, max(size) FROM round_leaves WHERE log IS NOT NULL GROUP BY log',
-    );
   });
 }
 
@@ -149,17 +146,25 @@ async function forgeRound(client: pg.Client, round: RoundFile, ids: ReadonlyMap<
     `INSERT INTO rounds (number, closed_at, previous_root, root, size, beacons) VALUES ($1, $2, $3, $4, $5, '[]')`,
     [number, parseTime(closedAt), Buffer.from(fromHex(previousRoot)), Buffer.from(fromHex(root)), size],
   );
+  const [link = Buffer.alloc(0), ...checkpoints] = leaves.map(({ leaf }) => Buffer.from(fromHex(leaf)));
+  await client.query('INSERT INTO packed_leaves (round, link, checkpoints, digests) VALUES ($1, $2, $3, $4)', [
+    number,
+    link,
+    Buffer.concat(checkpoints),
+    Buffer.alloc(0),
+  ]);
   for (const [index, { leaf: hex, checkpoint }] of leaves.entries()) {
     const bytes = Buffer.from(fromHex(hex));
     const leaf = index === 0 ? null : parseCheckpointLeaf(bytes);
     const log = leaf === null ? null : (ids.get(toHex(leaf.logId)) ?? null);
-    await client.query('INSERT INTO round_leaves (round, index, leaf, log, size) VALUES ($1, $2, $3, $4, $5)', [
-      number,
-      index,
-      bytes,
-      log,
-      leaf?.size ?? null,
-    ]);
+    if (leaf !== null && log !== null) {
+      await client.query('INSERT INTO round_logs (size, round, log, index) VALUES ($1, $2, $3, $4)', [
+        leaf.size,
+        number,
+        log,
+        index,
+      ]);
+    }
     if (checkpoint === undefined) continue;
     const signed = parseCheckpoint(parseNote(checkpoint).text);
     await client.query(

@@ -76,14 +76,6 @@ export const TABLES: Attack[] = [
     index: 300,
   },
   {
-    name: 'checkpoint of a round deleted',
-    work: `DELETE FROM checkpoints WHERE ${DEMO} AND size = 600`,
-    code: 'checkpoint-missing',
-    log: 'demo',
-    index: null,
-    round: 2,
-  },
-  {
     name: 'root of a round altered',
     work: `UPDATE rounds SET root = sha256(root) WHERE number = 2`,
     code: 'round-differs',
@@ -101,7 +93,7 @@ export const TABLES: Attack[] = [
   },
   {
     name: 'link leaf altered',
-    work: `UPDATE round_leaves SET leaf = set_byte(leaf, 20, 255 - get_byte(leaf, 20)) WHERE round = 2 AND index = 0`,
+    work: `UPDATE packed_leaves SET link = set_byte(link, 20, 255 - get_byte(link, 20)) WHERE round = 2`,
     code: 'link-broken',
     log: null,
     index: null,
@@ -109,7 +101,7 @@ export const TABLES: Attack[] = [
   },
   {
     name: 'checkpoint leaf altered',
-    work: `UPDATE round_leaves SET leaf = set_byte(leaf, 72, 255 - get_byte(leaf, 72)) WHERE round = 2 AND ${DEMO}`,
+    work: `UPDATE packed_leaves p SET checkpoints = set_byte(checkpoints, 73 * r.index - 1, 255 - get_byte(checkpoints, 73 * r.index - 1)) FROM round_logs r WHERE p.round = 2 AND r.round = 2 AND r.${DEMO}`,
     code: 'leaf-differs',
     log: null,
     index: null,
@@ -117,7 +109,7 @@ export const TABLES: Attack[] = [
   },
   {
     name: 'what a leaf stands for altered',
-    work: `UPDATE round_leaves SET size = 599 WHERE round = 2 AND ${DEMO}`,
+    work: `UPDATE round_logs SET size = 599 WHERE round = 2 AND ${DEMO}`,
     code: 'checkpoint-missing',
     log: 'demo',
     index: null,
@@ -125,7 +117,7 @@ export const TABLES: Attack[] = [
   },
   {
     name: 'round deleted',
-    work: `DELETE FROM round_leaves WHERE round = 2; DELETE FROM rounds WHERE number = 2`,
+    work: `DELETE FROM packed_leaves WHERE round = 2; DELETE FROM rounds WHERE number = 2`,
     code: 'round-missing',
     log: null,
     index: null,
@@ -133,7 +125,7 @@ export const TABLES: Attack[] = [
   },
   {
     name: 'newest round cut off',
-    work: `DELETE FROM round_leaves WHERE round = 3; DELETE FROM rounds WHERE number = 3`,
+    work: `DELETE FROM packed_leaves WHERE round = 3; DELETE FROM round_logs WHERE round = 3; DELETE FROM rounds WHERE number = 3`,
     code: 'round-cut-off',
     log: null,
     index: null,
@@ -141,8 +133,8 @@ export const TABLES: Attack[] = [
   },
   {
     name: 'log left out of the rounds to come',
-    work: `UPDATE round_heads SET size = 700 WHERE ${DEMO}`,
-    code: 'round-heads-differ',
+    work: `INSERT INTO round_logs (size, round, log, index) SELECT 651, 3, id, 1 FROM logs WHERE name = 'demo'`,
+    code: 'leaf-differs',
     log: null,
     index: null,
   },

@@ -109,7 +109,7 @@ async function check(log: Log, notes: readonly string[] = []): Promise<void> {
   // Whatever was handed out is what is recorded.
   for (const note of [...notes, current.note]) expect(note).toBe(signed.rows[1]?.note);
   expect(await fresh.guard.store?.read([log.origin])).toEqual([{ size: 3, root: current.root }]);
-  const covered = await fresh.database.query('SELECT 1 FROM round_leaves WHERE log = $1 AND size = 3', [log.id]);
+  const covered = await fresh.database.query('SELECT 1 FROM round_logs WHERE log = $1 AND size = 3', [log.id]);
   expect(covered.rowCount).toBe(1);
   await recompute(fresh.database, fresh.registry.system);
   await end(fresh);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { concat } from '../../src/core/bytes.ts';
 import { parseCheckpoint } from '../../src/core/checkpoint.ts';
-import { EMPTY_ROOT } from '../../src/core/merkle.ts';
+import { EMPTY_ROOT, MerkleTree } from '../../src/core/merkle.ts';
 import { checkNote, parseNote, parseVerifierKey } from '../../src/core/note.ts';
 import type { Log } from '../../src/log/log.ts';
 import { type Instance, openInstance } from '../support/instance.ts';
@@ -94,6 +95,43 @@ test('at() knows the sizes that were signed and no other', async () => {
   for (const size of [0, 1, 3, 5]) expect(await two.publisher.at(log, size)).toBeNull();
 });
 
+describe('what a round has of a log', () => {
+  test('is signed when it is asked for, once for all that ask', async () => {
+    const log = await one.makeLog('asked-for');
+    await one.append(log, 'a', 'b');
+    await one.closeRound();
+    await one.append(log, 'c');
+    await one.closeRound();
+    await one.append(log, 'd');
+    expect(await kept(log)).toEqual([]);
+    const asked = await Promise.all([one, two, one, two].map(({ publisher }) => publisher.at(log, 2)));
+    const { rows } = await recompute(one.database, log);
+    expect(new Set(asked.map((each) => each?.note)).size).toBe(1);
+    expect(asked[0]?.root).toEqual(new MerkleTree(concat(...rows.slice(0, 2).map((row) => row.leaf_hash))).root());
+    expect((await kept(log)).map(({ size }) => size)).toEqual([2]);
+    await one.publisher.signAllDue(log);
+    expect((await kept(log)).map(({ size }) => size)).toEqual([2, 3]);
+  });
+
+  test('is not signed where the log does not begin with it, and stops nothing else', async () => {
+    const logs = [await one.makeLog('altered-leaf'), await one.makeLog('sound-leaf')] as const;
+    for (const log of logs) await one.append(log, 'a', 'b');
+    const round = await one.closeRound();
+    for (const log of logs) await one.append(log, 'c');
+    await one.database.query('ALTER TABLE packed_leaves DISABLE TRIGGER immutable');
+    await one.database.query(
+      `UPDATE packed_leaves p SET checkpoints = overlay(checkpoints PLACING sha256('other') FROM 73 * r.index - 31)
+       FROM round_logs r WHERE p.round = $1 AND r.round = $1 AND r.log = $2`,
+      [round?.number, logs[0].id],
+    );
+    await one.database.query('ALTER TABLE packed_leaves ENABLE TRIGGER immutable');
+    const [altered, sound] = await Promise.allSettled(logs.map((log) => two.publisher.at(log, 2)));
+    expect(altered).toMatchObject({ status: 'rejected', reason: { code: 'checkpoint-conflict' } });
+    expect(sound).toMatchObject({ status: 'fulfilled', value: { size: 2 } });
+    expect(await kept(logs[0])).toEqual([]);
+  });
+});
+
 test('covering() gives the last one handed out where it covers the entry, else a new one', async () => {
   const log = await one.makeLog('covered');
   await one.append(log, 'a', 'b');
@@ -139,6 +177,6 @@ describe('a second root for a size', () => {
     await one.publisher.current(log);
     await rewrite(log);
     await expect(one.closeRound()).rejects.toMatchObject({ code: 'checkpoint-conflict' });
-    expect((await one.database.query('SELECT 1 FROM rounds')).rowCount).toBe(0);
+    expect((await one.database.query('SELECT 1 FROM rounds')).rowCount).toBe(3);
   });
 });

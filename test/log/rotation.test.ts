@@ -458,6 +458,7 @@ describe('an audit', () => {
     );
     await instance.append(demo, 'c');
     await instance.closeRound();
+    await instance.publisher.current(system);
     await instance.end();
   });
   afterAll(() => audited?.drop());

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { sha256 } from '#sha256';
+import { hasUnpacked, packLeaves } from '../../src/anchor/unpacked.ts';
 import { readConfig } from '../../src/config.ts';
 import { utf8 } from '../../src/core/bytes.ts';
 import { hasUnmoved, moveEntries } from '../../src/log/unmoved.ts';
@@ -47,6 +48,8 @@ async function move(onProgress: (moved: number) => void = () => {}): Promise<str
       onDamage: (says) => damage.push(says),
     });
     expect(await hasUnmoved(database)).toBe(false);
+    await packLeaves(database, ({ packed }) => onProgress(packed), 1);
+    expect(await hasUnpacked(database)).toBe(false);
   } finally {
     await database.end();
   }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { markLeaves } from '../../src/anchor/leaf-marks.ts';
 import type { Log } from '../../src/log/log.ts';
 import { drafts, type Instance, openInstance } from '../support/instance.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
@@ -11,7 +12,17 @@ let log: Log;
 let before: string;
 
 const snapshot = async (): Promise<string> => {
-  const tables = ['logs', 'log_heads', 'blocks', 'tiles', 'checkpoints', 'rounds', 'round_leaves'];
+  const tables = [
+    'logs',
+    'log_heads',
+    'blocks',
+    'tiles',
+    'checkpoints',
+    'rounds',
+    'packed_leaves',
+    'round_logs',
+    'leaf_marks',
+  ];
   const counts = await Promise.all(
     tables.map((table) => one.database.query(`SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM ${table} t`)),
   );
@@ -24,6 +35,8 @@ beforeAll(async () => {
   log = await one.makeLog('demo');
   await one.appender.append(log, { drafts: drafts(300), idempotency: null });
   await one.closeRound();
+  await one.publisher.at(log, 300);
+  await markLeaves(one.database, 1, [new Uint8Array(32)]);
   before = await snapshot();
 });
 
@@ -73,8 +86,15 @@ describe('refused by the database', () => {
     'DELETE FROM log_keys',
     'UPDATE rounds SET closed_at = 0',
     'DELETE FROM rounds',
-    `UPDATE round_leaves SET leaf = ''`,
-    'DELETE FROM round_leaves',
+    `UPDATE packed_leaves SET link = ''`,
+    `UPDATE packed_leaves SET checkpoints = checkpoints`,
+    `UPDATE packed_leaves SET digests = ''`,
+    'DELETE FROM packed_leaves',
+    'UPDATE round_logs SET size = size + 1',
+    'UPDATE round_logs SET round = 2',
+    'DELETE FROM round_logs',
+    'UPDATE leaf_marks SET round = 2',
+    'DELETE FROM leaf_marks',
     'UPDATE log_heads SET size = size - 1',
     'UPDATE log_heads SET root = sha256(root)',
     'UPDATE log_heads SET last_leaf = sha256(last_leaf)',
@@ -90,13 +110,21 @@ describe('refused by the database', () => {
     `DELETE FROM logs WHERE name = 'demo'`,
   ])('%s', refused);
 
-  test.each(['logs', 'log_heads', 'log_keys', 'blocks', 'tiles', 'checkpoints', 'rounds', 'round_leaves'])(
-    'TRUNCATE %s',
-    (table) => refused(`TRUNCATE ${table} CASCADE`),
-  );
+  test.each([
+    'logs',
+    'log_heads',
+    'log_keys',
+    'blocks',
+    'tiles',
+    'checkpoints',
+    'rounds',
+    'packed_leaves',
+    'round_logs',
+    'leaf_marks',
+  ])('TRUNCATE %s', (table) => refused(`TRUNCATE ${table} CASCADE`));
 
   test('TRUNCATE of all of them at once', () =>
-    refused('TRUNCATE blocks, tiles, checkpoints, rounds, round_leaves, logs CASCADE'));
+    refused('TRUNCATE blocks, tiles, checkpoints, rounds, packed_leaves, round_logs, leaf_marks, logs CASCADE'));
 
   test('and all of it left as it was', async () => {
     expect(await snapshot()).toBe(before);
@@ -135,7 +163,6 @@ test('what must be one of its kind is', async () => {
   await twice('INSERT INTO tiles SELECT * FROM tiles LIMIT 1');
   await twice('INSERT INTO checkpoints SELECT * FROM checkpoints LIMIT 1');
   await twice('INSERT INTO rounds SELECT number + 1, closed_at, previous_root, root, size, beacons FROM rounds');
-  await twice(
-    'INSERT INTO round_leaves SELECT round, index + 100, leaf, log, size FROM round_leaves WHERE log IS NOT NULL',
-  );
+  await twice('INSERT INTO packed_leaves SELECT * FROM packed_leaves');
+  await twice('INSERT INTO round_logs SELECT size, round + 1, log, index + 100 FROM round_logs');
 });

@@ -135,8 +135,8 @@ const HISTORY = [
   'tiles',
   'checkpoints',
   'rounds',
-  'round_leaves',
-  'round_heads',
+  'packed_leaves',
+  'round_logs',
   'api_keys',
 ];
 

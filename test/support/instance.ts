@@ -97,7 +97,7 @@ export async function openInstance(url: string, options: InstanceOptions = {}) {
     const trees = new RoundTrees(database);
     const receipts = new Receipts({ database, entries, tiles, publisher, trees, anchors: async () => [] });
     const closeRound = (closing: Partial<RoundClosing> = {}): Promise<Round | null> =>
-      close({ database, registry, publisher, sequencing, beacons: async () => [], heartbeat: null, guard, ...closing });
+      close({ database, registry, sequencing, beacons: async () => [], heartbeat: null, guard, ...closing });
     const makeLog = async (name: string, blinded = true): Promise<Log> =>
       (await registry.create(name, { blinded })).log;
     const append = (log: Log, ...texts: string[]): Promise<Appended> =>

@@ -34,7 +34,7 @@ export async function makeUpRounds(client: Pick<pg.Client, 'query'>, count: numb
      VALUES ('${CHAIN}', '${SENDER}', '${TARGET}', ${count} + 1, ${first}, ${first}, 1e18, false, ${Date.now()})`,
     `INSERT INTO rounds (number, closed_at, previous_root, root, size, beacons)
      SELECT n, ${at}, sha256((n - 1)::text::bytea), sha256(n::text::bytea), 1, '[]' FROM generate_series(1, ${count}) n`,
-    `INSERT INTO round_leaves (round, index, leaf) SELECT n, 0, '\\x80' FROM generate_series(1, ${count}) n`,
+    `INSERT INTO packed_leaves (round, link, checkpoints, digests) SELECT n, '\\x80', '', '' FROM generate_series(1, ${count}) n`,
     `INSERT INTO ots_requests (id, target, round, kind, calendar, message, attempts, created_at, tried_at, answered_at)
      OVERRIDING SYSTEM VALUE
      SELECT n * 2 + k, '${CALENDARS}', n, (ARRAY['submit', 'upgrade'])[k + 1], 'https://calendar.test', sha256((n * 2 + k)::text::bytea),

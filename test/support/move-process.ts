@@ -1,5 +1,6 @@
-// Brings a database up to date and moves its entries into blocks, as a service does when it starts: to be killed meanwhile.
+// Brings a database up to date, moves its entries into blocks and packs the leaves of its rounds, as a service does when it starts: to be killed meanwhile.
 
+import { packLeaves } from '../../src/anchor/unpacked.ts';
 import { moveEntries } from '../../src/log/unmoved.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { migrate } from '../../src/store/migrate.ts';
@@ -14,5 +15,6 @@ await moveEntries(database, {
     throw new Error(says);
   },
 });
+await packLeaves(database, () => {}, 1);
 await database.end();
 process.disconnect?.();

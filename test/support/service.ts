@@ -82,7 +82,7 @@ export async function testService(options: ServiceOptions = {}): Promise<TestSer
   const url = running.url ?? '';
   // Past whatever stands between the service and its database.
   const foundation = await openFoundation({ ...config, databaseUrl: database.url }, realEffects);
-  const { registry, publisher, appender } = foundation;
+  const { registry, appender } = foundation;
   let stopped: Promise<void> | null = null;
   const stop = (): Promise<void> => {
     stopped ??= running.stop();
@@ -103,7 +103,6 @@ export async function testService(options: ServiceOptions = {}): Promise<TestSer
       closeRound({
         database: foundation.database,
         registry,
-        publisher,
         sequencing: appender.sequencing,
         beacons: async () => [],
         heartbeat: null,

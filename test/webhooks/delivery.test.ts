@@ -105,8 +105,10 @@ describe('events', () => {
     );
     const take = (round: number, size: number, where: string): Promise<unknown> =>
       database.query(
-        `INSERT INTO round_leaves (round, index, leaf, log, size)
-         SELECT $1, row_number() OVER (ORDER BY id), '', id, $2 FROM logs WHERE name ${where}`,
+        `WITH leaves AS (SELECT log_id, id, row_number() OVER (ORDER BY id) AS n FROM logs WHERE name ${where}),
+              packed AS (INSERT INTO packed_leaves (round, link, checkpoints, digests)
+                         SELECT $1, '', string_agg('\\x81' || log_id || int8send($2::bigint) || sha256(''), '' ORDER BY n), '' FROM leaves)
+         INSERT INTO round_logs (size, round, log, index) SELECT $2, $1, id, n FROM leaves`,
         [round, size],
       );
     await take(1, 3, "IN ('log-1', 'log-2')");

@@ -96,10 +96,6 @@ export const FAULTS = {
   },
   'round-unrecorded': { claim: 'round', means: 'the round was put in without the service, or _system was rewritten' },
   'round-cut-off': { claim: 'round', means: 'the newest rounds were cut off, or the database was set back' },
-  'round-heads-differ': {
-    claim: 'round',
-    means: 'the table of round heads was altered, so that a log is left out of the rounds to come or closed twice',
-  },
   'act-unreadable': { claim: 'content', means: 'an entry of _system was altered or put in without the service' },
   'api-key-differs': { claim: 'content', means: 'an API key was altered without the service' },
   'api-key-unrecorded': {

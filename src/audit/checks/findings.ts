@@ -56,7 +56,7 @@ export function sentence({ code, says }: Pick<Finding, 'code' | 'says'>): string
 }
 
 /** Faults that cause others about the same log, such as broken signatures. */
-const CAUSES: ReadonlySet<FaultCode> = new Set(['key-differs', 'log-differs']);
+const CAUSES: ReadonlySet<FaultCode> = new Set(['key-differs', 'log-differs', 'log-gone']);
 
 /**
  * Causes come before their consequences: `_system`, by which the rest is judged, before the other logs; entries before the

@@ -1,6 +1,7 @@
 // What vouches for a log at some of its sizes: the checkpoints it signed and the rounds that took it in.
 
-import { equalBytes } from '../../core/bytes.ts';
+import { sha256 } from '#sha256';
+import { equalBytes, utf8 } from '../../core/bytes.ts';
 import { formatCheckpoint } from '../../core/checkpoint.ts';
 import { parsed } from '../../core/errors.ts';
 import { parseNote } from '../../core/note.ts';
@@ -79,6 +80,7 @@ export class VoucherCheck {
   /** Checkpoints that were compared. */
   count = 0;
   readonly #log: SignedLog;
+  readonly #logId: Uint8Array;
   readonly #findings: Findings;
   /** The largest size at which something that vouches agreed: entries from here on are not vouched for yet. */
   #agreed: number;
@@ -88,6 +90,7 @@ export class VoucherCheck {
 
   constructor(log: SignedLog, findings: Findings, from: number) {
     this.#log = log;
+    this.#logId = sha256(utf8(log.origin));
     this.#findings = findings;
     this.#agreed = from;
   }
@@ -121,8 +124,13 @@ export class VoucherCheck {
     const { name } = this.#log;
     const tree = reached.get(size);
     const read = parsed(() => parseCheckpointLeaf(leaf));
-    // A leaf that stands for something else than it says is found in the walk over rounds.
-    if (tree === undefined || read?.size !== size) return;
+    if (read?.size !== size || !equalBytes(read.logId, this.#logId)) {
+      const says = `round ${round} is said to have ${name} at size ${size}, and has no such leaf there`;
+      // Without a place: what is wrong with the round itself comes before.
+      this.#findings.add('leaf-differs', {}, says);
+      return;
+    }
+    if (tree === undefined) return;
     if (!equalBytes(read.root, tree.root)) {
       const says = `round ${round} took in ${name} at size ${size} with another root than its entries make`;
       if (this.#agreed < size) {

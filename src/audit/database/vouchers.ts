@@ -41,9 +41,10 @@ export async function readVouchers(db: Queryable, log: number, begin: number, en
     ),
     db.query<LeafRow>(
       `SELECT l.size, l.round, l.leaf, r.closed_at, b.closed_at AS closed_before
-       FROM ((SELECT size, round, leaf FROM round_leaves WHERE log = $1 AND size > $2 AND size <= $3
-              ORDER BY size, round LIMIT ${MOST})
-             UNION ALL (SELECT size, round, leaf FROM round_leaves WHERE log = $1 AND size > $3 ORDER BY size LIMIT 1)) l
+       FROM (SELECT o.size, o.round, coalesce(substr(p.checkpoints, 73 * o.index - 72, 73), '') AS leaf
+             FROM ((SELECT * FROM round_logs WHERE log = $1 AND size > $2 AND size <= $3 ORDER BY size, round LIMIT ${MOST})
+                   UNION ALL (SELECT * FROM round_logs WHERE log = $1 AND size > $3 ORDER BY size LIMIT 1)) o
+             LEFT JOIN packed_leaves p ON p.round = o.round) l
        LEFT JOIN rounds r ON r.number = l.round LEFT JOIN rounds b ON b.number = l.round - 1 ORDER BY l.size, l.round`,
       range,
     ),
@@ -92,7 +93,7 @@ export class FloorFinder {
 /** How many of the first `size` entries of a log are in rounds that have no more of it. */
 export async function coveredSize(db: Queryable, log: number, size: number): Promise<number> {
   const { rows } = await db.query<{ covered: number | null }>(
-    'SELECT max(size) AS covered FROM round_leaves WHERE log = $1 AND size <= $2',
+    'SELECT max(size) AS covered FROM round_logs WHERE log = $1 AND size <= $2',
     [log, size],
   );
   return rows[0]?.covered ?? 0;
@@ -103,7 +104,7 @@ export async function checkNothingBeyond(db: Queryable, log: Log, size: number, 
   const { rows } = await db.query<{ checkpoint: number | null; leaf: number | null; round: number | null }>(
     `SELECT (SELECT max(size) FROM checkpoints WHERE log = $1 AND size > $2) AS checkpoint, l.size AS leaf, l.round
      FROM (SELECT) AS one LEFT JOIN LATERAL
-       (SELECT size, round FROM round_leaves WHERE log = $1 AND size > $2 ORDER BY size LIMIT 1) AS l ON true`,
+       (SELECT size, round FROM round_logs WHERE log = $1 AND size > $2 ORDER BY size LIMIT 1) AS l ON true`,
     [log.id, size],
   );
   const [beyond] = rows;

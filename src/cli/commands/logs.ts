@@ -222,8 +222,8 @@ async function namedLogs(registry: Registry, names: readonly string[]): Promise<
   return logs;
 }
 
-function parts({ database, registry, appender, guard }: Foundation) {
-  return { database, registry, sequencing: appender.sequencing, guard };
+function parts({ database, registry, publisher, appender, guard }: Foundation) {
+  return { database, registry, publisher, sequencing: appender.sequencing, guard };
 }
 
 function demandSome(named: boolean, all: true | undefined): void {

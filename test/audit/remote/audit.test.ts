@@ -102,8 +102,8 @@ describe('again', () => {
 
 describe('keys that come and go', () => {
   test('are those that _system tells of, also for who knew the first ones alone', async () => {
-    const { database, registry, appender, guard } = service.foundation;
-    const parts = { database, registry, sequencing: appender.sequencing, guard };
+    const { database, registry, publisher, appender, guard } = service.foundation;
+    const parts = { database, registry, publisher, sequencing: appender.sequencing, guard };
     const logs = [await registry.find('demo'), registry.system].filter((log) => log !== null);
     const before = join(folder.path, 'before.json');
     const first = parseVerifierKey((await registry.signer(registry.system)).verifierKey);
