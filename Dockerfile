@@ -13,6 +13,8 @@ FROM sources AS built
 RUN npm run build && npm prune --omit=dev --ignore-scripts
 
 FROM sources AS local
+# The local chain stores what it compiles.
+RUN mkdir artifacts cache && chown 1000:1000 artifacts cache
 USER 1000:1000
 ENV HARDHAT_DISABLE_TELEMETRY=true NODE_BACKEND=js
 

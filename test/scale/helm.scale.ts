@@ -1,7 +1,8 @@
-// Helm itself, built from its module: lints the chart, renders it, and the manifests are what it renders.
+// Helm itself, built from its module: lints the chart, renders it, and the manifests are what it renders. Both fit the JSON
+// schemas that Kubernetes publishes, which a package of PyPI has.
 
 import { execFile, spawnSync } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -14,15 +15,31 @@ const CHART = 'deploy/helm/antequem';
 // A Helm that is built so takes the Kubernetes for one too old for the chart.
 const RENDER = ['template', 'antequem', CHART, '--namespace', 'antequem', '--kube-version', '1.34.0'];
 
+const run = promisify(execFile);
+
 let folder: string;
 beforeAll(async () => {
   if (GO_MISSING !== null) return;
   folder = await mkdtemp(join(tmpdir(), 'antequem-helm-'));
-  await promisify(execFile)('go', ['install', HELM], { env: { ...process.env, GOBIN: folder, GOFLAGS: '-mod=mod' } });
+  await run('python3', ['-m', 'venv', join(folder, 'venv')]);
+  await run(join(folder, 'venv/bin/pip'), ['install', '--quiet', VALIDATOR]);
+  await run('go', ['install', HELM], { env: { ...process.env, GOBIN: folder, GOFLAGS: '-mod=mod' } });
 }, 900_000);
 afterAll(async () => {
   if (folder !== undefined) await rm(folder, { recursive: true });
 });
+
+const VALIDATOR = 'kubernetes-validate==1.37.0';
+
+/** What the JSON schemas of a version of Kubernetes say of manifests. */
+async function schemaFaults(manifests: string, version: string): Promise<readonly [number | null, string]> {
+  const file = join(folder, 'manifests.yaml');
+  await writeFile(file, manifests);
+  const run = spawnSync(join(folder, 'venv/bin/kubernetes-validate'), ['-k', version, '--strict', '--quiet', file], {
+    encoding: 'utf8',
+  });
+  return [run.status, run.stdout + run.stderr];
+}
 
 function helm(...args: readonly string[]): readonly [number | null, string, string] {
   const { status, stdout, stderr } = spawnSync(join(folder, 'helm'), args, { encoding: 'utf8' });
@@ -60,4 +77,15 @@ test.skipIf(GO_MISSING !== null)('everything that values turn on is as the API h
   // Of an extension, which has no types here.
   expect(await typeFaults(manifests.filter(({ kind }) => kind !== 'PodMonitor'))).toBe('');
   expect(rendered).toContain('LOG_LEVEL: "debug"');
+});
+
+test.skipIf(GO_MISSING !== null)('all of it fits the schemas of old and new versions of Kubernetes', async () => {
+  const plain = await readFile('deploy/kubernetes/antequem.yaml', 'utf8');
+  const [, rendered] = helm(...RENDER, '--set', 'ingress.enabled=true', '--set', 'image.pullSecrets={one}');
+  for (const version of ['1.25', '1.30', '1.34', '1.37']) {
+    expect([version, ...(await schemaFaults(plain, version))]).toEqual([version, 0, '']);
+    expect([version, ...(await schemaFaults(rendered, version))]).toEqual([version, 0, '']);
+  }
+  const [status, complaint] = await schemaFaults(plain.replaceAll('replicas:', 'replica:'), '1.34');
+  expect([status, complaint]).toEqual([1, expect.stringContaining("'replica' was unexpected")]);
 });

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import type { JsonRpcProvider } from 'ethers';
 import { duration } from '../../config/settings.ts';
 import { AntequemError } from '../../core/errors.ts';
@@ -23,8 +23,19 @@ export function deployCommand(): Command {
       '--ordinary',
       'deploy without the deployment proxy, to an address of this chain alone: for chains where the proxy cannot be created',
     )
-    .option('--round-interval <time>', 'time between rounds, to estimate the cost of a month', parseInterval, 60_000)
+    .addOption(
+      new Option('--round-interval <time>', 'time between rounds, such as 60s or 5m, to estimate the cost of a month')
+        .argParser(parseInterval)
+        .default(60_000, '60s'),
+    )
     .option('--json', 'print the result as JSON, amounts in wei')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ antequem deploy --rpc https://eth.example.org --dry-run --round-interval 5m
+  $ antequem deploy --rpc https://eth.example.org --key-file evm-key`,
+    )
     .action(async (flags: DeployFlags) => {
       const [{ Wallet }, { deployAnchor, formatDeployResult }] = await Promise.all([
         import('ethers'),

@@ -48,13 +48,15 @@ export function sourcesCommand(): Command {
     .addHelpText(
       'after',
       `
-A source takes the webhooks of one sender, checks their signatures, and logs each event once; docs/ingestion.md.
+A source takes the webhooks of one sender, checks their signatures, and logs each event once. Or a worker fetches the events
+from an API. docs/ingestion.md describes both.
 
 Examples:
   $ antequem sources schemes hmac
   $ antequem sources create hoop --log sessions --scheme hoop --secret-file hoop.secret
   $ antequem sources create repository --log audit --scheme github
   $ antequem sources create billing --log audit --scheme hmac --settings '{"header":"x-signature","hash":"sha512"}'
+  $ antequem sources create snyk --log audit --scheme snyk-audit --secret-file token --settings '{"group":"…"}'
   $ antequem sources rotate repository --keep 3600`,
     );
 }
@@ -64,7 +66,10 @@ const settingsOption = (): Option =>
     settingsArgument,
   );
 const secretOption = (): Option =>
-  new Option('--secret-file <file>', 'the secret that the sender made, - for standard input (default: one is made)');
+  new Option(
+    '--secret-file <file>',
+    'file with the secret that the sender made, or with the token for an API; - for standard input (default: a secret is made)',
+  );
 
 interface CreateOptions {
   readonly log: string;
@@ -75,11 +80,14 @@ interface CreateOptions {
 
 function createCommand(): Command {
   return new Command('create')
-    .description('make a source; its address and its secret are printed, the secret once')
+    .description('make a source and print its address and its secret; the secret is printed only once')
     .argument('<name>', 'what it is called here')
-    .addOption(new Option('--log <log>', 'the log that its events go into').argParser(logName).makeOptionMandatory())
+    .addOption(new Option('--log <log>', 'the log for its events').argParser(logName).makeOptionMandatory())
     .addOption(
-      new Option('--scheme <scheme>', 'how the sender signs, who it is, or an API to fetch from')
+      new Option(
+        '--scheme <scheme>',
+        'a scheme, a sender, or an API to fetch from; antequem sources schemes describes them',
+      )
         .choices(SCHEME_CHOICES)
         .makeOptionMandatory(),
     )
@@ -123,7 +131,7 @@ function settingLine({ name, type, says, required, default: value, values }: z.o
 
 function listCommand(): Command {
   return new Command('list')
-    .description('list all sources, and when something came or was refused last')
+    .description('list all sources, with the times of the last event and the last refusal')
     .action(async (_: object, command: Command) => {
       const { client, json } = openSession(command);
       const { sources } = await client.call(list, 'GET', '/v1/sources');
@@ -158,10 +166,10 @@ interface RotateOptions {
 function rotateCommand(): Command {
   return new Command('rotate')
     .description(
-      'give a source another secret, or with --settings other settings; the secrets so far stay valid a while',
+      'give a source another secret, or with --settings other settings; the older secrets stay valid for a while',
     )
     .argument('<source>', 'its name or id')
-    .option('--keep <seconds>', 'how long the secrets so far are taken', wholeNumberArgument(0, 30 * 86_400), 86_400)
+    .option('--keep <seconds>', 'how long the older secrets stay valid', wholeNumberArgument(0, 30 * 86_400), 86_400)
     .addOption(settingsOption())
     .addOption(secretOption())
     .action(async (name: string, { keep, settings, secretFile }: RotateOptions, command: Command) => {
