@@ -70,6 +70,13 @@ export const environment = z.object({
     .describe(
       'How many more it takes at most to append: so many logs are appended to at the same time. Appends never wait for a connection that something else uses.',
     ),
+  DATABASE_READ_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'not a URL with postgres://')
+    .optional()
+    .describe(
+      'A streaming replica of DATABASE_URL, which tiles and entry bundles are read from, and checkpoints of at least a size. What it lacks or fails to answer is read from DATABASE_URL.',
+    ),
   REDIS_URL: z
     .string()
     .refine(isRedisUrl, 'not redis://host:port, rediss://host:port or redis+sentinel://host:port,host:port/NAME')
@@ -126,6 +133,8 @@ export interface Config {
   readonly open: boolean;
   readonly origin: string;
   readonly databaseUrl: string;
+  /** A replica to read from; null: there is none. */
+  readonly databaseReadUrl: string | null;
   /** Of the process's own pool. */
   readonly databaseConnections: number;
   /** Of the pool that appends have to themselves. */
@@ -207,6 +216,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     open: false,
     origin: data.ORIGIN,
     databaseUrl: data.DATABASE_URL,
+    databaseReadUrl: data.DATABASE_READ_URL ?? null,
     databaseConnections: data.DATABASE_CONNECTIONS,
     appendConnections: data.DATABASE_APPEND_CONNECTIONS,
     redisUrl: data.REDIS_URL ?? null,

@@ -15,7 +15,7 @@ import { openQueue, type Queue } from './queue/queue.ts';
 import { startPuller } from './sources/pulled/puller.ts';
 import type { Outside } from './sources/scheme.ts';
 import { type StartOptions, startAnchoring } from './start/anchoring.ts';
-import { composeApi, noticesOf, openQuota, openWitnesses, readMetricsToken } from './start/api.ts';
+import { composeApi, noticesOf, openQuota, openReplica, openWitnesses, readMetricsToken } from './start/api.ts';
 import { startArchiving } from './start/archiving.ts';
 import { exposedFiles } from './start/exposed-files.ts';
 import { openFoundation, realEffects } from './start/foundation.ts';
@@ -155,8 +155,11 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
     stops.push(async () => quota?.close());
     const readings = openReadings(config);
     stops.push(() => readings.close());
+    const opened = openReplica(config);
+    stops.push(async () => opened?.close());
     const outside = {
       notifications,
+      replica: opened?.replica ?? null,
       readings,
       witnesses,
       quota,

@@ -12,6 +12,7 @@ import type { BlockArchive } from '../log/archived-block.ts';
 import type { EntryReader } from '../log/entries.ts';
 import type { Holds } from '../log/holds.ts';
 import type { Checkpoints, Publisher } from '../log/publish.ts';
+import type { ReadReplica } from '../log/read-replica.ts';
 import type { ReceiptKeys } from '../log/receipt-keys.ts';
 import type { Registry } from '../log/registry.ts';
 import type { RootSigning } from '../log/root-signing.ts';
@@ -42,6 +43,8 @@ export interface Service {
   /** Where old contents of entries lie; null: nowhere. */
   readonly archive: BlockArchive | null;
   readonly tiles: TileStore;
+  /** Where tiles are read first; null: nowhere but in the database. */
+  readonly replica: ReadReplica | null;
   readonly publisher: Publisher;
   /** What the publisher signed, with what witnesses say of it. */
   readonly checkpoints: Checkpoints;

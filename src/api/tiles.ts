@@ -3,9 +3,13 @@ import { gzip } from 'node:zlib';
 import type { RequestHandler, Router } from 'express';
 import { z } from 'zod';
 import { toHex } from '../core/bytes.ts';
+import { AntequemError } from '../core/errors.ts';
 import { LruCache } from '../core/lru.ts';
 import { consistencyRanges, HASH_SIZE } from '../core/merkle.ts';
 import { parseTileLocation, TILE_WIDTH } from '../core/tiles.ts';
+import type { Log } from '../log/log.ts';
+import type { Published } from '../log/publish.ts';
+import type { TileSource } from '../log/read-replica.ts';
 import { described, jsonAnswer } from './description.ts';
 import { countForm, hashForm, originForm } from './forms.ts';
 import { ownBuffer } from './own-buffer.ts';
@@ -27,11 +31,17 @@ export const publicRead: RequestHandler = (request, response, next) => {
   response.status(204).end();
 };
 
+const checkpointQuery = z.strictObject({ least: indexText.optional() });
+
 const readCheckpoint = described({
   id: 'readCheckpoint',
   tag: 'Tiles',
   summary: 'The checkpoint of a log',
+  description:
+    'With `least`, one of at least so many entries: a replica may answer. Without it, the newest, or where the database is ' +
+    'away the newest that a replica has and that is no older than what this process has shown.',
   access: 'public',
+  query: checkpointQuery,
   answers: { 200: { says: 'A C2SP signed note.', content: { 'text/plain': 'text' } } },
   problems: [
     'checkpoint-conflict',
@@ -40,6 +50,7 @@ const readCheckpoint = described({
     'guard-unavailable',
     'log-not-found',
     'signer-silent',
+    'size-not-reached',
   ],
 });
 
@@ -60,13 +71,31 @@ const readTile = described({
 });
 
 /** The read API of C2SP tlog-tiles: checkpoint, tiles, entry bundles. */
-export function tileRoutes({ registry, publisher, checkpoints, tiles, entries }: Service): Router {
+export function tileRoutes({ registry, publisher, checkpoints, replica, tiles, entries }: Service): Router {
   const bundles = new LruCache<string, Buffer>(CACHED_BUNDLES);
   const compressed = new LruCache<string, Buffer>(CACHED_BUNDLES);
+  /** Cosignatures and what a policy demands of them are known to the primary alone. */
+  const readable = checkpoints === publisher ? replica : null;
+  const checkpointOf = async (log: Log, least: number | undefined): Promise<Published> => {
+    const shown = publisher.shown(log);
+    const replicated = least === undefined ? null : await readable?.checkpoint(log, Math.max(least, shown));
+    if (replicated != null) return replicated;
+    try {
+      const current = await checkpoints.current(log);
+      if (least === undefined || least <= current.size) return current;
+      throw new Problem('size-not-reached', `the log ${log.name} has ${current.size} entries, not ${least}`);
+    } catch (error) {
+      const away = error instanceof AntequemError && error.code === 'database-unavailable';
+      const found = away ? await readable?.checkpoint(log, Math.max(least ?? 0, shown)) : null;
+      if (found == null) throw error;
+      return found;
+    }
+  };
   return exactRouter()
     .get('/logs/:log/checkpoint', readCheckpoint, async (request, response) => {
       const log = await pathLog(request, registry);
-      const { note } = await checkpoints.current(log);
+      const { least } = query(request, checkpointQuery);
+      const { note } = await checkpointOf(log, least);
       response.set('Cache-Control', 'no-cache').type('text/plain; charset=utf-8').send(note);
     })
     .get('/logs/:log/tile/*location', readTile, async (request, response) => {
@@ -76,16 +105,25 @@ export function tileRoutes({ registry, publisher, checkpoints, tiles, entries }:
       const height = level === 'entries' ? 0 : level;
       const size = (index * TILE_WIDTH + width) * TILE_WIDTH ** height;
       // Caches keep it forever, so it is sent only after a checkpoint was signed over it.
-      if (!Number.isSafeInteger(size) || !(await publisher.covers(log, size))) {
-        throw new Problem('tile-not-found', `the log ${log.name} has published no checkpoint with such a tile`);
-      }
-      response.set('Cache-Control', 'public, max-age=31536000, immutable').type('application/octet-stream');
+      const readCovered = async <T>(read: (source: TileSource) => Promise<T>): Promise<T> => {
+        const replicated = Number.isSafeInteger(size) ? await replica?.read(log, size, read) : null;
+        if (replicated != null) return replicated;
+        if (!Number.isSafeInteger(size) || !(await publisher.covers(log, size))) {
+          throw new Problem('tile-not-found', `the log ${log.name} has published no checkpoint with such a tile`);
+        }
+        return read({ tiles, entries });
+      };
+      const immutable = (): void => {
+        response.set('Cache-Control', 'public, max-age=31536000, immutable').type('application/octet-stream');
+      };
       if (level !== 'entries') {
-        const tile = await tiles.tile(log, level, index, size);
+        const tile = await readCovered((source) => source.tiles.tile(log, level, index, size));
+        immutable();
         return void response.send(Buffer.from(tile.buffer, tile.byteOffset, width * HASH_SIZE));
       }
       const key = `${log.id}/${index}/${width}`;
-      const bundle = await kept(bundles, key, () => entries.bundle(log, index, width));
+      const bundle = await kept(bundles, key, () => readCovered((source) => source.entries.bundle(log, index, width)));
+      immutable();
       response.setHeader('Vary', 'Accept-Encoding');
       // Negotiation costs as much as the rest: a request that names neither gzip nor `*` has nothing to negotiate.
       const named = /gzip|\*/i.test(request.headers['accept-encoding']?.toString() ?? '');

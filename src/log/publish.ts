@@ -113,6 +113,11 @@ export class Publisher implements Checkpoints {
     return this.covering(log, index);
   }
 
+  /** The size of the largest checkpoint that this process has shown; 0: of none. */
+  shown(log: Log): number {
+    return this.#latest.get(log.id)?.published.size ?? 0;
+  }
+
   /** Whether a checkpoint of that size or a larger one was signed. */
   async covers(log: Log, size: number): Promise<boolean> {
     if ((this.#latest.get(log.id)?.published.size ?? -1) >= size) return true;

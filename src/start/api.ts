@@ -17,12 +17,14 @@ import { KINDS } from '../kinds.ts';
 import { EntryReader } from '../log/entries.ts';
 import type { Guard } from '../log/guard.ts';
 import type { Effects } from '../log/log.ts';
+import { ReadReplica } from '../log/read-replica.ts';
 import { ReceiptKeys } from '../log/receipt-keys.ts';
 import { RootSigning } from '../log/root-signing.ts';
 import type { Operation } from '../metrics/operation.ts';
 import { Calendar } from '../ots/own-calendar.ts';
 import { readOtsAnchors } from '../ots/receipt-anchor.ts';
 import type { Outside } from '../sources/scheme.ts';
+import { openDatabase } from '../store/database.ts';
 import type { Notifications } from '../store/notifications.ts';
 import { serviceName } from '../store/service-name.ts';
 import { Witnesses } from '../witness/witnesses.ts';
@@ -39,6 +41,7 @@ export function composeApi(
     witnesses: Witnesses | null;
     quota: Quota | null;
     operation: Operation;
+    replica: ReadReplica | null;
     readings: Readings;
     metricsToken: string | null;
     stopping: AbortSignal;
@@ -101,6 +104,20 @@ function openOwnCalendar(
     intake: new DigestIntake({ database, effects, rollback }),
     perMinute,
   };
+}
+
+const REPLICA_CONNECTIONS = 10;
+/** Milliseconds after which a replica counts as silent: the primary is asked then. */
+const REPLICA_PATIENCE_MS = 2_000;
+
+/** The replica that tiles are read from; null where none is configured. */
+export function openReplica({
+  databaseReadUrl: url,
+}: Pick<Config, 'databaseReadUrl'>): { replica: ReadReplica; close: () => Promise<void> } | null {
+  if (url === null) return null;
+  const options = { connections: REPLICA_CONNECTIONS, name: 'antequem replica', patience: REPLICA_PATIENCE_MS };
+  const database = openDatabase(url, options);
+  return { replica: new ReadReplica(database, () => performance.now()), close: () => database.end() };
 }
 
 /** Whoever cosigns checkpoints; null where nobody is configured to. */

@@ -38,6 +38,7 @@ it('what does not fit in the queue is refused at once and leaves the rest alone'
   const app = createApp(
     {
       ...foundation,
+      replica: null,
       checkpoints: publisher,
       appender,
       entries,
