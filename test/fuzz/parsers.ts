@@ -22,6 +22,7 @@ import { acceptLines } from '../../src/log/accept.ts';
 import { parseOtsFile, serializeOtsFile } from '../../src/ots/file.ts';
 import { eventDrafts, readBody } from '../../src/sources/events.ts';
 import { chooseScheme } from '../../src/sources/schemes.ts';
+import { parseLoggedAnswer } from '../../src/tsa/logged-answer.ts';
 import { BLOCK, file as otsFile, bytes as raw } from '../ots/refusal.ts';
 import { real, varied } from '../ots/samples.ts';
 import { anchorAmong, outcomeOf, sealBlock, transactionOf } from '../support/blocks.ts';
@@ -62,6 +63,15 @@ group two 2 A B
 group 	all all two C
 quorum all
 `;
+const ANSWER = {
+  digest: toHex(root),
+  leafHash: toHex(root),
+  state: 'logged',
+  certificate: toHex(root),
+  round: receipt.round,
+  anchors: proven.anchors,
+  newestRound: { number: 7, closedAt: receipt.round.closedAt },
+};
 const TYPES = [0, 1, 2, 3, 4];
 const block = sealBlock([transactionOf(root)], [outcomeOf(root)]);
 
@@ -190,6 +200,14 @@ export const PARSERS: readonly Parser[] = [
       const written = text(input);
       const key = parseCoseKey(written);
       demand(key !== 'checkpoints' && formatCoseKey(key.name, key.publicKey) === written, 'a key in two spellings');
+    },
+  },
+  {
+    name: 'answer about a token',
+    samples: [utf8(JSON.stringify(ANSWER)), utf8(JSON.stringify({ ...ANSWER, state: 'not-logged', round: null }))],
+    take(input) {
+      const read = parseLoggedAnswer(text(input));
+      demand(read.anchors.length <= 16 && read.digest.length === 64, 'a form that it does not have');
     },
   },
   {

@@ -20,6 +20,8 @@ export interface TestAuthority extends AsyncDisposable {
   spoil: (digest: Uint8Array) => Partial<TokenOptions>;
   /** In place of an answer with a token; null: there is one. */
   instead: Answer | null;
+  /** What makes the response to a request instead; null: itself. */
+  reply: ((query: Uint8Array) => Promise<Uint8Array>) | null;
 }
 
 export type Answer =
@@ -50,7 +52,12 @@ export async function testAuthority(name = 'Test TSA'): Promise<TestAuthority> {
       const type = instead.type ?? 'application/timestamp-reply';
       return void response.writeHead(200, { 'content-type': type }).end(instead.body);
     }
-    const { digest, nonce, policy } = parseRequest(new Uint8Array(Buffer.concat(chunks)));
+    const query = new Uint8Array(Buffer.concat(chunks));
+    if (authority.reply !== null) {
+      const made = await authority.reply(query);
+      return void response.writeHead(200, { 'content-type': 'application/timestamp-reply' }).end(made);
+    }
+    const { digest, nonce, policy } = parseRequest(query);
     const time = new Date().toISOString().replaceAll(/[-:T]/g, '');
     const token = makeToken({
       signer,
@@ -76,6 +83,7 @@ export async function testAuthority(name = 'Test TSA'): Promise<TestAuthority> {
     },
     spoil: () => ({}),
     instead: null,
+    reply: null,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

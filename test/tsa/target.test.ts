@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -20,7 +20,7 @@ import { auditDatabase } from '../support/audit.ts';
 import { type Answer, REJECTION, type TestAuthority, testAuthority } from '../support/authority.ts';
 import { testDatabase } from '../support/postgres.ts';
 import { testService } from '../support/service.ts';
-import { makeAuthority, makeCa, purposes, TIME_STAMPING, type TokenOptions } from '../support/tsa.ts';
+import { makeAuthority, makeCa, pem, purposes, TIME_STAMPING, type TokenOptions } from '../support/tsa.ts';
 
 const authorityConfig = (name: string, { url, ca }: TestAuthority) => ({
   name,
@@ -257,6 +257,44 @@ test('a wrong authority gives no anchor, says why, and holds nothing up; once ri
     })
     .toBe(true);
   expect(await wrong.unfinished(100)).toEqual([]);
+});
+
+test('openssl is an authority: its tokens are anchors, however late it answers', async () => {
+  await using one = await testAuthority();
+  await using good = await testAuthority('Good TSA');
+  await using place = await ground();
+  const folder = mkdtempSync(join(tmpdir(), 'antequem-openssl-tsa-'));
+  const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
+  write(
+    'ts.cnf',
+    `[tsa]\ndefault_tsa=t\n[t]\nserial=${folder}/serial\ndigests=sha256\ndefault_policy=1.2.3\nsigner_digest=sha256\n`,
+  );
+  write('signer.pem', pem(one.signer.certificate));
+  write('signer.key', one.signer.key.export({ type: 'pkcs8', format: 'pem' }).toString());
+  const reply = ['ts', '-reply', '-config', 'ts.cnf', '-signer', 'signer.pem', '-inkey', 'signer.key'];
+  let answered: () => void = () => {};
+  one.reply = async (query) => {
+    writeFileSync(join(folder, 'query'), query);
+    await new Promise<void>((resolve) => {
+      answered = resolve;
+    });
+    execFileSync('openssl', [...reply, '-queryfile', 'query', '-out', 'answer'], { cwd: folder, stdio: 'ignore' });
+    return new Uint8Array(readFileSync(join(folder, 'answer')));
+  };
+  const [slow, right] = [await place.target(one), await place.target(good, { name: 'two' })];
+  const round = await place.close();
+  const look = slow.advance([round]);
+  await expect.poll(() => one.requests).toBe(1);
+  // Nothing waits for it.
+  expect([...(await right.advance([round]))]).toEqual([[round, null]]);
+  answered();
+  expect([...(await look)]).toEqual([[round, null]]);
+  const anchors = await receiptAnchors(KINDS, place.database, round);
+  expect(anchors.map((anchor) => ('authority' in anchor ? anchor.authority : '')).sort()).toEqual([
+    'CN=Good TSA',
+    'CN=Test TSA',
+  ]);
+  rmSync(folder, { recursive: true });
 });
 
 test('one that does not answer in time is given up, and the round is open', async () => {

@@ -7,6 +7,7 @@ import { sha256 } from '#sha256';
 import { BITCOIN } from '../../src/core/bitcoin-header.ts';
 import { toHex, utf8 } from '../../src/core/bytes.ts';
 import { serializeOtsFile } from '../../src/ots/file.ts';
+import { serializeTimestamp } from '../../src/ots/serialization.ts';
 import { TimestampBuilder } from '../../src/ots/timestamp.ts';
 import { GENESIS, nextHeader, SECOND, serveChain } from '../bitcoin/chain-server.ts';
 import { serveChain as serveNode } from '../cli/node.ts';
@@ -14,6 +15,7 @@ import { anchorIn, outcomeOf, sealBlock, transactionOf } from '../support/blocks
 import { browserMissing, openWatched, tabTo, testBrowser, violations, type WatchedPage } from '../support/browser.ts';
 import { genuineProofs } from '../support/genuine.ts';
 import { MemoryBitcoin } from '../support/memory-bitcoin.ts';
+import { mlDsaWitness } from '../support/ml-dsa-witness.ts';
 import { paperMissing, paperText, scannedCode } from '../support/paper.ts';
 import { provenReceipt } from '../support/receipts.ts';
 import { makeAuthority, makeCa, makeToken, pem } from '../support/tsa.ts';
@@ -467,7 +469,18 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
       time: Date.UTC(2026, 10, 29, 11, 2, 13),
     });
     const ethereum = { ...anchorIn(block, 0), chain: 'eip155:1' };
-    const bitcoin = new MemoryBitcoin(BITCOIN, 'first', 900_000).anchor(round.root);
+    const builder = new TimestampBuilder(round.root);
+    const merkleRoot = builder.apply({ kind: 'sha256' }).attest({ kind: 'bitcoin', height: 900_000 }).message;
+    const stone = nextHeader(SECOND, merkleRoot);
+    new DataView(stone.buffer).setUint32(68, Date.UTC(2026, 10, 29) / 1_000, true);
+    const headers = [GENESIS, SECOND, stone];
+    for (let i = 0; i < 6; i++) headers.push(nextHeader(headers.at(-1) ?? SECOND, sha256(merkleRoot)));
+    const bitcoin = {
+      type: 'opentimestamps' as const,
+      status: 'confirmed' as const,
+      timestamp: Buffer.from(serializeTimestamp(builder.finish())).toString('base64'),
+      blocks: [{ chain: BITCOIN, height: 900_000, header: toHex(stone), time: '2026-11-29T00:00:00.000Z' }],
+    };
     const ca = makeCa();
     const token = makeToken({ signer: makeAuthority(ca), digest: round.root, time: '20260701000101Z' });
     const stamp = {
@@ -487,6 +500,36 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
       /existed before\s1\s*July\s2026,\s*00:02:01.*By CN=Test TSA, stamped 1 July 2026, 00:01:01 UTC\..* 60 seconds off/s,
     );
     expect(await stages(page)).toContain('CN=Test TSA, verified');
+
+    // All there is: both blocks are confirmed, and a witness has cosigned by ML-DSA-44.
+    const receipt = round.receipt(log, 5, [ethereum, bitcoin, stamp]);
+    const { vkey, cosigned } = mlDsaWitness('witness.example/ml-dsa');
+    await writeFile(path('stamped.json'), JSON.stringify({ ...receipt, checkpoint: cosigned(receipt.checkpoint) }));
+    const policy = `log ${log.verifierKey}\nwitness W ${vkey}\nquorum W\n`;
+    await using esplora = await serveChain(headers, null, 899_998);
+    await answerOtherSites(page, esplora.url);
+    const trust = {
+      'A timestamp authority': pem(ca.certificate),
+      'A policy': policy,
+      [ESPLORA]: `${esplora.url}/api`,
+    };
+    expect(await verdict(files, trust)).toBe('PROVEN');
+    await page.getByLabel('Hash of Ethereum block 23,456,789').fill(block.hash);
+    await expect
+      .poll(() => stages(page))
+      .toEqual([
+        'The file, verified',
+        'Entry 5 of payments, verified',
+        'Whose log it is, verified',
+        'Round 7, verified',
+        'Ethereum block 23,456,789, verified',
+        'CN=Test TSA, verified',
+        expect.stringMatching(/^Bitcoin block [\d,]+, verified$/),
+      ]);
+    const uncosigned = { ...trust, 'A policy': policy.replace(vkey, mlDsaWitness('witness.example/other').vkey) };
+    await verdict(files, uncosigned);
+    expect((await stages(page))[2]).toMatch(/^Whose log it is, (?!verified)/);
+    await writeFile(path('stamped.json'), JSON.stringify(round.receipt(log, 5, [ethereum, bitcoin, stamp])));
     const other = pem(makeCa({ subject: 'Other CA' }).certificate);
     expect(await verdict(files, { 'A timestamp authority': other })).toBe('NOT PROVEN');
     expect(await violations(page)).toEqual([]);
