@@ -22,9 +22,8 @@ export interface ErasedEntry {
 }
 
 /**
- * Reads the blocks with entries [begin, end), in order, at most `most` of them and about `bytes` of payloads. The caller
- * holds the lock of the log's row: appending to the log waits, since it may put blocks together. Before that it recalls
- * what is archived ({@link recallBlocks}).
+ * Reads the blocks with entries [begin, end), in order, at most `most` of them and about `bytes` of payloads. What is
+ * archived was recalled before ({@link recallBlocks}).
  * @throws AntequemError `archive-unavailable` where it was archived again since
  */
 export async function readErasable(
@@ -53,17 +52,21 @@ export async function readErasable(
   });
 }
 
+/** A block without some of its entries, as it is to be stored. */
+export interface BlockErasure {
+  readonly block: ErasableBlock;
+  readonly content: Buffer;
+  /** Of the payloads that go. */
+  readonly bytes: number;
+  readonly gone: readonly ErasedEntry[];
+}
+
 /**
- * Erases the entries [begin, end) of a block: their commitments, which were computed until now, take the place of payload,
+ * A block without its entries [begin, end): their commitments, which were computed until now, take the place of payload,
  * digest and nonce. Of a block that lies wholly between them only commitments are left.
- * @returns those that were there
+ * @returns null where none of them is there
  */
-export async function eraseInBlock(
-  tx: Transaction,
-  log: Log,
-  block: ErasableBlock,
-  [begin, end]: readonly [number, number],
-): Promise<ErasedEntry[]> {
+export function withoutEntries(block: ErasableBlock, [begin, end]: readonly [number, number]): BlockErasure | null {
   const contents = unpackContents(block.content, block.count);
   const gone: ErasedEntry[] = [];
   let bytes = 0;
@@ -79,17 +82,31 @@ export async function eraseInBlock(
     gone.push({ index, digest: new Uint8Array(digest) });
     if (content.kind === 'payload') bytes += content.payload.length;
   }
-  if (gone.length === 0) return gone;
-  await tx.query({
-    name: 'erase-in-block',
-    text: 'UPDATE blocks SET content = $3, erased = $4, bytes = bytes - $5 WHERE log = $1 AND first = $2',
-    values: [
-      log.id,
-      block.first,
-      packContents(contents, nonceSize),
-      [...block.erased, ...gone.map(({ index }) => index - block.first)].sort((a, b) => a - b),
-      bytes,
-    ],
-  });
-  return gone;
+  return gone.length === 0 ? null : { block, content: packContents(contents, nonceSize), bytes, gone };
+}
+
+/**
+ * Stores blocks without what was erased. The caller holds the lock of the log's row.
+ * @returns whether all were stored; false: one was put together with others since it was read
+ */
+export async function storeErasures(tx: Transaction, log: Log, erasures: readonly BlockErasure[]): Promise<boolean> {
+  const stored = await Promise.all(
+    erasures.map(({ block, content, bytes, gone }) =>
+      tx.query({
+        name: 'store-erasure',
+        text: `UPDATE blocks SET content = $3, erased = $4, bytes = bytes - $5
+               WHERE log = $1 AND first = $2 AND count = $6 AND erased = $7::smallint[]`,
+        values: [
+          log.id,
+          block.first,
+          content,
+          [...block.erased, ...gone.map(({ index }) => index - block.first)].sort((a, b) => a - b),
+          bytes,
+          block.count,
+          block.erased,
+        ],
+      }),
+    ),
+  );
+  return stored.every(({ rowCount }) => rowCount === 1);
 }

@@ -121,17 +121,25 @@ async function store(
   rows: readonly { readonly bucket: number; readonly run: number; readonly records: Uint8Array }[],
 ): Promise<void> {
   if (rows.length === 0) return;
-  const lengths = rows.map(({ records }) => records.length);
+  const empty = rows.filter(({ records }) => records.length === 0);
+  await tx.query(
+    `DELETE FROM digest_runs r USING unnest($1::smallint[], $2::bigint[]) AS e (bucket, run)
+     WHERE r.bucket = e.bucket AND r.run = e.run`,
+    [empty.map(({ bucket }) => bucket), empty.map(({ run }) => run)],
+  );
+  const left = rows.filter(({ records }) => records.length > 0);
+  if (left.length === 0) return;
+  const lengths = left.map(({ records }) => records.length);
   await tx.query(
     `UPDATE digest_runs r SET records = substring($4::bytea FROM v.at FOR v.length)
      FROM (SELECT bucket, run, length, (1 + sum(length) OVER (ORDER BY n) - length)::int AS at
            FROM unnest($1::smallint[], $2::bigint[], $3::int[]) WITH ORDINALITY AS u (bucket, run, length, n)) AS v
      WHERE r.bucket = v.bucket AND r.run = v.run`,
     [
-      rows.map(({ bucket }) => bucket),
-      rows.map(({ run }) => run),
+      left.map(({ bucket }) => bucket),
+      left.map(({ run }) => run),
       lengths,
-      Buffer.concat(rows.map(({ records }) => records)),
+      Buffer.concat(left.map(({ records }) => records)),
     ],
   );
 }

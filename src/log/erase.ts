@@ -3,7 +3,7 @@ import { MAX_BATCH_ENTRIES } from '../core/limits.ts';
 import { SYSTEM_LOG } from '../core/origin.ts';
 import type { Database } from '../store/database.ts';
 import type { BlockArchive } from './archived-block.ts';
-import { eraseInBlock, readErasable } from './block-erasure.ts';
+import { readErasable, storeErasures, withoutEntries } from './block-erasure.ts';
 import { forgetDigests } from './digest-forgetting.ts';
 import { forgetEvents } from './events.ts';
 import type { Holds } from './holds.ts';
@@ -43,9 +43,12 @@ export async function eraseEntry(
     if (block === undefined) {
       throw new AntequemError('entry-not-found', `the log ${log.name} has no entry ${index} yet`);
     }
-    const gone = await eraseInBlock(tx, log, block, [index, index + 1]);
-    if (gone.length === 0) return { result: false, acts: [] };
-    await forgetDigests(tx, log, [index, index + 1], gone);
+    const erasure = withoutEntries(block, [index, index + 1]);
+    if (erasure === null) return { result: false, acts: [] };
+    if (!(await storeErasures(tx, log, [erasure]))) {
+      throw new AntequemError('internal', `the block of entry ${index} of ${log.name} changed under its lock`);
+    }
+    await forgetDigests(tx, log, [index, index + 1], erasure.gone);
     // Their hash covers the whole request: it would confirm a guess of its content.
     await tx.query(
       `DELETE FROM idempotency

@@ -179,7 +179,7 @@ export class Holds {
   }
 
   /** Until the transaction ends no hold is added, removed or confirmed, and nothing is erased elsewhere. */
-  async lock(tx: Transaction): Promise<void> {
+  async lock(tx: Queryable): Promise<void> {
     await takeLock(tx, LOCK);
   }
 

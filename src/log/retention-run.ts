@@ -10,7 +10,7 @@ import { TILE_WIDTH } from '../core/tiles.ts';
 import { formatTime } from '../core/time.ts';
 import { type Database, type Queryable, type Transaction, transaction } from '../store/database.ts';
 import type { BlockArchive } from './archived-block.ts';
-import { eraseInBlock, readErasable } from './block-erasure.ts';
+import { type BlockErasure, readErasable, storeErasures, withoutEntries } from './block-erasure.ts';
 import { forgetDigests } from './digest-forgetting.ts';
 import { forgetEvents } from './events.ts';
 import { type Holds, heldRanges } from './holds.ts';
@@ -21,7 +21,7 @@ import { readDue } from './retention.ts';
 import type { Sequencing } from './sequence.ts';
 import { recordedTransaction } from './system.ts';
 
-/** What is erased in one transaction, while appending to the log waits. */
+/** What is erased in one transaction. */
 const STEP_BLOCKS = 64;
 const STEP_BYTES = 16 << 20;
 /** Ranges that one act names; what is left is named by the next run. */
@@ -154,6 +154,8 @@ async function eraseStep(parts: RetentionParts, passed: ReadonlySet<string>): Pr
     await recallNext(database, archive, next);
     return await eraseNext(parts, passed);
   } catch (error) {
+    // At once: what was put together stays so.
+    if (hasCode(error, 'overloaded')) return 0;
     if (!hasCode(error, 'archive-unavailable')) throw error;
     return { range: keyOf(next), problem: messageOf(error) };
   }
@@ -166,7 +168,7 @@ async function recallNext(database: Database, archive: BlockArchive | null, open
   await recallBlocks(database, archive, log, [open.erased_to, end]);
 }
 
-async function readLog(db: Queryable, id: number, lock = ''): Promise<Log> {
+async function readLog(db: Queryable, id: number, lock: '' | 'FOR NO KEY UPDATE' = ''): Promise<Log> {
   const { rows } = await db.query<LogRow>(`SELECT ${LOG_COLUMNS} FROM logs WHERE id = $1 ${lock}`, [id]);
   const [row] = rows;
   if (row === undefined) throw new AntequemError('internal', `there is no log ${id}`);
@@ -180,8 +182,7 @@ async function eraseNext({ database, holds }: RetentionParts, passed: ReadonlySe
       await holds.demandConfirmed(tx);
       const open = await nextOpen(tx, passed);
       if (open === null) return null;
-      // Appending to the log waits: it may put blocks together.
-      const log = await readLog(tx, open.log, 'FOR NO KEY UPDATE');
+      const log = await readLog(tx, open.log);
       const wait = (problem: string) => ({ range: keyOf(open), problem });
       const held = await heldOnlyByStore(tx, holds, log, open);
       if (held !== null) {
@@ -191,14 +192,16 @@ async function eraseNext({ database, holds }: RetentionParts, passed: ReadonlySe
       const range = [open.erased_to, open.behind] as const;
       const blocks = await readErasable(tx, log, range, { most: STEP_BLOCKS, bytes: STEP_BYTES });
       let reached = open.erased_to;
-      const gone = [];
+      const erasures: BlockErasure[] = [];
       for (const block of blocks) {
         if (block.first > reached) break;
-        gone.push(...(await eraseInBlock(tx, log, block, range)));
+        const erasure = withoutEntries(block, range);
+        if (erasure !== null) erasures.push(erasure);
         reached = block.first + block.count;
       }
       reached = Math.min(reached, open.behind);
       if (reached === open.erased_to) return wait(`entry ${reached} of ${log.name} is missing: run an audit`);
+      const gone = erasures.flatMap((erasure) => erasure.gone);
       await forgetRange(tx, log, [open.erased_to, reached]);
       await forgetDigests(tx, log, [open.erased_to, reached], gone);
       await tx.query('UPDATE retention_ranges SET erased_to = $3 WHERE log = $1 AND first = $2', [
@@ -206,6 +209,11 @@ async function eraseNext({ database, holds }: RetentionParts, passed: ReadonlySe
         open.first,
         reached,
       ]);
+      // Last, so that appends to the log wait no longer than for this.
+      await readLog(tx, log.id, 'FOR NO KEY UPDATE');
+      if (!(await storeErasures(tx, log, erasures))) {
+        throw new AntequemError('overloaded', `blocks of ${log.name} were put together meanwhile: try again`);
+      }
       return gone.length;
     },
     { deadline: DEADLINE_MS },

@@ -76,7 +76,7 @@ async function standsAt(expected: { byRetention: number; open: number }): Promis
 
 test('nothing is gone without a record, and what is named is erased in the end', async () => {
   const before = await recompute(one.database, log);
-  // After the act, before anything is erased.
+  // After the act, before the blocks are stored.
   let release = await inTheWay(lockLog);
   let child = start();
   await untilWaiting(1);
@@ -84,7 +84,7 @@ test('nothing is gone without a record, and what is named is erased in the end',
   await release();
   await standsAt({ byRetention: 0, open: ENTRIES });
 
-  // Within a transaction that erases.
+  // The same, in the next process, before it forgets digests.
   release = await inTheWay((session) => takeLock(session, DIGEST_RUNS_LOCK));
   child = start();
   await untilWaiting(1);
@@ -93,19 +93,19 @@ test('nothing is gone without a record, and what is named is erased in the end',
   await standsAt({ byRetention: 0, open: ENTRIES });
 
   // Between two of them.
-  release = await inTheWay((session) => takeLock(session, DIGEST_RUNS_LOCK));
+  release = await inTheWay(lockLog);
   child = start();
   await untilWaiting(1);
-  let releaseLog = async (): Promise<void> => {};
-  const locked = inTheWay(lockLog).then((end) => {
-    releaseLog = end;
+  let releaseHolds = async (): Promise<void> => {};
+  const locked = inTheWay((session) => one.holds.lock(session)).then((end) => {
+    releaseHolds = end;
   });
   await untilWaiting(2);
   await release();
   await locked;
   await untilWaiting(1);
   await kill(child);
-  await releaseLog();
+  await releaseHolds();
   await standsAt({ byRetention: FIRST_STEP, open: ENTRIES - FIRST_STEP });
 
   // The next one goes on, with the same run.
