@@ -243,6 +243,18 @@ describe.skipIf(browserMissing !== null)('the pages of a service with keys', () 
     expect(await violations(page)).toEqual([]);
   });
 
+  it('show how long a log keeps its entries, and its legal holds as text', async () => {
+    const { page } = shown;
+    await page.goto(`${ground.url}/#/logs/quiet`);
+    await page.getByText('for ever').waitFor();
+    await send('PUT', '/v1/logs/quiet/retention', '{"period": "400d"}');
+    await send('POST', '/v1/logs/quiet/holds', '{"from": "2025-01-01T00:00:00.000Z", "reason": "<i>case 4711</i>"}');
+    await page.reload();
+    await page.getByText('for 400d').waitFor();
+    await page.getByText('<i>case 4711</i>: ').waitFor();
+    expect(await violations(page)).toEqual([]);
+  });
+
   it('fit a phone', async () => {
     const { page } = shown;
     await page.setViewportSize({ width: 360, height: 740 });

@@ -20,6 +20,23 @@ export const logAnswer = z.object({
   root: z.string(),
   anchored: z.optional(anchored),
 });
+export const retentionAnswer = z.object({
+  period: z.nullable(z.string()),
+  erased: z.number(),
+  dueSince: z.nullable(z.string()),
+  unconfirmedSince: z.nullable(z.string()),
+});
+export type RetentionAnswer = z.output<typeof retentionAnswer>;
+const holdAnswer = z.object({
+  id: z.string(),
+  from: z.nullable(z.string()),
+  to: z.nullable(z.string()),
+  reason: z.string(),
+  addedAt: z.string(),
+});
+export type HoldAnswer = z.output<typeof holdAnswer>;
+export const holdsAnswer = z.object({ holds: z.array(holdAnswer) });
+
 const source = {
   id: z.string(),
   name: z.string(),

@@ -7,6 +7,7 @@ import { formatBytes, formatCount } from '../parts/units.ts';
 import { visible } from '../parts/visible.ts';
 import { type EntryAnswer, entriesAnswer, type LogAnswer, logAnswer } from './answers.ts';
 import { ask, logPath } from './api.ts';
+import { Keeping } from './keeping.tsx';
 import { LogSearch } from './log-search.tsx';
 import { Failure, Loading } from './notice.tsx';
 import { usePolled } from './polled.ts';
@@ -194,6 +195,7 @@ function Description({ log }: { readonly log: LogAnswer }) {
           <LocalTime time={log.createdAt} />
         </dd>
       </div>
+      {log.name !== '_system' && <Keeping log={log.name} />}
     </dl>
   );
 }
