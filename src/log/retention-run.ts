@@ -2,7 +2,7 @@
 // transaction. A run that was broken off at any moment goes on at the next look: what was named and is still there is open in
 // `retention_ranges`.
 
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as otherWork, setTimeout as sleep } from 'node:timers/promises';
 import { AntequemError, hasCode, messageOf } from '../core/errors.ts';
 import { shared, united } from '../core/index-ranges.ts';
 import { MAX_BATCH_ENTRIES } from '../core/limits.ts';
@@ -197,6 +197,8 @@ async function eraseNext({ database, holds }: RetentionParts, passed: ReadonlySe
         if (block.first > reached) break;
         const erasure = withoutEntries(block, range);
         if (erasure !== null) erasures.push(erasure);
+        // Requests that this process serves do not wait for all of them.
+        await otherWork();
         reached = block.first + block.count;
       }
       reached = Math.min(reached, open.behind);

@@ -1,5 +1,7 @@
+import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { lookForDue } from '../../src/log/retention-run.ts';
+import { startRetention } from '../../src/start/retention.ts';
 import { run } from '../cli/command.ts';
 import { type Answer, type TestService, testService } from '../support/service.ts';
 
@@ -120,6 +122,19 @@ describe('legal holds', () => {
   });
 });
 
+it('a worker erases what is due, at times of its own', async () => {
+  await send('PUT', 'logs/worked');
+  await service.send('POST', '/v1/logs/worked/entries', { token: admin, body: 'old' });
+  await send('PUT', 'logs/worked/retention', { period: '1s' });
+  const { database, registry, appender, holds, archive } = service.foundation;
+  const parts = { database, registry, sequencing: appender.sequencing, holds, archive };
+  const stop = startRetention({ ...parts, interval: 200, logger: pino({ level: 'silent' }) });
+  const erased = async (): Promise<unknown> => (await send('GET', 'logs/worked/retention')).at('erased');
+  await expect.poll(erased, { timeout: 30_000 }).toBe(1);
+  await stop();
+  expect((await send('GET', 'logs/worked/entries/0')).at('erased')).toBe(true);
+});
+
 it('the commands do the same', async () => {
   const env = { ANTEQUEM_URL: service.url, ANTEQUEM_API_KEY: admin };
   const ran = async (...args: string[]): Promise<string> => {
@@ -129,6 +144,7 @@ it('the commands do the same', async () => {
     return stdout;
   };
   expect(await ran('retention', 'set', 'mine', '400d')).toContain('mine keeps its entries for 400d, since ');
+  expect(await ran('retention', 'show', 'mine')).toContain('mine keeps its entries for 400d, since ');
   const reason = 'case 4712';
   const added = await ran('hold', 'add', 'mine', '--from', '2025-01-01', '--to', '2025-12-31', '--reason', reason);
   expect(added).toContain('mine  2025-01-01T00:00:00.000Z to 2026-01-01T00:00:00.000Z  case 4712');

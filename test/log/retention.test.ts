@@ -1,9 +1,8 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eraseEntry } from '../../src/log/erase.ts';
-import type { Hold } from '../../src/log/hold.ts';
 import { HoldFiles } from '../../src/log/hold-files.ts';
 import type { Log } from '../../src/log/log.ts';
 import { readRetention, setRetention } from '../../src/log/retention.ts';
@@ -19,11 +18,13 @@ const DAY_MS = 86_400_000;
 let database: TestDatabase;
 let folder: string;
 let one: Instance;
+let store: HoldFiles;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'antequem-retention-'));
   database = await testDatabase();
-  one = await openInstance(database.url, { clock: new Clock(), holdStore: new HoldFiles(join(folder, 'guard')) });
+  store = new HoldFiles(join(folder, 'guard'));
+  one = await openInstance(database.url, { clock: new Clock(), holdStore: store });
 });
 
 afterAll(async () => {
@@ -171,6 +172,34 @@ describe('retention', () => {
     await setRetention(parts(), log, null);
   });
 
+  test('a hold that only the store beside the database has keeps what a run has named, until it is confirmed', async () => {
+    const log = await one.makeLog('store-alone');
+    await one.append(log, 'a', 'b');
+    await dueBefore(log, await moment());
+    await look(AbortSignal.abort());
+    const id = `hold_${'7'.repeat(32)}`;
+    await store.put({ id, log: log.origin, since: null, until: null, reason: 'of before the restore', addedAt: 5 });
+    const { erased, problem } = await look();
+    expect({ erased, problem }).toEqual({ erased: 0, problem: expect.stringContaining(id) });
+    expect(await readRetention(one.database, log)).toMatchObject({ open: 2, dueSince: null });
+    await expect(one.holds.confirm([])).rejects.toMatchObject({ code: 'holds-changed' });
+    await one.holds.confirm((await one.holds.list()).map((hold) => hold.id));
+    expect(await one.holds.of(log)).toMatchObject([{ id, inDatabase: true, inStore: true }]);
+    expect(await look()).toMatchObject({ erased: 0, problem: null });
+    expect(await erasedOf(log)).toEqual([]);
+    expect((await acts(log, 'hold-added'))[0]?.kept).toEqual([{ first: 0, count: 2 }]);
+    expect(await audited()).toEqual([]);
+
+    // A store that was lost gets it again.
+    await store.remove(id);
+    expect(await one.holds.of(log)).toMatchObject([{ id, inDatabase: true, inStore: false }]);
+    await one.holds.mirror();
+    expect(await one.holds.of(log)).toMatchObject([{ id, inDatabase: true, inStore: true }]);
+    await one.holds.remove(log, id);
+    expect(await look()).toMatchObject({ erased: 2 });
+    await setRetention(parts(), log, null);
+  });
+
   test('the audit finds periods and holds that were altered, and entries that came back', async () => {
     const log = await one.makeLog('altered');
     await one.append(log, 'one', 'two');
@@ -205,36 +234,5 @@ describe('retention', () => {
     expect(await audited()).toEqual([]);
     await one.database.query('DELETE FROM retention_ranges WHERE log = $1', [log.id]);
     await setRetention(parts(), log, null);
-  });
-});
-
-describe('holds in files', () => {
-  const hold = (n: number): Hold => ({
-    id: `hold_${String(n).padStart(32, '0')}`,
-    log: 'log.example.org/logs/any',
-    since: null,
-    until: 5 + n,
-    reason: 'für später',
-    addedAt: n,
-  });
-
-  test('are there until they are removed, whoever opens the folder', async () => {
-    const file = join(folder, 'other');
-    const [here, there] = [new HoldFiles(file), new HoldFiles(file)];
-    expect(await here.all()).toEqual([]);
-    await here.remove(hold(1).id);
-    await Promise.all([here.put(hold(1)), there.put(hold(2)), there.put(hold(1))]);
-    expect(await here.all()).toEqual([hold(1), hold(2)]);
-    await there.remove(hold(1).id);
-    expect(await here.all()).toEqual([hold(2)]);
-    expect(await readdir(`${file}.holds`)).toHaveLength(1);
-  });
-
-  test('one that was altered is never passed over', async () => {
-    const file = join(folder, 'altered');
-    const store = new HoldFiles(file);
-    await store.put(hold(3));
-    await writeFile(join(`${file}.holds`, `${hold(3).id}.json`), '000000000000 {}\n');
-    await expect(store.all()).rejects.toMatchObject({ code: 'guard-unavailable' });
   });
 });
