@@ -29,6 +29,7 @@ describe('the configuration', () => {
       open: false,
       origin: 'log.example.org',
       databaseUrl: 'postgres:///antequem',
+      databaseReadUrl: null,
       databaseConnections: 10,
       appendConnections: 5,
       redisUrl: null,
