@@ -116,6 +116,8 @@ export interface ChainAnswer {
   readonly newest: { readonly round: number; readonly moment: BlockMoment } | null;
   /** Roots of ours on the chain without a round, from before the operator declared that rounds were lost. */
   readonly lost: number;
+  /** Roots of ours on the chain after the newest round of a copy: the copy is older than they are, or was cut off. Default: 0. */
+  readonly newer?: number;
 }
 
 /** Prepares an audit of what a service shows, before anything is read: what is anchored later does not count. */
@@ -142,6 +144,8 @@ export interface ShownAuditOptions {
   readonly memory: ReadonlyMap<string, ChainMemory> | null;
   /** Whether an earlier audit found the round at this place on the chain. */
   readonly counted: (place: number, chain: string) => boolean;
+  /** Whether what is read is a copy of some moment, after which the service may have gone on. */
+  readonly copy: boolean;
   readonly onBlock: (chain: string, block: number, until: number) => void;
 }
 

@@ -84,6 +84,8 @@ export interface ChainAuditOptions {
   readonly recoveredAt: number | null;
   /** Whether an earlier audit counted the round at this place. */
   readonly counted: (place: number) => boolean;
+  /** Whether the ledger is a copy of some moment, so that the chain may have newer rounds. Default: false. */
+  readonly copy?: boolean;
   readonly onBlock: (block: number) => void;
 }
 
@@ -113,6 +115,10 @@ class ChainAudit {
   #lost = 0;
   /** Events whose root no round has, each with the newest round that was on the chain before it. */
   readonly #strays: { readonly event: AnchorEvent; readonly after: number }[] = [];
+  /** Of these a round is on the chain behind them. */
+  #strayBefore = 0;
+  /** Unknown roots behind the last known one. */
+  #newer = 0;
   #newest: { readonly round: number; readonly event: AnchorEvent } | null = null;
   #time = { block: -1, time: 0 };
 
@@ -144,8 +150,8 @@ class ChainAudit {
   }
 
   async reportStrays(): Promise<void> {
-    const { ledger, faults, view } = this.#options;
-    for (const { event, after } of this.#strays) {
+    const { ledger, faults, view, copy = false } = this.#options;
+    for (const { event, after } of copy ? this.#strays.slice(0, this.#strayBefore) : this.#strays) {
       const { place, says } = placeOf(after + 1, await ledger.firstEntry(after + 1));
       const where = `block ${event.block.number} of ${view.chain} (${formatTime(await this.#timeOf(event))})`;
       const root = `the root ${toHex(event.root)} from an account of this service`;
@@ -156,7 +162,8 @@ class ChainAudit {
   async answer(): Promise<AuditedRounds> {
     const newest = this.#newest;
     const known = this.#options.memory?.newest ?? null;
-    const result = { proven: this.#proven, count: this.#count, lost: this.#lost };
+    const newer = this.#options.copy === true ? this.#newer : 0;
+    const result = { proven: this.#proven, count: this.#count, lost: this.#lost, newer };
     if (newest === null || (known !== null && known.round > newest.round)) return { ...result, newest: known };
     const { block } = newest.event;
     const moment = blockMoment(this.#options.view.chain, formatTime(await this.#timeOf(newest.event)), block);
@@ -177,6 +184,8 @@ class ChainAudit {
     const { place, number, closedAt, named } = round;
     if (!this.#proven.has(place) && !counted(place)) this.#count++;
     this.#proven.add(place);
+    this.#strayBefore = this.#strays.length;
+    this.#newer = 0;
     if (this.#newest === null || number > this.#newest.round) this.#newest = { round: number, event };
     const { block } = event;
     const time = await this.#timeOf(event);
@@ -199,7 +208,10 @@ class ChainAudit {
     if (memory !== null) throw new AllRoundsNeeded();
     const time = await this.#timeOf(event);
     if (recoveredAt !== null && time <= recoveredAt + CLOCK_TOLERANCE_MS) this.#lost++;
-    else if (this.#strays.length < DETAILED) this.#strays.push({ event, after: this.#newest?.round ?? 0 });
+    else {
+      this.#newer++;
+      if (this.#strays.length < DETAILED) this.#strays.push({ event, after: this.#newest?.round ?? 0 });
+    }
   }
 
   async #unmatched({ place, number, root, transaction }: ClaimedAnchor, detailed: boolean): Promise<void> {

@@ -75,7 +75,7 @@ class ShownEvm implements ShownAudit<EvmAnchor> {
   }
 
   async #ask(view: ChainView, declared: Declared, checked: CheckedChain[]): Promise<ChainOutcome> {
-    const { faults, rounds, told, memory, counted, onBlock } = this.#options;
+    const { faults, rounds, told, memory, counted, copy, onBlock } = this.#options;
     const { fromBlock } = this.#trust;
     const { chain, source } = view;
     const node = source.describe();
@@ -100,6 +100,7 @@ class ShownEvm implements ShownAudit<EvmAnchor> {
         memory: known,
         recoveredAt: declared.recoveredAt,
         counted: (place) => counted(place, chain),
+        copy,
         onBlock: (block) => onBlock(chain, block, view.until),
       });
       const { count, newest, proven } = answer;

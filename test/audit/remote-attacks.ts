@@ -263,6 +263,8 @@ export function remoteAttacks(outcomes: Outcomes): void {
     });
 
     test('a second chain of rounds anchored by the same account', async () => {
+      const kept = join(folder.path, 'older');
+      expect(codesOf(await auditOf({ at: liar.url, apiKey: 'service', save: kept }))).toEqual([]);
       const snapshot = await chain.provider.send('evm_snapshot', []);
       try {
         await anchorRounds(twin, chain.url);
@@ -274,6 +276,11 @@ export function remoteAttacks(outcomes: Outcomes): void {
         expect(findings[0]).toMatchObject({ code: 'root-unknown' });
         expect(findings[0]?.says).toContain('none of these rounds has it');
         expect(verdict.result).toBe('refuted');
+        // A mirror on disk may be older than what the chain has: that refutes nothing.
+        const copy = await auditOf({ at: kept, rpc: chain.url });
+        expect([codesOf(copy), copy.verdict.result]).toEqual([[], 'proven']);
+        const older = copy.verdict.claims.find(({ code }) => code === 'anchors-behind');
+        expect(older?.says).toContain('this copy is older than they are, or was cut off');
       } finally {
         await chain.provider.send('evm_revert', [snapshot]);
       }

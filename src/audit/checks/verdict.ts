@@ -220,13 +220,16 @@ function askedClaims(
   rounds: number,
   unrounded: number,
 ): Claim[] {
-  const { newest, count } = answer;
+  const { newest, count, newer = 0 } = answer;
+  const later = `${many(newer, 'newer root')} from an account of this service ${newer === 1 ? 'is' : 'are'} on ${chain}: this copy is older than ${newer === 1 ? 'it' : 'they are'}, or was cut off. Audit the service to know which.`;
+  const older = newer === 0 ? [] : [claim('anchors-behind', 'anchor', 'none', later, chain)];
   if (newest === null) {
-    return [claim('no-anchor', 'anchor', 'none', `By ${node} no round is in a final block of ${chain}.`, chain)];
+    const says = `By ${node} no round is in a final block of ${chain}.`;
+    return [claim('no-anchor', 'anchor', 'none', says, chain), ...older];
   }
   const { block, time } = newest.moment;
   const says = `By ${node} ${many(count, 'round')} of ${rounds} are in final blocks of ${chain}; all up to round ${newest.round} existed before block ${block.number}, ${upperTime(newest.moment)}.`;
-  const claims: Claim[] = [{ ...claim('anchors-final', 'anchor', grounds, says, chain), time }];
+  const claims: Claim[] = [{ ...claim('anchors-final', 'anchor', grounds, says, chain), time }, ...older];
   const behind = rounds - newest.round;
   if (behind > 0 || unrounded > 0) {
     const rest = `${many(behind, 'newer round')} and ${many(unrounded, 'entry', 'entries')} in no round yet are not in a final block of ${chain}: for them there is only ${by}'s word.`;

@@ -16,6 +16,8 @@ export interface AnchoringOptions {
   readonly chains: ServiceAnswer['chains'];
   /** What an earlier audit remembered; null: all rounds are read. */
   readonly memory: Pick<MirrorState, 'chains' | 'open'> | null;
+  /** Whether it is a copy that is read. */
+  readonly copy: boolean;
   readonly onBlock: (chain: string, block: number, until: number) => void;
 }
 
@@ -39,7 +41,7 @@ export class Anchoring {
   readonly #unsettled = new Set<number>();
 
   constructor(options: AnchoringOptions) {
-    const { auditors, findings, chains, memory, onBlock } = options;
+    const { auditors, findings, chains, memory, copy, onBlock } = options;
     this.#options = options;
     this.#earlier = [...(memory?.open ?? [])];
     for (const round of this.#earlier) this.#table.add(round);
@@ -53,6 +55,7 @@ export class Anchoring {
       told: chains,
       memory: memory?.chains ?? null,
       counted: (place: number, chain: string) => this.#counted(place, chain),
+      copy,
       onBlock,
     };
     this.#audits = auditors.map((auditor) => auditor.begin(shared));

@@ -99,6 +99,7 @@ class Auditor {
       findings: this.#findings,
       chains: service.chains,
       memory: this.#all ? null : state,
+      copy: options.source.copy ?? false,
       onBlock: (chain, block, until) => options.onProgress(`${chain} block ${block} of ${until}`, 0, 0),
     });
   }

@@ -5,6 +5,7 @@ import { type AuditSource, tooLong } from './source.ts';
 
 /** Reads a mirror from disk. What is in it is no more trusted than what a service sends. */
 export class FolderSource implements AuditSource {
+  readonly copy = true as const;
   readonly #folder: string;
 
   constructor(folder: string) {

@@ -4,6 +4,8 @@ import { AntequemError } from '../../core/errors.ts';
 export interface AuditSource {
   /** Its name for people, without secrets. */
   describe(): string;
+  /** It is a copy of some moment, after which the service may have gone on. */
+  readonly copy?: true;
   /**
    * The bytes at a path below the root, such as `logs/demo/checkpoint`; null where there is nothing. At most `most` bytes
    * are read.
