@@ -21,13 +21,17 @@ import type { IncludedEvmAnchor } from '../../src/core/receipt-schema.ts';
 import { ANCHOR_ADDRESS, ANCHOR_INTERFACE, encodeAnchor, encodeAnnounce } from '../../src/evm/anchor-contract.ts';
 import { deployAnchor } from '../../src/evm/deploy.ts';
 import { type Running, serve } from '../../src/main.ts';
+import { bundlePage } from '../../src/pages/bundle.ts';
 import { finished, type Ran, run } from '../cli/command.ts';
 import { referenceMissing } from '../ots/reference.ts';
 import { type TestAuthority, testAuthority } from '../support/authority.ts';
 import type { TestBitcoin } from '../support/bitcoin.ts';
 import { testBitcoin, testCalendar } from '../support/bitcoin.ts';
+import { browserMissing, openWatched, testBrowser } from '../support/browser.ts';
 import { type TestChain, testChain } from '../support/chain.ts';
+import { DEEP } from '../support/deep.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { answerOtherSites } from '../web/ground.ts';
 
 const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
 const page = readFileSync(join(REPOSITORY, 'docs/verification.md'), 'utf8');
@@ -121,6 +125,12 @@ beforeAll(async () => {
   if (first?.type !== 'evm' || first.status === 'submitted') throw new Error('the receipt has no anchor');
   anchor = first;
   root = receipt.round.root;
+  if (DEEP) {
+    await finished(spawn('python3', ['-m', 'venv', join(folder, 'venv')], { stdio: 'pipe' }));
+    const pip = spawn(join(folder, 'venv/bin/pip'), ['install', '-q', ...PYTHON_PACKAGES], { stdio: 'pipe' });
+    expect(await finished(pip)).toMatchObject({ code: 0 });
+  }
+  commands = blocks.filter(({ language }) => language === 'sh').map(({ text }) => runnable(text));
 });
 
 afterAll(async () => {
@@ -141,17 +151,24 @@ const environment = (): NodeJS.ProcessEnv => ({
   SERVICE: service.url ?? '',
   NODE_OPTIONS: `--import=${pathToFileURL(join(folder, 'package.mjs')).href}`,
   NO_COLOR: '1',
-  PATH: `${join(folder, 'bin')}:${join(process.execPath, '..')}:${process.env.PATH}`,
+  PATH: [join(folder, 'bin'), join(folder, 'venv/bin'), join(process.execPath, '..'), process.env.PATH].join(':'),
 });
 
-const commands = blocks.filter(({ language }) => language === 'sh').map(({ text }) => runnable(text));
+/** What the page has of Python packages, for the runs that take their time. */
+const PYTHON_PACKAGES = ['opentimestamps-client==0.7.2', 'scitt-cose==0.5.0'];
+let commands: readonly string[] = [];
 
 /** The commands without those of programs that are not here; each is told. */
 function runnable(text: string): string {
+  const env = environment();
   const away: [RegExp, boolean, string][] = [
-    [/^ots .*$/gm, spawnSync('ots', ['--version']).status === 0, 'the stock client ots'],
+    // It wants a node of Bitcoin itself.
+    [/^ots verify content.ots$/gm, false, 'a node of Bitcoin'],
+    [/^ots .*$/gm, spawnSync('ots', ['--version'], { env }).status === 0, 'the stock client ots'],
+    // Its modules come over the network.
+    [/^go .*$/gm, DEEP && spawnSync('go', ['version'], { env }).status === 0, 'Go'],
     [/^\/usr\/bin\/python3 .*$/gm, referenceMissing === null, 'python3-opentimestamps'],
-    [/^python3 scitt\.py .*$/gm, spawnSync('python3', ['-c', 'import scitt_cose']).status === 0, 'scitt-cose'],
+    [/^python3 scitt\.py .*$/gm, spawnSync('python3', ['-c', 'import scitt_cose'], { env }).status === 0, 'scitt-cose'],
   ];
   return away.reduce((rest, [lines, here, what]) => {
     if (here || !lines.test(rest)) return rest;
@@ -271,6 +288,50 @@ test('the Python of the page, with nothing but its standard library, comes to th
       ?.text.trim()
       .split('\n'),
   ).toHaveLength(10);
+});
+
+test('six strangers accept the receipt for its content, and refuse it for another file', async () => {
+  const env = { ...environment(), BITCOIN: bitcoin.rpcUrl, CONTRACT: ANCHOR_ADDRESS };
+  const ask = async (): Promise<Map<string, string>> => {
+    const ran = await finished(spawn('bash', ['strangers.sh'], { cwd: folder, env, stdio: 'pipe' }), '');
+    return new Map([...ran.stdout.matchAll(/^(\S+) (.*) it$/gm)].map(([, name = '', word = '']) => [name, word]));
+  };
+  const accepted = await ask();
+  expect([...accepted.keys()]).toEqual(['ots', 'existedBefore', 'torchwood', 'openssl', 'scitt-cose']);
+  const installed = [...accepted].filter(([, word]) => !word.includes('not installed'));
+  expect(installed.map(([, word]) => word)).toEqual(installed.map(() => 'accepts'));
+  for (const name of DEEP ? accepted.keys() : ['existedBefore', 'openssl']) expect(accepted.get(name)).toBe('accepts');
+  await writeFile(join(folder, 'content'), `${LINE}.`);
+  try {
+    const refused = await ask();
+    for (const [name] of installed) expect([name, refused.get(name)]).toEqual([name, 'refuses']);
+  } finally {
+    await writeFile(join(folder, 'content'), LINE);
+  }
+});
+
+test.runIf(DEEP && browserMissing === null)('the sixth is the page from disk', async () => {
+  await writeFile(join(folder, 'verify.html'), await bundlePage('verify'));
+  const browser = await testBrowser();
+  try {
+    const { page } = await openWatched(browser);
+    await answerOtherSites(page, chain.url);
+    for (const [file, word] of [
+      ['content', 'PROVEN'],
+      ['lines', 'REFUTED'],
+    ] as const) {
+      await page.goto(pathToFileURL(join(folder, 'verify.html')).href);
+      await page.getByLabel('Choose or drop the file').setInputFiles(join(folder, file));
+      await page.locator('.digest').waitFor();
+      await page.getByText('Advanced:').click();
+      await page.getByLabel('A node of the chain').fill(chain.url);
+      await page.getByLabel('Choose or drop the receipt').setInputFiles(join(folder, 'receipt.json'));
+      await page.locator('.banner .word').waitFor();
+      expect(await page.locator('.banner .word').innerText()).toBe(word);
+    }
+  } finally {
+    await browser.close();
+  }
 });
 
 test('its constants are those of the contract', () => {
