@@ -21,15 +21,23 @@ export interface Arrival {
   readonly form: ((problem: Problem) => ProblemForm) | null;
 }
 
-const arrivals = new WeakMap<Response, Arrival>();
+const ARRIVAL = Symbol('arrival');
+
+declare global {
+  namespace Express {
+    interface Locals {
+      [ARRIVAL]?: Arrival;
+    }
+  }
+}
 
 /** Notes what the request of this response brings. Returns it, for what becomes known later. */
 export function noteArrival(response: Response, arrival: Arrival): Arrival {
-  arrivals.set(response, arrival);
+  response.locals[ARRIVAL] = arrival;
   return arrival;
 }
 
 /** Undefined for a request that brings nothing to be logged. */
 export function arrivalOf(response: Response): Arrival | undefined {
-  return arrivals.get(response);
+  return response.locals[ARRIVAL];
 }

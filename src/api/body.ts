@@ -44,7 +44,7 @@ export function closingAccount(
   { take, give }: BodyAccount & { readonly give: (bytes: number) => void },
 ): BodyAccount {
   let held = 0;
-  response.once('close', () => {
+  response.on('close', () => {
     give(held);
     held = 0;
   });
@@ -155,10 +155,10 @@ async function collectBody(
       }
     };
     source.on('data', onData);
-    source.once('end', () => (request.complete ? resolve(body.bytes()) : fail(brokenOff())));
-    decoder?.once('error', () => fail(new Problem('request-invalid', 'the body cannot be decompressed')));
-    request.once('error', () => fail(brokenOff()));
-    request.once('close', () => {
+    source.on('end', () => (request.complete ? resolve(body.bytes()) : fail(brokenOff())));
+    decoder?.on('error', () => fail(new Problem('request-invalid', 'the body cannot be decompressed')));
+    request.on('error', () => fail(brokenOff()));
+    request.on('close', () => {
       if (!request.complete) fail(brokenOff());
     });
   });

@@ -16,7 +16,7 @@ export function requestIds(metrics: Metrics, logger: Logger): RequestHandler {
     const requestId = typeof given === 'string' && GIVEN.test(given) ? given : randomUUID();
     response.setHeader(HEADER, requestId);
     const begin = logger.isLevelEnabled('debug') ? performance.now() : null;
-    response.once('finish', () => {
+    response.on('finish', () => {
       metrics.answered(response.statusCode);
       if (begin === null) return;
       const { method, path } = request;
