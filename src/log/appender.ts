@@ -1,12 +1,14 @@
 import { AntequemError, FormatError } from '../core/errors.ts';
 import { type Database, transaction } from '../store/database.ts';
 import type { AnsweredHeads } from './answered.ts';
+import { continueLog } from './continuation.ts';
 import { makeRuns, RUN_DIGESTS } from './digest-index.ts';
+import { KnownLogs } from './known-logs.ts';
 import type { Appended, Effects, Log, Logged, Submission } from './log.ts';
 import { type Prepared, prepare } from './prepared.ts';
 import type { Outcome } from './replay.ts';
 import { RollbackState } from './rollback.ts';
-import { CompactRanges, type Sequencing, sequence } from './sequence.ts';
+import { type Sequencing, sequence } from './sequence.ts';
 
 const GROUP_ENTRIES = 20_000;
 const GROUP_BYTES = 16 << 20;
@@ -63,7 +65,7 @@ export class Appender {
     this.#commitDeadline = options.commitDeadline ?? COMMIT_DEADLINE;
     this.sequencing = {
       effects,
-      ranges: new CompactRanges(),
+      logs: new KnownLogs(),
       rollback: new RollbackState(),
       answered: options.answered ?? null,
     };
@@ -97,7 +99,7 @@ export class Appender {
     if (submission.drafts.length === 0) {
       return Promise.reject(new FormatError('batch-empty', 'there is nothing to append'));
     }
-    const start = line === undefined ? this.sequencing.ranges.sizeOf(log.id) : line.next;
+    const start = line === undefined ? this.sequencing.logs.sizeOf(log.id) : line.next;
     const next = start === null ? null : start + submission.drafts.length;
     // Where much waits, memory is short.
     const foreseen = this.#queuedBytes + bytes > this.#maxQueuedBytes / 2 ? null : start;
@@ -156,7 +158,7 @@ export class Appender {
         for (const waiting of group) waiting.reject(error);
       }
       line.since = null;
-      const size = this.sequencing.ranges.sizeOf(log.id);
+      const size = this.sequencing.logs.sizeOf(log.id);
       line.next = size === null ? null : size + entriesOf(line.waiting);
       const bytes = group.reduce((sum, waiting) => sum + waiting.bytes, 0);
       line.bytes -= bytes;
@@ -165,17 +167,24 @@ export class Appender {
     this.#lines.delete(log.id);
   }
 
-  async #commit(log: Log, submissions: Prepared[]): Promise<Outcome[]> {
+  async #commit(log: Log, submissions: Prepared[]): Promise<readonly Outcome[]> {
     const begin = performance.now();
+    const outcomes =
+      (await continueLog(this.#database, log, submissions, this.sequencing, this.#commitDeadline)) ??
+      (await this.#sequence(log, submissions));
+    const entries = submissions.reduce((sum, { submission }) => sum + submission.drafts.length, 0);
+    this.onCommitted(entries, performance.now() - begin);
+    this.#indexed(entries);
+    return outcomes;
+  }
+
+  async #sequence(log: Log, submissions: Prepared[]): Promise<readonly Outcome[]> {
     const { outcomes, settle } = await transaction(
       this.#database,
       (tx, defer) => sequence(tx, defer, log, submissions, this.sequencing),
       { deadline: this.#commitDeadline },
     );
     await settle();
-    const entries = submissions.reduce((sum, { submission }) => sum + submission.drafts.length, 0);
-    this.onCommitted(entries, performance.now() - begin);
-    this.#indexed(entries);
     return outcomes;
   }
 

@@ -87,6 +87,8 @@ function cut({ first, times, contents }: EntryRun): Piece[] {
 export interface Tail {
   /** Where the blocks begin that go. */
   readonly replaced: readonly number[];
+  /** How many of their entries are erased. */
+  readonly erased: number;
   /** What takes their place; the last, if it ends where the log does, takes in entries of the commit. */
   readonly joined: readonly Piece[];
 }
@@ -126,7 +128,12 @@ export async function readTail(tx: Queryable, log: number, size: number): Promis
   // A single block is replaced by nothing but one that takes in more.
   const kept = groups.filter((group) => group.length > 1 || (group === last && endsAt(group, size)));
   if (kept.length === 0) return null;
-  return { replaced: kept.flatMap((group) => group.map(({ first }) => first)), joined: kept.map(join) };
+  const joined = kept.map(join);
+  return {
+    replaced: kept.flatMap((group) => group.map(({ first }) => first)),
+    erased: joined.reduce((sum, { erased }) => sum + erased.length, 0),
+    joined,
+  };
 }
 
 function pieceOf(row: TailRow, content: Uint8Array): Piece | null {

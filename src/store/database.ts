@@ -152,8 +152,7 @@ type Connected = (
  */
 export type Defer = (send: () => Promise<unknown>) => void;
 
-/** Milliseconds that the server lets a transaction wait for a lock, of those that have a deadline. */
-const LOCK_PATIENCE = 10_000;
+const MAX_LOCK_PATIENCE_MS = 10_000;
 
 /**
  * Runs `work` in a transaction: committed when it returns, rolled back when it throws. Whether a commit whose
@@ -167,22 +166,16 @@ export async function transaction<T>(
   work: (tx: Transaction, defer: Defer) => Promise<T>,
   { deadline }: { readonly deadline?: number } = {},
 ): Promise<T> {
-  const tx = await database.connect();
-  let broken: Error | undefined;
-  const onError = (error: Error): void => {
-    broken = error;
-  };
-  tx.on('error', onError);
-  const statements: Promise<unknown>[] = [];
-  const failures: unknown[] = [];
-  const gather = gathering(tx);
-  const defer: Defer = (send) => {
-    gather();
-    const statement = send();
-    statement.catch((error: unknown) => failures.push(error));
-    statements.push(statement);
-  };
-  const run = async (): Promise<T> => {
+  const run = async (tx: Transaction): Promise<T> => {
+    const statements: Promise<unknown>[] = [];
+    const failures: unknown[] = [];
+    const gather = gathering(tx);
+    const defer: Defer = (send) => {
+      gather();
+      const statement = send();
+      statement.catch((error: unknown) => failures.push(error));
+      statements.push(statement);
+    };
     // Not waited for: the first statement of the work goes out with it.
     defer(() => tx.query(beginning(deadline)));
     const result = await work(tx, defer);
@@ -196,9 +189,28 @@ export async function transaction<T>(
     }
     return result;
   };
+  return onConnection(database, run, deadline);
+}
+
+/**
+ * Runs `work` on one connection, where each statement is a transaction of its own. With a `deadline` as {@link transaction};
+ * how long a lock is waited for, the statement has to say.
+ * @throws AntequemError `database-silent` past the deadline: whether a statement was committed is unknown
+ */
+export async function onConnection<T>(
+  database: Database,
+  work: (connection: Transaction) => Promise<T>,
+  deadline?: number,
+): Promise<T> {
+  const tx = await database.connect();
+  let broken: Error | undefined;
+  const onError = (error: Error): void => {
+    broken = error;
+  };
+  tx.on('error', onError);
   const limit = deadline === undefined ? null : limitOf(tx, deadline);
   try {
-    return await (limit === null ? run() : Promise.race([run(), limit.passed]));
+    return await (limit === null ? work(tx) : Promise.race([work(tx), limit.passed]));
   } catch (error) {
     await tx.query('ROLLBACK').catch((cause: unknown) => {
       broken = cause instanceof Error ? cause : new Error(String(cause));
@@ -210,6 +222,11 @@ export async function transaction<T>(
     tx.off('error', onError);
     tx.release(broken ?? false);
   }
+}
+
+/** Milliseconds that the server may let a transaction with this deadline wait for a lock. */
+export function lockPatience(deadline: number): number {
+  return Math.min(MAX_LOCK_PATIENCE_MS, deadline);
 }
 
 /** Holds back what is written to a connection until the turn of the event loop is over. */
@@ -231,8 +248,7 @@ function gathering(tx: Transaction): () => void {
 /** No statement timeout: it could end a commit's wait for its replica and have that pass for success. */
 function beginning(deadline: number | undefined): string {
   if (deadline === undefined) return 'BEGIN';
-  const lock = Math.min(LOCK_PATIENCE, deadline);
-  return `BEGIN; SET LOCAL lock_timeout = ${lock}; SET LOCAL idle_in_transaction_session_timeout = ${deadline}`;
+  return `BEGIN; SET LOCAL lock_timeout = ${lockPatience(deadline)}; SET LOCAL idle_in_transaction_session_timeout = ${deadline}`;
 }
 
 /** Destroys the connection when the deadline has passed: everything sent on it fails then. */

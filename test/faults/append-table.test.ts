@@ -148,7 +148,7 @@ describe.each(ROWS)('$name', (row) => {
     if (step !== 'append') await append(traveller, log);
     let struck = inner.promise;
     if (typeof at !== 'string') {
-      proxy.marks = at;
+      proxy.marks = [at];
       struck = proxy.strike(fault);
     }
     const going = goOn(traveller, log, step);
@@ -156,7 +156,7 @@ describe.each(ROWS)('$name', (row) => {
     // Nothing else is held up: not in the process, nor by the locks of what hangs.
     await Promise.all([traveller.append(other, 'meanwhile'), sound.append(other, 'meanwhile')]);
     const { told, notes } = await going;
-    proxy.marks = COMMIT;
+    proxy.marks = [COMMIT];
     proxy.release();
     await end(traveller);
     await check(log, notes);
@@ -179,7 +179,7 @@ describe.each(ROWS)('$name', (row) => {
     const fault = typeof at === 'string' ? { effect: at, how } : null;
     let struck: Promise<unknown> = fault === null || how !== 'hung' ? ended : message(child);
     if (typeof at !== 'string') {
-      proxy.marks = at;
+      proxy.marks = [at];
       // Opening takes a commit, and so does the append before a round.
       if (at === COMMIT) proxy.faults.push('none', ...(step === 'round' ? (['none'] as const) : []));
       struck = proxy.strike(BY_WIRE[how]);
@@ -189,7 +189,7 @@ describe.each(ROWS)('$name', (row) => {
     child.kill('SIGKILL');
     const [, signal] = await ended;
     expect(signal).toBe('SIGKILL');
-    proxy.marks = COMMIT;
+    proxy.marks = [COMMIT];
     await check(log);
     table.set(`${name} | ${how}, killed`, 'ok');
   });

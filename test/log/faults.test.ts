@@ -261,7 +261,8 @@ describe('while a commit hangs', () => {
     const other = await sound.makeLog(`other-${made}`);
     await faulty.append(log, 'a');
     proxy.faults.push('held');
-    const hanging = faulty.append(log, 'b');
+    // With a key to look up it is a transaction, which holds the lock of the log.
+    const hanging = faulty.appender.append(log, keyed('b', 1));
     await proxy.holding();
     const behind = sound.append(log, 'c');
     expect(await sound.append(other, 'a')).toMatchObject({ index: 0 });

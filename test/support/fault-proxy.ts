@@ -15,7 +15,12 @@ export interface Marks {
   readonly answer: string;
 }
 
-const COMMIT: Marks = { request: 'COMMIT\0', answer: 'COMMIT\0' };
+/** A transaction ends, or a statement is one by itself. */
+const COMMITS: readonly Marks[] = [
+  { request: 'COMMIT\0', answer: 'COMMIT\0' },
+  { request: 'continue-log\0', answer: 'SELECT 1\0' },
+  { request: 'complete-tiles\0', answer: 'SELECT 1\0' },
+];
 
 const READY = Buffer.from('Z\0\0\0\x05I');
 /** An ErrorResponse as of pg_terminate_backend. */
@@ -30,7 +35,7 @@ export class FaultProxy {
   readonly url: string;
   /** Each is used up by one commit. */
   readonly faults: Fault[] = [];
-  marks = COMMIT;
+  marks: readonly Marks[] = COMMITS;
   /** How many commits came through or to grief. */
   commits = 0;
   /** So many new connections are ended by the server the moment they are ready, in the same breath. */
@@ -85,6 +90,7 @@ export class FaultProxy {
   #join(client: Socket, server: Socket): void {
     let broken = false;
     let fault: Fault | undefined;
+    let answer = '';
     const cut = (): void => {
       broken = true;
       client.destroy();
@@ -99,7 +105,9 @@ export class FaultProxy {
       });
     }
     client.on('data', (data) => {
-      if (data.indexOf(this.marks.request) < 0) return void server.write(data);
+      const meant = this.marks.find(({ request }) => data.indexOf(request) >= 0);
+      if (meant === undefined) return void server.write(data);
+      answer = meant.answer;
       this.commits++;
       fault = this.faults.shift();
       if (fault === 'lost') {
@@ -120,7 +128,7 @@ export class FaultProxy {
         return;
       }
       // The answer to a commit names it; those to statements sent before it may come alone.
-      if ((fault === 'unanswered' || fault === 'silent') && data.indexOf(this.marks.answer) >= 0) {
+      if ((fault === 'unanswered' || fault === 'silent') && data.indexOf(answer) >= 0) {
         if (fault === 'unanswered') cut();
         broken = true;
         this.#onStruck();
