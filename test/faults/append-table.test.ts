@@ -208,12 +208,12 @@ describe(ANSWER, () => {
     way = await AnswerProxy.open(service.url ?? '');
   };
 
-  const post = async (log: Log, url: string): Promise<number> => {
+  const post = async (log: Log, url: string, signal: AbortSignal | null = null): Promise<number> => {
     const response = await fetch(`${url}/v1/logs/${log.name}/entries`, {
       method: 'POST',
       headers: { 'idempotency-key': KEY },
       body: `${KEY} 0`,
-      signal: AbortSignal.timeout(1_000),
+      signal,
     });
     expect(response.status).toBe(201);
     return answerForm.parse(await response.json()).index;
@@ -229,8 +229,10 @@ describe(ANSWER, () => {
     test.each(HOW)('%s', async (how) => {
       const log = await makeLog();
       const struck = way.strike(how);
-      const answer = post(log, way.url).catch(() => null);
+      const client = new AbortController();
+      const answer = post(log, way.url, client.signal).catch(() => null);
       await struck;
+      if (how === 'hung') client.abort();
       if (fate === 'killed') {
         await service.kill();
         await way.close();
