@@ -22,7 +22,7 @@ export const createSourceBody = z.strictObject({
   scheme: z.string().meta({ description: `One of ${SCHEME_CHOICES.map((choice) => `\`${choice}\``).join(', ')}.` }),
   settings: settingsForm.optional(),
   secret: secretForm.optional().meta({
-    description: 'The one that the sender made; absent: one is made here. For an API the token that it asks for.',
+    description: 'The secret that the sender made; absent: one is made here. For an API its token.',
   }),
 });
 export const rotateSourceBody = z.strictObject({
@@ -33,7 +33,7 @@ export const rotateSourceBody = z.strictObject({
     .min(0)
     .max(MAX_KEEP_SECONDS)
     .default(86_400)
-    .meta({ description: 'How long the secrets so far are taken beside the new one.' }),
+    .meta({ description: 'How long the older secrets stay valid, in seconds.' }),
 });
 
 export const sourceForm = z
@@ -43,7 +43,7 @@ export const sourceForm = z
     scheme: z.string(),
     settings: z.looseObject({}),
     log: z.string(),
-    path: z.string().meta({ description: 'Where the sender sends to; of no use for an API that is fetched from.' }),
+    path: z.string().meta({ description: 'Where the sender sends to. An API that is fetched from does not use it.' }),
     createdAt: timeForm,
     receivedAt: timeForm.nullable().meta({ description: 'When something came last; behind by up to ten seconds.' }),
     refusedAt: timeForm.nullable().meta({ description: 'When something was refused last.' }),
@@ -57,7 +57,7 @@ const withSecret = z.intersection(
     secret: z
       .string()
       .nullable()
-      .meta({ description: 'Told here and never again; null: the sender signs by its own key.' }),
+      .meta({ description: 'Shown here and never again; null: the sender signs by its own key.' }),
   }),
 );
 
@@ -140,7 +140,7 @@ export const rotateSourceOperation = described({
   id: 'rotateSource',
   tag: 'Sources',
   summary: 'Give a source another secret, or other settings',
-  description: 'The secrets so far are taken for a while beside the new one: at most four.',
+  description: 'The older secrets stay valid for a while. A source has at most four.',
   access: 'admin',
   path: { source: keyForm },
   body: { 'application/json': rotateSourceBody },
@@ -174,9 +174,9 @@ export const deliverOperation = described({
   tag: 'Sources',
   summary: 'A signed webhook',
   description:
-    'What the sender of the source signed, as it sends it. It needs no API key: the signature, or the secret, is checked as ' +
-    'the scheme of the source says, and nothing is logged of what does not hold. Each event is logged once, however often it ' +
-    'is delivered. Pings, challenges and subscriptions are answered as the sender wants. At most 25 MiB.',
+    'A request as the sender of the source sends it. It needs no API key: the signature, or the secret, is checked as the ' +
+    'scheme of the source says, and nothing is logged of a request that fails the check. Each event is logged once, however ' +
+    'often it is delivered. Pings, challenges and subscriptions are answered as the sender wants. At most 25 MiB.',
   access: 'public',
   path: { source: addressForm },
   body: { '*': 'bytes' },

@@ -77,7 +77,7 @@ export interface Rotation {
   readonly secret?: string | undefined;
   /** What differs from the settings so far. */
   readonly settings?: object | undefined;
-  /** How long the secrets so far are taken beside the new one. */
+  /** How long the older secrets stay valid. */
   readonly keepSeconds: number;
 }
 
@@ -185,7 +185,7 @@ export class Sources {
   }
 
   /**
-   * Gives a source another secret, or other settings. The secrets so far stay valid for a while.
+   * Gives a source another secret, or other settings. The older secrets stay valid for a while.
    * @returns the secret, told here and never again; null where the scheme has none
    * @throws FormatError `source-invalid`; AntequemError `source-not-found`, `source-secrets-full`
    */
