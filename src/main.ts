@@ -117,7 +117,8 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
         stops.push(watchShown(asked, witnesses.options));
       }
       if (config.archive !== null) {
-        const archiving = { config: config.archive, foundation, effects, logger };
+        const checkpoints = witnesses ?? foundation.publisher;
+        const archiving = { config: config.archive, foundation, checkpoints, effects, logger };
         stops.push(startArchiving({ ...archiving, interval: config.reconcileInterval }));
       }
       stops.push(await startAnchoring(config, foundation, queue, logger, { ...options, effects }));

@@ -165,7 +165,8 @@ export class Bucket {
   async #versions(name: string): Promise<string[]> {
     const query = { versions: '', prefix: this.#key(name), 'max-keys': String(LISTED_AT_ONCE) };
     const answer = await this.#ask({ method: 'GET', name: null, query, most: MAX_XML_BYTES });
-    if (answer.status === 501) return ['null'];
+    // Not every store without versions can list them.
+    if (answer.status === 501 || answer.status === 405) return ['null'];
     this.#demand(answer, 'GET', name);
     const key = this.#key(name);
     return [...textOf(answer.body).matchAll(/<(?:Version|DeleteMarker)>(.*?)<\/(?:Version|DeleteMarker)>/gs)].flatMap(

@@ -44,8 +44,12 @@ interface OldBlock {
 export async function moveBlocks(options: MovingOptions, before: number): Promise<number> {
   const { rows } = await options.database.query<{ id: number; size: number; moved: number }>(
     `SELECT l.id, l.size, coalesce(a.moved, 0) AS moved FROM log_states l LEFT JOIN archive_logs a ON a.log = l.id
-     WHERE l.name <> $1 AND l.size >= ${TILE_WIDTH} ORDER BY l.id`,
-    [SYSTEM_LOG],
+     CROSS JOIN LATERAL (
+       SELECT time_in_block(b, first + count - 1) AS at FROM blocks b
+       WHERE log = l.id AND first >= coalesce(a.moved, 0) AND first < l.size - l.size % ${TILE_WIDTH} AND content IS NOT NULL
+       ORDER BY first LIMIT 1) AS oldest
+     WHERE l.name <> $1 AND oldest.at < $2 ORDER BY l.id`,
+    [SYSTEM_LOG, before],
   );
   let total = 0;
   for (const { id, size, moved } of rows) {
@@ -129,18 +133,18 @@ async function oldBlocks(
   log: number,
   { from, end, before }: { readonly from: number; readonly end: number; readonly before: number },
 ): Promise<OldBlock[]> {
-  const { rows } = await db.query<OldBlock & { at: number }>({
+  const { rows } = await db.query<OldBlock>({
     name: 'blocks-to-archive',
-    text: `SELECT first, count, content, at FROM (
-             SELECT first, count, content, time_in_block(b, first + count - 1) AS at, row_number() OVER w AS n,
-                    sum(length(content)) OVER w AS total
-             FROM (SELECT * FROM blocks WHERE log = $1 AND first >= $2 AND first < $3 AND content IS NOT NULL
-                   ORDER BY first LIMIT ${STEP_BLOCKS}) AS b WINDOW w AS (ORDER BY first)) AS next
+    text: `SELECT first, count, content FROM (
+             SELECT first, count, content, row_number() OVER w AS n, sum(length(content)) OVER w AS total
+             FROM (SELECT first, count, content, time_in_block(b, first + count - 1) AS at FROM blocks b
+                   WHERE log = $1 AND first >= $2 AND first < $3 AND content IS NOT NULL
+                   ORDER BY first LIMIT ${STEP_BLOCKS}) AS b
+             WHERE at < $4 WINDOW w AS (ORDER BY first)) AS next
            WHERE n = 1 OR total <= ${STEP_BYTES} ORDER BY first`,
-    values: [log, from, end],
+    values: [log, from, end, before],
   });
-  const young = rows.findIndex(({ at }) => at >= before);
-  return young < 0 ? rows : rows.slice(0, young);
+  return rows;
 }
 
 /**

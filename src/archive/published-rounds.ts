@@ -14,8 +14,10 @@ import { rootPath } from './layout.ts';
 import type { ObjectStore } from './object-stores.ts';
 import { each } from './published-logs.ts';
 
-/** Rounds whose anchors are looked at again in one pass. */
-const OPEN_AT_ONCE = 2_000;
+/** Rounds that are written again in one pass because all of their anchors are final by now. */
+const FINAL_AT_ONCE = 2_000;
+/** Rounds whose anchors are looked at again in one pass although some are not final. */
+const OPEN_AT_ONCE = 50;
 
 export interface RoundSources {
   readonly database: Database;
@@ -36,17 +38,27 @@ export async function publishRounds(sources: RoundSources, first: number, last: 
   await each(numbers, (number) => writeRound(sources, number, { open: open.has(number), written: null }));
 }
 
-/** Writes those again whose anchors have changed. */
-export async function renewRounds(sources: RoundSources): Promise<void> {
-  const { rows } = await sources.database.query<{ number: number; hash: Uint8Array }>(
-    'SELECT number, hash FROM archive_open_rounds ORDER BY number LIMIT $1',
-    [OPEN_AT_ONCE],
+/**
+ * Writes those again whose anchors have changed: all that are final by now, and some of the others, which come in turn.
+ * @param behind where the last call ended
+ * @returns where the next one begins
+ */
+export async function renewRounds(sources: RoundSources, behind: number): Promise<number> {
+  const { rows } = await sources.database.query<{ number: number; hash: Uint8Array; turn: boolean }>(
+    `(SELECT number, hash, false AS turn FROM archive_open_rounds o
+      WHERE NOT EXISTS (SELECT FROM anchors WHERE round = o.number AND status <> 'finalized') ORDER BY number LIMIT $1)
+     UNION ALL
+     (SELECT number, hash, true FROM archive_open_rounds o
+      WHERE number > $2 AND EXISTS (SELECT FROM anchors WHERE round = o.number AND status <> 'finalized')
+      ORDER BY number LIMIT $3)`,
+    [FINAL_AT_ONCE, behind, OPEN_AT_ONCE],
   );
   const open = await openRounds(
     sources.database,
     rows.map(({ number }) => number),
   );
   await each(rows, ({ number, hash }) => writeRound(sources, number, { open: open.has(number), written: hash }));
+  return rows.findLast(({ turn }) => turn)?.number ?? 0;
 }
 
 /** Those of the rounds whose anchors are not all final. */

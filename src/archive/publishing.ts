@@ -9,7 +9,7 @@ import { listedLogs } from '../log/listing.ts';
 import { LOG_COLUMNS, type LogRow, logOf, type Registry } from '../log/registry.ts';
 import { MANIFEST } from './layout.ts';
 import { each, type LogSources, publishLog } from './published-logs.ts';
-import { publishRounds, type RoundSources, renewRounds } from './published-rounds.ts';
+import { publishRounds, type RoundSources } from './published-rounds.ts';
 
 export interface PublishingOptions extends LogSources, RoundSources {
   readonly registry: Registry;
@@ -42,7 +42,6 @@ export async function publishArchive(
     newest = next;
     await onStep(newest);
   }
-  await renewRounds(options);
   return newest;
 }
 

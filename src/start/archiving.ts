@@ -8,12 +8,14 @@ import { Bucket, demandConditionalWrites, type ObjectLock } from '../archive/buc
 import { deleteLeftovers, moveBlocks } from '../archive/moved-blocks.ts';
 import { type ObjectStore, ObjectStores } from '../archive/object-stores.ts';
 import { type ArchiveName, readPasses, recordFailure, recordPass } from '../archive/passes.ts';
+import { renewRounds } from '../archive/published-rounds.ts';
 import { publishArchive } from '../archive/publishing.ts';
 import type { ArchiveConfig } from '../config/archive.ts';
 import { toHex } from '../core/bytes.ts';
 import { KINDS } from '../kinds.ts';
 import { EntryReader } from '../log/entries.ts';
 import type { Effects } from '../log/log.ts';
+import type { Checkpoints } from '../log/publish.ts';
 import { takeTurn } from '../store/turn.ts';
 import type { Foundation } from './foundation.ts';
 
@@ -24,7 +26,9 @@ const TURN_MS = 30_000;
 
 export interface ArchivingOptions {
   readonly config: ArchiveConfig;
-  readonly foundation: Pick<Foundation, 'database' | 'registry' | 'publisher' | 'tiles' | 'archive'>;
+  readonly foundation: Pick<Foundation, 'database' | 'registry' | 'tiles' | 'archive'>;
+  /** With the cosignatures of witnesses, if there are any. */
+  readonly checkpoints: Pick<Checkpoints, 'at'>;
   readonly effects: Effects;
   readonly logger: Logger;
   /** Milliseconds between two passes. */
@@ -60,6 +64,8 @@ class Archiver {
   readonly #privateBuckets: readonly Bucket[];
   readonly #probed = new Set<Bucket>();
   readonly #trees: RoundTrees;
+  /** The open round that was looked at last. */
+  #renewed = 0;
 
   constructor(options: ArchivingOptions, signal: AbortSignal) {
     const { publicBuckets, privateBuckets } = options.config;
@@ -99,7 +105,7 @@ class Archiver {
 
   async #publish(store: ObjectStore): Promise<number> {
     const { config, foundation, effects } = this.#options;
-    const { database, registry, tiles, publisher, archive } = foundation;
+    const { database, registry, tiles, archive } = foundation;
     const passes = await readPasses(database);
     const from = passes.find((pass) => pass.archive === 'public')?.round ?? 0;
     const options = {
@@ -109,16 +115,18 @@ class Archiver {
       tiles,
       entries: new EntryReader(database, archive),
       trees: this.#trees,
-      checkpoints: publisher,
+      checkpoints: this.#options.checkpoints,
       anchors: (round: number) => receiptAnchors(KINDS, database, round),
       chains: () => auditedChains(KINDS, database),
       publishRounds: config.publishRounds,
       lock: this.#lock,
       signal: this.#signal,
     };
-    return publishArchive(options, from, effects.now() - config.after, (round) =>
+    const newest = await publishArchive(options, from, effects.now() - config.after, (round) =>
       recordPass(database, 'public', round, effects.now()),
     );
+    this.#renewed = await renewRounds(options, this.#renewed);
+    return newest;
   }
 
   async #move(store: ObjectStore): Promise<number> {

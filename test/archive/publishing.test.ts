@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Bucket } from '../../src/archive/bucket.ts';
 import { recordPass } from '../../src/archive/passes.ts';
+import { renewRounds } from '../../src/archive/published-rounds.ts';
 import { type PublishingOptions, publishArchive } from '../../src/archive/publishing.ts';
 import { verifyPublished } from '../../src/archive/verification.ts';
 import { auditRemote } from '../../src/audit/remote/audit.ts';
@@ -9,6 +10,7 @@ import type { AuditSource } from '../../src/audit/remote/source.ts';
 import { MirrorState } from '../../src/audit/remote/state.ts';
 import { fromHex } from '../../src/core/bytes.ts';
 import { formatVerifierKey, parseVerifierKey } from '../../src/core/note.ts';
+import type { Anchor } from '../../src/core/receipt.ts';
 import type { Log } from '../../src/log/log.ts';
 import { type Instance, openInstance } from '../support/instance.ts';
 import { objectStoreMissing, type TestStore, testStore } from '../support/object-store.ts';
@@ -146,6 +148,43 @@ when('with the leaves of rounds it is a mirror: audited wholly, and receipts com
   });
   expect(composed.entry).toEqual(receipt.entry);
   expect(composed).toMatchObject({ round: { number: 1 } });
+});
+
+when('a round is written again as its anchors become final, and others come in turn', async () => {
+  const bucket = new Bucket(await store.bucket('anchored'));
+  await one.database.query('DELETE FROM archive_logs; DELETE FROM archive_open_rounds');
+  await one.database.query(
+    `INSERT INTO targets (name, kind, chain, ephemeral, first_round, created_at)
+     VALUES ('authority', 'rfc3161', 'rfc3161:0', false, 1, 0)`,
+  );
+  await one.database.query(
+    `INSERT INTO anchors (target, kind, round, created_at, updated_at)
+     SELECT 'authority', 'rfc3161', number, 0, 0 FROM rounds WHERE number < 3`,
+  );
+  let shown: Anchor[] = [];
+  const sources = { ...options(bucket, false), anchors: async () => shown };
+  await publishArchive(sources, 0, Date.now() + 1_000, async () => {});
+  const rounds = async (): Promise<string[]> => {
+    const read = await Promise.all([1, 2].map((number) => bucket.get(`rounds/00${number}`, 100_000)));
+    return read.map((bytes) => Buffer.from(bytes ?? []).toString());
+  };
+  const before = await rounds();
+  expect(await renewRounds(sources, 0)).toBe(2);
+  expect(await renewRounds(sources, 2)).toBe(0);
+  expect(await rounds()).toEqual(before);
+  shown = [{ type: 'opentimestamps', status: 'pending', timestamp: 'AAAA', blocks: [] }];
+  await one.database.query(
+    `UPDATE anchors SET status = 'finalized', submitted_at = 1, block_time = 1, finalized_at = 1 WHERE round = 1`,
+  );
+  await renewRounds(sources, 2);
+  const [first, second] = await rounds();
+  expect(first).toContain('AAAA');
+  expect(second).toBe(before[1]);
+  await renewRounds(sources, 0);
+  expect((await rounds())[1]).toContain('AAAA');
+  const open = await one.database.query('SELECT number FROM archive_open_rounds');
+  expect(open.rows).toEqual([{ number: 2 }]);
+  await one.database.query('DELETE FROM archive_open_rounds');
 });
 
 when('it goes on where it was when a request fails, and never replaces what differs', async () => {
