@@ -28,7 +28,7 @@ const locateOperation = described({
       z.object({ entries: z.array(z.object({ log: originForm, index: countForm, receivedAt: timeForm })) }),
     ),
   },
-  problems: ['digest-invalid'],
+  problems: ['archive-damaged', 'archive-unavailable', 'digest-invalid'],
 });
 
 const readOperation = described({
@@ -37,7 +37,7 @@ const readOperation = described({
   summary: 'Read an entry',
   access: 'read',
   answers: { 200: jsonAnswer('The entry without its payload.', entryForm) },
-  problems: ['entry-not-found', 'log-not-found'],
+  problems: ['archive-damaged', 'archive-unavailable', 'entry-not-found', 'log-not-found'],
 });
 
 const payloadOperation = described({
@@ -46,7 +46,7 @@ const payloadOperation = described({
   summary: 'Read the payload of an entry',
   access: 'read',
   answers: { 200: { says: 'The payload, byte for byte.', content: { 'application/octet-stream': 'bytes' } } },
-  problems: ['entry-not-found', 'log-not-found', 'payload-absent'],
+  problems: ['archive-damaged', 'archive-unavailable', 'entry-not-found', 'log-not-found', 'payload-absent'],
 });
 
 const erasedForm = z.object({
@@ -70,6 +70,8 @@ const eraseOperation = described({
     200: jsonAnswer('It is gone.', erasedForm),
   },
   problems: [
+    'archive-damaged',
+    'archive-unavailable',
     'clock-skew',
     'database-set-back',
     'entry-held',

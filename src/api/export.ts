@@ -36,7 +36,7 @@ const exportOperation = described({
   access: 'read',
   query: exportQuery,
   answers: { 200: { says: 'The entries as they are read.', content: { 'application/x-ndjson': 'text' } } },
-  problems: ['log-not-found', 'overloaded'],
+  problems: ['archive-damaged', 'archive-unavailable', 'log-not-found', 'overloaded'],
 });
 
 /** Entries as a stream, as fast as it is read and no faster. */

@@ -33,6 +33,8 @@ const receiptQuery = z.strictObject({
 });
 
 export const RECEIPT_PROBLEMS = [
+  'archive-damaged',
+  'archive-unavailable',
   'checkpoint-conflict',
   'database-set-back',
   'entry-erased',

@@ -64,7 +64,7 @@ const listOperation = described({
       }),
     ),
   },
-  problems: ['log-not-found', 'overloaded'],
+  problems: ['archive-damaged', 'archive-unavailable', 'log-not-found', 'overloaded'],
 });
 
 /** Listing entries, all of them or those that fit. */

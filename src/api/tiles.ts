@@ -67,7 +67,7 @@ const readTile = described({
       .meta({ description: 'With its slashes.' }),
   },
   answers: { 200: { says: 'Its bytes.', content: { 'application/octet-stream': 'bytes' } } },
-  problems: ['log-not-found', 'tile-location', 'tile-not-found'],
+  problems: ['archive-damaged', 'archive-unavailable', 'log-not-found', 'tile-location', 'tile-not-found'],
 });
 
 /** The read API of C2SP tlog-tiles: checkpoint, tiles, entry bundles. */

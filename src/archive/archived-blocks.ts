@@ -4,7 +4,7 @@ import { sha256 } from '#sha256';
 import { equalBytes, toHex } from '../core/bytes.ts';
 import { AntequemError, hasCode } from '../core/errors.ts';
 import { LruCache } from '../core/lru.ts';
-import { type ArchivedBlock, archiveMissing, type BlockArchive } from '../log/archived-block.ts';
+import type { ArchivedBlock, BlockArchive } from '../log/archived-block.ts';
 import { MAX_OBJECT_BYTES, openBlock } from './block-cipher.ts';
 import type { Bucket } from './bucket.ts';
 
@@ -70,9 +70,24 @@ export class ArchivedBlocks implements BlockArchive {
         errors.push(error);
       }
     }
-    // One that is away may have it.
-    throw errors.find((error) => hasCode(error, 'archive-unavailable')) ?? errors[0] ?? archiveMissing();
+    throw unreadable(errors);
   }
+}
+
+/** What readers are told, without the names of buckets; the cause is for the log. */
+function unreadable(errors: readonly unknown[]): unknown {
+  const foreign = errors.find((error) => !(error instanceof AntequemError));
+  if (foreign !== undefined) return foreign;
+  const damages = errors.filter((error) => hasCode(error, 'archive-damaged'));
+  // A bucket that is away, or refuses for now, may have it.
+  const [away] = errors.filter((error) => !damages.includes(error));
+  if (away !== undefined) {
+    const says = 'this entry lies in an archive that does not answer just now: try again';
+    return new AntequemError('archive-unavailable', says, { cause: away });
+  }
+  const says =
+    'this entry lies in an archive, and what lies there is not what was written: the operator has to repair it';
+  return new AntequemError('archive-damaged', says, { cause: damages[0] });
 }
 
 /** The content in an object, which is held against the hash that the database has of it. */

@@ -21,7 +21,7 @@ export interface ArchivedBlock {
 export interface BlockArchive {
   /**
    * The content of a block, as the database had it.
-   * @throws AntequemError `archive-unavailable`, `archive-refused`, `archive-damaged`
+   * @throws AntequemError `archive-unavailable`, `archive-damaged`
    */
   content(block: ArchivedBlock): Promise<Uint8Array>;
 }

@@ -51,7 +51,7 @@ export async function readPage(db: Queryable, log: number, begin: number, end: n
 /**
  * The content of a block of a page; null where it is longer than any that the service writes, or where what lies in the
  * archive is not what was put there.
- * @throws AntequemError `archive-missing`, `archive-unavailable`, `archive-refused`
+ * @throws AntequemError `archive-missing`, `archive-unavailable`
  */
 export async function readBlockContent(
   db: Queryable,
