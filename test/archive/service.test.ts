@@ -2,7 +2,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Bucket } from '../../src/archive/bucket.ts';
 import { readPasses } from '../../src/archive/passes.ts';
 import type { ArchiveConfig } from '../../src/config/archive.ts';
-import { objectStoreMissing, type TestStore, testStore } from '../support/object-store.ts';
+import { run } from '../cli/command.ts';
+import { KEYS, objectStoreMissing, type TestStore, testStore } from '../support/object-store.ts';
 import { testService } from '../support/service.ts';
 
 const when = test.skipIf(objectStoreMissing !== null);
@@ -58,6 +59,22 @@ when('a service archives by itself; the store away, old payloads answer 503 and 
   expect(again.at('entry')).toEqual(receipt.at('entry'));
   const exported = await service.send('GET', '/v1/logs/demo/export?receipts=false');
   expect(exported.text).toContain('"line 3"');
+
+  const env = {
+    DATABASE_URL: service.config.databaseUrl,
+    ARCHIVE_URL: 's3://service-public',
+    ARCHIVE_PRIVATE_URL: 's3://service-private',
+    AWS_ENDPOINT_URL_S3: store.endpoint,
+    AWS_ACCESS_KEY_ID: KEYS.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: KEYS.secretAccessKey,
+  };
+  const [status, verified] = await Promise.all([
+    run(['archive', 'status'], { env }),
+    run(['archive', 'verify', '--json'], { env }),
+  ]);
+  expect([status.code, status.stdout]).toEqual([0, expect.stringContaining('private: up to date')]);
+  expect(verified.code).toBe(0);
+  expect(JSON.parse(verified.stdout)).toMatchObject({ public: { faulty: 0 }, private: { objects: 1, faulty: 0 } });
 
   await store.down();
   const away = await service.send('DELETE', '/v1/logs/demo/entries/8/payload');
