@@ -68,6 +68,7 @@ function written(value: unknown, form: string): string | null {
   if (value === undefined || value === null) return null;
   if (Array.isArray(value)) return value.length === 0 ? null : value.join(',');
   if (typeof value === 'number' && form === 'a duration') return durationText(value);
+  if (typeof value === 'number' && form.startsWith('an age')) return `${value / 86_400_000}d`;
   if (typeof value === 'bigint')
     return (form.includes('gwei') ? formatUnits(value, 'gwei') : formatEther(value)).replace(/\.0$/, '');
   return String(value);
@@ -98,7 +99,7 @@ export function configurationText(): string {
 \`antequem serve\` takes its settings from environment variables. If settings are invalid, it reports all faults together and
 does not start. An empty variable counts as not set. A variable that looks like a mistyped setting (\`EVM_RPC_URL\`) is named at
 start. Durations are written \`500ms\`, \`30s\`, \`10m\`, \`24h\`. Secrets are read from files, without the white space around
-them; a secret that other users of the machine can read is named at start. Local mode (\`npm start\`) makes its own settings and
+them, those of object stores from the variables that the AWS tools read; a secret that other users of the machine can read is named at start. Local mode (\`npm start\`) makes its own settings and
 reads \`LOG_LEVEL\`, \`REDIS_URL\`, \`DATABASE_URL\`, \`DATA_DIR\` and \`PORT\`. This page is made from the schema:
 \`node scripts/configuration.ts\`.
 
