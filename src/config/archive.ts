@@ -61,7 +61,7 @@ const retention = z.string(RETENTION).transform((text, context): ObjectRetention
 const bucketUrl = z
   .string()
   .regex(
-    /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[A-Za-z0-9._-]{1,100}){0,8}\/?$/,
+    /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}){0,8}\/?$/,
     'not s3://bucket or s3://bucket/prefix',
   );
 
