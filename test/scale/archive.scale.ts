@@ -198,9 +198,7 @@ test('a million audit events are archived while others are appended; strangers r
   await store.down();
   const port = await freePort();
   const files = join(store.folder, 'data', 'events-public');
-  web = spawn('python3', ['-m', 'http.server', '--bind', '127.0.0.1', '--directory', files, String(port)], {
-    stdio: 'ignore',
-  });
+  web = spawn('caddy', ['file-server', '--root', files, '--listen', `127.0.0.1:${port}`], { stdio: 'ignore' });
   const url = `http://127.0.0.1:${port}`;
   while (!(await fetch(url).catch(() => null))) await sleep(50);
   await run('go', ['install', FSCK], { env: { ...env, GOBIN: folder } });
