@@ -21,6 +21,9 @@ import type { Foundation } from './foundation.ts';
 
 /** Repeated requests and events are answered out of entries of the last ten days. */
 const LEAST_AGE_MS = 11 * 86_400_000;
+const PROBE_BYTES = 1_000;
+/** No target can have this name. */
+const TURN = '_archive';
 /** A process that dies while it archives holds others up for so long. */
 const TURN_MS = 30_000;
 
@@ -42,7 +45,7 @@ export function startArchiving(options: ArchivingOptions): () => Promise<void> {
   const archiver = new Archiver(options, stopping.signal);
   let passing: Promise<unknown> | null = null;
   const tick = (): void => {
-    passing ??= takeTurn(foundation.database, 'archive', () => archiver.pass(), TURN_MS)
+    passing ??= takeTurn(foundation.database, TURN, () => archiver.pass(), TURN_MS)
       .catch((error: unknown) => logger.warn({ err: error }, 'nothing was archived; this is tried again'))
       .finally(() => {
         passing = null;
@@ -94,6 +97,8 @@ class Archiver {
     try {
       for (const bucket of buckets) {
         if (!this.#probed.has(bucket)) await demandConditionalWrites(bucket, `probes/${toHex(effects.random(16))}`);
+        // A store that is away is noticed although there is nothing to be archived.
+        else await bucket.get('probes/none', PROBE_BYTES);
         this.#probed.add(bucket);
       }
       await recordPass(database, archive, await work(new ObjectStores(buckets)), effects.now());

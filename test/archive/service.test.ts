@@ -31,7 +31,7 @@ when('a service archives by itself; the store away, old payloads answer 503 and 
   });
   const { database } = service.foundation;
   await service.send('PUT', '/v1/logs/demo');
-  const lines = Array.from({ length: 300 }, (_, i) => `line ${i}`).join('\n');
+  const lines = Array.from({ length: 600 }, (_, i) => `line ${i}`).join('\n');
   const appended = await service.send('POST', '/v1/logs/demo/entries?split=lines', { body: lines });
   expect(appended.status).toBe(201);
   await service.closeRound();
@@ -41,7 +41,7 @@ when('a service archives by itself; the store away, old payloads answer 503 and 
   // Entries grow old.
   ahead = 40 * DAY_MS;
   const archived = async (): Promise<number> => (await database.query('SELECT FROM archived_blocks')).rowCount ?? 0;
-  await expect.poll(archived, { timeout: 30_000, interval: 100 }).toBe(1);
+  await expect.poll(archived, { timeout: 30_000, interval: 100 }).toBe(2);
   await expect
     .poll(async () => (await readPasses(database)).map(({ problem, passedAt }) => [problem, passedAt !== null]), {
       timeout: 30_000,
@@ -74,13 +74,21 @@ when('a service archives by itself; the store away, old payloads answer 503 and 
   ]);
   expect([status.code, status.stdout]).toEqual([0, expect.stringContaining('private: up to date')]);
   expect(verified.code).toBe(0);
-  expect(JSON.parse(verified.stdout)).toMatchObject({ public: { faulty: 0 }, private: { objects: 1, faulty: 0 } });
+  expect(JSON.parse(verified.stdout)).toMatchObject({ public: { faulty: 0 }, private: { objects: 2, faulty: 0 } });
 
   await store.down();
-  const away = await service.send('DELETE', '/v1/logs/demo/entries/8/payload');
-  expect([away.status, away.code]).toEqual([503, 'archive-unavailable']);
-  const fresh = await service.send('GET', '/v1/logs/demo/entries/280/payload');
-  expect([fresh.status, fresh.text]).toEqual([200, 'line 280']);
+  const away = await Promise.all([
+    service.send('GET', '/v1/logs/demo/entries/300/payload'),
+    service.send('DELETE', '/v1/logs/demo/entries/301/payload'),
+  ]);
+  expect(away.map(({ status, code }) => [status, code])).toEqual([
+    [503, 'archive-unavailable'],
+    [503, 'archive-unavailable'],
+  ]);
+  const fresh = await service.send('GET', '/v1/logs/demo/entries/580/payload');
+  expect([fresh.status, fresh.text]).toEqual([200, 'line 580']);
+  // What was read lately is remembered.
+  expect((await service.send('GET', '/v1/logs/demo/entries/8/payload')).text).toBe('line 8');
   expect((await service.send('POST', '/v1/logs/demo/entries', { body: 'one more' })).status).toBe(201);
   await expect
     .poll(async () => (await service.send('GET', '/readyz')).text, { timeout: 30_000, interval: 200 })
