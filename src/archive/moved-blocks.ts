@@ -80,9 +80,9 @@ async function moveStep(
   const locked = lock();
   const until = locked?.until ?? null;
   // On record before they are written, so that none is left behind for ever.
-  await database.query(
-    `INSERT INTO archive_leftovers (object, log, first, locked_until)
-     SELECT object, $1, first, $4 FROM unnest($2::bytea[], $3::bigint[]) AS l (object, first)`,
+  const noted = await database.query<{ since: string }>(
+    `INSERT INTO archive_leftovers (object, log, first, locked_until, since)
+     SELECT object, $1, first, $4, now() FROM unnest($2::bytea[], $3::bigint[]) AS l (object, first) RETURNING since::text`,
     [log, sealed.map(({ id }) => Buffer.from(id)), sealed.map(({ first }) => first), until],
   );
   await Promise.all(sealed.map(({ id, object }) => store.putNew(objectName(id), object, locked)));
@@ -90,6 +90,11 @@ async function moveStep(
   const moved = await transaction(database, async (tx) => {
     // Appending and erasing wait.
     await tx.query('SELECT FROM logs WHERE id = $1 FOR NO KEY UPDATE', [log]);
+    // A process that was held up for long may find that its objects were deleted as leftovers: see deleteLeftovers.
+    const kept = await tx.query<{ object: Uint8Array }>(
+      'SELECT object FROM archive_leftovers WHERE object = ANY ($1::bytea[]) AND since = $2::timestamptz FOR UPDATE',
+      [sealed.map(({ id }) => Buffer.from(id)), noted.rows[0]?.since],
+    );
     const { rows } = await tx.query<{ first: number }>({
       name: 'record-archived-blocks',
       // Of a block in which something was erased meanwhile, the object stays a leftover and its key is forgotten here.
@@ -99,6 +104,7 @@ async function moveStep(
                FROM unnest($2::bigint[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[], $7::int[])
                  AS n (first, object, key, object_hash, content_hash, length)
                JOIN blocks b ON b.log = $1 AND b.first = n.first AND sha256(b.content) = n.content_hash
+               WHERE n.object = ANY ($9::bytea[])
                RETURNING first, object),
              kept AS (DELETE FROM archive_leftovers l USING recorded r WHERE l.object = r.object)
              SELECT first FROM recorded`,
@@ -111,6 +117,7 @@ async function moveStep(
         sealed.map(({ content }) => Buffer.from(sha256(content))),
         sealed.map(({ object }) => object.length),
         until,
+        kept.rows.map(({ object }) => Buffer.from(object)),
       ],
     });
     await tx.query('UPDATE blocks SET content = NULL WHERE log = $1 AND first = ANY ($2::bigint[])', [
@@ -152,11 +159,14 @@ async function oldBlocks(
  * @returns how many are left
  */
 export async function deleteLeftovers(database: Database, store: ObjectStore): Promise<number> {
+  // With another time on record none of them can be taken for an archived block any more.
   const { rows } = await database.query<{ object: Uint8Array }>(
-    `SELECT object FROM archive_leftovers l
-     WHERE since < clock_timestamp() - interval '${LEFTOVER_AGE}'
-       AND NOT EXISTS (SELECT FROM archived_blocks a WHERE a.object = l.object)
-     ORDER BY since LIMIT ${LEFTOVERS_AT_ONCE}`,
+    `UPDATE archive_leftovers SET since = clock_timestamp() - interval '${LEFTOVER_AGE}'
+     WHERE object IN (SELECT object FROM archive_leftovers l
+                      WHERE since < clock_timestamp() - interval '${LEFTOVER_AGE}'
+                        AND NOT EXISTS (SELECT FROM archived_blocks a WHERE a.object = l.object)
+                      ORDER BY since LIMIT ${LEFTOVERS_AT_ONCE} FOR UPDATE SKIP LOCKED)
+     RETURNING object`,
   );
   for (const { object } of rows) {
     const name = objectName(object);

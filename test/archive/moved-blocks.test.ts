@@ -230,3 +230,20 @@ when('moving that fails or ends at any request loses nothing and goes on', async
   expect(names).toEqual((await archivedObjects()).map(({ name }) => name).sort());
   expect(await audited()).toEqual([]);
 });
+
+when('objects of a process that was held up may be deleted as leftovers: it does not rely on them', async () => {
+  const held = new Proxy(bucket, {
+    get: (target, name) => {
+      if (name !== 'putNew') return Reflect.get(target, name, target);
+      return async (...given: Parameters<Bucket['putNew']>) => {
+        await target.putNew(...given);
+        await one.database.query("UPDATE archive_leftovers SET since = '-infinity'");
+        await deleteLeftovers(one.database, bucket);
+      };
+    },
+  });
+  expect(await moveBlocks({ ...options, store: held }, Date.now() + 1)).toBe(0);
+  expect((await reader().payloads(log, 0, ENTRIES)).length).toBe(ENTRIES);
+  expect(await move()).toBe(2);
+  expect(await payloadOf(reader(), 1)).toBe(text(1));
+});
