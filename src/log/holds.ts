@@ -180,7 +180,7 @@ export class Holds {
 
   /** Until the transaction ends no hold is added, removed or confirmed, and nothing is erased elsewhere. */
   async lock(tx: Queryable): Promise<void> {
-    await takeLock(tx, LOCK);
+    await lockErasing(tx);
   }
 
   /**
@@ -206,6 +206,11 @@ export class Holds {
     const says = `entry ${index} of ${log.name} is under the hold ${hold.id} (${hold.reason}): it cannot be erased until that is removed`;
     throw new AntequemError('entry-held', says);
   }
+}
+
+/** Until the transaction ends nothing is erased elsewhere, and neither holds nor periods change. */
+export async function lockErasing(tx: Queryable): Promise<void> {
+  await takeLock(tx, LOCK);
 }
 
 /** The entries that holds of one log keep. @param size entries in the log */
@@ -290,7 +295,7 @@ function demandValid({ since, until, reason }: Pick<Hold, 'since' | 'until' | 'r
   if (since !== null && until !== null && since >= until) {
     throw new FormatError('hold-invalid', 'a hold ends after it begins');
   }
-  if (reason.length === 0 || reason.length > MAX_REASON_LENGTH || /\p{Cc}/u.test(reason)) {
+  if (reason.length === 0 || reason.length > MAX_REASON_LENGTH || /\p{Cc}/u.test(reason) || !reason.isWellFormed()) {
     throw new FormatError('hold-invalid', `a hold has a reason of 1 to ${MAX_REASON_LENGTH} characters in one line`);
   }
 }

@@ -4,7 +4,7 @@ import { AntequemError } from '../core/errors.ts';
 import { countOf, type IndexRange, united, without } from '../core/index-ranges.ts';
 import { SYSTEM_LOG } from '../core/origin.ts';
 import type { Database, Queryable, Transaction } from '../store/database.ts';
-import { heldRanges, type KnownHold } from './holds.ts';
+import { heldRanges, type KnownHold, lockErasing } from './holds.ts';
 import type { Log } from './log.ts';
 import type { Sequencing } from './sequence.ts';
 import { recordedTransaction } from './system.ts';
@@ -42,6 +42,8 @@ export async function setRetention(
     throw new AntequemError('log-reserved', '_system is the log of the service itself: nothing in it is erased');
   }
   await recordedTransaction(database, system, sequencing, async (tx) => {
+    // A run that goes by the period of before is on record before this is.
+    await lockErasing(tx);
     const changed = await (period === null
       ? tx.query('DELETE FROM retention WHERE log = $1', [log.id])
       : tx.query(

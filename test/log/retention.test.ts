@@ -235,4 +235,86 @@ describe('retention', () => {
     await one.database.query('DELETE FROM retention_ranges WHERE log = $1', [log.id]);
     await setRetention(parts(), log, null);
   });
+
+  test.each(['', 'two\nlines', 'half a pair \ud800', 'x'.repeat(501)])(
+    'a hold for the reason %j is refused',
+    async (reason) => {
+      const log = await one.makeLog(`reason-${reason.length}`);
+      await expect(one.holds.add(log, { since: null, until: null, reason })).rejects.toMatchObject({
+        code: 'hold-invalid',
+      });
+    },
+  );
+
+  test('what the archive does not give back holds nothing else up', async () => {
+    const [away, here] = [await one.makeLog('away'), await one.makeLog('here')];
+    for (const log of [away, here]) await one.append(log, 'one', 'two');
+    const time = await moment();
+    const { rows } = await one.database.query<{ content: Buffer }>('SELECT content FROM blocks WHERE log = $1', [
+      away.id,
+    ]);
+    await one.database.query(
+      `INSERT INTO archived_blocks (log, first, object, key, object_hash, content_hash, length)
+       SELECT log, first, substring(sha256('') FOR 16), sha256(''), sha256(''), sha256(content), 1 FROM blocks WHERE log = $1`,
+      [away.id],
+    );
+    await one.database.query('UPDATE blocks SET content = NULL WHERE log = $1', [away.id]);
+    for (const log of [away, here]) await dueBefore(log, time);
+    expect(await look()).toMatchObject({ erased: 2, problem: expect.stringContaining('archive') });
+    expect(await erasedOf(here)).toEqual([0, 1]);
+    await one.database.query('UPDATE blocks SET content = $2 WHERE log = $1', [away.id, rows[0]?.content]);
+    await one.database.query('DELETE FROM archived_blocks WHERE log = $1', [away.id]);
+    expect(await look()).toMatchObject({ erased: 2, problem: null });
+    for (const log of [away, here]) await setRetention(parts(), log, null);
+    expect(await audited()).toEqual([]);
+  });
+
+  test('a period is not changed while a run goes by the one before', async () => {
+    const log = await one.makeLog('changed');
+    const tx = await one.database.connect();
+    await tx.query('BEGIN');
+    await one.holds.lock(tx);
+    const changed = setRetention(parts(), log, DAY_MS);
+    const waiting = async (): Promise<number | null> =>
+      (await one.database.query("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")).rowCount;
+    await expect.poll(waiting).toBe(1);
+    expect(await readRetention(one.database, log)).toMatchObject({ period: null });
+    await tx.query('COMMIT');
+    tx.release();
+    await changed;
+    await setRetention(parts(), log, null);
+  });
+
+  test('the audit finds runs that erased what was to be kept, by the period or by a hold', async () => {
+    const log = await one.makeLog('beyond');
+    await one.append(log, 'one', 'two');
+    await moment();
+    await setRetention(parts(), log, 400 * DAY_MS);
+    await one.database.query('UPDATE retention SET period = 1 WHERE log = $1', [log.id]);
+    frozen = await moment();
+    expect(await look()).toMatchObject({ erased: 2 });
+    await one.database.query('UPDATE retention SET period = $2 WHERE log = $1', [log.id, 400 * DAY_MS]);
+    expect(await audited()).toEqual(['retention-differs beyond']);
+    await setRetention(parts(), log, null);
+
+    const held = await one.makeLog('passed-over');
+    await one.append(held, 'one', 'two', 'three');
+    const hold = await one.holds.add(held, { since: null, until: null, reason: 'passed over' });
+    await one.database.query('DELETE FROM holds');
+    await new HoldFiles(join(folder, 'guard')).remove(hold.id);
+    await eraseEntry(one.database, one.registry.system, one.sequencing, held, 2, one.holds);
+    await dueBefore(held, await moment());
+    expect(await look()).toMatchObject({ erased: 2 });
+    await setRetention(parts(), held, null);
+    await one.database.query('INSERT INTO holds (id, log, reason, added_at) VALUES ($1, $2, $3, $4)', [
+      hold.id,
+      held.id,
+      hold.reason,
+      hold.addedAt,
+    ]);
+    expect((await audited()).filter((found) => found.endsWith('passed-over'))).toEqual([
+      'hold-differs passed-over',
+      'hold-differs passed-over',
+    ]);
+  });
 });

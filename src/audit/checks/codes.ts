@@ -24,11 +24,12 @@ export const FAULTS = {
   },
   'retention-differs': {
     claim: 'content',
-    means: 'how long entries are kept was changed without the service: more or less than was decided may be erased',
+    means:
+      'how long entries are kept was changed without the service: more or less than was decided was or may be erased',
   },
   'hold-differs': {
     claim: 'content',
-    means: 'a legal hold was altered, put in or released without the service',
+    means: 'a legal hold was altered, put in, released or passed over without the service',
   },
   'digest-unindexed': {
     claim: 'content',

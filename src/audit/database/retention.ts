@@ -1,8 +1,11 @@
 import { formatPeriod } from '../../core/period.ts';
-import { formatTime } from '../../core/time.ts';
+import { formatTime, parseTime } from '../../core/time.ts';
 import type { Queryable } from '../../store/database.ts';
 import { type ActOf, logNameOf } from '../checks/acts.ts';
 import type { Findings } from '../checks/findings.ts';
+
+/** Between the moment that a run reckons from and the time of its act. */
+const RUN_TOLERANCE_MS = 60_000;
 
 type ToldHold = Pick<ActOf<'hold-added'>, 'log' | 'since' | 'until' | 'reason'>;
 
@@ -36,6 +39,41 @@ export class RetentionActs {
 
   holdRemoved({ hold }: ActOf<'hold-removed'>): void {
     this.#holds.delete(hold);
+  }
+
+  /** A run erases what is older than its log keeps it, as `_system` told by then, and nothing under a hold. */
+  async ran(db: Queryable, { run, ranges, at }: ActOf<'entries-erased'>): Promise<void> {
+    for (const { log, first, count, before } of ranges) {
+      const place = { log: logNameOf(this.#origin, log), index: first };
+      const says = `run ${run} of retention names entries ${first} to ${first + count - 1} of ${place.log ?? log}`;
+      const period = this.#periods.get(log);
+      if (period === undefined || parseTime(before) > at - period + RUN_TOLERANCE_MS) {
+        const how = `received before ${before}, which by _system was to keep them ${kept(period)}`;
+        this.#findings.add('retention-differs', place, `${says}, ${how}`);
+      } else if (await someReceived(db, log, [first, count], { since: before, until: null })) {
+        this.#findings.add('retention-differs', place, `${says}, and not all were received before ${before}`);
+      }
+      await this.#compareErased(db, log, [first, count], says);
+    }
+  }
+
+  /** Erasing a single entry is not told of while a hold keeps it. */
+  async erased(db: Queryable, { log, index, entry }: ActOf<'entry-erased'>): Promise<void> {
+    const name = logNameOf(this.#origin, log) ?? log;
+    await this.#compareErased(
+      db,
+      log,
+      [index, 1],
+      `entry ${entry} of _system tells that entry ${index} of ${name} was erased`,
+    );
+  }
+
+  async #compareErased(db: Queryable, log: string, range: readonly [number, number], says: string): Promise<void> {
+    for (const [id, hold] of this.#holds) {
+      if (hold.log !== log || !(await someReceived(db, log, range, hold))) continue;
+      const place = { log: logNameOf(this.#origin, log), index: range[0] };
+      this.#findings.add('hold-differs', place, `${says}, while the hold ${id} kept some of them`);
+    }
   }
 
   async finish(db: Queryable): Promise<void> {
@@ -86,6 +124,25 @@ export class RetentionActs {
       this.#findings.add('hold-differs', { log: logNameOf(this.#origin, log) }, says);
     }
   }
+}
+
+/** Whether an entry of `count` from `first` on was received from `since` on and before `until`. */
+async function someReceived(
+  db: Queryable,
+  log: string,
+  [first, count]: readonly [number, number],
+  { since, until }: Pick<ToldHold, 'since' | 'until'>,
+): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `SELECT FROM blocks b, generate_series(greatest(b.first, $2), least(b.first + b.count, $2::bigint + $3::bigint) - 1) AS e (index)
+     WHERE b.log = (SELECT id FROM logs WHERE origin = $1) AND b.first > $2::bigint - 256 AND b.first < $2::bigint + $3::bigint
+       AND b.received_at < coalesce($5::bigint, 9007199254740991)
+       AND time_in_block(b, b.first + b.count - 1) >= coalesce($4::bigint, 0)
+       AND time_in_block(b, e.index) >= coalesce($4::bigint, 0) AND time_in_block(b, e.index) < coalesce($5::bigint, 9007199254740991)
+     LIMIT 1`,
+    [log, first, count, since === null ? null : parseTime(since), until === null ? null : parseTime(until)],
+  );
+  return rowCount !== 0;
 }
 
 function kept(period: number | undefined): string {

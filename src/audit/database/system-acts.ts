@@ -69,9 +69,13 @@ export class SystemActs {
       else if (act.act === 'source-changed') this.#sources.changed(act);
       else if (act.act === 'source-removed') this.#sources.removed(act);
       else if (act.act === 'sender-declared') this.accounts.declared(act);
-      else if (act.act === 'entry-erased') this.erasures.add(act.log, act.index);
-      else if (act.act === 'entries-erased') this.erasures.addRun(act);
-      else if (act.act === 'hold-added') {
+      else if (act.act === 'entry-erased') {
+        this.erasures.add(act.log, act.index);
+        await this.#retention.erased(this.#db, act);
+      } else if (act.act === 'entries-erased') {
+        this.erasures.addRun(act);
+        await this.#retention.ran(this.#db, act);
+      } else if (act.act === 'hold-added') {
         this.erasures.keep(act);
         this.#retention.holdAdded(act);
       } else if (act.act === 'hold-removed') this.#retention.holdRemoved(act);
