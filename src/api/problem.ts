@@ -39,6 +39,7 @@ export function problemOf(error: unknown): Problem {
     const { code, message } = error;
     if (UNAVAILABLE.has(code)) return unavailable();
     if (code === 'database-read-only') return readOnly();
+    if (code === 'archive-missing' || code === 'archive-refused') return archiveClosed();
     if (isProblemCode(code) && code !== 'internal')
       return new Problem(code, message, code === 'idempotency-key-in-flight' ? { 'Retry-After': '1' } : {});
     return error instanceof FormatError ? new Problem('request-invalid', message) : internal();
@@ -75,6 +76,14 @@ function readOnly(): Problem {
   return new Problem(
     'database-read-only',
     'the database takes no writes now: try again in a moment, an append with the same Idempotency-Key',
+  );
+}
+
+/** What lies in the archive cannot be read until the operator corrects its settings. */
+function archiveClosed(): Problem {
+  return new Problem(
+    'archive-unavailable',
+    'the archive with old payloads cannot be read with the settings of this service: its operator has to correct them',
   );
 }
 

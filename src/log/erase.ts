@@ -1,7 +1,7 @@
 import { AntequemError } from '../core/errors.ts';
 import { MAX_BATCH_ENTRIES } from '../core/limits.ts';
 import { SYSTEM_LOG } from '../core/origin.ts';
-import type { Database } from '../store/database.ts';
+import { type Database, transaction } from '../store/database.ts';
 import type { BlockArchive } from './archived-block.ts';
 import { readErasable, storeErasures, withoutEntries } from './block-erasure.ts';
 import { forgetDigests } from './digest-forgetting.ts';
@@ -32,6 +32,13 @@ export async function eraseEntry(
 ): Promise<boolean> {
   if (log.name === SYSTEM_LOG) {
     throw new AntequemError('log-reserved', '_system is the log of the service itself: nothing in it is erased');
+  }
+  // What a hold keeps is not taken out of the archive.
+  if (archive !== null) {
+    await transaction(database, async (tx) => {
+      await holds.demandConfirmed(tx);
+      await holds.demandFree(tx, log, index);
+    });
   }
   await recallBlocks(database, archive, log, [index, index + 1]);
   return recordedTransaction(database, system, sequencing, async (tx) => {

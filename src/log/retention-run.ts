@@ -43,6 +43,14 @@ export interface RetentionParts {
   readonly stopping: AbortSignal;
 }
 
+/** Codes of what cannot be brought back from the archive now. */
+const ARCHIVE_FAILURES: ReadonlySet<string> = new Set([
+  'archive-damaged',
+  'archive-missing',
+  'archive-refused',
+  'archive-unavailable',
+]);
+
 /** What one look did. */
 export interface RetentionLook {
   /** The number of the run that was recorded; null: nothing new was due, or another process looked lately. */
@@ -156,7 +164,8 @@ async function eraseStep(parts: RetentionParts, passed: ReadonlySet<string>): Pr
   } catch (error) {
     // At once: what was put together stays so.
     if (hasCode(error, 'overloaded')) return 0;
-    if (!hasCode(error, 'archive-unavailable')) throw error;
+    // Other ranges do not wait for what the archive does not give.
+    if (!(error instanceof AntequemError && ARCHIVE_FAILURES.has(error.code))) throw error;
     return { range: keyOf(next), problem: messageOf(error) };
   }
 }

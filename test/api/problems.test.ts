@@ -12,6 +12,8 @@ describe('what went wrong becomes a problem', () => {
     ['input that breaks a format of ours', new FormatError('rlp-invalid', 'no'), 400, 'request-invalid'],
     ['a fault of ours', new AntequemError('internal', 'secret detail'), 500, 'internal'],
     ['a refusal that is no problem', new AntequemError('log-damaged', 'secret detail'), 500, 'internal'],
+    ['an archive that is not configured', new AntequemError('archive-missing', 'secret'), 503, 'archive-unavailable'],
+    ['an archive with other keys', new AntequemError('archive-refused', 'secret'), 503, 'archive-unavailable'],
     ['a refused connection', coded('ECONNREFUSED'), 503, 'database-unavailable'],
     ['a missing socket', coded('ENOENT'), 503, 'database-unavailable'],
     ['too many connections', coded('53300'), 503, 'database-unavailable'],
