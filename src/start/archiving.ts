@@ -10,6 +10,7 @@ import { type ObjectStore, ObjectStores } from '../archive/object-stores.ts';
 import { type ArchiveName, readPasses, recordFailure, recordPass } from '../archive/passes.ts';
 import { renewRounds } from '../archive/published-rounds.ts';
 import { publishArchive } from '../archive/publishing.ts';
+import { shownRounds } from '../archive/shown-rounds.ts';
 import type { ArchiveConfig } from '../config/archive.ts';
 import { toHex } from '../core/bytes.ts';
 import { KINDS } from '../kinds.ts';
@@ -112,7 +113,8 @@ class Archiver {
     const { config, foundation, effects } = this.#options;
     const { database, registry, tiles, archive } = foundation;
     const passes = await readPasses(database);
-    const from = passes.find((pass) => pass.archive === 'public')?.round ?? 0;
+    const published = passes.find((pass) => pass.archive === 'public')?.round ?? 0;
+    const from = await shownRounds(database, this.#publicBuckets, registry.serviceOrigin, published);
     const options = {
       database,
       store,

@@ -3,6 +3,7 @@ import { Bucket } from '../../src/archive/bucket.ts';
 import { recordPass } from '../../src/archive/passes.ts';
 import { renewRounds } from '../../src/archive/published-rounds.ts';
 import { type PublishingOptions, publishArchive } from '../../src/archive/publishing.ts';
+import { shownRounds } from '../../src/archive/shown-rounds.ts';
 import { verifyPublished } from '../../src/archive/verification.ts';
 import { auditRemote } from '../../src/audit/remote/audit.ts';
 import { composeReceipt } from '../../src/audit/remote/receipt.ts';
@@ -12,7 +13,7 @@ import { fromHex } from '../../src/core/bytes.ts';
 import { formatVerifierKey, parseVerifierKey } from '../../src/core/note.ts';
 import type { Anchor } from '../../src/core/receipt.ts';
 import type { Log } from '../../src/log/log.ts';
-import { type Instance, openInstance } from '../support/instance.ts';
+import { type Instance, ORIGIN, openInstance } from '../support/instance.ts';
 import { objectStoreMissing, type TestStore, testStore } from '../support/object-store.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 
@@ -143,6 +144,9 @@ when('with the leaves of rounds it is a mirror: audited wholly, and receipts com
   const { findings, result } = await audit(bucket);
   expect(findings).toEqual([]);
   expect(result).toMatchObject({ rounds: 2, incomplete: null });
+  const goOn = (origin = ORIGIN, buckets = [bucket]): Promise<number> => shownRounds(one.database, buckets, origin, 3);
+  expect(await goOn()).toBe(3);
+  await expect(goOn('log.example.org/another')).rejects.toMatchObject({ code: 'archive-conflict' });
   const receipt = await one.receipts.compose(log, 299);
   const { digest, nonce } = receipt.entry;
   const composed = await composeReceipt(sourceOf(bucket), 'demo', 299, {
@@ -215,4 +219,20 @@ when('it goes on where it was when a request fails, and never replaces what diff
   await expect(publishArchive(options(bucket, true), 0, Date.now() + 1_000, async () => {})).rejects.toMatchObject({
     code: 'archive-conflict',
   });
+});
+
+when('a bucket that was named since gets everything; one with rounds that the database lost gets nothing', async () => {
+  const bucket = new Bucket(await store.bucket('first'));
+  await one.database.query('DELETE FROM archive_logs');
+  await publishArchive(options(bucket, false), 0, Date.now() + 1_000, async () => {});
+  const goOn = (...buckets: Bucket[]): Promise<number> => shownRounds(one.database, buckets, ORIGIN, 3);
+  const round = await bucket.get('rounds/003', 100_000);
+  await bucket.put('rounds/003', Buffer.from(JSON.stringify({ root: '00'.repeat(32) })));
+  await expect(goOn(bucket)).rejects.toMatchObject({ code: 'archive-conflict' });
+  await bucket.put('rounds/003', round ?? new Uint8Array(0));
+  const later = new Bucket(await store.bucket('later'));
+  expect(await goOn(bucket, later)).toBe(0);
+  expect(await publishArchive(options(later, false), 0, Date.now() + 1_000, async () => {})).toBe(3);
+  expect(await namesIn(later)).toEqual(await namesIn(bucket));
+  expect(await goOn(bucket, later)).toBe(3);
 });
