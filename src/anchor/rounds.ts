@@ -62,8 +62,8 @@ const GROWN = `FROM log_states l LEFT JOIN round_heads r ON r.log = l.id WHERE l
 
 /**
  * Closes a round over every log that grew and the digests that wait: links it to the round before and records its root in
- * `_system`, in one transaction. The checkpoints of its leaves are signed when somebody asks for them. Null where there is nothing new, or where another process
- * is closing one.
+ * `_system`, in one transaction. The checkpoints of its leaves are signed when somebody asks for them. Null where there is
+ * nothing new, or where another process is closing one.
  */
 export async function closeRound(closing: RoundClosing): Promise<Round | null> {
   const { database, registry, sequencing } = closing;
@@ -101,6 +101,8 @@ export async function closeRound(closing: RoundClosing): Promise<Round | null> {
     const root = new MerkleTree(hashLeaves(leaves)).root();
     const round: Round = { number, closedAt, previousRoot, root, size: leaves.length, beacons };
     await insertRound(tx, round, leaves, grown.rows);
+    // Whoever reads the round reads these heads: what lacks one of them later was set back, whether or not it was signed.
+    await closing.guard?.release(tx, grown.rows.map(headOf));
     return { result: round, acts: [{ act: 'round-closed', number, root: toHex(root) }] };
   });
   if (closed !== null) await closing.guard?.releaseRounds();
