@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { readArchive } from '../../src/config/archive.ts';
 import { messageOf } from '../../src/core/errors.ts';
 
-const KEYS = { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'very secret' };
+const KEYS = { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'very-secret' };
 const DAY_MS = 86_400_000;
 
 function faultOf(env: Record<string, string>): string {
@@ -30,7 +30,7 @@ test('buckets, ages and retention are read', () => {
     AWS_ENDPOINT_URL_S3: 'https://s3.example.org/',
     ARCHIVE_SECOND_PRIVATE_URL: 's3://closed',
     ARCHIVE_SECOND_ACCESS_KEY_ID: 'other',
-    ARCHIVE_SECOND_SECRET_ACCESS_KEY: 'other secret',
+    ARCHIVE_SECOND_SECRET_ACCESS_KEY: 'other-secret',
     ARCHIVE_SECOND_REGION: 'eu-west-1',
   });
   expect(archive).toMatchObject({
@@ -71,7 +71,7 @@ test.each([
 ])('%j is refused', (env, says) => {
   const fault = faultOf(env);
   expect(fault).toContain(says);
-  expect(fault).not.toContain('very secret');
+  expect(fault).not.toContain('very-secret');
 });
 
 test('the same bucket name at another store is another bucket', () => {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { CLOSE, noteRun } from '../../src/anchor/jobs.ts';
+import { recordPass } from '../../src/archive/passes.ts';
 import { reportChainTime } from '../../src/clock/reports.ts';
 import { type TestService, testService } from '../support/service.ts';
 import { append, WitnessGround } from '../witness/ground.ts';
@@ -116,6 +117,7 @@ async function happenings(): Promise<void> {
     secret: 'a-token-of-the-api',
   });
   await noteRun(database, CLOSE.id);
+  await recordPass(database, 'public', 1, 0);
   await reportChainTime(database, { subject: 'main', chain: 'eip155:1', time: 0 });
 }
 
