@@ -23,6 +23,7 @@ const PARAMETERS: Readonly<Record<string, string>> = {
   webhook: 'wh_0123456789abcdef',
   source: 'src_0123456789abcdef0123456789abcdef',
   commitment: HASH,
+  hold: 'hold_0123456789abcdef0123456789abcdef',
 };
 
 const json = (value: object): Sample => ({ type: 'application/json', body: JSON.stringify(value) });
@@ -58,6 +59,9 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
   readTimestamp: { file: 'timestamp' },
   stampDigest: { type: 'application/octet-stream', body: '32 bytes: a SHA-256 as it is, raw', file: 'timestamp' },
   setListed: json({ listed: true }),
+  setRetention: json({ period: '400d' }),
+  addHold: json({ from: '2025-01-01T00:00:00Z', to: '2025-07-01T00:00:00Z', reason: 'Case 7' }),
+  confirmHolds: json({ holds: [] }),
   openSession: json({ token: 'aq_…' }),
   createSource: json({ name: 'hoop', log: 'demo', scheme: 'hoop' }),
   rotateSource: json({ keepSeconds: 86_400 }),

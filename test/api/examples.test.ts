@@ -21,6 +21,8 @@ const REFUSED: Readonly<Record<string, number>> = {
   deliverToSource: 401,
   // Only a page of the service may.
   openSession: 403,
+  // There are holds that the example does not name.
+  confirmHolds: 409,
 };
 
 // What curl did, which JavaScript then repeats.
@@ -41,6 +43,10 @@ beforeAll(async () => {
   await database.query(
     `INSERT INTO sources (id, name, kind, scheme, settings, log, created_at)
      SELECT 'src_0123456789abcdef0123456789abcdef', 'shown', 'webhook', 'standard-webhooks', '{}', id, 0 FROM logs WHERE name = 'demo'`,
+  );
+  await database.query(
+    `INSERT INTO holds (id, log, until, reason, added_at)
+     SELECT 'hold_0123456789abcdef0123456789abcdef', id, 1, 'shown', 0 FROM logs WHERE name = 'demo'`,
   );
 });
 afterAll(async () => {
