@@ -60,7 +60,7 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
   stampDigest: { type: 'application/octet-stream', body: '32 bytes: a SHA-256 as it is, raw', file: 'timestamp' },
   setListed: json({ listed: true }),
   setRetention: json({ period: '400d' }),
-  addHold: json({ from: '2025-01-01T00:00:00Z', to: '2025-07-01T00:00:00Z', reason: 'Case 7' }),
+  addHold: json({ from: '2025-01-01T00:00:00.000Z', to: '2025-07-01T00:00:00.000Z', reason: 'Case 7' }),
   confirmHolds: json({ holds: [] }),
   openSession: json({ token: 'aq_…' }),
   createSource: json({ name: 'hoop', log: 'demo', scheme: 'hoop' }),
