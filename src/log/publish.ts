@@ -118,12 +118,13 @@ export class Publisher implements Checkpoints {
     return this.#latest.get(log.id)?.published.size ?? 0;
   }
 
-  /** Whether a checkpoint of that size or a larger one was signed. */
+  /** Whether a checkpoint of that size or a larger one was signed, or a round has one to be signed. */
   async covers(log: Log, size: number): Promise<boolean> {
     if ((this.#latest.get(log.id)?.published.size ?? -1) >= size) return true;
     const { rowCount } = await this.#database.query({
       name: 'published-size',
-      text: 'SELECT 1 FROM checkpoints WHERE log = $1 AND size >= $2 LIMIT 1',
+      text: `SELECT 1 WHERE EXISTS (SELECT FROM checkpoints WHERE log = $1 AND size >= $2)
+                OR EXISTS (SELECT FROM round_logs WHERE log = $1 AND size >= $2)`,
       values: [log.id, size],
     });
     return rowCount === 1;
