@@ -58,9 +58,7 @@ async function nextRound({ database }: PublishingOptions, from: number, before: 
 async function publishStep(options: PublishingOptions, from: number, to: number): Promise<void> {
   const { database, registry, store, chains } = options;
   const { rows } = await database.query<LogRow & { size: number }>(
-    `SELECT ${LOG_COLUMNS.split(', ')
-      .map((column) => `l.${column}`)
-      .join(', ')}, r.size
+    `SELECT ${LOG_COLUMNS}, r.size
      FROM logs l CROSS JOIN LATERAL
        (SELECT size, round FROM round_logs WHERE log = l.id AND round <= $2 ORDER BY size DESC LIMIT 1) AS r
      WHERE r.round > $1 ORDER BY l.name`,

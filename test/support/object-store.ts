@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AwsV4Signer } from 'aws4fetch';
 import { Bucket, type BucketAddress } from '../../src/archive/bucket.ts';
 import { freePort } from './debian-postgres.ts';
+import { killServer } from './kill-server.ts';
 
 /** Where a virtual environment with moto is; `.ci/run` makes it. */
 const MOTO = process.env.MOTO_SERVER ?? '/opt/antequem-moto/bin/moto_server';
@@ -61,12 +61,7 @@ async function startStore(command: (port: number, folder: string) => string[]): 
       await sleep(50);
     }
   };
-  const down = async (): Promise<void> => {
-    if (server === null || server.exitCode !== null || server.signalCode !== null) return;
-    const ended = once(server, 'exit');
-    server.kill('SIGKILL');
-    await ended;
-  };
+  const down = (): Promise<void> => killServer(server);
   await up();
   return {
     endpoint,

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { ACCOUNT, type DebianPostgres, freePort } from './debian-postgres.ts';
+import { killServer } from './kill-server.ts';
 
 const found = spawnSync('pgbouncer', ['--version']).status === 0;
 
@@ -65,8 +65,6 @@ async function reachable(url: string): Promise<void> {
 }
 
 async function stop(child: ChildProcess, folder: string): Promise<void> {
-  const ended = once(child, 'exit');
-  child.kill('SIGKILL');
-  await ended;
+  await killServer(child);
   rmSync(folder, { recursive: true, force: true });
 }

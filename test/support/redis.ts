@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { killServer } from './kill-server.ts';
 
 export interface TestRedis {
   readonly url: string;
@@ -42,12 +43,7 @@ export async function testRedis(options: readonly string[] = []): Promise<TestRe
     server = spawn('redis-server', ['--port', String(port), ...settings, ...options], { stdio: 'ignore' });
     await ask(url, (client) => client.ping());
   };
-  const down = async (): Promise<void> => {
-    if (server === null || server.exitCode !== null || server.signalCode !== null) return;
-    const ended = once(server, 'exit');
-    server.kill('SIGKILL');
-    await ended;
-  };
+  const down = (): Promise<void> => killServer(server);
   await up();
   return {
     url,
