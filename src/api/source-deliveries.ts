@@ -39,6 +39,11 @@ export function sourceDeliveryRoutes(service: Service, warnings: Warnings): Rout
     const encoding = contentEncoding(request);
     await check.admit?.(head, grounds);
     const sent = await sentBody(request, MAX_BODY_BYTES, limits.open(source.id, address, response));
+    const probe = check.probe?.({ ...head, body: sent }) ?? null;
+    if (probe !== null) {
+      metrics.sourceRequest(source.name, 'answered');
+      return probe;
+    }
     const verified = await check.verify({ ...head, body: sent }, grounds);
     await charge(service, source.id);
     const account = limits.open(source.id, address, response);
@@ -69,6 +74,7 @@ export function sourceDeliveryRoutes(service: Service, warnings: Warnings): Rout
         throw new Problem('source-not-found', 'there is no such source: it may have been removed');
       }
       const { source } = open;
+      response.set({ ...open.check.answerHeaders });
       noteArrival(response, { way: 'source', form: null, log: source.log, key: source.name });
       limits.admit(source.id, address);
       const log = await service.registry.find(source.log);
@@ -90,15 +96,16 @@ export function sourceDeliveryRoutes(service: Service, warnings: Warnings): Rout
     })
     .options('/v1/sources/:source', greetOperation, async (request, response) => {
       response.set('Allow', 'DELETE, GET, HEAD, OPTIONS, POST');
-      const greeting = await greetingOf(request, sources);
+      const greeting = await greetingOf(request, response, sources);
       if (greeting === null) response.status(204).end();
       else sendReply(response, greeting);
     });
 }
 
 /** What a sender that asks whether it may send is answered; null: it does not ask, or nobody answers here. */
-export async function greetingOf(request: Request, sources: Sources): Promise<SenderReply | null> {
+export async function greetingOf(request: Request, response: Response, sources: Sources): Promise<SenderReply | null> {
   const check = await sources.checkOf(String(request.params.source));
+  response.set({ ...check?.answerHeaders });
   return check?.greet?.(headOf(request)) ?? null;
 }
 

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { SETTING_TYPES } from '../sources/choices.ts';
 import { SCHEME_CHOICES } from '../sources/scheme-names.ts';
+import { MAX_SECRET_CHARACTERS } from '../sources/secrets.ts';
 import { MAX_SOURCES } from '../sources/sources.ts';
 import { described, jsonAnswer } from './description.ts';
 import { countForm, timeForm } from './forms.ts';
@@ -14,7 +15,9 @@ const addressForm = z.string().meta({ description: 'The id of a source.' });
 const settingsForm = z.record(z.string(), z.json()).meta({
   description: 'What differs from the defaults. `GET /v1/source-schemes` lists the settings of each scheme and sender.',
 });
-const secretForm = z.string().max(1_024);
+/** The answer to a sender that only tries the address. */
+const probeForm = z.strictObject({});
+const secretForm = z.string().max(MAX_SECRET_CHARACTERS);
 
 export const createSourceBody = z.strictObject({
   name: z.string().max(63).meta({ description: '`[a-z0-9][a-z0-9._-]{0,62}`' }),
@@ -130,7 +133,7 @@ export const readSourceOperation = described({
   answers: {
     200: jsonAnswer(
       'The source without its secrets, or the challenge.',
-      z.union([sourceForm, z.object({ verification: z.string() })]),
+      z.union([sourceForm, z.object({ verification: z.string() }), probeForm]),
     ),
   },
   problems: ['source-not-found'],
@@ -183,7 +186,12 @@ export const deliverOperation = described({
   answers: {
     200: jsonAnswer(
       'All of it is durable, or what the sender asked is answered.',
-      z.union([receivedForm, z.object({ challenge: z.string() }), z.object({ validationResponse: z.string() })]),
+      z.union([
+        receivedForm,
+        z.object({ challenge: z.string() }),
+        z.object({ validationResponse: z.string() }),
+        probeForm,
+      ]),
     ),
     204: { says: 'It brought no event.' },
   },

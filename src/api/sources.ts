@@ -55,7 +55,7 @@ export function sourceRoutes(service: Service, gate: Gate, budget: BodyBudget): 
       response.json({ schemes: sourceChoices() });
     })
     .get('/v1/sources/:source', readSourceOperation, async (request, response) => {
-      const greeting = await greetingOf(request, sources);
+      const greeting = await greetingOf(request, response, sources);
       if (greeting !== null) return sendReply(response, greeting);
       await gate.admit(request, 'admin', null);
       response.json(view(await sources.read(String(request.params.source))));

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import {
   deliveryHeader,
   type Grounds,
+  type Proof,
   refused,
   requiredHeader,
   type SignedRequest,
@@ -39,8 +40,16 @@ export const hmac = scheme(settingsForm, 'text', (settings) => ({
     settings.eventHeader !== null && /^ping(\/|$)/.test(headers[settings.eventHeader] ?? '') ? { body: null } : null,
 }));
 
-function verified(delivery: SignedRequest, { secrets }: Grounds, settings: HmacSettings): Verified {
-  const { header, hash, encoding, prefix } = settings;
+function verified(delivery: SignedRequest, grounds: Grounds, settings: HmacSettings): Verified {
+  return { delivery: deliveryHeader(delivery, settings.deliveryHeader), proof: bodyProof(delivery, grounds, settings) };
+}
+
+/** Checks a signature over the body. @throws AntequemError `signature-missing`, `signature-invalid` */
+export function bodyProof(
+  delivery: SignedRequest,
+  { secrets }: Grounds,
+  { header, hash, encoding, prefix }: Pick<HmacSettings, 'header' | 'hash' | 'encoding' | 'prefix'>,
+): Proof {
   const signature = requiredHeader(delivery, header);
   const value = signature.startsWith(prefix) ? signatureBytes(signature.slice(prefix.length), encoding) : null;
   const valid = secrets.some((secret) => {
@@ -48,8 +57,7 @@ function verified(delivery: SignedRequest, { secrets }: Grounds, settings: HmacS
     return value?.length === mac.length && timingSafeEqual(value, mac);
   });
   if (!valid) throw refused('signature-invalid', `the signature in ${header} is not by a secret of this source`);
-  const proof = { vouched: 'shared-secret', covers: ['body'], signature, details: { hash } } as const;
-  return { delivery: deliveryHeader(delivery, settings.deliveryHeader), proof };
+  return { vouched: 'shared-secret', covers: ['body'], signature, details: { hash } };
 }
 
 /** Null for text that is not in this encoding. */

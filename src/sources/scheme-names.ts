@@ -4,6 +4,7 @@ export const SCHEME_NAMES = [
   'hmac',
   'timestamped-hmac',
   'secret-header',
+  'vercel-drain',
   'sns',
   'event-grid',
   'pubsub',

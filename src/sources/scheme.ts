@@ -72,6 +72,10 @@ export interface SenderReply {
 export interface SenderCheck {
   /** The answer to a GET or OPTIONS by which a sender asks whether it may send; null: it is none. */
   greet?(head: Head): SenderReply | null;
+  /** Headers of every answer at the address, refusals too, by which the sender knows that the address is right. */
+  readonly answerHeaders?: Readonly<Record<string, string>>;
+  /** The answer to a request without a signature that brings nothing, since the sender only tries the address; null: it is none. */
+  probe?(delivery: SignedRequest): SenderReply | null;
   /** Checks what the headers alone prove, before the body is read. @throws AntequemError, see `refused` */
   admit?(head: Head, grounds: Grounds): void | Promise<void>;
   /** @throws AntequemError, see `refused` */

@@ -11,12 +11,14 @@ import { secretHeader } from './secret-header.ts';
 import { sns } from './sns.ts';
 import { standardWebhooks } from './standard-webhooks.ts';
 import { timestampedHmac } from './timestamped-hmac.ts';
+import { vercelDrain } from './vercel-drain.ts';
 
 const SCHEMES = {
   'standard-webhooks': standardWebhooks,
   hmac,
   'timestamped-hmac': timestampedHmac,
   'secret-header': secretHeader,
+  'vercel-drain': vercelDrain,
   sns,
   'event-grid': eventGrid,
   pubsub,

@@ -6,6 +6,9 @@ import type { SecretForm } from './scheme.ts';
 import type { Sealing } from './sealing.ts';
 import { parseSecret } from './standard-webhooks.ts';
 
+/** Tokens are often JWTs. */
+export const MAX_SECRET_CHARACTERS = 8_192;
+const TOKEN = new RegExp(`^[\\x21-\\x7e]{1,${MAX_SECRET_CHARACTERS}}$`);
 const TEXT_SECRET = /^[\x21-\x7e](?:[\x20-\x7e]{6,1022}[\x21-\x7e])$/;
 
 /** What a sealed secret belongs to: it opens for nothing else. */
@@ -45,8 +48,12 @@ export function secretFor(
     parseSecret(given);
     return given;
   }
-  if (given === undefined && form === 'given') {
-    throw new FormatError('source-invalid', 'give the token that the API asks for as the secret');
+  if (form === 'given') {
+    if (given === undefined) {
+      throw new FormatError('source-invalid', 'give the token that the API asks for as the secret');
+    }
+    if (TOKEN.test(given)) return given;
+    throw new FormatError('source-invalid', `a token has 1 to ${MAX_SECRET_CHARACTERS} visible ASCII characters`);
   }
   if (given === undefined) return Buffer.from(random(32)).toString('base64url');
   if (TEXT_SECRET.test(given)) return given;

@@ -185,6 +185,35 @@ it('answers challenges and handshakes at the address of the source', async () =>
   expect((await deliver(grid.path, validation)).json).toEqual({ validationResponse: '512d38b6' });
 });
 
+it('Vercel makes a drain where every answer has its code, and each of its logs is an entry once', async () => {
+  const code = 'd394968241b1d8d5870c2670f54fc1a2a9bdf8eb';
+  const { path, secret, name } = await create({ name: 'drain', scheme: 'vercel-drain' });
+  expect((await service.send('GET', path)).headers.get('x-vercel-verify')).toBeNull();
+  await manage('POST', `${path}/rotate`, { settings: { verify: code } });
+  const before = await size();
+  const seen = async (answer: Promise<Answer>): Promise<unknown[]> => {
+    const { status, headers } = await answer;
+    return [status, headers.get('x-vercel-verify')];
+  };
+  for (const method of ['GET', 'HEAD']) expect(await seen(service.send(method, path))).toEqual([200, code]);
+  expect(await seen(service.send('OPTIONS', path))).toEqual([204, code]);
+  expect(await seen(deliver(path, { headers: {}, body: '{}' }))).toEqual([200, code]);
+  expect(await seen(deliver(path, { headers: {}, body: '' }))).toEqual([200, code]);
+  // What brings logs is signed, or refused.
+  expect(await seen(deliver(path, { headers: {}, body: '[{"id":"1"}]' }))).toEqual([401, code]);
+  const unsigned = { headers: { 'x-vercel-signature': '0'.repeat(40) }, body: '{}' };
+  expect(await seen(deliver(path, unsigned))).toEqual([401, code]);
+  expect(await size()).toBe(before);
+  expect((await manage('GET', path)).at('name')).toBe(name);
+  const signed = (body: string): SentRequest => ({
+    headers: { 'x-vercel-signature': createHmac('sha1', secret).update(body).digest('hex') },
+    body,
+  });
+  const logs = ['{"id":"1","source":"build"}', '{"id":"2","source":"edge"}', '{"id":"3","source":"lambda"}'];
+  expect(outcome(await deliver(path, signed(`[${logs[0]},${logs[1]}]`)))).toBe('2 new, 0 known');
+  expect(outcome(await deliver(path, signed(logs.join('\n'))))).toBe('1 new, 2 known');
+});
+
 it('a source that was removed takes nothing more, and one address cannot try for ever', async () => {
   const { path, name } = await create({ name: 'leaving', scheme: 'github' });
   const wrong = { headers: { 'x-hub-signature-256': `sha256=${'0'.repeat(64)}` }, body: '{}' };

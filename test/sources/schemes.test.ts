@@ -169,6 +169,34 @@ it('confirms a subscription of SNS at the region of its topic alone, and fetches
   expect(asked).toEqual([expect.stringContaining('.pem'), url]);
 });
 
+it('takes messages that SNS sent, while its certificate was valid', async () => {
+  const file: unknown = JSON.parse(readFileSync(new URL('sns-recorded.json', import.meta.url), 'utf8'));
+  const recorded = file as { certificateUrl: string; certificate: string; messages: Record<string, string>[] };
+  const outside = {
+    get: async ({ href }: URL) => Buffer.from(href === recorded.certificateUrl ? recorded.certificate : ''),
+  };
+  const hashes: unknown[] = [];
+  for (const message of recorded.messages) {
+    const verifier = chooseScheme('sns', { topicArns: [message.TopicArn], toleranceSeconds: 7 * 86_400 }).open();
+    const sent = { headers: { 'content-type': 'text/plain' }, body: JSON.stringify(message, null, 2) };
+    const on = { secrets: [], now: Date.parse(message.Timestamp ?? '') + 1_000, outside };
+    const { delivery: id, proof } = await verify(verifier, sent, on);
+    expect([id, proof.vouched]).toEqual([message.MessageId, 'public-key']);
+    hashes.push(proof.details?.hash);
+    for (const [name, value] of [
+      ['Message', 'Hello World'],
+      ['MessageId', message.MessageId?.replace('-', '_') ?? ''],
+      ['Subject', 'added'],
+      ['SignatureVersion', message.SignatureVersion === '1' ? '2' : '1'],
+    ] as const) {
+      const altered = { ...sent, body: JSON.stringify({ ...message, [name]: value }) };
+      expect([name, await codeOf(verify(verifier, altered, on))]).toEqual([name, 'signature-invalid']);
+    }
+    expect(await codeOf(verify(verifier, sent, { ...on, now: on.now + 8 * 86_400_000 }))).toBe('signature-late');
+  }
+  expect(hashes).toEqual(['RSA-SHA1', 'RSA-SHA256']);
+});
+
 it('refuses tokens of Google for another audience or account, and asks for its keys once', async () => {
   const settings = { audience: 'https://antequem.example', email: 'push@example.iam.gserviceaccount.com' };
   const asked: string[] = [];

@@ -219,6 +219,19 @@ export const SENDERS: readonly Sender[] = [
     }),
   },
   {
+    name: 'vercel-drain',
+    by: 'documentation',
+    scheme: 'vercel-drain',
+    settings: { verify: 'd394968241b1d8d5870c2670f54fc1a2a9bdf8eb' },
+    secrets: TEXT,
+    covers: { body: true, time: false },
+    request: (secret, body) => {
+      const lines = `${body}\n`;
+      const signature = createHmac('sha1', secret).update(lines).digest('hex');
+      return { headers: { 'content-type': 'application/x-ndjson', 'x-vercel-signature': signature }, body: lines };
+    },
+  },
+  {
     name: 'stripe',
     by: 'stripe (npm)',
     scheme: 'stripe',
