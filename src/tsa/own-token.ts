@@ -1,8 +1,9 @@
-// A token by itself: of any authority, over any content.
+// Tokens as verifiers meet them: that of a round, and one by itself, of any authority and over any content. Loaded only where
+// there is one.
 
 import { sha384, sha512 } from '@noble/hashes/sha2.js';
 import { sha256 } from '#sha256';
-import { toHex } from '../core/bytes.ts';
+import { fromBase64, toHex } from '../core/bytes.ts';
 import { FormatError, parsed } from '../core/errors.ts';
 import { readCertificates } from './certificate.ts';
 import { tokenHash, Unsupported } from './signature.ts';
@@ -62,4 +63,26 @@ export function checkTokenFile(
   files: readonly Uint8Array[],
 ): Promise<TokenOutcome> {
   return checkToken(der, imprint, { certificates: files.flatMap(readCertificates) });
+}
+
+/**
+ * @param token DER in base64
+ * @param root 32 bytes
+ * @param files PEM or DER
+ * @throws FormatError `certificate-invalid`
+ */
+export async function checkRoundToken(
+  token: string,
+  root: Uint8Array,
+  files: readonly Uint8Array[],
+): Promise<TokenOutcome> {
+  const certificates = files.flatMap(readCertificates);
+  let der: Uint8Array;
+  try {
+    der = fromBase64(token);
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    return { kind: 'broken', says: `cannot be read: ${error.message}` };
+  }
+  return checkToken(der, { hash: 'SHA-256', digest: root }, { certificates });
 }

@@ -12,7 +12,7 @@ import type { TstInfo } from './tst-info.ts';
 export const tsaVerifier: AnchorVerifier<Rfc3161Anchor> = {
   claims: 'one',
   async check({ authority, token }, root, { authorities }) {
-    const { checkRoundToken } = await import('./round-token.ts');
+    const { checkRoundToken } = await import('./own-token.ts');
     const outcome = await checkRoundToken(token, fromHex(root), authorities);
     return [
       tokenFinding(outcome, {
