@@ -80,3 +80,13 @@ export function parseFileDigest(text: string): Uint8Array {
     throw new FormatError('digest-invalid', 'a digest is 64 lower-case hex digits, or 40 (SHA-1, RIPEMD-160)');
   return fromHex(text);
 }
+
+/** By SHA-256, SHA-384 or SHA-512. @throws FormatError `digest-invalid` */
+export function parseTokenDigest(text: string): Uint8Array {
+  if (!/^(?:[0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128})$/.test(text))
+    throw new FormatError(
+      'digest-invalid',
+      'a digest is 64, 96 or 128 lower-case hex digits (SHA-256, SHA-384, SHA-512)',
+    );
+  return fromHex(text);
+}

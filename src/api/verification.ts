@@ -8,6 +8,8 @@ import { MAX_COSE_RECEIPT_BYTES } from '../core/limits.ts';
 import { type Policy, parsePolicy } from '../core/policy.ts';
 import { isTlogProof } from '../core/tlog-proof.ts';
 import { isOtsFile } from '../ots/file.ts';
+import { MAX_TOKEN_BYTES } from '../tsa/asn1.ts';
+import { isTokenFile } from '../tsa/token-file.ts';
 import {
   type Trust,
   type Verdict,
@@ -15,13 +17,16 @@ import {
   verifyReceipt,
   verifyTimestamp,
   verifyTlogProof,
+  verifyToken,
 } from '../verify/verify.ts';
-import { parseDigest, parseFileDigest } from './parameters.ts';
+import { parseDigest, parseFileDigest, parseTokenDigest } from './parameters.ts';
 
 /** Characters of base64 that the largest .ots file has. */
 const MAX_OTS_LENGTH = 349_528;
 /** And the largest COSE receipt. */
 const MAX_COSE_LENGTH = 4 * Math.ceil(MAX_COSE_RECEIPT_BYTES / 3);
+/** And the largest token, or response with one. */
+const MAX_TOKEN_LENGTH = 4 * Math.ceil(MAX_TOKEN_BYTES / 3);
 /** Characters of a tlog-proof, of a policy, and of certificates. */
 const MAX_TEXT_LENGTH = 262_144;
 
@@ -30,6 +35,15 @@ export const verificationRequest = z.strictObject({
   ots: z.string().max(MAX_OTS_LENGTH).optional(),
   tlogProof: z.string().max(MAX_TEXT_LENGTH).optional(),
   cose: z.string().max(MAX_COSE_LENGTH).optional(),
+  token: z
+    .string()
+    .max(MAX_TOKEN_LENGTH)
+    .optional()
+    .meta({ description: 'A timestamp token (RFC 3161), or a response with one: DER in base64.' }),
+  logged: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .meta({ description: 'Of a token: what `GET /v1/tsa/{digest}` of the service of its authority answered.' }),
   payload: z
     .string()
     .max(2 << 20)
@@ -61,8 +75,9 @@ export async function verdictOn(body: Uint8Array, sources: OwnSources): Promise<
   }
   const parsed = verificationRequest.safeParse(json);
   if (!parsed.success) throw invalid(EXPECTED);
-  const { receipt, ots, tlogProof, cose, payload, digest, key, policy, authorities } = parsed.data;
-  if ([receipt, ots, tlogProof, cose].filter((proof) => proof !== undefined).length !== 1) throw invalid(EXPECTED);
+  const { receipt, ots, tlogProof, cose, token, logged, payload, digest, key, policy, authorities } = parsed.data;
+  const proofs = [receipt, ots, tlogProof, cose, token].filter((proof) => proof !== undefined);
+  if (proofs.length !== 1 || (logged !== undefined && token === undefined)) throw invalid(EXPECTED);
   const content = payload === undefined ? {} : { payload: fromBase64(payload) };
   const trust: Trust = {
     ...sources,
@@ -79,6 +94,14 @@ export async function verdictOn(body: Uint8Array, sources: OwnSources): Promise<
       trust,
     );
   }
+  if (token !== undefined) {
+    const bytes = fromBase64(token);
+    if (!isTokenFile(bytes)) throw invalid('what was sent as `token` does not begin as timestamp tokens do');
+    const input = { ...content, ...(digest === undefined ? {} : { digest: parseTokenDigest(digest) }) };
+    // Whoever sends the answer may have made it up: it proves that the token was logged, not that it was not.
+    const answer = logged === undefined ? {} : { logged: { text: textOf(logged), asked: false } };
+    return tokenVerdict(verifyToken({ token: bytes, ...answer, ...input }, trust));
+  }
   const about = { ...content, ...(digest === undefined ? {} : { digest: parseDigest(digest) }) };
   if (cose !== undefined) return verifyCoseReceipt({ cose: fromBase64(cose), ...about }, trust);
   if (tlogProof === undefined) return verifyReceipt({ receipt, ...about }, trust);
@@ -86,9 +109,27 @@ export async function verdictOn(body: Uint8Array, sources: OwnSources): Promise<
   return verifyTlogProof({ proof: tlogProof, ...about }, trust);
 }
 
+function textOf(json: unknown): string {
+  try {
+    return JSON.stringify(json);
+  } catch {
+    throw invalid('`logged` is nested too deeply');
+  }
+}
+
+/** What is wrong with a token beside its content is the body's fault. */
+async function tokenVerdict(verdict: Promise<Verdict>): Promise<Verdict> {
+  try {
+    return await verdict;
+  } catch (error) {
+    const own = error instanceof FormatError && ['token-refused', 'token-answer-invalid'].includes(error.code);
+    throw own ? invalid(error.message) : error;
+  }
+}
+
 const EXPECTED =
-  'send one of {"receipt": {…}}, {"ots": "<base64>"}, {"tlogProof": "<text>"} and {"cose": "<base64>"}, with "payload": "<base64>" or "digest": "<hex>"; ' +
-  'of a log\'s proofs also "key": "<verifier key>" and "policy": "<text>"';
+  'send one of {"receipt": {…}}, {"ots": "<base64>"}, {"tlogProof": "<text>"}, {"cose": "<base64>"} and {"token": "<base64>"}, with "payload": "<base64>" or "digest": "<hex>"; ' +
+  'of a log\'s proofs also "key": "<verifier key>" and "policy": "<text>", of a token "logged": {…}';
 
 function invalid(says: string): FormatError {
   return new FormatError('verify-invalid', says);

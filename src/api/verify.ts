@@ -11,7 +11,7 @@ import type { Verifications } from './verifications.ts';
 const verify = described({
   id: 'verifyReceipt',
   tag: 'Verification',
-  summary: 'A verdict on a receipt, an .ots file, a tlog-proof or a COSE receipt',
+  summary: 'A verdict on a receipt, an .ots file, a tlog-proof, a COSE receipt or a timestamp token',
   description: 'By the nodes of this service: a convenience, since `antequem verify` needs neither it nor us.',
   access: 'any',
   body: { 'application/json': verificationRequest },
@@ -27,7 +27,7 @@ const verify = described({
   ],
 });
 
-/** A verdict on a receipt, an .ots file or a tlog-proof, by the service's own nodes: a convenience, since receipts verify without the service. */
+/** Verdicts by the service's own nodes: a convenience, since receipts verify without the service. */
 export function verifyRoutes(gate: Gate, verifications: Verifications, budget: BodyBudget): Router {
   const readBody = bodyReader(MAX_RECEIPT_TEXT + (2 << 20), budget);
   return exactRouter().post('/v1/verify', verify, async (request, response) => {

@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
 import { toBase64, toHex, utf8 } from '../../src/core/bytes.ts';
 import type { Claim } from '../../src/core/verdict.ts';
 import { derSequence, integer, NULL, octetString, oid } from '../../src/tsa/der.ts';
@@ -71,6 +72,7 @@ async function answerOf(proof: Uint8Array): Promise<TokenAnswer> {
 
 const claimOn = ({ claims }: Verdict, name: Claim['claim']): Claim | undefined =>
   claims.find(({ claim }) => claim === name);
+const claimForm = z.looseObject({ code: z.string() });
 const seen = new Set<string | undefined>();
 async function logCode(proof: Uint8Array, logged: TokenAnswer, trust: Trust = {}): Promise<Verdict> {
   const verdict = await verify({ proof, payload, logged }, trust);
@@ -178,6 +180,50 @@ test('the command line asks the service that is named, saves its answer, and tak
   expect(refuted, why).toBe(1);
   expect(why).toContain('the authority signed this one outside of its log');
   expect((await check(file('content.tsr'), '--save-logged', file('x')))[0]).toBe(3);
+});
+
+test('the API takes tokens as files have them, with what a service says of them', async () => {
+  const [given, outside] = [await stamped(), await unlogged().answer(request)];
+  await service.closeRound();
+  const ask = (body: object) => service.send('POST', '/v1/verify', { body });
+  const codes = async (body: object): Promise<unknown[]> => {
+    const { json } = await ask(body);
+    const { result, claims } = z.looseObject({ result: z.string(), claims: z.array(claimForm) }).parse(json);
+    return [result, ...claims.map(({ code }) => code)];
+  };
+  const token = toBase64(given);
+  const logged: unknown = JSON.parse((await answerOf(given)).text);
+  const trusted = { authorities: pem(ca.certificate, own.certificate) };
+  const content = { payload: toBase64(payload) };
+  expect(await codes({ token, ...content })).toEqual(['unproven', 'content-matches', 'authority-not-given']);
+  expect(await codes({ token, ...content, ...trusted })).toEqual(['proven', 'content-matches', 'token-trusted']);
+  expect((await codes({ token, payload: toBase64(utf8('another')), ...trusted }))[0]).toBe('refuted');
+  // Alone, the token by itself, and by the digest of the content.
+  const [alone, ofResponse] = [parseResponse(given), hash('sha256', payload)];
+  expect((await codes({ token, ...trusted }))[1]).toBe('content-not-given');
+  expect((await codes({ token: toBase64(alone.granted ? alone.token : given), ...content, ...trusted }))[0]).toBe(
+    'proven',
+  );
+  expect((await codes({ token, digest: toHex(ofResponse), ...trusted }))[0]).toBe('proven');
+  expect(await codes({ token, ...content, logged })).toContain('token-logged');
+  const missing: unknown = JSON.parse((await answerOf(outside)).text);
+  expect(await codes({ token: toBase64(outside), ...content, logged: missing })).toContain('token-log-unknown');
+  expect((await codes({ token: toBase64(given.subarray(0, 300)), ...content }))[1]).toBe('token-broken');
+  const refusal = await unlogged().answer(encodeRequest({ digest: payload, nonce: new Uint8Array(8), policy: '1.2' }));
+  for (const [body, code] of [
+    [{ token: toBase64(refusal) }, 'verify-invalid'],
+    [{ token: toBase64(payload) }, 'verify-invalid'],
+    [{ token, logged: { state: 'logged' } }, 'verify-invalid'],
+    [{ receipt: {}, logged }, 'verify-invalid'],
+    [{ token, receipt: {} }, 'verify-invalid'],
+    [{ token, digest: 'abc' }, 'digest-invalid'],
+    [{ token: '###' }, 'base64-invalid'],
+    [{ token, authorities: 'none' }, 'certificate-invalid'],
+  ] as const) {
+    expect([(await ask(body)).code, code]).toEqual([code, code]);
+  }
+  const deep = `{"token":"${token}","logged":${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}}`;
+  expect((await service.send('POST', '/v1/verify', { body: deep })).status).toBe(400);
 });
 
 function timeText(ms: number): string {
