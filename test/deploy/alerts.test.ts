@@ -29,6 +29,7 @@ const PROOFS = (code: string) => `antequem_anchors_without_proof{target="main",c
 const WITNESS = (code: string) => `antequem_witness_problems{witness="north",code="${code}"}`;
 const DOWN = 'antequem_database_up{job="a",instance="1"}';
 const INTERVAL = 'antequem_round_interval_seconds';
+const AUTHORITY = 'antequem_authority_failing_seconds{target="north"}';
 const ARCHIVE = 'antequem_archive_failing_seconds{archive="private"}';
 const PULLED = 'antequem_pull_failures{source="snyk"}';
 const UNROUNDED = 'antequem_unrounded_oldest_seconds';
@@ -127,6 +128,13 @@ const CASES: readonly Case[] = [
   },
   { alert: 'AntequemPullFails', given: { [PULLED]: '7x60' }, at: 45, fires: { source: 'snyk' } },
   { alert: 'AntequemPullFails', given: { [PULLED]: '7x20 0x60' }, at: 45, fires: null },
+  {
+    alert: 'AntequemAuthoritySilent',
+    given: { [AUTHORITY]: '3601+60x20' },
+    at: 12,
+    fires: { target: 'north' },
+  },
+  { alert: 'AntequemAuthoritySilent', given: { [AUTHORITY]: '0+60x40 0x40' }, at: 70, fires: null },
   { alert: 'AntequemArchiveFails', given: { [ARCHIVE]: '3601+60x20' }, at: 12, fires: { archive: 'private' } },
   { alert: 'AntequemArchiveFails', given: { [ARCHIVE]: '0+60x40 0x40' }, at: 70, fires: null },
   {

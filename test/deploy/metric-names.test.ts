@@ -1,4 +1,4 @@
-// The dashboard and the alert rules ask for metrics, by labels, that a real service shows.
+// The dashboard and the alert rules ask for metrics, by labels, that a real service shows; the docs describe each of them.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -91,12 +91,14 @@ async function happenings(): Promise<void> {
   await database.query(
     `INSERT INTO targets (name, kind, chain, contract, mode, ephemeral, first_round, created_at)
      VALUES ('main', 'evm', 'eip155:1', '0x' || repeat('ab', 20), 'anchor', false, 1, 0),
-            ('bitcoin', 'opentimestamps', 'bip122:0', NULL, NULL, false, 1, 0)`,
+            ('bitcoin', 'opentimestamps', 'bip122:0', NULL, NULL, false, 1, 0),
+            ('north', 'rfc3161', 'rfc3161:north', NULL, NULL, false, 1, 0)`,
   );
   await database.query(
     `INSERT INTO evm_accounts (chain, address, target, created_at, balance, balance_low, balance_at)
      VALUES ('eip155:1', '0x' || repeat('cd', 20), 'main', 0, 1, true, 0)`,
   );
+  await database.query("INSERT INTO tsa_authorities (target) VALUES ('north')");
   await database.query(
     `INSERT INTO anchors (target, kind, round, created_at, updated_at)
      VALUES ('main', 'evm', 1, 0, 0), ('bitcoin', 'opentimestamps', 1, 0, 0)`,
@@ -139,9 +141,17 @@ test('every panel and every rule asks for metrics and labels that there are', ()
 
 test('the dashboard shows every metric of the service', () => {
   const drawn = new Set(expressions.flatMap((expression) => expression.match(METRIC) ?? []).map(nameOf));
-  const ours = [...shown.keys()].filter((metric) => /^antequem_/.test(metric) && !/_(sum|count)$/.test(metric));
-  expect(ours.filter((metric) => !drawn.has(metric))).toEqual([]);
+  expect(ourMetrics().filter((metric) => !drawn.has(metric))).toEqual([]);
 });
+
+test('docs/monitoring.md describes every metric of the service, and no other', async () => {
+  const docs = await readFile(new URL('../../docs/monitoring.md', import.meta.url), 'utf8');
+  const described = new Set(docs.match(/\bantequem_[a-z0-9_]+/g)?.map(nameOf));
+  expect([...described].sort()).toEqual(ourMetrics().sort());
+});
+
+const ourMetrics = (): string[] =>
+  [...shown.keys()].filter((metric) => /^antequem_/.test(metric) && !/_(sum|count)$/.test(metric));
 
 test('legends name labels that their query keeps, and panels do not cover each other', () => {
   for (const { expr, legendFormat } of queries) {

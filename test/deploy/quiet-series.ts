@@ -90,6 +90,8 @@ const BITCOIN: Courses = {
   'antequem_target_stopped{target="bitcoin"}': constant(0),
   'antequem_reorganisations{target="bitcoin"}': constant(1),
   'antequem_calendar_failing{target="bitcoin",calendar="https://a.example"}': (minute) => (minute % 90 < 5 ? 1 : 0),
+  'antequem_authority_failures{target="north"}': (minute) => (minute % 90 < 5 ? 1 : 0),
+  'antequem_authority_failing_seconds{target="north"}': (minute) => (minute % 90 < 5 ? 60 * (minute % 90) : 0),
   'antequem_calendar_oldest_seconds{target="bitcoin",calendar="https://a.example"}': age(9 * HOUR),
   // Its headers are ahead by up to two hours.
   'antequem_chain_ahead_seconds{target="bitcoin",chain="bip122:0"}': (minute) => ((minute % 130) - 10) * 60,
