@@ -1,4 +1,4 @@
-// What a kind of anchor is. Each kind has a folder of its own (evm, ots), which alone reads and writes its tables; the rest
+// What a kind of anchor is. Each kind has a folder of its own (evm, ots, tsa), which alone reads and writes its tables; the rest
 // of the service asks it by this interface. kinds.ts lists the kinds. How anchors of a kind are verified stands apart
 // (core/anchor-verifier.ts), because verifying needs no service.
 

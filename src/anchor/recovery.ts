@@ -2,7 +2,7 @@
 
 import { toHex } from '../core/bytes.ts';
 import type { Guard } from '../log/guard.ts';
-import { type Loss, largestLosses } from '../log/holdings.ts';
+import { type Loss, largestLosses } from '../log/losses.ts';
 import type { Registry } from '../log/registry.ts';
 import { SET_BACK } from '../log/rollback.ts';
 import type { Sequencing } from '../log/sequence.ts';

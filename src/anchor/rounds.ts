@@ -11,9 +11,9 @@ import {
   firstPreviousRoot,
   MAX_BEACONS,
 } from '../core/round.ts';
+import { demandUnsigned } from '../log/checkpoint-conflict.ts';
 import type { LogSize } from '../log/due-checkpoints.ts';
 import type { Guard } from '../log/guard.ts';
-import { demandUnsigned } from '../log/holdings.ts';
 import type { Effects, Log, LogHead } from '../log/log.ts';
 import { LOG_COLUMNS, type LogRow, logOf, type Registry } from '../log/registry.ts';
 import { demandClocksAgree, type Sequencing } from '../log/sequence.ts';

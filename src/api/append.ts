@@ -21,6 +21,7 @@ import type { Warnings } from './warnings.ts';
 const entriesQuery = z.strictObject({
   split: z.literal('lines').optional().meta({ description: 'Each line is an entry, whatever the type.' }),
 });
+const MOST_ENTRIES = MAX_BATCH_ENTRIES.toLocaleString('en');
 const digestsBody = z.strictObject({ digests: z.array(hashForm).min(1).max(MAX_BATCH_ENTRIES) });
 
 export const appendHeaders = z.object({
@@ -70,7 +71,8 @@ const appendEntries = described({
   summary: 'Append an entry, or one for each line',
   description:
     'The body is one entry, byte for byte, of at most 1 MiB. With `application/x-ndjson` or `?split=lines` every line is ' +
-    'an entry, as it is and without its newline; blank lines are skipped; at most 10,000 and 8 MiB, all or none. A line ' +
+    'an entry, as it is and without its newline; blank lines are skipped; at most ' +
+    `${MOST_ENTRIES} and 8 MiB, all or none. A line ` +
     'over 1 MiB is logged by its digest alone.',
   access: 'append',
   query: entriesQuery,
@@ -84,7 +86,7 @@ const appendDigests = described({
   id: 'appendDigests',
   tag: 'Append',
   summary: 'Append digests',
-  description: 'SHA-256 digests whose payloads stay with the client, at most 10,000; as bytes one after the other.',
+  description: `SHA-256 digests whose payloads stay with the client, at most ${MOST_ENTRIES}; as bytes one after the other.`,
   access: 'append',
   headers: appendHeaders,
   body: { 'application/json': digestsBody, 'application/octet-stream': 'bytes' },
@@ -164,7 +166,10 @@ function digestsOf(request: Request, body: Uint8Array): Uint8Array[] {
       if (parsed.error.issues[0]?.code === 'invalid_format') {
         throw new FormatError('digest-invalid', 'a digest is 64 lower-case hex digits (SHA-256)');
       }
-      throw new FormatError('digests-invalid', 'send {"digests": ["<64 hex digits>", …]}, at most 10,000 of them');
+      throw new FormatError(
+        'digests-invalid',
+        `send {"digests": ["<64 hex digits>", …]}, at most ${MOST_ENTRIES} of them`,
+      );
     }
     default:
       throw new Problem('media-type-unsupported', 'send digests as application/json or application/octet-stream');

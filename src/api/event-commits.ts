@@ -53,7 +53,7 @@ export interface Ingestion {
 }
 
 /**
- * Appends events in their order by as many commits as it takes: each atomic, of at most 10,000 events or 8 MiB. Where one
+ * Appends events in their order by as many commits as it takes: each atomic, of as many events or bytes as a batch has at most. Where one
  * fails, those before it stay. The same events always go into the same commits.
  * @throws as Appender.append
  */

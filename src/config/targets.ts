@@ -87,7 +87,7 @@ export const evmVariables = {
   EVM_KEYSTORE_PASSWORD_FILE: z.string().min(1).optional().describe('The password of the keystore.'),
   EVM_CONFIRMATIONS: wholeNumber(1, Number.MAX_SAFE_INTEGER, COUNT)
     .optional()
-    .describe('Blocks on top that make final, where the chain has no `finalized`.'),
+    .describe('How deep a block is final, itself counted (1: the newest is), where the chain has no `finalized`.'),
   EVM_MAX_FEE_GWEI: gwei
     .optional()
     .describe('The most to pay per gas, in gwei; by default 100, or what docs/chains.md says for the chain.'),

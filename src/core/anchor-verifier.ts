@@ -1,4 +1,4 @@
-// What verifies one kind of anchor. Each kind has its own: `evm/verifier.ts`, `ots/verifier.ts`.
+// What verifies one kind of anchor. Each kind has its own: `evm/verifier.ts`, `ots/verifier.ts`, `tsa/verifier.ts`.
 
 import type { HeaderSource } from './bitcoin-source.ts';
 import { messageOf } from './errors.ts';

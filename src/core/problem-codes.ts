@@ -1,8 +1,12 @@
-/** The codes of problems (RFC 9457), each with the HTTP status it is answered with. docs/problems.md explains each. */
+/**
+ * The codes of problems (RFC 9457), each with the HTTP status it is answered with; by status, then by name.
+ * docs/problems.md explains each.
+ */
 export const PROBLEM_STATUS = {
   'base64-invalid': 400,
   'batch-empty': 400,
   'batch-too-large': 400,
+  'certificate-invalid': 400,
   'cloudevent-invalid': 400,
   'commitment-invalid': 400,
   'digest-invalid': 400,
@@ -10,8 +14,8 @@ export const PROBLEM_STATUS = {
   'digests-invalid': 400,
   'entry-too-large': 400,
   'event-list-invalid': 400,
-  'idempotency-key-invalid': 400,
   'hold-invalid': 400,
+  'idempotency-key-invalid': 400,
   'json-invalid': 400,
   'log-invalid': 400,
   'log-name-invalid': 400,
@@ -44,12 +48,12 @@ export const PROBLEM_STATUS = {
   'payload-absent': 404,
   'round-not-found': 404,
   'size-not-reached': 404,
-  'source-not-found': 404,
   'size-not-signed': 404,
+  'source-not-found': 404,
   'tile-not-found': 404,
   'timestamp-absent': 404,
-  'token-absent': 404,
   'timestamp-too-long': 404,
+  'token-absent': 404,
   'webhook-not-found': 404,
   'method-not-allowed': 405,
   'entry-held': 409,
@@ -71,10 +75,9 @@ export const PROBLEM_STATUS = {
   'media-type-unsupported': 415,
   'idempotency-key-reused': 422,
   'rate-limited': 429,
-  internal: 500,
   'archive-damaged': 500,
+  internal: 500,
   'archive-unavailable': 503,
-  'certificate-invalid': 400,
   'checkpoint-conflict': 503,
   'checkpoint-not-witnessed': 503,
   'clock-skew': 503,

@@ -180,12 +180,12 @@ export const ANCHOR_TYPES = { evm: 'evm', opentimestamps: 'opentimestamps', rfc3
 };
 
 /** An anchor of any other type: only its size is bounded. */
-const unknownAnchor = z.looseObject({
+const unknownAnchorForm = z.looseObject({
   // It ends the check: a known anchor that breaks its form is told by its own issues.
   type: z.string().check(z.regex(new RegExp(`^(?!(?:${Object.keys(ANCHOR_TYPES).join('|')})$)`), { abort: true })),
 });
 
-export const receiptAnchorSchema = z.union([anchor, unknownAnchor]);
+export const receiptAnchorSchema = z.union([anchor, unknownAnchorForm]);
 
 /** Anchors that a receipt may have. */
 export const MAX_ANCHORS = 16;
@@ -245,7 +245,7 @@ export type Receipt = PendingReceipt | RoundReceipt;
 export type ReceiptBeacon = z.infer<typeof beacon>;
 export type Anchor = AnchorOf[keyof AnchorOf];
 /** An anchor of a type that this version does not know, as it was parsed. */
-export type UnknownAnchor = Named<z.infer<typeof unknownAnchor>>;
+export type UnknownAnchor = Named<z.infer<typeof unknownAnchorForm>>;
 export type ReceiptAnchor = Anchor | UnknownAnchor;
 export type EvmAnchor = Named<z.infer<typeof submittedEvmAnchor>> | IncludedEvmAnchor;
 export type IncludedEvmAnchor = Named<z.infer<typeof includedEvmAnchor>>;

@@ -1,4 +1,4 @@
-// The table of blocks: the only place where entries are read and written.
+// The table of blocks: reads entries for the rest of the service. Appending, erasing and archiving write blocks beside it.
 
 import { sha256 } from '#sha256';
 import { equalBytes, readU64, writeU64 } from '../core/bytes.ts';

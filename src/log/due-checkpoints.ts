@@ -5,7 +5,7 @@ import { consistencyRanges } from '../core/merkle.ts';
 import { verifyConsistency } from '../core/proof.ts';
 import { inOrder } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
-import { checkpointConflict } from './holdings.ts';
+import { checkpointConflict } from './checkpoint-conflict.ts';
 import type { Log, LogHead } from './log.ts';
 import { LOG_COLUMNS, type LogRow, logOf, type Registry } from './registry.ts';
 import type { TileStore } from './tilestore.ts';

@@ -7,7 +7,7 @@ import { LruCache } from '../core/lru.ts';
 import { consistencyRanges } from '../core/merkle.ts';
 import { verifyConsistency } from '../core/proof.ts';
 import { within } from '../core/time-limit.ts';
-import { checkpointConflict } from './holdings.ts';
+import { checkpointConflict } from './checkpoint-conflict.ts';
 import type { Log } from './log.ts';
 import type { Publisher } from './publish.ts';
 import type { Registry } from './registry.ts';

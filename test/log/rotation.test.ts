@@ -3,7 +3,7 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { confirmedSize, LogKeys } from '../../src/audit/checks/log-keys.ts';
-import { openKey } from '../../src/audit/node/signatures.ts';
+import { openKey } from '../../src/audit/process/signatures.ts';
 import { fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { EMPTY_ROOT } from '../../src/core/merkle.ts';
 import { checkNote, formatVerifierKey, joinNotes, parseNote, parseVerifierKey } from '../../src/core/note.ts';

@@ -38,8 +38,8 @@ export function vouchedSizes({ checkpoints, leaves }: Vouchers): number[] {
 }
 
 /**
- * The entry that a round did not have yet when it closed, the first behind the `covered` entries in the rounds up to it.
- * @param before the round before the one that has the entry; null where there is none
+ * Entry number `covered` was in no round up to `before`: it cannot have been received long before that round closed.
+ * @param before the last round without the entry; null where there is none
  */
 export function floorOf(
   covered: number,

@@ -12,7 +12,7 @@ import type { Database, Transaction } from '../../store/database.ts';
 import { Findings } from '../checks/findings.ts';
 import type { RoundAt } from '../checks/rounds.ts';
 import { type Audit, auditVerdict } from '../checks/verdict.ts';
-import { Saver } from '../node/state-file.ts';
+import { Saver } from '../process/state-file.ts';
 import { ErasureRecord } from './erasures.ts';
 import { IndexCheck } from './index-check.ts';
 import { checkSystemKeys, type KnownKeys, type LogKeyActs, readKeys } from './log-keys.ts';

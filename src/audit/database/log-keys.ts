@@ -9,7 +9,7 @@ import type { Queryable } from '../../store/database.ts';
 import { type ActOf, near } from '../checks/acts.ts';
 import type { Findings } from '../checks/findings.ts';
 import { confirmedSize, KeyHistory, type LogKeyAct, LogKeys, type RecordedKey } from '../checks/log-keys.ts';
-import { openKey } from '../node/signatures.ts';
+import { openKey } from '../process/signatures.ts';
 
 /** What is known of the keys of logs without the database. */
 export interface KnownKeys {

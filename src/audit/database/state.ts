@@ -9,7 +9,7 @@ import { leafHashes, readCompactRange } from '../../log/head.ts';
 import type { Queryable } from '../../store/database.ts';
 import type { LogPosition } from '../checks/entry-chain.ts';
 import type { Findings } from '../checks/findings.ts';
-import { readAuditState, storedPosition, writeAuditState } from '../node/state-file.ts';
+import { readAuditState, storedPosition, writeAuditState } from '../process/state-file.ts';
 import type { StoredLog } from './stored-log.ts';
 
 const FORMAT = 'antequem-audit-state/v1';

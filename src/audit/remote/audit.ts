@@ -9,7 +9,7 @@ import { logOrigin, SYSTEM_LOG } from '../../core/origin.ts';
 import { TILE_WIDTH, tileLocation } from '../../core/tiles.ts';
 import { Findings } from '../checks/findings.ts';
 import { type Audit, type AuditResult, auditVerdict } from '../checks/verdict.ts';
-import { Saver } from '../node/state-file.ts';
+import { Saver } from '../process/state-file.ts';
 import { Anchoring } from './anchoring.ts';
 import { readService, type ServiceAnswer } from './answers.ts';
 import { compareViews } from './comparison.ts';

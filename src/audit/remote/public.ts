@@ -6,7 +6,7 @@ import type { Verifier } from '../../core/note.ts';
 import { checkServiceOrigin } from '../../core/origin.ts';
 import { Findings } from '../checks/findings.ts';
 import { type Audit, auditVerdict } from '../checks/verdict.ts';
-import { Saver } from '../node/state-file.ts';
+import { Saver } from '../process/state-file.ts';
 import { compareViews } from './comparison.ts';
 import { Heads } from './heads.ts';
 import type { Keeper } from './keeper.ts';

@@ -3,7 +3,7 @@ import { logId, logOrigin } from '../../core/origin.ts';
 import { beginningOf, type Floor, type LogPosition } from '../checks/entry-chain.ts';
 import { KeyHistory, LogKeys } from '../checks/log-keys.ts';
 import type { RoundLeaf, StoredCheckpoint } from '../checks/vouchers.ts';
-import { openKey } from '../node/signatures.ts';
+import { openKey } from '../process/signatures.ts';
 import type { KeyMemory, LogMemory } from './state.ts';
 
 /** A log that is audited, and what is to be checked of it next. */

@@ -9,7 +9,7 @@ import { chainSchema, countSchema } from '../../core/receipt-schema.ts';
 import { blockMomentSchema } from '../../core/verdict-schema.ts';
 import type { LogPosition } from '../checks/entry-chain.ts';
 import type { RoundAt } from '../checks/rounds.ts';
-import { readAuditState, storedHash, storedPosition, writeAuditState } from '../node/state-file.ts';
+import { readAuditState, storedHash, storedPosition, writeAuditState } from '../process/state-file.ts';
 
 const FORMAT = 'antequem-mirror-state/v1';
 /** Rounds that are remembered because a chain does not have them yet; of more the next audit reads all rounds. */

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { Damage } from '../../anchor/recovery.ts';
 import { toHex } from '../../core/bytes.ts';
-import type { Loss } from '../../log/holdings.ts';
+import type { Loss } from '../../log/losses.ts';
 import { counted, note, print, printJson } from '../output.ts';
 import type { GlobalOptions } from '../session.ts';
 
@@ -44,7 +44,7 @@ Examples:
         import('../../start/targets.ts'),
         import('pino'),
         import('../../log/rollback.ts'),
-        import('../../log/holdings.ts'),
+        import('../../log/losses.ts'),
       ]);
       const config = readConfig(process.env);
       const foundation = await openFoundation(config, realEffects, { compare: false });

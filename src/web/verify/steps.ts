@@ -159,7 +159,7 @@ function roundStep(receipt: Receipt, own: readonly Claim[], notBefore: readonly 
   };
 }
 
-/** One step for each EVM anchor, one for all of OpenTimestamps, one for each anchor of an unknown type. */
+/** A step for each EVM anchor, for each timestamp token, for all of OpenTimestamps, and for each anchor of an unknown type. */
 function chainSteps(receipt: Receipt, claims: readonly Claim[]): PathStage[] {
   const anchors = knownAnchors(receipt);
   const unknown = 'round' in receipt ? receipt.anchors.filter((anchor) => !isKnownAnchor(anchor)) : [];
