@@ -4,101 +4,35 @@ import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseReceipt } from '../../src/core/receipt.ts';
 import { verifyReceipt } from '../../src/verify/receipt.ts';
-import { fakeOutside, pubsubPush, SENDERS, type Sender, type SentRequest } from '../sources/senders.ts';
+import { Deliveries, expectedRow, outcome } from '../sources/deliveries.ts';
+import { fakeOutside, pubsubPush, SENDERS, type SentRequest } from '../sources/senders.ts';
 import { sendRaw } from '../support/raw-http.ts';
 import { type Answer, type TestService, testService } from '../support/service.ts';
 
 const BODY = '{"action": "created", "id": 12345678901234567890}';
 
 let service: TestService;
-let token: string;
+let deliveries: Deliveries;
 
 beforeAll(async () => {
   service = await testService({ open: false, outside: fakeOutside() });
-  token = (await service.key(['admin'])).token;
-  await service.send('PUT', '/v1/logs/audit', { token });
+  deliveries = new Deliveries(service, (await service.key(['admin'])).token);
+  await manage('PUT', '/v1/logs/audit');
 });
 afterAll(() => service[Symbol.asyncDispose]());
 
-const manage = (method: string, path: string, body?: object): Promise<Answer> =>
-  service.send(method, path, { token, ...(body === undefined ? {} : { body }) });
-
-/** As the sender sends it: without a key. */
-function deliver(path: string, { headers, query = {}, body }: SentRequest): Promise<Answer> {
-  const asked = new URLSearchParams(query);
-  return service.send('POST', asked.size === 0 ? path : `${path}?${asked}`, { headers: { ...headers }, body });
-}
-
-async function create(wanted: object): Promise<{ path: string; secret: string; name: string }> {
-  const made = await manage('POST', '/v1/sources', { log: 'audit', ...wanted });
-  expect([made.status, made.text]).toEqual([201, expect.any(String)]);
-  return { path: String(made.at('path')), secret: String(made.at('secret') ?? ''), name: String(made.at('name')) };
-}
-
-const size = async (): Promise<number> => Number((await manage('GET', '/v1/logs/audit')).at('size'));
-
-const outcome = ({ status, code, at }: Answer): string =>
-  status === 200 ? `${at('count')} new, ${at('repeated')} known` : `${status} ${code}`;
+const manage: Deliveries['manage'] = (...asked) => deliveries.manage(...asked);
+const deliver: Deliveries['deliver'] = (...sent) => deliveries.deliver(...sent);
+const create: Deliveries['create'] = (wanted) => deliveries.create(wanted);
+const size: Deliveries['size'] = () => deliveries.size();
 
 describe('every sender', () => {
   const table: Record<string, string>[] = [];
-  const [first, again] = ['1 new, 0 known', '0 new, 1 known'];
-
-  async function row(sender: Sender): Promise<Record<string, string>> {
-    const [old] = sender.secrets ?? [undefined];
-    const name = sender.name.replace(' ', '-');
-    const { path } = await create({ name, scheme: sender.scheme, settings: sender.settings ?? {}, secret: old });
-    const now = Date.now();
-    const sent = await sender.request(old ?? '', BODY, now);
-    const accepted = await deliver(path, sent);
-    const repeated = await deliver(path, sender.signsOnce ? sent : await sender.request(old ?? '', BODY, now + 1_000));
-    const before = await size();
-    const other = sent.body.toString().replace('created', 'deleted').replace('136969346945', '136969346946');
-    const altered = await deliver(path, { ...sent, body: other });
-    expect(await size()).toBe(before + (altered.status === 200 ? 1 : 0));
-    const late = await deliver(
-      path,
-      await sender.request(old ?? '', '{"action": "created late"}', now - 4 * 3_600_000),
-    );
-    const rotated = { old: '-', new: '-', 'old, over': '-' };
-    if (sender.secrets !== null) {
-      const [, secret] = sender.secrets;
-      const bodies = [1, 2, 3].map((id) => JSON.stringify({ action: 'created', id }));
-      await manage('POST', `${path}/rotate`, { secret });
-      rotated.old = outcome(await deliver(path, await sender.request(old ?? '', bodies[0] ?? '', now)));
-      rotated.new = outcome(await deliver(path, await sender.request(secret, bodies[1] ?? '', now)));
-      await manage('POST', `${path}/rotate`, { keepSeconds: 0 });
-      rotated['old, over'] = outcome(await deliver(path, await sender.request(old ?? '', bodies[2] ?? '', now)));
-    }
-    const shown = {
-      accepted: outcome(accepted),
-      repeated: outcome(repeated),
-      altered: outcome(altered),
-      late: outcome(late),
-    };
-    return { sender: sender.name, by: sender.by, ...shown, ...rotated };
-  }
 
   it.each(SENDERS)('$name: once, repeated, altered, late, by the old and the new secret', async (sender) => {
-    const seen = await row(sender);
-    table.push(seen);
-    const [signed, timed] = [sender.covers.body, sender.covers.time];
-    const rotated =
-      sender.secrets === null
-        ? { old: '-', new: '-', 'old, over': '-' }
-        : { old: first, new: first, 'old, over': '401 signature-invalid' };
-    expect(seen).toMatchObject({
-      accepted: first,
-      repeated: again,
-      // What signs no body cannot tell that it was altered: it is another event.
-      altered: signed
-        ? '401 signature-invalid'
-        : sender.name === 'cloudflare' || sender.name === 'datadog'
-          ? '400 request-invalid'
-          : first,
-      late: timed ? '401 signature-late' : first,
-      ...rotated,
-    });
+    const row = await deliveries.row(sender);
+    table.push(row);
+    expect(row).toEqual(expectedRow(sender));
   });
 
   afterAll(() => console.table(table));

@@ -1,8 +1,8 @@
 // Helm itself, built from its module: lints the chart, renders it, and the manifests are what it renders. Both fit the JSON
-// schemas that Kubernetes publishes, which a package of PyPI has.
+// schemas that Kubernetes publishes, which a package of PyPI has, by its own validator and by kubeconform.
 
 import { execFile, spawnSync } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -11,6 +11,7 @@ import { GO_MISSING } from '../support/go-sender.ts';
 import { parseManifests, plainOf, typeFaults } from '../support/manifests.ts';
 
 const HELM = 'helm.sh/helm/v3/cmd/helm@v3.18.6';
+const KUBECONFORM = 'github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0';
 const CHART = 'deploy/helm/antequem';
 // A Helm that is built so takes the Kubernetes for one too old for the chart.
 const RENDER = ['template', 'antequem', CHART, '--namespace', 'antequem', '--kube-version', '1.34.0'];
@@ -23,7 +24,9 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'antequem-helm-'));
   await run('python3', ['-m', 'venv', join(folder, 'venv')]);
   await run(join(folder, 'venv/bin/pip'), ['install', '--quiet', VALIDATOR]);
-  await run('go', ['install', HELM], { env: { ...process.env, GOBIN: folder, GOFLAGS: '-mod=mod' } });
+  for (const module of [HELM, KUBECONFORM]) {
+    await run('go', ['install', module], { env: { ...process.env, GOBIN: folder, GOFLAGS: '-mod=mod' } });
+  }
 }, 900_000);
 afterAll(async () => {
   if (folder !== undefined) await rm(folder, { recursive: true });
@@ -39,6 +42,22 @@ async function schemaFaults(manifests: string, version: string): Promise<readonl
     encoding: 'utf8',
   });
   return [run.status, run.stdout + run.stderr];
+}
+
+/**
+ * The schemas of a version as kubeconform finds them: beside each other, and by their names. @returns the folder
+ */
+async function schemasOf(version: string): Promise<string> {
+  const packages = join(folder, 'venv/lib', (await readdir(join(folder, 'venv/lib')))[0] ?? '', 'site-packages');
+  const from = join(packages, 'kubernetes_validate/kubernetes-json-schema', `v${version}-local-strict`);
+  const into = join(folder, `schemas-${version}`);
+  await mkdir(into);
+  for (const name of await readdir(from)) {
+    const schema = await readFile(join(from, name), 'utf8');
+    const beside = schema.replaceAll('"/api/_definitions.json#', '"_definitions.json#');
+    await writeFile(join(into, name), beside.replace(/,?\s*"\$id": "[^"]*"/, ''));
+  }
+  return into;
 }
 
 function helm(...args: readonly string[]): readonly [number | null, string, string] {
@@ -88,4 +107,26 @@ test.skipIf(GO_MISSING !== null)('all of it fits the schemas of old and new vers
   }
   const [status, complaint] = await schemaFaults(plain.replaceAll('replicas:', 'replica:'), '1.34');
   expect([status, complaint]).toEqual([1, expect.stringContaining("'replica' was unexpected")]);
+});
+
+test.skipIf(GO_MISSING !== null)('kubeconform takes all of it, and no fields that the API lacks', async () => {
+  const plain = await readFile('deploy/kubernetes/antequem.yaml', 'utf8');
+  const [, rendered] = helm(...RENDER, '--set', 'ingress.enabled=true');
+  for (const version of ['1.25.0', '1.37.0']) {
+    const schemas = join(await schemasOf(version), '{{ .ResourceKind }}{{ .KindSuffix }}.json');
+    const check = (input: string): readonly [number | null, string] => {
+      const args = ['-strict', '-summary', '-schema-location', schemas];
+      const { status, stdout } = spawnSync(join(folder, 'kubeconform'), args, { input, encoding: 'utf8' });
+      return [status, stdout];
+    };
+    for (const [manifests, kinds] of [
+      [plain, 6],
+      [rendered, 7],
+    ] as const) {
+      expect(check(manifests)).toEqual([0, expect.stringContaining(`${kinds} resources found`)]);
+      expect(check(manifests)[1]).toContain(`Valid: ${kinds}, Invalid: 0, Errors: 0, Skipped: 0`);
+    }
+    const [status, complaint] = check(plain.replaceAll('replicas:', 'replica:'));
+    expect([status, complaint]).toEqual([1, expect.stringContaining("additional properties 'replica' not allowed")]);
+  }
 });
