@@ -9,7 +9,7 @@ import { acceptDigests, acceptLines, acceptPayload } from '../log/accept.ts';
 import type { Draft, Idempotency } from '../log/log.ts';
 import { type Gate, ownerOf } from './access.ts';
 import { admitAppend } from './admission.ts';
-import { type BodyBudget, bodyJson, bodyReader, mediaType } from './body.ts';
+import { type BodyBudget, bodyJson, bodyReader, mediaType, piecesReader } from './body.ts';
 import { described, jsonAnswer } from './description.ts';
 import { countForm, hashForm, originForm, timeForm } from './forms.ts';
 import { query } from './parameters.ts';
@@ -97,18 +97,19 @@ const appendDigests = described({
 /** Taking in entries and digests. */
 export function appendRoutes(service: Service, gate: Gate, budget: BodyBudget, warnings: Warnings): Router {
   const readBody = bodyReader(MAX_BATCH_BYTES, budget);
+  const readPieces = piecesReader(MAX_BATCH_BYTES, budget);
   const append = async (
     request: Request,
     response: Response,
     kind: 'entry' | 'lines' | 'digests',
-    accept: (body: Uint8Array) => Draft[],
+    accept: (...pieces: readonly Uint8Array[]) => Draft[],
   ): Promise<void> => {
     const way = kind === 'digests' ? 'digests' : 'entries';
     const { caller, log, key } = await admitAppend(request, response, service, gate, { way });
     if (mediaType(request) === 'multipart/form-data') throw formRefused(kind);
-    const body = await readBody(request, response);
-    const idempotency = idempotencyOf(request, ownerOf(caller), kind, body);
-    const drafts = accept(body);
+    const pieces = kind === 'lines' ? await readPieces(request, response) : [await readBody(request, response)];
+    const idempotency = idempotencyOf(request, ownerOf(caller), kind, ...pieces);
+    const drafts = accept(...pieces);
     const appended = await service.appender.append(log, { drafts, idempotency });
     const digestOnly = kind === 'lines' ? drafts.filter(({ payload }) => payload === null).length : 0;
     if (digestOnly > 0) {
@@ -176,11 +177,16 @@ function digestsOf(request: Request, body: Uint8Array): Uint8Array[] {
   }
 }
 
-export function idempotencyOf(request: Request, owner: string, kind: string, body: Uint8Array): Idempotency | null {
+export function idempotencyOf(
+  request: Request,
+  owner: string,
+  kind: string,
+  ...body: readonly Uint8Array[]
+): Idempotency | null {
   const key = request.get('idempotency-key');
   if (key === undefined) return null;
   if (!/^[\x21-\x7e]{1,255}$/.test(key)) {
     throw new FormatError('idempotency-key-invalid', 'an Idempotency-Key has 1 to 255 printable ASCII characters');
   }
-  return { owner, key, requestHash: sha256(concat(utf8(`${kind}\n`), body)) };
+  return { owner, key, requestHash: sha256(concat(utf8(`${kind}\n`), ...body)) };
 }

@@ -75,7 +75,26 @@ export function bodyReader(
   budget: BodyBudget,
 ): (request: Request, response: Response) => Promise<Uint8Array> {
   return async (request, response) =>
-    collectBody(request, { limit, account: budget.open(response), encoding: contentEncoding(request) });
+    collectBody(request, {
+      limit,
+      account: budget.open(response),
+      encoding: contentEncoding(request),
+      collect: (length) => new WholeBody(length),
+    });
+}
+
+/** The same for bodies that are read piece by piece: their bytes are not copied into one. */
+export function piecesReader(
+  limit: number,
+  budget: BodyBudget,
+): (request: Request, response: Response) => Promise<readonly Uint8Array[]> {
+  return async (request, response) =>
+    collectBody(request, {
+      limit,
+      account: budget.open(response),
+      encoding: contentEncoding(request),
+      collect: () => new BodyPieces(),
+    });
 }
 
 /**
@@ -83,7 +102,7 @@ export function bodyReader(
  * @throws Problem 413 `body-too-large`, 400 `request-invalid`, 503 `overloaded`
  */
 export async function sentBody(request: Request, limit: number, account: BodyAccount): Promise<Uint8Array> {
-  return collectBody(request, { limit, account, encoding: null });
+  return collectBody(request, { limit, account, encoding: null, collect: (length) => new WholeBody(length) });
 }
 
 /** How a body is compressed; null: it is not. @throws Problem 415 `encoding-unsupported` */
@@ -106,7 +125,7 @@ export async function decompressed(
   account: BodyAccount,
 ): Promise<Uint8Array> {
   const decoder = DECODERS[encoding]();
-  const body = new Collected(null);
+  const body = new BodyPieces();
   decoder.end(bytes);
   try {
     for await (const chunk of decoder) {
@@ -118,13 +137,25 @@ export async function decompressed(
   } catch (error) {
     throw error instanceof Problem ? error : new Problem('request-invalid', 'the body cannot be decompressed');
   }
-  return body.bytes();
+  return Buffer.concat(body.end(), body.length);
 }
 
-async function collectBody(
-  request: Request,
-  { limit, account, encoding }: { limit: number; account: BodyAccount; encoding: BodyEncoding | null },
-): Promise<Uint8Array> {
+interface Collecting<T> {
+  readonly limit: number;
+  readonly account: BodyAccount;
+  readonly encoding: BodyEncoding | null;
+  /** @param length of the body; null: it is not known */
+  readonly collect: (length: number | null) => Collected<T>;
+}
+
+/** The chunks of a body that came so far. */
+interface Collected<T> {
+  readonly length: number;
+  add(chunk: Uint8Array): void;
+  end(): T;
+}
+
+async function collectBody<T>(request: Request, { limit, account, encoding, collect }: Collecting<T>): Promise<T> {
   const declared = request.get('content-length');
   const length = encoding === null && declared !== undefined ? Number(declared) : null;
   if (length !== null && length > limit) throw tooLarge(limit);
@@ -132,7 +163,7 @@ async function collectBody(
   if (request.destroyed) throw brokenOff();
   const decoder = encoding === null ? null : DECODERS[encoding]();
   return new Promise((resolve, reject) => {
-    const body = new Collected(length);
+    const body = collect(length);
     const source = decoder === null ? request : request.pipe(decoder);
     const fail = (error: Problem): void => {
       source.off('data', onData);
@@ -155,7 +186,7 @@ async function collectBody(
       }
     };
     source.on('data', onData);
-    source.on('end', () => (request.complete ? resolve(body.bytes()) : fail(brokenOff())));
+    source.on('end', () => (request.complete ? resolve(body.end()) : fail(brokenOff())));
     decoder?.on('error', () => fail(new Problem('request-invalid', 'the body cannot be decompressed')));
     request.on('error', () => fail(brokenOff()));
     request.on('close', () => {
@@ -164,11 +195,11 @@ async function collectBody(
   });
 }
 
-/** Chunks of a body; copied into one piece as they come where the length is known and several come. */
-class Collected {
+/** Chunks in one piece, into which they are copied as they come where the length is known and several come. */
+class WholeBody implements Collected<Uint8Array> {
   readonly #expected: number | null;
   #whole: Buffer | null = null;
-  readonly #chunks: Uint8Array[] = [];
+  readonly #pieces = new BodyPieces();
   #length = 0;
 
   constructor(expected: number | null) {
@@ -180,7 +211,7 @@ class Collected {
   }
 
   add(chunk: Uint8Array): void {
-    if (this.#expected === null || chunk.length === this.#expected) this.#chunks.push(chunk);
+    if (this.#expected === null || chunk.length === this.#expected) this.#pieces.add(chunk);
     else {
       this.#whole ??= Buffer.allocUnsafeSlow(this.#expected);
       this.#whole.set(chunk, this.#length);
@@ -188,10 +219,49 @@ class Collected {
     this.#length += chunk.length;
   }
 
-  bytes(): Uint8Array {
+  end(): Uint8Array {
     if (this.#whole !== null) return this.#whole.subarray(0, this.#length);
-    const [first] = this.#chunks;
-    return first !== undefined && this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks, this.#length);
+    const pieces = this.#pieces.end();
+    const [only] = pieces;
+    return only !== undefined && pieces.length === 1 ? only : Buffer.concat(pieces, this.#length);
+  }
+}
+
+/** Chunks as they come; small ones are put together, since each costs some hundred bytes besides. */
+class BodyPieces implements Collected<readonly Uint8Array[]> {
+  readonly #pieces: Uint8Array[] = [];
+  #open = Buffer.alloc(0);
+  #filled = 0;
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  add(chunk: Uint8Array): void {
+    if (this.#length === 0 || chunk.length > CHUNK_BYTES / 4) {
+      this.#close();
+      this.#pieces.push(chunk);
+    } else {
+      if (chunk.length > this.#open.length - this.#filled) {
+        this.#close();
+        this.#open = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, Math.max(2 * this.#length, 2 * chunk.length)));
+      }
+      this.#open.set(chunk, this.#filled);
+      this.#filled += chunk.length;
+    }
+    this.#length += chunk.length;
+  }
+
+  end(): readonly Uint8Array[] {
+    this.#close();
+    return this.#pieces;
+  }
+
+  #close(): void {
+    if (this.#filled > 0) this.#pieces.push(this.#open.subarray(0, this.#filled));
+    this.#open = this.#open.subarray(this.#filled);
+    this.#filled = 0;
   }
 }
 

@@ -1,4 +1,5 @@
 import { sha256 } from '#sha256';
+import { concat } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
 import { MAX_BATCH_ENTRIES, MAX_ENTRY_BYTES } from '../core/limits.ts';
 import { isBlank, NEWLINE } from '../core/lines.ts';
@@ -14,24 +15,33 @@ export function acceptPayload(payload: Uint8Array): Draft[] {
 }
 
 /**
- * Each line of the body as an entry: its bytes as they are, without the newline. Blank lines are skipped. A line larger
+ * Each line of a body as an entry: its bytes as they are, without the newline. Blank lines are skipped. A line larger
  * than an entry is its digest alone.
+ * @param pieces of the body, in order
  * @throws FormatError `batch-empty`, `batch-too-large`
  */
-export function acceptLines(body: Uint8Array): Draft[] {
+export function acceptLines(...pieces: readonly Uint8Array[]): Draft[] {
   const drafts: Draft[] = [];
-  for (let begin = 0; begin < body.length; ) {
-    const newline = body.indexOf(NEWLINE, begin);
-    const end = newline < 0 ? body.length : newline;
-    if (!isBlank(body, begin, end)) {
-      if (drafts.length === MAX_BATCH_ENTRIES) {
-        throw new FormatError('batch-too-large', `a batch has ${MAX_BATCH_ENTRIES} entries at most: send several`);
-      }
-      const payload = body.subarray(begin, end);
-      drafts.push({ digest: sha256(payload), payload: payload.length > MAX_ENTRY_BYTES ? null : payload });
+  const add = (line: Uint8Array): void => {
+    if (isBlank(line)) return;
+    if (drafts.length === MAX_BATCH_ENTRIES) {
+      throw new FormatError('batch-too-large', `a batch has ${MAX_BATCH_ENTRIES} entries at most: send several`);
     }
-    begin = end + 1;
+    drafts.push({ digest: sha256(line), payload: line.length > MAX_ENTRY_BYTES ? null : line });
+  };
+  /** The beginning of a line that the next piece goes on with. */
+  let open: Uint8Array[] = [];
+  for (const piece of pieces) {
+    let begin = 0;
+    for (let end = piece.indexOf(NEWLINE); end >= 0; end = piece.indexOf(NEWLINE, begin)) {
+      const line = piece.subarray(begin, end);
+      add(open.length === 0 ? line : concat(...open, line));
+      open = [];
+      begin = end + 1;
+    }
+    if (begin < piece.length) open.push(piece.subarray(begin));
   }
+  add(concat(...open));
   if (drafts.length === 0) throw new FormatError('batch-empty', 'the body holds no entry: every line is blank');
   return drafts;
 }

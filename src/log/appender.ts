@@ -151,7 +151,10 @@ export class Appender {
           log,
           group.map((waiting) => waiting.prepared),
         );
-        for (const [i, waiting] of group.entries()) settle(waiting, outcomes[i]);
+        // The next commit goes out before these answers: the database works while they are written.
+        setImmediate(() => {
+          for (const [i, waiting] of group.entries()) settle(waiting, outcomes[i]);
+        });
       } catch (error) {
         // The next commit would hang, too: all that waits is refused now, which frees its memory.
         if (error instanceof AntequemError && error.code === 'database-silent') group.push(...line.waiting.splice(0));

@@ -37,39 +37,64 @@ export const MAX_CONTENT_BYTES =
 const MIN_PACKED_BYTES = 512;
 /** Of Node. */
 const MIN_CHUNK_BYTES = 64;
-const LEVEL = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+/** How parts are compressed: zstd, level 1. */
+export const COMPRESSION = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 
-/** Where lengths and payloads of a part are put together; nothing of it is kept. */
-let workspace = Buffer.allocUnsafeSlow(0);
+/** Memory for what is needed for a moment only: it is used again and again. */
+export class Workspace {
+  #bytes = Buffer.allocUnsafeSlow(0);
 
-function workspaceOf(bytes: number): Buffer {
-  if (workspace.length < bytes) workspace = Buffer.allocUnsafeSlow(Math.max(bytes, MAX_UNPACKED_BYTES));
-  return workspace.subarray(0, bytes);
+  take(length: number): Buffer {
+    if (this.#bytes.length < length) this.#bytes = Buffer.allocUnsafeSlow(Math.max(length, MAX_UNPACKED_BYTES));
+    return this.#bytes.subarray(0, length);
+  }
 }
+
+const workspace = new Workspace();
 
 /** The bytes of these contents. @param nonceSize bytes of each nonce */
 export function packContents(contents: readonly StoredContent[], nonceSize: number): Buffer {
-  let bytes = 0;
-  for (const content of contents) if (content.kind === 'payload') bytes += content.payload.length;
-  const width = Math.ceil(contents.length / Math.max(1, Math.ceil(bytes / PART_BYTES)));
-  if (width >= contents.length) return packPart(contents, nonceSize);
-  const parts: Buffer[] = [];
-  for (let at = 0; at < contents.length; at += width) parts.push(packPart(contents.slice(at, at + width), nonceSize));
-  const head = Buffer.allocUnsafe(PARTS_HEAD_BYTES + LENGTH_BYTES * parts.length);
-  head[0] = PARTS_VERSION;
-  head.writeUInt16BE(width, 1);
-  for (const [i, part] of parts.entries()) head.writeUInt32BE(part.length, PARTS_HEAD_BYTES + LENGTH_BYTES * i);
-  return Buffer.concat([head, ...parts]);
+  const parts = cutParts(contents);
+  return joinParts(
+    parts,
+    parts.map((part) => {
+      const unpacked = layOut(part, workspace);
+      const smaller = isWorthPacking(unpacked) ? zstdCompressSync(unpacked, COMPRESSION) : null;
+      return sealPart(part, nonceSize, unpacked, smaller);
+    }),
+  );
 }
 
-function packPart(contents: readonly StoredContent[], nonceSize: number): Buffer {
-  let payloadBytes = 0;
-  let restBytes = 0;
-  for (const content of contents) {
-    if (content.kind === 'payload') payloadBytes += content.payload.length;
-    restBytes += content.kind === 'erased' ? 32 : content.kind === 'digest' ? 32 + nonceSize : nonceSize;
-  }
-  const unpacked = workspaceOf(LENGTH_BYTES * contents.length + payloadBytes);
+/** Contents in parts, all of one width but the last. */
+export function cutParts(contents: readonly StoredContent[]): (readonly StoredContent[])[] {
+  const width = Math.ceil(contents.length / Math.max(1, Math.ceil(bytesOfPayloads(contents) / PART_BYTES)));
+  if (width >= contents.length) return [contents];
+  const parts: StoredContent[][] = [];
+  for (let at = 0; at < contents.length; at += width) parts.push(contents.slice(at, at + width));
+  return parts;
+}
+
+/** The bytes of a block out of those of its parts. */
+export function joinParts(parts: readonly (readonly StoredContent[])[], sealed: readonly Buffer[]): Buffer {
+  const [only] = sealed;
+  if (only !== undefined && sealed.length === 1) return only;
+  const head = Buffer.allocUnsafe(PARTS_HEAD_BYTES + LENGTH_BYTES * sealed.length);
+  head[0] = PARTS_VERSION;
+  head.writeUInt16BE(parts[0]?.length ?? 0, 1);
+  for (const [i, { length }] of sealed.entries()) head.writeUInt32BE(length, PARTS_HEAD_BYTES + LENGTH_BYTES * i);
+  return Buffer.concat([head, ...sealed]);
+}
+
+/** Of all payloads together. */
+export function bytesOfPayloads(contents: readonly StoredContent[]): number {
+  let bytes = 0;
+  for (const content of contents) if (content.kind === 'payload') bytes += content.payload.length;
+  return bytes;
+}
+
+/** The lengths and payloads of a part, which may be compressed. */
+export function layOut(contents: readonly StoredContent[], memory: Workspace): Buffer {
+  const unpacked = memory.take(LENGTH_BYTES * contents.length + bytesOfPayloads(contents));
   let lengthAt = 0;
   let at = LENGTH_BYTES * contents.length;
   for (const content of contents) {
@@ -82,9 +107,26 @@ function packPart(contents: readonly StoredContent[], nonceSize: number): Buffer
     }
     lengthAt += LENGTH_BYTES;
   }
-  const smaller = unpacked.length < MIN_PACKED_BYTES ? null : zstdCompressSync(unpacked, LEVEL);
-  const isSmaller = smaller !== null && smaller.length < unpacked.length;
-  const packed = isSmaller ? smaller : unpacked;
+  return unpacked;
+}
+
+export const isWorthPacking = (unpacked: Buffer): boolean => unpacked.length >= MIN_PACKED_BYTES;
+
+/**
+ * The bytes of a part.
+ * @param unpacked as {@link layOut} made it
+ * @param compressed the same compressed; null: it is not
+ */
+export function sealPart(
+  contents: readonly StoredContent[],
+  nonceSize: number,
+  unpacked: Buffer,
+  compressed: Uint8Array | null,
+): Buffer {
+  const isSmaller = compressed !== null && compressed.length < unpacked.length;
+  const packed = isSmaller ? compressed : unpacked;
+  let restBytes = 0;
+  for (const { kind } of contents) restBytes += kind === 'erased' ? 32 : kind === 'digest' ? 32 + nonceSize : nonceSize;
   const bytes = Buffer.allocUnsafe(HEAD_BYTES + packed.length + restBytes);
   bytes[0] = VERSION;
   bytes[1] = isSmaller ? ZSTD : PLAIN;

@@ -43,7 +43,7 @@ export async function continueLog(
       const placement = place(submissions, known.head, range, now);
       const { from, head, tiles } = placement;
       const tail = completesTile(placement) ? await readTail(connection, log.id, from.size) : null;
-      const blocks = blocksOf(entryRun(log, submissions, placement), tail);
+      const blocks = await blocksOf(entryRun(log, submissions, placement), tail);
       const [block = missing()] = blocks;
       const isOneBlock = tiles.length === 0 && blocks.length === 1;
       const prefixes = prefixesOf(submissions, placement);

@@ -6,7 +6,8 @@ import { AntequemError } from '../core/errors.ts';
 import { HASH_SIZE } from '../core/merkle.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
 import type { Queryable } from '../store/database.ts';
-import { MAX_BLOCK_BYTES, packContents, type StoredContent, unpackContents } from './block.ts';
+import { MAX_BLOCK_BYTES, type StoredContent, unpackContents } from './block.ts';
+import { packAside } from './block-packer.ts';
 import { type Block, packTimes } from './blocks.ts';
 
 /** Blocks with payloads of this many bytes at most are put together. */
@@ -33,20 +34,20 @@ export interface EntryRun {
   readonly nonceSize: number;
   /** Of the log once it has them. */
   readonly size: number;
-  /** Contents that were packed ahead, of whole tiles by their first index. */
-  readonly packed?: ReadonlyMap<number, Uint8Array>;
+  /** Contents that are packed already, of whole tiles by their first index. */
+  readonly packed?: ReadonlyMap<number, Promise<Uint8Array>>;
 }
 
 /** The blocks of a run. @param tail what the commit put in the place of older blocks; null: nothing */
-export function blocksOf(run: EntryRun, tail: Tail | null = null): Block[] {
+export async function blocksOf(run: EntryRun, tail: Tail | null = null): Promise<Block[]> {
   const [joined, ...fresh] = cut(run);
   if (joined === undefined) return [];
   const pieces =
     tail === null ? [joined, ...fresh] : [...tail.joined.slice(0, -1), ...joinLast(tail, joined), ...fresh];
-  return pieces.map((piece) => packed(piece, run));
+  return Promise.all(pieces.map((piece) => packed(piece, run)));
 }
 
-function packed({ first, times, contents, erased, bytes }: Piece, run: EntryRun): Block {
+async function packed({ first, times, contents, erased, bytes }: Piece, run: EntryRun): Promise<Block> {
   const isOpen = first + TILE_WIDTH - (first % TILE_WIDTH) > run.size;
   const at = HASH_SIZE * (first - run.first);
   return {
@@ -57,7 +58,8 @@ function packed({ first, times, contents, erased, bytes }: Piece, run: EntryRun)
     leaves: isOpen ? run.leaves.subarray(at, at + HASH_SIZE * contents.length) : null,
     erased,
     bytes,
-    content: (contents.length === TILE_WIDTH ? run.packed?.get(first) : null) ?? packContents(contents, run.nonceSize),
+    content: await ((contents.length === TILE_WIDTH ? run.packed?.get(first) : null) ??
+      packAside(contents, run.nonceSize)),
   };
 }
 

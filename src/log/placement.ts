@@ -11,7 +11,7 @@ import type { StoredContent } from './block.ts';
 import { PREFIX_BYTES } from './digest-record.ts';
 import type { EntryRun } from './fresh-blocks.ts';
 import type { Appended, Log, LogHead } from './log.ts';
-import { contentsOf, nonceSizeOf, type Prepared } from './prepared.ts';
+import { nonceSizeOf, type Prepared } from './prepared.ts';
 
 /** A head with what the next entry is chained to. */
 export interface ChainedHead extends LogHead {
@@ -112,15 +112,14 @@ export function prefixesOf(submissions: readonly Prepared[], { from, head }: Pla
 
 /** The entries, to be cut into blocks. */
 export function entryRun(log: Log, submissions: readonly Prepared[], { from, head, leaves }: Placement): EntryRun {
-  const nonceSize = nonceSizeOf(log);
   const contents: StoredContent[] = [];
-  const packed = new Map<number, Uint8Array>();
+  const packed = new Map<number, Promise<Uint8Array>>();
   for (const prepared of submissions) {
     for (const [at, content] of prepared.packed) packed.set(from.size + contents.length + at, content);
-    for (const content of contentsOf(prepared.submission.drafts, prepared.nonces, nonceSize)) contents.push(content);
+    for (const content of prepared.contents) contents.push(content);
   }
   const times = Array<number>(contents.length).fill(head.lastReceivedAt);
-  return { first: from.size, times, contents, leaves, nonceSize, size: head.size, packed };
+  return { first: from.size, times, contents, leaves, nonceSize: nonceSizeOf(log), size: head.size, packed };
 }
 
 /** Whether the tile that was open becomes complete. */

@@ -2,79 +2,75 @@ import { sha256Into } from '#sha256';
 import { NONCE_SIZE } from '../core/entry.ts';
 import { HASH_SIZE } from '../core/merkle.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
-import { MAX_BLOCK_BYTES, packContents, type StoredContent } from './block.ts';
-import type { Draft, Effects, Log, Submission } from './log.ts';
+import { bytesOfPayloads, MAX_BLOCK_BYTES, type StoredContent } from './block.ts';
+import { packAside } from './block-packer.ts';
+import type { Effects, Log, Submission } from './log.ts';
 
 /** A submission with all that does not depend on its place, computed while others are being committed. */
 export interface Prepared {
   readonly submission: Submission;
-  /** Of each entry, one after the other. */
-  readonly nonces: Uint8Array;
-  /** The same: 32 bytes each. */
+  /** What is stored of each draft. */
+  readonly contents: readonly StoredContent[];
+  /** Of each entry, one after the other: 32 bytes each. */
   readonly commitments: Uint8Array;
   /** The packed contents of what will be a whole tile, as far as that can be foreseen, by the position of its first entry. */
-  readonly packed: ReadonlyMap<number, Uint8Array>;
+  readonly packed: ReadonlyMap<number, Promise<Uint8Array>>;
 }
 
-const NOTHING_PACKED: ReadonlyMap<number, Uint8Array> = new Map();
+const NOTHING_PACKED: ReadonlyMap<number, Promise<Uint8Array>> = new Map();
 
 /**
- * Draws nonces, computes commitments, and packs what will be whole tiles.
+ * Draws nonces, computes commitments, and begins to pack what will be whole tiles.
  * @param start the index that the first entry will probably get; null: it is not known
  */
 export function prepare(log: Log, submission: Submission, { random }: Effects, start: number | null = null): Prepared {
   const nonceSize = nonceSizeOf(log);
   const { drafts } = submission;
   const nonces = random(nonceSize * drafts.length);
+  const contents: StoredContent[] = [];
   const commitments = Buffer.allocUnsafe(HASH_SIZE * drafts.length);
   const secret = Buffer.alloc(HASH_SIZE + nonceSize);
-  const source = Buffer.from(nonces.buffer, nonces.byteOffset, nonces.byteLength);
-  for (const [i, { digest }] of drafts.entries()) {
+  for (const { digest, payload } of drafts) {
+    const at = contents.length;
+    const nonce = nonces.subarray(at * nonceSize, (at + 1) * nonceSize);
     secret.set(digest);
-    source.copy(secret, HASH_SIZE, i * nonceSize, (i + 1) * nonceSize);
-    sha256Into(secret, commitments, HASH_SIZE * i);
+    secret.set(nonce, HASH_SIZE);
+    sha256Into(secret, commitments, HASH_SIZE * at);
+    contents.push(payload === null ? { kind: 'digest', digest, nonce } : { kind: 'payload', payload, nonce });
   }
-  const packed = start === null ? NOTHING_PACKED : packTiles(drafts, nonces, nonceSize, start);
-  return { submission, nonces, commitments, packed };
+  const packed = start === null ? NOTHING_PACKED : packTiles(contents, nonceSize, start);
+  return { submission, contents, commitments, packed };
 }
 
 function packTiles(
-  drafts: readonly Draft[],
-  nonces: Uint8Array,
+  contents: readonly StoredContent[],
   nonceSize: number,
   start: number,
-): ReadonlyMap<number, Uint8Array> {
+): ReadonlyMap<number, Promise<Uint8Array>> {
   const first = (TILE_WIDTH - (start % TILE_WIDTH)) % TILE_WIDTH;
-  if (first + TILE_WIDTH > drafts.length) return NOTHING_PACKED;
-  const packed = new Map<number, Uint8Array>();
-  for (let at = first; at + TILE_WIDTH <= drafts.length; at += TILE_WIDTH) {
-    const some = drafts.slice(at, at + TILE_WIDTH);
+  if (first + TILE_WIDTH > contents.length) return NOTHING_PACKED;
+  const packed = new Map<number, Promise<Uint8Array>>();
+  for (let at = first; at + TILE_WIDTH <= contents.length; at += TILE_WIDTH) {
+    const some = contents.slice(at, at + TILE_WIDTH);
     // A tile with more is several blocks.
-    if (some.reduce((sum, { payload }) => sum + (payload?.length ?? 0), 0) > MAX_BLOCK_BYTES) continue;
-    packed.set(at, packContents(contentsOf(some, nonces.subarray(at * nonceSize), nonceSize), nonceSize));
+    if (bytesOfPayloads(some) > MAX_BLOCK_BYTES) continue;
+    const packing = packAside(some, nonceSize);
+    // The commit meets a failure.
+    packing.catch(() => {});
+    packed.set(at, packing);
   }
   return packed;
-}
-
-/** What is stored of drafts. @param nonces of each, one after the other */
-export function contentsOf(drafts: readonly Draft[], nonces: Uint8Array, nonceSize: number): StoredContent[] {
-  return drafts.map(({ payload, digest }, i): StoredContent => {
-    const nonce = new Uint8Array(nonces.buffer, nonces.byteOffset + i * nonceSize, nonceSize);
-    return payload === null ? { kind: 'digest', digest, nonce } : { kind: 'payload', payload, nonce };
-  });
 }
 
 /** The drafts of a submission at these positions; null: all. */
 export function partOf(prepared: Prepared, positions: readonly number[] | null): Prepared {
   if (positions === null) return prepared;
-  const { submission, nonces, commitments } = prepared;
-  const nonceSize = nonces.length / submission.drafts.length;
-  const pick = (bytes: Uint8Array, size: number): Buffer =>
-    Buffer.concat(positions.map((at) => bytes.subarray(at * size, (at + 1) * size)));
+  const { submission, contents, commitments } = prepared;
+  const hashes = positions.map((at) => commitments.subarray(at * HASH_SIZE, (at + 1) * HASH_SIZE));
   return {
     submission: { ...submission, drafts: positions.flatMap((at) => submission.drafts[at] ?? []) },
-    nonces: pick(nonces, nonceSize),
-    commitments: pick(commitments, HASH_SIZE),
+    contents: positions.flatMap((at) => contents[at] ?? []),
+    commitments: Buffer.concat(hashes),
     packed: NOTHING_PACKED,
   };
 }

@@ -58,6 +58,16 @@ describe('a body as lines', () => {
     expect(acceptLines(utf8('a\nb')).map(({ digest }) => digest)).toEqual([sha256(utf8('a')), sha256(utf8('b'))]);
   });
 
+  test('is the same in pieces, wherever they are cut', () =>
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom('a', 'bc', '\n', ' \n', '\r\n', '')), (pieces) => {
+        const payloads = (...parts: Uint8Array[]) =>
+          acceptLines(...parts).map(({ payload }) => Buffer.from(payload ?? ''));
+        const whole = `x\n${pieces.join('')}`;
+        expect(payloads(utf8('x\n'), ...pieces.map(utf8))).toEqual(payloads(utf8(whole)));
+      }),
+    ));
+
   test('10,000 of them, blank ones not counted; not one more', () => {
     const many = 'x\n\n'.repeat(MAX_BATCH_ENTRIES);
     expect(lines(many)).toHaveLength(MAX_BATCH_ENTRIES);

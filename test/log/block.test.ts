@@ -10,6 +10,7 @@ import {
   type StoredContent,
   unpackContents,
 } from '../../src/log/block.ts';
+import { packAside } from '../../src/log/block-packer.ts';
 
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
 
@@ -52,6 +53,16 @@ describe('the content of a block', () => {
         expect(plain(unpackContents(bytes, list.length))).toEqual(plain(list));
       }),
       { numRuns: 200 },
+    );
+  });
+
+  test('is the same when it is packed on other threads, several at a time', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(packed, { minLength: 1, maxLength: 5 }), async (blocks) => {
+        const aside = await Promise.all(blocks.map(({ list, nonceSize }) => packAside(list, nonceSize)));
+        expect(aside.map(toText)).toEqual(blocks.map((block) => toText(block.bytes)));
+      }),
+      { numRuns: 50 },
     );
   });
 
