@@ -6,12 +6,13 @@ import { AntequemError } from '../core/errors.ts';
 import { HASH_SIZE, inclusionRanges, MerkleTree } from '../core/merkle.ts';
 import { type Anchor, RECEIPT_FORMAT, type RoundReceipt } from '../core/receipt.ts';
 import { TILE_HEIGHT, TILE_WIDTH, tileWidth } from '../core/tiles.ts';
-import type { StoredEntry } from '../log/blocks.ts';
 import type { Log } from '../log/log.ts';
+import type { StoredEntry } from '../log/open-block.ts';
 import type { Published } from '../log/publish.ts';
 import type { TileStore } from '../log/tilestore.ts';
 import type { Queryable } from '../store/database.ts';
-import { type Covering, checkpointGone, readCovering, receiptEntry, receiptRound } from './receipts.ts';
+import type { Covering } from './receipt-parts.ts';
+import { checkpointGone, readCovering, receiptEntry, receiptRound } from './receipts.ts';
 import type { RoundTrees } from './roundtrees.ts';
 
 export interface ReceiptSeriesSources {

@@ -10,13 +10,14 @@ import {
   type RoundReceipt,
 } from '../core/receipt.ts';
 import { formatTime } from '../core/time.ts';
-import type { StoredEntry } from '../log/blocks.ts';
 import type { EntryReader } from '../log/entries.ts';
 import type { Log } from '../log/log.ts';
+import type { StoredEntry } from '../log/open-block.ts';
 import type { Checkpoints, Published } from '../log/publish.ts';
 import type { TileStore } from '../log/tilestore.ts';
 import { Batch, inOrder } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
+import { type Covering, RECEIPTS_AT_ONCE, type ReceiptParts, readReceiptParts } from './receipt-parts.ts';
 import type { Round } from './rounds.ts';
 import type { RoundTrees } from './roundtrees.ts';
 
@@ -36,11 +37,11 @@ interface EntryAt {
   readonly index: number;
 }
 
-/** The leaf of a round whose checkpoint, of this size, covers an entry. */
-export interface Covering {
-  readonly round: number;
-  readonly index: number;
-  readonly size: number;
+/** A receipt, and what tells whether something was erased since. */
+export interface ComposedReceipt {
+  readonly receipt: Receipt;
+  /** Size and root of `_system` when the entry was read; null: it was empty. */
+  readonly systemHead: string | null;
 }
 
 /** An entry and its place in a tree of its log. */
@@ -54,22 +55,32 @@ export interface PlacedEntry {
 /** Composes the receipt of an entry from what can be proven now. */
 export class Receipts {
   readonly #sources: ReceiptSources;
-  readonly #covering: Batch<EntryAt, Covering | null>;
+  readonly #parts: Batch<EntryAt, ReceiptParts>;
 
   constructor(sources: ReceiptSources) {
     this.#sources = sources;
-    this.#covering = new Batch((entries) => readCovering(sources.database, entries));
+    this.#parts = new Batch((entries) => readReceiptParts(sources, entries), RECEIPTS_AT_ONCE);
   }
 
   /** @throws AntequemError `entry-not-found`, `entry-erased` */
   async compose(log: Log, index: number): Promise<Receipt> {
-    const { publisher, anchors, trees } = this.#sources;
-    const [entry, covering] = await Promise.all([this.#entry(log, index), this.#covering.get({ log: log.id, index })]);
+    return (await this.composeAsOf(log, index)).receipt;
+  }
+
+  /** The same, with the moment that it is of. */
+  async composeAsOf(log: Log, index: number): Promise<ComposedReceipt> {
+    const parts = await this.#parts.get({ log: log.id, index });
+    return { receipt: await this.#composed(log, index, parts), systemHead: parts.systemHead };
+  }
+
+  async #composed(log: Log, index: number, { block, covering, checkpoint: recorded }: ReceiptParts): Promise<Receipt> {
+    const { publisher, anchors, trees, entries } = this.#sources;
+    const entry = entryOf(log, index, block === null ? null : await entries.chainedIn(log, block, index));
     if (covering === null) {
       return this.#upToCheckpoint(entry, log, await publisher.covering(log, index));
     }
     const [checkpoint, { round, tree }, inclusion, anchored, storedPath] = await Promise.all([
-      publisher.at(log, covering.size),
+      publisher.at(log, covering.size, recorded),
       trees.read(covering.round),
       this.#inclusion(log, index, covering.size),
       anchors(covering.round),
@@ -102,9 +113,9 @@ export class Receipts {
    */
   async place(log: Log, index: number): Promise<PlacedEntry> {
     const least = Math.max(index, 1);
-    const [entry, covering] = await Promise.all([
+    const [entry, [covering = null]] = await Promise.all([
       this.#entry(log, index),
-      this.#covering.get({ log: log.id, index: least }),
+      readCovering(this.#sources.database, [{ log: log.id, index: least }]),
     ]);
     const { size } = covering ?? (await this.#sources.publisher.covering(log, least));
     if (size < 2) {
@@ -115,18 +126,7 @@ export class Receipts {
   }
 
   async #entry(log: Log, index: number): Promise<Receipt['entry']> {
-    const chained = await this.#sources.entries.chained(log, index);
-    if (chained === null) {
-      throw new AntequemError('entry-not-found', `the log ${log.name} has no entry ${index} yet`);
-    }
-    const { entry, previous } = chained;
-    if (entry.secret === null) {
-      throw new AntequemError(
-        'entry-erased',
-        `entry ${index} of ${log.name} was erased: its digest and nonce are gone`,
-      );
-    }
-    return receiptEntry(log, entry, entry.secret, toHex(previous));
+    return entryOf(log, index, await this.#sources.entries.chained(log, index));
   }
 
   async #upToCheckpoint(entry: Receipt['entry'], log: Log, { size, note }: Published): Promise<PendingReceipt> {
@@ -141,6 +141,22 @@ export class Receipts {
   #path(log: Log, index: number, treeSize: number): Promise<Uint8Array[]> {
     return this.#sources.tiles.ranges(log, inclusionRanges(index, treeSize), treeSize);
   }
+}
+
+/** @throws AntequemError `entry-not-found`, `entry-erased` */
+function entryOf(
+  log: Log,
+  index: number,
+  chained: { readonly entry: StoredEntry; readonly previous: Uint8Array } | null,
+): Receipt['entry'] {
+  if (chained === null) {
+    throw new AntequemError('entry-not-found', `the log ${log.name} has no entry ${index} yet`);
+  }
+  const { entry, previous } = chained;
+  if (entry.secret === null) {
+    throw new AntequemError('entry-erased', `entry ${index} of ${log.name} was erased: its digest and nonce are gone`);
+  }
+  return receiptEntry(log, entry, entry.secret, toHex(previous));
 }
 
 /** The entry in its receipt. @param previous leaf hash of the entry before, in hex */

@@ -189,6 +189,13 @@ interface RoundRow {
   beacons: { chain: string; height: number; hash: string }[];
 }
 
+/** The leaves of a round, those of a kind one after the other. */
+interface PackedLeaves {
+  link: Uint8Array;
+  checkpoints: Uint8Array;
+  digests: Uint8Array;
+}
+
 const ROUND_COLUMNS = 'number, closed_at, previous_root, root, size, beacons';
 
 function roundOf(row: RoundRow): Round {
@@ -214,6 +221,22 @@ export async function roundByNumber(db: Pick<Database, 'query'>, number: number)
   return rows[0] === undefined ? null : roundOf(rows[0]);
 }
 
+/** Round `number` with every leaf of it, in order; null where there is none. @throws AntequemError `round-damaged` */
+export async function roundWithLeaves(
+  db: Pick<Database, 'query'>,
+  number: number,
+): Promise<{ round: Round; leaves: Uint8Array[] } | null> {
+  const { rows } = await db.query<RoundRow & (PackedLeaves | { link: null })>({
+    name: 'round-with-leaves',
+    text: `SELECT ${ROUND_COLUMNS}, link, checkpoints, digests FROM rounds LEFT JOIN packed_leaves ON round = number WHERE number = $1`,
+    values: [number],
+  });
+  const [row] = rows;
+  if (row === undefined) return null;
+  const round = roundOf(row);
+  return { round, leaves: unpackLeaves(round, row.link === null ? undefined : row) };
+}
+
 /** Rounds below `before`, newest first. */
 export async function listRounds(db: Pick<Database, 'query'>, before: number, limit: number): Promise<Round[]> {
   const { rows } = await db.query<RoundRow>(
@@ -225,11 +248,14 @@ export async function listRounds(db: Pick<Database, 'query'>, before: number, li
 
 /** Every leaf of a round, in order. */
 export async function leavesOf(db: Pick<Database, 'query'>, round: Round): Promise<Uint8Array[]> {
-  const { rows } = await db.query<{ link: Uint8Array; checkpoints: Uint8Array; digests: Uint8Array }>(
+  const { rows } = await db.query<PackedLeaves>(
     'SELECT link, checkpoints, digests FROM packed_leaves WHERE round = $1',
     [round.number],
   );
-  const [packed] = rows;
+  return unpackLeaves(round, rows[0]);
+}
+
+function unpackLeaves(round: Round, packed: PackedLeaves | undefined): Uint8Array[] {
   const leaves =
     packed === undefined
       ? []

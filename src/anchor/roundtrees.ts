@@ -2,7 +2,7 @@ import { AntequemError } from '../core/errors.ts';
 import { LruCache } from '../core/lru.ts';
 import { hashLeaves, MerkleTree } from '../core/merkle.ts';
 import type { Queryable } from '../store/database.ts';
-import { leavesOf, type Round, roundByNumber } from './rounds.ts';
+import { type Round, roundWithLeaves } from './rounds.ts';
 
 /** Bytes of remembered rounds: 64 of tree for each leaf, and what a round has of objects. */
 const CACHED_BYTES = 32 << 20;
@@ -38,9 +38,9 @@ export class RoundTrees {
   }
 
   async #read(number: number): Promise<RoundTree> {
-    const round = await roundByNumber(this.#database, number);
-    if (round === null) throw new AntequemError('round-damaged', `round ${number} is gone: run an audit`);
-    const leaves = await leavesOf(this.#database, round);
+    const found = await roundWithLeaves(this.#database, number);
+    if (found === null) throw new AntequemError('round-damaged', `round ${number} is gone: run an audit`);
+    const { round, leaves } = found;
     const tree = new MerkleTree(hashLeaves(leaves));
     if (Buffer.compare(tree.root(), round.root) !== 0) {
       throw new AntequemError('round-damaged', `the leaves of round ${number} do not make its root: run an audit`);

@@ -103,9 +103,10 @@ const readPath = described({
 /** Receipts, and the path in one for the contract. */
 export function receiptRoutes(service: Service, gate: Gate): Router {
   const { registry, receipts } = service;
-  const settled = new SettledReceipts(registry, service.notifications, async (log, index) =>
-    withExpectation(await receipts.compose(log, index), service),
-  );
+  const settled = new SettledReceipts(registry, service.notifications, async (log, index) => {
+    const { receipt, systemHead } = await receipts.composeAsOf(log, index);
+    return { receipt: withExpectation(receipt, service), systemHead };
+  });
 
   const find = async (request: Request): Promise<{ log: Log; index: number }> => {
     await gate.admit(request, 'read', pathLogName(request));

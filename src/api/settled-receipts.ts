@@ -1,6 +1,6 @@
+import type { ComposedReceipt } from '../anchor/receipts.ts';
 import { toHex } from '../core/bytes.ts';
 import { LruCache } from '../core/lru.ts';
-import type { Receipt } from '../core/receipt.ts';
 import type { Log } from '../log/log.ts';
 import type { Registry } from '../log/registry.ts';
 import type { Notifications } from '../store/notifications.ts';
@@ -26,7 +26,7 @@ interface Settled {
  */
 export class SettledReceipts {
   readonly #registry: Registry;
-  readonly #compose: (log: Log, index: number) => Promise<Receipt>;
+  readonly #compose: (log: Log, index: number) => Promise<ComposedReceipt>;
   readonly #texts = new LruCache<string, Settled>(CACHED_BYTES);
   #news = 0;
 
@@ -34,7 +34,7 @@ export class SettledReceipts {
   constructor(
     registry: Registry,
     notifications: Notifications,
-    compose: (log: Log, index: number) => Promise<Receipt>,
+    compose: (log: Log, index: number) => Promise<ComposedReceipt>,
   ) {
     this.#registry = registry;
     this.#compose = compose;
@@ -44,16 +44,15 @@ export class SettledReceipts {
   /** The JSON text. @throws what composing it throws */
   async text(log: Log, index: number): Promise<Buffer> {
     const news = this.#news;
-    const { size, root } = await this.#registry.head(this.#registry.system);
-    const head = `${size} ${toHex(root)}`;
     const key = `${log.id}/${index}`;
     const known = this.#texts.get(key);
-    if (known !== undefined && known.head === head && known.news === news && performance.now() < known.until) {
-      return known.text;
+    if (known !== undefined && known.news === news && performance.now() < known.until) {
+      const { size, root } = await this.#registry.head(this.#registry.system);
+      if (known.head === `${size} ${toHex(root)}`) return known.text;
     }
-    const receipt = await this.#compose(log, index);
+    const { receipt, systemHead: head } = await this.#compose(log, index);
     const text = ownBuffer(JSON.stringify(receipt));
-    if ('round' in receipt && receipt.expectedBy === undefined) {
+    if (head !== null && 'round' in receipt && receipt.expectedBy === undefined) {
       this.#texts.set(key, { text, head, news, until: performance.now() + PATIENCE }, text.length + BESIDE_BYTES);
     }
     return text;

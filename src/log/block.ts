@@ -22,6 +22,7 @@ const VERSION = 0x01;
 const PLAIN = 0;
 const ZSTD = 1;
 const LENGTH_BYTES = 4;
+const HASH_BYTES = 32;
 const DIGEST_ALONE = 0xffff_ffff;
 const ERASED = 0xffff_fffe;
 // Several parts, so that reading one entry does not unpack all: version 1 ‖ u16 entries in each part ‖ u32 length of each
@@ -159,8 +160,8 @@ export class PackedContents {
   readonly #count: number;
   /** Entries of each part; the last may have fewer. */
   readonly #width: number;
-  readonly #parts: readonly Buffer[];
-  readonly #unpacked: (readonly StoredContent[])[] = [];
+  readonly #packed: readonly Buffer[];
+  readonly #parts: Part[] = [];
 
   /** @throws FormatError `block-invalid` */
   constructor(bytes: Uint8Array, count: number) {
@@ -169,16 +170,16 @@ export class PackedContents {
     const hasParts = content[0] === PARTS_VERSION;
     this.#count = count;
     this.#width = hasParts ? content.readUInt16BE(1) : count;
-    this.#parts = hasParts ? partsOf(content, count, this.#width) : [content];
+    this.#packed = hasParts ? partsOf(content, count, this.#width) : [content];
   }
 
   /** A view of the bytes. @throws FormatError `block-invalid` */
   at(position: number): StoredContent {
     const part = Math.floor(position / this.#width);
-    const packed = this.#parts[part];
+    const packed = this.#packed[part];
     if (packed === undefined) throw invalid('has too few parts');
-    this.#unpacked[part] ??= unpackPart(packed, Math.min(this.#width, this.#count - part * this.#width));
-    return this.#unpacked[part][position - part * this.#width] ?? missing();
+    this.#parts[part] ??= new Part(packed, Math.min(this.#width, this.#count - part * this.#width));
+    return this.#parts[part].at(position - part * this.#width);
   }
 }
 
@@ -195,56 +196,71 @@ function partsOf(content: Buffer, count: number, width: number): Buffer[] {
   return found;
 }
 
-function missing(): never {
-  throw invalid('has too few entries');
+/** One part, unpacked: where everything is in it. Views are made of the entries that are asked for. */
+class Part {
+  readonly #nonceSize: number;
+  readonly #lengths: Uint32Array;
+  /** Lengths, then payloads. */
+  readonly #unpacked: Buffer;
+  /** Where the payload of each entry begins in it. */
+  readonly #payloadsAt: Uint32Array;
+  /** Nonces, then hashes. */
+  readonly #rest: Buffer;
+  /** Where the nonce of each entry begins in it, and its hash. */
+  readonly #noncesAt: Uint32Array;
+  readonly #hashesAt: Uint32Array;
+
+  /** @throws FormatError `block-invalid` */
+  constructor(content: Buffer, count: number) {
+    if (content.length < HEAD_BYTES) throw invalid('has a wrong length');
+    const nonceSize = content[2];
+    if (content[0] !== VERSION) throw invalid('has an unknown version');
+    if (nonceSize !== 0 && nonceSize !== NONCE_SIZE) throw invalid('has nonces of a wrong length');
+    const packedEnd = HEAD_BYTES + content.readUInt32BE(7);
+    if (packedEnd > content.length) throw invalid('is cut short');
+    const unpacked = unpack(content[1], content.subarray(HEAD_BYTES, packedEnd), content.readUInt32BE(3));
+    if (unpacked.length < LENGTH_BYTES * count) throw invalid('has too few lengths');
+
+    this.#nonceSize = nonceSize;
+    this.#unpacked = unpacked;
+    this.#rest = content.subarray(packedEnd);
+    this.#lengths = new Uint32Array(count);
+    this.#payloadsAt = new Uint32Array(count);
+    this.#noncesAt = new Uint32Array(count);
+    this.#hashesAt = new Uint32Array(count);
+    let payloadsEnd = LENGTH_BYTES * count;
+    let noncesEnd = 0;
+    let hashesEnd = 0;
+    for (let i = 0; i < count; i++) {
+      const length = unpacked.readUInt32BE(LENGTH_BYTES * i);
+      this.#lengths[i] = length;
+      this.#payloadsAt[i] = payloadsEnd;
+      this.#noncesAt[i] = noncesEnd;
+      this.#hashesAt[i] = hashesEnd;
+      if (length !== ERASED) noncesEnd += nonceSize;
+      if (length === ERASED || length === DIGEST_ALONE) hashesEnd += HASH_BYTES;
+      else payloadsEnd += length;
+    }
+    if (payloadsEnd !== unpacked.length || noncesEnd + hashesEnd !== this.#rest.length) {
+      throw invalid('does not have the length it names');
+    }
+    for (let i = 0; i < count; i++) this.#hashesAt[i] = (this.#hashesAt[i] ?? 0) + noncesEnd;
+  }
+
+  /** A view of the bytes. @throws FormatError `block-invalid` */
+  at(position: number): StoredContent {
+    const length = this.#lengths[position];
+    if (length === undefined) throw invalid('has too few entries');
+    const hash = (): Uint8Array => slice(this.#rest, this.#hashesAt[position], HASH_BYTES);
+    if (length === ERASED) return { kind: 'erased', commitment: hash() };
+    const nonce = slice(this.#rest, this.#noncesAt[position], this.#nonceSize);
+    if (length === DIGEST_ALONE) return { kind: 'digest', digest: hash(), nonce };
+    return { kind: 'payload', payload: slice(this.#unpacked, this.#payloadsAt[position], length), nonce };
+  }
 }
 
-function unpackPart(content: Buffer, count: number): StoredContent[] {
-  if (content.length < HEAD_BYTES) throw invalid('has a wrong length');
-  const nonceSize = content[2];
-  if (content[0] !== VERSION) throw invalid('has an unknown version');
-  if (nonceSize !== 0 && nonceSize !== NONCE_SIZE) throw invalid('has nonces of a wrong length');
-  const packedEnd = HEAD_BYTES + content.readUInt32BE(7);
-  if (packedEnd > content.length) throw invalid('is cut short');
-  const unpacked = unpack(content[1], content.subarray(HEAD_BYTES, packedEnd), content.readUInt32BE(3));
-  if (unpacked.length < LENGTH_BYTES * count) throw invalid('has too few lengths');
-
-  const lengths = Array.from({ length: count }, (_, i) => unpacked.readUInt32BE(LENGTH_BYTES * i));
-  const nonces = lengths.filter((length) => length !== ERASED).length;
-  const hashesAt = packedEnd + nonceSize * nonces;
-  const payloads = new Reader(unpacked.subarray(LENGTH_BYTES * count));
-  const nonceReader = new Reader(content.subarray(packedEnd, hashesAt));
-  const hashes = new Reader(content.subarray(hashesAt));
-  const contents = lengths.map((length): StoredContent => {
-    if (length === ERASED) return { kind: 'erased', commitment: hashes.take(32) };
-    const nonce = nonceReader.take(nonceSize);
-    if (length === DIGEST_ALONE) return { kind: 'digest', digest: hashes.take(32), nonce };
-    return { kind: 'payload', payload: payloads.take(length), nonce };
-  });
-  if (!payloads.isSpent() || !nonceReader.isSpent() || !hashes.isSpent()) {
-    throw invalid('does not have the length it names');
-  }
-  return contents;
-}
-
-/** Takes bytes one after the other. */
-class Reader {
-  readonly #bytes: Buffer;
-  #at = 0;
-
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
-  }
-
-  take(length: number): Uint8Array {
-    this.#at += length;
-    return this.#bytes.subarray(this.#at - length, this.#at);
-  }
-
-  /** Whether so much was taken as there is, exactly. */
-  isSpent(): boolean {
-    return this.#at === this.#bytes.length;
-  }
+function slice(bytes: Buffer, from = 0, length = 0): Uint8Array {
+  return bytes.subarray(from, from + length);
 }
 
 function unpack(packing: number | undefined, packed: Buffer, length: number): Buffer {

@@ -1,21 +1,12 @@
 // The table of blocks: reads entries for the rest of the service. Appending, erasing and archiving write blocks beside it.
 
-import { sha256 } from '#sha256';
-import { equalBytes, readU64, writeU64 } from '../core/bytes.ts';
-import { commitTo, entryLeafHash } from '../core/entry.ts';
-import { AntequemError } from '../core/errors.ts';
+import { writeU64 } from '../core/bytes.ts';
 import { HASH_SIZE } from '../core/merkle.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
 import type { Queryable } from '../store/database.ts';
-import {
-  ARCHIVED_COLUMN,
-  type ArchivedBlock,
-  archivedBlock,
-  archiveMissing,
-  type BlockArchive,
-  contentOf,
-} from './archived-block.ts';
-import { PackedContents, type StoredContent } from './block.ts';
+import { ARCHIVED_COLUMN, type BlockArchive } from './archived-block.ts';
+import { type BlockRow, damaged, OpenBlock } from './open-block.ts';
+import { type KnownBlockRow, RememberedContents, tileKey } from './remembered-contents.ts';
 
 /** A block as it is stored. */
 export interface Block {
@@ -35,167 +26,26 @@ export interface Block {
   readonly content: Uint8Array;
 }
 
-/** An entry as it is kept. */
-export interface StoredEntry {
-  readonly index: number;
-  readonly receivedAt: number;
-  readonly commitment: Uint8Array;
-  readonly leafHash: Uint8Array;
-  /** Null once erased. */
-  readonly secret: { readonly digest: Uint8Array; readonly nonce: Uint8Array } | null;
-  /** Bytes of the payload; null where there is none. */
-  readonly payloadSize: number | null;
-}
+/** The hashes of the tile that block `b` is in. */
+const OWN_TILE = `(SELECT t.hashes FROM tiles t WHERE t.log = b.log AND t.level = 0 AND t.index = b.first / ${TILE_WIDTH})`;
 
-interface BlockRow {
-  log: number;
-  first: number;
-  count: number;
-  received_at: number;
-  times: Uint8Array | null;
-  /** Leaf hashes from this entry on. */
-  leaves_from: number;
-  leaves: Uint8Array | null;
-  /** Null where it lies in the archive. */
-  content: Uint8Array | null;
-  /** What finds it there; null where it is here. */
-  archived: Uint8Array | null;
-}
-
-/** The columns of blocks `b`, with the leaf hashes of entries [from, end), out of the tile where the block has none. */
-const columns = (
-  from: string,
-  end: string,
-): string => `b.log, b.first, b.count, b.received_at, b.times, b.content, ${ARCHIVED_COLUMN}, ${from} AS leaves_from,
+/**
+ * The columns of blocks `b`, with the leaf hashes of entries [from, end), out of the tile where the block has none.
+ * @param tile SQL of the hashes of its tile
+ */
+const columns = (from: string, end: string, content: string, tile: string): string => `
+  b.log, b.first, b.count, b.received_at, b.times, ${content} AS content, ${ARCHIVED_COLUMN}, ${from} AS leaves_from,
   coalesce(substring(b.leaves FROM (${HASH_SIZE} * (${from} - b.first) + 1)::int FOR (${HASH_SIZE} * (${end} - ${from}))::int),
-    (SELECT substring(t.hashes FROM (${HASH_SIZE} * (${from} % ${TILE_WIDTH}) + 1)::int FOR (${HASH_SIZE} * (${end} - ${from}))::int)
-     FROM tiles t WHERE t.log = b.log AND t.level = 0 AND t.index = b.first / ${TILE_WIDTH})) AS leaves`;
+           substring(${tile} FROM (${HASH_SIZE} * (${from} % ${TILE_WIDTH}) + 1)::int FOR (${HASH_SIZE} * (${end} - ${from}))::int)
+  ) AS leaves`;
 
-/** A block that was read; it is unpacked as far as it is asked for. */
-export class OpenBlock {
-  readonly log: number;
-  readonly first: number;
-  /** Index behind the last entry. */
-  readonly end: number;
-  readonly #row: BlockRow;
-  /** Null where they lie in the archive. */
-  readonly #contents: PackedContents | null;
-
-  /** @throws AntequemError `log-damaged` */
-  constructor(row: BlockRow) {
-    this.log = row.log;
-    this.first = row.first;
-    this.end = row.first + row.count;
-    this.#row = row;
-    const { content, count } = row;
-    if (content === null && row.archived === null) throw damaged(row.log, `the content of the block at ${row.first}`);
-    this.#contents = content === null ? null : this.#demandWhole(() => new PackedContents(content, count));
-  }
-
-  /** What finds the content in the archive; null where it is here. */
-  get archived(): ArchivedBlock | null {
-    const { archived } = this.#row;
-    return this.#contents !== null || archived === null ? null : archivedBlock(this.#row, archived);
-  }
-
-  /** The same block with its content, which is fetched from the archive where it lies there. */
-  async opened(archive: BlockArchive | null): Promise<OpenBlock> {
-    const { archived } = this;
-    return archived === null ? this : new OpenBlock({ ...this.#row, content: await contentOf(archive, archived) });
-  }
-
-  receivedAt(index: number): number {
-    return timeOf(this.#row, index - this.first);
-  }
-
-  content(index: number): StoredContent {
-    if (index < this.first || index >= this.end) throw damaged(this.log, `entry ${index}`);
-    const contents = this.#contents;
-    if (contents === null) throw archiveMissing();
-    return this.#demandWhole(() => contents.at(index - this.first));
-  }
-
-  #demandWhole<T>(read: () => T): T {
-    try {
-      return read();
-    } catch (cause) {
-      const says = `log ${this.log} has a damaged block at entry ${this.first}: run an audit`;
-      throw new AntequemError('log-damaged', says, { cause });
-    }
-  }
-
-  /** @throws AntequemError `log-damaged` */
-  leafHash(index: number): Uint8Array {
-    const at = HASH_SIZE * (index - this.#row.leaves_from);
-    const leaf = at < 0 ? null : this.#row.leaves?.subarray(at, at + HASH_SIZE);
-    if (leaf?.length !== HASH_SIZE) throw damaged(this.log, `a tile for entry ${index}`);
-    return new Uint8Array(leaf);
-  }
-
-  /** 32 bytes. */
-  commitment(index: number): Uint8Array {
-    const content = this.content(index);
-    return commitmentOf(content, digestOf(content));
-  }
-
-  /**
-   * The leaf hash of an entry as the entry behind names it. It is the stored one, unless only the one that was made fits
-   * the entry behind: then the tile was altered, which must not spoil the entries.
-   */
-  chained(index: number, made: Uint8Array): Uint8Array {
-    const kept = this.leafHash(index);
-    if (index + 1 === this.end || equalBytes(kept, made)) return kept;
-    const next = { receivedAt: this.receivedAt(index + 1), previous: made, commitment: this.commitment(index + 1) };
-    return equalBytes(entryLeafHash(next), this.leafHash(index + 1)) ? made : kept;
-  }
-
-  /** Null once erased. */
-  digest(index: number): Uint8Array | null {
-    return digestOf(this.content(index));
-  }
-
-  payload(index: number): Uint8Array | null {
-    const content = this.content(index);
-    return content.kind === 'payload' ? content.payload : null;
-  }
-
-  /** What is told of an entry; it keeps nothing of the block in memory. */
-  entry(index: number): StoredEntry {
-    const content = this.content(index);
-    const digest = digestOf(content);
-    return {
-      index,
-      receivedAt: this.receivedAt(index),
-      commitment: commitmentOf(content, digest),
-      leafHash: this.leafHash(index),
-      secret:
-        content.kind === 'erased' || digest === null
-          ? null
-          : { digest: new Uint8Array(digest), nonce: new Uint8Array(content.nonce) },
-      payloadSize: content.kind === 'payload' ? content.payload.length : null,
-    };
-  }
-}
-
-/** Null once erased. */
-export function digestOf(content: StoredContent): Uint8Array | null {
-  if (content.kind === 'payload') return sha256(content.payload);
-  return content.kind === 'digest' ? content.digest : null;
-}
-
-/** 32 bytes. @param digest as {@link digestOf} has it */
-export function commitmentOf(content: StoredContent, digest: Uint8Array | null): Uint8Array {
-  if (content.kind === 'erased') return new Uint8Array(content.commitment);
-  return commitTo(digest ?? new Uint8Array(0), content.nonce);
-}
-
-function timeOf({ received_at, times }: Pick<BlockRow, 'received_at' | 'times'>, position: number): number {
-  return times === null ? received_at : readU64(times, 8 * position);
-}
-
-export function damaged(log: number | string, what: string): AntequemError {
-  return new AntequemError('log-damaged', `log ${log} lacks ${what}: run an audit`);
-}
+/**
+ * The columns of a {@link KnownBlockRow}: the content of block `b` only if it is not known.
+ * @param known SQL of the number of erased entries in what is known of it; NULL: nothing is
+ */
+export const knownBlockColumns = (from: string, end: string, known: string, tile: string = OWN_TILE): string =>
+  `${columns(from, end, `CASE WHEN ${known} = cardinality(b.erased) THEN NULL ELSE b.content END`, tile)},
+   cardinality(b.erased) AS erased, b.bytes`;
 
 /** Where an entry is. */
 export interface EntryPlace {
@@ -206,23 +56,33 @@ export interface EntryPlace {
 /**
  * The blocks of these entries, each read once; null for an entry that is not there. They have the leaf hashes of these
  * entries and, as far as they lie in the same block, of those before them. Contents in the archive are not fetched.
+ * @param remembered contents that need not be read again
  */
-export async function readBlocks(db: Queryable, places: readonly EntryPlace[]): Promise<(OpenBlock | null)[]> {
-  const { rows } = await db.query<BlockRow>({
+export async function readBlocks(
+  db: Queryable,
+  places: readonly EntryPlace[],
+  remembered: RememberedContents = new RememberedContents(),
+): Promise<(OpenBlock | null)[]> {
+  const known = new Map(places.map(({ log, index }) => [tileKey(log, index), remembered.of(log, index)]));
+  const { rows } = await db.query<KnownBlockRow>({
     name: 'read-blocks',
-    text: `SELECT ${columns('greatest(least(k.low, b.first + b.count) - 1, b.first)', 'least(k.high + 1, b.first + b.count)')}
+    text: `SELECT ${knownBlockColumns('greatest(least(k.low, b.first + b.count) - 1, b.first)', 'least(k.high + 1, b.first + b.count)', 'k.known')}
            FROM (SELECT q.log, (SELECT first FROM blocks WHERE log = q.log AND first <= q.index
-                                ORDER BY first DESC LIMIT 1) AS first, min(q.index) AS low, max(q.index) AS high
-                 FROM unnest($1::int[], $2::bigint[]) AS q (log, index) GROUP BY 1, 2) AS k
+                                ORDER BY first DESC LIMIT 1) AS first, min(q.index) AS low, max(q.index) AS high, max(q.known) AS known
+                 FROM unnest($1::int[], $2::bigint[], $3::int[]) AS q (log, index, known) GROUP BY 1, 2) AS k
            JOIN blocks b ON b.log = k.log AND b.first = k.first`,
-    values: [places.map(({ log }) => log), places.map(({ index }) => index)],
+    values: [
+      places.map(({ log }) => log),
+      places.map(({ index }) => index),
+      places.map(({ log, index }) => known.get(tileKey(log, index))?.erased ?? null),
+    ],
   });
   const opened = Map.groupBy(
-    rows.map((row) => new OpenBlock(row)),
-    (block) => `${block.log}/${Math.floor(block.first / TILE_WIDTH)}`,
+    rows.map((row) => remembered.open(row, known.get(tileKey(row.log, row.first)))),
+    (block) => tileKey(block.log, block.first),
   );
   return places.map(({ log, index }) => {
-    const near = opened.get(`${log}/${Math.floor(index / TILE_WIDTH)}`) ?? [];
+    const near = opened.get(tileKey(log, index)) ?? [];
     return near.find(({ first, end }) => first <= index && index < end) ?? null;
   });
 }
@@ -246,7 +106,7 @@ export async function* blocksBetween(
   while (at < end) {
     const { rows } = await db.query<BlockRow>({
       name: 'blocks-between',
-      text: `SELECT ${columns('b.first', 'b.first + b.count')}
+      text: `SELECT ${columns('b.first', 'b.first + b.count', 'b.content', OWN_TILE)}
              FROM (SELECT *, row_number() OVER w AS n, sum(bytes) OVER w AS total
                    FROM (SELECT * FROM blocks WHERE log = $1 AND first > $2::bigint - ${TILE_WIDTH} AND first < $3
                            AND first + count > $2 ORDER BY first LIMIT ${PAGE_BLOCKS}) AS page

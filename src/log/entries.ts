@@ -4,18 +4,12 @@ import { TILE_WIDTH } from '../core/tiles.ts';
 import { Batch } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
 import type { BlockArchive } from './archived-block.ts';
-import {
-  blocksBetween,
-  damaged,
-  type EntryPlace,
-  type OpenBlock,
-  readBlocks,
-  receivedAt,
-  type StoredEntry,
-} from './blocks.ts';
+import { blocksBetween, type EntryPlace, readBlocks, receivedAt } from './blocks.ts';
 import { heldDigests, locateDigest } from './digest-index.ts';
 import { leafHashes } from './head.ts';
 import type { Log } from './log.ts';
+import { damaged, type OpenBlock, type StoredEntry } from './open-block.ts';
+import { RememberedContents } from './remembered-contents.ts';
 
 /** What stands before each entry of a bundle: its length as a u16. */
 const HEAD = Buffer.from([0, ENTRY_SIZE]);
@@ -25,12 +19,14 @@ export class EntryReader {
   readonly #database: Queryable;
   readonly #archive: BlockArchive | null;
   readonly #blocks: Batch<EntryPlace, OpenBlock | null>;
+  /** For all that reads single entries. */
+  readonly remembered = new RememberedContents();
 
   /** @param archive where old contents lie; null: nowhere */
   constructor(database: Queryable, archive: BlockArchive | null = null) {
     this.#database = database;
     this.#archive = archive;
-    this.#blocks = new Batch((places) => readBlocks(database, places));
+    this.#blocks = new Batch((places) => readBlocks(database, places, this.remembered));
   }
 
   /** Entry `index`, null where the log is not so long. */
@@ -101,9 +97,14 @@ export class EntryReader {
 
   /** Entry `index` and the leaf hash of the one before (the log id for index 0), null where the log is not so long. */
   async chained(log: Log, index: number): Promise<{ entry: StoredEntry; previous: Uint8Array } | null> {
-    const block = await this.#block(log, index);
-    if (block === null) return null;
-    return { entry: block.entry(index), previous: await this.#leafHashBefore(log, block, index) };
+    const block = await this.#blocks.get({ log: log.id, index });
+    return block === null ? null : this.chainedIn(log, block, index);
+  }
+
+  /** The same, of an entry in a block that was read. */
+  async chainedIn(log: Log, block: OpenBlock, index: number): Promise<{ entry: StoredEntry; previous: Uint8Array }> {
+    const opened = await block.opened(this.#archive);
+    return { entry: opened.entry(index), previous: await this.#leafHashBefore(log, opened, index) };
   }
 
   async #leafHashBefore(log: Log, block: OpenBlock, index: number): Promise<Uint8Array> {

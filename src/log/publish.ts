@@ -20,6 +20,13 @@ export interface Published extends Checkpoint {
   readonly note: string;
 }
 
+/** A checkpoint as it is recorded. */
+export interface RecordedCheckpoint {
+  readonly root: Uint8Array;
+  /** The signed note. */
+  readonly note: string;
+}
+
 /** The checkpoints that the service shows. */
 export interface Checkpoints {
   /** The newest one. @throws AntequemError as `Publisher.publish` */
@@ -30,9 +37,10 @@ export interface Checkpoints {
   witnessed(log: Log, index: number): Promise<Published>;
   /**
    * The one of exactly that size. One that a round has and nobody asked for before is signed now. Null where no round has that
-   * size and none was signed. @throws AntequemError as `Publisher.publish`
+   * size and none was signed. @param recorded the one of that size, as the caller has just read it
+   * @throws AntequemError as `Publisher.publish`
    */
-  at(log: Log, size: number): Promise<Published | null>;
+  at(log: Log, size: number, recorded?: RecordedCheckpoint | null): Promise<Published | null>;
 }
 
 export interface PublisherOptions {
@@ -130,7 +138,8 @@ export class Publisher implements Checkpoints {
     return rowCount === 1;
   }
 
-  async at(log: Log, size: number): Promise<Published | null> {
+  async at(log: Log, size: number, recorded: RecordedCheckpoint | null = null): Promise<Published | null> {
+    if (recorded !== null) return { origin: log.origin, size, ...recorded };
     const answer = (await this.#recorded.at(log, size)) ?? (await this.#due.get({ log, size }));
     if (answer instanceof AntequemError) throw answer;
     return answer;
@@ -253,7 +262,7 @@ export class Publisher implements Checkpoints {
 
 /** The checkpoints that were signed, read without signing any. */
 export class RecordedCheckpoints {
-  readonly #recorded: Batch<RecordedAt, { root: Uint8Array; note: string } | null>;
+  readonly #recorded: Batch<RecordedAt, RecordedCheckpoint | null>;
 
   constructor(database: Queryable) {
     this.#recorded = new Batch((heads) => readRecorded(database, heads));
@@ -267,10 +276,7 @@ export class RecordedCheckpoints {
 }
 
 /** The checkpoints of exactly these sizes, null where none was signed. */
-async function readRecorded(
-  database: Queryable,
-  heads: readonly RecordedAt[],
-): Promise<({ root: Uint8Array; note: string } | null)[]> {
+async function readRecorded(database: Queryable, heads: readonly RecordedAt[]): Promise<(RecordedCheckpoint | null)[]> {
   const { rows } = await database.query<{ n: number; root: Uint8Array; note: string }>({
     name: 'read-checkpoints',
     text: `SELECT q.n::int, c.root, c.note FROM unnest($1::int[], $2::bigint[]) WITH ORDINALITY AS q (log, size, n)

@@ -1,7 +1,7 @@
 import { parseJson } from '../core/json.ts';
-import type { StoredEntry } from './blocks.ts';
 import type { EntryReader } from './entries.ts';
 import type { Log } from './log.ts';
+import type { StoredEntry } from './open-block.ts';
 
 /** What is looked for; null: anything. */
 export interface Criteria {

@@ -41,6 +41,20 @@ export class TileStore {
     return hashes.subarray(0, tileWidth(level, index, size) * HASH_SIZE);
   }
 
+  /** Whether this complete tile of leaf hashes is remembered. */
+  hasLeaves(log: number, index: number): boolean {
+    return this.#tiles.get(keyOf(log, 0, index))?.hashes.length === TILE_WIDTH * HASH_SIZE;
+  }
+
+  /** Remembers a complete tile of leaf hashes that was read with something else. */
+  keepLeaves(log: number, index: number, hashes: Uint8Array): void {
+    this.#keep(keyOf(log, 0, index), new Tile(hashes));
+  }
+
+  #keep(key: string, tile: Tile): void {
+    this.#tiles.set(key, tile, 3 * tile.hashes.length + BESIDE_BYTES);
+  }
+
   /** The roots of these ranges of the log's first `size` entries, as proofs need them. */
   ranges(log: NamedLog, ranges: readonly Range[], size: number): Promise<Uint8Array[]> {
     return Promise.all(ranges.map((range) => this.#root(log, range, size)));
@@ -65,7 +79,7 @@ export class TileStore {
 
   /** A tile with at least the hashes of the log's first `size` entries. */
   async #read(log: NamedLog, level: number, index: number, size: number): Promise<Tile> {
-    const key = `${log.id}/${level}/${index}`;
+    const key = keyOf(log.id, level, index);
     const width = tileWidth(level, index, size);
     const known = this.#tiles.get(key);
     if (known !== undefined && known.hashes.length >= width * HASH_SIZE) return known;
@@ -75,7 +89,7 @@ export class TileStore {
     const read = this.#fetch(log, { log: log.id, level, index }, size).finally(() => this.#reads.delete(reading));
     this.#reads.set(reading, read);
     const tile = await read;
-    this.#tiles.set(key, tile, 3 * tile.hashes.length + BESIDE_BYTES);
+    this.#keep(key, tile);
     return tile;
   }
 
@@ -87,6 +101,10 @@ export class TileStore {
     }
     return new Tile(stored ?? (await partialTile(this.#database, log.id, level, size)));
   }
+}
+
+function keyOf(log: number, level: number, index: number): string {
+  return `${log}/${level}/${index}`;
 }
 
 /** The hashes of a tile and the perfect subtrees above them. */

@@ -6,10 +6,11 @@ import { AntequemError } from '../core/errors.ts';
 import { type Database, type Queryable, type Transaction, transaction } from '../store/database.ts';
 import { tryLock } from '../store/service-name.ts';
 import type { StoredContent } from './block.ts';
-import { digestOf, insertBlocks } from './blocks.ts';
+import { insertBlocks } from './blocks.ts';
 import { indexDigests, makeRuns } from './digest-index.ts';
 import { PREFIX_BYTES } from './digest-record.ts';
 import { blocksOf } from './fresh-blocks.ts';
+import { digestOf } from './open-block.ts';
 
 /** What is moved in one transaction. */
 const PAGE_ENTRIES = 4_096;

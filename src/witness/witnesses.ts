@@ -5,7 +5,7 @@ import { AntequemError } from '../core/errors.ts';
 import { LruCache } from '../core/lru.ts';
 import { isReached, type Policy } from '../core/policy.ts';
 import type { Log } from '../log/log.ts';
-import type { Checkpoints, Published, Publisher } from '../log/publish.ts';
+import type { Checkpoints, Published, Publisher, RecordedCheckpoint } from '../log/publish.ts';
 import type { Registry } from '../log/registry.ts';
 import type { TileStore } from '../log/tilestore.ts';
 import type { Database } from '../store/database.ts';
@@ -148,8 +148,8 @@ export class Witnesses implements Checkpoints {
     return this.#reached(cosigned) ? cosigned : ((await this.#newestReached(log, index + 1)) ?? cosigned);
   }
 
-  async at(log: Log, size: number): Promise<Published | null> {
-    const published = await this.options.publisher.at(log, size);
+  async at(log: Log, size: number, recorded: RecordedCheckpoint | null = null): Promise<Published | null> {
+    const published = await this.options.publisher.at(log, size, recorded);
     return published === null ? null : this.#withCosignatures(log, published);
   }
 

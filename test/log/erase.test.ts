@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { toHex } from '../../src/core/bytes.ts';
+import type { AntequemError } from '../../src/core/errors.ts';
 import { eraseEntry } from '../../src/log/erase.ts';
 import type { Log } from '../../src/log/log.ts';
 import { auditDatabase } from '../support/audit.ts';
@@ -46,6 +48,30 @@ describe('erasing an entry', () => {
       { at: expect.stringMatching(/Z$/), act: 'entry-erased', log: 'log.example.org/logs/erasing', index: 17 },
     ]);
     expect((await auditDatabase(database.url)).findings).toEqual([]);
+  });
+
+  test('is noticed by another process that has just read the same block', async () => {
+    const log = await one.makeLog('remembered');
+    await one.append(log, ...Array.from({ length: 256 }, (_, i) => `entry ${i}`));
+    await one.closeRound();
+    const readAll = async (): Promise<unknown[]> => [
+      await two.entries.payload(log, 17),
+      (await two.entries.read(log, 17))?.secret?.digest ?? null,
+      await two.receipts.compose(log, 17).then(
+        ({ entry }) => entry.digest,
+        (error: AntequemError) => error.code,
+      ),
+    ];
+    const digest = draft('entry 17').digest;
+    const before = [Buffer.from('entry 17'), digest, toHex(digest)];
+    expect([await readAll(), await readAll()]).toEqual([before, before]);
+    const neighbour = await two.entries.read(log, 18);
+    await erase(one, log, 17);
+    expect([await readAll(), await readAll()]).toEqual([
+      ['absent', null, 'entry-erased'],
+      ['absent', null, 'entry-erased'],
+    ]);
+    expect(await two.entries.read(log, 18)).toEqual(neighbour);
   });
 
   test('is recorded once, however often and by however many it is asked for', async () => {

@@ -2,7 +2,8 @@
 
 import type pg from 'pg';
 import { packContents, type StoredContent, unpackContents } from '../../src/log/block.ts';
-import { commitmentOf, digestOf, insertBlocks, packTimes } from '../../src/log/blocks.ts';
+import { insertBlocks, packTimes } from '../../src/log/blocks.ts';
+import { commitmentOf, digestOf } from '../../src/log/open-block.ts';
 import type { Database, Queryable } from '../../src/store/database.ts';
 
 export interface EntryRow {
