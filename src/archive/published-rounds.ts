@@ -3,14 +3,13 @@
 import { sha256 } from '#sha256';
 import type { RoundTrees } from '../anchor/roundtrees.ts';
 import { shownLeaves, shownRound } from '../anchor/shown.ts';
-import { leavesPath, roundPath } from '../audit/remote/layout.ts';
+import { leavesPath, rootPath, roundPath } from '../audit/remote/layout.ts';
 import { equalBytes, toHex, utf8 } from '../core/bytes.ts';
 import type { Anchor } from '../core/receipt.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
 import type { Checkpoints } from '../log/publish.ts';
 import type { Database } from '../store/database.ts';
 import type { ObjectLock } from './bucket.ts';
-import { rootPath } from './layout.ts';
 import type { ObjectStore } from './object-stores.ts';
 import { each } from './published-logs.ts';
 

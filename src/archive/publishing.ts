@@ -1,13 +1,12 @@
 // Keeps the public archive: a static log that anybody may read, as it was when some round was closed.
 
 import { shownActs, shownService, verifierKeysOf } from '../anchor/shown.ts';
-import { actsPath, SERVICE } from '../audit/remote/layout.ts';
+import { actsPath, MANIFEST, SERVICE } from '../audit/remote/layout.ts';
 import { utf8 } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
 import { listedLogs } from '../log/listing.ts';
 import { LOG_COLUMNS, type LogRow, logOf, type Registry } from '../log/registry.ts';
-import { MANIFEST } from './layout.ts';
 import { each, type LogSources, publishLog } from './published-logs.ts';
 import { publishRounds, type RoundSources } from './published-rounds.ts';
 

@@ -3,16 +3,12 @@
 
 import * as z from 'zod/mini';
 import { roundByNumber } from '../anchor/rounds.ts';
-import { MAX_ROUND } from '../audit/remote/layout.ts';
+import { MANIFEST, MAX_MANIFEST, MAX_ROUND, rootPath } from '../audit/remote/layout.ts';
 import { toHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import { parseJson } from '../core/json.ts';
 import type { Database } from '../store/database.ts';
 import type { Bucket } from './bucket.ts';
-import { MANIFEST, rootPath } from './layout.ts';
-
-/** Lists 1,000 logs with their keys at most. */
-const MAX_MANIFEST_BYTES = 16 << 20;
 
 const manifestForm = z.object({ origin: z.string(), rounds: z.int().check(z.nonnegative()) });
 const roundForm = z.object({ root: z.string() });
@@ -36,7 +32,7 @@ export async function shownRounds(
 }
 
 async function newestShown(database: Database, bucket: Bucket, origin: string): Promise<number> {
-  const bytes = await bucket.get(MANIFEST, MAX_MANIFEST_BYTES);
+  const bytes = await bucket.get(MANIFEST, MAX_MANIFEST);
   if (bytes === null) return 0;
   const manifest = manifestForm.safeParse(parseJson(bytes));
   if (!manifest.success) throw conflict(bucket, `has a ${MANIFEST} that cannot be read`);

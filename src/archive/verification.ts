@@ -2,7 +2,15 @@
 
 import { sha256 } from '#sha256';
 import { roundByNumber } from '../anchor/rounds.ts';
-import { checkpointPath, MAX_BUNDLE, MAX_CHECKPOINT, MAX_ROUND, MAX_TILE, tileOfLog } from '../audit/remote/layout.ts';
+import {
+  checkpointPath,
+  MAX_BUNDLE,
+  MAX_CHECKPOINT,
+  MAX_ROUND,
+  MAX_TILE,
+  rootPath,
+  tileOfLog,
+} from '../audit/remote/layout.ts';
 import { equalBytes, toHex } from '../core/bytes.ts';
 import { parseCheckpoint } from '../core/checkpoint.ts';
 import { AntequemError, messageOf, parsed } from '../core/errors.ts';
@@ -18,7 +26,6 @@ import type { Database } from '../store/database.ts';
 import { objectName } from './archived-blocks.ts';
 import { MAX_OBJECT_BYTES, openBlock } from './block-cipher.ts';
 import type { Bucket } from './bucket.ts';
-import { rootPath } from './layout.ts';
 import { readPasses } from './passes.ts';
 import { each } from './published-logs.ts';
 

@@ -64,6 +64,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/audit.ts')).auditCommand(),
   },
   {
+    name: 'mirror',
+    summary: 'save what a service or a public archive publishes to a folder, and audit it meanwhile',
+    load: async () => (await import('./commands/mirror.ts')).mirrorCommand(),
+  },
+  {
     name: 'erase',
     summary: 'erase the payload, digest and nonce of an entry permanently; needs a key with the scope admin',
     load: async () => (await import('./commands/erase.ts')).eraseCommand(),

@@ -30,7 +30,8 @@ export async function auditView(
     import('../audit/remote/state.ts'),
     import('../core/note.ts'),
   ]);
-  const source = await openView(globals.url ?? flags.mirror ?? '', apiKeyOf(globals));
+  const source =
+    flags.mirror === undefined ? await openView(globals.url ?? '', apiKeyOf(globals)) : await openMirror(flags.mirror);
   const against = flags.against === undefined ? null : await openView(flags.against);
   try {
     const { headers, ...trust } = await readAuditTrust(flags);
@@ -52,6 +53,20 @@ export async function auditView(
     source.close();
     against?.close();
   }
+}
+
+/**
+ * Opens a mirror or a public archive, as a folder or behind a web server. The service may have gone on since it was written.
+ * @throws AntequemError `url-invalid`
+ */
+export async function openMirror(place: string): Promise<AuditSource> {
+  const source = await openView(place);
+  return {
+    copy: true,
+    describe: () => source.describe(),
+    read: (path, most) => source.read(path, most),
+    close: () => source.close(),
+  };
 }
 
 /**

@@ -2,7 +2,7 @@ import { fromHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Receipt } from '../core/receipt.ts';
 import { mergeReceipt } from '../core/receipt-merge.ts';
-import { openView } from './mirror-audit.ts';
+import { openMirror } from './mirror-audit.ts';
 import { note, printJson } from './output.ts';
 import { readReceiptFile, writeReceipt } from './proof-file.ts';
 import { stageInWords } from './stage.ts';
@@ -22,8 +22,8 @@ export async function mirrorReceipt(
   index: number,
   flags: MirrorReceiptFlags,
 ): Promise<void> {
-  const { composeReceipt, consistencyOf } = await import('../audit/remote/receipt.ts');
-  const source = await openView(mirror);
+  const { composeReceipt, consistencyOf, withNewerAnchors } = await import('../audit/remote/receipt.ts');
+  const source = await openMirror(mirror);
   const old = flags.receipt === undefined ? null : await readReceiptFile(flags.receipt);
   const secret = secretOf(old, flags);
   const composed = await composeReceipt(source, log, index, secret);
@@ -37,12 +37,14 @@ export async function mirrorReceipt(
         `${merged.equivocation} Keep the receipt and the mirror: together they are the evidence`,
       );
     }
-    receipt = merged.receipt;
+    receipt = await withNewerAnchors(source, merged.receipt);
   }
   if (flags.output === undefined) printJson(receipt);
   else await writeReceipt(flags.output, receipt, true);
+  const stage = 'round' in receipt ? stageInWords(receipt) : 'logged; its round is not in the mirror';
   const where = flags.output === undefined ? '' : `${flags.output}: `;
-  note(`${where}entry ${index} of ${log} is ${stageInWords(receipt)}, by the mirror ${mirror}`);
+  note(`${where}entry ${index} of ${log} is ${stage}, by the mirror ${mirror}`);
+  source.close();
 }
 
 function secretOf(

@@ -53,6 +53,8 @@ export interface Declared {
   readonly senders: readonly { readonly chain: string; readonly address: string }[];
   /** When the operator last declared that rounds were lost, milliseconds. */
   readonly recoveredAt: number | null;
+  /** Of a copy: what was declared after this time, in milliseconds, may be missing. Default: nothing is missing. */
+  readonly until?: number | undefined;
 }
 
 /** A chain of the service's targets, as it tells third parties. */

@@ -82,6 +82,8 @@ export interface ChainAuditOptions {
   readonly memory: ChainMemory | null;
   /** When the operator last declared that rounds were lost, milliseconds. */
   readonly recoveredAt: number | null;
+  /** Accounts that were declared after this time, in milliseconds, may be missing among the senders. Default: none is. */
+  readonly declaredUntil?: number | undefined;
   /** Whether an earlier audit counted the round at this place. */
   readonly counted: (place: number) => boolean;
   /** Whether the ledger is a copy of some moment, so that the chain may have newer rounds. Default: false. */
@@ -215,10 +217,12 @@ class ChainAudit {
   }
 
   async #unmatched({ place, number, root, transaction }: ClaimedAnchor, detailed: boolean): Promise<void> {
-    const { faults, ledger, view } = this.#options;
+    const { faults, ledger, view, declaredUntil } = this.#options;
     const found = detailed ? await view.source.transaction(transaction) : null;
     const anchored = (found?.logs ?? []).map(decodeAnchoredLog).filter((event) => event !== null);
     if (anchored.some((event) => Buffer.compare(event.root, root) === 0)) {
+      const block = found === null ? null : await view.source.block(found.blockNumber);
+      if (declaredUntil !== undefined && block !== null && block.time > declaredUntil) return;
       const says = `round ${number} is on ${view.chain} in ${transaction}, paid for by an account that _system does not declare`;
       faults.add('sender-differs', { round: number }, says);
     } else if (this.#proven.has(place)) {

@@ -99,6 +99,7 @@ class ShownEvm implements ShownAudit<EvmAnchor> {
         fromBlock,
         memory: known,
         recoveredAt: declared.recoveredAt,
+        declaredUntil: declared.until,
         counted: (place) => counted(place, chain),
         copy,
         onBlock: (block) => onBlock(chain, block, view.until),

@@ -1,4 +1,4 @@
-// Where things stand, in a service and in a mirror of it alike (docs/formats.md, "Mirror"), and how large they may be.
+// Where files are in a service, in a mirror of it and in a public archive (docs/formats.md, "Mirror"), and how large they may be.
 
 import { TILE_WIDTH, tileLocation, tilePath } from '../../core/tiles.ts';
 
@@ -7,7 +7,12 @@ export type TilePlace = Parameters<typeof tileLocation>[0];
 
 export const SERVICE = 'v1/audit/service';
 
+/** What a public archive says of itself. */
+export const MANIFEST = 'manifest.json';
+
 export const MAX_SERVICE = 65_536;
+/** Lists 1,000 logs with their keys at most. */
+export const MAX_MANIFEST = 16 << 20;
 /** Characters of the signed note in a leaf: its text of 390 at most, and a line of 420 at most for each key of the log. */
 export const MAX_NOTE = 8_192;
 /** The newest has a line for each of up to 32 witnesses besides, of 4 KiB at most (by ML-DSA-44, with a long name). */
@@ -41,6 +46,11 @@ export function actsPath(index: number, width: number): string {
 
 export function roundPath(number: number): string {
   return `v1/audit/rounds/${tilePath(number)}`;
+}
+
+/** In a public archive: a round without its leaves, with root, link and anchors. */
+export function rootPath(round: number): string {
+  return `rounds/${tilePath(round)}`;
 }
 
 /** Leaves that a bundle of a round of `size` has, neither fewer nor more. */

@@ -280,7 +280,11 @@ export class Pass {
       checkpoints: this.#walker.checkpoints,
       rounds: this.#rounds.last.number,
       unrounded,
-      declared: { senders: this.#senders, recoveredAt: this.#recoveredAt },
+      declared: {
+        senders: this.#senders,
+        recoveredAt: this.#recoveredAt,
+        until: this.#options.source.copy === true ? this.#rounds.last.closedAt : undefined,
+      },
       incomplete,
       heads: this.#heads,
       walked: [...others, this.#system].map((log) => ({

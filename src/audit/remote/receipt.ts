@@ -9,11 +9,12 @@ import { parseNote } from '../../core/note.ts';
 import { logId, logOrigin } from '../../core/origin.ts';
 import { verifyInclusion } from '../../core/proof.ts';
 import { parseReceipt, RECEIPT_FORMAT, type Receipt, receiptLeafHash, receiptPath } from '../../core/receipt.ts';
-import { fittingAnchors } from '../../core/receipt-merge.ts';
+import { fittingAnchors, mergeReceipt } from '../../core/receipt-merge.ts';
 import { parseCheckpointLeaf } from '../../core/round.ts';
 import { parseBundle, TILE_WIDTH } from '../../core/tiles.ts';
 import { formatTime, parseTime } from '../../core/time.ts';
-import { type LeafAnswer, readService, readShownLeaves, readShownRound, type ShownRound } from './answers.ts';
+import { type LeafAnswer, readShownLeaves, readShownRound, type ShownRound } from './answers.ts';
+import { readBareRound, readPlace } from './archive.ts';
 import { ranges } from './comparison.ts';
 import { checkpointPath, leavesIn, MAX_CHECKPOINT, MOST_LEAVES } from './layout.ts';
 import type { AuditSource } from './source.ts';
@@ -36,7 +37,8 @@ interface Covering {
 }
 
 /**
- * The receipt of an entry with all that the mirror can prove, checked down to the root of its round.
+ * The receipt of an entry with all that the mirror can prove, checked down to the root of its round. It ends before the round
+ * where that is an archive without the leaves of rounds.
  * @throws AntequemError `service-unknown`, `log-not-found`, `entry-not-found`; `commitment-differs` where digest and nonce
  *   are not those of the entry; `mirror-damaged`
  */
@@ -46,11 +48,14 @@ export async function composeReceipt(
   index: number,
   secret: Secret,
 ): Promise<Receipt> {
-  const service = await readService(source);
-  if (service === null) {
-    throw new AntequemError('service-unknown', `${source.describe()} is no finished mirror of an Antequem service`);
+  const place = await readPlace(source);
+  if (place === null) {
+    throw new AntequemError(
+      'service-unknown',
+      `${source.describe()} is neither a finished mirror nor an archive of an Antequem service`,
+    );
   }
-  const origin = logOrigin(service.origin, log);
+  const origin = logOrigin(place.origin, log);
   const head = await readHead(source, log);
   const entry = await readEntry(source, log, index, head.size);
   if (!equalBytes(commitTo(secret.digest, secret.nonce), entry.commitment)) {
@@ -59,7 +64,7 @@ export async function composeReceipt(
       `digest and nonce are not those of entry ${index} of ${log}: its receipt, or the answer to its append, has them`,
     );
   }
-  const covering = await findRound(source, origin, index, entry.receivedAt, service.rounds);
+  const covering = place.leaves ? await findRound(source, origin, index, entry.receivedAt, place.rounds) : null;
   const treeSize = covering?.size ?? head.size;
   const path = await ranges(log, { source, size: head.size }, inclusionRanges(index, treeSize));
   if (path === null) throw damaged(source, `tiles of ${log} are missing`);
@@ -92,6 +97,15 @@ export async function consistencyOf(
   const { size } = await readHead(source, log);
   const path = to > size ? null : await ranges(log, { source, size }, consistencyRanges(from, to));
   return path === null ? null : { path: path.map(toHex) };
+}
+
+/** A receipt with the anchors that an archive has of its round, which it knows from elsewhere. */
+export async function withNewerAnchors(source: AuditSource, receipt: Receipt): Promise<Receipt> {
+  if (!('round' in receipt)) return receipt;
+  const { number, root } = receipt.round;
+  const found = await readBareRound(source, number);
+  if (typeof found === 'string' || found.root !== root) return receipt;
+  return mergeReceipt(receipt, { ...receipt, anchors: fittingAnchors(found.anchors) }, null).receipt;
 }
 
 async function readHead(source: AuditSource, log: string): Promise<{ size: number; note: string }> {

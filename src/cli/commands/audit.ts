@@ -16,9 +16,46 @@ const PATIENCE_MS = 3_600_000;
 
 /** `antequem audit`: checks the whole database (for operators), or with `--url` or `--mirror` what a service publishes. */
 export function auditCommand(): Command {
-  return new Command('audit')
-    .option('--mirror <dir>', 'audit a mirror on disk instead of a database or a service')
-    .option('--save <dir>', 'with --url: save what was audited as a mirror, and continue from it the next time')
+  const command = new Command('audit')
+    .option('--mirror <dir|url>', MIRROR_HELP)
+    .option('--save <dir>', 'save what was audited as a mirror, and continue from it the next time (antequem mirror)')
+    .option(
+      '--state <file>',
+      'record how far the logs were read and continue from there; keep this file away from the database',
+    );
+  return withTrust(command)
+    .addHelpText(
+      'after',
+      `
+With --url URL or --mirror PLACE no database is needed, and only --key, --state and --rpc are trusted. An API key with the scope
+read for all logs ($ANTEQUEM_API_KEY, --api-key-file) shows the rounds; without one, only logs with a --key are audited.
+
+Otherwise DATABASE_URL and ORIGIN come from the environment. If LOG_SEED_FILE is set, the keys of all logs are compared with the
+seed. Without the seed and without --key for _system, only the database confirms the keys.
+Without --rpc, the audit cannot detect a log that was rebuilt with the seed: only the anchors show that.
+
+${EXIT_CODES}
+
+Examples:
+  $ antequem audit --rpc https://eth.example.org
+  $ antequem audit --rpc URL --state /var/lib/auditor/antequem.json
+  $ antequem audit --url https://log.example.org --key "$VKEY" --rpc URL
+  $ antequem audit --mirror https://archive.example.org --key "$VKEY" --rpc URL
+  $ antequem audit --mirror mirror --against theirs`,
+    )
+    .action(audit);
+}
+
+/** What `--mirror` names. */
+export const MIRROR_HELP =
+  'a mirror or a public archive, as a folder or behind a web server; the service may have gone on since it was written';
+
+export const EXIT_CODES =
+  'Exit codes: 0 no faults, and a trusted node confirms the anchors; 1 a fault was found; 2 no faults, not proven; 3 could not run.';
+
+/** The options for what the auditor trusts. */
+export function withTrust(command: Command): Command {
+  return command
     .option('--against <dir|url>', 'with --url or --mirror: compare it with another mirror or service')
     .option('--rpc <url>', 'a node of a chain that you trust; may be repeated', repeated(httpUrl))
     .option('--confirmations <n>', CONFIRMATIONS_HELP, confirmations)
@@ -26,10 +63,6 @@ export function auditCommand(): Command {
       '--key <vkey>',
       'verifier key of a log, obtained from another source, preferably that of _system; may be repeated',
       repeated((text) => text),
-    )
-    .option(
-      '--state <file>',
-      'record how far the logs were read and continue from there; keep this file away from the database',
     )
     .option('--sender <address>', 'an account known to pay for anchors; may be repeated', repeated(address))
     .option(
@@ -42,40 +75,24 @@ export function auditCommand(): Command {
       TSA_CA_HELP,
       repeated((text) => text),
     )
-    .option('--from-block <n>', 'first block to search on chains', wholeNumberArgument(0, Number.MAX_SAFE_INTEGER), 0)
-    .addHelpText(
-      'after',
-      `
-With --url URL or --mirror DIR no database is needed, and only --key, --state and --rpc are trusted. An API key with the scope
-read for all logs ($ANTEQUEM_API_KEY, --api-key-file) shows the rounds; without one, only logs with a --key are audited.
+    .option('--from-block <n>', 'first block to search on chains', wholeNumberArgument(0, Number.MAX_SAFE_INTEGER), 0);
+}
 
-Otherwise DATABASE_URL and ORIGIN come from the environment. If LOG_SEED_FILE is set, the keys of all logs are compared with the
-seed. Without the seed and without --key for _system, only the database confirms the keys.
-Without --rpc, the audit cannot detect a log that was rebuilt with the seed: only the anchors show that.
-
-Exit codes: 0 no faults, and a trusted node confirms the anchors; 1 a fault was found; 2 no faults, not proven; 3 could not run.
-
-Examples:
-  $ antequem audit --rpc https://eth.example.org
-  $ antequem audit --rpc URL --state /var/lib/auditor/antequem.json
-  $ antequem audit --url https://log.example.org --save mirror --key "$VKEY" --rpc URL
-  $ antequem audit --mirror mirror --against theirs`,
-    )
-    .action(async (flags: AuditFlags, command: Command) => {
-      const globals = command.optsWithGlobals<GlobalOptions>();
-      checkFlags(flags, globals);
-      const progress = new Progress(null);
-      const onProgress = (at: string, entries: number, total: number): void => progress.updateCount(at, entries, total);
-      const remote = globals.url !== undefined || flags.mirror !== undefined;
-      const { auditView } = await import('../mirror-audit.ts');
-      const run = remote ? await auditView(flags, globals, onProgress) : await runAudit(flags, onProgress);
-      progress.clear();
-      process.exitCode = exitCode(run.verdict);
-      if (globals.json === true) printJson(run.verdict);
-      else print(auditText(run.verdict));
-      const rate = counted(Math.round((run.entries * 1_000) / Math.max(1, run.milliseconds)), 'entry', 'entries');
-      note(`${counted(run.entries, 'entry', 'entries')} in ${(run.milliseconds / 1_000).toFixed(1)} s, ${rate}/s`);
-    });
+/** Audits what the flags name, and prints the verdict. */
+export async function audit(flags: AuditFlags, command: Command): Promise<void> {
+  const globals = command.optsWithGlobals<GlobalOptions>();
+  checkFlags(flags, globals);
+  const progress = new Progress(null);
+  const onProgress = (at: string, entries: number, total: number): void => progress.updateCount(at, entries, total);
+  const remote = globals.url !== undefined || flags.mirror !== undefined;
+  const { auditView } = await import('../mirror-audit.ts');
+  const run = remote ? await auditView(flags, globals, onProgress) : await runAudit(flags, onProgress);
+  progress.clear();
+  process.exitCode = exitCode(run.verdict);
+  if (globals.json === true) printJson(run.verdict);
+  else print(auditText(run.verdict));
+  const rate = counted(Math.round((run.entries * 1_000) / Math.max(1, run.milliseconds)), 'entry', 'entries');
+  note(`${counted(run.entries, 'entry', 'entries')} in ${(run.milliseconds / 1_000).toFixed(1)} s, ${rate}/s`);
 }
 
 /** @throws AntequemError `arguments-invalid` */
@@ -85,8 +102,8 @@ function checkFlags({ mirror, save, against, state }: AuditFlags, { url }: Globa
       ? '--mirror and --url exclude each other: give only one'
       : mirror === undefined && url === undefined && [save, against].some((flag) => flag !== undefined)
         ? '--save and --against need --url or --mirror'
-        : save !== undefined && mirror !== undefined
-          ? '--mirror already names a mirror: --save needs --url'
+        : save !== undefined && mirror === save
+          ? '--mirror and --save name the same folder'
           : save !== undefined && state !== undefined
             ? 'a mirror keeps its own state: omit --state'
             : null;

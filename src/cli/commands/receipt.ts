@@ -62,7 +62,10 @@ export function receiptCommand(): Command {
       '--authority <name>',
       'with tsr: whose token, by the name that the service has for it; by default the earliest',
     )
-    .option('--mirror <dir>', 'build it from a mirror instead of the service; needs the digest and nonce')
+    .option(
+      '--mirror <dir|url>',
+      'build it from a mirror or a public archive instead of the service; needs the digest and nonce',
+    )
     .option('--digest <hex>', 'with --mirror: SHA-256 of the payload', digest)
     .option('--nonce <hex>', 'with --mirror: the nonce of the entry; omit it for a log that is not blinded', nonce)
     .option('--receipt <file>', 'with --mirror: an older receipt of the entry, which contains both')
