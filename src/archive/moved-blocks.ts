@@ -1,9 +1,12 @@
 // Moves the contents of old blocks into the private archive.
 
+import { setImmediate as otherWork } from 'node:timers/promises';
 import { sha256 } from '#sha256';
 import { SYSTEM_LOG } from '../core/origin.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
 import { KEY_BYTES, OBJECT_BYTES } from '../log/archived-block.ts';
+import { withoutEntries } from '../log/block-erasure.ts';
+import { PREFIX_BYTES } from '../log/digest-record.ts';
 import { type Database, type Queryable, transaction } from '../store/database.ts';
 import { objectName } from './archived-blocks.ts';
 import { sealBlock } from './block-cipher.ts';
@@ -32,7 +35,22 @@ export interface MovingOptions {
 interface OldBlock {
   readonly first: number;
   readonly count: number;
+  readonly erased: readonly number[];
   readonly content: Uint8Array;
+}
+
+/** An object as it is written, and what opens it. */
+interface SealedObject {
+  readonly id: Uint8Array;
+  readonly key: Uint8Array;
+  readonly object: Uint8Array;
+}
+
+interface SealedBlock extends OldBlock, SealedObject {
+  /** The same block without payloads, digests and nonces; null: all of its entries are erased. */
+  readonly bare: SealedObject | null;
+  /** What finds the digests of its first and last entry in their index; null: all are erased. */
+  readonly digestEnds: Buffer | null;
 }
 
 /**
@@ -72,20 +90,22 @@ async function moveStep(
   const blocks = await oldBlocks(database, log, range);
   const last = blocks.at(-1);
   if (last === undefined) return null;
-  const sealed = blocks.map((block) => {
-    const key = random(KEY_BYTES);
-    const object = sealBlock({ log, ...block }, block.content, key, random(IV_BYTES));
-    return { ...block, id: random(OBJECT_BYTES), key, object };
-  });
+  const sealed: SealedBlock[] = [];
+  for (const block of blocks) {
+    sealed.push(sealedBlock(block, log, random));
+    await otherWork();
+  }
+  const bare = sealed.flatMap((block) => (block.bare === null ? [] : [{ ...block.bare, first: block.first }]));
   const locked = lock();
   const until = locked?.until ?? null;
   // On record before they are written, so that none is left behind for ever.
   const noted = await database.query<{ since: string }>(
     `INSERT INTO archive_leftovers (object, log, first, locked_until, since)
-     SELECT object, $1, first, $4, now() FROM unnest($2::bytea[], $3::bigint[]) AS l (object, first) RETURNING since::text`,
-    [log, sealed.map(({ id }) => Buffer.from(id)), sealed.map(({ first }) => first), until],
+     SELECT object, $1::int, first, $4::bigint, now() FROM unnest($2::bytea[], $3::bigint[]) AS l (object, first)
+     UNION ALL SELECT object, NULL, NULL, NULL, now() FROM unnest($5::bytea[]) AS l (object) RETURNING since::text`,
+    [log, idsOf(sealed), sealed.map(({ first }) => first), until, idsOf(bare)],
   );
-  await Promise.all(sealed.map(({ id, object }) => store.putNew(objectName(id), object, locked)));
+  await Promise.all([...sealed, ...bare].map(({ id, object }) => store.putNew(objectName(id), object, locked)));
   const next = last.first + last.count;
   const moved = await transaction(database, async (tx) => {
     // Appending and erasing wait.
@@ -93,31 +113,46 @@ async function moveStep(
     // A process that was held up for long may find that its objects were deleted as leftovers: see deleteLeftovers.
     const kept = await tx.query<{ object: Uint8Array }>(
       'SELECT object FROM archive_leftovers WHERE object = ANY ($1::bytea[]) AND since = $2::timestamptz FOR UPDATE',
-      [sealed.map(({ id }) => Buffer.from(id)), noted.rows[0]?.since],
+      [idsOf([...sealed, ...bare]), noted.rows[0]?.since],
     );
     const { rows } = await tx.query<{ first: number }>({
       name: 'record-archived-blocks',
       // Of a block in which something was erased meanwhile, the object stays a leftover and its key is forgotten here.
       text: `WITH recorded AS (
-               INSERT INTO archived_blocks (log, first, object, key, object_hash, content_hash, length, locked_until)
-               SELECT $1, n.first, n.object, n.key, n.object_hash, n.content_hash, n.length, $8
-               FROM unnest($2::bigint[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[], $7::int[])
-                 AS n (first, object, key, object_hash, content_hash, length)
+               INSERT INTO archived_blocks
+                 (log, first, object, key, object_hash, content_hash, length, locked_until, digest_ends)
+               SELECT $1, n.first, n.object, n.key, n.object_hash, n.content_hash, n.length, $8, n.digest_ends
+               FROM unnest($2::bigint[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[], $7::int[], $10::bytea[])
+                 AS n (first, object, key, object_hash, content_hash, length, digest_ends)
                JOIN blocks b ON b.log = $1 AND b.first = n.first AND sha256(b.content) = n.content_hash
                WHERE n.object = ANY ($9::bytea[])
                RETURNING first, object),
-             kept AS (DELETE FROM archive_leftovers l USING recorded r WHERE l.object = r.object)
+             bare AS (
+               INSERT INTO archived_commitments (log, first, object, key, object_hash, length)
+               SELECT $1, n.first, n.object, n.key, n.object_hash, n.length
+               FROM unnest($11::bigint[], $12::bytea[], $13::bytea[], $14::bytea[], $15::int[])
+                 AS n (first, object, key, object_hash, length)
+               JOIN recorded r ON r.first = n.first WHERE n.object = ANY ($9::bytea[])
+               RETURNING object),
+             kept AS (DELETE FROM archive_leftovers
+                      WHERE object IN (SELECT object FROM recorded UNION ALL SELECT object FROM bare))
              SELECT first FROM recorded`,
       values: [
         log,
         sealed.map(({ first }) => first),
-        sealed.map(({ id }) => Buffer.from(id)),
+        idsOf(sealed),
         sealed.map(({ key }) => Buffer.from(key)),
-        sealed.map(({ object }) => sha256(object)).map(Buffer.from),
+        hashesOf(sealed),
         sealed.map(({ content }) => Buffer.from(sha256(content))),
         sealed.map(({ object }) => object.length),
         until,
         kept.rows.map(({ object }) => Buffer.from(object)),
+        sealed.map(({ digestEnds }) => digestEnds),
+        bare.map(({ first }) => first),
+        idsOf(bare),
+        bare.map(({ key }) => Buffer.from(key)),
+        hashesOf(bare),
+        bare.map(({ object }) => object.length),
       ],
     });
     await tx.query('UPDATE blocks SET content = NULL WHERE log = $1 AND first = ANY ($2::bigint[])', [
@@ -134,6 +169,30 @@ async function moveStep(
   return { moved, next };
 }
 
+function sealedBlock(block: OldBlock, log: number, random: MovingOptions['random']): SealedBlock {
+  const seal = (content: Uint8Array): SealedObject => {
+    const key = random(KEY_BYTES);
+    return { id: random(OBJECT_BYTES), key, object: sealBlock({ log, ...block }, content, key, random(IV_BYTES)) };
+  };
+  const erasure = withoutEntries(block, [block.first, block.first + block.count]);
+  const ends = erasure === null ? [] : [erasure.gone[0], erasure.gone.at(-1)];
+  const prefixes = ends.flatMap((entry) => (entry?.digest == null ? [] : [entry.digest.subarray(0, PREFIX_BYTES)]));
+  return {
+    ...block,
+    ...seal(block.content),
+    bare: erasure === null ? null : seal(erasure.content),
+    digestEnds: prefixes.length === 2 ? Buffer.concat(prefixes) : null,
+  };
+}
+
+function idsOf(objects: readonly SealedObject[]): Buffer[] {
+  return objects.map(({ id }) => Buffer.from(id));
+}
+
+function hashesOf(objects: readonly SealedObject[]): Buffer[] {
+  return objects.map(({ object }) => Buffer.from(sha256(object)));
+}
+
 /** The next blocks to be moved, as long as they are old enough. */
 async function oldBlocks(
   db: Queryable,
@@ -142,9 +201,9 @@ async function oldBlocks(
 ): Promise<OldBlock[]> {
   const { rows } = await db.query<OldBlock>({
     name: 'blocks-to-archive',
-    text: `SELECT first, count, content FROM (
-             SELECT first, count, content, row_number() OVER w AS n, sum(length(content)) OVER w AS total
-             FROM (SELECT first, count, content, time_in_block(b, first + count - 1) AS at FROM blocks b
+    text: `SELECT first, count, erased, content FROM (
+             SELECT first, count, erased, content, row_number() OVER w AS n, sum(length(content)) OVER w AS total
+             FROM (SELECT first, count, erased, content, time_in_block(b, first + count - 1) AS at FROM blocks b
                    WHERE log = $1 AND first >= $2 AND first < $3 AND content IS NOT NULL
                    ORDER BY first LIMIT ${STEP_BLOCKS}) AS b
              WHERE at < $4 WINDOW w AS (ORDER BY first)) AS next
@@ -165,6 +224,7 @@ export async function deleteLeftovers(database: Database, store: ObjectStore): P
      WHERE object IN (SELECT object FROM archive_leftovers l
                       WHERE since < clock_timestamp() - interval '${LEFTOVER_AGE}'
                         AND NOT EXISTS (SELECT FROM archived_blocks a WHERE a.object = l.object)
+                        AND NOT EXISTS (SELECT FROM archived_commitments c WHERE c.object = l.object)
                       ORDER BY since LIMIT ${LEFTOVERS_AT_ONCE} FOR UPDATE SKIP LOCKED)
      RETURNING object`,
   );

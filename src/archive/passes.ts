@@ -65,8 +65,10 @@ export interface Archived {
 
 export async function readArchived(db: Queryable): Promise<Archived> {
   const { rows } = await db.query<Archived>(
-    `SELECT count(*) AS blocks, coalesce(sum(length), 0)::bigint AS bytes,
-            (SELECT count(*) FROM archive_leftovers) AS leftovers FROM archived_blocks`,
+    `SELECT count(DISTINCT (log, first)) AS blocks, coalesce(sum(length), 0)::bigint AS bytes,
+            (SELECT count(*) FROM archive_leftovers) AS leftovers
+     FROM (SELECT log, first, length FROM archived_blocks
+           UNION ALL SELECT log, first, length FROM archived_commitments) AS a`,
   );
   return rows[0] ?? { blocks: 0, bytes: 0, leftovers: 0 };
 }

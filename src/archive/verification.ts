@@ -18,7 +18,7 @@ import { parseJson } from '../core/json.ts';
 import { hashLeaves } from '../core/merkle.ts';
 import { parseNote } from '../core/note.ts';
 import { parseBundle, TILE_WIDTH } from '../core/tiles.ts';
-import { ARCHIVED_COLUMN, archivedBlock } from '../log/archived-block.ts';
+import { archivedBlock } from '../log/archived-block.ts';
 import type { Log } from '../log/log.ts';
 import { LOG_COLUMNS, type LogRow, logOf } from '../log/registry.ts';
 import { TileStore } from '../log/tilestore.ts';
@@ -116,7 +116,7 @@ class Comparison {
 }
 
 /**
- * Fetches and opens each archived block, out of each bucket.
+ * Fetches and opens each archived block and its commitments, out of each bucket.
  * @param repair whether what is faulty in one bucket is written again out of another
  * @throws AntequemError `archive-unavailable`
  */
@@ -126,16 +126,27 @@ export async function verifyBlocks(
   repair = false,
 ): Promise<ArchiveVerification> {
   const comparison = new Comparison(buckets, repair);
+  await verifyObjects(database, comparison, 'archived_blocks', 'content_hash');
+  await verifyObjects(database, comparison, 'archived_commitments', 'NULL::bytea');
+  return comparison.result();
+}
+
+async function verifyObjects(
+  database: Database,
+  comparison: Comparison,
+  table: 'archived_blocks' | 'archived_commitments',
+  contentHash: string,
+): Promise<void> {
   for (let [log, first] = [-1, -1]; ; ) {
     const { rows } = await database.query<{
       log: number;
       first: number;
       count: number;
       archived: Uint8Array;
-      content_hash: Uint8Array;
+      content_hash: Uint8Array | null;
     }>(
-      `SELECT b.log, b.first, b.count, ${ARCHIVED_COLUMN}, h.content_hash
-       FROM archived_blocks h JOIN blocks b ON b.log = h.log AND b.first = h.first
+      `SELECT b.log, b.first, b.count, h.object || h.key || h.object_hash AS archived, ${contentHash} AS content_hash
+       FROM ${table} h JOIN blocks b ON b.log = h.log AND b.first = h.first
        WHERE (h.log, h.first) > ($1, $2) AND b.content IS NULL ORDER BY h.log, h.first LIMIT ${PAGE}`,
       [log, first],
     );
@@ -147,12 +158,13 @@ export async function verifyBlocks(
         faultOf: (bytes) => {
           if (!equalBytes(sha256(bytes), block.hash)) return 'is not what was written there';
           const content = openBlock(block, bytes, block.key);
-          return equalBytes(sha256(content), row.content_hash) ? null : 'has another content';
+          const same = row.content_hash === null || equalBytes(sha256(content), row.content_hash);
+          return same ? null : 'has another content';
         },
       });
     });
     const last = rows.at(-1);
-    if (last === undefined) return comparison.result();
+    if (last === undefined) return;
     [log, first] = [last.log, last.first];
   }
 }

@@ -30,9 +30,14 @@ export const OBJECT_BYTES = 16;
 export const KEY_BYTES = 32;
 export const HASH_BYTES = 32;
 
-/** Finds the object of block `b`, if it is archived: {@link archivedBlock} reads it. */
-export const ARCHIVED_COLUMN = `CASE WHEN b.content IS NULL THEN
-  (SELECT a.object || a.key || a.object_hash FROM archived_blocks a WHERE a.log = b.log AND a.first = b.first) END AS archived`;
+/**
+ * Finds the object of block `b`, if it is archived: {@link archivedBlock} reads it. Of a block that was erased as a whole only
+ * the commitments are there.
+ */
+export const ARCHIVED_COLUMN = `CASE WHEN b.content IS NULL THEN coalesce(
+  (SELECT a.object || a.key || a.object_hash FROM archived_blocks a WHERE a.log = b.log AND a.first = b.first),
+  (SELECT c.object || c.key || c.object_hash FROM archived_commitments c WHERE c.log = b.log AND c.first = b.first))
+  END AS archived`;
 
 /** @param packed the {@link ARCHIVED_COLUMN} of the block */
 export function archivedBlock(

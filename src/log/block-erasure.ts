@@ -17,13 +17,13 @@ export interface ErasableBlock {
 /** An entry that was erased just now. */
 export interface ErasedEntry {
   readonly index: number;
-  /** What it was found by; 32 bytes. */
-  readonly digest: Uint8Array;
+  /** What it was found by, the first 6 bytes at least; null: that is not known. */
+  readonly digest: Uint8Array | null;
 }
 
 /**
  * Reads the blocks with entries [begin, end), in order, at most `most` of them and about `bytes` of payloads. What is
- * archived was recalled before ({@link recallBlocks}).
+ * archived was recalled before ({@link recallBlocks}), or ends the page.
  * @throws AntequemError `archive-unavailable` where it was archived again since
  */
 export async function readErasable(
@@ -45,11 +45,23 @@ export async function readErasable(
            ORDER BY b.first`,
     values: [log.id, begin, end, most, bytes],
   });
-  return rows.map(({ content, ...block }) => {
-    if (content !== null) return { ...block, content };
+  const blocks: ErasableBlock[] = [];
+  for (const { content, ...block } of rows) {
+    // Of what is erased as a whole nothing is read.
+    if (content !== null || isErased(block)) blocks.push({ ...block, content: content ?? new Uint8Array(0) });
+    else if (blocks.length > 0) break;
     // It was archived since it was recalled.
-    throw new AntequemError('archive-unavailable', `entry ${block.first} of ${log.name} is being archived: try again`);
-  });
+    else
+      throw new AntequemError(
+        'archive-unavailable',
+        `entry ${block.first} of ${log.name} is being archived: try again`,
+      );
+  }
+  return blocks;
+}
+
+function isErased({ count, erased }: Pick<ErasableBlock, 'count' | 'erased'>): boolean {
+  return erased.length === count;
 }
 
 /** A block without some of its entries, as it is to be stored. */
@@ -67,6 +79,7 @@ export interface BlockErasure {
  * @returns null where none of them is there
  */
 export function withoutEntries(block: ErasableBlock, [begin, end]: readonly [number, number]): BlockErasure | null {
+  if (isErased(block)) return null;
   const contents = unpackContents(block.content, block.count);
   const gone: ErasedEntry[] = [];
   let bytes = 0;

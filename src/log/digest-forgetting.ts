@@ -26,7 +26,7 @@ export async function forgetDigests(
   const range = { log: log.id, begin, end };
   if (rest.length <= FEW) {
     for (const entry of rest)
-      await removeFrom(tx, range, { ...(await runsOf(tx, log, entry)), bucket: entry.digest[0] });
+      await removeFrom(tx, range, { ...(await runsOf(tx, log, entry)), bucket: entry.digest?.[0] });
     return;
   }
   // Digests are put into runs in the order in which a log got them. If that was otherwise, some are missing there.
@@ -66,8 +66,9 @@ interface Runs {
   readonly bucket?: number | undefined;
 }
 
-/** The run that has an entry; one that none has lies behind all. */
+/** The run that has an entry; one that none has lies behind all. Of an entry without a digest: all runs. */
 async function runsOf(tx: Transaction, log: Log, { index, digest }: ErasedEntry): Promise<Runs> {
+  if (digest === null) return { from: 0, to: Number.MAX_SAFE_INTEGER };
   const record = Buffer.alloc(RECORD_BYTES);
   record.set(digest.subarray(1, PREFIX_BYTES));
   writePlace(record, 0, log.id, index);

@@ -1,14 +1,17 @@
 // Archived contents come back into the database before something in them is erased.
 
-import { type Database, type Queryable, transaction } from '../store/database.ts';
+import { type Database, type Queryable, type Transaction, transaction } from '../store/database.ts';
 import { ARCHIVED_COLUMN, archivedBlock, type BlockArchive, contentOf } from './archived-block.ts';
 import type { Log } from './log.ts';
 
 /** Blocks that are fetched and stored together. */
 const BLOCKS_AT_ONCE = 16;
+/** Leftovers are deleted in two minutes: a read that found the key a moment ago still opens the object. */
+const SOON = `clock_timestamp() - interval '58 minutes'`;
 
 /**
- * Brings the archived contents of entries [begin, end) back into the database and destroys their keys: copies in the
+ * Brings the archived contents of entries [begin, end) back into the database and destroys their keys; blocks that are
+ * erased as a whole stay where they are. Copies in the
  * archive cannot be read any more, and are deleted once no lock forbids it. What remains after the erasure is archived
  * again, under a new key.
  * @returns how many blocks came back
@@ -25,6 +28,7 @@ export async function recallBlocks(
       name: 'archived-blocks-between',
       text: `SELECT first, count, ${ARCHIVED_COLUMN} FROM blocks b
              WHERE log = $1 AND first > $2::bigint - 256 AND first + count > $2 AND first < $3 AND content IS NULL
+               AND cardinality(erased) < count
              ORDER BY first LIMIT ${BLOCKS_AT_ONCE}`,
       values: [log.id, begin, end],
     });
@@ -49,13 +53,14 @@ export async function recallBlocks(
           contents.map((content) => Buffer.from(content)),
         ],
       });
-      const objects = back.map(({ object }) => Buffer.from(object));
-      // In two minutes: a read that found the key a moment ago still opens the object.
+      await destroyKeys(
+        tx,
+        back.map(({ object }) => object),
+      );
       await tx.query(
-        `WITH gone AS (DELETE FROM archived_blocks WHERE object = ANY ($1::bytea[]) RETURNING log, first, object, locked_until)
-         INSERT INTO archive_leftovers (object, since, log, first, locked_until)
-         SELECT object, clock_timestamp() - interval '58 minutes', log, first, locked_until FROM gone`,
-        [objects],
+        `WITH gone AS (DELETE FROM archived_commitments WHERE log = $1 AND first = ANY ($2::bigint[]) RETURNING object)
+         INSERT INTO archive_leftovers (object, since) SELECT object, ${SOON} FROM gone`,
+        [log.id, back.map(({ first }) => first)],
       );
       await tx.query('UPDATE archive_logs SET moved = least(moved, $2) WHERE log = $1', [
         log.id,
@@ -64,6 +69,21 @@ export async function recallBlocks(
       return back.length;
     });
   }
+}
+
+/**
+ * Destroys the keys of archived contents. Their objects are deleted once no lock forbids it.
+ * @param objects their names
+ * @returns how many there were
+ */
+export async function destroyKeys(tx: Transaction, objects: readonly Uint8Array[]): Promise<number> {
+  const { rowCount } = await tx.query(
+    `WITH gone AS (DELETE FROM archived_blocks WHERE object = ANY ($1::bytea[]) RETURNING log, first, object, locked_until)
+     INSERT INTO archive_leftovers (object, since, log, first, locked_until)
+     SELECT object, ${SOON}, log, first, locked_until FROM gone`,
+    [objects.map((object) => Buffer.from(object))],
+  );
+  return rowCount ?? 0;
 }
 
 /**

@@ -2,28 +2,23 @@
 // transaction. A run that was broken off at any moment goes on at the next look: what was named and is still there is open in
 // `retention_ranges`.
 
-import { setImmediate as otherWork, setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AntequemError, hasCode, messageOf } from '../core/errors.ts';
 import { shared, united } from '../core/index-ranges.ts';
 import { MAX_BATCH_ENTRIES } from '../core/limits.ts';
-import { TILE_WIDTH } from '../core/tiles.ts';
 import { formatTime } from '../core/time.ts';
 import { type Database, type Queryable, type Transaction, transaction } from '../store/database.ts';
 import type { BlockArchive } from './archived-block.ts';
-import { type BlockErasure, readErasable, storeErasures, withoutEntries } from './block-erasure.ts';
 import { forgetDigests } from './digest-forgetting.ts';
+import { erasureStep, recallForStep } from './erasure-step.ts';
 import { forgetEvents } from './events.ts';
 import { type Holds, heldRanges } from './holds.ts';
 import type { Log } from './log.ts';
-import { recallBlocks } from './recall.ts';
 import { LOG_COLUMNS, type LogRow, logOf, type Registry } from './registry.ts';
 import { readDue } from './retention.ts';
 import type { Sequencing } from './sequence.ts';
 import { recordedTransaction } from './system.ts';
 
-/** What is erased in one transaction. */
-const STEP_BLOCKS = 64;
-const STEP_BYTES = 16 << 20;
 /** Ranges that one act names; what is left is named by the next run. */
 const MAX_RANGES = 2_000;
 const DEADLINE_MS = 60_000;
@@ -159,7 +154,7 @@ async function eraseStep(parts: RetentionParts, passed: ReadonlySet<string>): Pr
   const next = await nextOpen(database, passed);
   if (next === null) return null;
   try {
-    await recallNext(database, archive, next);
+    await recallForStep(database, archive, await readLog(database, next.log), [next.erased_to, next.behind]);
     return await eraseNext(parts, passed);
   } catch (error) {
     // At once: what was put together stays so.
@@ -168,13 +163,6 @@ async function eraseStep(parts: RetentionParts, passed: ReadonlySet<string>): Pr
     if (!(error instanceof AntequemError && ARCHIVE_FAILURES.has(error.code))) throw error;
     return { range: keyOf(next), problem: messageOf(error) };
   }
-}
-
-/** Brings back what the next step erases, and no more: the database need not have room for the whole range. */
-async function recallNext(database: Database, archive: BlockArchive | null, open: OpenRange): Promise<void> {
-  const log = await readLog(database, open.log);
-  const end = Math.min(open.behind, open.erased_to + STEP_BLOCKS * TILE_WIDTH);
-  await recallBlocks(database, archive, log, [open.erased_to, end]);
 }
 
 async function readLog(db: Queryable, id: number, lock: '' | 'FOR NO KEY UPDATE' = ''): Promise<Log> {
@@ -199,20 +187,8 @@ async function eraseNext({ database, holds }: RetentionParts, passed: ReadonlySe
         return wait(says);
       }
       const range = [open.erased_to, open.behind] as const;
-      const blocks = await readErasable(tx, log, range, { most: STEP_BLOCKS, bytes: STEP_BYTES });
-      let reached = open.erased_to;
-      const erasures: BlockErasure[] = [];
-      for (const block of blocks) {
-        if (block.first > reached) break;
-        const erasure = withoutEntries(block, range);
-        if (erasure !== null) erasures.push(erasure);
-        // Requests that this process serves do not wait for all of them.
-        await otherWork();
-        reached = block.first + block.count;
-      }
-      reached = Math.min(reached, open.behind);
+      const { reached, gone, store } = await erasureStep(tx, log, range);
       if (reached === open.erased_to) return wait(`entry ${reached} of ${log.name} is missing: run an audit`);
-      const gone = erasures.flatMap((erasure) => erasure.gone);
       await forgetRange(tx, log, [open.erased_to, reached]);
       await forgetDigests(tx, log, [open.erased_to, reached], gone);
       await tx.query('UPDATE retention_ranges SET erased_to = $3 WHERE log = $1 AND first = $2', [
@@ -222,8 +198,8 @@ async function eraseNext({ database, holds }: RetentionParts, passed: ReadonlySe
       ]);
       // Last, so that appends to the log wait no longer than for this.
       await readLog(tx, log.id, 'FOR NO KEY UPDATE');
-      if (!(await storeErasures(tx, log, erasures))) {
-        throw new AntequemError('overloaded', `blocks of ${log.name} were put together meanwhile: try again`);
+      if (!(await store())) {
+        throw new AntequemError('overloaded', `blocks of ${log.name} were changed meanwhile: try again`);
       }
       return gone.length;
     },

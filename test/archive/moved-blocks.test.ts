@@ -10,6 +10,8 @@ import { EntryReader } from '../../src/log/entries.ts';
 import { eraseEntry } from '../../src/log/erase.ts';
 import type { Log } from '../../src/log/log.ts';
 import { copiesLockedUntil } from '../../src/log/recall.ts';
+import { setRetention } from '../../src/log/retention.ts';
+import { lookForDue } from '../../src/log/retention-run.ts';
 import { auditDatabase } from '../support/audit.ts';
 import { type Instance, openInstance } from '../support/instance.ts';
 import { objectStoreMissing, type TestStore, testStore } from '../support/object-store.ts';
@@ -149,6 +151,61 @@ when('an erased entry takes the key of its block along, and the copy goes', asyn
   expect(await audited()).toEqual([]);
 });
 
+when('retention erases a whole block without its object: the key goes, the commitments stay', async () => {
+  const aged = await one.makeLog(`aged-${buckets}`);
+  await one.append(aged, ...Array.from({ length: 300 }, (_, i) => `old ${i}`));
+  const past = Date.now() + 1;
+  while (Date.now() <= past);
+  await one.append(aged, ...Array.from({ length: 300 }, (_, i) => `young ${i}`));
+  const bundles = await Promise.all([0, 1].map((index) => one.entries.bundle(aged, index, 256)));
+  const digests = await Promise.all([0, 100, 255].map((i) => one.entries.chained(aged, i)));
+  await move();
+  const objectsOf = async (table: string): Promise<string[]> => {
+    const text = `SELECT object FROM ${table} WHERE log = $1 ORDER BY first`;
+    const { rows } = await one.database.query<{ object: Buffer }>(text, [aged.id]);
+    return rows.map(({ object }) => objectName(object));
+  };
+  const [gone = '', recalled = ''] = await objectsOf('archived_blocks');
+  const [bare = ''] = await objectsOf('archived_commitments');
+
+  const now = Date.now();
+  const { registry, sequencing, database: db, holds } = one;
+  await setRetention({ database: db, system: registry.system, sequencing }, aged, now - past);
+  const look = (archive: ArchivedBlocks) =>
+    lookForDue({
+      ...one,
+      sequencing: { ...sequencing, effects: { ...one.effects, now: () => now } },
+      archive,
+      interval: 0,
+      stopping: new AbortController().signal,
+    });
+  // The range covers the second block in part: its object has to be fetched.
+  const away = new ArchivedBlocks([
+    new Bucket({ ...(await store.bucket(`none-${buckets}`)), endpoint: 'http://127.0.0.1:9' }),
+  ]);
+  expect(await look(away)).toMatchObject({ erased: 256, problem: expect.stringContaining('archive') });
+  expect(await look(new ArchivedBlocks([bucket]))).toMatchObject({ erased: 44, problem: null });
+  const cold = reader();
+  expect([await cold.payload(aged, 0), await cold.payload(aged, 299)]).toEqual(['absent', 'absent']);
+  expect(await cold.payload(aged, 300)).toEqual(Buffer.from('young 0'));
+  expect(await Promise.all([0, 1].map((index) => cold.bundle(aged, index, 256)))).toEqual(bundles);
+  const secrets = digests.flatMap((each) => each?.entry.secret?.digest ?? []);
+  expect(secrets).toHaveLength(3);
+  for (const digest of secrets) expect(await cold.locate(digest, null, 10)).toEqual([]);
+  expect(await eraseEntry(db, registry.system, sequencing, aged, 0, holds, away)).toBe(false);
+
+  expect(await objectsOf('archived_blocks')).toEqual([]);
+  expect(await objectsOf('archived_commitments')).toEqual([bare]);
+  await expect(db.query('DELETE FROM archived_commitments')).rejects.toMatchObject({ code: '23001' });
+  await db.query("UPDATE archive_leftovers SET since = '-infinity'");
+  expect(await deleteLeftovers(db, bucket)).toBe(0);
+  const left = await Promise.all([gone, recalled, bare].map((name) => bucket.get(name, 1 << 20)));
+  expect(left.map((object) => object !== null)).toEqual([false, false, true]);
+  await setRetention({ database: db, system: registry.system, sequencing }, aged, null);
+  const { findings } = await auditDatabase(database.url, { archive: new ArchivedBlocks([bucket]) });
+  expect(findings.filter((finding) => finding.log === aged.name)).toEqual([]);
+});
+
 when('objects that were cut, exchanged, put back or lost are never taken for what they were', async () => {
   await move();
   const [first, second] = await archivedObjects();
@@ -180,7 +237,8 @@ when('an erased entry of a locked block: the copy stays, without a key, and it i
   expect(await copiesLockedUntil(database, log, 300, Date.now())).toBeNull();
   expect(await copiesLockedUntil(database, log, 7, until)).toBeNull();
   await database.query("UPDATE archive_leftovers SET since = '-infinity'");
-  expect(await deleteLeftovers(database, locked)).toBe(1);
+  // With the commitments, which are locked like the rest.
+  expect(await deleteLeftovers(database, locked)).toBe(2);
   await database.query('DELETE FROM archive_leftovers');
 });
 
@@ -227,7 +285,16 @@ when('moving that fails or ends at any request loses nothing and goes on', async
   expect(await deleteLeftovers(one.database, bucket)).toBe(0);
   const names: string[] = [];
   for await (const name of bucket.list('blocks/')) names.push(name);
-  expect(names).toEqual((await archivedObjects()).map(({ name }) => name).sort());
+  const beside = await one.database.query<{ object: Buffer }>(
+    'SELECT object FROM archived_commitments WHERE log = $1',
+    [log.id],
+  );
+  const known = [
+    ...(await archivedObjects()).map(({ name }) => name),
+    ...beside.rows.map(({ object }) => objectName(object)),
+  ];
+  expect(known).toHaveLength(4);
+  expect(names).toEqual(known.sort());
   expect(await audited()).toEqual([]);
 });
 

@@ -81,7 +81,7 @@ when('a service archives by itself; the store away, old payloads answer 503 and 
   ]);
   expect([status.code, status.stdout]).toEqual([0, expect.stringContaining('private: up to date')]);
   expect(verified.code).toBe(0);
-  expect(JSON.parse(verified.stdout)).toMatchObject({ public: { faulty: 0 }, private: { objects: 2, faulty: 0 } });
+  expect(JSON.parse(verified.stdout)).toMatchObject({ public: { faulty: 0 }, private: { objects: 4, faulty: 0 } });
 
   await store.down();
   const away = await Promise.all([

@@ -53,11 +53,13 @@ test('killed at every step, nothing is lost, nothing is left behind, and the nex
   expect(kills).toBeGreaterThan(20);
   await one.database.query("UPDATE archive_leftovers SET since = '-infinity'");
   expect(await deleteLeftovers(one.database, closed)).toBe(0);
-  const { rows } = await one.database.query<{ object: Uint8Array }>('SELECT object FROM archived_blocks');
+  const { rows } = await one.database.query<{ object: Uint8Array }>(
+    'SELECT object FROM archived_blocks UNION ALL SELECT object FROM archived_commitments',
+  );
   const names: string[] = [];
   for await (const name of closed.list('')) names.push(name);
   expect(names).toEqual(rows.map(({ object }) => objectName(object)).sort());
-  expect(await verifyBlocks(one.database, [closed])).toMatchObject({ objects: 2, faulty: 0 });
+  expect(await verifyBlocks(one.database, [closed])).toMatchObject({ objects: 4, faulty: 0 });
   expect(await verifyPublished(one.database, [open])).toMatchObject({ faulty: 0 });
   expect((await auditDatabase(database.url, { archive: new ArchivedBlocks([closed]) })).findings).toEqual([]);
 });

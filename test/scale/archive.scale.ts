@@ -148,7 +148,7 @@ test('a million audit events are archived while others are appended; strangers r
   );
   // Without what was appended meanwhile.
   const after = (await sizeOf('blocks')) - (kept.rows[0]?.bytes ?? 0);
-  const keys = await sizeOf('archived_blocks');
+  const keys = (await sizeOf('archived_blocks')) + (await sizeOf('archived_commitments'));
   say(`moved ${moved} blocks with ${megabytes(content)} in ${(took / 1_000).toFixed(1)} s, beside appends`);
   say(`table of blocks: ${megabytes(before)} before, ${megabytes(after)} after; keys: ${megabytes(keys)}`);
   say(`appending ${BATCH} entries: p50 ${percentile(quiet, 0.5)} ms before, ${percentile(beside, 0.5)} ms beside`);
