@@ -134,7 +134,15 @@ when('the bucket is a static log: tiles, bundles and checkpoint of a round, and 
   expect(await verifyPublished(one.database, [bucket])).toMatchObject({ faulty: 0 });
   const { findings, result } = await audit(bucket, [await keyOf()]);
   expect(findings).toEqual([]);
-  expect(result.entries).toBe(551);
+  expect(result).toMatchObject({ entries: 551, rounds: null, links: 3 });
+  const good = await Promise.all([2, 3].map((number) => bucket.get(`rounds/00${number}`, 100_000)));
+  const altered = { ...JSON.parse(Buffer.from(good[0] ?? []).toString()), closedAt: '2020-01-01T00:00:00.000Z' };
+  await bucket.put('rounds/002', Buffer.from(JSON.stringify(altered)));
+  expect((await audit(bucket, [await keyOf()])).findings).toMatchObject([{ code: 'link-broken', round: 2 }]);
+  await bucket.remove('rounds/002');
+  expect((await audit(bucket, [await keyOf()])).findings).toMatchObject([{ code: 'round-missing', round: 2 }]);
+  await bucket.put('rounds/002', good[1] ?? new Uint8Array(0));
+  expect((await audit(bucket, [await keyOf()])).findings).toMatchObject([{ code: 'round-broken', round: 2 }]);
 });
 
 when('with the leaves of rounds it is a mirror: audited wholly, and receipts come out of it', async () => {

@@ -150,6 +150,7 @@ export const STANDINGS = {
   'views-agree': 'verified',
   'contents-not-read': 'unverified',
   'rounds-not-read': 'unverified',
+  'links-hold': 'verified',
   'anchors-missing': 'unverified',
   resumed: 'unverified',
   'audit-incomplete': 'unverified',

@@ -163,7 +163,7 @@ export class RoundCheck {
 }
 
 /** The link that a round should have; null where what it says cannot be one. */
-function linkOf({ number, closedAt, previousRoot, beacons }: RoundHeader): Uint8Array | null {
+export function linkOf({ number, closedAt, previousRoot, beacons }: RoundHeader): Uint8Array | null {
   if (beacons === null) return null;
   return parsed(() =>
     encodeLink({

@@ -29,6 +29,8 @@ export interface AuditResult {
   readonly checkpoints: number;
   /** Null: rounds were not read. */
   readonly rounds: number | null;
+  /** Rounds of which only roots and links were read, without leaves. Default: none. */
+  readonly links?: number;
   /** Entries that are in no round yet. */
   readonly unrounded: number;
   /** Whether the keys of the logs are known from elsewhere. */
@@ -93,7 +95,7 @@ function refutation(finding: Finding): Claim {
 
 /** What holds as long as nothing is wrong. */
 function holdingClaims(result: AuditResult): Claim[] {
-  const { contents, acts, rounds, compared, resumed, recovered } = result;
+  const { contents, acts, rounds, links = 0, compared, resumed, recovered } = result;
   const claims = [
     contents === null ? contentsNotRead() : contentsHold(result.entries, contents),
     entriesHold(result),
@@ -113,6 +115,10 @@ function holdingClaims(result: AuditResult): Claim[] {
       "Times never decrease, none is after the close of its round or long before the close of a round without its entry; otherwise they are the operator's word.",
     ),
   ];
+  if (links > 0) {
+    const says = `${many(links, 'round')}: each names the root of the one before. Their leaves are not public, so they say nothing of the logs.`;
+    claims.push(claim('links-hold', 'round', 'bytes', says));
+  }
   if (acts !== null && rounds !== null) {
     claims.push(claim('acts-hold', 'content', 'bytes', `${many(acts, 'act')} of _system: each has its commitment.`));
   }

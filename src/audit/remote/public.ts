@@ -1,4 +1,4 @@
-// The audit of what anybody may read: logs whose keys were given, without rounds.
+// The audit of what anybody may read: logs whose keys were given, and the chain of rounds of a public archive.
 
 import { equalBytes } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
@@ -7,6 +7,8 @@ import { checkServiceOrigin } from '../../core/origin.ts';
 import { Findings } from '../checks/findings.ts';
 import { type Audit, auditVerdict } from '../checks/verdict.ts';
 import { Saver } from '../process/state-file.ts';
+import { readPlace } from './archive.ts';
+import { checkBareRounds } from './bare-rounds.ts';
 import { compareViews } from './comparison.ts';
 import { Heads } from './heads.ts';
 import type { Keeper } from './keeper.ts';
@@ -83,6 +85,10 @@ export async function auditPublic(options: PublicAuditOptions): Promise<Audit> {
     },
   });
   await walker.toHeads(logs, NO_ROUND, 0);
+  const place = await readPlace(source);
+  if (place !== null && !place.leaves && place.origin === serviceOrigin) {
+    await checkBareRounds(source, serviceOrigin, place.rounds, findings);
+  }
   const walked = clock() - began;
   const compared =
     against === null
@@ -99,6 +105,7 @@ export async function auditPublic(options: PublicAuditOptions): Promise<Audit> {
     acts: null,
     checkpoints: walker.checkpoints,
     rounds: null,
+    links: place?.rounds ?? 0,
     unrounded: 0,
     keysKnown: true,
     recovered: false,
