@@ -147,9 +147,8 @@ class Reader {
     return members;
   }
 
-  /** Every member takes a byte at least, so that a count beyond the bytes is refused before anything is made of it. */
+  /** Every member takes a byte at least: with a count beyond the bytes, reading ends where they do. */
   #repeat<T>(count: number, read: () => T): T[] {
-    if (count > this.#bytes.length - this.offset) throw invalid('cut short');
     const all: T[] = [];
     for (let i = 0; i < count; i++) all.push(read());
     return all;

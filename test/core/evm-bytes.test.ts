@@ -97,6 +97,14 @@ describe('a receipt', () => {
     for (const status of [NONE, fromHex('02'), fromHex('0101')]) {
       expect(readEvmReceipt(encodeRlp([status, NONE, NONE, []])).succeeded).toBe(false);
     }
+    expect(readEvmReceipt(encodeRlp([fromHex('01'), NONE, NONE, []])).succeeded).toBe(true);
+    expect(readEvmReceipt(encodeRlp([NONE, NONE, NONE, [log]])).succeeded).toBe(false);
+  });
+
+  test('before Byzantium succeeded if it has logs', () => {
+    const stateRoot = new Uint8Array(32).fill(1);
+    expect(readEvmReceipt(encodeRlp([stateRoot, NONE, NONE, [log]])).succeeded).toBe(true);
+    expect(readEvmReceipt(encodeRlp([stateRoot, NONE, NONE, []])).succeeded).toBe(false);
   });
 
   test('is refused where something is missing', () => {

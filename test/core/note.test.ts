@@ -88,6 +88,11 @@ describe('notes', () => {
     expect(() => parseNote(text)).toThrow(code('note-invalid', 'base64-invalid'));
   });
 
+  test('one signature more than 64, and no fewer', () => {
+    const line = formatSignature({ name, keyId: new Uint8Array(4), signature: new Uint8Array(64) });
+    expect(parseNote(`a\n\n${line.repeat(64)}`).signatures).toHaveLength(64);
+  });
+
   test('a signature spelled in a second way', () => {
     const note = `a\n\n— ${name} ${toBase64(new Uint8Array(5))}\n`;
     expect(parseNote(note).signatures).toHaveLength(1);

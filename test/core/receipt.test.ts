@@ -5,7 +5,15 @@ import { concat, fromHex, toBase64, toHex } from '../../src/core/bytes.ts';
 import { FormatError } from '../../src/core/errors.ts';
 import { hashLeaf, MerkleTree } from '../../src/core/merkle.ts';
 import { packPath, walkPath } from '../../src/core/path.ts';
-import { MAX_RECEIPT_TEXT, parseReceipt, parseReceiptText, type Receipt, receiptPath } from '../../src/core/receipt.ts';
+import {
+  knownAnchors,
+  MAX_RECEIPT_TEXT,
+  parseReceipt,
+  parseReceiptText,
+  type Receipt,
+  receiptPath,
+  storedReceiptPath,
+} from '../../src/core/receipt.ts';
 import type { RoundReceipt } from '../../src/core/receipt-schema.ts';
 import { formatTime } from '../../src/core/time.ts';
 import { MemoryLog, provenReceipt, seeded } from '../support/receipts.ts';
@@ -180,6 +188,9 @@ describe('the path of a receipt', () => {
   test('does not exist before the round has closed', () => {
     expect(() => receiptPath(pending)).toThrow(expect.objectContaining({ code: 'receipt-pending' }));
     expect(() => receiptPath(pending)).toThrow('entry 3 of log.example.org/logs/payments');
+    expect(() => storedReceiptPath(pending)).toThrow(expect.objectContaining({ code: 'receipt-pending' }));
+    expect(knownAnchors(pending)).toEqual([]);
+    expect(storedReceiptPath(receipt)).toEqual(receiptPath(receipt));
   });
 
   test('is refused if a proof has a wrong length', () => {
