@@ -5,7 +5,7 @@ import type { AnchorStatus, ByRound } from '../anchor/kind.ts';
 import { prefixedHex } from '../core/bytes.ts';
 import type { EvmAnchor } from '../core/receipt-schema.ts';
 import type { Queryable } from '../store/database.ts';
-import { readEvidence } from './evidence-store.ts';
+import { readProofs } from './stored-proofs.ts';
 
 /** What an EVM chain adds to the status of an anchor. */
 export interface EvmDetails {
@@ -70,7 +70,7 @@ export async function readEvmDetails(database: Queryable, rounds: readonly numbe
 
 /** Where there is a proof, number and time of the block come from its header, not from what a node said. */
 export async function readEvmAnchors(database: Queryable, round: number): Promise<EvmAnchor[]> {
-  const [{ rows }, evidence] = await Promise.all([
+  const [{ rows }, proofs] = await Promise.all([
     database.query<{
       target: string;
       chain: string;
@@ -87,7 +87,7 @@ export async function readEvmAnchors(database: Queryable, round: number): Promis
              WHERE a.round = $1 AND a.kind = 'evm' AND a.status <> 'pending' ORDER BY a.target`,
       values: [round],
     }),
-    readEvidence(database, round),
+    readProofs(database, round),
   ]);
   return rows.flatMap((row): EvmAnchor[] => {
     const { target, chain, contract, transaction, status } = row;
@@ -95,7 +95,7 @@ export async function readEvmAnchors(database: Queryable, round: number): Promis
     if (status === 'submitted') return [{ ...identity, status }];
     const block = blockOf(row);
     if (block === null) return [];
-    const proven = evidence.get(target);
+    const proven = proofs.get(target);
     return [{ ...identity, status, ...(proven?.block.hash === block.hash ? proven : { block: { ...block } }) }];
   });
 }

@@ -18,6 +18,7 @@ import {
   type LedgerRound,
   viewChains,
 } from './chain-audit.ts';
+import { damagedProofs } from './stored-proofs.ts';
 
 const ROWS_AT_ONCE = 1_000;
 
@@ -26,7 +27,9 @@ export async function openEvmAudit(trust: AuditTrust): Promise<DatabaseAudit> {
   return {
     check: async (snapshot) => {
       await checkAccounts(snapshot);
-      return [...failures, ...(await checkChains(snapshot, views, trust))];
+      const outcomes = await checkChains(snapshot, views, trust);
+      await checkProofs(snapshot);
+      return [...failures, ...outcomes];
     },
   };
 }
@@ -51,6 +54,18 @@ async function checkAccounts({ db, declared, faults }: AuditedSnapshot): Promise
     if (!there.has(account)) {
       faults.add('sender-differs', {}, `the account ${account} is declared by _system, and not there`);
     }
+  }
+}
+
+/** Proofs must lead from the block that an anchor is recorded in to the root of its round, as receipts have them. */
+async function checkProofs({ db, faults, onProgress }: AuditedSnapshot): Promise<void> {
+  const damaged = damagedProofs(db, (round) => onProgress(`proofs of round ${round}`));
+  for await (const { round, target, says } of damaged) {
+    faults.add(
+      'anchor-differs',
+      { round },
+      `the proof that round ${round} is anchored by ${target} does not hold: ${says}`,
+    );
   }
 }
 

@@ -1,10 +1,6 @@
-// The rows of evidence: a proof for each block that an anchor is in, or why there is none yet.
+// The rows of evidence: for each block that an anchor is in, whether there is a proof (stored-proofs.ts), or why not yet.
 
-import { fromHex, prefixedHex } from '../core/bytes.ts';
 import type { AntequemError } from '../core/errors.ts';
-import { readHeader } from '../core/evm-bytes.ts';
-import type { EvmProof } from '../core/receipt-schema.ts';
-import { formatTime } from '../core/time.ts';
 import type { Database, Queryable } from '../store/database.ts';
 import { ENCODER_VERSION, isOpaque, OPAQUE_CODES } from './block.ts';
 import type { Observation } from './confirm.ts';
@@ -66,40 +62,6 @@ export async function wantedEvidence(
   return rows;
 }
 
-export async function insertProof(
-  database: Database,
-  target: string,
-  { round, block_hash, transaction, attempts }: Wanted,
-  proof: EvmProof,
-  now: number,
-): Promise<void> {
-  await database.query(
-    `WITH stale AS (
-       DELETE FROM evm_evidence WHERE target = $1 AND round = $2 AND block_hash <> $3 AND header IS NULL)
-     INSERT INTO evm_evidence (target, round, block_hash, transaction, header, index, transaction_proof, receipt_proof,
-                               log_index, attempts, stored_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-     ON CONFLICT (target, round, block_hash) DO UPDATE SET
-       transaction = EXCLUDED.transaction, header = EXCLUDED.header, index = EXCLUDED.index, transaction_proof = EXCLUDED.transaction_proof,
-       receipt_proof = EXCLUDED.receipt_proof, log_index = EXCLUDED.log_index, attempts = EXCLUDED.attempts,
-       problem = NULL, code = NULL, encoder = NULL, retry_at = NULL, stored_at = EXCLUDED.stored_at
-     WHERE evm_evidence.header IS NULL`,
-    [
-      target,
-      round,
-      block_hash,
-      transaction,
-      bufferOf(proof.header),
-      proof.index,
-      proof.transaction.map(bufferOf),
-      proof.receipt.map(bufferOf),
-      proof.logIndex,
-      attempts + 1,
-      now,
-    ],
-  );
-}
-
 export async function insertProblem(
   database: Database,
   target: string,
@@ -113,7 +75,7 @@ export async function insertProblem(
   const again = passing || (!hopeless && tried < MOST_ATTEMPTS);
   await database.query(
     `WITH stale AS (
-       DELETE FROM evm_evidence WHERE target = $1 AND round = $2 AND block_hash <> $3 AND header IS NULL),
+       DELETE FROM evm_evidence WHERE target = $1 AND round = $2 AND block_hash <> $3 AND index IS NULL),
      retried AS (
        SELECT count(*) AS rounds FROM evm_evidence WHERE target = $1 AND round <> $2 AND retry_at IS NOT NULL)
      INSERT INTO evm_evidence (target, round, block_hash, transaction, attempts, problem, code, encoder, retry_at, stored_at)
@@ -121,7 +83,7 @@ export async function insertProblem(
      ON CONFLICT (target, round, block_hash) DO UPDATE SET
        transaction = EXCLUDED.transaction, attempts = EXCLUDED.attempts, problem = EXCLUDED.problem, code = EXCLUDED.code,
        encoder = EXCLUDED.encoder, retry_at = EXCLUDED.retry_at, stored_at = EXCLUDED.stored_at
-     WHERE evm_evidence.header IS NULL`,
+     WHERE evm_evidence.index IS NULL`,
     [
       target,
       round,
@@ -139,7 +101,7 @@ export async function insertProblem(
   );
 }
 
-const UNPROVEN = 'header IS NULL AND retry_at IS NULL';
+const UNPROVEN = 'index IS NULL AND retry_at IS NULL';
 /** Given up by a release that knew less. */
 const BY_OLDER_RELEASE = `coalesce(encoder, 0) < ${ENCODER_VERSION} AND (code IS NULL OR code = ANY ($3::text[]))`;
 
@@ -191,9 +153,9 @@ export async function missingProofs(database: Queryable): Promise<MissingProofs[
   const { rows } = await database.query<MissingProofs>(
     `SELECT target, code, rounds, says FROM (
        SELECT target, coalesce(code, 'unknown') AS code, count(*) AS rounds, max(round) AS newest
-       FROM evm_evidence WHERE header IS NULL GROUP BY 1, 2) m
+       FROM evm_evidence WHERE index IS NULL GROUP BY 1, 2) m
      CROSS JOIN LATERAL (SELECT problem AS says FROM evm_evidence e
-                         WHERE e.target = m.target AND e.round = m.newest AND e.header IS NULL LIMIT 1) n
+                         WHERE e.target = m.target AND e.round = m.newest AND e.index IS NULL LIMIT 1) n
      ORDER BY target, rounds DESC, code`,
   );
   return rows;
@@ -212,51 +174,4 @@ export async function evidenceDue(
     [target, rounds],
   );
   return new Map(rows.map(({ round, retry_at }) => [round, Math.max(0, retry_at - now)]));
-}
-
-/** The proof of an anchor, and what the header says of its block. */
-export interface StoredProof {
-  readonly block: { readonly number: number; readonly hash: string; readonly time: string };
-  readonly proof: EvmProof;
-}
-
-/** The proofs of a round's anchors in the blocks they are recorded in, by target. */
-export async function readEvidence(database: Queryable, round: number): Promise<Map<string, StoredProof>> {
-  const { rows } = await database.query<{
-    target: string;
-    block_hash: Uint8Array;
-    header: Uint8Array;
-    index: number;
-    transaction_proof: Uint8Array[];
-    receipt_proof: Uint8Array[];
-    log_index: number;
-  }>({
-    name: 'read-evidence',
-    text: `SELECT e.target, e.block_hash, e.header, e.index, e.transaction_proof, e.receipt_proof, e.log_index
-           FROM evm_evidence e JOIN anchors a USING (target, round, block_hash, transaction)
-           WHERE e.round = $1 AND e.header IS NOT NULL`,
-    values: [round],
-  });
-  return new Map(
-    rows.map((row) => {
-      const { number, time } = readHeader(new Uint8Array(row.header));
-      return [
-        row.target,
-        {
-          block: { number, hash: prefixedHex(row.block_hash), time: formatTime(time) },
-          proof: {
-            header: prefixedHex(row.header),
-            index: row.index,
-            transaction: row.transaction_proof.map(prefixedHex),
-            receipt: row.receipt_proof.map(prefixedHex),
-            logIndex: row.log_index,
-          },
-        },
-      ];
-    }),
-  );
-}
-
-function bufferOf(hex: string): Buffer {
-  return Buffer.from(fromHex(hex.slice(2)));
 }

@@ -11,10 +11,11 @@ import { within } from '../core/time-limit.ts';
 import type { Database } from '../store/database.ts';
 import { isOpaque, type RebuiltBlock, rebuildBlock } from './block.ts';
 import type { Observation } from './confirm.ts';
-import { insertProblem, insertProof, retryAll, type Wanted, wantedEvidence } from './evidence-store.ts';
+import { insertProblem, retryAll, type Wanted, wantedEvidence } from './evidence-store.ts';
 import type { EvmNode, RawSource } from './node.ts';
 import { noteOpaqueBlock, noteRebuiltBlock, opaqueSays } from './opaque.ts';
 import { inParallel } from './parallel.ts';
+import { type FoundProof, insertProofs } from './stored-proofs.ts';
 
 export interface EvidenceRequest {
   readonly target: string;
@@ -61,17 +62,19 @@ export async function storeEvidence(database: Database, node: EvmNode, request: 
     const chain = opaque ? await noteOpaqueBlock(database, target, hash, block, now()) : null;
     if (opaque && chain?.news === true) problems.push(opaqueSays(request.chain, block.message));
     if (!(block instanceof AntequemError)) opened = (await noteRebuiltBlock(database, target)) || opened;
+    const found: FoundProof[] = [];
     for (const anchor of anchors) {
       const proof = block instanceof AntequemError ? block : proveAnchor(block, anchor, hash, request);
       if (!(proof instanceof AntequemError)) {
-        await insertProof(database, target, anchor, proof, now());
-        proven += 1;
+        found.push({ anchor, proof });
         continue;
       }
       const hopeless = chain?.opaque === true;
       await insertProblem(database, target, anchor, proof, { now: now(), retryAfter: request.retryAfter, hopeless });
       if (anchor.attempts === 0 && !hopeless) problems.push(`no proof of round ${anchor.round} yet: ${proof.message}`);
     }
+    await insertProofs(database, target, found, now());
+    proven += found.length;
   });
   if (opened) problems.push(`the blocks of ${request.chain} can be rebuilt again`);
   if (proven > 0) await retryAll(database, target, { all: opened, now: now() });

@@ -13,7 +13,9 @@ import {
   type ShownResult,
 } from '../core/anchor-audit.ts';
 import { sourceFailure } from '../core/anchor-verifier.ts';
+import { toHex } from '../core/bytes.ts';
 import { hasCode } from '../core/errors.ts';
+import { checkEvmProof } from '../core/evm-proof.ts';
 import { isDevelopmentChain } from '../core/evm-source.ts';
 import type { EvmAnchor } from '../core/receipt-schema.ts';
 import artifact from './anchor-artifact.json' with { type: 'json' };
@@ -28,6 +30,9 @@ export async function openShownEvm(trust: AuditTrust): Promise<ShownAuditor<EvmA
   };
 }
 
+/** Proofs that do not hold, of which an audit tells. */
+const MOST_BROKEN = 1_000;
+
 /** The claims of one chain. */
 interface Shown {
   readonly claims: AnchorClaims;
@@ -40,6 +45,7 @@ class ShownEvm implements ShownAudit<EvmAnchor> {
   readonly #failures: readonly ChainOutcome[];
   readonly #options: ShownAuditOptions;
   readonly #shown = new Map<string, Shown>();
+  readonly #broken: { readonly round: number; readonly says: string }[] = [];
 
   constructor(
     trust: AuditTrust,
@@ -59,6 +65,10 @@ class ShownEvm implements ShownAudit<EvmAnchor> {
     this.#shown.set(anchor.chain, shown);
     shown.contracts.add(anchor.contract);
     shown.claims.add(place, anchor);
+    const { number, root } = this.#options.rounds.at(place);
+    const check = checkEvmProof(anchor, toHex(root));
+    if (check?.holds === false && this.#broken.length < MOST_BROKEN)
+      this.#broken.push({ round: number, says: check.says });
     return true;
   }
 
@@ -66,6 +76,10 @@ class ShownEvm implements ShownAudit<EvmAnchor> {
     const outcomes: ChainOutcome[] = [...this.#failures];
     const checked: CheckedChain[] = [];
     for (const view of this.#views) outcomes.push(await this.#ask(view, declared, checked));
+    for (const { round, says } of this.#broken) {
+      const what = `the proof that round ${round} is anchored does not hold: ${says}`;
+      this.#options.faults.add('anchor-differs', { round }, what);
+    }
     const told = this.#options.told.flatMap(({ chain }) => (chain.startsWith('eip155:') ? [chain] : []));
     for (const chain of new Set([...told, ...this.#shown.keys()])) {
       if (this.#views.some((view) => view.chain === chain)) continue;

@@ -3,7 +3,7 @@
 
 import { parseHeader } from '../core/bitcoin-header.ts';
 import type { HeaderSource } from '../core/bitcoin-source.ts';
-import { equalBytes, fromHex } from '../core/bytes.ts';
+import { equalBytes, fromHex, toHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Database, Transaction } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
@@ -66,6 +66,7 @@ export async function confirm(
   const { target, rules, now } = confirmation;
   await transaction(database, async (tx) => {
     await lockRounds(tx, target, rounds);
+    await storeHeaders(tx, observations);
     await record(tx, observations, confirmation);
     await reopen(tx, observations, now());
     await settle(tx, target, rounds, rules, now(), failure);
@@ -129,6 +130,21 @@ function reasonOf(error: unknown): string {
 
 const DAY_MS = 86_400_000;
 
+/** Once for all rounds and calendars that lead to a block. */
+async function storeHeaders(tx: Transaction, observations: readonly Observation[]): Promise<void> {
+  const there = observations.filter((observation) => observation.seen === 'there');
+  const headers = new Map(there.map(({ hash, header }) => [toHex(hash), { hash, header }]));
+  if (headers.size === 0) return;
+  await tx.query(
+    `INSERT INTO ots_blocks SELECT block_hash, header FROM unnest($1::bytea[], $2::bytea[]) AS b (block_hash, header)
+     ORDER BY block_hash ON CONFLICT DO NOTHING`,
+    [
+      [...headers.values()].map(({ hash }) => Buffer.from(hash)),
+      [...headers.values()].map(({ header }) => Buffer.from(header)),
+    ],
+  );
+}
+
 async function record(
   tx: Transaction,
   observations: readonly Observation[],
@@ -137,7 +153,7 @@ async function record(
   for (const observation of observations) {
     const key = [observation.request, observation.height, observation.merkle_root];
     if (observation.seen === 'there') {
-      const { header, hash, depth } = observation;
+      const { hash, depth } = observation;
       const was =
         observation.state === 'confirmed' &&
         observation.block_hash !== null &&
@@ -145,13 +161,13 @@ async function record(
       const state = depth >= burial ? 'buried' : depth >= confirmations || was ? 'confirmed' : 'included';
       const next = state === 'buried' ? null : now() + (state === 'confirmed' ? pace.watch : pace.confirm);
       await tx.query(
-        `UPDATE ots_attestations SET state = $4, header = $5, block_hash = $6, next_at = $7, problem = NULL
+        `UPDATE ots_attestations SET state = $4, block_hash = $5, next_at = $6, problem = NULL
          WHERE request = $1 AND height = $2 AND merkle_root = $3 AND state <> 'buried'`,
-        [...key, state, Buffer.from(header), Buffer.from(hash), next],
+        [...key, state, Buffer.from(hash), next],
       );
     } else if (observation.seen === 'other') {
       await tx.query(
-        `UPDATE ots_attestations SET state = 'contradicted', header = NULL, block_hash = NULL, next_at = $4, problem = $5
+        `UPDATE ots_attestations SET state = 'contradicted', block_hash = NULL, next_at = $4, problem = $5
          WHERE request = $1 AND height = $2 AND merkle_root = $3 AND state <> 'buried'`,
         [
           ...key,

@@ -184,7 +184,11 @@ function check(anchor: AnchorRow, answers: readonly StoredAnswer[], blocks: read
       faults.push({ where: 'timestamp', says: `no answer of a calendar leads to block ${height}` });
       continue;
     }
-    if (block.header === null || block.block_hash === null) continue;
+    if (block.block_hash === null) continue;
+    if (block.header === null) {
+      faults.push({ where: 'timestamp', says: `the header of block ${height} is missing` });
+      continue;
+    }
     const { merkleRoot, hash, time } = parseHeader(new Uint8Array(block.header));
     if (!equalBytes(merkleRoot, block.merkle_root) || !equalBytes(fromHex(hash), block.block_hash)) {
       faults.push({ where: 'timestamp', says: `the header of block ${height} is not one that the answers lead to` });
@@ -202,8 +206,8 @@ function isBlockOf({ block_number, block_hash, block_time }: AnchorRow, { height
 
 async function readBlocks(db: Queryable, target: string, round: number): Promise<BlockRow[]> {
   const { rows } = await db.query<BlockRow>(
-    `SELECT t.height, t.merkle_root, t.state, t.header, t.block_hash
-     FROM ots_requests q JOIN ots_attestations t ON t.request = q.id
+    `SELECT t.height, t.merkle_root, t.state, b.header, t.block_hash
+     FROM ots_requests q JOIN ots_attestations t ON t.request = q.id LEFT JOIN ots_blocks b USING (block_hash)
      WHERE q.target = $1 AND q.round = $2 ORDER BY t.height`,
     [target, round],
   );

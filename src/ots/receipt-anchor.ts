@@ -95,8 +95,8 @@ async function readBlocks(database: Queryable, target: string, round: number): P
     header: Uint8Array | null;
   }>({
     name: 'ots-blocks',
-    text: `SELECT DISTINCT t.height, t.merkle_root, t.state, t.header
-           FROM ots_requests q JOIN ots_attestations t ON t.request = q.id
+    text: `SELECT DISTINCT t.height, t.merkle_root, t.state, b.header
+           FROM ots_requests q JOIN ots_attestations t ON t.request = q.id LEFT JOIN ots_blocks b USING (block_hash)
            WHERE q.target = $1 AND q.round = $2 ORDER BY t.height`,
     values: [target, round],
   });

@@ -108,9 +108,9 @@ interface BlockRow {
 async function readBlocks(database: Queryable, rounds: readonly number[]): Promise<BlockRow[]> {
   const { rows } = await database.query<BlockRow>({
     name: 'ots-report-blocks',
-    text: `SELECT q.round, q.target, q.calendar, t.height, t.state, t.header, t.problem, t.next_at
+    text: `SELECT q.round, q.target, q.calendar, t.height, t.state, b.header, t.problem, t.next_at
            FROM anchors a JOIN ots_requests q ON q.target = a.target AND q.round = a.round
-           JOIN ots_attestations t ON t.request = q.id
+           JOIN ots_attestations t ON t.request = q.id LEFT JOIN ots_blocks b ON b.block_hash = t.block_hash
            WHERE a.round = ANY ($1::bigint[]) ORDER BY q.round, q.target, t.height, q.id`,
     values: [rounds],
   });

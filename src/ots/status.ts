@@ -63,9 +63,9 @@ export async function settle(
     [target, rounds],
   );
   const { rows: blocks } = await tx.query<BlockRow>(
-    `SELECT q.round, t.state, t.height, t.header, t.block_hash
-     FROM ots_requests q JOIN ots_attestations t ON t.request = q.id
-     WHERE q.target = $1 AND q.round = ANY ($2::bigint[]) AND t.header IS NOT NULL ORDER BY t.height`,
+    `SELECT q.round, t.state, t.height, b.header, t.block_hash
+     FROM ots_requests q JOIN ots_attestations t ON t.request = q.id JOIN ots_blocks b USING (block_hash)
+     WHERE q.target = $1 AND q.round = ANY ($2::bigint[]) ORDER BY t.height`,
     [target, rounds],
   );
   const byRound = Map.groupBy(blocks, ({ round }) => round);

@@ -279,4 +279,12 @@ export const ANCHORS: Attack[] = [
     index: null,
     round: 2,
   },
+  {
+    name: 'proof of an anchor altered',
+    work: `UPDATE evm_evidence SET log_index = log_index + 1 WHERE round = 2`,
+    code: 'anchor-differs',
+    log: null,
+    index: null,
+    round: 2,
+  },
 ];

@@ -19,11 +19,13 @@ import { ENCODER_VERSION, rebuildBlock } from '../../src/evm/block.ts';
 import { isObject } from '../../src/evm/json-fields.ts';
 import { type EvmNode, type RawSource, rpcNode } from '../../src/evm/node.ts';
 import { measureEvm, reportEvm } from '../../src/evm/report.ts';
+import { damagedProofs } from '../../src/evm/stored-proofs.ts';
 import type { EvmTarget } from '../../src/evm/target.ts';
 import { type AnchorGround, anchorGround, restartableChain } from '../support/anchoring.ts';
 import { noAnvil } from '../support/anvil-chain.ts';
 import { type AnvilGround, anvilGround } from '../support/anvil-ground.ts';
 import { bytes, hex, outcomeOf, type SealedBlock, sealBlock, transactionOf } from '../support/blocks.ts';
+import { asAdministrator } from '../support/history.ts';
 import { lyingEndpoint } from '../support/lying-rpc.ts';
 import { mineMixedBlock } from '../support/mixed-blocks.ts';
 import { seeded } from '../support/receipts.ts';
@@ -238,7 +240,7 @@ describe('on a Hardhat chain', () => {
     const [next = 0] = await ground.close(1);
     await addMissingAnchors(ground.database, target.name, Date.now());
     await bounded(target, [...rounds, next], async () =>
-      (await rows('header')).every((row) => isObject(row) && row.header !== null),
+      (await rows('index')).every((row) => isObject(row) && row.index !== null),
     );
     expect(warned.filter((line) => line.includes('can be rebuilt again'))).toHaveLength(1);
     expect(await metric('antequem_chain_opaque')).toEqual([[labels, 0]]);
@@ -321,7 +323,12 @@ describe('on a Hardhat chain', () => {
     const target = ground.target();
     const rounds = await prepare(ground, target, 1);
     await bounded(target, rounds, () => allFinal(rounds));
-    for (const statement of ["UPDATE evm_evidence SET header = '\\x00'", 'DELETE FROM evm_evidence']) {
+    for (const statement of [
+      'UPDATE evm_evidence SET log_index = 1',
+      'DELETE FROM evm_evidence',
+      "UPDATE evm_blocks SET header = '\\x00'",
+      'DELETE FROM evm_blocks',
+    ]) {
       await expect(ground.database.query(statement)).rejects.toThrow('immutable');
     }
   });
@@ -360,14 +367,19 @@ describe.skipIf(noAnvil !== null)(`on anvil${noAnvil === null ? '' : ` (skipped:
   test('a block reorganised away: the proof is of the block that took its place', async () => {
     const target = ground.target();
     const [round = 0] = await ground.prepare(target, 1);
-    await target.advance([round]);
+    const blockNow = async (): Promise<string | undefined> => {
+      await target.advance([round]);
+      const [anchor] = await readEvmAnchors(ground.database, round);
+      return anchor === undefined || anchor.status === 'submitted' ? undefined : anchor.block.hash;
+    };
+    await expect.poll(blockNow, { timeout: 60_000 }).toBeDefined();
     const before = await anchorOf(ground, round);
     expect(before.proof).toBeDefined();
     await ground.rpc('anvil_reorg', 1, []);
-    await target.advance([round]);
-    await target.advance([round]);
+    await expect
+      .poll(async () => [undefined, before.block.hash].includes(await blockNow()), { timeout: 60_000 })
+      .toBe(false);
     const after = await anchorOf(ground, round);
-    expect(after.block.hash).not.toBe(before.block.hash);
     expect(after.transaction).toBe(before.transaction);
     expect(after.proof).toBeDefined();
     await ground.finish(target, [round]);
@@ -380,11 +392,55 @@ describe.skipIf(noAnvil !== null)(`on anvil${noAnvil === null ? '' : ` (skipped:
     await ground.rpc('evm_setAutomine', false);
     await other.advance(rounds);
     await ground.mine();
-    await other.advance(rounds);
+    await expect
+      .poll(
+        async () => {
+          await other.advance(rounds);
+          const { rows } = await ground.database.query(`SELECT FROM anchors WHERE status = 'included'`);
+          return rows.length;
+        },
+        { timeout: 60_000 },
+      )
+      .toBe(rounds.length);
     const anchors = await Promise.all(rounds.map((round) => anchorOf(ground, round)));
     expect(new Set(anchors.map(({ proof }) => proof?.header)).size).toBe(1);
     expect(anchors.map(({ proof }) => proof?.index).toSorted()).toEqual(rounds.map((_, i) => i));
     await ground.rpc('evm_setAutomine', true);
+
+    // It is stored once, with the upper nodes; each round has its transaction and receipt alone.
+    const stored = async (sql: string): Promise<unknown[]> => (await ground.database.query(sql)).rows;
+    expect(await stored('SELECT cardinality(nodes) AS nodes FROM evm_blocks')).toEqual([{ nodes: expect.any(Number) }]);
+    const own = 'cardinality(transaction_proof) AS transaction, cardinality(receipt_proof) AS receipt';
+    expect(await stored(`SELECT header, ${own} FROM evm_evidence`)).toEqual(
+      rounds.map(() => ({ header: null, transaction: 1, receipt: 1 })),
+    );
+
+    // A proof of an older release has its header and all nodes with it.
+    const [round = 0] = rounds;
+    const [first] = anchors;
+    const nodesOf = (path: readonly string[] = []): Buffer[] => path.map((node) => Buffer.from(bytes(node)));
+    const forged = (sql: string, values: unknown[] = []): Promise<void> =>
+      asAdministrator(ground.databaseUrl, async (client) => void (await client.query(sql, values)));
+    await forged(
+      `UPDATE evm_evidence SET header = $2, transaction_nodes = NULL, receipt_nodes = NULL, transaction_proof = $3, receipt_proof = $4
+       WHERE round = $1`,
+      [round, bytes(first?.proof?.header ?? ''), nodesOf(first?.proof?.transaction), nodesOf(first?.proof?.receipt)],
+    );
+    expect(await Promise.all(rounds.map((each) => anchorOf(ground, each)))).toEqual(anchors);
+
+    const faults = async (): Promise<number[]> => {
+      const found: number[] = [];
+      for await (const damage of damagedProofs(ground.database, () => {})) found.push(damage.round);
+      return found;
+    };
+    expect(await faults()).toEqual([]);
+    await forged('UPDATE evm_evidence SET index = index + 1 WHERE round = $1', [round]);
+    expect(await faults()).toEqual([round]);
+    await forged('UPDATE evm_blocks SET nodes = nodes[2:]');
+    expect(await faults()).toEqual(rounds);
+    await forged('DELETE FROM evm_blocks');
+    expect(await faults()).toEqual(rounds);
+    expect((await anchorOf(ground, rounds[1] ?? 0)).proof).toBeUndefined();
   });
 });
 

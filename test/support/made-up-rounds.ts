@@ -40,9 +40,10 @@ export async function makeUpRounds(client: Pick<pg.Client, 'query'>, count: numb
      SELECT n * 2 + k, '${CALENDARS}', n, (ARRAY['submit', 'upgrade'])[k + 1], 'https://calendar.test', sha256((n * 2 + k)::text::bytea),
             1, ${at}, ${at}, ${at}
      FROM generate_series(1, ${count}) n, generate_series(0, 1) k`,
-    `INSERT INTO ots_attestations (request, height, merkle_root, state, header, block_hash, found_at)
-     SELECT n * 2 + 1, n / 10, sha256(n::text::bytea), 'buried', decode(repeat('00', 80), 'hex'), sha256((n / 10)::text::bytea), ${at}
+    `INSERT INTO ots_attestations (request, height, merkle_root, state, block_hash, found_at)
+     SELECT n * 2 + 1, n / 10, sha256(n::text::bytea), 'buried', sha256((n / 10)::text::bytea), ${at}
      FROM generate_series(1, ${count}) n`,
+    `INSERT INTO ots_blocks SELECT sha256(n::text::bytea), decode(repeat('00', 80), 'hex') FROM generate_series(0, ${count} / 10) n`,
     `INSERT INTO anchors (target, kind, round, status, block_number, block_hash, block_time, created_at, submitted_at, included_at,
                           finalized_at, updated_at)
      SELECT '${CALENDARS}', 'opentimestamps', n, 'finalized', n / 10, sha256((n / 10)::text::bytea), ${at}, ${at}, ${at}, ${at}, ${at}, ${at}

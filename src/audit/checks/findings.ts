@@ -78,8 +78,8 @@ function compare(a: Finding, b: Finding): number {
 
 function rank({ code, log }: Finding): number {
   const { claim } = FAULTS[code];
-  // The chain has such a root because a round was rewritten: the round that lost its anchor comes first.
-  if (claim === 'anchor') return code === 'root-unknown' ? 5 : 4;
+  // The round that lost its anchor comes first: that it was rewritten breaks its proof, and leaves its root on the chain.
+  if (claim === 'anchor') return code === 'root-unknown' ? 6 : code === 'anchor-differs' ? 5 : 4;
   // Mostly the time of the round is wrong.
   if (code === 'received-after-close' || code === 'backdated') return 2;
   if (log === SYSTEM_LOG) return 0;

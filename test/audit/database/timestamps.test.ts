@@ -104,8 +104,21 @@ test.each([
   },
   {
     name: 'header of another block',
-    work: `UPDATE ots_attestations t SET header = o.header, block_hash = o.block_hash FROM ots_attestations o
+    work: `UPDATE ots_attestations t SET block_hash = o.block_hash FROM ots_attestations o
            WHERE t.height = 1 AND o.height = 2`,
+    code: 'timestamp-broken',
+    round: 1,
+  },
+  {
+    name: 'header altered',
+    work: `UPDATE ots_blocks SET header = set_byte(header, 0, 255 - get_byte(header, 0))
+           WHERE block_hash = (SELECT block_hash FROM ots_attestations WHERE height = 1 LIMIT 1)`,
+    code: 'timestamp-broken',
+    round: 1,
+  },
+  {
+    name: 'header deleted',
+    work: `DELETE FROM ots_blocks WHERE block_hash = (SELECT block_hash FROM ots_attestations WHERE height = 1 LIMIT 1)`,
     code: 'timestamp-broken',
     round: 1,
   },
