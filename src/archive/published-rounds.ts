@@ -15,7 +15,7 @@ import { each } from './published-logs.ts';
 
 /** Rounds that are written again in one pass because all of their anchors are final by now. */
 const FINAL_AT_ONCE = 2_000;
-/** Rounds whose anchors are looked at again in one pass although some are not final. */
+/** Of the rounds whose anchors are not all final, as many of the newest and of the others are looked at in one pass. */
 const OPEN_AT_ONCE = 50;
 
 export interface RoundSources {
@@ -38,19 +38,27 @@ export async function publishRounds(sources: RoundSources, first: number, last: 
 }
 
 /**
- * Writes those again whose anchors have changed: all that are final by now, and some of the others, which come in turn.
+ * Writes those again whose anchors have changed: those that are final by now, the newest of the others, and some of the
+ * older ones, which come in turn. The newest come first, so that they do not wait for old ones that never become final.
  * @param behind where the last call ended
  * @returns where the next one begins
  */
-export async function renewRounds(sources: RoundSources, behind: number): Promise<number> {
+export async function renewRounds(
+  sources: RoundSources,
+  behind: number,
+  openAtOnce: number = OPEN_AT_ONCE,
+): Promise<number> {
   const { rows } = await sources.database.query<{ number: number; hash: Uint8Array; turn: boolean }>(
-    `(SELECT number, hash, false AS turn FROM archive_open_rounds o
-      WHERE NOT EXISTS (SELECT FROM anchors WHERE round = o.number AND status <> 'finalized') ORDER BY number LIMIT $1)
-     UNION ALL
-     (SELECT number, hash, true FROM archive_open_rounds o
-      WHERE number > $2 AND EXISTS (SELECT FROM anchors WHERE round = o.number AND status <> 'finalized')
-      ORDER BY number LIMIT $3)`,
-    [FINAL_AT_ONCE, behind, OPEN_AT_ONCE],
+    `WITH open AS (
+       SELECT number, hash, EXISTS (SELECT FROM anchors WHERE round = o.number AND status <> 'finalized') AS pending
+       FROM archive_open_rounds o),
+     final AS (SELECT number, hash FROM open WHERE NOT pending ORDER BY number DESC LIMIT $1),
+     newest AS (SELECT number, hash FROM open WHERE pending ORDER BY number DESC LIMIT $3)
+     SELECT number, hash, false AS turn FROM final
+     UNION ALL SELECT number, hash, false FROM newest
+     UNION ALL (SELECT number, hash, true FROM open
+                WHERE pending AND number > $2 AND number < (SELECT min(number) FROM newest) ORDER BY number LIMIT $3)`,
+    [FINAL_AT_ONCE, behind, openAtOnce],
   );
   const open = await openRounds(
     sources.database,
