@@ -2,6 +2,7 @@
 
 import { toHex } from '../core/bytes.ts';
 import type { Guard } from '../log/guard.ts';
+import { lockErasing } from '../log/holds.ts';
 import { type Loss, largestLosses } from '../log/losses.ts';
 import type { Registry } from '../log/registry.ts';
 import { SET_BACK } from '../log/rollback.ts';
@@ -61,14 +62,18 @@ export async function adopt(damage: Damage, recovery: Recovery): Promise<void> {
           subject,
           published: { size: published.size, root: toHex(published.root) },
           now: now === null ? null : { size: now.size, root: toHex(now.root) },
+          holds: 'unconfirmed',
         }) as const,
     ),
-    ...damage.targets.map(({ name, reason }) => ({ act: 'recovered', subject: name, reason }) as const),
+    ...damage.targets.map(
+      ({ name, reason }) => ({ act: 'recovered', subject: name, reason, holds: 'unconfirmed' }) as const,
+    ),
   ];
   for (let i = 0; i < acts.length; i += AT_ONCE) {
     const part = acts.slice(i, i + AT_ONCE);
     await recordedTransaction(database, registry.system, sequencing, async (tx) => {
-      // Holds may have been lost, too.
+      // Holds may have been lost, too. What is being erased ends first, so that its act stands before this one.
+      await lockErasing(tx);
       await tx.query('UPDATE retention_state SET unconfirmed_since = $1', [sequencing.effects.now()]);
       return { result: undefined, acts: part };
     });

@@ -103,9 +103,11 @@ export type SystemAct =
       readonly subject: string;
       readonly published: { readonly size: number; readonly root: string };
       readonly now: { readonly size: number; readonly root: string } | null;
+      /** Nothing is erased until they are confirmed. */
+      readonly holds: 'unconfirmed';
     }
   /** A target whose chain has rounds that the database lacks. */
-  | { readonly act: 'recovered'; readonly subject: string; readonly reason: string };
+  | { readonly act: 'recovered'; readonly subject: string; readonly reason: string; readonly holds: 'unconfirmed' };
 
 /**
  * A transaction that ends with entries of `_system`, so that acts and their records become durable together.

@@ -12,6 +12,7 @@ import { AuditState } from '../../src/audit/database/state.ts';
 import { type AuditSource, isSourceFailure } from '../../src/audit/remote/source.ts';
 import { verdictSchema } from '../../src/core/verdict-schema.ts';
 import { deployAnchor } from '../../src/evm/deploy.ts';
+import { eraseEntry } from '../../src/log/erase.ts';
 import { LogSeed } from '../../src/log/seed.ts';
 import { recordedTransaction } from '../../src/log/system.ts';
 import { SENDER } from '../support/anchoring.ts';
@@ -236,14 +237,16 @@ export function databaseAttacks(outcomes: Outcomes): void {
   });
 
   describe('set back and recovered', () => {
-    test('what the operator declared lost is told, and nothing is proven any more', async () => {
-      const recover = (_: pg.Client, url: string): Promise<void> =>
-        using(url, async ({ database, registry, sequencing }) => {
-          await recordedTransaction(database, registry.system, sequencing, async () => ({
-            result: undefined,
-            acts: [{ act: 'recovered', subject: 'local', reason: 'the chain has a round more' }],
-          }));
+    const recover = (_: pg.Client, url: string): Promise<void> =>
+      using(url, async ({ database, registry, sequencing }) => {
+        await recordedTransaction(database, registry.system, sequencing, async (tx) => {
+          await tx.query('UPDATE retention_state SET unconfirmed_since = 1');
+          const reason = 'the chain has a round more';
+          return { result: undefined, acts: [{ act: 'recovered', subject: 'local', reason, holds: 'unconfirmed' }] };
         });
+      });
+
+    test('what the operator declared lost is told, and nothing is proven any more', async () => {
       await attacked(
         recover,
         async (url) => {
@@ -255,6 +258,29 @@ export function databaseAttacks(outcomes: Outcomes): void {
         early,
       );
     });
+
+    test('the holds count as confirmed, and then an entry is erased', () =>
+      attacked(
+        async (client, url) => {
+          await recover(client, url);
+          await client.query('UPDATE retention_state SET unconfirmed_since = NULL');
+        },
+        async (url) => {
+          // Who has no database sees it once something is erased.
+          const cleared = await examine(url);
+          expect(cleared.findings).toMatchObject([{ code: 'hold-differs', log: null }]);
+          await using(url, async ({ database, registry, sequencing, holds }) => {
+            const log = await registry.find('demo');
+            if (log !== null) await eraseEntry(database, registry.system, sequencing, log, 9, holds);
+          });
+          const erased = await examineBoth(outcomes, 'holds confirmed by SQL, and an entry erased', url);
+          expect(erased.findings).toMatchObject([
+            { code: 'hold-differs', log: 'demo', index: 9 },
+            { code: 'hold-differs', log: null },
+          ]);
+        },
+        early,
+      ));
   });
 
   describe('with the seed too', () => {
@@ -325,16 +351,8 @@ export function databaseAttacks(outcomes: Outcomes): void {
 
   test('every fault has shown itself above, and its page explains each', () => {
     // An earlier audit's memory of another tree: audit.test.ts. What needs another view: test/audit/remote. What calendars
-    // answered: timestamps.test.ts. Sources: sources.test.ts. Retention and holds:
-    // log/retention.test.ts.
-    const elsewhere = [
-      'log-rewritten',
-      'timestamp-broken',
-      'source-differs',
-      ...REMOTE_FAULTS,
-      'retention-differs',
-      'hold-differs',
-    ];
+    // answered: timestamps.test.ts. Sources: sources.test.ts. Retention: log/retention.test.ts.
+    const elsewhere = ['log-rewritten', 'timestamp-broken', 'source-differs', ...REMOTE_FAULTS, 'retention-differs'];
     expect([...seen, ...elsewhere].sort()).toEqual(Object.keys(FAULTS).sort());
     const page = readFileSync(new URL('../../docs/audit.md', import.meta.url), 'utf8');
     const rows = [...page.matchAll(/^\| `([a-z-]+)` \| (\S+) \|/gm)].map(([, code, kind]) => [code, kind]);

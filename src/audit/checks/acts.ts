@@ -62,7 +62,7 @@ const known = z.discriminatedUnion('act', [
   z.looseObject({ act: z.literal('hold-removed'), hold: z.string(), log: z.string() }),
   z.looseObject({ act: z.literal('holds-confirmed'), holds: z.array(z.string()) }),
   z.looseObject({ act: z.literal('round-closed'), number: count, root: hashHex }),
-  z.looseObject({ act: z.literal('recovered') }),
+  z.looseObject({ act: z.literal('recovered'), holds: z.optional(z.string()) }),
 ]);
 type Known = z.infer<typeof known>;
 

@@ -76,9 +76,15 @@ export class RetentionActs {
     }
   }
 
-  async finish(db: Queryable): Promise<void> {
+  /** @param unconfirmed since when the holds are to be confirmed, milliseconds; null: they are */
+  async finish(db: Queryable, unconfirmed: number | null): Promise<void> {
     await this.#comparePeriods(db);
     await this.#compareHolds(db);
+    if (unconfirmed === null) return;
+    const { rowCount } = await db.query('SELECT FROM retention_state WHERE unconfirmed_since IS NOT NULL');
+    if (rowCount !== 0) return;
+    const says = `by _system the holds are not confirmed since ${formatTime(unconfirmed)}, and the database lets entries be erased`;
+    this.#findings.add('hold-differs', {}, says);
   }
 
   async #comparePeriods(db: Queryable): Promise<void> {

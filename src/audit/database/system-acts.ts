@@ -7,6 +7,7 @@ import type { Queryable } from '../../store/database.ts';
 import { type Act, type ActOf, logNameOf, near, readAct } from '../checks/acts.ts';
 import type { Findings } from '../checks/findings.ts';
 import { RecordedRounds } from '../checks/rounds.ts';
+import { UnconfirmedHolds } from '../checks/unconfirmed-holds.ts';
 import { ApiKeyActs } from './api-keys.ts';
 import { Erasures } from './erasures.ts';
 import { LogKeyActs } from './log-keys.ts';
@@ -20,6 +21,7 @@ export class SystemActs {
   readonly accounts: AccountActs;
   readonly #sources: SourceActs;
   readonly #retention: RetentionActs;
+  readonly #unconfirmedHolds: UnconfirmedHolds;
   readonly logKeys: LogKeyActs;
   /** When the operator declared that something published was lost, milliseconds; ascending. */
   readonly recoveries: number[] = [];
@@ -41,6 +43,7 @@ export class SystemActs {
     this.accounts = new AccountActs();
     this.#sources = new SourceActs(findings, serviceOrigin);
     this.#retention = new RetentionActs(findings, serviceOrigin);
+    this.#unconfirmedHolds = new UnconfirmedHolds(findings, serviceOrigin);
     this.logKeys = new LogKeyActs(findings, logOrigin(serviceOrigin, SYSTEM_LOG));
     this.#rounds = new RecordedRounds(findings, 0);
   }
@@ -63,6 +66,7 @@ export class SystemActs {
     );
     await this.#reconcileRounds(page.filter((act) => act.act === 'round-closed'));
     for (const act of page) {
+      this.#unconfirmedHolds.take(act);
       if (act.act === 'key-created') this.keys.created({ ...act, createdAt: act.at });
       else if (act.act === 'key-revoked') this.keys.revoked(act.key, act.at, act.entry);
       else if (act.act === 'source-created') this.#sources.created(act);
@@ -97,7 +101,7 @@ export class SystemActs {
     this.#rounds.finish(rows[0]?.number ?? null);
     await this.keys.finish(this.#db);
     await this.#sources.finish(this.#db);
-    await this.#retention.finish(this.#db);
+    await this.#retention.finish(this.#db, this.#unconfirmedHolds.since);
     await this.#compareListed();
   }
 

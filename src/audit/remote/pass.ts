@@ -7,6 +7,7 @@ import { firstPreviousRoot } from '../../core/round.ts';
 import { beginningOf } from '../checks/entry-chain.ts';
 import type { Findings } from '../checks/findings.ts';
 import type { RoundAt } from '../checks/rounds.ts';
+import { UnconfirmedHolds } from '../checks/unconfirmed-holds.ts';
 import { ActReader } from './acts.ts';
 import type { Anchoring } from './anchoring.ts';
 import { sameRoot } from './anchoring.ts';
@@ -89,6 +90,7 @@ export class Pass {
   readonly #senders: { chain: string; address: string }[];
   /** Rounds that an earlier audit knew. */
   readonly #since: number;
+  readonly #unconfirmedHolds: UnconfirmedHolds;
   #recoveredAt: number | null;
   #acts = 0;
   #entries = 0;
@@ -114,6 +116,7 @@ export class Pass {
     } else this.#resumed += this.#system.position.size;
     this.#senders = from === null ? [] : [...state.senders];
     this.#recoveredAt = from === null ? null : state.recovered;
+    this.#unconfirmedHolds = new UnconfirmedHolds(findings, serviceOrigin, from === null ? null : state.unconfirmed);
     const { verifiers, anchors } = options;
     this.#logActs = new LogActs({ serviceOrigin, logs: this.#logs, findings, verifiers, anchors });
     this.#heads = new Heads(source, findings);
@@ -212,6 +215,7 @@ export class Pass {
       if (act === undefined) return true;
       this.#acts++;
       if (act === null) continue;
+      this.#unconfirmedHolds.take(act);
       if (act.act === 'round-closed') {
         await this.#rounds.take(act);
         this.#report(`round ${act.number}`);
@@ -231,6 +235,7 @@ export class Pass {
       state.reading = null;
       state.senders = this.#senders;
       state.recovered = this.#recoveredAt;
+      state.unconfirmed = this.#unconfirmedHolds.since;
       for (const log of this.#logs.all()) this.#remember(log);
     }
     await onSafe();

@@ -45,6 +45,8 @@ const form = z.strictObject({
   reading: z.nullable(roundAt),
   senders: z.array(z.strictObject({ chain: z.string(), address: z.string() })),
   recovered: z.nullable(count),
+  /** Not in files of older releases. */
+  unconfirmed: z.optional(z.nullable(count)),
   chains: z.record(
     chainSchema,
     z.strictObject({
@@ -94,6 +96,8 @@ export class MirrorState {
   senders: { chain: string; address: string }[] = [];
   /** When the operator last declared that something was lost, milliseconds. */
   recovered: number | null = null;
+  /** Since when the holds are to be confirmed, milliseconds; null: they are. */
+  unconfirmed: number | null = null;
   readonly logs = new Map<string, LogMemory>();
   readonly chains = new Map<string, ChainMemory>();
   open: OpenRound[] = [];
@@ -117,6 +121,7 @@ export class MirrorState {
     state.reading = stored.reading;
     state.senders = stored.senders;
     state.recovered = stored.recovered;
+    state.unconfirmed = stored.unconfirmed ?? null;
     for (const [chain, memory] of Object.entries(stored.chains)) state.chains.set(chain, memory);
     state.open = stored.open;
     return state;
@@ -141,7 +146,7 @@ export class MirrorState {
   /** Writes the file, whole or not at all. */
   async save(): Promise<void> {
     if (this.#file === null || this.#origin === null) return;
-    const { keysGiven, rounds, reading, senders, recovered, open } = this;
+    const { keysGiven, rounds, reading, senders, recovered, unconfirmed, open } = this;
     await writeAuditState(this.#file, form, {
       format: FORMAT,
       origin: this.#origin,
@@ -151,6 +156,7 @@ export class MirrorState {
       reading,
       senders,
       recovered,
+      unconfirmed,
       chains: Object.fromEntries(this.chains),
       open,
     });
