@@ -1,7 +1,7 @@
 import type { Router } from 'express';
 import { z } from 'zod';
-import { FormatError } from '../core/errors.ts';
-import { formatTime, isTime, parseTime } from '../core/time.ts';
+import { FormatError, parsed } from '../core/errors.ts';
+import { formatTime, parseRfc3339 } from '../core/time.ts';
 import { HOLD_ID, MAX_REASON_LENGTH } from '../log/hold.ts';
 import { type KnownHold, MAX_HOLDS } from '../log/holds.ts';
 import type { Gate } from './access.ts';
@@ -16,10 +16,15 @@ import type { Service } from './service.ts';
 const MAX_BODY_BYTES = 1 << 20;
 
 const idForm = z.string().regex(HOLD_ID).meta({ description: 'The id of a hold.' });
-const boundForm = timeForm.refine(isTime).nullable().default(null);
+const boundForm = z
+  .string()
+  .refine((text) => parsed(() => parseRfc3339(text)) !== null)
+  .meta({ format: 'date-time' })
+  .nullable()
+  .default(null);
 const addBody = z.strictObject({
-  from: boundForm.meta({ description: 'Entries received from then on; null: from the first.' }),
-  to: boundForm.meta({ description: 'Entries received before then; null: all that come, too.' }),
+  from: boundForm.meta({ description: 'Entries received from then on, a time by RFC 3339; null: from the first.' }),
+  to: boundForm.meta({ description: 'Entries received before then, a time by RFC 3339; null: all that come, too.' }),
   reason: z.string().min(1).max(MAX_REASON_LENGTH).meta({ description: 'Shown to readers of the log.' }),
 });
 const confirmBody = z.strictObject({ holds: z.array(idForm).max(MAX_HOLDS) });
@@ -129,11 +134,14 @@ export function holdRoutes(service: Service, gate: Gate, budget: BodyBudget): Ro
       const log = await pathLog(request, registry);
       const body = addBody.safeParse(bodyJson(await readBody(request, response)));
       if (!body.success) {
-        const form = '{"from": "2026-01-01T00:00:00.000Z", "to": null, "reason": "…"}; from and to are optional';
+        const form = '{"from": "2026-01-01T00:00:00Z", "to": null, "reason": "…"}; from and to are optional';
         throw new FormatError('hold-invalid', `send ${form}`);
       }
       const { from, to, reason } = body.data;
-      const hold = await holds.add(log, { since: timeOf(from), until: timeOf(to), reason });
+      // Where a fraction is finer than times of entries are, rather more is held.
+      const since = from === null ? null : parseRfc3339(from);
+      const until = to === null ? null : parseRfc3339(to, true);
+      const hold = await holds.add(log, { since, until, reason });
       response.status(201).location(`/v1/logs/${log.name}/holds/${hold.id}`).json(view(hold));
     })
     .get('/v1/logs/:log/holds', listOperation, async (request, response) => {
@@ -164,8 +172,4 @@ function view({ since, until, addedAt, ...hold }: KnownHold): z.input<typeof hol
 
 function optional(time: number | null): string | null {
   return time === null ? null : formatTime(time);
-}
-
-function timeOf(text: string | null): number | null {
-  return text === null ? null : parseTime(text);
 }

@@ -26,6 +26,35 @@ export function parseTime(text: string): number {
   return ms;
 }
 
+const RFC_3339 = /^(\d{4}-\d\d-\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
+
+/**
+ * Milliseconds of a time by RFC 3339, section 5.6: with any offset, with or without a fraction of a second. A finer fraction
+ * is rounded down. A leap second counts as the second after it.
+ * @param up round a finer fraction up
+ * @throws FormatError `time-invalid`
+ */
+export function parseRfc3339(text: string, up = false): number {
+  const [, day = '', hour, minute, second, fraction = '', sign, offsetHour = '0', offsetMinute = '0'] =
+    RFC_3339.exec(text) ?? [];
+  const midnight = parsed(() => parseTime(`${day}T00:00:00.000Z`));
+  const valid =
+    midnight !== null &&
+    Number(hour) < 24 &&
+    Number(minute) < 60 &&
+    Number(second) <= 60 &&
+    Number(offsetHour) < 24 &&
+    Number(offsetMinute) < 60;
+  const offset = (sign === '-' ? -1 : 1) * (60 * Number(offsetHour) + Number(offsetMinute));
+  const seconds = 60 * (60 * Number(hour) + Number(minute) - offset) + Number(second);
+  const finer = up && /[1-9]/.test(fraction.slice(3)) ? 1 : 0;
+  const ms = valid ? midnight + 1_000 * seconds + Number(fraction.slice(0, 3).padEnd(3, '0')) + finer : Number.NaN;
+  if (Number.isNaN(ms) || ms < 0 || ms > MAX_TIME) {
+    throw new FormatError('time-invalid', `not a time such as 2026-01-31T12:00:00Z (RFC 3339): ${excerpt(text)}`);
+  }
+  return ms;
+}
+
 /** Whether `parseTime` takes it. */
 export function isTime(text: string): boolean {
   return parsed(() => parseTime(text)) !== null;

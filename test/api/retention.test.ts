@@ -55,7 +55,7 @@ describe('legal holds', () => {
   const path = 'logs/mine/holds';
 
   it('keep entries from being erased until they are removed', async () => {
-    const added = await send('POST', path, { from: '2020-01-01T00:00:00.000Z', reason: 'case 4711' });
+    const added = await send('POST', path, { from: '2020-01-01T01:00:00+01:00', reason: 'case 4711' });
     const id = String(added.at('id'));
     expect([added.status, added.json]).toEqual([
       201,
@@ -85,6 +85,8 @@ describe('legal holds', () => {
     [{ reason: '' }, 'hold-invalid'],
     [{ reason: 'two\nlines' }, 'hold-invalid'],
     [{ reason: 'x', from: '2020-01-01' }, 'hold-invalid'],
+    [{ reason: 'x', from: '2020-01-01T00:00:00' }, 'hold-invalid'],
+    [{ reason: 'x', to: '2020-02-30T00:00:00Z' }, 'hold-invalid'],
     [{ reason: 'x', from: '2020-01-02T00:00:00.000Z', to: '2020-01-01T00:00:00.000Z' }, 'hold-invalid'],
   ])('%j: %s', async (body, code) => {
     const answer = await send('POST', path, body);
