@@ -13,6 +13,15 @@ import {
 } from './answers.ts';
 import { failureOf, UnreachableError } from './failure.ts';
 import { linesOf } from './lines.ts';
+import {
+  type HoldAnswer,
+  type HoldsAnswer,
+  type NewHold,
+  type RetentionAnswer,
+  readHoldAnswer,
+  readHoldsAnswer,
+  readRetentionAnswer,
+} from './retention.ts';
 import { type AppendOptions, LogWriter, type ReceiptStage, type WriterOptions } from './writer.ts';
 
 export { AntequemError, FormatError } from '../core/errors.ts';
@@ -31,6 +40,12 @@ export {
   type ReceivedRound as Round,
   type ReceivedUnknownAnchor as UnknownAnchor,
 } from './receipt.ts';
+export type {
+  HoldAnswer as Hold,
+  HoldsAnswer as Holds,
+  NewHold,
+  RetentionAnswer as Retention,
+} from './retention.ts';
 export { type AppendOptions, LogWriter, type ReceiptStage as Stage, type WriterOptions } from './writer.ts';
 
 export interface ClientOptions {
@@ -224,6 +239,50 @@ export class Client implements AsyncDisposable {
     return this.#json(readErased, `${logPath(log)}/entries/${index}/payload`, { method: 'DELETE', signal });
   }
 
+  /** How long a log keeps its entries, and what was erased and is due. */
+  async retention(log: string, signal?: AbortSignal): Promise<RetentionAnswer> {
+    return this.#json(readRetentionAnswer, `${logPath(log)}/retention`, { signal });
+  }
+
+  /** Has entries erased once they are older than `period`, such as `400d`, `36h` or `90m`. */
+  async setRetention(log: string, period: string, signal?: AbortSignal): Promise<RetentionAnswer> {
+    return this.#json(readRetentionAnswer, `${logPath(log)}/retention`, {
+      method: 'PUT',
+      ...jsonBody({ period }),
+      signal,
+    });
+  }
+
+  /** Has entries kept for ever. What `_system` names as erased already is still erased. */
+  async clearRetention(log: string, signal?: AbortSignal): Promise<RetentionAnswer> {
+    return this.#json(readRetentionAnswer, `${logPath(log)}/retention`, { method: 'DELETE', signal });
+  }
+
+  /** The legal holds of a log; without one, of all. */
+  async holds(log?: string, signal?: AbortSignal): Promise<HoldsAnswer> {
+    return this.#json(readHoldsAnswer, log === undefined ? '/v1/holds' : `${logPath(log)}/holds`, { signal });
+  }
+
+  /** Puts entries under a legal hold. Each call adds one: where no answer came, `holds` tells whether it was added. */
+  async addHold(log: string, hold: NewHold, signal?: AbortSignal): Promise<HoldAnswer> {
+    return this.#json(readHoldAnswer, `${logPath(log)}/holds`, { method: 'POST', ...jsonBody(hold), signal });
+  }
+
+  /** Removes a legal hold. What it kept and is older than the log keeps it is erased by the next run. */
+  async removeHold(log: string, id: string, signal?: AbortSignal): Promise<void> {
+    const path = `${logPath(log)}/holds/${encodeURIComponent(id)}`;
+    await this.#body(await this.#send(path, { method: 'DELETE', signal }));
+  }
+
+  /** After a database was set back: these are all holds, and erasing goes on. @param ids of all holds that there are */
+  async confirmHolds(ids: readonly string[], signal?: AbortSignal): Promise<HoldsAnswer> {
+    return this.#json(readHoldsAnswer, '/v1/holds/confirmation', {
+      method: 'POST',
+      ...jsonBody({ holds: ids }),
+      signal,
+    });
+  }
+
   /** A call that has no method of its own here; what of its answer `schema` does not name is left out. */
   async call<T>(
     schema: AnswerSchema<T>,
@@ -235,10 +294,7 @@ export class Client implements AsyncDisposable {
       const parsed = schema.safeParse(json);
       return parsed.success ? parsed.data : null;
     };
-    return this.#json(read, path, {
-      method,
-      ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
-    });
+    return this.#json(read, path, { method, ...(body === undefined ? {} : jsonBody(body)) });
   }
 
   async #append(
@@ -319,6 +375,10 @@ export class Client implements AsyncDisposable {
       },
     );
   }
+}
+
+function jsonBody(body: object): Pick<Request, 'headers' | 'body'> {
+  return { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
 }
 
 function logPath(log: string): string {

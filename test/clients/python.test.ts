@@ -149,4 +149,29 @@ except ServiceError as error:
     const { stdout, stderr } = await python(command, ['-c', script, service.url ?? '']);
     expect(stdout, stderr).toBe('0 True [1, 2] [3]\nTrue 4\n404 entry-not-found\n');
   });
+
+  test('retention and legal holds', async () => {
+    const script = `
+import sys
+from datetime import datetime, timedelta, timezone
+from antequem import Client
+client = Client(sys.argv[1])
+log = client.log("kept")
+log.append("one")
+print(log.set_retention("400d")["period"], log.retention()["period"], log.set_retention(None)["period"])
+hold = log.add_hold("case 4711", until=datetime(2030, 1, 1, tzinfo=timezone(timedelta(hours=1))))
+print(hold["from"], hold["to"], log.holds()["holds"] == client.holds()["holds"] == [hold])
+print(client.confirm_holds([hold["id"]])["unconfirmedSince"])
+log.remove_hold(hold["id"])
+print(log.holds()["holds"])
+try:
+    log.add_hold("case 4711", since=datetime(2030, 1, 1))
+except ValueError as error:
+    print(error)
+`;
+    const { stdout, stderr } = await python(command, ['-c', script, service.url ?? '']);
+    expect(stdout, stderr).toBe(
+      '400d 400d None\nNone 2029-12-31T23:00:00.000Z True\nNone\n[]\na time without a time zone\n',
+    );
+  });
 });

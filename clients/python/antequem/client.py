@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import email.utils
 import http.client
+import json
 import random
 import time
 import urllib.error
 import urllib.request
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Callable, Optional, Sequence, TypeVar, Union
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -21,6 +23,7 @@ from .transport import fetch
 
 _MAX_ANSWER_BYTES = MAX_RECEIPT_BYTES
 _BLANK = b" \t\r"
+_JSON = {"content-type": "application/json"}
 #: As docs/client.md has them: of one request to append.
 MAX_BATCH_ENTRIES = 10_000
 MAX_BATCH_BYTES = 8 << 20
@@ -65,6 +68,15 @@ class Client:
     def log(self, name: str) -> Log:
         """A log by its name. It is made when `create` or the first `append` is called."""
         return Log(self, name)
+
+    def holds(self) -> dict[str, Any]:
+        """The legal holds of all logs: `holds`, the oldest first, and `unconfirmedSince` (docs/retention.md)."""
+        return _object(self.request("GET", "/v1/holds"))
+
+    def confirm_holds(self, ids: Sequence[str]) -> dict[str, Any]:
+        """After a database was set back: these are all holds, and erasing goes on. Raises ServiceError `holds-changed`."""
+        body = json.dumps({"holds": list(ids)}).encode()
+        return _object(self.request("POST", "/v1/holds/confirmation", body, _JSON))
 
     def request(
         self,
@@ -125,11 +137,11 @@ class Log:
 
     def create(self) -> dict[str, Any]:
         """Makes the log if it is not there, and describes it: origin, logId, verifierKey, size, root."""
-        return self._json(self._client.request("PUT", self._path))
+        return _object(self._client.request("PUT", self._path))
 
     def describe(self) -> dict[str, Any]:
         """Origin, logId, verifierKey, size and root. Raises ServiceError `log-not-found`."""
-        return self._json(self._client.request("GET", self._path))
+        return _object(self._client.request("GET", self._path))
 
     def append(self, entry: Union[str, bytes]) -> Entry:
         """Appends one entry; text is sent as UTF-8. Returns when it is durable, and appends it once."""
@@ -167,11 +179,43 @@ class Log:
             hold = int(max(0.0, min(50.0, deadline - time.monotonic())))
             query = f"?{urlencode({'wait': hold, 'until': until})}" if hold > 0 else ""
             text = self._client.request("GET", f"{self._path}/entries/{index}/receipt{query}", hold=hold)
-            json = self._json(text)
-            if parse_receipt(json).entry.index != index:
+            receipt = _object(text)
+            if parse_receipt(receipt).entry.index != index:
                 raise AntequemError("answer-contradicts", f"the service sent the receipt of another entry than {index}")
-            if hold == 0 or deadline - time.monotonic() < 1 or self._has_reached(json, index, until):
-                return json
+            if hold == 0 or deadline - time.monotonic() < 1 or self._has_reached(receipt, index, until):
+                return receipt
+
+    def retention(self) -> dict[str, Any]:
+        """How long the log keeps its entries (`period`, None: for ever), and what was erased and is due."""
+        return _object(self._client.request("GET", f"{self._path}/retention"))
+
+    def set_retention(self, period: Optional[str]) -> dict[str, Any]:
+        """Has entries erased once they are older than a period such as `400d`, `36h` or `90m`; None: kept for ever."""
+        if period is None:
+            return _object(self._client.request("DELETE", f"{self._path}/retention"))
+        body = json.dumps({"period": period}).encode()
+        return _object(self._client.request("PUT", f"{self._path}/retention", body, _JSON))
+
+    def holds(self) -> dict[str, Any]:
+        """The legal holds of the log: `holds`, the oldest first, and `unconfirmedSince` (docs/retention.md)."""
+        return _object(self._client.request("GET", f"{self._path}/holds"))
+
+    def add_hold(self, reason: str, since: Optional[datetime] = None, until: Optional[datetime] = None) -> dict[str, Any]:
+        """Keeps entries from being erased that were received from `since` on and before `until`; None: without a bound.
+
+        Each call adds one, so it is sent once: where no answer came, `holds` tells whether it was added.
+        Raises ValueError for a time without a time zone.
+        """
+        times = {"from": since, "to": until}
+        if any(time is not None and time.tzinfo is None for time in times.values()):
+            raise ValueError("a time without a time zone")
+        bounds = {name: time.isoformat() for name, time in times.items() if time is not None}
+        body = json.dumps({**bounds, "reason": reason}).encode()
+        return _object(self._client._once("POST", f"{self._path}/holds", body, _JSON, 0.0))
+
+    def remove_hold(self, id: str) -> None:
+        """Removes a hold. What it kept and is older than the log keeps it is erased by the next run."""
+        self._client.request("DELETE", f"{self._path}/holds/{quote(id, safe='')}")
 
     def _has_reached(self, receipt: dict[str, Any], index: int, until: str) -> bool:
         if until != "stored":
@@ -179,7 +223,7 @@ class Log:
         # A receipt has a path to a later round that is stored, but does not tell whether its own round is.
         if "round" not in receipt or "storedPath" in receipt:
             return "round" in receipt
-        path = self._json(self._client.request("GET", f"{self._path}/entries/{index}/receipt.path"))
+        path = _object(self._client.request("GET", f"{self._path}/entries/{index}/receipt.path"))
         return path.get("stored") is not None
 
     def _append(self, path: str, body: bytes, content_type: str, digests: Sequence[bytes]) -> list[Entry]:
@@ -192,7 +236,7 @@ class Log:
                 raise
             self.create()
             text = self._client.request("POST", f"{self._path}/{path}", body, headers)
-        answer = self._json(text)
+        answer = _object(text)
         index, count = answer.get("index"), answer.get("count")
         if not isinstance(index, int) or count != len(digests) or answer.get("digest") != digests[-1].hex():
             raise AntequemError("answer-contradicts", "the service's answer is not about what was sent")
@@ -208,11 +252,12 @@ class Log:
             for i, digest in enumerate(digests)
         ]
 
-    def _json(self, text: bytes) -> dict[str, Any]:
-        json = parse_json(text, _MAX_ANSWER_BYTES, "answer-invalid")
-        if not isinstance(json, dict):
-            raise FormatError("answer-invalid", "what answers there is no Antequem service of this version")
-        return json
+
+def _object(text: bytes) -> dict[str, Any]:
+    answer = parse_json(text, _MAX_ANSWER_BYTES, "answer-invalid")
+    if not isinstance(answer, dict):
+        raise FormatError("answer-invalid", "what answers there is no Antequem service of this version")
+    return answer
 
 
 _STAGES = {"submitted": 0, "included": 1, "finalized": 2}

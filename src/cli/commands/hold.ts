@@ -1,26 +1,13 @@
 import { Command, InvalidArgumentError } from 'commander';
-import * as z from 'zod/mini';
-import { formatTime, isTime } from '../../core/time.ts';
+import type { Hold, NewHold } from '../../client/client.ts';
+import { parsed } from '../../core/errors.ts';
+import { formatTime, isTime, parseRfc3339 } from '../../core/time.ts';
 import { demandYes } from '../confirmation.ts';
 import { logName } from '../options.ts';
 import { counted, note, print, printJson, toned } from '../output.ts';
 import { openSession } from '../session.ts';
 
 const DAY_MS = 86_400_000;
-
-const hold = z.object({
-  id: z.string(),
-  log: z.string(),
-  from: z.nullable(z.string()),
-  to: z.nullable(z.string()),
-  reason: z.string(),
-  addedAt: z.string(),
-  inDatabase: z.boolean(),
-  inStore: z.nullable(z.boolean()),
-});
-const holds = z.object({ holds: z.array(hold), unconfirmedSince: z.nullable(z.string()) });
-const removed = z.object({ id: z.string(), removed: z.literal(true) });
-type HoldAnswer = z.output<typeof hold>;
 
 /** `antequem hold`: legal holds, which keep entries from being erased. */
 export function holdCommand(): Command {
@@ -45,12 +32,6 @@ Examples:
     );
 }
 
-interface AddOptions {
-  readonly from?: string;
-  readonly to?: string;
-  readonly reason: string;
-}
-
 function addCommand(): Command {
   return new Command('add')
     .description('keep entries of a log, by when they were received')
@@ -66,9 +47,9 @@ function addCommand(): Command {
       to,
     )
     .requiredOption('--reason <text>', 'why, in one line; readers of the log see it')
-    .action(async (log: string, options: AddOptions, command: Command) => {
+    .action(async (log: string, options: NewHold, command: Command) => {
       const { client, json } = openSession(command);
-      const added = await client.call(hold, 'POST', `/v1/logs/${log}/holds`, options);
+      const added = await client.addHold(log, options);
       if (json) return printJson(added);
       tell(added);
       if (added.inStore === null) {
@@ -83,7 +64,7 @@ function listCommand(): Command {
     .argument('[log]', 'name of the log', logName)
     .action(async (log: string | undefined, _: object, command: Command) => {
       const { client, json } = openSession(command);
-      const answer = await client.call(holds, 'GET', log === undefined ? '/v1/holds' : `/v1/logs/${log}/holds`);
+      const answer = await client.holds(log);
       if (json) return printJson(answer);
       if (answer.holds.length === 0) note('there is no hold');
       for (const each of answer.holds) tell(each);
@@ -102,8 +83,8 @@ function removeCommand(): Command {
     .argument('<id>', 'the id that `hold list` shows')
     .action(async (log: string, id: string, _: object, command: Command) => {
       const { client, json } = openSession(command);
-      const answer = await client.call(removed, 'DELETE', `/v1/logs/${log}/holds/${encodeURIComponent(id)}`);
-      if (json) return printJson(answer);
+      await client.removeHold(log, id);
+      if (json) return printJson({ id, removed: true });
       print(`removed ${id}`);
     });
 }
@@ -114,7 +95,7 @@ function confirmCommand(): Command {
     .option('--yes', 'confirm without asking')
     .action(async ({ yes }: { yes?: true }, command: Command) => {
       const { client, json } = openSession(command);
-      const { holds: list, unconfirmedSince } = await client.call(holds, 'GET', '/v1/holds');
+      const { holds: list, unconfirmedSince } = await client.holds();
       if (!json) for (const each of list) tell(each);
       if (yes !== true) {
         const what = counted(list.length, 'hold', 'holds');
@@ -123,14 +104,14 @@ function confirmCommand(): Command {
           'nothing was confirmed',
         );
       }
-      const answer = await client.call(holds, 'POST', '/v1/holds/confirmation', { holds: list.map(({ id }) => id) });
+      const answer = await client.confirmHolds(list.map(({ id }) => id));
       if (json) return printJson(answer);
       const after = unconfirmedSince === null ? 'it was not stopped' : 'erasing goes on';
       print(`confirmed ${counted(answer.holds.length, 'hold', 'holds')}: ${after}`);
     });
 }
 
-function tell({ id, log, from, to, reason, addedAt, inDatabase, inStore }: HoldAnswer): void {
+function tell({ id, log, from, to, reason, addedAt, inDatabase, inStore }: Hold): void {
   const name = log.slice(log.lastIndexOf('/') + 1);
   print(`${id}  ${name}  ${from ?? 'the first'} to ${to ?? 'all that come'}  ${reason}`);
   print(`  added ${addedAt}`);
@@ -151,7 +132,8 @@ function to(text: string): string {
 function timeArgument(text: string, shift: number): string {
   const whole = `${text}T00:00:00.000Z`;
   if (isTime(whole)) return formatTime(Date.parse(whole) + shift);
-  const exact = text.replace(/(:\d\d)Z$/, '$1.000Z');
-  if (isTime(exact)) return exact;
-  throw new InvalidArgumentError('Expected a day such as 2026-01-31 or a time such as 2026-01-31T12:00:00Z, in UTC.');
+  if (parsed(() => parseRfc3339(text)) !== null) return text;
+  throw new InvalidArgumentError(
+    'Expected a day such as 2026-01-31, in UTC, or a time such as 2026-01-31T12:00:00Z or 2026-01-31T12:00:00+01:00.',
+  );
 }

@@ -1,20 +1,10 @@
 import { Command, InvalidArgumentError } from 'commander';
-import * as z from 'zod/mini';
+import type { Retention } from '../../client/client.ts';
 import { messageOf } from '../../core/errors.ts';
 import { parsePeriod } from '../../core/period.ts';
 import { logName } from '../options.ts';
 import { counted, note, print, printJson } from '../output.ts';
 import { openSession } from '../session.ts';
-
-const retention = z.object({
-  log: z.string(),
-  period: z.nullable(z.string()),
-  setAt: z.nullable(z.string()),
-  erased: z.number(),
-  open: z.number(),
-  dueSince: z.nullable(z.string()),
-  unconfirmedSince: z.nullable(z.string()),
-});
 
 /** `antequem retention`: how long a log keeps payload, digest and nonce of its entries. */
 export function retentionCommand(): Command {
@@ -43,7 +33,7 @@ function setCommand(): Command {
     .argument('<period>', 'how long entries are kept, such as 400d, 36h or 90m', periodArgument)
     .action(async (log: string, period: string, _: object, command: Command) => {
       const { client, json } = openSession(command);
-      tell(await client.call(retention, 'PUT', pathOf(log), { period }), log, json);
+      tell(await client.setRetention(log, period), log, json);
     });
 }
 
@@ -53,7 +43,7 @@ function showCommand(): Command {
     .argument('<log>', 'name of the log', logName)
     .action(async (log: string, _: object, command: Command) => {
       const { client, json } = openSession(command);
-      tell(await client.call(retention, 'GET', pathOf(log)), log, json);
+      tell(await client.retention(log), log, json);
     });
 }
 
@@ -63,11 +53,11 @@ function clearCommand(): Command {
     .argument('<log>', 'name of the log', logName)
     .action(async (log: string, _: object, command: Command) => {
       const { client, json } = openSession(command);
-      tell(await client.call(retention, 'DELETE', pathOf(log)), log, json);
+      tell(await client.clearRetention(log), log, json);
     });
 }
 
-function tell(answer: z.output<typeof retention>, log: string, json: boolean): void {
+function tell(answer: Retention, log: string, json: boolean): void {
   if (json) {
     printJson(answer);
     return;
@@ -91,8 +81,4 @@ function periodArgument(text: string): string {
     throw new InvalidArgumentError(messageOf(error));
   }
   return text;
-}
-
-function pathOf(log: string): string {
-  return `/v1/logs/${log}/retention`;
 }
