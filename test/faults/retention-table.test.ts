@@ -5,19 +5,26 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { adopt, assessDamage } from '../../src/anchor/recovery.ts';
+import { ArchivedBlocks } from '../../src/archive/archived-blocks.ts';
+import { Bucket, type ObjectLock } from '../../src/archive/bucket.ts';
+import { moveBlocks } from '../../src/archive/moved-blocks.ts';
 import { AntequemError } from '../../src/core/errors.ts';
+import { TILE_WIDTH } from '../../src/core/tiles.ts';
 import { AnsweredHeads } from '../../src/log/answered.ts';
 import { AnsweredFile } from '../../src/log/answered-file.ts';
+import { EntryReader } from '../../src/log/entries.ts';
 import { eraseEntry } from '../../src/log/erase.ts';
 import { HoldFiles } from '../../src/log/hold-files.ts';
 import type { Log } from '../../src/log/log.ts';
 import { PublishedFile } from '../../src/log/published-file.ts';
+import { copiesLockedUntil } from '../../src/log/recall.ts';
 import { setRetention } from '../../src/log/retention.ts';
 import { lookForDue } from '../../src/log/retention-run.ts';
 import { auditDatabase } from '../support/audit.ts';
 import { copyDatabase, restoreDatabase } from '../support/backup.ts';
 import { Clock, type Instance, openInstance } from '../support/instance.ts';
 import { tableOf } from '../support/misfortune.ts';
+import { objectStoreMissing, testStore } from '../support/object-store.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 
 const DAY_MS = 86_400_000;
@@ -25,6 +32,8 @@ const DAY_MS = 86_400_000;
 let folder: string;
 let database: TestDatabase;
 let one: Instance;
+/** Where the last test moves payloads to. */
+let archive: ArchivedBlocks | null = null;
 const table: string[][] = [['age', 'hold', 'what is done', 'outcome', 'the entry', 'audit']];
 
 const open = (): Promise<Instance> => {
@@ -62,9 +71,9 @@ async function attempt(work: () => Promise<unknown>): Promise<string> {
 }
 
 const erase = (log: Log): Promise<string> =>
-  attempt(() => eraseEntry(one.database, one.registry.system, one.sequencing, log, 0, one.holds));
+  attempt(() => eraseEntry(one.database, one.registry.system, one.sequencing, log, 0, one.holds, archive));
 const run = (stopping = new AbortController().signal): Promise<string> =>
-  attempt(() => lookForDue({ ...one, archive: null, interval: 0, stopping }));
+  attempt(() => lookForDue({ ...one, archive, interval: 0, stopping }));
 const everything = { since: null, until: null, reason: 'case 4711' };
 
 /** A log with one entry, which is due at once or not for long. */
@@ -91,10 +100,10 @@ async function shows(
     [log.id],
   );
   const [range] = rows;
-  const stored = await one.entries.read(log, 0);
+  const stored = await new EntryReader(one.database, archive).read(log, 0);
   const gone = range === undefined ? 'erased by request' : 'erased by retention';
   const entry = stored?.secret === null ? gone : range?.open ? 'named by a run, there' : 'there';
-  const audit = await auditDatabase(database.url);
+  const audit = await auditDatabase(database.url, { archive });
   const found = audit.findings.map(({ code }) => code).join(', ') || 'nothing wrong';
   table.push([age, hold, done, outcome, entry, found]);
   expect({ outcome, entry, found }).toEqual({ ...expected, found: 'nothing wrong' });
@@ -224,3 +233,75 @@ test('by restoring a backup and recovering', async () => {
   const [row] = (await one.database.query('SELECT unconfirmed_since FROM retention_state')).rows;
   expect(row).toEqual({ unconfirmed_since: null });
 });
+
+/** A log with a block of one tile, which is in a bucket under a lock that nobody can lift. */
+async function lockedLog(name: string, age: 'old' | 'young', bucket: Bucket, until: number): Promise<Log> {
+  const log = await logWith(name, age);
+  await one.append(log, ...Array.from({ length: TILE_WIDTH }, (_, i) => `more of ${name}, ${i}`));
+  const { random } = one.effects;
+  const signal = new AbortController().signal;
+  const lock = (): ObjectLock => ({ mode: 'COMPLIANCE', until });
+  expect(await moveBlocks({ database: one.database, store: bucket, random, lock, signal }, one.clock.now() + 1)).toBe(
+    1,
+  );
+  return log;
+}
+
+test.skipIf(objectStoreMissing !== null)('by an archive under a lock in compliance mode', async () => {
+  const store = await testStore();
+  try {
+    const bucket = new Bucket(await store.bucket('locked', true));
+    const until = one.clock.now() + 400 * DAY_MS;
+    archive = new ArchivedBlocks([bucket]);
+    /** What is said until when the archive refuses to delete the copy. */
+    const said = async (log: Log): Promise<string> => {
+      const locked = await copiesLockedUntil(one.database, log, 0, one.clock.now());
+      return locked === null
+        ? 'no copy'
+        : locked === until
+          ? 'a copy without its key is locked until the lock ends'
+          : `until ${locked}`;
+    };
+    const told = 'a copy without its key is locked until the lock ends';
+
+    let log = await lockedLog('locked', 'young', bucket, until);
+    const [object = ''] = await namesIn(bucket);
+    expect(await bucket.remove(object)).toBe('locked');
+    await shows(log, ['young, locked', '–', 'retention run', await run()], { outcome: 'done', entry: 'there' });
+    const hold = await one.holds.add(log, everything);
+    await shows(log, ['young, locked', 'added', 'erase', await erase(log)], { outcome: 'entry-held', entry: 'there' });
+    await one.holds.remove(log, hold.id);
+    const backup = await backUp();
+    expect([await said(log), await erase(log)]).toEqual(['no copy', 'done']);
+    await shows(log, ['young, locked', '–', 'erase', await said(log)], { outcome: told, entry: 'erased by request' });
+
+    // The backup has the key: the copy in the archive can be read again, and is erased again.
+    await restore(backup);
+    await shows(log, ['young, locked', '–', 'restore, erase', await erase(log)], {
+      outcome: 'database-set-back',
+      entry: 'there',
+    });
+    await recover();
+    expect([await confirm(), await erase(log)]).toEqual(['done', 'done']);
+    await shows(log, ['young, locked', '–', 'recover, hold confirm, erase', await said(log)], {
+      outcome: told,
+      entry: 'erased by request',
+    });
+
+    log = await lockedLog('locked-old', 'old', bucket, until);
+    expect(await run()).toBe('done');
+    await shows(log, ['old, locked', '–', 'retention run', await said(log)], {
+      outcome: told,
+      entry: 'erased by retention',
+    });
+  } finally {
+    archive = null;
+    await store.stop();
+  }
+});
+
+async function namesIn(bucket: Bucket): Promise<string[]> {
+  const names: string[] = [];
+  for await (const name of bucket.list('blocks/')) names.push(name);
+  return names;
+}
