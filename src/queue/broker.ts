@@ -56,6 +56,11 @@ const JOB = { removeOnComplete: true, removeOnFail: true, attempts: 1 } as const
 const WORKER = { lockDuration: 6_000, stalledInterval: 3_000, maxStalledCount: 1_000_000 } as const;
 
 const NAME = 'wake';
+/**
+ * Jobs that are added one by one. On PostgreSQL, adding many at once makes two temporary tables: that writes more than
+ * some jobs do, and bloats the system catalogs.
+ */
+const MOST_SINGLY = 8;
 /** A handler that is called too early says so again; a time far away may come of a clock that was wrong. */
 const LONGEST_DELAY_MS = 600_000;
 /** Milliseconds between tries of what failed for want of the database or Redis. */
@@ -88,6 +93,7 @@ export async function handle(
 
 export type AnyQueue = Pick<
   BullQueue,
+  | 'add'
   | 'addBulk'
   | 'getJobScheduler'
   | 'promoteJobs'
@@ -126,9 +132,9 @@ export function producer(queue: Producing): LaneProducer {
   return {
     async add(wakeups) {
       const ready = await queue.use();
-      await ready.addBulk(
-        wakeups.map(({ id, data, delay = 0 }) => ({ name: NAME, data, opts: { ...JOB, jobId: id, delay } })),
-      );
+      const jobs = wakeups.map(({ id, data, delay = 0 }) => ({ name: NAME, data, opts: { ...JOB, jobId: id, delay } }));
+      if (jobs.length > MOST_SINGLY) await ready.addBulk(jobs);
+      else await Promise.all(jobs.map(({ name, data, opts }) => ready.add(name, data, opts)));
     },
     async assertSchedule({ id, data }, periodMs) {
       const ready = await queue.use();

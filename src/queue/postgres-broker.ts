@@ -29,6 +29,8 @@ import {
 
 /** The schema of all services in releases before. */
 const FORMER_SCHEMA = 'antequem_queue';
+/** Milliseconds that processes which work already may hold up the change of a table. */
+const LOCK_PATIENCE_MS = 2_000;
 
 /**
  * Makes the schema if need be: one with the name of the service, or the role's own where it may make none.
@@ -115,9 +117,36 @@ async function prepareSchema(url: string, wanted: string): Promise<string> {
       },
       schema,
     );
+    await spareLog(client, schema);
     return schema;
   } finally {
     await client.end();
+  }
+}
+
+/** The library's tables of jobs, those before that refer to others. Settings of its queues and its migrations stay as they are. */
+const JOB_TABLES = ['job_log', 'job_dependency', 'job', 'event', 'scheduler'];
+
+/**
+ * Keeps jobs out of the write-ahead log, where they were more than half of what a round takes. PostgreSQL empties these
+ * tables after a crash, and a server that was promoted has them empty: a queue that lost everything is filled again.
+ */
+async function spareLog(client: pg.Client, schema: string): Promise<void> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT relname AS name FROM pg_class
+     WHERE relnamespace = to_regnamespace(quote_ident($1)) AND relname = ANY ($2) AND relpersistence = 'p'
+       AND pg_has_role(relowner, 'USAGE') ORDER BY array_position($2, relname::text)`,
+    [schema, JOB_TABLES],
+  );
+  if (rows.length === 0) return;
+  const changes = rows.map(({ name }) => `ALTER TABLE "${schema}"."${name}" SET UNLOGGED;`);
+  try {
+    await client.query(`BEGIN; SET LOCAL lock_timeout = ${LOCK_PATIENCE_MS}; ${changes.join(' ')} COMMIT`);
+  } catch (error) {
+    await client.query('ROLLBACK');
+    // Another process works with them, or makes the same change: the next one to start tries again.
+    const code = error instanceof Error && 'code' in error ? error.code : null;
+    if (code !== '55P03' && code !== '40P01') throw error;
   }
 }
 
