@@ -14,13 +14,13 @@ import {
 import { failureOf, UnreachableError } from './failure.ts';
 import { linesOf } from './lines.ts';
 import {
-  type HoldAnswer,
-  type HoldsAnswer,
+  type LegalHold,
+  type LegalHolds,
+  type LogRetention,
   type NewHold,
-  type RetentionAnswer,
-  readHoldAnswer,
-  readHoldsAnswer,
-  readRetentionAnswer,
+  readLegalHold,
+  readLegalHolds,
+  readLogRetention,
 } from './retention.ts';
 import { type AppendOptions, LogWriter, type ReceiptStage, type WriterOptions } from './writer.ts';
 
@@ -41,10 +41,10 @@ export {
   type ReceivedUnknownAnchor as UnknownAnchor,
 } from './receipt.ts';
 export type {
-  HoldAnswer as Hold,
-  HoldsAnswer as Holds,
+  LegalHold as Hold,
+  LegalHolds as Holds,
+  LogRetention as Retention,
   NewHold,
-  RetentionAnswer as Retention,
 } from './retention.ts';
 export { type AppendOptions, LogWriter, type ReceiptStage as Stage, type WriterOptions } from './writer.ts';
 
@@ -240,13 +240,13 @@ export class Client implements AsyncDisposable {
   }
 
   /** How long a log keeps its entries, and what was erased and is due. */
-  async retention(log: string, signal?: AbortSignal): Promise<RetentionAnswer> {
-    return this.#json(readRetentionAnswer, `${logPath(log)}/retention`, { signal });
+  async retention(log: string, signal?: AbortSignal): Promise<LogRetention> {
+    return this.#json(readLogRetention, `${logPath(log)}/retention`, { signal });
   }
 
   /** Has entries erased once they are older than `period`, such as `400d`, `36h` or `90m`. */
-  async setRetention(log: string, period: string, signal?: AbortSignal): Promise<RetentionAnswer> {
-    return this.#json(readRetentionAnswer, `${logPath(log)}/retention`, {
+  async setRetention(log: string, period: string, signal?: AbortSignal): Promise<LogRetention> {
+    return this.#json(readLogRetention, `${logPath(log)}/retention`, {
       method: 'PUT',
       ...jsonBody({ period }),
       signal,
@@ -254,18 +254,18 @@ export class Client implements AsyncDisposable {
   }
 
   /** Has entries kept for ever. What `_system` names as erased already is still erased. */
-  async clearRetention(log: string, signal?: AbortSignal): Promise<RetentionAnswer> {
-    return this.#json(readRetentionAnswer, `${logPath(log)}/retention`, { method: 'DELETE', signal });
+  async clearRetention(log: string, signal?: AbortSignal): Promise<LogRetention> {
+    return this.#json(readLogRetention, `${logPath(log)}/retention`, { method: 'DELETE', signal });
   }
 
   /** The legal holds of a log; without one, of all. */
-  async holds(log?: string, signal?: AbortSignal): Promise<HoldsAnswer> {
-    return this.#json(readHoldsAnswer, log === undefined ? '/v1/holds' : `${logPath(log)}/holds`, { signal });
+  async holds(log?: string, signal?: AbortSignal): Promise<LegalHolds> {
+    return this.#json(readLegalHolds, log === undefined ? '/v1/holds' : `${logPath(log)}/holds`, { signal });
   }
 
   /** Puts entries under a legal hold. Each call adds one: where no answer came, `holds` tells whether it was added. */
-  async addHold(log: string, hold: NewHold, signal?: AbortSignal): Promise<HoldAnswer> {
-    return this.#json(readHoldAnswer, `${logPath(log)}/holds`, { method: 'POST', ...jsonBody(hold), signal });
+  async addHold(log: string, hold: NewHold, signal?: AbortSignal): Promise<LegalHold> {
+    return this.#json(readLegalHold, `${logPath(log)}/holds`, { method: 'POST', ...jsonBody(hold), signal });
   }
 
   /** Removes a legal hold. What it kept and is older than the log keeps it is erased by the next run. */
@@ -275,8 +275,8 @@ export class Client implements AsyncDisposable {
   }
 
   /** After a database was set back: these are all holds, and erasing goes on. @param ids of all holds that there are */
-  async confirmHolds(ids: readonly string[], signal?: AbortSignal): Promise<HoldsAnswer> {
-    return this.#json(readHoldsAnswer, '/v1/holds/confirmation', {
+  async confirmHolds(ids: readonly string[], signal?: AbortSignal): Promise<LegalHolds> {
+    return this.#json(readLegalHolds, '/v1/holds/confirmation', {
       method: 'POST',
       ...jsonBody({ holds: ids }),
       signal,

@@ -3,7 +3,7 @@
 import { field, type Reader, size, texts } from './answers.ts';
 
 /** `GET /v1/logs/{log}/retention`. Times are RFC 3339 with milliseconds. */
-export interface RetentionAnswer {
+export interface LogRetention {
   /** The origin of the log. */
   readonly log: string;
   /** How long entries are kept, such as `400d`; null: for ever. */
@@ -30,7 +30,7 @@ export interface NewHold {
 }
 
 /** A legal hold: nothing erases the entries under it. */
-export interface HoldAnswer {
+export interface LegalHold {
   readonly id: string;
   /** The origin of the log. */
   readonly log: string;
@@ -45,14 +45,14 @@ export interface HoldAnswer {
 }
 
 /** `GET /v1/holds` and `GET /v1/logs/{log}/holds`. */
-export interface HoldsAnswer {
+export interface LegalHolds {
   /** The oldest first. */
-  readonly holds: readonly HoldAnswer[];
+  readonly holds: readonly LegalHold[];
   /** Since when nothing is erased until the holds are confirmed; null: they are. */
   readonly unconfirmedSince: string | null;
 }
 
-export const readRetentionAnswer: Reader<RetentionAnswer> = (json) => {
+export const readLogRetention: Reader<LogRetention> = (json) => {
   const [log] = texts(json, 'log');
   const [period, setAt, dueSince, unconfirmedSince] = optional(json, 'period', 'setAt', 'dueSince', 'unconfirmedSince');
   const [erased, open] = [size(json, 'erased'), size(json, 'open')];
@@ -63,7 +63,7 @@ export const readRetentionAnswer: Reader<RetentionAnswer> = (json) => {
   return { log, period, setAt, erased, open, dueSince, unconfirmedSince };
 };
 
-export const readHoldAnswer: Reader<HoldAnswer> = (json) => {
+export const readLegalHold: Reader<LegalHold> = (json) => {
   const [id, log, reason, addedAt] = texts(json, 'id', 'log', 'reason', 'addedAt');
   const [from, to] = optional(json, 'from', 'to');
   const [inDatabase, inStore] = [field(json, 'inDatabase'), field(json, 'inStore')];
@@ -73,11 +73,11 @@ export const readHoldAnswer: Reader<HoldAnswer> = (json) => {
   return { id, log, from, to, reason, addedAt, inDatabase, inStore };
 };
 
-export const readHoldsAnswer: Reader<HoldsAnswer> = (json) => {
+export const readLegalHolds: Reader<LegalHolds> = (json) => {
   const list = field(json, 'holds');
   const [unconfirmedSince] = optional(json, 'unconfirmedSince');
   if (!Array.isArray(list) || unconfirmedSince === undefined) return null;
-  const holds = list.flatMap((each: unknown) => readHoldAnswer(each) ?? []);
+  const holds = list.flatMap((each: unknown) => readLegalHold(each) ?? []);
   return holds.length === list.length ? { holds, unconfirmedSince } : null;
 };
 

@@ -241,9 +241,8 @@ async function lockedLog(name: string, age: 'old' | 'young', bucket: Bucket, unt
   const { random } = one.effects;
   const signal = new AbortController().signal;
   const lock = (): ObjectLock => ({ mode: 'COMPLIANCE', until });
-  expect(await moveBlocks({ database: one.database, store: bucket, random, lock, signal }, one.clock.now() + 1)).toBe(
-    1,
-  );
+  const options = { database: one.database, store: bucket, random, lock, signal };
+  expect(await moveBlocks(options, one.clock.now() + 1)).toBeGreaterThan(0);
   return log;
 }
 
