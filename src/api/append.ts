@@ -1,9 +1,10 @@
 import type { Request, Response, Router } from 'express';
 import { z } from 'zod';
 import { sha256 } from '#sha256';
-import { concat, fromHex, toHex, utf8 } from '../core/bytes.ts';
+import { concat, fromHex, utf8 } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from '../core/limits.ts';
+import { HASH_SIZE } from '../core/merkle.ts';
 import { formatTime } from '../core/time.ts';
 import { acceptDigests, acceptLines, acceptPayload } from '../log/accept.ts';
 import type { Draft, Idempotency } from '../log/log.ts';
@@ -125,8 +126,8 @@ export function appendRoutes(service: Service, gate: Gate, budget: BodyBudget, w
         log: log.origin,
         index: appended.index,
         count: appended.count,
-        digest: toHex(appended.digest),
-        leafHash: toHex(appended.leafHash),
+        digest: hexOf(appended.digest),
+        leafHash: hexOf(appended.leafHash),
         receivedAt: formatTime(appended.receivedAt),
         receipt: `${entry}/receipt`,
         ...(digestOnly === 0 ? {} : { digestOnly }),
@@ -143,6 +144,14 @@ export function appendRoutes(service: Service, gate: Gate, budget: BodyBudget, w
     .post('/v1/logs/:log/digests', appendDigests, async (request, response) => {
       await append(request, response, 'digests', (body) => acceptDigests(digestsOf(request, body)));
     });
+}
+
+const HASH = Buffer.alloc(HASH_SIZE);
+
+/** `toHex` of 32 bytes, in a third of the time and without 64 strings on the way. */
+function hexOf(hash: Uint8Array): string {
+  HASH.set(hash);
+  return HASH.toString('hex');
 }
 
 /** Most requests have none, and parsing nothing takes time. */

@@ -168,6 +168,7 @@ export class Appender {
       this.#queuedBytes -= bytes;
     }
     this.#lines.delete(log.id);
+    this.sequencing.logs.forgetOpen(log.id);
   }
 
   async #commit(log: Log, submissions: Prepared[]): Promise<readonly Outcome[]> {

@@ -1,19 +1,29 @@
+import { TILE_WIDTH } from '../core/tiles.ts';
 import { MAX_CLOCK_SKEW_MS } from '../core/time.ts';
 import { type Database, lockPatience, onConnection } from '../store/database.ts';
 import { blockValues } from './blocks.ts';
 import { NO_REPEATS } from './events.ts';
-import { blocksOf, readTail } from './fresh-blocks.ts';
+import { blocksOf, readTail, tailOf } from './fresh-blocks.ts';
 import type { Log, Logged } from './log.ts';
 import { completesTile, entryRun, missing, type Placement, place, prefixesOf, tileValues } from './placement.ts';
 import type { Prepared } from './prepared.ts';
 import { reaches, type Sequencing } from './sequence.ts';
 
-const CONTINUE = call('continue-log', 'continue_log', 15);
-const COMPLETE = call('complete-tiles', 'complete_tiles', 28);
+const CONTINUE = call('continue-log', 'continue_log', 15, 12);
+const COMPLETE = call('complete-tiles', 'complete_tiles', 28, 8);
 
-function call(name: string, of: string, parameters: number): { readonly name: string; readonly text: string } {
-  const list = Array.from({ length: parameters }, (_, i) => `$${i + 1}`).join(', ');
-  return { name, text: `SELECT ${of}(${list}) AS continued` };
+/**
+ * A call of a function of the database.
+ * @param largest the number of the argument that is bound last: what is bound behind it has the driver copy it
+ */
+function call(
+  name: string,
+  of: string,
+  count: number,
+  largest: number,
+): { readonly name: string; readonly text: string } {
+  const list = Array.from({ length: count }, (_, i) => `$${i + 1 < largest ? i + 1 : i + 1 === largest ? count : i}`);
+  return { name, text: `SELECT ${of}(${list.join(', ')}) AS continued` };
 }
 
 /**
@@ -42,26 +52,36 @@ export async function continueLog(
       const now = effects.now();
       const placement = place(submissions, known.head, range, now);
       const { from, head, tiles } = placement;
-      const tail = completesTile(placement) ? await readTail(connection, log.id, from.size) : null;
-      const blocks = await blocksOf(entryRun(log, submissions, placement), tail);
+      const before = from.size % TILE_WIDTH === 0 ? [] : known.open;
+      const tail = !completesTile(placement)
+        ? null
+        : before === null
+          ? await readTail(connection, log.id, from.size)
+          : tailOf(before, from.size);
+      const { blocks, open } = await blocksOf(entryRun(log, submissions, placement), tail);
       const [block = missing()] = blocks;
       const isOneBlock = tiles.length === 0 && blocks.length === 1;
       const prefixes = prefixesOf(submissions, placement);
+      const [, bytes, ...numbers] = isOneBlock ? [] : blockValues(log.id, blocks);
       const { rows } = await connection.query<{ continued: boolean }>({
         ...(isOneBlock ? CONTINUE : COMPLETE),
         values: [
           ...[log.id, from.size, from.root, lockPatience(deadline), now, effects.wall?.() ?? now, MAX_CLOCK_SKEW_MS],
           ...(isOneBlock
-            ? [block.count, block.receivedAt, block.leaves, block.bytes, block.content, prefixes]
+            ? [
+                ...[block.count, block.receivedAt, block.leaves, block.bytes],
+                ...[prefixes, head.root, head.lastLeaf, block.content],
+              ]
             : [
-                ...blockValues(log.id, blocks).slice(1),
-                ...[tail?.replaced ?? [], tail?.erased ?? 0, ...tileValues(tiles), prefixes, head.size],
+                ...numbers,
+                ...[tail?.replaced ?? [], tail?.erased ?? 0, ...tileValues(tiles), prefixes],
+                ...[head.size, head.root, head.lastLeaf, head.lastReceivedAt, bytes],
               ]),
-          ...[head.root, head.lastLeaf, ...(isOneBlock ? [] : [head.lastReceivedAt])],
         ],
       });
       if (rows[0]?.continued !== true) return null;
-      logs.keep(log.id, { head, range });
+      const isSameTile = Math.floor(head.size / TILE_WIDTH) === Math.floor(from.size / TILE_WIDTH);
+      logs.keep(log.id, { head, range, open: !isSameTile ? open : before === null ? null : [...before, ...open] });
       return placement;
     },
     deadline,

@@ -13,8 +13,8 @@ import { type Block, packTimes } from './blocks.ts';
 /** Blocks with payloads of this many bytes at most are put together. */
 const SMALL_BYTES = 16 << 10;
 
-/** Entries that are to become a block. */
-interface Piece {
+/** The entries of a block. */
+export interface Piece {
   readonly first: number;
   readonly times: readonly number[];
   readonly contents: readonly StoredContent[];
@@ -38,13 +38,25 @@ export interface EntryRun {
   readonly packed?: ReadonlyMap<number, Promise<Uint8Array>>;
 }
 
+/** What a commit adds. */
+export interface FreshBlocks {
+  readonly blocks: readonly Block[];
+  /** The blocks of the tile that is open then, as far as the commit adds them; null for a large one. */
+  readonly open: readonly (Piece | null)[];
+}
+
 /** The blocks of a run. @param tail what the commit put in the place of older blocks; null: nothing */
-export async function blocksOf(run: EntryRun, tail: Tail | null = null): Promise<Block[]> {
+export async function blocksOf(run: EntryRun, tail: Tail | null = null): Promise<FreshBlocks> {
   const [joined, ...fresh] = cut(run);
-  if (joined === undefined) return [];
+  if (joined === undefined) return { blocks: [], open: [] };
   const pieces =
     tail === null ? [joined, ...fresh] : [...tail.joined.slice(0, -1), ...joinLast(tail, joined), ...fresh];
-  return Promise.all(pieces.map((piece) => packed(piece, run)));
+  return {
+    blocks: await Promise.all(pieces.map((piece) => packed(piece, run))),
+    open: pieces
+      .filter(({ first }) => first >= run.size - (run.size % TILE_WIDTH))
+      .map((piece) => (piece.bytes <= SMALL_BYTES ? piece : null)),
+  };
 }
 
 async function packed({ first, times, contents, erased, bytes }: Piece, run: EntryRun): Promise<Block> {
@@ -116,9 +128,19 @@ export async function readTail(tx: Queryable, log: number, size: number): Promis
            FROM blocks WHERE log = $1 AND first >= $2 AND first < $3 ORDER BY first`,
     values: [log, size - (size % TILE_WIDTH), size],
   });
+  return tailOf(
+    rows.map((row) => (row.content === null ? null : pieceOf(row, row.content))),
+    size,
+  );
+}
+
+/**
+ * The tail of a log with `size` entries.
+ * @param pieces all blocks of the open tile; null for one that stays as it is
+ */
+export function tailOf(pieces: readonly (Piece | null)[], size: number): Tail | null {
   const groups: Piece[][] = [[]];
-  for (const row of rows) {
-    const piece = row.content === null ? null : pieceOf(row, row.content);
+  for (const piece of pieces) {
     const group = groups.at(-1) ?? [];
     const previous = group.at(-1);
     const follows = previous === undefined || piece?.first === previous.first + previous.contents.length;

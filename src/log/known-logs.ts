@@ -1,5 +1,6 @@
 import type { CompactRange } from '../core/compact-range.ts';
 import type { Queryable } from '../store/database.ts';
+import type { Piece } from './fresh-blocks.ts';
 import { readCompactRange } from './head.ts';
 import type { ChainedHead } from './placement.ts';
 import { setBack } from './rollback.ts';
@@ -8,20 +9,29 @@ import { setBack } from './rollback.ts';
 export interface KnownLog {
   readonly head: ChainedHead;
   readonly range: CompactRange;
+  /** All blocks of the open tile, null for a large one; null: they are not remembered. */
+  readonly open: readonly (Piece | null)[] | null;
 }
 
-/** 24 kB each at the most. */
+/** 24 kB each at the most, beside the blocks of open tiles. */
 const MAX_LOGS = 2_000;
+/** Bytes of payloads in the open tile of a log that are remembered, and of all logs together. */
+const MAX_OPEN_BYTES = 512 << 10;
+const MAX_ALL_OPEN_BYTES = 16 << 20;
 
 /** The logs that a process appends to. What it remembers is valid only while the database has the same head. */
 export class KnownLogs {
   /** A commit takes the memory out and changes it; the size stays. */
   readonly #logs = new Map<number, { readonly size: number; readonly known: KnownLog | null }>();
+  /** Bytes of each log's open tile. */
+  readonly #open = new Map<number, number>();
+  #openBytes = 0;
 
   /** Takes out what is remembered; null: nothing is, or a commit has it. */
   take(log: number): KnownLog | null {
     const known = this.#logs.get(log)?.known ?? null;
     if (known !== null) this.#logs.set(log, { size: known.head.size, known: null });
+    this.#count(log, 0);
     return known;
   }
 
@@ -42,8 +52,41 @@ export class KnownLogs {
   }
 
   /** Remembers a durable head. */
-  keep(log: number, known: KnownLog): void {
-    this.#logs.set(log, { size: known.head.size, known });
-    if (this.#logs.size > MAX_LOGS) for (const oldest of this.#logs.keys()) return void this.#logs.delete(oldest);
+  keep(log: number, { head, range, open }: KnownLog): void {
+    const bytes = open === null ? 0 : heldBytes(open);
+    const fits = bytes <= MAX_OPEN_BYTES && this.#openBytes + bytes <= MAX_ALL_OPEN_BYTES;
+    if (fits) this.#count(log, bytes);
+    this.#logs.set(log, { size: head.size, known: { head, range, open: fits ? open : null } });
+    if (this.#logs.size <= MAX_LOGS) return;
+    for (const oldest of this.#logs.keys()) {
+      this.#count(oldest, 0);
+      this.#logs.delete(oldest);
+      return;
+    }
   }
+
+  /** Forgets the entries of the open tile: what may be erased must not stay in memory for long. */
+  forgetOpen(log: number): void {
+    const entry = this.#logs.get(log);
+    this.#count(log, 0);
+    if (entry === undefined || entry.known === null) return;
+    this.#logs.set(log, { size: entry.size, known: { ...entry.known, open: null } });
+  }
+
+  #count(log: number, bytes: number): void {
+    this.#openBytes += bytes - (this.#open.get(log) ?? 0);
+    if (bytes === 0) this.#open.delete(log);
+    else this.#open.set(log, bytes);
+  }
+}
+
+/** Of the memory that payloads lie in: a small one may be a view of a large body. */
+function heldBytes(pieces: readonly (Piece | null)[]): number {
+  let bytes = 0;
+  for (const piece of pieces) {
+    for (const content of piece?.contents ?? []) {
+      if (content.kind === 'payload') bytes += content.payload.buffer.byteLength;
+    }
+  }
+  return bytes;
 }

@@ -118,7 +118,7 @@ export async function sequence(
   placed = placement.placed;
   const next = placement.head;
   const tail = completesTile(placement) ? await readTail(tx, log.id, head.size) : null;
-  const blocks = await blocksOf(entryRun(log, fresh, placement), tail);
+  const { blocks } = await blocksOf(entryRun(log, fresh, placement), tail);
   if (tail !== null) defer(() => removeBlocks(tx, log.id, tail.replaced));
   defer(() => insertTiles(tx, log.id, placement.tiles));
   const keyed = fresh.map(({ submission }) => submission);
@@ -138,7 +138,7 @@ export async function sequence(
   return {
     outcomes: decided(),
     settle: () => {
-      logs.keep(log.id, { head: next, range });
+      logs.keep(log.id, { head: next, range, open: null });
       return settleAt(next);
     },
   };

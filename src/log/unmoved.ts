@@ -165,7 +165,7 @@ async function moveRun(tx: Transaction, log: MovingLog, rows: readonly OldRow[],
     }
     return content;
   });
-  const blocks = await blocksOf({
+  const { blocks } = await blocksOf({
     first,
     times: rows.map((row) => row.received_at),
     contents,

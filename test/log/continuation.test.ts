@@ -41,7 +41,7 @@ test('tiles become complete, and small blocks are put together', async () => {
   const log = await one.makeLog('tiles');
   await one.append(log, 'first');
   let size = 1;
-  for (const count of [100, 154, 1, 1, 255, 257, 700]) {
+  for (const count of [100, 154, 1, 1, 7, 248, 257, 700]) {
     expect(await continued(log, { drafts: drafts(count) })).toMatchObject([{ appended: { index: size, count } }]);
     size += count;
   }
@@ -101,6 +101,15 @@ describe('nothing is written, and the other way is taken,', () => {
     eraser.release();
     expect(await going).toBeNull();
     expect(await two.registry.head(log)).toMatchObject({ size: 1 });
+  });
+
+  test('where an entry is erased in a block that the process remembers', async () => {
+    const log = await one.makeLog('remembered');
+    await one.append(log, 'first');
+    for (const count of [255, 3]) await continued(log, { drafts: drafts(count) });
+    await two.database.query("UPDATE blocks SET erased = '{1}' WHERE log = $1 AND first = 256", [log.id]);
+    expect(await continued(log, { drafts: drafts(300) })).toBeNull();
+    expect(await two.registry.head(log)).toMatchObject({ size: 259 });
   });
 
   test('where there is something to look up', async () => {
