@@ -24,6 +24,8 @@ import { rewriteBlocks } from '../../src/log/block-rewrite.ts';
 import { EntryReader } from '../../src/log/entries.ts';
 import { eraseEntry } from '../../src/log/erase.ts';
 import type { Log } from '../../src/log/log.ts';
+import { setRetention } from '../../src/log/retention.ts';
+import { lookForDue } from '../../src/log/retention-run.ts';
 import { auditDatabase } from '../support/audit.ts';
 import { freePort } from '../support/debian-postgres.ts';
 import { draft, type Instance, openInstance, SEED } from '../support/instance.ts';
@@ -44,6 +46,10 @@ let server: TestDatabase;
 let one: Instance;
 let log: Log;
 let web: ChildProcess | null = null;
+/** Where the entries are moved to. */
+let privateBucket: Bucket;
+/** All entries of the first load were received before, milliseconds. */
+let past = 0;
 
 const VERBS = ['get', 'list', 'watch', 'create', 'patch', 'delete'];
 /** As random as identifiers are. */
@@ -116,9 +122,12 @@ const megabytes = (bytes: number): string => `${(bytes / 1_048_576).toFixed(1)} 
 test('a million audit events are archived while others are appended; strangers read the bucket', async () => {
   const closed = await store.bucket('events-private');
   const open = await store.bucket('events-public');
-  const [privateBucket, publicBucket] = [new Bucket(closed), new Bucket(open)];
+  privateBucket = new Bucket(closed);
+  const publicBucket = new Bucket(open);
   await demandConditionalWrites(privateBucket, 'probes/x');
   const quiet = await append(0, ENTRIES);
+  past = Date.now() + 1;
+  while (Date.now() <= past);
   await one.closeRound();
   const receipt = await one.receipts.compose(log, 4_242);
   const { rows } = await one.database.query<{ bytes: number }>(
@@ -234,6 +243,31 @@ test('a million audit events are archived while others are appended; strangers r
   expect((await composeReceipt(source, 'events', 4_242, secret)).entry).toEqual(receipt.entry);
   source.close();
   await store.up();
+});
+
+test('retention erases archived entries while the store is away', async () => {
+  const { database, registry, sequencing, effects } = one;
+  const archive = new ArchivedBlocks([privateBucket]);
+  const now = Date.now();
+  await setRetention({ database, system: registry.system, sequencing }, log, now - past);
+  await store.down();
+  const began = performance.now();
+  const looked = await lookForDue({
+    ...one,
+    sequencing: { ...sequencing, effects: { ...effects, now: () => now } },
+    archive,
+    interval: 0,
+    stopping: new AbortController().signal,
+  });
+  const took = performance.now() - began;
+  await store.up();
+  expect(looked).toMatchObject({ erased: ENTRIES, problem: null });
+  say(`${looked.erased} entries erased in ${(took / 1_000).toFixed(1)} s, without the store`);
+  expect(await new EntryReader(database, archive).payload(log, 4_242)).toBe('absent');
+  expect((await auditDatabase(server.url, { archive })).findings).toEqual([]);
+  const keys = (await sizeOf('archived_blocks')) + (await sizeOf('archived_commitments'));
+  say(`table of blocks: ${megabytes(await sizeOf('blocks'))} afterwards; keys: ${megabytes(keys)}`);
+  await setRetention({ database, system: registry.system, sequencing }, log, null);
 });
 
 test('locked objects are neither replaced nor deleted, and erasing makes them unreadable', async () => {
