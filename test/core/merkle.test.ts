@@ -9,7 +9,7 @@ import {
   inclusionRanges,
   MerkleTree,
 } from '../../src/core/merkle.ts';
-import { rootFromInclusion, verifyConsistency, verifyInclusion } from '../../src/core/proof.ts';
+import { rootFromConsistency, rootFromInclusion, verifyConsistency, verifyInclusion } from '../../src/core/proof.ts';
 
 // The definitions of RFC 9162 section 2.1, word for word, to compare with.
 const split = (n: number): number => 2 ** (Math.ceil(Math.log2(n)) - 1);
@@ -198,4 +198,17 @@ test.each([
   [Number.NaN, 3],
 ])('there is no inclusion path of leaf %d in a tree of %d', (index, size) => {
   expect(() => inclusionRanges(index, size)).toThrow(outOfRange);
+});
+
+test.each([
+  [-1, 2],
+  [1.5, 2],
+  [Number.NaN, 2],
+  [1, 2.5],
+  [1, Number.NaN],
+  [1, 2 ** 53],
+  [3, 2],
+])('no proof leads from %d to %d leaves', (from, to) => {
+  const hash = new Uint8Array(32);
+  for (const path of [[], [hash], [hash, hash]]) expect(rootFromConsistency(from, to, path, hash)).toBeNull();
 });

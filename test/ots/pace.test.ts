@@ -34,6 +34,12 @@ describe('calendars that fail', () => {
     expect(fail(rests, awake + 1)).toBe(2 * first);
   });
 
+  test('the first failure since the last answer is told from those behind it', () => {
+    const rests = new Rests(UNHURRIED);
+    const told = () => rests.failed(CALENDAR, 'HTTP 502', { now: 0, retryAfter: null });
+    expect([told(), told(), rests.answered(CALENDAR), told()]).toEqual([true, false, true, true]);
+  });
+
   test('an answer ends the rest and starts the count again', () => {
     const rests = new Rests(UNHURRIED);
     expect(rests.answered(CALENDAR)).toBe(false);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { fromBase64, fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
-import { type Cbor, CborTag, decodeCbor, encodeCbor } from '../../src/core/cbor.ts';
+import { type Cbor, CborTag, decodeCbor, encodeCbor, isCborArray } from '../../src/core/cbor.ts';
 import { coseThumbprint, encodeCoseKeySet } from '../../src/core/cose-key.ts';
 import { type CoseReceipt, coseMessage, encodeCoseReceipt, parseCoseReceipt } from '../../src/core/cose-receipt.ts';
 import { encodeOpenEntry } from '../../src/core/entry.ts';
@@ -85,6 +85,22 @@ describe('a COSE receipt', () => {
     const bare = altered({ entry: null });
     expect(await claims(bare)).toEqual(['content-not-given', 'cose-entry-missing']);
     expect(nextSteps(await verify({ proof: bare }, {}))[0]).toEqual({ step: 'entry' });
+  });
+
+  const message = decodeCbor(cose);
+  const parts = message instanceof CborTag && isCborArray(message.value) ? message.value : [];
+  test.each<[string, readonly Cbor[]]>([
+    ['no header', [null, ...parts.slice(1)]],
+    ['a header that is a map', [new Map(), ...parts.slice(1)]],
+    ['no map', [parts[0] ?? null, null, ...parts.slice(2)]],
+    ['no signature', parts.slice(0, 3)],
+    ['one part more', [...parts, null]],
+    ['no parts', []],
+  ])('of another shape: %s', async (_, other) => {
+    expect(parts).toHaveLength(4);
+    expect(() => parseCoseReceipt(encodeCbor(new CborTag(18, other)))).toThrow(
+      expect.objectContaining({ name: 'FormatError', code: 'cose-receipt-invalid' }),
+    );
   });
 
   test.each<[string, Partial<CoseReceipt>, string]>([

@@ -9,7 +9,14 @@ import type { RoundReceipt } from '../../src/core/receipt-schema.ts';
 import { formatTime } from '../../src/core/time.ts';
 import { type Claim, VERDICT_CODES } from '../../src/core/verdict.ts';
 import { verdictSchema } from '../../src/core/verdict-schema.ts';
-import { type EvmSource, exitCode, type Trust, type Verdict, verifyReceipt } from '../../src/verify/verify.ts';
+import {
+  type EvmSource,
+  exitCode,
+  nextSteps,
+  type Trust,
+  type Verdict,
+  verifyReceipt,
+} from '../../src/verify/verify.ts';
 import { anchorAmong, anchorIn, outcomeOf, sealBlock, transactionOf } from '../support/blocks.ts';
 import { EPOCH, MemoryChain, MemoryLog, MemoryRound, provenReceipt, seeded } from '../support/receipts.ts';
 import { COSE_CODES } from './cose-codes.ts';
@@ -26,6 +33,7 @@ async function verify(receipt: unknown, trust: Trust = {}, content: object = {})
   expect(verdict.existedBefore !== null).toBe(verdict.result === 'proven');
   expect(exitCode(verdict)).toBe({ proven: 0, refuted: 1, unproven: 2 }[verdict.result]);
   for (const { status, grounds } of verdict.claims) if (status === 'verified') expect(grounds).not.toBe('none');
+  if (verdict.result === 'refuted') expect(nextSteps(verdict)).toEqual([]);
   return verdict;
 }
 
