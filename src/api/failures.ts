@@ -7,7 +7,8 @@ import { requestIdOf } from './request-id.ts';
 import type { Warnings } from './warnings.ts';
 
 /**
- * The last handler: every error becomes an answer. Ours are logged. What was to be logged and is refused is counted and
+ * The last handler: every error becomes an answer. Ours are logged; of those that pass, which callers can cause at will, one of a
+ * kind in ten seconds. What was to be logged and is refused is counted and
  * warned of, for senders drop what is refused without telling anybody.
  */
 export function failureHandler(logger: Logger, metrics: Metrics, warnings: Warnings): ErrorRequestHandler {
@@ -21,11 +22,11 @@ export function failureHandler(logger: Logger, metrics: Metrics, warnings: Warni
       const fields = { way, log, key, code, status, detail, requestId: requestIdOf(response) };
       warnings.warn(`refused ${way} ${code} ${key ?? ''}`, fields, 'a request to append was refused');
     }
-    if (problem.status >= 500)
-      logger.error(
-        { err: error, requestId: requestIdOf(response), method: request.method, path: request.path },
-        'request failed',
-      );
+    if (problem.status >= 500) {
+      const fields = { err: error, requestId: requestIdOf(response), method: request.method, path: request.path };
+      if (problem.code === 'internal') logger.error(fields, 'request failed');
+      else warnings.error(`failed ${problem.code} ${arrival?.key ?? ''}`, fields, 'request failed');
+    }
     if (response.headersSent) next(error);
     else if (arrival === undefined || arrival.form === null) sendProblem(response, problem);
     else sendForm(response, problem, arrival.form(problem));

@@ -18,6 +18,8 @@ import { tellIngestion, type Warnings } from './warnings.ts';
 
 const MAX_BODY_BYTES = 25 << 20;
 const FAULTS: ReadonlySet<string> = new Set(['signature-missing', 'signature-invalid', 'signature-late']);
+/** Besides: anybody can have the service ask its sender for keys and certificates. */
+const COUNTED: ReadonlySet<string> = new Set([...FAULTS, 'sender-unreachable']);
 
 /** Signed webhooks as their senders send them. Nobody is known before the signature was checked. */
 export function sourceDeliveryRoutes(service: Service, warnings: Warnings): Router {
@@ -86,8 +88,8 @@ export function sourceDeliveryRoutes(service: Service, warnings: Warnings): Rout
         if ('body' in answer) sendReply(response, answer);
         else response.json(answer);
       } catch (error) {
+        if (error instanceof AntequemError && COUNTED.has(error.code)) limits.failed(source.id, address);
         if (error instanceof AntequemError && FAULTS.has(error.code)) {
-          limits.failed(source.id, address);
           activity.refused(source.id, error.code);
           metrics.sourceRequest(source.name, error.code);
         }
@@ -120,8 +122,12 @@ function addressOf(request: Request): string {
 }
 
 function headOf(request: Request): Head {
-  const strings = (values: object): Record<string, string> =>
-    Object.fromEntries(Object.entries(values).filter((pair): pair is [string, string] => typeof pair[1] === 'string'));
+  // Without a prototype: a source may be set up with a header of any name.
+  const strings = (values: object): Record<string, string> => {
+    const found: Record<string, string> = Object.create(null);
+    for (const [name, value] of Object.entries(values)) if (typeof value === 'string') found[name] = value;
+    return found;
+  };
   return { method: request.method, headers: strings(request.headers), query: strings(request.query) };
 }
 

@@ -7,7 +7,7 @@ import type { Ingestion } from './event-commits.ts';
 const INTERVAL_MS = 10_000;
 const MAX_SUBJECTS = 1_000;
 
-/** Warnings that a sender can cause as often as it likes: one of a subject in ten seconds, with how many were left out. */
+/** What a sender can cause as often as it likes: one line of a subject in ten seconds, with how many were left out. */
 export class Warnings {
   readonly #logger: Logger;
   readonly #now: () => number;
@@ -21,6 +21,15 @@ export class Warnings {
 
   /** @param subject what counts as the same warning */
   warn(subject: string, fields: object, message: string): void {
+    this.#tell('warn', subject, fields, message);
+  }
+
+  /** @param subject what counts as the same error */
+  error(subject: string, fields: object, message: string): void {
+    this.#tell('error', subject, fields, message);
+  }
+
+  #tell(level: 'warn' | 'error', subject: string, fields: object, message: string): void {
     const now = this.#now();
     const last = this.#told.get(subject);
     if (last !== undefined && now - last.at < INTERVAL_MS) {
@@ -29,7 +38,7 @@ export class Warnings {
     }
     const omitted = last?.omitted ?? 0;
     this.#told.set(subject, { at: now, omitted: 0 });
-    this.#logger.warn({ ...fields, ...(omitted === 0 ? {} : { omitted }) }, message);
+    this.#logger[level]({ ...fields, ...(omitted === 0 ? {} : { omitted }) }, message);
   }
 }
 

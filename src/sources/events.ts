@@ -11,6 +11,8 @@ import { canonicalJson, decodeUtf8, type Json, JsonNumber, JsonObject, readJson 
 import { JsonCursor } from '../ingest/json-cursor.ts';
 import { type SenderCheck, type Verified, VOUCHERS } from './scheme.ts';
 
+const MAX_ID_CHARACTERS = 1_024;
+
 /** What every line of a source says of it. */
 export interface SourceName {
   readonly id: string;
@@ -71,7 +73,7 @@ function bodyDraft(
   { sent, plain, encoding, event, fault }: Body,
   bodyHash: Uint8Array,
 ): EventDraft {
-  const delivery = named ?? (event === null ? null : (idOf?.(event) ?? null));
+  const delivery = named ?? shortId(event, idOf);
   const logged =
     event instanceof JsonObject ? new JsonObject(event.members.filter(([name]) => !omitted.includes(name))) : event;
   // The signature covers bytes: they are kept where the event does not give them back.
@@ -118,7 +120,7 @@ function itemDraft(
     if (!(error instanceof ItemFault)) throw error;
     reason = error.reason;
   }
-  const itemName = event === null ? null : (idOf?.(event) ?? null);
+  const itemName = shortId(event, idOf);
   const delivery = itemName ?? named;
   const id =
     itemName === null
@@ -165,6 +167,12 @@ function itemsOf({ plain, event }: Body): Uint8Array[] | null {
     begin = end + 1;
   }
   return items.length > 1 ? items : null;
+}
+
+/** What the sender calls an event; null where that is longer than an id is, so that every line has room for it. */
+function shortId(event: Json | null, idOf: SenderCheck['idOf']): string | null {
+  const id = event === null ? null : (idOf?.(event) ?? null);
+  return id === null || id.length > MAX_ID_CHARACTERS ? null : id;
 }
 
 type Members = Readonly<Record<string, Json>>;

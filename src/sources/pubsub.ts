@@ -67,6 +67,8 @@ async function checkToken(
   const [, text] =
     /^bearer +([A-Za-z0-9_=-]+\.[A-Za-z0-9_=-]+\.[A-Za-z0-9_=-]+)$/i.exec(requiredHeader(head, 'authorization')) ?? [];
   if (text === undefined) throw refused('signature-missing', 'the header authorization holds no JWT');
+  // Before the issuer is asked for anything.
+  if (algorithmOf(text) !== 'RS256') throw refused('signature-invalid', 'the JWT is not signed by RS256');
   const check = async (set: JSONWebKeySet): Promise<JWTPayload> => {
     const { payload } = await jwtVerify(text, createLocalJWKSet(set), {
       algorithms: ['RS256'],
@@ -87,6 +89,15 @@ async function checkToken(
   } catch (error) {
     if (error instanceof errors.JWTExpired) throw refused('signature-late', 'the JWT has expired');
     if (error instanceof errors.JOSEError) throw refused('signature-invalid', `the JWT does not hold: ${error.code}`);
+    throw error;
+  }
+}
+
+function algorithmOf(token: string): string | null {
+  try {
+    return decodeProtectedHeader(token).alg ?? null;
+  } catch (error) {
+    if (error instanceof TypeError) return null;
     throw error;
   }
 }

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseReceipt } from '../../src/core/receipt.ts';
 import { verifyReceipt } from '../../src/verify/receipt.ts';
 import { Deliveries, expectedRow, outcome } from '../sources/deliveries.ts';
-import { fakeOutside, pubsubPush, SENDERS, type SentRequest } from '../sources/senders.ts';
+import { fakeOutside, pubsubPush, SENDERS, type SentRequest, snsMessage } from '../sources/senders.ts';
 import { sendRaw } from '../support/raw-http.ts';
 import { type Answer, type TestService, testService } from '../support/service.ts';
 
@@ -161,6 +161,44 @@ it('a source that was removed takes nothing more, and one address cannot try for
   });
   expect(outcome(await deliver(path, wrong))).toBe('404 source-not-found');
   expect((await manage('DELETE', `/v1/sources/${name}`)).code).toBe('source-not-found');
+});
+
+it('takes any name of a header or parameter, and refuses a request without it', async () => {
+  for (const name of ['constructor', '__proto__']) {
+    for (const [scheme, settings] of [
+      ['secret-header', { header: name }],
+      ['event-grid', { parameter: name }],
+      ['hmac', { header: name, deliveryHeader: name, eventHeader: name }],
+      ['timestamped-hmac', { header: name, timestampHeader: name }],
+    ] as const) {
+      const { path } = await create({ name: `${scheme}-${name.replaceAll('_', '')}`, scheme, settings });
+      expect([scheme, outcome(await deliver(path, { headers: {}, body: '{}' }))]).toEqual([
+        scheme,
+        '401 signature-missing',
+      ]);
+    }
+  }
+});
+
+it('what is asked of a sender for others, and what passes, is limited and logged once', async () => {
+  const topic = 'arn:aws:sns:eu-west-1:123456789012:other';
+  const { path, name } = await create({ name: 'asked-much', scheme: 'sns', settings: { topicArns: [topic] } });
+  const forged = (i: number): SentRequest => {
+    const SigningCertURL = `https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-${String(i).padStart(32, '0')}.pem`;
+    const Timestamp = new Date().toISOString();
+    return snsMessage({ Type: 'Notification', Message: 'm', TopicArn: topic, Timestamp, SigningCertURL });
+  };
+  const answers: string[] = [];
+  for (let i = 0; i < 70; i++) answers.push(outcome(await deliver(path, forged(i))));
+  expect(answers[0]).toBe('503 sender-unreachable');
+  expect(answers).toContain('503 overloaded');
+  const told = service
+    .logged()
+    .split('\n')
+    .filter((line) => line.includes('"request failed"') && line.includes(path));
+  expect(told.length).toBeLessThan(5);
+  expect(told.length).toBeGreaterThan(1);
+  expect(service.logged()).toContain(`"key":"${name}"`);
 });
 
 it('only a key that may do all makes sources', async () => {

@@ -213,6 +213,23 @@ it('refuses tokens of Google for another audience or account, and asks for its k
   expect(await codeOf(verify(elsewhere, await pubsubPush({}, BODY, NOW), on))).toBe('signature-invalid');
 });
 
+it('asks Google for nothing because of what is no token of its kind', async () => {
+  const settings = { audience: 'https://antequem.example', email: 'push@example.iam.gserviceaccount.com' };
+  const verifier = chooseScheme('pubsub', settings).open();
+  const asked: string[] = [];
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+  for (const token of [
+    'a.b.c',
+    `${part({ alg: 'none' })}.${part({})}.AA`,
+    `${part({ alg: 'HS256' })}.${part({})}.AA`,
+  ]) {
+    const sent = { headers: { authorization: `Bearer ${token}` }, body: '{}' };
+    const on = { secrets: [], now: NOW, outside: fakeOutside(asked) };
+    expect(await codeOf(verify(verifier, sent, on))).toBe('signature-invalid');
+  }
+  expect(asked).toEqual([]);
+});
+
 it('lists every choice with its settings, and the defaults that it is made with', () => {
   const choices = sourceChoices();
   expect(choices.map(({ name }) => name)).toEqual(SCHEME_CHOICES);
@@ -316,6 +333,18 @@ it('marks what is labelled JSON and is not, and what is too large', () => {
   const [half] = draftsOf('github', JSON.stringify({ a: 'x'.repeat(700_000) }, null, 1));
   expect(half?.setAside).toBeUndefined();
   expect(half && lineOf(half)).toMatchObject({ event: { a: expect.any(String) } });
+});
+
+it('logs an event whose id is no id, with room for what came', () => {
+  const id = 'x'.repeat(1 << 20);
+  const [alone, listed] = [
+    draftsOf('event-grid', JSON.stringify({ id })),
+    draftsOf('event-grid', JSON.stringify([{ id }])),
+  ];
+  for (const [draft] of [alone, listed]) {
+    expect(draft?.payload).not.toBeNull();
+    expect(draft && lineOf(draft)).toMatchObject({ reason: 'too-large', body: { sha256: expect.any(String) } });
+  }
 });
 
 it('makes an entry of each element and of each line, equal ones too', () => {
