@@ -7,6 +7,7 @@ import { TILE_WIDTH } from '../core/tiles.ts';
 import { KEY_BYTES, OBJECT_BYTES } from '../log/archived-block.ts';
 import { withoutEntries } from '../log/block-erasure.ts';
 import { PREFIX_BYTES } from '../log/digest-record.ts';
+import { dropCommitments } from '../log/recall.ts';
 import { type Database, type Queryable, transaction } from '../store/database.ts';
 import { objectName } from './archived-blocks.ts';
 import { sealBlock } from './block-cipher.ts';
@@ -115,6 +116,14 @@ async function moveStep(
       'SELECT object FROM archive_leftovers WHERE object = ANY ($1::bytea[]) AND since = $2::timestamptz FOR UPDATE',
       [idsOf([...sealed, ...bare]), noted.rows[0]?.since],
     );
+    const { rows: back } = await tx.query<{ first: number }>(
+      `SELECT c.first FROM archived_commitments c JOIN blocks b ON b.log = c.log AND b.first = c.first
+       WHERE c.log = $1 AND c.first = ANY ($2::bigint[]) AND b.content IS NOT NULL`,
+      [log, bare.map(({ first }) => first)],
+    );
+    // A process of an older release, which does not know of them, has recalled these blocks.
+    const recalled = back.map(({ first }) => first);
+    if (recalled.length > 0) await dropCommitments(tx, log, recalled);
     const { rows } = await tx.query<{ first: number }>({
       name: 'record-archived-blocks',
       // Of a block in which something was erased meanwhile, the object stays a leftover and its key is forgotten here.

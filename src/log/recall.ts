@@ -57,10 +57,10 @@ export async function recallBlocks(
         tx,
         back.map(({ object }) => object),
       );
-      await tx.query(
-        `WITH gone AS (DELETE FROM archived_commitments WHERE log = $1 AND first = ANY ($2::bigint[]) RETURNING object)
-         INSERT INTO archive_leftovers (object, since) SELECT object, ${SOON} FROM gone`,
-        [log.id, back.map(({ first }) => first)],
+      await dropCommitments(
+        tx,
+        log.id,
+        back.map(({ first }) => first),
       );
       await tx.query('UPDATE archive_logs SET moved = least(moved, $2) WHERE log = $1', [
         log.id,
@@ -84,6 +84,15 @@ export async function destroyKeys(tx: Transaction, objects: readonly Uint8Array[
     [objects.map((object) => Buffer.from(object))],
   );
   return rowCount ?? 0;
+}
+
+/** Has the archived commitments of blocks deleted whose content is in the database. @param blocks their first entries */
+export async function dropCommitments(tx: Transaction, log: number, blocks: readonly number[]): Promise<void> {
+  await tx.query(
+    `WITH gone AS (DELETE FROM archived_commitments WHERE log = $1 AND first = ANY ($2::bigint[]) RETURNING object)
+     INSERT INTO archive_leftovers (object, since) SELECT object, ${SOON} FROM gone`,
+    [log, blocks],
+  );
 }
 
 /**
