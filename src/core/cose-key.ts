@@ -3,7 +3,8 @@
 import { sha256 } from '#sha256';
 import { concat, equalBytes, utf8 } from './bytes.ts';
 import { type CborMap, encodeCbor } from './cbor.ts';
-import { FormatError } from './errors.ts';
+import { FormatError, parsed } from './errors.ts';
+import { parseLogVerifier } from './log-verifier.ts';
 import { formatVerifierKey, parseTypedKey, type Verifier } from './note.ts';
 
 /** EdDSA (RFC 9053 section 2.2). Verifiers refuse the newer -19 for the same algorithm. */
@@ -65,7 +66,7 @@ export function formatCoseKey(log: string, publicKey: Uint8Array): string {
  */
 export function parseCoseKey(text: string): Pick<Verifier, 'name' | 'publicKey'> | 'checkpoints' {
   const { type, name, publicKey } = parseTypedKey(text);
-  if (type === 0x01 && publicKey.length === ED25519_KEY_SIZE) return 'checkpoints';
+  if (type !== NAMED_TYPE && parsed(() => parseLogVerifier(text)) !== null) return 'checkpoints';
   const named = type === NAMED_TYPE && equalBytes(publicKey.subarray(0, NAME.length), NAME);
   if (!named || publicKey.length !== NAME.length + ED25519_KEY_SIZE) {
     throw new FormatError('verifier-key', 'the verifier key is not one for COSE receipts (0xff, "cose" and 32 bytes)');

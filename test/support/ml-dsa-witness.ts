@@ -1,4 +1,4 @@
-// A witness whose key is of ML-DSA-44, without a service of its own.
+// A witness whose key is of ML-DSA-44, without a service of its own; under the name of a log, its second key.
 
 import { ml_dsa44 } from '@noble/post-quantum/ml-dsa.js';
 import { utf8 } from '../../src/core/bytes.ts';
@@ -17,10 +17,10 @@ export interface MlDsaWitness {
   cosigned(checkpoint: string): string;
 }
 
-export function mlDsaWitness(name: string): MlDsaWitness {
-  const { publicKey, secretKey } = ml_dsa44.keygen(utf8(name.padEnd(32).slice(-32)));
+/** @param time seconds; 0, as of a log: it does not say when @param seed another makes another key */
+export function mlDsaWitness(name: string, { time = Date.UTC(2026, 6, 1) / 1_000, seed = name } = {}): MlDsaWitness {
+  const { publicKey, secretKey } = ml_dsa44.keygen(utf8(seed.padEnd(32).slice(-32)));
   const vkey = formatWitnessKey(name, publicKey, ML_DSA_44_COSIGNATURE);
-  const time = Date.UTC(2026, 6, 1) / 1_000;
   return {
     vkey,
     cosigned(checkpoint) {

@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { fromBase64, fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { type Cbor, CborTag, decodeCbor, encodeCbor, isCborArray } from '../../src/core/cbor.ts';
-import { coseThumbprint, encodeCoseKeySet } from '../../src/core/cose-key.ts';
+import { coseThumbprint, encodeCoseKeySet, parseCoseKey } from '../../src/core/cose-key.ts';
 import { type CoseReceipt, coseMessage, encodeCoseReceipt, parseCoseReceipt } from '../../src/core/cose-receipt.ts';
 import { encodeOpenEntry } from '../../src/core/entry.ts';
+import { formatVerifierKey } from '../../src/core/note.ts';
 import { VERDICT_CODES } from '../../src/core/verdict.ts';
 import { verdictSchema } from '../../src/core/verdict-schema.ts';
 import { LogSeed } from '../../src/log/seed.ts';
@@ -249,6 +250,15 @@ describe('keys', () => {
     expect(new Set(all).size).toBe(4);
     const text = key.slice(key.indexOf('+', key.indexOf('+') + 1) + 1);
     expect(toHex(fromBase64(text))).toBe(`ff${toHex(utf8('cose'))}${toHex(signer.cose.publicKey)}`);
+  });
+
+  test('for checkpoints, of either kind, are told apart', () => {
+    const own = seed.signer(log.origin).withMlDsa().verifiers;
+    const texts = own.map(({ publicKey, type }) => formatVerifierKey(log.origin, publicKey, type));
+    expect(texts.map(parseCoseKey)).toEqual(['checkpoints', 'checkpoints']);
+    expect(parseCoseKey(key)).toMatchObject({ name: log.origin });
+    const unknown = formatVerifierKey(log.origin, new Uint8Array(32), 0x04);
+    expect(() => parseCoseKey(unknown)).toThrow('not one for COSE receipts');
   });
 
   test('are named by their thumbprint (RFC 9679), in the set too (RFC 9052)', () => {

@@ -529,6 +529,20 @@ describe.skipIf(browserMissing !== null)('from the stamp page to a verdict on th
     const uncosigned = { ...trust, 'A policy': policy.replace(vkey, mlDsaWitness('witness.example/other').vkey) };
     await verdict(files, uncosigned);
     expect((await stages(page))[2]).toMatch(/^Whose log it is, (?!verified)/);
+
+    // The key of the log, too, may be one of ML-DSA-44.
+    const second = mlDsaWitness(log.origin, { time: 0 });
+    const signed = second.cosigned(receipt.checkpoint);
+    for (const [checkpoint, vkey, status] of [
+      [signed, second.vkey, 'verified'],
+      [signed, mlDsaWitness(log.origin, { seed: 'another' }).vkey, 'not checked'],
+      [receipt.checkpoint, second.vkey, 'not checked'],
+      [signed.replace(/.{9}\n$/, (end) => (end.startsWith('A') ? 'B' : 'A') + end.slice(1)), second.vkey, 'refuted'],
+    ] as const) {
+      await writeFile(path('stamped.json'), JSON.stringify({ ...receipt, checkpoint }));
+      await verdict(files, { [KEY]: vkey });
+      expect([(await stages(page))[2], status]).toEqual([`Whose log it is, ${status}`, status]);
+    }
     await writeFile(path('stamped.json'), JSON.stringify(round.receipt(log, 5, [ethereum, bitcoin, stamp])));
     const other = pem(makeCa({ subject: 'Other CA' }).certificate);
     expect(await verdict(files, { 'A timestamp authority': other })).toBe('NOT PROVEN');
