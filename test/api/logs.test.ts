@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseVerifierKey } from '../../src/core/note.ts';
+import { setMlDsa } from '../../src/log/rotation.ts';
 import { type TestService, testService } from '../support/service.ts';
 
 let service: TestService;
@@ -10,6 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => service[Symbol.asyncDispose]());
 
+const LIST = '/.well-known/witness-logs';
 const EMPTY_ROOT = createHash('sha256').digest('hex');
 
 describe('making a log', () => {
@@ -82,7 +84,7 @@ describe('making a log', () => {
     expect((await list({ listed: true })).at('listed')).toBe(true);
     const all = await service.send('GET', '/v1/logs?after=s&limit=1');
     expect([all.at('logs', 0, 'name'), all.at('logs', 0, 'listed')]).toEqual(['shown', true]);
-    const shown = async (): Promise<string> => (await service.send('GET', '/.well-known/witness-logs')).text;
+    const shown = async (): Promise<string> => (await service.send('GET', LIST)).text;
     expect(await shown()).toBe(
       `logs/v0\n\nvkey ${String(all.at('logs', 0, 'verifierKey'))}\nqpd 86400\ncontact log.test\n`,
     );
@@ -104,6 +106,26 @@ describe('making a log', () => {
       expect((await list(body)).code).toBe(code);
     }
     expect((await service.send('PUT', '/v1/logs/absent/listed', { body: { listed: true } })).status).toBe(404);
+  });
+
+  it('is listed with its key of ML-DSA where it has one and that is asked for', async () => {
+    const { database, registry, publisher, appender, guard } = service.foundation;
+    const parts = { database, registry, publisher, sequencing: appender.sequencing, guard };
+    const { log } = await registry.create('quantum', { blinded: true });
+    await setMlDsa(parts, [log], true);
+    for (const name of ['quantum', 'plain']) {
+      await service.send('PUT', `/v1/logs/${name}`);
+      await service.send('PUT', `/v1/logs/${name}/listed`, { body: { listed: true } });
+    }
+    const keysOf = async (address: string): Promise<string[]> =>
+      [...(await service.send('GET', address)).text.matchAll(/^vkey (.*)$/gm)].map(([, key = '']) => key);
+    const [plain, quantum] = [
+      await service.send('GET', '/v1/logs/plain'),
+      await service.send('GET', '/v1/logs/quantum'),
+    ];
+    expect(await keysOf(LIST)).toEqual([plain.at('verifierKey'), quantum.at('verifierKey')]);
+    expect(await keysOf(`${LIST}?keys=ml-dsa-44`)).toEqual([plain.at('verifierKey'), quantum.at('mlDsaKeys', 0)]);
+    expect((await service.send('GET', `${LIST}?keys=rsa`)).code).toBe('query-invalid');
   });
 
   it('happens once however many ask at once, and is told in _system once', async () => {

@@ -1,10 +1,16 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { expect, test, vi } from 'vitest';
 import { utf8 } from '../../src/core/bytes.ts';
 import { parsePolicy } from '../../src/core/policy.ts';
+import { setMlDsa } from '../../src/log/rotation.ts';
+import { bundlePage } from '../../src/pages/bundle.ts';
 import { run } from '../cli/command.ts';
+import { browserMissing, openWatched, testBrowser } from '../support/browser.ts';
+import { mlDsaWitness } from '../support/ml-dsa-witness.ts';
 import { goMissing, Omniwitness } from '../support/omniwitness.ts';
 import { type TestService, testService } from '../support/service.ts';
 import { append } from '../witness/ground.ts';
@@ -77,14 +83,18 @@ test.skipIf(goMissing !== null)(
   },
 );
 
-test.skipIf(goMissing !== null)(
-  'omniwitness with a key of ML-DSA-44: its cosignatures are stored, shown, and verified by the command line',
+test.skipIf(goMissing !== null || browserMissing !== null)(
+  'omniwitness with a key of ML-DSA-44: its cosignatures are stored, shown, and verified by the command line, the page and Node alone',
   async () => {
     await using witness = await Omniwitness.build('ml-dsa-44');
     await using service = await start(witness);
-    const key = String((await service.send('PUT', '/v1/logs/a')).at('verifierKey'));
+    // It knows the log by its own key of ML-DSA, which the list has where that is asked for.
+    const { database, registry, publisher, appender, guard } = service.foundation;
+    const { log } = await registry.create('a', { blinded: true });
+    await setMlDsa({ database, registry, publisher, sequencing: appender.sequencing, guard }, [log], true);
+    const key = String((await service.send('PUT', '/v1/logs/a')).at('mlDsaKeys', 0));
     await service.send('PUT', '/v1/logs/a/listed', { body: { listed: true } });
-    await witness.know([], `${service.url}/.well-known/witness-logs`);
+    await witness.know([], `${service.url}/.well-known/witness-logs?keys=ml-dsa-44`);
     for (let size = 1; size <= 3; size++) {
       await append(service, 'a', 1, `to ${size}`);
       // The list is read after the witness has begun to answer.
@@ -95,15 +105,41 @@ test.skipIf(goMissing !== null)(
     const { length = 0 } = / ([A-Za-z0-9+/=]+)\n$/.exec(text)?.[1] ?? '';
     console.log(`cosigned to 3 by a key of ${witness.vkey.length} characters; the line's base64 has ${length}`);
     const folder = await mkdtemp(join(tmpdir(), 'antequem-ml-dsa-'));
-    const policy = join(folder, 'policy');
-    await writeFile(policy, `log ${key}\nwitness W ${witness.vkey}\nquorum W\n`);
-    await writeFile(join(folder, 'content'), 'to 3 0');
+    const file = (name: string): string => join(folder, name);
+    const policy = `log ${key}\nwitness W ${witness.vkey}\nquorum W\n`;
+    await writeFile(file('policy'), policy);
+    await writeFile(file('content'), 'to 3 0');
     const proof = await service.send('GET', '/v1/logs/a/entries/2/receipt.tlog-proof');
-    await writeFile(join(folder, 'content.tlog-proof'), proof.text);
-    const files = ['content', 'content.tlog-proof'].map((name) => join(folder, name));
-    const { stdout } = await run(['verify', ...files, '--policy', policy]);
+    await writeFile(file('content.tlog-proof'), proof.text);
+    const { stdout } = await run(['verify', file('content'), file('content.tlog-proof'), '--policy', file('policy')]);
     expect(stdout).toContain('Witnesses that cosigned the checkpoint, of the 1 in the given policy: W;');
     console.log(stdout);
+
+    await writeFile(file('checkpoint'), text);
+    await writeFile(file('vkey'), witness.vkey);
+    const script = fileURLToPath(new URL('../strangers/ml-dsa.mjs', import.meta.url));
+    const byNode = execFileSync(process.execPath, [script, file('checkpoint'), file('vkey')], { encoding: 'utf8' });
+    console.log(`Node alone: ${byNode}`);
+    expect(byNode).toBe('key id as in the vkey: true, holds: true\nwith another root: false\n');
+
+    await writeFile(file('verify.html'), await bundlePage('verify'));
+    const browser = await testBrowser();
+    const { page } = await openWatched(browser);
+    const identity = async (trusted: string): Promise<string> => {
+      await page.goto(pathToFileURL(file('verify.html')).href);
+      await page.getByLabel('Choose or drop the file').setInputFiles(file('content'));
+      await page.locator('.digest').waitFor();
+      await page.getByText('Advanced:').click();
+      await page.getByLabel('A policy').fill(trusted);
+      await page.getByLabel('Choose or drop the receipt').setInputFiles(file('content.tlog-proof'));
+      await page.locator('.banner .word').waitFor();
+      return page.locator('.stage').nth(2).innerText();
+    };
+    const [verified, other] = [await identity(policy), mlDsaWitness('omniwitness.example/w').vkey];
+    expect(verified).toMatch(/^Whose log it is[\s\S]*verified/i);
+    expect(await identity(policy.replace(witness.vkey, other))).toMatch(/not (verified|checked)/i);
+    console.log(`the page: ${verified.replaceAll('\n', ' ')}`);
+    await browser.close();
     await rm(folder, { recursive: true });
   },
 );
