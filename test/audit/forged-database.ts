@@ -14,7 +14,7 @@ import { parseBundle, TILE_WIDTH, tileLocation, tilePath, tileWidth } from '../.
 import { parseTime } from '../../src/core/time.ts';
 import { asAdministrator } from '../support/history.ts';
 import { type EntryRow, writeStoredEntries } from '../support/stored-entries.ts';
-import { FORGED_ORIGIN, FORGED_SEED, type ForgedStory, forgedContent, NEW_YEAR } from './forged.ts';
+import { actCount, FORGED_ORIGIN, FORGED_SEED, type ForgedStory, forgedContent, NEW_YEAR } from './forged.ts';
 
 interface RoundFile {
   readonly number: number;
@@ -44,8 +44,7 @@ export async function forgeDatabase(url: string, mirror: string, story: ForgedSt
 
 /** The payloads of `_system`. */
 function actsOf(read: (path: string) => Buffer, story: ForgedStory): string[] {
-  const untold = story.untold?.length ?? 0;
-  const count = Object.keys(story.logs).length + story.rounds.length - untold;
+  const count = actCount(story);
   const location = tileLocation({ level: 'entries', index: 0, width: count });
   return read(location.replace('tile/entries', 'v1/audit/acts')).toString().split('\n').slice(0, count);
 }
@@ -70,7 +69,7 @@ async function forgeLog(
   const system = name === SYSTEM_LOG;
   const { rows } = await client.query<{ id: number }>(
     `WITH made AS (
-       INSERT INTO logs (name, origin, log_id, blinded, created_at) VALUES ($1, $2, $3, $4, $5) RETURNING id)
+       INSERT INTO logs (name, origin, log_id, blinded, created_at, ml_dsa) VALUES ($1, $2, $3, $4, $5, $10) RETURNING id)
      INSERT INTO log_heads (log, size, root, last_leaf, last_received_at) SELECT id, $6, $7, $8, $9 FROM made RETURNING log AS id`,
     [
       name,
@@ -82,6 +81,7 @@ async function forgeLog(
       Buffer.from(root),
       Buffer.from(last === undefined ? logId(origin) : entryLeafHash(last)),
       last?.receivedAt ?? 0,
+      story.mlDsa?.[name] !== undefined,
     ],
   );
   const id = rows[0]?.id ?? 0;

@@ -32,6 +32,8 @@ export interface ForgedStory {
   readonly chains?: readonly string[];
   /** Rounds whose acts `_system` does not have. */
   readonly untold?: readonly number[];
+  /** Logs that sign by ML-DSA as well by an act of `_system`, from the first entry on, and whether they do. */
+  readonly mlDsa?: Readonly<Record<string, boolean>>;
   /** Leaves of rounds that show an earlier root of the log than it had. */
   readonly wrongLeaf?: (round: number, log: string) => boolean;
 }
@@ -59,7 +61,11 @@ export function forgeMirror(folder: string, story: ForgedStory): string {
   const keyOf = (name: string): Uint8Array => FORGED_SEED.signer(logOrigin(origin, name)).publicKey;
   const note = (log: ForgedLog, size: number): string => {
     const root = new MerkleTree(log.hashes.subarray(0, 32 * size)).root();
-    const signed = FORGED_SEED.signer(log.origin).sign({ origin: log.origin, size, root });
+    const signer = FORGED_SEED.signer(log.origin);
+    const byBoth = Object.entries(story.mlDsa ?? {}).some(
+      ([name, does]) => does && logOrigin(origin, name) === log.origin,
+    );
+    const signed = (byBoth ? signer.withMlDsa() : signer).sign({ origin: log.origin, size, root });
     if (typeof signed !== 'string') throw new Error('signed elsewhere');
     return signed;
   };
@@ -74,7 +80,7 @@ export function forgeMirror(folder: string, story: ForgedStory): string {
     logs.set(name, log);
   }
 
-  const system = newLog(logOrigin(origin, SYSTEM_LOG), Object.keys(story.logs).length + story.rounds.length);
+  const system = newLog(logOrigin(origin, SYSTEM_LOG), actCount(story) + (story.untold?.length ?? 0));
   const acts: string[] = [];
   const act = (at: number, what: object): void => {
     const line = JSON.stringify({ at: formatTime(at), ...what });
@@ -83,6 +89,11 @@ export function forgeMirror(folder: string, story: ForgedStory): string {
   };
   for (const name of logs.keys()) {
     act(NEW_YEAR, { act: 'log-created', log: logOrigin(origin, name), blinded: true, publicKey: toHex(keyOf(name)) });
+  }
+  for (const name of Object.keys(story.mlDsa ?? {})) {
+    const log = logOrigin(origin, name);
+    const [publicKey = new Uint8Array()] = FORGED_SEED.mlDsaKeys(log, 1);
+    act(NEW_YEAR, { act: 'log-ml-dsa', log, on: true, keys: [{ number: 1, publicKey: toHex(publicKey) }] });
   }
   let previousRoot = firstPreviousRoot(origin);
   for (const [i, { closedAt, sizes, anchors }] of story.rounds.entries()) {
@@ -136,6 +147,11 @@ export function forgeMirror(folder: string, story: ForgedStory): string {
   const service = { format: 'antequem-service/v1', origin, verifierKey, rounds: story.rounds.length, chains: told };
   write('v1/audit/service', JSON.stringify(service));
   return verifierKey;
+}
+
+/** Entries that `_system` has in the end. */
+export function actCount({ logs, mlDsa = {}, rounds, untold = [] }: ForgedStory): number {
+  return Object.keys(logs).length + Object.keys(mlDsa).length + rounds.length - untold.length;
 }
 
 /** What an entry commits to. */

@@ -349,6 +349,20 @@ export function remoteAttacks(outcomes: Outcomes): void {
       expect(findings[0]).toMatchObject({ code: 'leaf-differs', round: 2 });
     });
 
+    test('a newest checkpoint without the signature by ML-DSA', async () => {
+      const remember = join(folder.path, 'ml-dsa.json');
+      const story = { logs, rounds: rounds.slice(0, 1), receivedAt };
+      const signed = await forged('a log that signs by ML-DSA', { ...story, mlDsa: { demo: true } }, { remember });
+      expect(codesOf(signed)).toEqual([]);
+      // What was read before is remembered: the log signs by ML-DSA, and by which key.
+      for (const how of [{}, { remember }]) {
+        const what = 'a checkpoint without its signature by ML-DSA';
+        const { findings } = await forged(what, { ...story, mlDsa: { demo: false } }, how);
+        expect(findings).toMatchObject([{ code: 'signature-broken', log: 'demo' }]);
+        expect(findings[0]?.says).toContain('signs by ML-DSA as well');
+      }
+    });
+
     test('rounds rewritten after an audit', async () => {
       const remember = join(folder.path, 'forged.json');
       expect(codesOf(await forged('the same, remembered', { logs, rounds, receivedAt }, { remember }))).toEqual([]);

@@ -536,25 +536,43 @@ describe('keys as an audit holds them', () => {
 
   test('pass over lines of keys that are not known, and not over a broken one', async () => {
     const held = new LogKeys(origin, openKey, [signer(1).publicKey]);
-    expect(await held.signed(note(1, 2))).toBe(true);
-    expect(await held.signed(note(2))).toBe(false);
+    expect(await held.faultOf(note(1, 2))).toBeNull();
+    expect(await held.faultOf(note(2))).toBe('broken');
     held.add(signer(2).publicKey);
-    expect(await held.signed(note(2))).toBe(true);
+    expect(await held.faultOf(note(2))).toBeNull();
     const { text, signatures } = note(1, 2);
     const broken = signatures.map((line) => ({
       ...line,
       signature: line.signature.map((byte, i) => (i === 9 ? byte ^ 1 : byte)),
     }));
-    expect(await held.signed({ text, signatures: [...signatures.slice(0, 1), ...broken.slice(1)] })).toBe(false);
+    expect(await held.faultOf({ text, signatures: [...signatures.slice(0, 1), ...broken.slice(1)] })).toBe('broken');
   });
 
   test('a retired key does not vouch for what was received long after', async () => {
     const held = new LogKeys(origin, openKey, [signer(1).publicKey, signer(2).publicKey]);
     held.retire(signer(1).publicKey, 1_000_000);
-    expect(await held.signed(note(1), { size: 9, receivedAt: 1_120_000 })).toBe(true);
-    expect(await held.signed(note(1), { size: 10, receivedAt: 1_120_001 })).toBe(false);
-    expect(await held.signed(note(1, 2), { size: 10, receivedAt: 1_120_001 })).toBe(true);
+    expect(await held.faultOf(note(1), { size: 9, receivedAt: 1_120_000 })).toBeNull();
+    expect(await held.faultOf(note(1), { size: 10, receivedAt: 1_120_001 })).toBe('broken');
+    expect(await held.faultOf(note(1, 2), { size: 10, receivedAt: 1_120_001 })).toBeNull();
     expect([1, 2].map((number) => held.reach(signer(number).publicKey))).toEqual([9, 10]);
+  });
+
+  test('a log that signs by ML-DSA as well does so once processes know of it, with a key that is not retired', async () => {
+    const both = signer(1).withMlDsa();
+    const held = new LogKeys(
+      origin,
+      openKey,
+      both.verifiers.map(({ publicKey }) => publicKey),
+    );
+    const signed = parseNote(String(both.sign({ origin, size: 9, root: EMPTY_ROOT })));
+    expect(await held.faultOf(note(1), { size: 9, receivedAt: 2_000_000 })).toBeNull();
+    held.signByMlDsa(1_000_000);
+    expect(await held.faultOf(note(1), { size: 9, receivedAt: 1_120_000 })).toBeNull();
+    expect(await held.faultOf(note(1), { size: 9, receivedAt: 1_120_001 })).toBe('ml-dsa-missing');
+    expect(await held.faultOf(signed, { size: 9, receivedAt: 1_120_001 })).toBeNull();
+    const [, { publicKey = new Uint8Array() } = {}] = both.verifiers;
+    held.retire(publicKey, 1_000_000);
+    expect(await held.faultOf(signed, { size: 9, receivedAt: 1_120_001 })).toBe('ml-dsa-missing');
   });
 
   test('one confirms the next by what it signed, however long the chain', async () => {
@@ -572,9 +590,9 @@ describe('keys as an audit holds them', () => {
         at: 0,
         entry,
       }) as const;
-    await held.signed(note(1, 2), { size: 10, receivedAt: 0 });
-    await held.signed(note(2, 3), { size: 20, receivedAt: 0 });
-    await held.signed(note(3), { size: 30, receivedAt: 0 });
+    await held.faultOf(note(1, 2), { size: 10, receivedAt: 0 });
+    await held.faultOf(note(2, 3), { size: 20, receivedAt: 0 });
+    await held.faultOf(note(3), { size: 30, receivedAt: 0 });
     const known = [signer(1).publicKey];
     expect(confirmedSize(held, [act(2, 9), act(3, 19)], known)).toBe(30);
     expect(confirmedSize(held, [act(2, 9), act(3, 20)], known)).toBe(20);

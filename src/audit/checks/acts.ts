@@ -9,6 +9,8 @@ import { isTime, parseTime } from '../../core/time.ts';
 
 const count = z.int().check(z.nonnegative());
 const time = z.string().check(z.refine(isTime));
+/** A public key of ML-DSA-44. */
+export const mlDsaKeyHex = z.string().check(z.regex(/^[0-9a-f]{2624}$/));
 const range = { first: count, count };
 const any = z.looseObject({ at: time, act: z.string() });
 const known = z.discriminatedUnion('act', [
@@ -19,7 +21,7 @@ const known = z.discriminatedUnion('act', [
     act: z.literal('log-ml-dsa'),
     log: z.string(),
     on: z.boolean(),
-    keys: z.array(z.looseObject({ number: count, publicKey: z.string().check(z.regex(/^[0-9a-f]{2624}$/)) })),
+    keys: z.array(z.looseObject({ number: count, publicKey: mlDsaKeyHex })),
   }),
   z.looseObject({ act: z.literal('log-listed'), log: z.string(), listed: z.boolean() }),
   z.looseObject({

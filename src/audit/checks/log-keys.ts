@@ -11,8 +11,17 @@ export type CheckSignature = (message: Uint8Array, signature: Uint8Array) => Pro
 /** Prepares the check of signatures by one public key: of Ed25519 32 bytes, of ML-DSA-44 1,312. */
 export type OpenKey = (publicKey: Uint8Array) => CheckSignature;
 
-/** A key may sign entries received this long after it was retired: clocks differ, and a process may not know yet. */
-const RETIREMENT_TOLERANCE_MS = 120_000;
+/** Until a change of keys counts for the entries that are received: clocks differ, and a process may not know of it yet. */
+const CHANGE_TOLERANCE_MS = 120_000;
+
+/** Whether an entry was received so long after a change of keys that what signs it knows of the change. */
+const isAfter = (receivedAt: number, changedAt: number): boolean => receivedAt - changedAt > CHANGE_TOLERANCE_MS;
+
+/**
+ * `broken`: a signature by a key of the log does not hold, or none is by a key that was not retired. `ml-dsa-missing`: the log
+ * signs by ML-DSA as well, and no such signature is there.
+ */
+export type SignatureFault = 'broken' | 'ml-dsa-missing';
 
 interface Held {
   readonly id: Uint8Array;
@@ -31,6 +40,7 @@ export class LogKeys {
   /** By hex. */
   readonly #keys = new Map<string, Held>();
   #reach = 0;
+  #mlDsaSince: number | null = null;
 
   /** @param publicKeys of either kind */
   constructor(origin: string, openKey: OpenKey, publicKeys: readonly Uint8Array[]) {
@@ -46,6 +56,11 @@ export class LogKeys {
     const type = publicKey.length === 32 ? ED25519_NOTE : ML_DSA_44_COSIGNATURE;
     const id = noteKeyId(this.#origin, publicKey, type);
     this.#keys.set(toHex(publicKey), { id, type, check, retiredAt: null, reach: 0 });
+  }
+
+  /** Takes in that from `at` on, milliseconds, the log signs by ML-DSA as well. */
+  signByMlDsa(at: number): void {
+    this.#mlDsaSince = at;
   }
 
   /** From now on the key counts only for entries received at most two minutes after `at`, milliseconds. */
@@ -64,27 +79,30 @@ export class LogKeys {
   }
 
   /**
-   * Whether a note has a signature by a key of the log that was not retired, and no broken signature by any key of the
-   * log. Lines of unknown keys are ignored (C2SP signed-note): their keys may be announced later.
+   * What is wrong with the signatures of a note; null: nothing. Lines of unknown keys are ignored (C2SP signed-note): their keys
+   * may be announced later.
    * @param covers the size that the note is about and when its last entry was received, if that is known
    */
-  async signed(note: Note, covers?: { readonly size: number; readonly receivedAt: number }): Promise<boolean> {
+  async faultOf(
+    note: Note,
+    covers?: { readonly size: number; readonly receivedAt: number },
+  ): Promise<SignatureFault | null> {
     const held = [...this.#keys.values()];
     const own = note.signatures.flatMap(({ name, keyId, signature }) => {
       const key = name === this.#origin ? held.find(({ id }) => equalBytes(id, keyId)) : undefined;
       return key === undefined ? [] : { key, signature };
     });
     const holding = await Promise.all(own.map(({ key, signature }) => this.#holds(key, note.text, signature)));
-    if (!holding.every((holds) => holds)) return false;
+    if (!holding.every((holds) => holds)) return 'broken';
     const { size = 0, receivedAt = 0 } = covers ?? {};
+    const counting = own.filter(({ key: { retiredAt } }) => retiredAt === null || !isAfter(receivedAt, retiredAt));
     // Those of ML-DSA come beside one of Ed25519.
-    const counting = own.filter(
-      ({ key }) =>
-        key.type === ED25519_NOTE && (key.retiredAt === null || receivedAt - key.retiredAt <= RETIREMENT_TOLERANCE_MS),
-    );
-    for (const { key } of counting) key.reach = Math.max(key.reach, size);
-    if (counting.length > 0) this.#reach = Math.max(this.#reach, size);
-    return counting.length > 0;
+    const signing = counting.filter(({ key }) => key.type === ED25519_NOTE);
+    for (const { key } of signing) key.reach = Math.max(key.reach, size);
+    if (signing.length === 0) return 'broken';
+    this.#reach = Math.max(this.#reach, size);
+    const mlDsa = counting.length > signing.length;
+    return this.#mlDsaSince !== null && isAfter(receivedAt, this.#mlDsaSince) && !mlDsa ? 'ml-dsa-missing' : null;
   }
 
   async #holds({ type, check }: Held, text: string, signature: Uint8Array): Promise<boolean> {

@@ -8,7 +8,7 @@ import { parseNote } from '../../core/note.ts';
 import { parseCheckpointLeaf } from '../../core/round.ts';
 import type { Floor, TreeAt } from './entry-chain.ts';
 import type { Findings } from './findings.ts';
-import type { LogKeys } from './log-keys.ts';
+import type { LogKeys, SignatureFault } from './log-keys.ts';
 
 /** A checkpoint as it is stored or served. */
 export interface StoredCheckpoint {
@@ -70,9 +70,17 @@ export async function checkSignedNote(
   if (read?.text !== formatCheckpoint({ origin, size, root })) {
     const says = `the note of the checkpoint of ${name} at size ${size} does not say that size and root`;
     findings.add('checkpoint-unreadable', place, says);
-  } else if (!(await keys.signed(read, { size, receivedAt }))) {
-    findings.add('signature-broken', place, `the signature of ${name} at size ${size} does not hold`);
+    return;
   }
+  const fault = await keys.faultOf(read, { size, receivedAt });
+  if (fault === null) return;
+  findings.add('signature-broken', place, signatureFault(name, size, fault));
+}
+
+export function signatureFault(name: string, size: number, fault: SignatureFault): string {
+  return fault === 'broken'
+    ? `the signature of ${name} at size ${size} does not hold`
+    : `${name} signs by ML-DSA as well, and its checkpoint at size ${size} has no such signature`;
 }
 
 /** Compares what vouches for one log with what its entries make. */

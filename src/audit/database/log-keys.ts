@@ -18,13 +18,19 @@ export interface KnownKeys {
   readonly verifiers: readonly Verifier[];
 }
 
-type MlDsaKey = ActOf<'log-ml-dsa'>['keys'][number];
+/** Whether and by what a log signs by ML-DSA. */
+interface MlDsaSigning {
+  /** Milliseconds; null: it does not, or no longer. */
+  readonly since: number | null;
+  /** All that it ever did so with. */
+  readonly keys: ActOf<'log-ml-dsa'>['keys'];
+}
 
 /** What `_system` tells of keys that logs got and lost later. Nothing is held of logs whose keys never changed. */
 export class LogKeyActs {
   readonly #findings: Findings;
   readonly #histories = new Map<string, KeyHistory>();
-  readonly #mlDsa = new Map<string, { on: boolean; keys: readonly MlDsaKey[] }>();
+  readonly #mlDsa = new Map<string, MlDsaSigning>();
   /** About the log `_system`, in order. */
   readonly system: LogKeyAct[] = [];
   readonly #systemOrigin: string;
@@ -60,14 +66,13 @@ export class LogKeyActs {
   }
 
   /** Takes in that logs sign by ML-DSA, or no longer. */
-  takeMlDsa({ log, on, keys }: ActOf<'log-ml-dsa'>): void {
-    const known = this.#mlDsa.get(log)?.keys ?? [];
-    this.#mlDsa.set(log, { on, keys: [...known, ...keys] });
+  takeMlDsa({ log, on, keys, at }: ActOf<'log-ml-dsa'>): void {
+    const known = this.mlDsaOf(log);
+    this.#mlDsa.set(log, { since: on ? (known.since ?? at) : null, keys: [...known.keys, ...keys] });
   }
 
-  /** Whether a log signs by ML-DSA, and with which keys it does or did, hex. */
-  mlDsaOf({ origin }: Pick<Log, 'origin'>): { readonly on: boolean; readonly keys: readonly MlDsaKey[] } {
-    return this.#mlDsa.get(origin) ?? { on: false, keys: [] };
+  mlDsaOf(origin: string): MlDsaSigning {
+    return this.#mlDsa.get(origin) ?? { since: null, keys: [] };
   }
 
   /** The keys of a log that acts were about, by their numbers. */
@@ -150,14 +155,16 @@ async function addMlDsaKeys(
   keys: LogKeys,
   differs: (says: string) => void,
 ): Promise<void> {
-  const { on, keys: told } = acts.mlDsaOf(log);
+  const { since, keys: told } = acts.mlDsaOf(log.origin);
   const { rows } = await db.query<{ ml_dsa: boolean }>('SELECT ml_dsa FROM logs WHERE id = $1', [log.id]);
-  if (rows[0]?.ml_dsa !== on) differs(`${log.name} signs by ML-DSA otherwise than _system tells`);
+  if (rows[0]?.ml_dsa !== (since !== null)) differs(`${log.name} signs by ML-DSA otherwise than _system tells`);
+  if (since !== null) keys.signByMlDsa(since);
   for (const { number, publicKey } of told) {
     const key = fromHex(publicKey);
     keys.add(key);
-    const retired = acts.of(log).get(number)?.retiredAt != null;
-    if (seed === null || retired || isMlDsaDerived(seed, log, number, key)) continue;
+    const retiredAt = acts.of(log).get(number)?.retiredAt ?? null;
+    if (retiredAt !== null) keys.retire(key, retiredAt);
+    if (seed === null || retiredAt !== null || isMlDsaDerived(seed, log, number, key)) continue;
     differs(`the key of ML-DSA ${number} of ${log.name} is not the one that the seed makes`);
   }
 }

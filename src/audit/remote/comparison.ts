@@ -56,7 +56,7 @@ async function readView(source: AuditSource, log: ShownLog, findings: Findings):
   if (bytes === null) return null;
   const note = parsed(() => parseNote(Buffer.from(bytes).toString('utf8')));
   const checkpoint = note === null ? null : parsed(() => parseCheckpoint(note.text));
-  if (note === null || checkpoint?.origin !== log.origin || !(await log.keys.signed(note))) {
+  if (note === null || checkpoint?.origin !== log.origin || (await log.keys.faultOf(note)) !== null) {
     const says = `${source.describe()} has a checkpoint of ${log.name} that its key did not sign`;
     findings.add('signature-broken', { log: log.name }, says);
     return null;

@@ -60,7 +60,7 @@ export class Heads {
       return null;
     }
     // Nothing is read for the sake of what the log did not sign.
-    if (!(await log.keys.signed(read))) {
+    if ((await log.keys.faultOf(read)) !== null) {
       const says = `the signature of ${name} at size ${head.size} does not hold`;
       this.#findings.add('signature-broken', { log: name }, says);
       return null;

@@ -6,7 +6,7 @@ import { SYSTEM_LOG } from '../../core/origin.ts';
 import { type Act, type ActOf, logNameOf } from '../checks/acts.ts';
 import type { Findings } from '../checks/findings.ts';
 import { confirmedSize, type LogKeyAct } from '../checks/log-keys.ts';
-import type { ShownLog, ShownLogs } from './shown-logs.ts';
+import { addMlDsaKeys, type ShownLog, type ShownLogs } from './shown-logs.ts';
 
 export interface LogActsOptions {
   readonly serviceOrigin: string;
@@ -65,7 +65,7 @@ export class LogActs {
     if (known === null) logs.add(name, [{ publicKey: key, retiredAt: null }]);
   }
 
-  #byMlDsa({ log: origin, keys, entry }: ActOf<'log-ml-dsa'>): void {
+  #byMlDsa({ log: origin, on, keys, at, entry }: ActOf<'log-ml-dsa'>): void {
     const { findings, logs, serviceOrigin } = this.#options;
     const log = logs.named(logNameOf(serviceOrigin, origin) ?? '');
     if (log === null) {
@@ -73,7 +73,8 @@ export class LogActs {
       findings.add('log-gone', {}, says);
       return;
     }
-    for (const { publicKey } of keys) log.keys.add(fromHex(publicKey));
+    log.mlDsaSince = on ? (log.mlDsaSince ?? at) : null;
+    addMlDsaKeys(log, keys);
   }
 
   #changed(act: LogKeyAct): void {
@@ -93,6 +94,12 @@ export class LogActs {
     const fault = log.history.take(act, log.name) ?? (unnamed ? 'adds a key that the service does not name' : null);
     if (fault !== null) findings.add('key-differs', { log: log.name }, `entry ${entry} of _system ${fault}`);
     if (added) log.keys.add(publicKey);
-    else log.keys.retire(publicKey, at);
+    else {
+      log.keys.retire(publicKey, at);
+      addMlDsaKeys(
+        log,
+        log.mlDsaKeys.filter((key) => key.number === number),
+      );
+    }
   }
 }

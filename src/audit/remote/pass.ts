@@ -17,6 +17,7 @@ import type { Keeper } from './keeper.ts';
 import { roundPath } from './layout.ts';
 import { LogActs } from './log-acts.ts';
 import { RoundWalk } from './rounds.ts';
+import { checkSecondSignatures } from './second-signatures.ts';
 import { memoryOf, type ShownLog, ShownLogs } from './shown-logs.ts';
 import { type AuditSource, isSourceFailure } from './source.ts';
 import type { KeyMemory, MirrorState } from './state.ts';
@@ -162,6 +163,9 @@ export class Pass {
     if (head !== null) this.#rounds.finish();
     await this.#walker.toHeads(this.#others(), this.#rounds.last, this.#since);
     this.#logActs.finish(this.#system);
+    const { source, serviceOrigin, findings } = this.#options;
+    const [logs, system, heads] = [this.#logs.all(), this.#system, this.#heads];
+    await checkSecondSignatures({ source, serviceOrigin, logs, system, heads, findings });
   }
 
   /** All logs but `_system`. */

@@ -1,10 +1,10 @@
-import { toHex } from '../../core/bytes.ts';
+import { fromHex, toHex } from '../../core/bytes.ts';
 import { logId, logOrigin } from '../../core/origin.ts';
 import { beginningOf, type Floor, type LogPosition } from '../checks/entry-chain.ts';
 import { KeyHistory, LogKeys } from '../checks/log-keys.ts';
 import type { RoundLeaf, StoredCheckpoint } from '../checks/vouchers.ts';
 import { openKey } from '../process/signatures.ts';
-import type { KeyMemory, LogMemory } from './state.ts';
+import type { KeyMemory, LogMemory, MlDsaMemory } from './state.ts';
 
 /** A log that is audited, and what is to be checked of it next. */
 export interface ShownLog {
@@ -16,6 +16,10 @@ export interface ShownLog {
   readonly history: KeyHistory;
   /** The same, to check signatures with. */
   readonly keys: LogKeys;
+  /** Its keys of ML-DSA, each beside the Ed25519 key of the same number; hex. */
+  readonly mlDsaKeys: { readonly number: number; readonly publicKey: string }[];
+  /** Since when it signs by ML-DSA as well, milliseconds; null: it does not, or no longer. */
+  mlDsaSince: number | null;
   /** What an earlier audit found. */
   readonly memory: LogMemory | null;
   /** Up to where all was read, now or by an earlier audit. */
@@ -56,12 +60,15 @@ export class ShownLogs {
       publicKeys.map(({ publicKey }) => publicKey),
     );
     for (const { publicKey, retiredAt } of publicKeys) if (retiredAt !== null) keys.retire(publicKey, retiredAt);
+    const { since, keys: mlDsaKeys } = memory?.mlDsa ?? NO_ML_DSA;
     const log: ShownLog = {
       name,
       origin,
       logId: id,
       history: new KeyHistory(publicKeys),
       keys,
+      mlDsaKeys: [],
+      mlDsaSince: since,
       memory,
       position: memory?.position ?? beginning,
       rounded: memory?.rounded ?? beginning,
@@ -71,6 +78,7 @@ export class ShownLogs {
       floors: [],
       broken: false,
     };
+    addMlDsaKeys(log, mlDsaKeys);
     this.#byName.set(name, log);
     this.#byId.set(toHex(id), log);
     return log;
@@ -93,8 +101,22 @@ export class ShownLogs {
   }
 }
 
+const NO_ML_DSA: MlDsaMemory = { since: null, keys: [] };
+
+/** Takes in keys of ML-DSA. One is retired with the Ed25519 key that it is beside. */
+export function addMlDsaKeys(log: ShownLog, added: MlDsaMemory['keys']): void {
+  for (const key of added) {
+    const publicKey = fromHex(key.publicKey);
+    if (!log.keys.has(publicKey)) log.mlDsaKeys.push(key);
+    log.keys.add(publicKey);
+    const retiredAt = log.history.entries.get(key.number)?.retiredAt ?? null;
+    if (retiredAt !== null) log.keys.retire(publicKey, retiredAt);
+  }
+}
+
 /** What is to be remembered of a log. */
-export function memoryOf({ history, position, rounded, covered }: ShownLog): LogMemory {
+export function memoryOf({ history, position, rounded, covered, mlDsaKeys, mlDsaSince }: ShownLog): LogMemory {
   const keys = [...history.entries.values()].map(({ publicKey, retiredAt }) => ({ publicKey, retiredAt }));
-  return { keys, position, rounded, covered };
+  const mlDsa = mlDsaKeys.length === 0 ? {} : { mlDsa: { since: mlDsaSince, keys: mlDsaKeys } };
+  return { keys, position, rounded, covered, ...mlDsa };
 }

@@ -7,6 +7,7 @@ import { AntequemError, parsed } from '../../core/errors.ts';
 import { checkLogName } from '../../core/origin.ts';
 import { chainSchema, countSchema } from '../../core/receipt-schema.ts';
 import { blockMomentSchema } from '../../core/verdict-schema.ts';
+import { mlDsaKeyHex } from '../checks/acts.ts';
 import type { LogPosition } from '../checks/entry-chain.ts';
 import type { RoundAt } from '../checks/rounds.ts';
 import { readAuditState, storedHash, storedPosition, writeAuditState } from '../process/state-file.ts';
@@ -37,6 +38,13 @@ const form = z.strictObject({
       rounded: storedPosition,
       /** Its size in the newest round that was compared. */
       covered: count,
+      /** Of a log that signs by ML-DSA, or did. */
+      mlDsa: z.optional(
+        z.strictObject({
+          since: z.nullable(count),
+          keys: z.readonly(z.array(z.strictObject({ number: count, publicKey: mlDsaKeyHex }))),
+        }),
+      ),
     }),
   ),
   /** Rounds that are audited, with all that they vouch for. */
@@ -76,11 +84,20 @@ export interface KeyMemory {
   readonly retiredAt: number | null;
 }
 
+/** What a log signs by ML-DSA with. */
+export interface MlDsaMemory {
+  /** Since when, milliseconds; null: no longer. */
+  readonly since: number | null;
+  /** Each beside the Ed25519 key of the same number; hex. */
+  readonly keys: readonly { readonly number: number; readonly publicKey: string }[];
+}
+
 export interface LogMemory {
   readonly keys: readonly KeyMemory[];
   readonly position: LogPosition;
   readonly rounded: LogPosition;
   readonly covered: number;
+  readonly mlDsa?: MlDsaMemory | undefined;
 }
 
 export interface OpenRound extends RoundAt {
