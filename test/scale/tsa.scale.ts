@@ -3,22 +3,39 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { LOCAL_POLICY, localAuthority } from '../../scripts/local/authority.ts';
-import { toHex } from '../../src/core/bytes.ts';
+import { receiptAnchors, roundAnchors } from '../../src/anchor/anchors.ts';
+import { toHex, utf8 } from '../../src/core/bytes.ts';
 import { knownAnchors, parseReceipt } from '../../src/core/receipt.ts';
+import { KINDS } from '../../src/kinds.ts';
+import { authorityClient } from '../../src/tsa/authority-client.ts';
 import { Issuer } from '../../src/tsa/issuer.ts';
-import { encodeRequest } from '../../src/tsa/request.ts';
+import { encodeRequest, parseRequest, type TimeStampRequest } from '../../src/tsa/request.ts';
+import type { TsaTarget } from '../../src/tsa/target.ts';
 import { parseResponse, parseToken } from '../../src/tsa/token.ts';
 import { verify } from '../../src/verify/verify.ts';
-import { testAuthority } from '../support/authority.ts';
+import { type TestAuthority, testAuthority } from '../support/authority.ts';
 import { goMissing } from '../support/omniwitness.ts';
+import { OpensslAuthority } from '../support/openssl-authority.ts';
 import { testDatabase } from '../support/postgres.ts';
 import { testService } from '../support/service.ts';
 import { startServiceChild } from '../support/service-child.ts';
 import { SigstoreAuthority } from '../support/sigstore-authority.ts';
+import { stampingGround } from '../support/stamping-ground.ts';
+import {
+  basic,
+  type CertificateOptions,
+  makeAuthority,
+  makeCa,
+  purposes,
+  SIGNS,
+  TIME_STAMPING,
+  usage,
+} from '../support/tsa.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'antequem-tsa-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -160,6 +177,207 @@ test.skipIf(goMissing !== null)(
       const args = ['ts', '-verify', '-digest', root, '-in', 's.tsr', '-CAfile', 's.pem'];
       expect(execFileSync('openssl', args, { cwd: folder, encoding: 'utf8' })).toContain('OK');
     }
+  },
+  900_000,
+);
+
+const unlike = (bytes: Uint8Array): Uint8Array => bytes.map((byte) => byte ^ 1);
+const POLICY = '1.2.3.4.1';
+const OTHER_POLICY = '1.2.3.4.5.6';
+
+/** What stands between our target and an authority: it changes the request, or what comes of it. */
+type Between = (query: Uint8Array, ask: (query: Uint8Array) => Promise<Uint8Array>) => Promise<Uint8Array>;
+const changed =
+  (change: (request: TimeStampRequest) => Partial<TimeStampRequest>): Between =>
+  (query, ask) => {
+    const { digest, nonce, policy } = parseRequest(query);
+    const request = { digest, nonce: nonce ?? new Uint8Array(8), policy };
+    return ask(encodeRequest({ ...request, ...change(request) }));
+  };
+const straight: Between = (query, ask) => ask(query);
+
+/** What goes wrong between us and a true authority, and what is told of it; null: the round is stamped. */
+const WRONGS: readonly [string, Between, { openssl: string | null; sigstore: string | null }][] = [
+  ['nothing', straight, { openssl: null, sigstore: null }],
+  [
+    'another imprint',
+    changed(({ digest }) => ({ digest: unlike(digest) })),
+    { openssl: 'its token is about', sigstore: 'its token is about' },
+  ],
+  [
+    'another nonce',
+    changed(({ nonce }) => ({ nonce: nonce.map((byte) => byte ^ 3) })),
+    { openssl: 'does not repeat the nonce', sigstore: 'does not repeat the nonce' },
+  ],
+  [
+    'another policy',
+    changed(() => ({ policy: OTHER_POLICY })),
+    {
+      openssl: `by the policy ${OTHER_POLICY}, not ${POLICY}`,
+      sigstore: `by the policy ${OTHER_POLICY}, not ${POLICY}`,
+    },
+  ],
+  [
+    'an unknown policy',
+    changed(() => ({ policy: '1.9.9' })),
+    { openssl: 'it gave no token: rejected', sigstore: 'by the policy 1.9.9' },
+  ],
+  [
+    'junk instead of the request',
+    (_, ask) => ask(utf8('junk')),
+    { openssl: 'it gave no token', sigstore: 'no timestamp response' },
+  ],
+  [
+    'a token that was cut',
+    async (query, ask) => (await ask(query)).subarray(0, 400),
+    { openssl: 'no timestamp response', sigstore: 'no timestamp response' },
+  ],
+  [
+    'a changed signature',
+    async (query, ask) => {
+      const answer = await ask(query);
+      return answer.map((byte, i) => (i === answer.length - 1 ? byte ^ 1 : byte));
+    },
+    { openssl: 'signature that does not hold', sigstore: 'signature that does not hold' },
+  ],
+  [
+    'too slow an answer',
+    async (query, ask) => {
+      const answer = await ask(query);
+      await sleep(3_000);
+      return answer;
+    },
+    { openssl: 'it took more than 2000 ms', sigstore: 'it took more than 2000 ms' },
+  ],
+];
+
+const HOUR_MS = 3_600_000;
+const within = (hours: number): { from: number; to: number } => {
+  const middle = Date.now() + hours * HOUR_MS;
+  return { from: middle - HOUR_MS / 2, to: middle + HOUR_MS / 2 };
+};
+const CODE_SIGNING = '1.3.6.1.5.5.7.3.3';
+
+/** Certificates of an authority that lack a property: what openssl makes of them as an authority, and what we say of their tokens. */
+const CERTIFICATES: readonly [string, Partial<CertificateOptions>, { openssl: string; token: string }][] = [
+  [
+    'no extended key usage',
+    { extensions: [basic(false), usage(SIGNS)] },
+    { openssl: 'gave no token', token: 'proves nothing' },
+  ],
+  [
+    'not critical',
+    { extensions: [purposes(false, TIME_STAMPING)] },
+    { openssl: 'gave no token', token: 'not critical' },
+  ],
+  [
+    'another usage',
+    { extensions: [purposes(true, CODE_SIGNING)] },
+    { openssl: 'gave no token', token: 'proves nothing' },
+  ],
+  [
+    'two usages',
+    { extensions: [purposes(true, TIME_STAMPING, CODE_SIGNING)] },
+    { openssl: 'gave no token', token: 'proves nothing' },
+  ],
+  [
+    'no signing',
+    { extensions: [usage(0x20), purposes(true, TIME_STAMPING)] },
+    { openssl: 'gave no token', token: 'proves nothing' },
+  ],
+  ['expired', within(-2), { openssl: 'had expired', token: 'had expired' }],
+  ['not valid yet', within(2), { openssl: 'was not valid yet', token: 'was not valid yet' }],
+];
+
+test.skipIf(goMissing !== null)(
+  'what openssl (tsa.py) and sigstore do, with what goes wrong between us and them, and with certificates that lack a property',
+  async () => {
+    await using sigstore = await SigstoreAuthority.start();
+    await using front = await testAuthority('Front of openssl');
+    await using other = await testAuthority('Front of sigstore');
+    await using own = await testAuthority('Made on the spot');
+    await using place = await stampingGround();
+    const validity = { from: Date.now() - HOUR_MS, to: Date.now() + 24 * HOUR_MS };
+    const good = makeAuthority(front.issuer, { subject: 'openssl', ...validity });
+    const client = authorityClient(2_000);
+    const at = (name: string, { url }: TestAuthority, ca: Uint8Array, policy: string | null = null) =>
+      place.target({ url, ca }, { name, client, policy });
+    const byOpenssl = await at('a-openssl', front, front.ca, POLICY);
+    const bySigstore = await at('b-sigstore', other, sigstore.ca, POLICY);
+    const byOwn = await at('c-own', own, own.ca);
+    const direct = await place.target({ url: sigstore.url, ca: sigstore.ca }, { name: 'd-right' });
+    const table: string[][] = [];
+
+    /** What becomes of a round at these targets, while the right one stamps it. */
+    const outcome = async (...targets: TsaTarget[]): Promise<Record<string, string | null>> => {
+      const round = await place.close();
+      const looks = targets.map((target) => target.advance([round]));
+      // Nothing waits for what is wrong.
+      expect([...(await direct.advance([round]))]).toEqual([[round, null]]);
+      await Promise.all(looks);
+      const anchors = await roundAnchors(KINDS, place.database, round);
+      const found = Object.fromEntries(
+        anchors.map(({ target, status, problem }) => [target, status === 'finalized' ? null : String(problem)]),
+      );
+      const stamped = Object.values(found).filter((problem) => problem === null).length;
+      expect(await receiptAnchors(KINDS, place.database, round)).toHaveLength(stamped);
+      return found;
+    };
+    const told = (found: string | null | undefined): string => found ?? 'stamped';
+
+    await using openssl = await OpensslAuthority.start(good);
+    const bytesOf = async (response: Promise<Response>): Promise<Uint8Array> =>
+      new Uint8Array(await (await response).arrayBuffer());
+    const askSigstore = (query: Uint8Array): Promise<Uint8Array> => {
+      const headers = { 'content-type': 'application/timestamp-query' };
+      return bytesOf(fetch(sigstore.url, { method: 'POST', headers, body: new Uint8Array(query) }));
+    };
+    for (const [what, between, expected] of WRONGS) {
+      front.reply = (query) => between(query, (sent) => bytesOf(openssl.ask(sent)));
+      other.reply = (query) => between(query, askSigstore);
+      const found = await outcome(byOpenssl, bySigstore);
+      table.push([what, told(found['a-openssl']), told(found['b-sigstore'])]);
+      for (const [name, says] of [
+        ['a-openssl', expected.openssl],
+        ['b-sigstore', expected.sigstore],
+      ] as const) {
+        expect([what, name, says === null ? found[name] : told(found[name]).includes(says) || found[name]]).toEqual([
+          what,
+          name,
+          says === null ? null : true,
+        ]);
+      }
+    }
+    const between = makeCa({ subject: 'Between', issuer: front.issuer, ...validity });
+    await using chained = await OpensslAuthority.start(makeAuthority(between, { subject: 'below', ...validity }), [
+      between,
+    ]);
+    front.reply = (query) => bytesOf(chained.ask(query));
+    const below = await outcome(byOpenssl);
+    table.push(['a CA between, in the token', told(below['a-openssl']), '']);
+    expect(below['a-openssl']).toBeNull();
+    await chained.stop();
+    front.instead = { status: 502 };
+    const down = await outcome(byOpenssl);
+    table.push(['its process is gone', told(down['a-openssl']), '']);
+    expect(down['a-openssl']).toContain('status 502');
+    front.instead = null;
+
+    for (const [what, options, expected] of CERTIFICATES) {
+      const lacking = { ...validity, ...options };
+      await using authority = await OpensslAuthority.start(
+        makeAuthority(front.issuer, { subject: 'openssl', ...lacking }),
+      );
+      front.reply = (query) => bytesOf(authority.ask(query));
+      own.spoil = () => ({ signer: makeAuthority(own.issuer, lacking) });
+      const found = await outcome(byOpenssl, byOwn);
+      table.push([`certificate: ${what}`, told(found['a-openssl']), `made on the spot: ${told(found['c-own'])}`]);
+      expect([what, told(found['a-openssl'])]).toEqual([what, expect.stringContaining(expected.openssl)]);
+      expect([what, told(found['c-own'])]).toEqual([what, expect.stringContaining(expected.token)]);
+    }
+    console.log(
+      ['what is wrong | openssl (tsa.py) | sigstore 2.1.3', ...table.map((row) => row.join(' | '))].join('\n'),
+    );
   },
   900_000,
 );

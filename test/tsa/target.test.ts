@@ -5,31 +5,18 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { receiptAnchors, roundAnchors } from '../../src/anchor/anchors.ts';
-import { addMissingAnchors } from '../../src/anchor/jobs.ts';
 import { reportTargets } from '../../src/anchor/report.ts';
 import { knownAnchors, parseReceipt } from '../../src/core/receipt.ts';
 import { KINDS } from '../../src/kinds.ts';
-import { type Database, openDatabase } from '../../src/store/database.ts';
 import { authorityClient } from '../../src/tsa/authority-client.ts';
-import { TsaTarget, type TsaTargetOptions } from '../../src/tsa/target.ts';
 import { parseToken } from '../../src/tsa/token.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { auditOf, codesOf } from '../audit/ground.ts';
-import { closeRounds, silent } from '../support/anchoring.ts';
 import { auditDatabase } from '../support/audit.ts';
 import { type Answer, REJECTION, type TestAuthority, testAuthority } from '../support/authority.ts';
-import { testDatabase } from '../support/postgres.ts';
 import { testService } from '../support/service.ts';
+import { authorityConfig, stampingGround } from '../support/stamping-ground.ts';
 import { makeAuthority, makeCa, pem, purposes, TIME_STAMPING, type TokenOptions } from '../support/tsa.ts';
-
-const authorityConfig = (name: string, { url, ca }: TestAuthority) => ({
-  name,
-  url,
-  certificates: ca,
-  policy: null,
-  pace: 0,
-  ephemeral: false,
-});
 
 test('rounds are stamped, shown, measured, proven and audited by two authorities', async () => {
   await using first = await testAuthority('First TSA');
@@ -122,48 +109,6 @@ test('rounds are stamped, shown, measured, proven and audited by two authorities
   }
 });
 
-interface Ground extends AsyncDisposable {
-  readonly database: Database;
-  readonly target: (authority: TestAuthority, options?: Partial<TsaTargetOptions>) => Promise<TsaTarget>;
-  /** Closes a round and gives it to the targets. */
-  readonly close: () => Promise<number>;
-}
-
-async function ground(): Promise<Ground> {
-  const { url, drop } = await testDatabase();
-  const database = openDatabase(url, { connections: 4 });
-  const targets: TsaTarget[] = [];
-  let nonces = 0;
-  return {
-    database,
-    async target(authority, options = {}) {
-      const target = new TsaTarget({
-        ...authorityConfig('one', authority),
-        firstRound: 1,
-        retry: { first: 1, most: 1 },
-        database,
-        now: Date.now,
-        randomNonce: () => new Uint8Array(8).fill(++nonces),
-        logger: silent,
-        ...options,
-      });
-      await target.register();
-      targets.push(target);
-      return target;
-    },
-    async close() {
-      const [round = 0] = await closeRounds(database, 1);
-      for (const { name } of targets) await addMissingAnchors(database, name, Date.now());
-      return round;
-    },
-    async [Symbol.asyncDispose]() {
-      for (const target of targets) target.close();
-      await database.end();
-      await drop();
-    },
-  };
-}
-
 const unlike = (bytes: Uint8Array): Uint8Array => bytes.map((byte) => byte ^ 1);
 const hourAhead = (): string => new Date(Date.now() + 3_600_000).toISOString().replaceAll(/[-:T]/g, '');
 
@@ -228,7 +173,7 @@ function around(hours: number): { from: number; to: number } {
 test('a wrong authority gives no anchor, says why, and holds nothing up; once right, it stamps', async () => {
   await using one = await testAuthority();
   await using good = await testAuthority('Good TSA');
-  await using database = await ground();
+  await using database = await stampingGround();
   const wrong = await database.target(one, { policy: '1.2.3.4' });
   const right = await database.target(good, { name: 'two' });
   for (const [name, make, says] of FAULTS) {
@@ -262,7 +207,7 @@ test('a wrong authority gives no anchor, says why, and holds nothing up; once ri
 test('openssl is an authority: its tokens are anchors, however late it answers', async () => {
   await using one = await testAuthority();
   await using good = await testAuthority('Good TSA');
-  await using place = await ground();
+  await using place = await stampingGround();
   const folder = mkdtempSync(join(tmpdir(), 'antequem-openssl-tsa-'));
   const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
   write(
@@ -299,7 +244,7 @@ test('openssl is an authority: its tokens are anchors, however late it answers',
 
 test('one that does not answer in time is given up, and the round is open', async () => {
   await using one = await testAuthority();
-  await using place = await ground();
+  await using place = await stampingGround();
   one.instead = 'silence';
   const target = await place.target(one, { client: authorityClient(50) });
   const round = await place.close();
@@ -310,7 +255,7 @@ test('one that does not answer in time is given up, and the round is open', asyn
 
 test('an authority is asked by one process at a time, at its pace', async () => {
   await using one = await testAuthority();
-  await using place = await ground();
+  await using place = await stampingGround();
   let time = Date.now();
   const options = { pace: 15_000, now: () => time };
   const processes = [await place.target(one, options), await place.target(one, options)];
