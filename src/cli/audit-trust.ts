@@ -1,4 +1,8 @@
+// What an auditor trusts: the options that name it, and what they open.
+
+import { type Command, InvalidArgumentError } from 'commander';
 import type { AuditTrust, TrustedNode } from '../core/anchor-audit.ts';
+import { CONFIRMATIONS_HELP, confirmations, httpUrl, repeated, TSA_CA_HELP, wholeNumberArgument } from './options.ts';
 import { note } from './output.ts';
 
 /** The options of `antequem audit` that say what the auditor trusts. */
@@ -10,6 +14,36 @@ export interface TrustFlags {
   readonly fromBlock: number;
   /** Files. */
   readonly tsaCa?: string[];
+}
+
+/** The options for what the auditor trusts. */
+export function withTrust(command: Command): Command {
+  return command
+    .option('--against <dir|url>', 'with --url or --mirror: compare it with another mirror or service')
+    .option(
+      '--key <vkey>',
+      'verifier key of a log, obtained from another source, preferably that of _system; may be repeated',
+      repeated((text) => text),
+    )
+    .option('--rpc <url>', 'a node of a chain that you trust; may be repeated', repeated(httpUrl))
+    .option('--confirmations <n>', CONFIRMATIONS_HELP, confirmations)
+    .option('--sender <address>', 'an account known to pay for anchors; may be repeated', repeated(address))
+    .option(
+      '--bitcoin <url>',
+      'a Bitcoin node or an Esplora server that you trust; if several are given, all must agree',
+      repeated(httpUrl),
+    )
+    .option(
+      '--tsa-ca <file>',
+      TSA_CA_HELP,
+      repeated((text) => text),
+    )
+    .option('--from-block <n>', 'first block to search on chains', wholeNumberArgument(0, Number.MAX_SAFE_INTEGER), 0);
+}
+
+function address(text: string): string {
+  if (!/^0x[0-9a-fA-F]{40}$/.test(text)) throw new InvalidArgumentError('Expected 0x and 40 hex digits.');
+  return text.toLowerCase();
 }
 
 /** What the auditor trusts. @throws AntequemError where the sources of Bitcoin headers do not answer or agree */

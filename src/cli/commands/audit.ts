@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { AntequemError } from '../../core/errors.ts';
 import { checkServiceOrigin } from '../../core/origin.ts';
 import { exitCode, type Verdict } from '../../core/verdict.ts';
+import { readAuditTrust, withTrust } from '../audit-trust.ts';
 import type { AuditFlags } from '../mirror-audit.ts';
-import { CONFIRMATIONS_HELP, confirmations, httpUrl, repeated, TSA_CA_HELP, wholeNumberArgument } from '../options.ts';
 import { counted, note, print, printJson, toned } from '../output.ts';
 import { Progress } from '../progress.ts';
 import type { GlobalOptions } from '../session.ts';
@@ -53,31 +53,6 @@ export const MIRROR_HELP =
 export const EXIT_CODES =
   'Exit codes: 0 no faults, and a trusted node confirms the anchors; 1 a fault was found; 2 no faults, not proven; 3 could not run.';
 
-/** The options for what the auditor trusts. */
-export function withTrust(command: Command): Command {
-  return command
-    .option('--against <dir|url>', 'with --url or --mirror: compare it with another mirror or service')
-    .option('--rpc <url>', 'a node of a chain that you trust; may be repeated', repeated(httpUrl))
-    .option('--confirmations <n>', CONFIRMATIONS_HELP, confirmations)
-    .option(
-      '--key <vkey>',
-      'verifier key of a log, obtained from another source, preferably that of _system; may be repeated',
-      repeated((text) => text),
-    )
-    .option('--sender <address>', 'an account known to pay for anchors; may be repeated', repeated(address))
-    .option(
-      '--bitcoin <url>',
-      'a Bitcoin node or an Esplora server that you trust; if several are given, all must agree',
-      repeated(httpUrl),
-    )
-    .option(
-      '--tsa-ca <file>',
-      TSA_CA_HELP,
-      repeated((text) => text),
-    )
-    .option('--from-block <n>', 'first block to search on chains', wholeNumberArgument(0, Number.MAX_SAFE_INTEGER), 0);
-}
-
 /** Audits what the flags name, and prints the verdict. */
 export async function audit(flags: AuditFlags, command: Command): Promise<void> {
   const globals = command.optsWithGlobals<GlobalOptions>();
@@ -122,7 +97,6 @@ async function runAudit(
     { openDatabase },
     { LogSeed },
     { parseVerifierKey },
-    { readAuditTrust },
     { KINDS },
     { demandMoved },
     { readArchive },
@@ -133,7 +107,6 @@ async function runAudit(
     import('../../store/database.ts'),
     import('../../log/seed.ts'),
     import('../../core/note.ts'),
-    import('../audit-trust.ts'),
     import('../../kinds.ts'),
     import('../../log/unmoved.ts'),
     import('../../config/archive.ts'),
@@ -214,9 +187,4 @@ function auditText(verdict: Verdict): string {
           )
         : toned('open', 'unproven: no faults, but no trusted node of a chain confirms that nothing was rewritten');
   return [headline, '', ...claimLines(verdict)].join('\n');
-}
-
-function address(text: string): string {
-  if (!/^0x[0-9a-fA-F]{40}$/.test(text)) throw new InvalidArgumentError('Expected 0x and 40 hex digits.');
-  return text.toLowerCase();
 }

@@ -1,8 +1,9 @@
 import { Command } from 'commander';
 import { AntequemError } from '../../core/errors.ts';
+import { withTrust } from '../audit-trust.ts';
 import type { AuditFlags } from '../mirror-audit.ts';
 import type { GlobalOptions } from '../session.ts';
-import { audit, EXIT_CODES, MIRROR_HELP, withTrust } from './audit.ts';
+import { audit, EXIT_CODES, MIRROR_HELP } from './audit.ts';
 
 /** `antequem mirror`: audits what a service or a public archive publishes, and saves it. */
 export function mirrorCommand(): Command {
