@@ -1,5 +1,5 @@
-// A timestamp authority for one machine: a CA of its own, whose key is forgotten once it has signed the authority's
-// certificate. It proves nothing to anybody else.
+// Timestamp authorities for one machine, each with a CA of its own, whose key is forgotten once it has signed the authority's
+// certificate. They prove nothing to anybody else.
 
 import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { existsSync, renameSync, writeFileSync } from 'node:fs';
@@ -20,14 +20,21 @@ export interface LocalAuthority {
   readonly caFile: string;
 }
 
-/** The files of the authority; made at the first start. @param now milliseconds since the Unix epoch */
-export function localAuthority(dataDir: string, now: number): LocalAuthority {
-  const file = (name: string): string => join(dataDir, name);
-  const files = { certFile: file('tsa.pem'), keyFile: file('tsa.key'), caFile: file('tsa-ca.pem') };
+/** `tsa`: the service itself. `stamps`: the one that stamps its rounds, as strangers do elsewhere; receipts say what it is worth. */
+const NAMES = {
+  tsa: { ca: 'Antequem local CA', own: 'Antequem local timestamp authority' },
+  stamps: { ca: 'Antequem local test CA', own: 'Antequem local test authority: proves nothing to others' },
+} as const;
+
+/** The files of an authority; made at the first start. @param now milliseconds since the Unix epoch */
+export function localAuthority(dataDir: string, now: number, which: keyof typeof NAMES = 'tsa'): LocalAuthority {
+  const file = (end: string): string => join(dataDir, `${which}${end}`);
+  const files = { certFile: file('.pem'), keyFile: file('.key'), caFile: file('-ca.pem') };
   // The certificate is written last: while it is missing, all are made anew.
   if (existsSync(files.certFile)) return files;
-  const ca = { name: nameOf('Antequem local CA'), key: newKey() };
-  const own = { name: nameOf('Antequem local timestamp authority'), key: newKey() };
+  const names = NAMES[which];
+  const ca = { name: nameOf(names.ca), key: newKey() };
+  const own = { name: nameOf(names.own), key: newKey() };
   const caUse = [extension('2.5.29.19', derSequence(boolean(true))), extension('2.5.29.15', bits(0x06))];
   const ownUse = [extension('2.5.29.15', bits(0x80)), extension('2.5.29.37', derSequence(oid('1.3.6.1.5.5.7.3.8')))];
   const key = own.key.export({ type: 'pkcs8', format: 'pem' });

@@ -11,6 +11,7 @@ import { listenNear } from './ports.ts';
 import { startPostgres } from './postgres.ts';
 import { watchAncestors } from './process-table.ts';
 import { startService } from './service.ts';
+import { startStamping } from './stamping.ts';
 
 export interface LocalMode {
   /** Absolute; made if missing. */
@@ -144,7 +145,11 @@ export async function launch(mode: LocalMode): Promise<never> {
     // Whoever comes before the service is there finds nobody.
     const socket = createServer((connection) => connection.destroy());
     const port = await listenNear(socket, mode.port);
-    const ground = { dataDir: mode.dataDir, databaseUrl, evmRpcUrl, chainId: CHAIN_ID, bitcoin, socket, port };
+    const stamping = process.env.TSA_FILE
+      ? null
+      : await keep(startStamping(mode.dataDir), (started) => started.close(), CHAIN_PATIENCE);
+    const on = { databaseUrl, evmRpcUrl, chainId: CHAIN_ID, bitcoin, stamping: stamping?.config ?? null, socket, port };
+    const ground = { dataDir: mode.dataDir, ...on };
     const service = await keep(startService(ground), (started) => started.stop(), SERVICE_PATIENCE);
 
     const { url, contract } = service;
@@ -167,6 +172,9 @@ export async function launch(mode: LocalMode): Promise<never> {
     if (bitcoin !== null) {
       mode.print(`Bitcoin     ${bitcoin.rpcUrl} (regtest: blocks are mined as they are needed, and kept)`);
       mode.print(`Calendar    ${bitcoin.calendarUrl} (OpenTimestamps, stamps into that chain)`);
+    }
+    if (stamping !== null) {
+      mode.print(`Stamps      ${stamping.config.url} (RFC 3161, stamps every round; its CA: ${stamping.caFile})`);
     }
     mode.print(`Authority   ${url}/tsa (RFC 3161; its CA: ${join(mode.dataDir, 'tsa-ca.pem')})`);
     mode.print(`PostgreSQL  ${databaseUrl}`);

@@ -8,6 +8,7 @@ import { type Config, readConfig } from '../../src/config.ts';
 import { ANCHOR_ADDRESS } from '../../src/evm/anchor-contract.ts';
 import { deployAnchor } from '../../src/evm/deploy.ts';
 import { serve } from '../../src/main.ts';
+import type { AuthorityConfig } from '../../src/tsa/target.ts';
 import { LOCAL_POLICY, localAuthority } from './authority.ts';
 import type { LocalBitcoin } from './bitcoin.ts';
 import { LOCAL_CHAIN_KEY } from './chain.ts';
@@ -20,6 +21,8 @@ export interface Ground {
   readonly chainId: number;
   /** Null where it could not be started: nothing is stamped then. */
   readonly bitcoin: LocalBitcoin | null;
+  /** What stamps rounds; null: those of TSA_FILE do. */
+  readonly stamping: AuthorityConfig | null;
   /** Where the service is to listen, bound already, and its port. */
   readonly socket: Server;
   readonly port: number;
@@ -45,7 +48,7 @@ export async function startService(ground: Ground): Promise<Service> {
 }
 
 /** Settings that suit one who tries things out: quick rounds, no keys, on loopback alone. */
-function localConfig({ dataDir, databaseUrl, evmRpcUrl, chainId, bitcoin, port }: Ground): Config {
+function localConfig({ dataDir, databaseUrl, evmRpcUrl, chainId, bitcoin, stamping, port }: Ground): Config {
   const authority = localAuthority(dataDir, Date.now());
   const config = readConfig({
     DATABASE_URL: databaseUrl,
@@ -82,6 +85,7 @@ function localConfig({ dataDir, databaseUrl, evmRpcUrl, chainId, bitcoin, port }
     open: true,
     targets: config.targets.map((target) => ({ ...target, ephemeral: true })),
     ots: config.ots === null ? null : { ...config.ots, ephemeral: true },
+    authorities: stamping === null ? config.authorities : [stamping],
   };
 }
 
