@@ -21,7 +21,7 @@ const isAfter = (receivedAt: number, changedAt: number): boolean => receivedAt -
  * `broken`: a signature by a key of the log does not hold, or none is by a key that was not retired. `ml-dsa-missing`: the log
  * signs by ML-DSA as well, and no such signature is there.
  */
-export type SignatureFault = 'broken' | 'ml-dsa-missing';
+export type SigningFault = 'broken' | 'ml-dsa-missing';
 
 interface Held {
   readonly id: Uint8Array;
@@ -86,7 +86,7 @@ export class LogKeys {
   async faultOf(
     note: Note,
     covers?: { readonly size: number; readonly receivedAt: number },
-  ): Promise<SignatureFault | null> {
+  ): Promise<SigningFault | null> {
     const held = [...this.#keys.values()];
     const own = note.signatures.flatMap(({ name, keyId, signature }) => {
       const key = name === this.#origin ? held.find(({ id }) => equalBytes(id, keyId)) : undefined;

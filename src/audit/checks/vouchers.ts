@@ -8,7 +8,7 @@ import { parseNote } from '../../core/note.ts';
 import { parseCheckpointLeaf } from '../../core/round.ts';
 import type { Floor, TreeAt } from './entry-chain.ts';
 import type { Findings } from './findings.ts';
-import type { LogKeys, SignatureFault } from './log-keys.ts';
+import type { LogKeys, SigningFault } from './log-keys.ts';
 
 /** A checkpoint as it is stored or served. */
 export interface StoredCheckpoint {
@@ -77,7 +77,7 @@ export async function checkSignedNote(
   findings.add('signature-broken', place, signatureFault(name, size, fault));
 }
 
-export function signatureFault(name: string, size: number, fault: SignatureFault): string {
+export function signatureFault(name: string, size: number, fault: SigningFault): string {
   return fault === 'broken'
     ? `the signature of ${name} at size ${size} does not hold`
     : `${name} signs by ML-DSA as well, and its checkpoint at size ${size} has no such signature`;
