@@ -186,7 +186,8 @@ const POLICY = '1.2.3.4.1';
 const OTHER_POLICY = '1.2.3.4.5.6';
 
 /** What stands between our target and an authority: it changes the request, or what comes of it. */
-type Between = (query: Uint8Array, ask: (query: Uint8Array) => Promise<Uint8Array>) => Promise<Uint8Array>;
+type Between = (query: Uint8Array, ask: (query: Uint8Array) => Promise<Response>) => Promise<Uint8Array | Response>;
+const bytesOf = async (response: Response): Promise<Uint8Array> => new Uint8Array(await response.arrayBuffer());
 const changed =
   (change: (request: TimeStampRequest) => Partial<TimeStampRequest>): Between =>
   (query, ask) => {
@@ -214,28 +215,28 @@ const WRONGS: readonly [string, Between, { openssl: string | null; sigstore: str
     changed(() => ({ policy: OTHER_POLICY })),
     {
       openssl: `by the policy ${OTHER_POLICY}, not ${POLICY}`,
-      sigstore: `by the policy ${OTHER_POLICY}, not ${POLICY}`,
+      sigstore: 'it answered with status 400',
     },
   ],
   [
     'an unknown policy',
     changed(() => ({ policy: '1.9.9' })),
-    { openssl: 'it gave no token: rejected', sigstore: 'by the policy 1.9.9' },
+    { openssl: 'it gave no token: rejected', sigstore: 'it answered with status 400' },
   ],
   [
     'junk instead of the request',
     (_, ask) => ask(utf8('junk')),
-    { openssl: 'it gave no token', sigstore: 'no timestamp response' },
+    { openssl: 'it gave no token', sigstore: 'it answered with status 400' },
   ],
   [
     'a token that was cut',
-    async (query, ask) => (await ask(query)).subarray(0, 400),
+    async (query, ask) => (await bytesOf(await ask(query))).subarray(0, 400),
     { openssl: 'no timestamp response', sigstore: 'no timestamp response' },
   ],
   [
     'a changed signature',
     async (query, ask) => {
-      const answer = await ask(query);
+      const answer = await bytesOf(await ask(query));
       return answer.map((byte, i) => (i === answer.length - 1 ? byte ^ 1 : byte));
     },
     { openssl: 'signature that does not hold', sigstore: 'signature that does not hold' },
@@ -326,14 +327,12 @@ test.skipIf(goMissing !== null)(
     const told = (found: string | null | undefined): string => found ?? 'stamped';
 
     await using openssl = await OpensslAuthority.start(good);
-    const bytesOf = async (response: Promise<Response>): Promise<Uint8Array> =>
-      new Uint8Array(await (await response).arrayBuffer());
-    const askSigstore = (query: Uint8Array): Promise<Uint8Array> => {
+    const askSigstore = (query: Uint8Array): Promise<Response> => {
       const headers = { 'content-type': 'application/timestamp-query' };
-      return bytesOf(fetch(sigstore.url, { method: 'POST', headers, body: new Uint8Array(query) }));
+      return fetch(sigstore.url, { method: 'POST', headers, body: new Uint8Array(query) });
     };
     for (const [what, between, expected] of WRONGS) {
-      front.reply = (query) => between(query, (sent) => bytesOf(openssl.ask(sent)));
+      front.reply = (query) => between(query, (sent) => openssl.ask(sent));
       other.reply = (query) => between(query, askSigstore);
       const found = await outcome(byOpenssl, bySigstore);
       table.push([what, told(found['a-openssl']), told(found['b-sigstore'])]);
@@ -352,7 +351,7 @@ test.skipIf(goMissing !== null)(
     await using chained = await OpensslAuthority.start(makeAuthority(between, { subject: 'below', ...validity }), [
       between,
     ]);
-    front.reply = (query) => bytesOf(chained.ask(query));
+    front.reply = (query) => chained.ask(query);
     const below = await outcome(byOpenssl);
     table.push(['a CA between, in the token', told(below['a-openssl']), '']);
     expect(below['a-openssl']).toBeNull();
@@ -368,7 +367,7 @@ test.skipIf(goMissing !== null)(
       await using authority = await OpensslAuthority.start(
         makeAuthority(front.issuer, { subject: 'openssl', ...lacking }),
       );
-      front.reply = (query) => bytesOf(authority.ask(query));
+      front.reply = (query) => authority.ask(query);
       own.spoil = () => ({ signer: makeAuthority(own.issuer, lacking) });
       const found = await outcome(byOpenssl, byOwn);
       table.push([`certificate: ${what}`, told(found['a-openssl']), `made on the spot: ${told(found['c-own'])}`]);

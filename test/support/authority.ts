@@ -20,8 +20,8 @@ export interface TestAuthority extends AsyncDisposable {
   spoil: (digest: Uint8Array) => Partial<TokenOptions>;
   /** In place of an answer with a token; null: there is one. */
   instead: Answer | null;
-  /** What makes the response to a request instead; null: itself. */
-  reply: ((query: Uint8Array) => Promise<Uint8Array>) | null;
+  /** What makes the response to a request instead, or gets it from another authority; null: itself. */
+  reply: ((query: Uint8Array) => Promise<Uint8Array | Response>) | null;
 }
 
 export type Answer =
@@ -32,6 +32,7 @@ export type Answer =
 /** A rejection, as a response. */
 export const REJECTION: Uint8Array = derSequence(derSequence(integer(2)));
 
+const REPLY = 'application/timestamp-reply';
 const DAY_MS = 24 * 3_600_000;
 
 export async function testAuthority(name = 'Test TSA'): Promise<TestAuthority> {
@@ -49,13 +50,16 @@ export async function testAuthority(name = 'Test TSA'): Promise<TestAuthority> {
     if (instead === 'silence') return;
     if (instead !== null && 'status' in instead) return void response.writeHead(instead.status, instead.headers).end();
     if (instead !== null) {
-      const type = instead.type ?? 'application/timestamp-reply';
+      const type = instead.type ?? REPLY;
       return void response.writeHead(200, { 'content-type': type }).end(instead.body);
     }
     const query = new Uint8Array(Buffer.concat(chunks));
     if (authority.reply !== null) {
       const made = await authority.reply(query);
-      return void response.writeHead(200, { 'content-type': 'application/timestamp-reply' }).end(made);
+      const [status, type] =
+        made instanceof Response ? [made.status, made.headers.get('content-type') ?? ''] : [200, REPLY];
+      const bytes = made instanceof Response ? new Uint8Array(await made.arrayBuffer()) : made;
+      return void response.writeHead(status, { 'content-type': type }).end(bytes);
     }
     const { digest, nonce, policy } = parseRequest(query);
     const time = new Date().toISOString().replaceAll(/[-:T]/g, '');
@@ -68,7 +72,7 @@ export async function testAuthority(name = 'Test TSA'): Promise<TestAuthority> {
       ...(policy === null ? {} : { policy }),
       ...authority.spoil(digest),
     });
-    response.writeHead(200, { 'content-type': 'application/timestamp-reply' }).end(granting(token));
+    response.writeHead(200, { 'content-type': REPLY }).end(granting(token));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port }: AddressInfo = Object.assign({ port: 0, address: '', family: '' }, server.address());
