@@ -304,7 +304,7 @@ test.skipIf(goMissing !== null)(
     const at = (name: string, { url }: TestAuthority, ca: Uint8Array, policy: string | null = null) =>
       place.target({ url, ca }, { name, client, policy });
     const byOpenssl = await at('a-openssl', front, front.ca, POLICY);
-    const bySigstore = await at('b-sigstore', other, sigstore.ca, POLICY);
+    const bySigstore = await at('b-sigstore', other, sigstore.ca);
     const byOwn = await at('c-own', own, own.ca);
     const direct = await place.target({ url: sigstore.url, ca: sigstore.ca }, { name: 'd-right' });
     const table: string[][] = [];
