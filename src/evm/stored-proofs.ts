@@ -1,4 +1,5 @@
-// The rows of proofs. What the proofs of one block have in common, its header and the upper nodes of its tries, is stored once.
+// The rows of proofs. What the proofs of several rounds in one block have in common, its header and the upper nodes of its
+// tries, is stored once. The proof of a round that is alone in its block is whole.
 
 import { fromHex, prefixedHex, toHex } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
@@ -12,33 +13,36 @@ import type { Wanted } from './evidence-store.ts';
 /** Nodes of a block that proofs can refer to: the place of one is a byte. */
 const MOST_NODES = 256;
 
+/** Rounds before and behind one that may be in its block although they were seen at another time. */
+const NEAR = 64;
+
 /** A proof that an anchor was missing. */
 export interface FoundProof {
   readonly anchor: Wanted;
   readonly proof: EvmProof;
 }
 
-/** Stores the proofs of anchors in one block. Those that are there already stay. */
+/** Stores the proofs of anchors in one block. Those that are there already stay as they are. */
 export async function insertProofs(
   database: Database,
   target: string,
   found: readonly FoundProof[],
   now: number,
 ): Promise<void> {
-  const [first] = found;
-  if (first === undefined) return;
-  const places = await storeBlock(database, first.anchor.block_hash, found);
+  if (found.length === 0) return;
+  const places = await storeBlock(database, target, found);
   for (const { anchor, proof } of found) {
     const transaction = divide(proof.transaction, places);
     const receipt = divide(proof.receipt, places);
+    const header = places === null ? bufferOf(proof.header) : null;
     await database.query(
       `WITH stale AS (
          DELETE FROM evm_evidence WHERE target = $1 AND round = $2 AND block_hash <> $3 AND index IS NULL)
-       INSERT INTO evm_evidence (target, round, block_hash, transaction, index, transaction_nodes, transaction_proof,
+       INSERT INTO evm_evidence (target, round, block_hash, transaction, header, index, transaction_nodes, transaction_proof,
                                  receipt_nodes, receipt_proof, log_index, attempts, stored_at)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
        ON CONFLICT (target, round, block_hash) DO UPDATE SET
-         transaction = EXCLUDED.transaction, index = EXCLUDED.index, transaction_nodes = EXCLUDED.transaction_nodes,
+         transaction = EXCLUDED.transaction, header = EXCLUDED.header, index = EXCLUDED.index, transaction_nodes = EXCLUDED.transaction_nodes,
          transaction_proof = EXCLUDED.transaction_proof, receipt_nodes = EXCLUDED.receipt_nodes,
          receipt_proof = EXCLUDED.receipt_proof, log_index = EXCLUDED.log_index, attempts = EXCLUDED.attempts,
          problem = NULL, code = NULL, encoder = NULL, retry_at = NULL, stored_at = EXCLUDED.stored_at
@@ -48,6 +52,7 @@ export async function insertProofs(
         anchor.round,
         anchor.block_hash,
         anchor.transaction,
+        header,
         proof.index,
         transaction.places,
         transaction.own,
@@ -61,30 +66,45 @@ export async function insertProofs(
   }
 }
 
-/** @returns the place of each node that is stored with the block, by its hex */
-async function storeBlock(
-  database: Database,
-  hash: Uint8Array,
-  found: readonly FoundProof[],
-): Promise<ReadonlyMap<string, number>> {
+type Places = ReadonlyMap<string, number>;
+
+/** @returns the place of each node that is stored with the block, by its hex; null: the round is alone in it so far */
+async function storeBlock(database: Database, target: string, found: readonly FoundProof[]): Promise<Places | null> {
+  const [first] = found;
+  if (first === undefined) return null;
+  const hash = first.anchor.block_hash;
+  const stored = async (): Promise<{ nodes: Uint8Array[] | null; others: boolean } | undefined> => {
+    const { rows } = await database.query<{ nodes: Uint8Array[] | null; others: boolean }>(
+      `SELECT (SELECT nodes FROM evm_blocks WHERE block_hash = $1), EXISTS (
+         SELECT FROM evm_evidence WHERE target = $2 AND round BETWEEN $3::bigint - ${NEAR} AND $3 + ${NEAR} AND block_hash = $1
+           AND index IS NOT NULL) AS others`,
+      [hash, target, first.anchor.round],
+    );
+    return rows[0];
+  };
+  const before = await stored();
+  if (before === undefined || (before.nodes === null && !before.others && found.length === 1)) return null;
+  if (before.nodes !== null) return placesOf(before.nodes);
   // The last node of a proof holds the transaction or its receipt, and is in no other.
   const upper = found.flatMap(({ proof }) => [...proof.transaction.slice(0, -1), ...proof.receipt.slice(0, -1)]);
   await database.query(
     'INSERT INTO evm_blocks (block_hash, header, nodes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
-    [hash, bufferOf(found[0]?.proof.header ?? '0x'), [...new Set(upper)].slice(0, MOST_NODES).map(bufferOf)],
+    [hash, bufferOf(first.proof.header), [...new Set(upper)].slice(0, MOST_NODES).map(bufferOf)],
   );
-  // Proofs of other rounds may have brought it before.
-  const { rows } = await database.query<{ nodes: Uint8Array[] }>('SELECT nodes FROM evm_blocks WHERE block_hash = $1', [
-    hash,
-  ]);
-  return new Map(rows.flatMap(({ nodes }) => nodes.map((node, place) => [prefixedHex(node), place])));
+  // Another target on the chain may have brought it at the same time.
+  return placesOf((await stored())?.nodes ?? []);
+}
+
+function placesOf(nodes: readonly Uint8Array[]): Places {
+  return new Map(nodes.map((node, place) => [prefixedHex(node), place]));
 }
 
 /** Parts a path into the places of nodes that the block has, and the nodes below them. */
 function divide(
   path: readonly string[],
-  places: ReadonlyMap<string, number>,
-): { readonly places: Buffer; readonly own: Buffer[] } {
+  places: Places | null,
+): { readonly places: Buffer | null; readonly own: Buffer[] } {
+  if (places === null) return { places: null, own: path.map(bufferOf) };
   const shared: number[] = [];
   for (const node of path) {
     const place = places.get(node);
@@ -121,7 +141,7 @@ interface ProofRow {
 
 const COLUMNS = `e.round, e.target, e.block_hash, coalesce(e.header, b.header) AS header, b.nodes, e.index, e.transaction_nodes,
   e.transaction_proof, e.receipt_nodes, e.receipt_proof, e.log_index`;
-/** The proofs of anchors in the blocks that these are recorded in. Those of older releases have the header with them. */
+/** The proofs of anchors in the blocks that these are recorded in. Those that share nothing have the header with them. */
 const PROOFS = `evm_evidence e JOIN anchors a USING (target, round, block_hash, transaction)
   LEFT JOIN evm_blocks b ON b.block_hash = e.block_hash AND e.transaction_nodes IS NOT NULL`;
 
