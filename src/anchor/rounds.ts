@@ -1,5 +1,5 @@
 import { compareBytes, fromHex, toHex } from '../core/bytes.ts';
-import { AntequemError } from '../core/errors.ts';
+import { AntequemError, parsed } from '../core/errors.ts';
 import { hashLeaf, hashLeaves, MerkleTree } from '../core/merkle.ts';
 import {
   type Beacon,
@@ -10,6 +10,7 @@ import {
   encodeLink,
   firstPreviousRoot,
   MAX_BEACONS,
+  parseLink,
 } from '../core/round.ts';
 import { demandUnsigned } from '../log/checkpoint-conflict.ts';
 import type { LogSize } from '../log/due-checkpoints.ts';
@@ -137,7 +138,7 @@ async function isDue({ database, registry, heartbeat, sequencing }: RoundClosing
 function causesRound(
   grown: readonly GrownRow[],
   system: Log,
-  last: Round | null,
+  last: LastRound | null,
   { heartbeat, sequencing }: RoundClosing,
 ): boolean {
   return (
@@ -160,11 +161,12 @@ async function insertRound(
   leaves: readonly Uint8Array[],
   grown: readonly GrownRow[],
 ): Promise<void> {
-  const beacons = round.beacons.map((beacon) => ({ ...beacon, hash: toHex(beacon.hash) }));
-  await tx.query(
-    'INSERT INTO rounds (number, closed_at, previous_root, root, size, beacons) VALUES ($1, $2, $3, $4, $5, $6)',
-    [round.number, round.closedAt, round.previousRoot, round.root, round.size, JSON.stringify(beacons)],
-  );
+  await tx.query('INSERT INTO rounds (number, closed_at, root, size) VALUES ($1, $2, $3, $4)', [
+    round.number,
+    round.closedAt,
+    round.root,
+    round.size,
+  ]);
   const digests = leaves.slice(1 + grown.length);
   await tx.query('INSERT INTO packed_leaves (round, link, checkpoints, digests) VALUES ($1, $2, $3, $4)', [
     round.number,
@@ -183,10 +185,13 @@ async function insertRound(
 interface RoundRow {
   number: number;
   closed_at: number;
-  previous_root: Uint8Array;
   root: Uint8Array;
   size: number;
-  beacons: { chain: string; height: number; hash: string }[];
+  /** Its leaf; null: the leaves are missing. */
+  link: Uint8Array | null;
+  /** Of a round of an older release, else null. */
+  previous_root: Uint8Array | null;
+  beacons: { chain: string; height: number; hash: string }[] | null;
 }
 
 /** The leaves of a round, those of a kind one after the other. */
@@ -196,28 +201,41 @@ interface PackedLeaves {
   digests: Uint8Array;
 }
 
-const ROUND_COLUMNS = 'number, closed_at, previous_root, root, size, beacons';
+const ROUND_COLUMNS = 'number, closed_at, previous_root, root, size, beacons, link';
+const ROUNDS = 'rounds LEFT JOIN packed_leaves ON round = number';
 
+/** @throws AntequemError `round-damaged` */
 function roundOf(row: RoundRow): Round {
-  return {
-    number: row.number,
-    closedAt: row.closed_at,
-    previousRoot: new Uint8Array(row.previous_root),
-    root: new Uint8Array(row.root),
-    size: row.size,
-    beacons: row.beacons.map((beacon) => ({ ...beacon, hash: fromHex(beacon.hash) })),
-  };
+  const { previousRoot, beacons } = linkedTo(row);
+  const root = new Uint8Array(row.root);
+  return { number: row.number, closedAt: row.closed_at, previousRoot, root, size: row.size, beacons };
 }
 
-/** The round closed last, null before the first. */
-export async function lastRound(db: Pick<Database, 'query'>): Promise<Round | null> {
-  const { rows } = await db.query<RoundRow>(`SELECT ${ROUND_COLUMNS} FROM rounds ORDER BY number DESC LIMIT 1`);
-  return rows[0] === undefined ? null : roundOf(rows[0]);
+function linkedTo({ number, link, previous_root, beacons }: RoundRow): Pick<Round, 'previousRoot' | 'beacons'> {
+  if (previous_root !== null && beacons !== null) {
+    const read = beacons.map((beacon) => ({ ...beacon, hash: fromHex(beacon.hash) }));
+    return { previousRoot: new Uint8Array(previous_root), beacons: read };
+  }
+  const read = link === null ? null : parsed(() => parseLink(new Uint8Array(link)));
+  if (read !== null) return read;
+  throw new AntequemError('round-damaged', `the link of round ${number} is missing or cannot be read: run an audit`);
+}
+
+/** What the next round goes on from. */
+type LastRound = Pick<Round, 'number' | 'closedAt' | 'root'>;
+
+/** The round closed last, null before the first. Rounds go on where its leaves are damaged. */
+export async function lastRound(db: Pick<Database, 'query'>): Promise<LastRound | null> {
+  const { rows } = await db.query<Pick<RoundRow, 'number' | 'closed_at' | 'root'>>(
+    'SELECT number, closed_at, root FROM rounds ORDER BY number DESC LIMIT 1',
+  );
+  const [row] = rows;
+  return row === undefined ? null : { number: row.number, closedAt: row.closed_at, root: new Uint8Array(row.root) };
 }
 
 /** Round `number`, null where there is none. */
 export async function roundByNumber(db: Pick<Database, 'query'>, number: number): Promise<Round | null> {
-  const { rows } = await db.query<RoundRow>(`SELECT ${ROUND_COLUMNS} FROM rounds WHERE number = $1`, [number]);
+  const { rows } = await db.query<RoundRow>(`SELECT ${ROUND_COLUMNS} FROM ${ROUNDS} WHERE number = $1`, [number]);
   return rows[0] === undefined ? null : roundOf(rows[0]);
 }
 
@@ -228,7 +246,7 @@ export async function roundWithLeaves(
 ): Promise<{ round: Round; leaves: Uint8Array[] } | null> {
   const { rows } = await db.query<RoundRow & (PackedLeaves | { link: null })>({
     name: 'round-with-leaves',
-    text: `SELECT ${ROUND_COLUMNS}, link, checkpoints, digests FROM rounds LEFT JOIN packed_leaves ON round = number WHERE number = $1`,
+    text: `SELECT ${ROUND_COLUMNS}, checkpoints, digests FROM ${ROUNDS} WHERE number = $1`,
     values: [number],
   });
   const [row] = rows;
@@ -240,7 +258,7 @@ export async function roundWithLeaves(
 /** Rounds below `before`, newest first. */
 export async function listRounds(db: Pick<Database, 'query'>, before: number, limit: number): Promise<Round[]> {
   const { rows } = await db.query<RoundRow>(
-    `SELECT ${ROUND_COLUMNS} FROM rounds WHERE number < $1 ORDER BY number DESC LIMIT $2`,
+    `SELECT ${ROUND_COLUMNS} FROM ${ROUNDS} WHERE number < $1 ORDER BY number DESC LIMIT $2`,
     [before, limit],
   );
   return rows.map(roundOf);

@@ -143,7 +143,8 @@ describe('a round', () => {
     expect(await checkRound(rounds[0]!)).toEqual(sorted(place(a, 1), place(system, 2)));
     expect(await checkRound(rounds[1]!)).toEqual(sorted(place(b, 2), place(system, 3)));
     expect(await checkRound(rounds[2]!)).toEqual(sorted(place(a, 2), place(b, 3), place(system, 4)));
-    expect(await lastRound(one.database)).toEqual(rounds[2]);
+    const { number, closedAt, root } = rounds[2] ?? {};
+    expect(await lastRound(one.database)).toEqual({ number, closedAt, root });
     expect((await listRounds(one.database, 3, 10)).map(({ number }) => number)).toEqual([2, 1]);
     expect((await listRounds(one.database, 4, 1)).map(({ number }) => number)).toEqual([3]);
     expect(await roundByNumber(one.database, 4)).toBeNull();

@@ -1,8 +1,10 @@
 // Walks the rounds of the database from the first to the newest, with their leaves.
 
 import * as z from 'zod/mini';
+import { toHex } from '../../core/bytes.ts';
+import { parsed } from '../../core/errors.ts';
 import { hashHex } from '../../core/hex.ts';
-import { firstPreviousRoot } from '../../core/round.ts';
+import { firstPreviousRoot, parseLink } from '../../core/round.ts';
 import type { Queryable } from '../../store/database.ts';
 import type { Findings } from '../checks/findings.ts';
 import { type RoundAt, RoundCheck, type RoundHeader } from '../checks/rounds.ts';
@@ -10,9 +12,12 @@ import { type RoundAt, RoundCheck, type RoundHeader } from '../checks/rounds.ts'
 interface RoundRow {
   number: number;
   closed_at: number;
-  previous_root: Uint8Array;
   root: Uint8Array;
   size: number;
+  /** Its leaf; null: the leaves are missing. */
+  link: Uint8Array | null;
+  /** Of a round of an older release, else null. */
+  previous_root: Uint8Array | null;
   beacons: unknown;
 }
 
@@ -30,6 +35,8 @@ interface LeafRow {
 }
 
 const ROUNDS = 500;
+/** Of a link that cannot be read: no round has it. */
+const UNREADABLE = new Uint8Array(32);
 const LEAVES = 4_000;
 const beaconList = z.array(z.looseObject({ chain: z.string(), height: z.number(), hash: hashHex }));
 
@@ -49,7 +56,8 @@ export async function walkRounds(db: Queryable, serviceOrigin: string, findings:
   let count = 0;
   for (;;) {
     const { rows } = await db.query<RoundRow>(
-      'SELECT number, closed_at, previous_root, root, size, beacons FROM rounds WHERE number > $1 ORDER BY number LIMIT $2',
+      `SELECT number, closed_at, previous_root, root, size, beacons, link FROM rounds LEFT JOIN packed_leaves ON round = number
+       WHERE number > $1 ORDER BY number LIMIT $2`,
       [check.last.number, ROUNDS],
     );
     for (const row of rows) {
@@ -65,9 +73,14 @@ export async function walkRounds(db: Queryable, serviceOrigin: string, findings:
   return count;
 }
 
-function headerOf({ number, closed_at, previous_root, root, size, beacons }: RoundRow): RoundHeader {
-  const read = beaconList.safeParse(beacons);
-  return { number, closedAt: closed_at, previousRoot: previous_root, root, size, beacons: read.data ?? null };
+function headerOf({ number, closed_at, previous_root, root, size, beacons, link }: RoundRow): RoundHeader {
+  const header = { number, closedAt: closed_at, root, size };
+  if (previous_root !== null) {
+    return { ...header, previousRoot: previous_root, beacons: beaconList.safeParse(beacons).data ?? null };
+  }
+  const read = link === null ? null : parsed(() => parseLink(new Uint8Array(link)));
+  const told = read?.beacons.map((beacon) => ({ ...beacon, hash: toHex(beacon.hash) }));
+  return { ...header, previousRoot: read?.previousRoot ?? UNREADABLE, beacons: told ?? null };
 }
 
 async function checkLeaves(round: number, leaves: LeafReader, check: RoundCheck, findings: Findings): Promise<void> {
