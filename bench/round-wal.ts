@@ -1,0 +1,92 @@
+// What a round writes to the write-ahead log of a whole service, which anchors it to a local chain: by table and in all.
+//
+//   node bench/round-wal.ts [--seconds 60] [--service FOLDER]
+//
+// FOLDER is a checkout, whose build is measured instead of this one's. Two logs grow all the time; what appends write is in it.
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { Wallet } from 'ethers';
+import pg from 'pg';
+import { z } from 'zod';
+import { LOCAL_CHAIN_KEY, startChain } from '../scripts/local/chain.ts';
+import { startPostgres } from '../scripts/local/postgres.ts';
+import { deployAnchor } from '../src/evm/deploy.ts';
+import { openProvider } from '../test/support/chain.ts';
+import { machine } from './ground.ts';
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '60' },
+    service: { type: 'string', default: resolve(import.meta.dirname, '..') },
+  },
+});
+type Children = typeof import('./child.ts');
+const { startChild }: Children = await import(pathToFileURL(join(values.service, 'bench/child.ts')).href);
+const LOGS = ['one', 'two'];
+const newestForm = z.object({ rounds: z.array(z.object({ number: z.number() })) });
+
+console.log(machine());
+console.log(`build of ${values.service}`);
+const folder = mkdtempSync(join(tmpdir(), 'antequem-round-wal-'));
+const server = await startPostgres({ dataDir: join(folder, 'data'), disposable: true });
+const client = new pg.Client({ connectionString: server.url });
+const chain = await startChain();
+const provider = openProvider(chain.url);
+try {
+  await client.connect();
+  await client.query('CREATE EXTENSION pg_walinspect');
+  await deployAnchor({ provider, signer: new Wallet(LOCAL_CHAIN_KEY, provider), dryRun: false });
+  writeFileSync(join(folder, 'key'), LOCAL_CHAIN_KEY, { mode: 0o600 });
+  const settings = {
+    ROLES: 'api,worker',
+    ROUND_INTERVAL: '2s',
+    EVM_RPC_URLS: chain.url,
+    EVM_CHAIN_ID: '31337',
+    EVM_PRIVATE_KEY_FILE: join(folder, 'key'),
+  };
+  await using service = await startChild('./service-process.ts', server.url, JSON.stringify(settings));
+  await measure(service.url);
+} finally {
+  provider.destroy();
+  await chain.stop();
+  await client.end();
+  await server.stop();
+  rmSync(folder, { recursive: true, force: true });
+}
+
+async function measure(url: string): Promise<void> {
+  const growFor = async (seconds: number): Promise<void> => {
+    for (const end = performance.now() + 1_000 * seconds; performance.now() < end; await sleep(900)) {
+      for (const log of LOGS)
+        await fetch(`${url}/v1/logs/${log}/entries`, { method: 'POST', body: `${Math.random()}` });
+    }
+  };
+  const newest = async (): Promise<number> =>
+    newestForm.parse(await (await fetch(`${url}/v1/rounds`)).json()).rounds[0]?.number ?? 0;
+  for (const log of LOGS) await fetch(`${url}/v1/logs/${log}`, { method: 'PUT' });
+  await growFor(8);
+  const before = { lsn: await position(), round: await newest() };
+  await growFor(Number(values.seconds));
+  const rounds = (await newest()) - before.round;
+  const { rows } = await client.query<{ name: string; bytes: number }>(
+    `WITH blocks AS (
+       SELECT start_lsn, string_agg(DISTINCT coalesce(c.relnamespace::regnamespace || '.' || c.relname, 'gone'), ' ') AS name
+       FROM pg_get_wal_block_info($1, $2) b LEFT JOIN pg_class c ON c.relfilenode = b.relfilenode GROUP BY 1)
+     SELECT coalesce(name, resource_manager) AS name, sum(record_length)::float8 AS bytes
+     FROM pg_get_wal_records_info($1, $2) LEFT JOIN blocks USING (start_lsn) GROUP BY 1 ORDER BY 2 DESC`,
+    [before.lsn, await position()],
+  );
+  const sum = rows.reduce((bytes, row) => bytes + row.bytes, 0);
+  console.log(`${rounds} rounds, bytes of write-ahead log a round: ${(sum / rounds).toFixed(0)}`);
+  for (const { name, bytes } of rows.slice(0, 20)) console.log(`  ${(bytes / rounds).toFixed(0).padStart(7)}  ${name}`);
+}
+
+async function position(): Promise<string> {
+  const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn');
+  return rows[0]?.lsn ?? '0/0';
+}
