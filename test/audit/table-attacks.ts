@@ -246,7 +246,7 @@ export const ACTS: Attack[] = [
   },
   {
     name: 'round put in',
-    work: `INSERT INTO rounds SELECT 4, closed_at, root, sha256(root), 1, beacons FROM rounds WHERE number = 3`,
+    work: `INSERT INTO rounds SELECT 4, closed_at, root, sha256(root), 1, '[]' FROM rounds WHERE number = 3`,
     code: 'round-unrecorded',
     log: null,
     index: null,
