@@ -25,7 +25,7 @@ export interface Session {
 /** @throws AntequemError `url-invalid`, `api-key-unreadable`, `endpoints-invalid` */
 export function openSession(command: Command, env: NodeJS.ProcessEnv = process.env, cwd = process.cwd()): Session {
   const options = command.optsWithGlobals<GlobalOptions>();
-  const url = options.url ?? env.ANTEQUEM_URL ?? localEndpoint('url', cwd) ?? DEFAULT_URL;
+  const url = options.url ?? env.ANTEQUEM_URL ?? localEndpoint('url', cwd, env.DATA_DIR) ?? DEFAULT_URL;
   checkUrl(url);
   const apiKey = apiKeyOf(options, env);
   return {
@@ -60,8 +60,20 @@ function readKey(file: string): string {
   }
 }
 
-/** Reads an endpoint that local mode wrote at its start to `.antequem/endpoints.json`, in `cwd` or a folder above. @throws AntequemError `endpoints-invalid` */
-export function localEndpoint(name: 'url' | 'databaseUrl', cwd = process.cwd()): string | undefined {
+/**
+ * Reads an endpoint that local mode wrote at its start: in the folder that DATA_DIR names, else in `.antequem` of `cwd` or of a
+ * folder above. @throws AntequemError `endpoints-invalid`
+ */
+export function localEndpoint(
+  name: 'url' | 'databaseUrl',
+  cwd = process.cwd(),
+  dataDir = process.env.DATA_DIR,
+): string | undefined {
+  if (dataDir !== undefined && dataDir !== '') {
+    const file = join(resolve(cwd, dataDir), 'endpoints.json');
+    const text = readIfThere(file);
+    return text === null ? undefined : endpointIn(text, name, file);
+  }
   for (let folder = resolve(cwd); ; folder = dirname(folder)) {
     const file = join(folder, '.antequem', 'endpoints.json');
     const text = readIfThere(file);

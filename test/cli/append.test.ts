@@ -130,7 +130,9 @@ test('the service is found by the endpoints file of local mode, from a folder be
   await writeFile(join(folder, '.antequem', 'endpoints.json'), JSON.stringify({ url: service.url }));
   const { code } = await run(['append', 'demo'], { input: 'a', cwd: join(folder, 'deep', 'down') });
   expect(code).toBe(0);
-  expect(service.logs.get('demo')).toEqual(['a']);
+  const env = { DATA_DIR: join(folder, '.antequem') };
+  expect((await run(['append', 'demo'], { input: 'b', env })).code).toBe(0);
+  expect(service.logs.get('demo')).toEqual(['a', 'b']);
 });
 
 test('a reader that closes the pipe is not an error', async () => {
