@@ -99,6 +99,12 @@ const appendDigests = described({
 export function appendRoutes(service: Service, gate: Gate, budget: BodyBudget, warnings: Warnings): Router {
   const readBody = bodyReader(MAX_BATCH_BYTES, budget);
   const readPieces = piecesReader(MAX_BATCH_BYTES, budget);
+  // Entries of one commit have one time.
+  let formatted = { at: 0, text: formatTime(0) };
+  const timeOf = (at: number): string => {
+    if (formatted.at !== at) formatted = { at, text: formatTime(at) };
+    return formatted.text;
+  };
   const append = async (
     request: Request,
     response: Response,
@@ -128,7 +134,7 @@ export function appendRoutes(service: Service, gate: Gate, budget: BodyBudget, w
         count: appended.count,
         digest: hexOf(appended.digest),
         leafHash: hexOf(appended.leafHash),
-        receivedAt: formatTime(appended.receivedAt),
+        receivedAt: timeOf(appended.receivedAt),
         receipt: `${entry}/receipt`,
         ...(digestOnly === 0 ? {} : { digestOnly }),
       }),

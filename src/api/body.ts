@@ -74,7 +74,7 @@ export function bodyReader(
   limit: number,
   budget: BodyBudget,
 ): (request: Request, response: Response) => Promise<Uint8Array> {
-  return async (request, response) =>
+  return (request, response) =>
     collectBody(request, {
       limit,
       account: budget.open(response),
@@ -88,7 +88,7 @@ export function piecesReader(
   limit: number,
   budget: BodyBudget,
 ): (request: Request, response: Response) => Promise<readonly Uint8Array[]> {
-  return async (request, response) =>
+  return (request, response) =>
     collectBody(request, {
       limit,
       account: budget.open(response),
@@ -155,7 +155,7 @@ interface Collected<T> {
   end(): T;
 }
 
-async function collectBody<T>(request: Request, { limit, account, encoding, collect }: Collecting<T>): Promise<T> {
+function collectBody<T>(request: Request, { limit, account, encoding, collect }: Collecting<T>): Promise<T> {
   const declared = request.get('content-length');
   const length = encoding === null && declared !== undefined ? Number(declared) : null;
   if (length !== null && length > limit) throw tooLarge(limit);
@@ -238,10 +238,12 @@ class WholeBody implements Collected<Uint8Array> {
   }
 }
 
+const NOTHING = Buffer.alloc(0);
+
 /** Chunks as they come; small ones are put together, since each costs some hundred bytes besides. */
 class BodyPieces implements Collected<readonly Uint8Array[]> {
   readonly #pieces: Uint8Array[] = [];
-  #open = Buffer.alloc(0);
+  #open = NOTHING;
   #filled = 0;
   #length = 0;
 

@@ -88,7 +88,7 @@ function grow(range: CompactRange, leaves: Buffer): CompleteTile[] {
     const whole = range.size % TILE_WIDTH === 0 && leaves.length - at >= TILE_WIDTH * HASH_SIZE;
     const end = at + (whole ? TILE_WIDTH : 1) * HASH_SIZE;
     if (whole) range.appendTile(leaves.subarray(at, end), onTile);
-    else range.append(new Uint8Array(leaves.subarray(at, end)), onTile);
+    else range.append(new Uint8Array(leaves.buffer, leaves.byteOffset + at, HASH_SIZE), onTile);
     at = end;
   }
   return tiles;

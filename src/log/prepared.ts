@@ -17,6 +17,9 @@ export interface Prepared {
   readonly packed: ReadonlyMap<number, Promise<Uint8Array>>;
 }
 
+/** What commitments are computed of: filled anew for each entry. */
+const BARE = Buffer.alloc(HASH_SIZE);
+const BLINDED = Buffer.alloc(HASH_SIZE + NONCE_SIZE);
 const NOTHING_PACKED: ReadonlyMap<number, Promise<Uint8Array>> = new Map();
 
 /**
@@ -29,7 +32,7 @@ export function prepare(log: Log, submission: Submission, { random }: Effects, s
   const nonces = random(nonceSize * drafts.length);
   const contents: StoredContent[] = [];
   const commitments = Buffer.allocUnsafe(HASH_SIZE * drafts.length);
-  const secret = Buffer.alloc(HASH_SIZE + nonceSize);
+  const secret = nonceSize === 0 ? BARE : BLINDED;
   for (const { digest, payload } of drafts) {
     const at = contents.length;
     const nonce = nonces.subarray(at * nonceSize, (at + 1) * nonceSize);

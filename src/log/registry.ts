@@ -79,10 +79,12 @@ export class Registry {
     return registry;
   }
 
-  /** The log of that name, null where there is none. */
-  async find(name: string): Promise<Log | null> {
-    const known = this.#known.get(name);
-    if (known !== undefined) return known;
+  /** The log of that name, null where there is none; at once where it is remembered. */
+  find(name: string): Log | Promise<Log | null> {
+    return this.#known.get(name) ?? this.#look(name);
+  }
+
+  async #look(name: string): Promise<Log | null> {
     checkLogName(name);
     const log = await findLog(this.#database, name);
     if (log !== null) this.#remember(log);

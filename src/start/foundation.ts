@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomFillSync } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { type Logger, pino } from 'pino';
 import { ApiKeys } from '../access/keys.ts';
@@ -34,21 +34,25 @@ import { serviceName } from '../store/service-name.ts';
 import { Webhooks } from '../webhooks/webhooks.ts';
 import { openBlockArchive } from './block-archive.ts';
 
-/** Time and randomness as they really are. */
-export const realEffects: Effects = { now: Date.now, random: pooledRandom() };
-
 /** Bytes that are drawn at a time: for single nonces, drawing costs more than the bytes. */
 const POOL_BYTES = 16_384;
 
+/** Time and randomness as they really are. */
+export const realEffects: Effects = { now: Date.now, random: pooledRandom() };
+
 /** Random bytes out of a pool that is filled anew when it is spent; each byte is given once and not kept. */
 function pooledRandom(): Effects['random'] {
-  let pool = Buffer.alloc(0);
+  const pool = new Uint8Array(POOL_BYTES);
+  let spent = POOL_BYTES;
   return (length) => {
     if (length > POOL_BYTES / 16) return new Uint8Array(randomBytes(length));
-    if (pool.length < length) pool = randomBytes(POOL_BYTES);
-    const drawn = new Uint8Array(pool.subarray(0, length));
-    pool.fill(0, 0, length);
-    pool = pool.subarray(length);
+    if (spent + length > POOL_BYTES) {
+      randomFillSync(pool);
+      spent = 0;
+    }
+    const drawn = pool.slice(spent, spent + length);
+    pool.fill(0, spent, spent + length);
+    spent += length;
     return drawn;
   };
 }
