@@ -124,7 +124,10 @@ async function prepareSchema(url: string, wanted: string): Promise<string> {
   }
 }
 
-/** The library's tables of jobs, those before that refer to others. Settings of its queues and its migrations stay as they are. */
+/**
+ * The library's tables of jobs, those before that refer to others. Settings of its queues and its migrations stay as they are.
+ * A table that a later version adds and that refers to one of these must come first here.
+ */
 const JOB_TABLES = ['job_log', 'job_dependency', 'job', 'event', 'scheduler'];
 
 /**
