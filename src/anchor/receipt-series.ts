@@ -1,18 +1,20 @@
 // Receipts of many entries of a log at a time: what the entries of a round and of a tile share is looked up, and written,
 // once for all of them.
 
-import { toHex, utf8 } from '../core/bytes.ts';
+import { concat, utf8 } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
-import { HASH_SIZE, inclusionRanges, MerkleTree } from '../core/merkle.ts';
+import { inclusionRanges, MerkleTree } from '../core/merkle.ts';
 import { type Anchor, RECEIPT_FORMAT, type RoundReceipt } from '../core/receipt.ts';
-import { TILE_HEIGHT, TILE_WIDTH, tileWidth } from '../core/tiles.ts';
+import { TextWriter } from '../core/text-writer.ts';
+import { TILE_HEIGHT, TILE_WIDTH } from '../core/tiles.ts';
+import { formatTime } from '../core/time.ts';
 import type { Log } from '../log/log.ts';
 import type { StoredEntry } from '../log/open-block.ts';
 import type { Published } from '../log/publish.ts';
 import type { TileStore } from '../log/tilestore.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Covering } from './receipt-parts.ts';
-import { checkpointGone, readCovering, receiptEntry, receiptRound } from './receipts.ts';
+import { checkpointGone, readCovering, receiptRound } from './receipts.ts';
 import type { RoundTrees } from './roundtrees.ts';
 
 export interface ReceiptSeriesSources {
@@ -33,13 +35,24 @@ interface Shared {
   readonly rest: Uint8Array;
 }
 
-/** The hashes of a tile in hex, and the path from its root on. */
-interface HexTile {
-  /** Of a complete tile each level below its root, of another one its leaves alone. */
-  readonly levels: readonly (readonly string[])[];
-  /** From the root of a complete tile to that of the tree; null: the tile is not complete. */
-  readonly above: readonly string[] | null;
+/** What the paths of the entries of a complete tile are put together from. */
+interface WrittenTile {
+  /** The hashes of each level below its root as members of a JSON array, {@link MEMBER_BYTES} each. */
+  readonly levels: readonly Uint8Array[];
+  /** The same of the path from its root to that of the tree. */
+  readonly above: Uint8Array;
 }
+
+/** A hash of 32 bytes in hex, with quotes and the comma behind it. */
+const MEMBER_BYTES = 67;
+/** Behind the last member there is no comma. */
+const COMMA_BYTES = 1;
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const NONCE = utf8('","nonce":"');
+const PREVIOUS = utf8('","previous":"');
+const PATH_END = utf8(']},');
+const NOTHING = new Uint8Array(0);
 
 /** What is known of the entries from `begin` on, up to the size that the round covers. */
 interface KnownCovering {
@@ -48,11 +61,8 @@ interface KnownCovering {
   readonly covering: Covering;
 }
 
-/** A receipt as JSON text in two parts: what is its own, and what it shares with others. */
-export interface ReceiptText {
-  readonly own: string;
-  readonly shared: Uint8Array;
-}
+/** Writes the JSON text of a receipt. */
+export type ReceiptText = (out: TextWriter) => void;
 
 export class ReceiptSeries {
   readonly #sources: ReceiptSeriesSources;
@@ -80,28 +90,74 @@ export class ReceiptSeries {
     if (missing) return null;
     const unsigned = await this.#unsigned(log, coverings);
     if (unsigned.length > 0) return { unsigned };
-    const shared = new Map<number | null, Promise<Shared>>();
-    const tiles = new Map<string, Promise<HexTile>>();
-    return Promise.all(
-      entries.map(async (entry, i) => {
-        if (entry.secret === null) return null;
-        const covering = coverings[i] ?? null;
-        const { treeSize, rest } = await once(shared, covering?.round ?? null, () =>
-          covering === null ? upTo(checkpoint) : this.#covered(log, covering),
-        );
-        const number = Math.floor(entry.index / TILE_WIDTH);
-        const tile = await once(tiles, `${number}/${treeSize}`, () => this.#tile(log, number, treeSize));
-        const path = pathIn(tile, entry.index) ?? (await this.#path(log, entry.index, treeSize));
-        const previous =
-          tile.levels[0]?.[(entry.index % TILE_WIDTH) - 1] ?? (await this.#before(log, entry.index, treeSize));
-        const head = JSON.stringify({
-          format: RECEIPT_FORMAT,
-          entry: receiptEntry(log, entry, entry.secret, previous),
-        });
-        // Hex needs no escapes.
-        const own = `${head.slice(0, -1)},"inclusion":{"treeSize":${treeSize},"path":[${path.length === 0 ? '' : `"${path.join('","')}"`}]},`;
-        return { own, shared: rest };
-      }),
+    this.#keepLeaves(log, entries);
+    return this.#written(log, entries, coverings, checkpoint);
+  }
+
+  async #written(
+    log: Log,
+    entries: readonly StoredEntry[],
+    coverings: readonly (Covering | null)[],
+    checkpoint: Published | null,
+  ): Promise<(ReceiptText | null)[]> {
+    const head = utf8(`{"format":"${RECEIPT_FORMAT}","entry":{"log":${JSON.stringify(log.origin)},"index":`);
+    const shared = new Map<number | null, Shared>();
+    const tiles = new Map<string, WrittenTile>();
+    let time = { at: 0, text: formatTime(0) };
+    const texts: (ReceiptText | null)[] = [];
+    for (const [i, entry] of entries.entries()) {
+      const { index, secret } = entry;
+      if (secret === null) {
+        texts.push(null);
+        continue;
+      }
+      const covering = coverings[i] ?? null;
+      const round = covering?.round ?? null;
+      const { treeSize, rest } =
+        shared.get(round) ?? (covering === null ? upTo(checkpoint) : await this.#covered(log, covering));
+      shared.set(round, { treeSize, rest });
+      const [before, after] = [entries[i - 1], entries[i + 1]];
+      const number = tileOf(index);
+      // Not worth its while for one entry.
+      const hasCompany = [before, after].some((other) => other !== undefined && tileOf(other.index) === number);
+      let path: WrittenTile | Uint8Array;
+      if (hasCompany && (number + 1) * TILE_WIDTH <= treeSize) {
+        const key = `${number}/${treeSize}`;
+        path = tiles.get(key) ?? (await this.#tile(log, number, treeSize));
+        tiles.set(key, path);
+      } else {
+        path = members(await this.#sources.tiles.ranges(log, inclusionRanges(index, treeSize), treeSize));
+      }
+      const previous = before?.index === index - 1 ? before.leafHash : await this.#before(log, index, treeSize);
+      // Entries of a batch have one time.
+      if (time.at !== entry.receivedAt) time = { at: entry.receivedAt, text: formatTime(entry.receivedAt) };
+      const receivedAt = time.text;
+      texts.push((out) => {
+        out.bytes(head);
+        out.text(`${index},"receivedAt":"${receivedAt}","digest":"`);
+        out.hex(secret.digest);
+        out.bytes(NONCE);
+        out.hex(secret.nonce);
+        out.bytes(PREVIOUS);
+        out.hex(previous);
+        out.text(`"},"inclusion":{"treeSize":${treeSize},"path":[`);
+        writePath(out, path, index);
+        out.bytes(PATH_END);
+        out.bytes(rest);
+      });
+    }
+    return texts;
+  }
+
+  /** Of a whole tile of entries the tile need not be read. */
+  #keepLeaves(log: Log, entries: readonly StoredEntry[]): void {
+    const [first, last] = [entries[0], entries.at(-1)];
+    if (first === undefined || last === undefined || first.index % TILE_WIDTH !== 0) return;
+    if (entries.length !== TILE_WIDTH || last.index !== first.index + TILE_WIDTH - 1) return;
+    this.#sources.tiles.keepLeaves(
+      log.id,
+      first.index / TILE_WIDTH,
+      concat(...entries.map(({ leafHash }) => leafHash)),
     );
   }
 
@@ -123,7 +179,10 @@ export class ReceiptSeries {
   }
 
   async #unsigned(log: Log, coverings: readonly (Covering | null)[]): Promise<number[]> {
-    const sizes = [...new Set(coverings.flatMap((each) => (each === null ? [] : [each.size])))];
+    // What was used last was signed.
+    const known = this.#shared?.covering;
+    const isKnown = ({ round, size }: Covering): boolean => round === known?.round && size === known.size;
+    const sizes = [...new Set(coverings.flatMap((each) => (each === null || isKnown(each) ? [] : [each.size])))];
     const signed = await Promise.all(sizes.map((size) => this.#sources.checkpoint(log, size)));
     return sizes.filter((_, i) => signed[i] === null);
   }
@@ -151,52 +210,56 @@ export class ReceiptSeries {
     return shared;
   }
 
-  async #tile(log: Log, index: number, treeSize: number): Promise<HexTile> {
-    const hashes = await this.#sources.tiles.tile(log, 0, index, treeSize);
-    if (tileWidth(0, index, treeSize) < TILE_WIDTH) {
-      const leaves = Array.from({ length: hashes.length / HASH_SIZE }, (_, i) =>
-        toHex(hashes.subarray(i * HASH_SIZE, (i + 1) * HASH_SIZE)),
-      );
-      return { levels: [leaves], above: null };
-    }
-    const tree = new MerkleTree(hashes);
+  async #tile(log: Log, number: number, treeSize: number): Promise<WrittenTile> {
+    const tree = new MerkleTree(await this.#sources.tiles.tile(log, 0, number, treeSize));
     const levels = Array.from({ length: TILE_HEIGHT }, (_, level) =>
-      Array.from({ length: TILE_WIDTH >> level }, (_, i) => toHex(tree.node({ level, index: i }))),
+      members(Array.from({ length: TILE_WIDTH >> level }, (_, index) => tree.node({ level, index }))),
     );
     // The lowest ranges of the path lie in the tile.
-    const above = inclusionRanges(index * TILE_WIDTH, treeSize).slice(TILE_HEIGHT);
-    return { levels, above: (await this.#sources.tiles.ranges(log, above, treeSize)).map(toHex) };
+    const above = inclusionRanges(number * TILE_WIDTH, treeSize).slice(TILE_HEIGHT);
+    return { levels, above: members(await this.#sources.tiles.ranges(log, above, treeSize)) };
   }
 
-  async #path(log: Log, index: number, treeSize: number): Promise<string[]> {
-    return (await this.#sources.tiles.ranges(log, inclusionRanges(index, treeSize), treeSize)).map(toHex);
-  }
-
-  /** The leaf hash before the first of a tile. */
-  async #before(log: Log, index: number, treeSize: number): Promise<string> {
-    if (index === 0) return toHex(log.logId);
+  async #before(log: Log, index: number, treeSize: number): Promise<Uint8Array> {
+    if (index === 0) return log.logId;
     const [hash] = await this.#sources.tiles.ranges(log, [{ begin: index - 1, end: index }], treeSize);
     if (hash === undefined) throw new AntequemError('internal', 'a tile has no such leaf');
-    return toHex(hash);
+    return hash;
   }
 }
 
-async function upTo(checkpoint: Published | null): Promise<Shared> {
+function upTo(checkpoint: Published | null): Shared {
   if (checkpoint === null) throw new AntequemError('internal', 'a receipt needs a checkpoint');
   return { treeSize: checkpoint.size, rest: utf8(JSON.stringify({ checkpoint: checkpoint.note }).slice(1)) };
 }
 
-/** The inclusion path of an entry; null where its tile is not complete. */
-function pathIn({ levels, above }: HexTile, index: number): string[] | null {
-  if (above === null) return null;
-  const at = index % TILE_WIDTH;
-  return [...levels.map((hashes, level) => hashes[(at >> level) ^ 1] ?? ''), ...above];
+/** Hashes as members of a JSON array, each with a comma behind it. */
+function members(hashes: readonly Uint8Array[]): Uint8Array {
+  const out = new TextWriter(MEMBER_BYTES * hashes.length);
+  for (const hash of hashes) {
+    out.byte(QUOTE);
+    out.hex(hash);
+    out.byte(QUOTE);
+    out.byte(COMMA);
+  }
+  return out.written();
 }
 
-function once<K, V>(known: Map<K, Promise<V>>, key: K, make: () => Promise<V>): Promise<V> {
-  const found = known.get(key);
-  if (found !== undefined) return found;
-  const made = make();
-  known.set(key, made);
-  return made;
+/** The inclusion path of an entry as members of a JSON array. @param path all of it, or what it is put together from */
+function writePath(out: TextWriter, path: WrittenTile | Uint8Array, index: number): void {
+  if (path instanceof Uint8Array) {
+    out.bytes(path, 0, Math.max(0, path.length - COMMA_BYTES));
+    return;
+  }
+  const { levels, above } = path;
+  for (let level = 0; level < TILE_HEIGHT; level++) {
+    const from = MEMBER_BYTES * (((index % TILE_WIDTH) >> level) ^ 1);
+    const isLast = above.length === 0 && level === TILE_HEIGHT - 1;
+    out.bytes(levels[level] ?? NOTHING, from, from + MEMBER_BYTES - (isLast ? COMMA_BYTES : 0));
+  }
+  out.bytes(above, 0, Math.max(0, above.length - COMMA_BYTES));
+}
+
+function tileOf(index: number): number {
+  return Math.floor(index / TILE_WIDTH);
 }

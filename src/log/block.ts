@@ -259,8 +259,9 @@ class Part {
   }
 }
 
+/** Not of `subarray`: a Buffer costs three times as much. */
 function slice(bytes: Buffer, from = 0, length = 0): Uint8Array {
-  return bytes.subarray(from, from + length);
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + from, length);
 }
 
 function unpack(packing: number | undefined, packed: Buffer, length: number): Buffer {

@@ -1,4 +1,5 @@
 import { parseJson } from '../core/json.ts';
+import { TILE_WIDTH } from '../core/tiles.ts';
 import type { EntryReader } from './entries.ts';
 import type { Log } from './log.ts';
 import type { StoredEntry } from './open-block.ts';
@@ -29,7 +30,6 @@ export interface FoundEntry extends StoredEntry {
 const PAGE_ENTRIES = 10_000;
 const PAGE_BYTES = 8 << 20;
 /** What is in memory at a time. */
-const PORTION_ENTRIES = 256;
 const PORTION_BYTES = 1 << 20;
 
 /** Some entries that fit, and where to go on; null: nothing is left. */
@@ -77,7 +77,9 @@ export async function searchPage(
   let bytes = 0;
   let next = from;
   while (next < last && found.length < limit && bytes < PAGE_BYTES) {
-    const portion = await entries.portion(log, next, Math.min(last, next + PORTION_ENTRIES), PORTION_BYTES);
+    // As far as the tile goes: of one that two portions share, the block would be unpacked twice.
+    const portionEnd = Math.min(last, (Math.floor(next / TILE_WIDTH) + 1) * TILE_WIDTH);
+    const portion = await entries.portion(log, next, portionEnd, PORTION_BYTES);
     for (const entry of portion) {
       next = entry.index + 1;
       bytes += entry.payloadSize ?? 0;

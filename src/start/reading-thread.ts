@@ -3,11 +3,15 @@
 import { setPriority } from 'node:os';
 import { workerData } from 'node:worker_threads';
 import { RememberedAnchors, receiptAnchors } from '../anchor/anchors.ts';
-import { ReceiptSeries, type ReceiptText } from '../anchor/receipt-series.ts';
+import { ReceiptSeries } from '../anchor/receipt-series.ts';
 import { RoundTrees } from '../anchor/roundtrees.ts';
+import { EntryLines } from '../api/entry-line.ts';
 import { entryView, fullEntryView } from '../api/entry-view.ts';
 import type { ExportReading, Reading, SearchReading } from '../api/readings.ts';
 import { type Answering, answerQuestions } from '../api/thread.ts';
+import { utf8 } from '../core/bytes.ts';
+import { TextWriter } from '../core/text-writer.ts';
+import { TILE_WIDTH } from '../core/tiles.ts';
 import { receiptStoredPath } from '../evm/stored-rounds.ts';
 import { KINDS } from '../kinds.ts';
 import { EntryReader } from '../log/entries.ts';
@@ -21,8 +25,12 @@ import type { ReadingSettings } from './readings.ts';
 
 const CONNECTIONS = 3;
 /** Entries, and bytes of text, after which an answer of an export is complete. */
-const EXPORT_ENTRIES = 256;
+const EXPORT_ENTRIES = TILE_WIDTH;
 const EXPORT_BYTES = 4 << 20;
+/** Bytes of a line, about. */
+const EXPECTED_BYTES = 4_096;
+const RECEIPT = utf8(',"receipt":');
+const LINE_END = utf8('}\n');
 /** Of Linux, where it is the priority of this thread alone: whoever appends goes first. */
 const NICE = 10;
 
@@ -57,50 +65,30 @@ async function search({ log, criteria, from, end, limit, size, payloads }: Searc
 
 async function exported(reading: ExportReading): Promise<Answering> {
   const { log, criteria, from, end, receipts, checkpoint } = reading;
-  const page = await searchPage(entries, log, criteria, { from, end, limit: EXPORT_ENTRIES });
+  // So that the next answer begins with a tile.
+  const limit = EXPORT_ENTRIES - (from % EXPORT_ENTRIES);
+  const page = await searchPage(entries, log, criteria, { from, end, limit });
   const texts = receipts ? await series.texts(log, page.entries, checkpoint) : [];
   if (texts === null) return { answer: null };
   if ('unsigned' in texts) return { answer: texts };
-  const lines: Line[] = [];
-  let length = 0;
+  const out = new TextWriter(EXPECTED_BYTES * page.entries.length);
+  const lines = new EntryLines(log);
+  let { next } = page;
   for (const [i, entry] of page.entries.entries()) {
-    if (length >= EXPORT_BYTES) return givenLines(lines, length, entry.index);
-    const line = lineOf(JSON.stringify(fullEntryView(log, entry)), receipts ? (texts[i] ?? null) : undefined);
-    lines.push(line);
-    length += line.bytes;
+    if (out.length >= EXPORT_BYTES) {
+      next = entry.index;
+      break;
+    }
+    lines.write(out, entry);
+    if (receipts) {
+      out.bytes(RECEIPT);
+      const write = texts[i] ?? null;
+      if (write === null) out.text('null');
+      else write(out);
+    }
+    out.bytes(LINE_END);
   }
-  return givenLines(lines, length, page.next);
-}
-
-/** A line of an export before its bytes are put together: what receipts share is copied once, as bytes. */
-interface Line {
-  readonly text: string;
-  readonly shared: Uint8Array;
-  /** With the end of the line. */
-  readonly bytes: number;
-}
-
-const NOTHING = new Uint8Array(0);
-const LINE_END = '}\n';
-
-/** @param receipt null: there is none; undefined: none was asked for */
-function lineOf(view: string, receipt: ReceiptText | null | undefined): Line {
-  const own = receipt === undefined ? '' : `,"receipt":${receipt?.own ?? 'null'}`;
-  const text = view.slice(0, -1) + own;
-  const shared = receipt?.shared ?? NOTHING;
-  return { text, shared, bytes: Buffer.byteLength(text) + shared.length + LINE_END.length };
-}
-
-function givenLines(lines: readonly Line[], length: number, next: number | null): Answering {
-  const text = new Uint8Array(length);
-  const bytes = Buffer.from(text.buffer);
-  let at = 0;
-  for (const line of lines) {
-    at += bytes.write(line.text, at);
-    text.set(line.shared, at);
-    at += line.shared.length;
-    at += bytes.write(LINE_END, at, 'latin1');
-  }
+  const text = out.written();
   return { answer: { text, next }, transfer: [text.buffer] };
 }
 

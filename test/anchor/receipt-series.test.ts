@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
-import { ReceiptSeries } from '../../src/anchor/receipt-series.ts';
+import { ReceiptSeries, type ReceiptText } from '../../src/anchor/receipt-series.ts';
 import { Receipts } from '../../src/anchor/receipts.ts';
 import type { Anchor } from '../../src/core/receipt.ts';
+import { TextWriter } from '../../src/core/text-writer.ts';
 import { eraseEntry } from '../../src/log/erase.ts';
 import { drafts, openInstance } from '../support/instance.ts';
 import { testDatabase } from '../support/postgres.ts';
@@ -12,6 +13,12 @@ const anchors = async (round: number): Promise<Anchor[]> => [
 
 const storedPath = async (round: number) =>
   round % 2 === 0 ? undefined : { chain: 'eip155:1', round: round + 1, path: '0x00' };
+
+function written(write: ReceiptText): string {
+  const out = new TextWriter(100);
+  write(out);
+  return Buffer.from(out.written()).toString();
+}
 
 it.each([true, false])('receipts of many entries are those that are made one by one (blinded: %s)', async (blinded) => {
   const server = await testDatabase();
@@ -40,7 +47,7 @@ it.each([true, false])('receipts of many entries are those that are made one by 
     const texts = async (...asked: Parameters<typeof series.texts>): Promise<(string | null)[] | null> => {
       const receipts = await series.texts(...asked);
       if (receipts !== null && 'unsigned' in receipts) throw new Error('a checkpoint is not signed');
-      return receipts?.map((text) => text && text.own + Buffer.from(text.shared).toString()) ?? null;
+      return receipts?.map((write) => write && written(write)) ?? null;
     };
     const single = new Receipts({ database, entries, tiles, publisher, trees, anchors, storedPath });
     const all = await entries.list(log, 0, size);
