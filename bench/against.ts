@@ -1,4 +1,5 @@
-// This checkout against another one, in turn on one machine: entries a second, bytes on disk and of WAL, receipts, audit.
+// This checkout against another one, in turn on one machine: entries a second, bytes on disk and of WAL, receipts, searches,
+// exports, audit.
 // Prints each figure and the ratio of the medians, this one to the other.
 //
 //   node bench/against.ts OLD [--rounds 3] [--entries 400000] [--singles 60000] [--only audit-events,hex,singles]
@@ -34,6 +35,8 @@ const builds = [
 const BATCH = 1_000;
 const BODIES = 64;
 const RECEIPTS = 300;
+/** Entries that are searched and exported. */
+const MOST_READ = 200_000;
 
 interface Payloads {
   readonly lines: (body: number) => Buffer;
@@ -123,6 +126,7 @@ async function measure(folder: string, kind: Payloads, bodies: readonly Buffer[]
       figures['bytes on disk'] = (after.disk - before.disk) / entries;
       figures['bytes of WAL'] = (after.wal - before.wal) / entries;
       figures['receipt p50 ms'] = await receipts(service, entries);
+      if (!kind.singles) await readAll(service, Math.min(entries, MOST_READ), figures);
     }
     if (!kind.singles) figures['audited entries/s'] = auditRate(folder, server.url);
     return figures;
@@ -156,6 +160,36 @@ async function receipts(service: BenchChild, entries: number): Promise<number> {
     latencies.push(performance.now() - start);
   }
   return median(latencies);
+}
+
+/** Searches that find nothing, and an export with receipts: rates, and time of the service's process. */
+async function readAll(service: BenchChild, entries: number, figures: Figures): Promise<void> {
+  const measured = async (what: string, work: () => Promise<void>): Promise<void> => {
+    const [start, before] = [performance.now(), (await service.usage()).cpu];
+    await work();
+    figures[`${what}/s`] = entries / ((performance.now() - start) / 1_000);
+    figures[`${what}, service µs`] = (((await service.usage()).cpu - before) * 1_000) / entries;
+  };
+  await measured('searched for text', () => search(service, entries, 'text=absent'));
+  await measured('searched for a field', () => search(service, entries, 'field=%2Fuser%2Fuid%3Dabsent'));
+  await measured('exported with receipts', async () => {
+    const response = await fetch(`${service.url}/v1/logs/bench/export?to=${entries}`);
+    let lines = 0;
+    for await (const chunk of response.body ?? []) {
+      for (let at = chunk.indexOf(0x0a); at >= 0; at = chunk.indexOf(0x0a, at + 1)) lines++;
+    }
+    if (lines !== entries) throw new Error(`${lines} of ${entries} entries were exported`);
+  });
+}
+
+async function search(service: BenchChild, entries: number, criterion: string): Promise<void> {
+  for (let from = 0; from < entries; ) {
+    const response = await fetch(`${service.url}/v1/logs/bench/entries?${criterion}&from=${from}`);
+    const page: unknown = await response.json();
+    if (!response.ok) throw new Error(`search: ${response.status} ${JSON.stringify(page)}`);
+    const next = typeof page === 'object' && page !== null && 'next' in page ? Number(page.next) : entries;
+    from = next;
+  }
 }
 
 function auditRate(folder: string, url: string): number {

@@ -4,8 +4,8 @@ import { isUtf8 } from 'node:buffer';
 import { utf8 } from '../core/bytes.ts';
 import type { TextWriter } from '../core/text-writer.ts';
 import { formatTime } from '../core/time.ts';
+import type { FoundEntry } from '../log/entries.ts';
 import type { Log } from '../log/log.ts';
-import type { FoundEntry } from '../log/search.ts';
 
 /** Writes what `JSON.stringify` makes of `fullEntryView`, without the brace at its end. */
 export class EntryLines {

@@ -14,6 +14,20 @@ import { RememberedContents } from './remembered-contents.ts';
 /** What stands before each entry of a bundle: its length as a u16. */
 const HEAD = Buffer.from([0, ENTRY_SIZE]);
 
+/** An entry with its payload; null where there is none. */
+export interface FoundEntry extends StoredEntry {
+  readonly payload: Uint8Array | null;
+}
+
+/** What was found among some entries. */
+export interface Portion {
+  readonly entries: readonly FoundEntry[];
+  /** The first index that was not looked at. */
+  readonly next: number;
+  /** Of the payloads that were. */
+  readonly bytes: number;
+}
+
 /** Reads entries back. */
 export class EntryReader {
   readonly #database: Queryable;
@@ -58,26 +72,28 @@ export class EntryReader {
   }
 
   /**
-   * Entries from `begin` on with their payloads, in order: as many of [begin, end) as have `bytes` of payload together, and
-   * one at least. They must be there.
+   * Looks through entries from `begin` on, in order: as many of [begin, end) as have about `bytes` of payload together, and
+   * one at least. They must be there. Of those that do not fit nothing but the payload is looked at.
+   * @param most entries that are looked for
    */
   async portion(
     log: Log,
     begin: number,
     end: number,
-    bytes: number,
-  ): Promise<(StoredEntry & { readonly payload: Uint8Array | null })[]> {
-    const entries: (StoredEntry & { readonly payload: Uint8Array | null })[] = [];
+    { bytes, most, fits }: { bytes: number; most: number; fits: (payload: Uint8Array | null) => boolean },
+  ): Promise<Portion> {
+    const entries: FoundEntry[] = [];
     let total = 0;
     for await (const block of this.#between(log, begin, end)) {
       for (const index of indices(block, begin, end)) {
         const payload = block.payload(index);
+        if (total + (payload?.length ?? 0) > bytes && index > begin) return { entries, next: index, bytes: total };
         total += payload?.length ?? 0;
-        if (total > bytes && entries.length > 0) return entries;
-        entries.push({ ...block.entry(index), payload });
+        if (fits(payload)) entries.push({ ...block.entry(index), payload });
+        if (entries.length === most) return { entries, next: index + 1, bytes: total };
       }
     }
-    return entries;
+    return { entries, next: end, bytes: total };
   }
 
   /** The payload of an entry: `absent` where the client kept it or it was erased. */

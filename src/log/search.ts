@@ -1,8 +1,7 @@
 import { parseJson } from '../core/json.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
-import type { EntryReader } from './entries.ts';
+import type { EntryReader, FoundEntry } from './entries.ts';
 import type { Log } from './log.ts';
-import type { StoredEntry } from './open-block.ts';
 
 /** What is looked for; null: anything. */
 export interface Criteria {
@@ -19,11 +18,6 @@ export interface Criteria {
 export interface FieldCriterion {
   readonly pointer: readonly string[];
   readonly value: string;
-}
-
-/** An entry with its payload; null where there is none. */
-export interface FoundEntry extends StoredEntry {
-  readonly payload: Uint8Array | null;
 }
 
 /** What one page looks through at most, whatever it finds. */
@@ -72,6 +66,7 @@ export async function searchPage(
   { text, fields }: Pick<Criteria, 'text' | 'fields'>,
   { from, end, limit }: { readonly from: number; readonly end: number; readonly limit: number },
 ): Promise<FoundPage> {
+  const fits = criterion(text, fields);
   const found: FoundEntry[] = [];
   const last = Math.min(end, from + PAGE_ENTRIES);
   let bytes = 0;
@@ -79,23 +74,39 @@ export async function searchPage(
   while (next < last && found.length < limit && bytes < PAGE_BYTES) {
     // As far as the tile goes: of one that two portions share, the block would be unpacked twice.
     const portionEnd = Math.min(last, (Math.floor(next / TILE_WIDTH) + 1) * TILE_WIDTH);
-    const portion = await entries.portion(log, next, portionEnd, PORTION_BYTES);
-    for (const entry of portion) {
-      next = entry.index + 1;
-      bytes += entry.payloadSize ?? 0;
-      if (fits(entry.payload, text, fields)) found.push(entry);
-      if (found.length === limit) break;
-    }
+    const most = limit - found.length;
+    const portion = await entries.portion(log, next, portionEnd, { bytes: PORTION_BYTES, most, fits });
+    found.push(...portion.entries);
+    next = portion.next;
+    bytes += portion.bytes;
   }
   return { entries: found, next: next < end ? next : null };
 }
 
-function fits(payload: Uint8Array | null, text: Uint8Array | null, fields: readonly FieldCriterion[]): boolean {
-  if (text === null && fields.length === 0) return true;
-  if (payload === null) return false;
-  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
-  if (text !== null && !bytes.includes(Buffer.from(text))) return false;
-  return fields.length === 0 || hasFields(bytes, fields);
+function criterion(
+  text: Uint8Array | null,
+  fields: readonly FieldCriterion[],
+): (payload: Uint8Array | null) => boolean {
+  if (text === null && fields.length === 0) return () => true;
+  const wanted = text === null ? null : Buffer.from(text);
+  const literals = fields.flatMap(({ value }) => (isLiteral(value) ? [Buffer.from(value)] : []));
+  return (payload) => {
+    if (payload === null) return false;
+    const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+    if (wanted !== null && !bytes.includes(wanted)) return false;
+    if (!literals.every((literal) => bytes.includes(literal)) && !bytes.includes(BACKSLASH)) return false;
+    return fields.length === 0 || hasFields(bytes, fields);
+  };
+}
+
+const BACKSLASH = 0x5c;
+
+/**
+ * Whether JSON without escapes has this value only where it has these characters. A number has other spellings, and bytes
+ * that are no UTF-8 become U+FFFD.
+ */
+function isLiteral(value: string): boolean {
+  return Number.isNaN(Number(value)) && !value.includes('\ufffd');
 }
 
 function hasFields(bytes: Buffer, fields: readonly FieldCriterion[]): boolean {

@@ -4,7 +4,7 @@ import { EntryLines } from '../../src/api/entry-line.ts';
 import { fullEntryView } from '../../src/api/entry-view.ts';
 import { TextWriter } from '../../src/core/text-writer.ts';
 import { MAX_TIME } from '../../src/core/time.ts';
-import type { FoundEntry } from '../../src/log/search.ts';
+import type { FoundEntry } from '../../src/log/entries.ts';
 
 const LOG = {
   id: 1,

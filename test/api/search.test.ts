@@ -81,6 +81,32 @@ describe('searching records of OpenTelemetry', () => {
   });
 });
 
+describe('searching values that JSON can spell in several ways', () => {
+  beforeAll(async () => {
+    await service.send('PUT', '/v1/logs/spelled');
+    const lines = [
+      '{"v":"\\u0065ve"}',
+      '{"v":"eve"}',
+      '{"v":1e3}',
+      '{"v":"1000"}',
+      '{"v":"a\\"b"}',
+      '{"v":"grün"}',
+      '{"w":"eve"}',
+    ];
+    await service.send('POST', '/v1/logs/spelled/entries?split=lines', { body: lines.join('\n') });
+  });
+
+  it.each([
+    ['eve', [0, 1]],
+    ['1000', [2, 3]],
+    ['a"b', [4]],
+    ['grün', [5]],
+    ['adam', []],
+  ])('finds %s', async (value, found) => {
+    expect(indices(await get(`?field=/v=${encodeURIComponent(value)}`, 'spelled'))).toEqual(found);
+  });
+});
+
 describe('searching', () => {
   it.each<[string, (i: number) => boolean]>([
     ['text=number%2041%20', (i) => i === 41],
