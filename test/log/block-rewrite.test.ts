@@ -4,6 +4,7 @@ import { rewriteBlocks } from '../../src/log/block-rewrite.ts';
 import { eraseEntry } from '../../src/log/erase.ts';
 import type { Log } from '../../src/log/log.ts';
 import { openDatabase } from '../../src/store/database.ts';
+import { run } from '../cli/command.ts';
 import { auditDatabase } from '../support/audit.ts';
 import { draft, drafts, type Instance, openInstance } from '../support/instance.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
@@ -94,6 +95,29 @@ test('no file holds what was erased; neighbours read as before, while appends an
   const { rows } = await recompute(one.database, text);
   expect(rows.slice(200, 256)).toEqual(before[1]?.rows.slice(200));
   expect((await auditDatabase(database.url)).findings).toEqual([]);
+});
+
+test('the command scrubs what was erased', async () => {
+  const log = await one.makeLog('command');
+  const payload = new Uint8Array(randomBytes(5_000));
+  await one.appender.append(log, { drafts: [draft(payload), draft('stays')], idempotency: null });
+  const pieces = piecesOf(await storedContent(log)).filter((piece) => Buffer.from(payload).includes(piece));
+  await erase(log, 0);
+  expect(await foundInFiles(one.database, pieces)).toContain(true);
+  const { code, stdout, stderr } = await run(['erase', '--scrub'], { env: { DATABASE_URL: database.url } });
+  expect([code, stdout]).toEqual([
+    0,
+    expect.stringMatching(/^no file of the database holds what was erased before \S+Z\n$/),
+  ]);
+  expect(stderr).toContain('write-ahead log, replicas and backups keep it');
+  expect(new Set(await foundInFiles(one.database, pieces))).toEqual(new Set([false]));
+  expect(await one.entries.payload(log, 1)).toEqual(Buffer.from('stays'));
+  const named = await run(['erase', 'command', '1', '--scrub'], { env: { DATABASE_URL: database.url } });
+  expect([named.code, named.stderr]).toEqual([
+    expect.any(Number),
+    expect.stringContaining('--scrub is for all logs: name none'),
+  ]);
+  expect(named.code).not.toBe(0);
 });
 
 test('the new table is guarded as the old one was, and the same roles may read it', async () => {
