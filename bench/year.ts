@@ -6,6 +6,7 @@
 // FOLDER is a checkout, whose service is measured instead of this one's.
 
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -67,18 +68,20 @@ async function measure(rounds: number): Promise<Figures> {
   }
 }
 
+function event(i: number): string {
+  return JSON.stringify({
+    kind: 'Event',
+    level: 'Metadata',
+    verb: ['get', 'list', 'watch', 'patch'][i % 4],
+    user: { username: `user-${i % 97}`, groups: ['system:authenticated'] },
+    objectRef: { resource: 'pods', namespace: `team-${i % 31}`, name: `pod-${i}` },
+    responseStatus: { code: i % 50 === 0 ? 403 : 200 },
+  });
+}
+
 /** Appends the entries, has rounds closed over them, and makes up the anchors of those. */
 async function fill(service: BenchChild, client: pg.Client, rounds: number): Promise<void> {
   await fetch(service.url + LOG, { method: 'PUT' });
-  const event = (i: number): string =>
-    JSON.stringify({
-      kind: 'Event',
-      level: 'Metadata',
-      verb: ['get', 'list', 'watch', 'patch'][i % 4],
-      user: { username: `user-${i % 97}`, groups: ['system:authenticated'] },
-      objectRef: { resource: 'pods', namespace: `team-${i % 31}`, name: `pod-${i}` },
-      responseStatus: { code: i % 50 === 0 ? 403 : 200 },
-    });
   const began = performance.now();
   const { failures } = await runLoad({
     url: service.url,
@@ -123,6 +126,12 @@ async function figuresOf(service: BenchChild, client: pg.Client, database: strin
   const receipt = (): string => `${LOG}/entries/${random()}/receipt`;
   await read(receipt, 100);
   note('receipt of a random entry, p50, ms', (await read(receipt, 1_000)).p50);
+  const place = (): string => `/v1/entries?digest=${createHash('sha256').update(event(random())).digest('hex')}`;
+  await read(place, 50);
+  note('digest look-up, p50, ms', (await read(place, 300)).p50);
+  const crowd = await read(place, 960, 32);
+  if (crowd.failures > 0) throw new Error(`${crowd.failures} of 960 digests were not found`);
+  note('digest look-up, 32 at once, p99, ms', crowd.p99);
   await read('/v1/rounds?limit=1000', 1);
   note('rounds?limit=1000, p50, ms', (await read('/v1/rounds?limit=1000', 5)).p50);
   note('rounds?limit=60, p50, ms', (await read('/v1/rounds?limit=60', 21)).p50);
