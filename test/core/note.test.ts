@@ -8,6 +8,7 @@ import {
   formatNote,
   formatSignature,
   formatVerifierKey,
+  joinNotes,
   type Note,
   noteKeyId,
   parseNote,
@@ -98,6 +99,17 @@ describe('notes', () => {
     expect(parseNote(note).signatures).toHaveLength(1);
     expect(() => parseNote(note.replace('A=', 'B='))).toThrow(code('base64-invalid'));
   });
+});
+
+test('notes of one text are joined, with the lines of all; notes of different texts are refused', () => {
+  const [a, b] = [signed('a\n'), signed('a\n', 'other.example.org/logs/x', new Uint8Array(32).fill(8))];
+  const joined = { text: 'a\n', signatures: [...a.signatures, ...b.signatures] };
+  expect(joinNotes([formatNote(a), formatNote(b)])).toBe(formatNote(joined));
+  expect(joinNotes([formatNote(a)])).toBe(formatNote(a));
+  for (const others of [[], [formatNote(signed('b\n'))], [formatNote(a), formatNote(signed('a\n\nb\n'))], ['a\n']]) {
+    const notes = others.length === 1 ? [formatNote(a), ...others] : others;
+    expect(() => joinNotes(notes)).toThrow(code('note-invalid'));
+  }
 });
 
 describe('checking', () => {

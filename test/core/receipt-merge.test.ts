@@ -28,6 +28,14 @@ describe('a checkpoint', () => {
     expect(parseReceipt(merged.receipt).entry).toEqual(old.entry);
   });
 
+  test('comes with the path to a stored round that only the older receipt has', () => {
+    const storedPath = { chain: 'eip155:1', round: 2, path: '0x00' };
+    const other = { ...storedPath, round: 3 };
+    expect(mergeReceipt({ ...fresh, storedPath }, fresh, null).receipt).toEqual({ ...fresh, storedPath });
+    const both = mergeReceipt({ ...fresh, storedPath }, { ...fresh, storedPath: other }, null);
+    expect(both.receipt).toEqual({ ...fresh, storedPath: other });
+  });
+
   test('of the same size needs no proof', () => {
     expect(mergeReceipt(log.receipt(2), fresh, null)).toEqual({ receipt: fresh, equivocation: null });
   });

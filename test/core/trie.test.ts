@@ -60,6 +60,9 @@ describe('a walk along a trie', () => {
     for (const path of ['00', '40abcd', '21abcd']) {
       expect(() => walk('abcd', [fromHex(path), keccak256(encodeRlp(leaf))], leaf)).toThrow(broken);
     }
+    for (const path of ['40abcd', '21abcd', '2fabcd', '60abcd']) {
+      expect(() => walk('abcd', [fromHex(path), VALUE])).toThrow(broken);
+    }
     expect(() => walk('abcd', [fromHex('20abcd'), NONE])).toThrow(broken);
   });
 });

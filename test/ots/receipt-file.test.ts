@@ -5,7 +5,7 @@ import { receiptPath } from '../../src/core/receipt.ts';
 import { parseOtsFile, serializeOtsFile } from '../../src/ots/file.ts';
 import { timestampLines } from '../../src/ots/line.ts';
 import type { Op } from '../../src/ots/operation.ts';
-import { otsOfReceipt } from '../../src/ots/receipt-file.ts';
+import { answersIn, otsOfReceipt } from '../../src/ots/receipt-file.ts';
 import { serializeTimestamp } from '../../src/ots/serialization.ts';
 import { TimestampBuilder } from '../../src/ots/timestamp.ts';
 import { provenReceipt, seeded } from '../support/receipts.ts';
@@ -68,4 +68,8 @@ test('what no client could follow or read is left out; where nothing is left, th
       expect.objectContaining({ code: 'timestamp-too-long' }),
     );
   }
+});
+
+test('a receipt before its round has no answers of calendars', () => {
+  expect(answersIn(log.receipt(3))).toEqual([]);
 });
