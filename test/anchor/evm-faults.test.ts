@@ -109,7 +109,7 @@ describe.skipIf(noAnvil !== null)(
       expect(anchored.toSorted((a = 0, b = 0) => a - b)).toEqual(rounds);
       expect(await chain.provider.getTransactionCount(address)).toBe(rounds.length);
       const { rows } = await database.query<{ status: string; proven: boolean }>(
-        `SELECT a.status, e.header IS NOT NULL AS proven FROM anchors a
+        `SELECT a.status, e.index IS NOT NULL AS proven FROM anchors a
        LEFT JOIN evm_evidence e USING (target, round, block_hash)`,
       );
       expect(rows).toEqual(rounds.map(() => ({ status: 'finalized', proven: true })));

@@ -100,7 +100,7 @@ describe.skipIf(noAnvil !== null)(`nodes of all habits${noAnvil === null ? '' : 
 
   async function stateOf({ name }: Cell) {
     const { rows } = await database.query<{ status: string; problem: string | null; proven: boolean }>(
-      `SELECT a.status, a.problem, e.header IS NOT NULL AS proven FROM anchors a
+      `SELECT a.status, a.problem, e.index IS NOT NULL AS proven FROM anchors a
        LEFT JOIN evm_evidence e USING (target, round, block_hash) WHERE a.target = $1 ORDER BY round`,
       [name],
     );
