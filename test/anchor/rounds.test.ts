@@ -126,6 +126,10 @@ describe('a round', () => {
   test('is linked to the one before, and each tells of all that grew since', async () => {
     const [a, b] = [await one.makeLog('a'), await one.makeLog('b')];
     const { system } = one.registry;
+    await one.database.query(
+      `INSERT INTO webhooks (id, url, description, events, created_at)
+       VALUES ('wh_0123456789abcdef', 'https://hooks.example.org/', '', '{round.closed}', 0)`,
+    );
     await one.append(a, 'x');
     const rounds = [await closed(one)];
     await one.append(b, 'x', 'y');
@@ -139,6 +143,10 @@ describe('a round', () => {
       expect(toHex(round.previousRoot)).toBe(toHex(previous));
       previous = round.root;
     }
+    const told = await one.database.query<{ root: string }>(
+      `SELECT data ->> 'previousRoot' AS root FROM webhook_events ORDER BY id`,
+    );
+    expect(told.rows.map(({ root }) => root)).toEqual(rounds.map(({ previousRoot }) => toHex(previousRoot)));
     const sorted = (...heads: { logId: string; size: number }[]) => heads.sort((x, y) => (x.logId < y.logId ? -1 : 1));
     expect(await checkRound(rounds[0]!)).toEqual(sorted(place(a, 1), place(system, 2)));
     expect(await checkRound(rounds[1]!)).toEqual(sorted(place(b, 2), place(system, 3)));
