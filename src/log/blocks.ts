@@ -53,6 +53,10 @@ export interface EntryPlace {
   readonly index: number;
 }
 
+/** PostgreSQL plans the statement of one place once, and that of several each time. */
+const ONE_PLACE = '(SELECT $1::int AS log, $2::bigint AS index, $3::int AS known) AS q';
+const PLACES = 'unnest($1::int[], $2::bigint[], $3::int[]) AS q (log, index, known)';
+
 /**
  * The blocks of these entries, each read once; null for an entry that is not there. They have the leaf hashes of these
  * entries and, as far as they lie in the same block, of those before them. Contents in the archive are not fetched.
@@ -64,18 +68,20 @@ export async function readBlocks(
   remembered: RememberedContents = new RememberedContents(),
 ): Promise<(OpenBlock | null)[]> {
   const known = new Map(places.map(({ log, index }) => [tileKey(log, index), remembered.of(log, index)]));
+  const isOne = places.length === 1;
+  const values = [
+    places.map(({ log }) => log),
+    places.map(({ index }) => index),
+    places.map(({ log, index }) => known.get(tileKey(log, index))?.erased ?? null),
+  ];
   const { rows } = await db.query<KnownBlockRow>({
-    name: 'read-blocks',
+    name: `read-${isOne ? 'block' : 'blocks'}`,
     text: `SELECT ${knownBlockColumns('greatest(least(k.low, b.first + b.count) - 1, b.first)', 'least(k.high + 1, b.first + b.count)', 'k.known')}
            FROM (SELECT q.log, (SELECT first FROM blocks WHERE log = q.log AND first <= q.index
                                 ORDER BY first DESC LIMIT 1) AS first, min(q.index) AS low, max(q.index) AS high, max(q.known) AS known
-                 FROM unnest($1::int[], $2::bigint[], $3::int[]) AS q (log, index, known) GROUP BY 1, 2) AS k
+                 FROM ${isOne ? ONE_PLACE : PLACES} GROUP BY 1, 2) AS k
            JOIN blocks b ON b.log = k.log AND b.first = k.first`,
-    values: [
-      places.map(({ log }) => log),
-      places.map(({ index }) => index),
-      places.map(({ log, index }) => known.get(tileKey(log, index))?.erased ?? null),
-    ],
+    values: isOne ? values.flat() : values,
   });
   const opened = Map.groupBy(
     rows.map((row) => remembered.open(row, known.get(tileKey(row.log, row.first)))),
