@@ -14,15 +14,20 @@ export interface ShownHead {
   readonly note: string;
 }
 
+const toldBySystem = ({ name }: ShownLog): string => `_system tells that ${name} was made`;
+
 /** Reads the newest checkpoint of each log once, so that an audit has one view of it. */
 export class Heads {
   readonly #source: AuditSource;
   readonly #findings: Findings;
+  readonly #known: (log: ShownLog) => string;
   readonly #heads = new Map<string, Promise<ShownHead | null>>();
 
-  constructor(source: AuditSource, findings: Findings) {
+  /** @param known what tells that a log without a checkpoint was there; throws where nothing does */
+  constructor(source: AuditSource, findings: Findings, known = toldBySystem) {
     this.#source = source;
     this.#findings = findings;
+    this.#known = known;
   }
 
   /** Null, and a finding, where there is none to go by. */
@@ -47,8 +52,7 @@ export class Heads {
     const { name, origin } = log;
     const bytes = await this.#source.read(checkpointPath(name), MAX_CHECKPOINT);
     if (bytes === null) {
-      const says = `_system tells that ${name} was made, and no checkpoint of it is served`;
-      this.#findings.add('log-gone', { log: name }, says);
+      this.#findings.add('log-gone', { log: name }, `${this.#known(log)}, and no checkpoint of it is served`);
       return null;
     }
     const note = Buffer.from(bytes).toString('utf8');

@@ -33,6 +33,7 @@ export interface PublicAuditOptions {
 
 const NO_ROUND = { number: 0, root: new Uint8Array(32), closedAt: 0 };
 
+/** @throws AntequemError `service-unknown` where a log is not served that no earlier audit read */
 export async function auditPublic(options: PublicAuditOptions): Promise<Audit> {
   const { source, keeper, state, verifiers, against, onProgress, clock } = options;
   if (keeper !== null) {
@@ -73,7 +74,11 @@ export async function auditPublic(options: PublicAuditOptions): Promise<Audit> {
     source,
     keeper: null,
     findings,
-    heads: new Heads(source, findings),
+    heads: new Heads(source, findings, ({ name, memory }) => {
+      if (memory !== null) return `an earlier audit read ${name}`;
+      const says = `${source.describe()} serves no checkpoint of ${name}: check the address, and the key that was given`;
+      throw new AntequemError('service-unknown', says);
+    }),
     onBegin: (count) => {
       total += count;
     },

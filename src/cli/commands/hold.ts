@@ -100,7 +100,7 @@ function confirmCommand(): Command {
       if (yes !== true) {
         const what = counted(list.length, 'hold', 'holds');
         await demandYes(
-          `Are these ${what} all there are, and does each log keep its entries as long as it should?`,
+          `Are there no holds but these (${what}), and does each log keep its entries as long as it should?`,
           'nothing was confirmed',
         );
       }

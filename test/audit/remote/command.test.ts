@@ -2,9 +2,11 @@
 
 import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { formatVerifierKey } from '../../../src/core/note.ts';
 import { verdictSchema } from '../../../src/core/verdict-schema.ts';
 import { deployAnchor } from '../../../src/evm/deploy.ts';
 import { type Ran, run, start } from '../../cli/command.ts';
@@ -116,6 +118,19 @@ describe('when the service and its database are no more', () => {
 });
 
 describe('what cannot run', () => {
+  test('an address that serves nothing accuses nobody', async () => {
+    const nothing = createServer((_request, response) => response.writeHead(404).end()).listen(0, '127.0.0.1');
+    await once(nothing, 'listening');
+    const address = nothing.address();
+    const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`;
+    const key = formatVerifierKey('log.example/logs/demo', new Uint8Array(32).fill(1));
+    for (const option of ['--url', '--mirror']) {
+      const ran = await antequem('audit', option, url, '--key', key);
+      expect([ran.code, ran.stderr]).toEqual([3, expect.stringContaining('serves no checkpoint of demo')]);
+    }
+    nothing.close();
+  });
+
   test.each<[string, string[], string]>([
     ['a mirror and a service', ['--mirror', 'x', '--url', 'http://127.0.0.1:1'], 'give only one'],
     ['a mirror saved of nothing', ['--save', 'x'], 'need --url or --mirror'],
