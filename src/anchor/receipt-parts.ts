@@ -1,11 +1,11 @@
 // What a receipt needs of the database besides rounds and anchors, read by one statement.
 
 import { TILE_WIDTH } from '../core/tiles.ts';
-import { knownBlockColumns } from '../log/blocks.ts';
+import { knownBlockColumns } from '../log/blocks/blocks.ts';
+import type { OpenBlock } from '../log/blocks/open-block.ts';
+import type { KnownBlockRow } from '../log/blocks/remembered-contents.ts';
 import type { EntryReader } from '../log/entries.ts';
-import type { OpenBlock } from '../log/open-block.ts';
 import type { RecordedCheckpoint } from '../log/publish.ts';
-import type { KnownBlockRow } from '../log/remembered-contents.ts';
 import type { TileStore } from '../log/tilestore.ts';
 import type { Queryable } from '../store/database.ts';
 

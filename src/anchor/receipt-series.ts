@@ -8,8 +8,8 @@ import { type Anchor, RECEIPT_FORMAT, type RoundReceipt } from '../core/receipt.
 import { TextWriter } from '../core/text-writer.ts';
 import { TILE_HEIGHT, TILE_WIDTH } from '../core/tiles.ts';
 import { formatTime } from '../core/time.ts';
+import type { StoredEntry } from '../log/blocks/open-block.ts';
 import type { Log } from '../log/log.ts';
-import type { StoredEntry } from '../log/open-block.ts';
 import type { Published } from '../log/publish.ts';
 import type { TileStore } from '../log/tilestore.ts';
 import type { Queryable } from '../store/database.ts';

@@ -10,9 +10,9 @@ import {
   type RoundReceipt,
 } from '../core/receipt.ts';
 import { formatTime } from '../core/time.ts';
+import type { StoredEntry } from '../log/blocks/open-block.ts';
 import type { EntryReader } from '../log/entries.ts';
 import type { Log } from '../log/log.ts';
-import type { StoredEntry } from '../log/open-block.ts';
 import type { Checkpoints, Published } from '../log/publish.ts';
 import type { TileStore } from '../log/tilestore.ts';
 import { Batch, inOrder } from '../store/batch.ts';

@@ -1,9 +1,9 @@
 import type { z } from 'zod';
 import { toHex } from '../core/bytes.ts';
 import { formatTime } from '../core/time.ts';
+import type { StoredEntry } from '../log/blocks/open-block.ts';
 import type { FoundEntry } from '../log/entries.ts';
 import type { Log } from '../log/log.ts';
-import type { StoredEntry } from '../log/open-block.ts';
 import type { entryForm, payloadForm } from './forms.ts';
 
 /** An entry as it is listed, without its payload. */

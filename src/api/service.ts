@@ -8,7 +8,7 @@ import type { AuditedChain } from '../core/anchor-audit.ts';
 import type { Anchor } from '../core/receipt.ts';
 import type { StoredRound } from '../evm/stored-rounds.ts';
 import type { Appender } from '../log/appender.ts';
-import type { BlockArchive } from '../log/archived-block.ts';
+import type { BlockArchive } from '../log/blocks/archived-block.ts';
 import type { EntryReader } from '../log/entries.ts';
 import type { Holds } from '../log/holds.ts';
 import type { Checkpoints, Publisher } from '../log/publish.ts';

@@ -4,7 +4,7 @@ import { sha256 } from '#sha256';
 import { equalBytes, toHex } from '../core/bytes.ts';
 import { AntequemError, hasCode } from '../core/errors.ts';
 import { LruCache } from '../core/lru.ts';
-import type { ArchivedBlock, BlockArchive } from '../log/archived-block.ts';
+import type { ArchivedBlock, BlockArchive } from '../log/blocks/archived-block.ts';
 import { MAX_OBJECT_BYTES, openBlock } from './block-cipher.ts';
 import type { Bucket } from './bucket.ts';
 

@@ -2,7 +2,7 @@
 
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { AntequemError } from '../core/errors.ts';
-import { MAX_CONTENT_BYTES } from '../log/block.ts';
+import { MAX_CONTENT_BYTES } from '../log/blocks/block.ts';
 
 const VERSION = 0x01;
 const IV_AT = 1;

@@ -18,7 +18,7 @@ import { parseJson } from '../core/json.ts';
 import { hashLeaves } from '../core/merkle.ts';
 import { parseNote } from '../core/note.ts';
 import { parseBundle, TILE_WIDTH } from '../core/tiles.ts';
-import { archivedBlock } from '../log/archived-block.ts';
+import { archivedBlock } from '../log/blocks/archived-block.ts';
 import type { Log } from '../log/log.ts';
 import { LOG_COLUMNS, type LogRow, logOf } from '../log/registry.ts';
 import { TileStore } from '../log/tilestore.ts';

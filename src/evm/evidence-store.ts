@@ -3,7 +3,7 @@
 import type { AntequemError } from '../core/errors.ts';
 import type { Database, Queryable } from '../store/database.ts';
 import { ENCODER_VERSION, isOpaque, OPAQUE_CODES } from './block.ts';
-import type { Observation } from './confirm.ts';
+import type { Observation } from './observation.ts';
 
 /** Milliseconds. What is put off for longer was put off by a clock that was ahead. */
 const DAY_MS = 24 * 3_600_000;

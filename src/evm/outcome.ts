@@ -3,7 +3,7 @@
 import type { Database, Transaction } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
 import { holdTurn, type Turn } from '../store/turn.ts';
-import type { Observation } from './confirm.ts';
+import type { Observation } from './observation.ts';
 import { type Purpose, STATE_TABLE } from './storing.ts';
 
 type Mined = Extract<Observation, { seen: 'included' | 'final' }>;

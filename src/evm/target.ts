@@ -10,7 +10,6 @@ import type { Account } from './account.ts';
 import { watchBalance } from './account.ts';
 import { ALARMS, liftAlarm, stopTarget } from './alarm.ts';
 import { chainHint } from './chain-hints.ts';
-import { alarmOf, sight, type Waiting } from './confirm.ts';
 import { Endpoints } from './endpoints.ts';
 import { storeEvidence } from './evidence.ts';
 import { evidenceDue, retryAfterUpgrade } from './evidence-store.ts';
@@ -20,6 +19,7 @@ import { newestFinalBlock } from './finality.ts';
 import { beginInstance, checkChain } from './instance.ts';
 import { type EvmNode, rpcNode } from './node.ts';
 import { countTransactions } from './nonce.ts';
+import { alarmOf, observe, type Waiting } from './observation.ts';
 import { recordObservations } from './outcome.ts';
 import { Sending } from './sending.ts';
 import type { EvmSigner } from './signer.ts';
@@ -264,11 +264,11 @@ export class EvmTarget implements AnchorTarget {
       purpose: 'round',
       rounds,
     } as const;
-    const { observations, failure, waiting } = await sight(database, node, request);
+    const { observations, failure, waiting } = await observe(database, node, request);
     const evidence = { ...request, observations, retryAfter: this.#pollInterval, now };
     for (const says of await storeEvidence(database, node, evidence)) logger.warn({ target }, says);
     await recordObservations(database, observations, { turn, purpose: 'round', now: now(), abandon: ephemeral });
-    const stores = await sight(database, node, {
+    const stores = await observe(database, node, {
       ...request,
       purpose: 'store',
       rounds: await unfinishedStores(database, target),

@@ -1,10 +1,10 @@
 import { AntequemError, FormatError } from '../core/errors.ts';
 import { type Database, transaction } from '../store/database.ts';
-import type { AnsweredHeads } from './answered.ts';
 import { continueLog } from './continuation.ts';
 import { makeRuns, RUN_DIGESTS } from './digest-index.ts';
 import { KnownLogs } from './known-logs.ts';
 import type { Appended, Effects, Log, Logged, Submission } from './log.ts';
+import type { AnsweredHeads } from './outside/answered.ts';
 import { type Prepared, prepare } from './prepared.ts';
 import type { Outcome } from './replay.ts';
 import { RollbackState } from './rollback.ts';

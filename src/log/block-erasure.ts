@@ -2,9 +2,9 @@
 
 import { AntequemError } from '../core/errors.ts';
 import type { Transaction } from '../store/database.ts';
-import { packContents, unpackContents } from './block.ts';
+import { packContents, unpackContents } from './blocks/block.ts';
+import { commitmentOf, digestOf } from './blocks/open-block.ts';
 import type { Log } from './log.ts';
-import { commitmentOf, digestOf } from './open-block.ts';
 
 /** A block as it is read before something in it is erased. */
 export interface ErasableBlock {

@@ -1,9 +1,9 @@
 import { TILE_WIDTH } from '../core/tiles.ts';
 import { MAX_CLOCK_SKEW_MS } from '../core/time.ts';
 import { type Database, lockPatience, onConnection } from '../store/database.ts';
-import { blockValues } from './blocks.ts';
+import { blockValues } from './blocks/blocks.ts';
+import { blocksOf, readTail, tailOf } from './blocks/fresh-blocks.ts';
 import { NO_REPEATS } from './events.ts';
-import { blocksOf, readTail, tailOf } from './fresh-blocks.ts';
 import type { Log, Logged } from './log.ts';
 import { completesTile, entryRun, missing, type Placement, place, prefixesOf, tileValues } from './placement.ts';
 import type { Prepared } from './prepared.ts';

@@ -3,8 +3,8 @@
 import type { Transaction } from '../store/database.ts';
 import { takeLock } from '../store/service-name.ts';
 import type { ErasedEntry } from './block-erasure.ts';
+import { PREFIX_BYTES, RECORD_BYTES, recordsOf, writePlace } from './blocks/digest-record.ts';
 import { DIGEST_RUNS_LOCK } from './digest-index.ts';
-import { PREFIX_BYTES, RECORD_BYTES, recordsOf, writePlace } from './digest-record.ts';
 import type { Log } from './log.ts';
 
 /** So few digests are looked for one by one. */

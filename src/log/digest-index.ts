@@ -3,9 +3,9 @@
 import { equalBytes, toHex } from '../core/bytes.ts';
 import { type Database, type Queryable, type Transaction, transaction } from '../store/database.ts';
 import { tryLock } from '../store/service-name.ts';
-import type { BlockArchive } from './archived-block.ts';
-import { type EntryPlace, readBlocks } from './blocks.ts';
-import { LOG_AT, PREFIX_BYTES, RECORD_BYTES, recordsOf, writePlace } from './digest-record.ts';
+import type { BlockArchive } from './blocks/archived-block.ts';
+import { type EntryPlace, readBlocks } from './blocks/blocks.ts';
+import { LOG_AT, PREFIX_BYTES, RECORD_BYTES, recordsOf, writePlace } from './blocks/digest-record.ts';
 import type { Log } from './log.ts';
 
 /** Held by what rewrites runs. */

@@ -3,13 +3,13 @@ import { hashLeaf } from '../core/merkle.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
 import { Batch } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
-import type { BlockArchive } from './archived-block.ts';
-import { blocksBetween, type EntryPlace, readBlocks, receivedAt } from './blocks.ts';
+import type { BlockArchive } from './blocks/archived-block.ts';
+import { blocksBetween, type EntryPlace, readBlocks, receivedAt } from './blocks/blocks.ts';
+import { leafHashes } from './blocks/head.ts';
+import { damaged, type OpenBlock, type StoredEntry } from './blocks/open-block.ts';
+import { RememberedContents } from './blocks/remembered-contents.ts';
 import { heldDigests, locateDigest } from './digest-index.ts';
-import { leafHashes } from './head.ts';
 import type { Log } from './log.ts';
-import { damaged, type OpenBlock, type StoredEntry } from './open-block.ts';
-import { RememberedContents } from './remembered-contents.ts';
 
 /** What stands before each entry of a bundle: its length as a u16. */
 const HEAD = Buffer.from([0, ENTRY_SIZE]);

@@ -2,7 +2,7 @@ import { concat, toHex } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
 import type { Queryable, Transaction } from '../store/database.ts';
-import { readBlocks } from './blocks.ts';
+import { readBlocks } from './blocks/blocks.ts';
 import type { Draft, Log, Repeats } from './log.ts';
 
 // The ring of migration 0012. A day's slot is looked into for eight days, so that what was logged is known for seven whole

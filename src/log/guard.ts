@@ -5,11 +5,11 @@ import { EMPTY_ROOT } from '../core/merkle.ts';
 import { formatTime } from '../core/time.ts';
 import { within } from '../core/time-limit.ts';
 import type { Database, Queryable } from '../store/database.ts';
-import type { AnsweredHeads } from './answered.ts';
 import { demandUnsigned } from './checkpoint-conflict.ts';
 import type { Log, LogHead } from './log.ts';
 import { type Loss, largestLosses, type MarkedLog, missingMarks, missingRound, newestRound } from './losses.ts';
-import { type Change, type Mark, type PublishedStore, sameMark } from './published.ts';
+import type { AnsweredHeads } from './outside/answered.ts';
+import { type Change, type Mark, type PublishedStore, sameMark } from './outside/published.ts';
 import { type RollbackState, SET_BACK, setBack } from './rollback.ts';
 
 const PAGE = 1_000;

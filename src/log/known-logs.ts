@@ -1,7 +1,7 @@
 import type { CompactRange } from '../core/compact-range.ts';
 import type { Queryable } from '../store/database.ts';
-import type { Piece } from './fresh-blocks.ts';
-import { readCompactRange } from './head.ts';
+import type { Piece } from './blocks/fresh-blocks.ts';
+import { readCompactRange } from './blocks/head.ts';
 import type { ChainedHead } from './placement.ts';
 import { setBack } from './rollback.ts';
 

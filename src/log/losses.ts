@@ -3,7 +3,7 @@
 import { equalBytes } from '../core/bytes.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Log } from './log.ts';
-import { type Mark, sameMark } from './published.ts';
+import { type Mark, sameMark } from './outside/published.ts';
 import { TileStore } from './tilestore.ts';
 
 /** A log and how far it was published. */

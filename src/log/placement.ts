@@ -7,9 +7,9 @@ import { ENTRY_SIZE } from '../core/entry.ts';
 import { AntequemError } from '../core/errors.ts';
 import { HASH_SIZE } from '../core/merkle.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
-import type { StoredContent } from './block.ts';
-import { PREFIX_BYTES } from './digest-record.ts';
-import type { EntryRun } from './fresh-blocks.ts';
+import type { StoredContent } from './blocks/block.ts';
+import { PREFIX_BYTES } from './blocks/digest-record.ts';
+import type { EntryRun } from './blocks/fresh-blocks.ts';
 import type { Appended, Log, LogHead } from './log.ts';
 import { nonceSizeOf, type Prepared } from './prepared.ts';
 

@@ -2,8 +2,8 @@ import { sha256Into } from '#sha256';
 import { NONCE_SIZE } from '../core/entry.ts';
 import { HASH_SIZE } from '../core/merkle.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
-import { bytesOfPayloads, MAX_BLOCK_BYTES, type StoredContent } from './block.ts';
-import { packAside } from './block-packer.ts';
+import { bytesOfPayloads, MAX_BLOCK_BYTES, type StoredContent } from './blocks/block.ts';
+import { packAside } from './blocks/block-packer.ts';
 import type { Effects, Log, Submission } from './log.ts';
 
 /** A submission with all that does not depend on its place, computed while others are being committed. */

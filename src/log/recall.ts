@@ -1,7 +1,7 @@
 // Archived contents come back into the database before something in them is erased.
 
 import { type Database, type Queryable, type Transaction, transaction } from '../store/database.ts';
-import { ARCHIVED_COLUMN, archivedBlock, type BlockArchive, contentOf } from './archived-block.ts';
+import { ARCHIVED_COLUMN, archivedBlock, type BlockArchive, contentOf } from './blocks/archived-block.ts';
 import type { Log } from './log.ts';
 
 /** Blocks that are fetched and stored together. */

@@ -1,7 +1,7 @@
 import { equalBytes } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Queryable, Transaction } from '../store/database.ts';
-import { readBlocks } from './blocks.ts';
+import { readBlocks } from './blocks/blocks.ts';
 import { NO_REPEATS } from './events.ts';
 import type { Appended, Log, Logged, Submission } from './log.ts';
 

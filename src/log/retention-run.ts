@@ -8,7 +8,7 @@ import { shared, united } from '../core/index-ranges.ts';
 import { MAX_BATCH_ENTRIES } from '../core/limits.ts';
 import { formatTime } from '../core/time.ts';
 import { type Database, type Queryable, type Transaction, transaction } from '../store/database.ts';
-import type { BlockArchive } from './archived-block.ts';
+import type { BlockArchive } from './blocks/archived-block.ts';
 import { forgetDigests } from './digest-forgetting.ts';
 import { erasureStep, recallForStep } from './erasure-step.ts';
 import { forgetEvents } from './events.ts';

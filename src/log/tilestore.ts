@@ -4,7 +4,7 @@ import { foldRight, HASH_SIZE, MerkleTree, type Node, perfectNodes, type Range }
 import { TILE_WIDTH, type TileSlice, tileOfNode, tileWidth } from '../core/tiles.ts';
 import { Batch, inOrder } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
-import { partialTile } from './head.ts';
+import { partialTile } from './blocks/head.ts';
 import type { Log } from './log.ts';
 
 /** Bytes of remembered tiles: 8 kB each, and twice as much for the subtrees in them. */

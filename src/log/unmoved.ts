@@ -5,12 +5,12 @@ import { NONCE_SIZE } from '../core/entry.ts';
 import { AntequemError } from '../core/errors.ts';
 import { type Database, type Queryable, type Transaction, transaction } from '../store/database.ts';
 import { tryLock } from '../store/service-name.ts';
-import type { StoredContent } from './block.ts';
-import { insertBlocks } from './blocks.ts';
+import type { StoredContent } from './blocks/block.ts';
+import { insertBlocks } from './blocks/blocks.ts';
+import { PREFIX_BYTES } from './blocks/digest-record.ts';
+import { blocksOf } from './blocks/fresh-blocks.ts';
+import { digestOf } from './blocks/open-block.ts';
 import { indexDigests, makeRuns } from './digest-index.ts';
-import { PREFIX_BYTES } from './digest-record.ts';
-import { blocksOf } from './fresh-blocks.ts';
-import { digestOf } from './open-block.ts';
 
 /** What is moved in one transaction. */
 const PAGE_ENTRIES = 4_096;

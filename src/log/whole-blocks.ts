@@ -3,7 +3,7 @@
 
 import type { Queryable, Transaction } from '../store/database.ts';
 import type { ErasedEntry } from './block-erasure.ts';
-import { PREFIX_BYTES } from './digest-record.ts';
+import { PREFIX_BYTES } from './blocks/digest-record.ts';
 import type { Log } from './log.ts';
 import { destroyKeys } from './recall.ts';
 

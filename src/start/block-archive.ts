@@ -1,7 +1,7 @@
 import { ArchivedBlocks } from '../archive/archived-blocks.ts';
 import { Bucket } from '../archive/bucket.ts';
 import type { ArchiveConfig } from '../config/archive.ts';
-import type { BlockArchive } from '../log/archived-block.ts';
+import type { BlockArchive } from '../log/blocks/archived-block.ts';
 
 /** Where old contents are read from; null: nowhere. */
 export function openBlockArchive(config: ArchiveConfig | null): BlockArchive | null {

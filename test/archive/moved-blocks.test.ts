@@ -5,7 +5,7 @@ import { deleteLeftovers, type MovingOptions, moveBlocks } from '../../src/archi
 import { ObjectStores } from '../../src/archive/object-stores.ts';
 import { verifyBlocks } from '../../src/archive/verification.ts';
 import { toHex } from '../../src/core/bytes.ts';
-import { rewriteBlocks } from '../../src/log/block-rewrite.ts';
+import { rewriteBlocks } from '../../src/log/blocks/block-rewrite.ts';
 import { EntryReader } from '../../src/log/entries.ts';
 import { eraseEntry } from '../../src/log/erase.ts';
 import type { Log } from '../../src/log/log.ts';

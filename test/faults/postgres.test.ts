@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { expect, test } from 'vitest';
-import { PublishedFile } from '../../src/log/published-file.ts';
+import { PublishedFile } from '../../src/log/outside/published-file.ts';
 import { Fleet } from '../support/fleet.ts';
 import { checkFleet } from '../support/fleet-check.ts';
 import { OwnPostgres } from '../support/own-postgres.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { PublishedRedis } from '../../src/log/published-redis.ts';
+import { PublishedRedis } from '../../src/log/outside/published-redis.ts';
 import { DEEP } from '../support/deep.ts';
 import { Fleet } from '../support/fleet.ts';
 import { checkFleet } from '../support/fleet-check.ts';

@@ -8,11 +8,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sha256 } from '#sha256';
 import { utf8 } from '../../src/core/bytes.ts';
-import { AnsweredHeads, type AnsweredSink } from '../../src/log/answered.ts';
-import { AnsweredFile } from '../../src/log/answered-file.ts';
-import { AnsweredRedis } from '../../src/log/answered-redis.ts';
-import type { Mark } from '../../src/log/published.ts';
-import { PublishedFile } from '../../src/log/published-file.ts';
+import { AnsweredHeads, type AnsweredSink } from '../../src/log/outside/answered.ts';
+import { AnsweredFile } from '../../src/log/outside/answered-file.ts';
+import { AnsweredRedis } from '../../src/log/outside/answered-redis.ts';
+import type { Mark } from '../../src/log/outside/published.ts';
+import { PublishedFile } from '../../src/log/outside/published-file.ts';
 import { copyDatabase } from '../support/backup.ts';
 import { type Instance, openInstance } from '../support/instance.ts';
 import { testDatabase } from '../support/postgres.ts';
@@ -110,8 +110,8 @@ test('a file that has grown is followed by a smaller one, under two processes th
 test('a process that is killed leaves at most a torn last line, and the marks before it', async () => {
   const file = join(folder, 'killed');
   const program = `
-    const { AnsweredHeads } = await import(${JSON.stringify(new URL('../../src/log/answered.ts', import.meta.url).href)});
-    const { AnsweredFile } = await import(${JSON.stringify(new URL('../../src/log/answered-file.ts', import.meta.url).href)});
+    const { AnsweredHeads } = await import(${JSON.stringify(new URL('../../src/log/outside/answered.ts', import.meta.url).href)});
+    const { AnsweredFile } = await import(${JSON.stringify(new URL('../../src/log/outside/answered-file.ts', import.meta.url).href)});
     const heads = new AnsweredHeads(new AnsweredFile(${JSON.stringify(file)}), Date.now);
     for (let size = 1; ; size++) {
       await heads.record('a', { size, root: new Uint8Array(32).fill(size % 256) });

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { rewriteBlocks } from '../../src/log/block-rewrite.ts';
+import { rewriteBlocks } from '../../src/log/blocks/block-rewrite.ts';
 import { eraseEntry } from '../../src/log/erase.ts';
 import type { Log } from '../../src/log/log.ts';
 import { openDatabase } from '../../src/store/database.ts';

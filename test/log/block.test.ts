@@ -9,8 +9,8 @@ import {
   packContents,
   type StoredContent,
   unpackContents,
-} from '../../src/log/block.ts';
-import { packAside } from '../../src/log/block-packer.ts';
+} from '../../src/log/blocks/block.ts';
+import { packAside } from '../../src/log/blocks/block-packer.ts';
 
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
 

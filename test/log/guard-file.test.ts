@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sha256 } from '#sha256';
 import { utf8 } from '../../src/core/bytes.ts';
-import { type JournalMemory, journalMemory } from '../../src/log/journal-memory.ts';
-import type { Mark } from '../../src/log/published.ts';
-import { PublishedFile } from '../../src/log/published-file.ts';
+import { type JournalMemory, journalMemory } from '../../src/log/outside/journal-memory.ts';
+import type { Mark } from '../../src/log/outside/published.ts';
+import { PublishedFile } from '../../src/log/outside/published-file.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { adopt, assessDamage } from '../../src/anchor/recovery.ts';
 import { lastRound } from '../../src/anchor/rounds.ts';
 import type { Log } from '../../src/log/log.ts';
-import type { PublishedStore } from '../../src/log/published.ts';
-import { PublishedFile } from '../../src/log/published-file.ts';
+import type { PublishedStore } from '../../src/log/outside/published.ts';
+import { PublishedFile } from '../../src/log/outside/published-file.ts';
 import { copyDatabase, restoreDatabase } from '../support/backup.ts';
 import { FaultProxy } from '../support/fault-proxy.ts';
 import { type Instance, openInstance } from '../support/instance.ts';

@@ -4,9 +4,9 @@ import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Hold, type HoldStore, holdText, parseHold } from '../../src/log/hold.ts';
-import { HoldFiles } from '../../src/log/hold-files.ts';
-import { HoldRedis } from '../../src/log/hold-redis.ts';
+import { type Hold, type HoldStore, holdText, parseHold } from '../../src/log/outside/hold.ts';
+import { HoldFiles } from '../../src/log/outside/hold-files.ts';
+import { HoldRedis } from '../../src/log/outside/hold-redis.ts';
 import { redisMissing, type TestRedis, testRedis } from '../support/redis.ts';
 
 let folder: string;

@@ -8,9 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sha256 } from '#sha256';
 import { u64 } from '../../src/core/bytes.ts';
-import type { Change, Mark, PublishedStore } from '../../src/log/published.ts';
-import { PublishedFile } from '../../src/log/published-file.ts';
-import { PublishedRedis } from '../../src/log/published-redis.ts';
+import type { Change, Mark, PublishedStore } from '../../src/log/outside/published.ts';
+import { PublishedFile } from '../../src/log/outside/published-file.ts';
+import { PublishedRedis } from '../../src/log/outside/published-redis.ts';
 import { redisMissing, type TestRedis, testRedis } from '../support/redis.ts';
 
 const mark = (size: number): Mark => ({ size, root: sha256(u64(size)) });
@@ -166,7 +166,7 @@ describe('the file', () => {
   test('keeps what processes were told, killed in the middle of it', async () => {
     const file = join(folder, 'killed');
     const program = `
-      const { PublishedFile } = await import(${JSON.stringify(new URL('../../src/log/published-file.ts', import.meta.url).href)});
+      const { PublishedFile } = await import(${JSON.stringify(new URL('../../src/log/outside/published-file.ts', import.meta.url).href)});
       const store = new PublishedFile(${JSON.stringify(file)});
       const root = (n) => new Uint8Array(32).fill(n % 251);
       for (;;) {

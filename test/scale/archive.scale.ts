@@ -20,7 +20,7 @@ import { composeReceipt } from '../../src/audit/remote/receipt.ts';
 import { MirrorState } from '../../src/audit/remote/state.ts';
 import { fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
 import { formatVerifierKey } from '../../src/core/note.ts';
-import { rewriteBlocks } from '../../src/log/block-rewrite.ts';
+import { rewriteBlocks } from '../../src/log/blocks/block-rewrite.ts';
 import { EntryReader } from '../../src/log/entries.ts';
 import { eraseEntry } from '../../src/log/erase.ts';
 import type { Log } from '../../src/log/log.ts';

@@ -4,7 +4,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { PublishedFile } from '../../src/log/published-file.ts';
+import { PublishedFile } from '../../src/log/outside/published-file.ts';
 import { Fleet } from '../support/fleet.ts';
 import { checkFleet } from '../support/fleet-check.ts';
 import { PatroniCluster, patroniMissing } from '../support/patroni.ts';

@@ -5,7 +5,7 @@ import { decodeAnchoredLog } from '../../src/core/anchored-event.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { firstPreviousRoot } from '../../src/core/round.ts';
 import { ANCHOR_ADDRESS } from '../../src/evm/anchor-contract.ts';
-import type { PublishedStore } from '../../src/log/published.ts';
+import type { PublishedStore } from '../../src/log/outside/published.ts';
 import { auditDatabase, trustedNode } from './audit.ts';
 import type { Fleet } from './fleet.ts';
 import { type Instance, ORIGIN, openInstance } from './instance.ts';

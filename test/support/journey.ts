@@ -3,8 +3,8 @@
 import { sha256 } from '#sha256';
 import { utf8 } from '../../src/core/bytes.ts';
 import type { Appended, Log } from '../../src/log/log.ts';
-import type { PublishedStore } from '../../src/log/published.ts';
-import { PublishedFile } from '../../src/log/published-file.ts';
+import type { PublishedStore } from '../../src/log/outside/published.ts';
+import { PublishedFile } from '../../src/log/outside/published-file.ts';
 import type { KeyRing } from '../../src/log/seed.ts';
 import { drafts, type Instance, openInstance, SEED } from './instance.ts';
 

@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
-import { PublishedFile } from '../../src/log/published-file.ts';
+import { PublishedFile } from '../../src/log/outside/published-file.ts';
 import { Fleet } from './fleet.ts';
 import { checkFleet } from './fleet-check.ts';
 import { testDatabase } from './postgres.ts';

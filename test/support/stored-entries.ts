@@ -1,9 +1,9 @@
 // The entries of a database one by one, as whoever administers it can read and rewrite them.
 
 import type pg from 'pg';
-import { packContents, type StoredContent, unpackContents } from '../../src/log/block.ts';
-import { insertBlocks, packTimes } from '../../src/log/blocks.ts';
-import { commitmentOf, digestOf } from '../../src/log/open-block.ts';
+import { packContents, type StoredContent, unpackContents } from '../../src/log/blocks/block.ts';
+import { insertBlocks, packTimes } from '../../src/log/blocks/blocks.ts';
+import { commitmentOf, digestOf } from '../../src/log/blocks/open-block.ts';
 import type { Database, Queryable } from '../../src/store/database.ts';
 
 export interface EntryRow {

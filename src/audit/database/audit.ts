@@ -6,7 +6,7 @@ import { equalBytes } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
 import type { Verifier } from '../../core/note.ts';
 import { logId, logOrigin, SYSTEM_LOG } from '../../core/origin.ts';
-import type { BlockArchive } from '../../log/archived-block.ts';
+import type { BlockArchive } from '../../log/blocks/archived-block.ts';
 import type { LogSeed } from '../../log/seed.ts';
 import type { Database, Transaction } from '../../store/database.ts';
 import { Findings } from '../checks/findings.ts';

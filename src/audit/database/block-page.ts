@@ -2,8 +2,8 @@
 
 import { readU64 } from '../../core/bytes.ts';
 import { hasCode } from '../../core/errors.ts';
-import { ARCHIVED_COLUMN, archivedBlock, type BlockArchive, contentOf } from '../../log/archived-block.ts';
-import { MAX_CONTENT_BYTES } from '../../log/block.ts';
+import { ARCHIVED_COLUMN, archivedBlock, type BlockArchive, contentOf } from '../../log/blocks/archived-block.ts';
+import { MAX_CONTENT_BYTES } from '../../log/blocks/block.ts';
 import type { Queryable } from '../../store/database.ts';
 
 export const PAGE_ENTRIES = 4_096;

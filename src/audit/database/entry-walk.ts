@@ -6,7 +6,7 @@ import { ENTRY_SIZE, NONCE_SIZE } from '../../core/entry.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { HASH_SIZE } from '../../core/merkle.ts';
 import { TILE_WIDTH } from '../../core/tiles.ts';
-import { type StoredContent, unpackContents } from '../../log/block.ts';
+import { type StoredContent, unpackContents } from '../../log/blocks/block.ts';
 import type { Log } from '../../log/log.ts';
 import type { EntryChain } from '../checks/entry-chain.ts';
 import type { Findings } from '../checks/findings.ts';

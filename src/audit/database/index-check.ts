@@ -2,8 +2,8 @@
 // Sums tell where the two differ, so that memory stays the same however many entries there are; only there each entry is
 // looked for. A hint too many is no fault: a search compares the entry itself.
 
-import type { BlockArchive } from '../../log/archived-block.ts';
-import { blocksBetween } from '../../log/blocks.ts';
+import type { BlockArchive } from '../../log/blocks/archived-block.ts';
+import { blocksBetween } from '../../log/blocks/blocks.ts';
 import { prefixOf, scanIndex } from '../../log/digest-index.ts';
 import type { Queryable } from '../../store/database.ts';
 import type { Findings } from '../checks/findings.ts';

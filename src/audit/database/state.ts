@@ -5,7 +5,7 @@ import { equalBytes, toHex } from '../../core/bytes.ts';
 import type { CompactRange } from '../../core/compact-range.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { hashHex } from '../../core/hex.ts';
-import { leafHashes, readCompactRange } from '../../log/head.ts';
+import { leafHashes, readCompactRange } from '../../log/blocks/head.ts';
 import type { Queryable } from '../../store/database.ts';
 import type { LogPosition } from '../checks/entry-chain.ts';
 import type { Findings } from '../checks/findings.ts';

@@ -3,8 +3,8 @@
 import { equalBytes } from '../../core/bytes.ts';
 import type { CompactRange } from '../../core/compact-range.ts';
 import { MAX_TILE_LEVEL, TILE_WIDTH } from '../../core/tiles.ts';
-import type { BlockArchive } from '../../log/archived-block.ts';
-import { receivedAt as storedTime } from '../../log/blocks.ts';
+import type { BlockArchive } from '../../log/blocks/archived-block.ts';
+import { receivedAt as storedTime } from '../../log/blocks/blocks.ts';
 import type { Log } from '../../log/log.ts';
 import type { Queryable, Transaction } from '../../store/database.ts';
 import { beginningOf, EntryChain, type LogPosition } from '../checks/entry-chain.ts';

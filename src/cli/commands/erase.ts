@@ -57,7 +57,7 @@ Examples:
 
 async function scrub(command: Command): Promise<void> {
   const [{ rewriteBlocks }, { demandMoved }, { Progress }] = await Promise.all([
-    import('../../log/block-rewrite.ts'),
+    import('../../log/blocks/block-rewrite.ts'),
     import('../../log/unmoved.ts'),
     import('../progress.ts'),
   ]);

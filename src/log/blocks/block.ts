@@ -1,10 +1,10 @@
 // What a block of entries holds, and its bytes; docs/formats.md describes them. Pure.
 
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { NONCE_SIZE } from '../core/entry.ts';
-import { FormatError, messageOf } from '../core/errors.ts';
-import { MAX_ENTRY_BYTES } from '../core/limits.ts';
-import { TILE_WIDTH } from '../core/tiles.ts';
+import { NONCE_SIZE } from '../../core/entry.ts';
+import { FormatError, messageOf } from '../../core/errors.ts';
+import { MAX_ENTRY_BYTES } from '../../core/limits.ts';
+import { TILE_WIDTH } from '../../core/tiles.ts';
 
 /** Payloads of a block have this many bytes together at most. */
 export const MAX_BLOCK_BYTES = MAX_ENTRY_BYTES;

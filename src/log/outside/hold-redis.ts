@@ -1,8 +1,8 @@
 // Holds in a hash of Redis: id → hold. As durable as that Redis.
 
 import type { Redis } from 'ioredis';
-import { AntequemError, messageOf } from '../core/errors.ts';
-import { connectRedis, scanHash } from '../store/redis.ts';
+import { AntequemError, messageOf } from '../../core/errors.ts';
+import { connectRedis, scanHash } from '../../store/redis.ts';
 import { type Hold, type HoldStore, holdText, parseHold } from './hold.ts';
 
 export class HoldRedis implements HoldStore {

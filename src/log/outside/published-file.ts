@@ -11,8 +11,8 @@
 import { randomBytes } from 'node:crypto';
 import { constants, type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { syncFolder, writeDurably } from '../core/durable-file.node.ts';
-import { AntequemError, hasCode, messageOf } from '../core/errors.ts';
+import { syncFolder, writeDurably } from '../../core/durable-file.node.ts';
+import { AntequemError, hasCode, messageOf } from '../../core/errors.ts';
 import { generationsOf, lineOf } from './guard-file.ts';
 import { append, begun, type Journal, nameLine, readOn } from './journal.ts';
 import { contradiction, type JournalMemory, type JournalPosition } from './journal-memory.ts';

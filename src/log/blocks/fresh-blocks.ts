@@ -1,11 +1,11 @@
 // What a commit adds to a log: the blocks of its entries, and where it completes a tile, the small blocks of that tile
 // put together.
 
-import { readU64 } from '../core/bytes.ts';
-import { AntequemError } from '../core/errors.ts';
-import { HASH_SIZE } from '../core/merkle.ts';
-import { TILE_WIDTH } from '../core/tiles.ts';
-import type { Queryable } from '../store/database.ts';
+import { readU64 } from '../../core/bytes.ts';
+import { AntequemError } from '../../core/errors.ts';
+import { HASH_SIZE } from '../../core/merkle.ts';
+import { TILE_WIDTH } from '../../core/tiles.ts';
+import type { Queryable } from '../../store/database.ts';
 import { MAX_BLOCK_BYTES, type StoredContent, unpackContents } from './block.ts';
 import { packAside } from './block-packer.ts';
 import { type Block, packTimes } from './blocks.ts';

@@ -1,7 +1,7 @@
-import { CompactRange } from '../core/compact-range.ts';
-import { HASH_SIZE } from '../core/merkle.ts';
-import { TILE_WIDTH } from '../core/tiles.ts';
-import type { Queryable } from '../store/database.ts';
+import { CompactRange } from '../../core/compact-range.ts';
+import { HASH_SIZE } from '../../core/merkle.ts';
+import { TILE_WIDTH } from '../../core/tiles.ts';
+import type { Queryable } from '../../store/database.ts';
 import { damaged } from './open-block.ts';
 
 /** The hashes of a log's partial tile on `level` in its first `size` entries, one after the other. */

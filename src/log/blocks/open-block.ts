@@ -1,10 +1,10 @@
 // A block that was read, and what is told of its entries.
 
 import { sha256 } from '#sha256';
-import { equalBytes, readU64 } from '../core/bytes.ts';
-import { commitTo, entryLeafHash } from '../core/entry.ts';
-import { AntequemError } from '../core/errors.ts';
-import { HASH_SIZE } from '../core/merkle.ts';
+import { equalBytes, readU64 } from '../../core/bytes.ts';
+import { commitTo, entryLeafHash } from '../../core/entry.ts';
+import { AntequemError } from '../../core/errors.ts';
+import { HASH_SIZE } from '../../core/merkle.ts';
 import { type ArchivedBlock, archivedBlock, archiveMissing, type BlockArchive, contentOf } from './archived-block.ts';
 import { PackedContents, type StoredContent } from './block.ts';
 

@@ -2,9 +2,9 @@
 // a row as free space and leaves their bytes there. A copy is made beside the table, a few blocks in a transaction, and a
 // trigger brings it what changes meanwhile; in the end it takes the place of the table, whose files are deleted.
 
-import { AntequemError } from '../core/errors.ts';
-import { type Database, type Queryable, type Transaction, transaction } from '../store/database.ts';
-import { tryLock } from '../store/service-name.ts';
+import { AntequemError } from '../../core/errors.ts';
+import { type Database, type Queryable, type Transaction, transaction } from '../../store/database.ts';
+import { tryLock } from '../../store/service-name.ts';
 
 /** What is copied in one transaction, under the lock of the log's row. */
 const STEP_BLOCKS = 256;

@@ -2,9 +2,9 @@
 // lost. After a flush it begins with what the database has then.
 
 import type { Redis } from 'ioredis';
-import { fromHex } from '../core/bytes.ts';
-import { AntequemError, messageOf } from '../core/errors.ts';
-import { connectRedis, scanHash } from '../store/redis.ts';
+import { fromHex } from '../../core/bytes.ts';
+import { AntequemError, messageOf } from '../../core/errors.ts';
+import { connectRedis, scanHash } from '../../store/redis.ts';
 import { type Change, type Mark, markText, type PublishedStore } from './published.ts';
 
 const KEY = 'antequem:published';

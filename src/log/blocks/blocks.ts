@@ -1,9 +1,9 @@
 // The table of blocks: reads entries for the rest of the service. Appending, erasing and archiving write blocks beside it.
 
-import { writeU64 } from '../core/bytes.ts';
-import { HASH_SIZE } from '../core/merkle.ts';
-import { TILE_WIDTH } from '../core/tiles.ts';
-import type { Queryable } from '../store/database.ts';
+import { writeU64 } from '../../core/bytes.ts';
+import { HASH_SIZE } from '../../core/merkle.ts';
+import { TILE_WIDTH } from '../../core/tiles.ts';
+import type { Queryable } from '../../store/database.ts';
 import { ARCHIVED_COLUMN, type BlockArchive } from './archived-block.ts';
 import { type BlockRow, damaged, OpenBlock } from './open-block.ts';
 import { type KnownBlockRow, RememberedContents, tileKey } from './remembered-contents.ts';

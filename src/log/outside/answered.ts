@@ -1,7 +1,7 @@
 // After each commit, and before its answer, the new size and root of the log are recorded outside the database. They show what
 // a promoted replica lacks.
 
-import { within } from '../core/time-limit.ts';
+import { within } from '../../core/time-limit.ts';
 import type { Mark } from './published.ts';
 
 /** Keeps marks of what was answered. All methods reject on failure. */

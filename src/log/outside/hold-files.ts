@@ -2,8 +2,8 @@
 
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { syncFolder, writeDurably } from '../core/durable-file.node.ts';
-import { AntequemError, hasCode, messageOf } from '../core/errors.ts';
+import { syncFolder, writeDurably } from '../../core/durable-file.node.ts';
+import { AntequemError, hasCode, messageOf } from '../../core/errors.ts';
 import { HOLD_ID, type Hold, type HoldStore, holdText, parseHold } from './hold.ts';
 
 const SUFFIX = '.json';

@@ -1,7 +1,7 @@
 // Marks of what was answered in a hash of Redis: origin → mark. Answers do not wait for it.
 
 import type { Redis } from 'ioredis';
-import { connected, connectRedis, scanHash } from '../store/redis.ts';
+import { connected, connectRedis, scanHash } from '../../store/redis.ts';
 import type { AnsweredSink } from './answered.ts';
 import { type Mark, markText, parseMark } from './published.ts';
 

@@ -2,10 +2,10 @@
 
 import * as z from 'zod/mini';
 import { sha256 } from '#sha256';
-import { toHex, utf8 } from '../core/bytes.ts';
-import { AntequemError } from '../core/errors.ts';
-import { parseJson } from '../core/json.ts';
-import { formatTime, isTime, parseTime } from '../core/time.ts';
+import { toHex, utf8 } from '../../core/bytes.ts';
+import { AntequemError } from '../../core/errors.ts';
+import { parseJson } from '../../core/json.ts';
+import { formatTime, isTime, parseTime } from '../../core/time.ts';
 
 export const HOLD_ID = /^hold_[0-9a-f]{32}$/;
 export const MAX_REASON_LENGTH = 500;

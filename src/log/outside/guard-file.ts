@@ -4,8 +4,8 @@
 import { type FileHandle, readdir } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { sha256 } from '#sha256';
-import { toHex, utf8 } from '../core/bytes.ts';
-import { hasCode } from '../core/errors.ts';
+import { toHex, utf8 } from '../../core/bytes.ts';
+import { hasCode } from '../../core/errors.ts';
 
 const READ_BYTES = 64 << 10;
 

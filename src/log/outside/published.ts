@@ -1,4 +1,4 @@
-import { fromHex, toHex } from '../core/bytes.ts';
+import { fromHex, toHex } from '../../core/bytes.ts';
 
 /** How far something was published: a log up to this size with this root, or the rounds up to this number. */
 export interface Mark {

@@ -7,8 +7,8 @@
 
 import { type FileHandle, mkdir, open, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { writeDurably } from '../core/durable-file.node.ts';
-import { hasCode } from '../core/errors.ts';
+import { writeDurably } from '../../core/durable-file.node.ts';
+import { hasCode } from '../../core/errors.ts';
 import type { AnsweredSink } from './answered.ts';
 import { appendLines, fieldsOf, generationsOf, lineOf, wholeLines } from './guard-file.ts';
 import { type Mark, markText, parseMark } from './published.ts';

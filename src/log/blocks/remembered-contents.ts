@@ -1,5 +1,5 @@
-import { LruCache } from '../core/lru.ts';
-import { TILE_WIDTH } from '../core/tiles.ts';
+import { LruCache } from '../../core/lru.ts';
+import { TILE_WIDTH } from '../../core/tiles.ts';
 import type { PackedContents } from './block.ts';
 import { type BlockRow, OpenBlock } from './open-block.ts';
 

@@ -1,7 +1,7 @@
 // Packs blocks on the thread pool: the event loop has other work meanwhile.
 
 import { constants, createZstdCompress } from 'node:zlib';
-import { AntequemError } from '../core/errors.ts';
+import { AntequemError } from '../../core/errors.ts';
 import {
   COMPRESSION,
   cutParts,

@@ -80,7 +80,7 @@ export interface Waiting {
 }
 
 /** Looks at every attempt for these rounds that is not final, each by itself. Throws only what the database throws. */
-export async function sight(database: Database, node: EvmNode, request: AttemptQuery): Promise<Look> {
+export async function observe(database: Database, node: EvmNode, request: AttemptQuery): Promise<Look> {
   const { rows } = await database.query<AttemptRow>(
     `SELECT t.id, t.round, t.hash, t.sender, t.nonce, r.root, t.status <> 'replaced' AS live, t.lost_at, t.cleared_at,
             a.block_number, a.block_hash

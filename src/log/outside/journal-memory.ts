@@ -3,8 +3,8 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { sha256 } from '#sha256';
-import { equalBytes } from '../core/bytes.ts';
-import type { Queryable } from '../store/database.ts';
+import { equalBytes } from '../../core/bytes.ts';
+import type { Queryable } from '../../store/database.ts';
 import type { Journal } from './journal.ts';
 
 /** How far a journal reached. */

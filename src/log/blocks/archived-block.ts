@@ -1,6 +1,6 @@
 // A block whose content lies in an object store: what finds it there and opens it.
 
-import { AntequemError } from '../core/errors.ts';
+import { AntequemError } from '../../core/errors.ts';
 
 /** The object with the content of a block. */
 export interface ArchivedBlock {
