@@ -1,4 +1,5 @@
-// What a round writes to the write-ahead log of a whole service, which anchors it to a local chain: by table and in all.
+// What a round writes to the write-ahead log of a whole service, which anchors it to a local chain, and by what the database
+// grows: by table and in all.
 //
 //   node bench/round-wal.ts [--seconds 60] [--service FOLDER]
 //
@@ -70,7 +71,7 @@ async function measure(url: string): Promise<void> {
     newestForm.parse(await (await fetch(`${url}/v1/rounds`)).json()).rounds[0]?.number ?? 0;
   for (const log of LOGS) await fetch(`${url}/v1/logs/${log}`, { method: 'PUT' });
   await growFor(8);
-  const before = { lsn: await position(), round: await newest() };
+  const before = { lsn: await position(), round: await newest(), sizes: await sizes() };
   await growFor(Number(values.seconds));
   const rounds = (await newest()) - before.round;
   const { rows } = await client.query<{ name: string; bytes: number }>(
@@ -83,7 +84,29 @@ async function measure(url: string): Promise<void> {
   );
   const sum = rows.reduce((bytes, row) => bytes + row.bytes, 0);
   console.log(`${rounds} rounds, bytes of write-ahead log a round: ${(sum / rounds).toFixed(0)}`);
-  for (const { name, bytes } of rows.slice(0, 20)) console.log(`  ${(bytes / rounds).toFixed(0).padStart(7)}  ${name}`);
+  tell(rows);
+
+  const grown = [...(await sizes())].map(([name, bytes]) => ({ name, bytes: bytes - (before.sizes.get(name) ?? 0) }));
+  const all = grown.reduce((bytes, row) => bytes + row.bytes, 0);
+  console.log(`bytes of the database a round: ${(all / rounds).toFixed(0)}`);
+  tell(grown.filter(({ bytes }) => bytes > 0).sort((a, b) => b.bytes - a.bytes));
+
+  function tell(list: readonly { readonly name: string; readonly bytes: number }[]): void {
+    for (const { name, bytes } of list.slice(0, 20)) {
+      console.log(`  ${(bytes / rounds).toFixed(0).padStart(7)}  ${name}`);
+    }
+  }
+}
+
+/** Bytes of each table with its indexes, and of all catalogs together. */
+async function sizes(): Promise<Map<string, number>> {
+  const { rows } = await client.query<{ name: string; bytes: number }>(
+    `SELECT CASE WHEN n.nspname = 'pg_catalog' THEN 'catalogs' ELSE n.nspname || '.' || c.relname END AS name,
+            sum(pg_total_relation_size(c.oid))::float8 AS bytes
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind = 'r' AND n.nspname NOT LIKE 'pg\\_t%' AND n.nspname <> 'information_schema' GROUP BY 1`,
+  );
+  return new Map(rows.map(({ name, bytes }) => [name, bytes]));
 }
 
 async function position(): Promise<string> {
