@@ -2,8 +2,8 @@
 // tries, is stored once. The proof of a round that is alone in its block is whole.
 
 import { fromHex, prefixedHex, toHex } from '../core/bytes.ts';
-import { FormatError } from '../core/errors.ts';
-import { type EvmHeader, readHeader } from '../core/evm-bytes.ts';
+import { parsed } from '../core/errors.ts';
+import { readHeader } from '../core/evm-bytes.ts';
 import { checkEvmProof } from '../core/evm-proof.ts';
 import type { EvmProof } from '../core/receipt-schema.ts';
 import { formatTime } from '../core/time.ts';
@@ -165,21 +165,13 @@ function proofOf(row: ProofRow): StoredProof | null {
   if (row.header === null) return null;
   const transaction = pathOf(row.transaction_nodes, row.nodes, row.transaction_proof);
   const receipt = pathOf(row.receipt_nodes, row.nodes, row.receipt_proof);
-  const header = headerOf(new Uint8Array(row.header));
+  const bytes = new Uint8Array(row.header);
+  const header = parsed(() => readHeader(bytes));
   if (transaction === null || receipt === null || header === null) return null;
   return {
     block: { number: header.number, hash: prefixedHex(row.block_hash), time: formatTime(header.time) },
     proof: { header: prefixedHex(row.header), index: row.index, transaction, receipt, logIndex: row.log_index },
   };
-}
-
-function headerOf(bytes: Uint8Array): EvmHeader | null {
-  try {
-    return readHeader(bytes);
-  } catch (error) {
-    if (error instanceof FormatError) return null;
-    throw error;
-  }
 }
 
 /** The nodes of a path as receipts have them, null where the block lacks one. */

@@ -37,7 +37,8 @@ const leaves = z
   )
   .check(z.maxLength(TILE_WIDTH));
 
-const round = z.looseObject({
+/** What a service and an archive tell of a round alike. */
+export const roundMembers = {
   number: countSchema(1),
   closedAt: timeSchema,
   previousRoot: hashHex,
@@ -45,8 +46,9 @@ const round = z.looseObject({
   root: hashHex,
   size: countSchema(1),
   anchors: z.array(receiptAnchorSchema).check(z.maxLength(64)),
-  leaves,
-});
+};
+
+const round = z.looseObject({ ...roundMembers, leaves });
 const bundle = z.looseObject({ leaves });
 
 export type ServiceAnswer = z.infer<typeof service>;

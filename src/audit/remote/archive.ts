@@ -5,8 +5,8 @@ import { hasCode } from '../../core/errors.ts';
 import { hashHex } from '../../core/hex.ts';
 import { parseJson } from '../../core/json.ts';
 import { isServiceOrigin } from '../../core/origin.ts';
-import { beaconsSchema, countSchema, receiptAnchorSchema, timeSchema } from '../../core/receipt-schema.ts';
-import { readService } from './answers.ts';
+import { countSchema } from '../../core/receipt-schema.ts';
+import { readService, roundMembers } from './answers.ts';
 import { MANIFEST, MAX_MANIFEST, MAX_ROUND, rootPath } from './layout.ts';
 import type { AuditSource } from './source.ts';
 
@@ -17,14 +17,8 @@ const manifest = z.looseObject({
 });
 
 const bareRound = z.looseObject({
+  ...roundMembers,
   format: z.literal('antequem-round/v1'),
-  number: countSchema(1),
-  closedAt: timeSchema,
-  previousRoot: hashHex,
-  beacons: beaconsSchema,
-  root: hashHex,
-  size: countSchema(1),
-  anchors: z.array(receiptAnchorSchema).check(z.maxLength(64)),
   link: z.array(hashHex).check(z.maxLength(64)),
 });
 
