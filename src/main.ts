@@ -122,7 +122,7 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
         stops.push(startArchiving({ ...archiving, interval: config.reconcileInterval }));
       }
       stops.push(await startAnchoring(config, foundation, queue, logger, { ...options, effects }));
-      const { database, sources, appender, registry, holds, archive } = foundation;
+      const { database, sources, appender, registry, holds, archives } = foundation;
       stops.push(startPuller({ database, sources, sequencing: appender.sequencing, logger }));
       stops.push(
         startRetention({
@@ -130,7 +130,7 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
           registry,
           sequencing: appender.sequencing,
           holds,
-          archive,
+          archive: archives.blocks,
           interval: config.retentionInterval,
           logger,
         }),
@@ -156,7 +156,7 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
     stops.push(async () => quota?.close());
     const readings = openReadings(config);
     stops.push(() => readings.close());
-    const opened = openReplica(config);
+    const opened = openReplica(config, foundation.archives);
     stops.push(async () => opened?.close());
     const outside = {
       notifications,

@@ -74,7 +74,7 @@ const auditRound = described({
       ]),
     ),
   },
-  problems: ['round-not-found'],
+  problems: ['archive-damaged', 'archive-unavailable', 'round-not-found'],
 });
 
 /**

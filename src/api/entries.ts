@@ -85,7 +85,7 @@ const eraseOperation = described({
 
 /** Reading entries back, and erasing what they are about. */
 export function entryRoutes(service: Service, gate: Gate): Router {
-  const { registry, entries, appender, database, holds, archive } = service;
+  const { registry, entries, appender, database, holds, archives } = service;
 
   return exactRouter()
     .get('/v1/entries', locateOperation, async (request, response) => {
@@ -127,7 +127,7 @@ export function entryRoutes(service: Service, gate: Gate): Router {
       await gate.admit(request, 'admin', pathLogName(request));
       const log = await pathLog(request, registry);
       const index = pathIndex(request, 'index');
-      await eraseEntry(database, registry.system, appender.sequencing, log, index, holds, archive);
+      await eraseEntry(database, registry.system, appender.sequencing, log, index, holds, archives.blocks);
       const until = await copiesLockedUntil(database, log, index, service.now());
       const locked = until === null ? {} : { lockedUntil: formatTime(until) };
       response.json({ log: log.origin, index, erased: true, ...locked });

@@ -50,6 +50,8 @@ const proveConsistencyCose = described({
   query: consistencyQuery,
   answers: { 200: { says: 'The receipt.', content: { [COSE]: 'bytes' } } },
   problems: [
+    'archive-damaged',
+    'archive-unavailable',
     'checkpoint-conflict',
     'database-set-back',
     'guard-unavailable',

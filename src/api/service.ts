@@ -8,7 +8,7 @@ import type { AuditedChain } from '../core/anchor-audit.ts';
 import type { Anchor } from '../core/receipt.ts';
 import type { StoredRound } from '../evm/stored-rounds.ts';
 import type { Appender } from '../log/appender.ts';
-import type { BlockArchive } from '../log/blocks/archived-block.ts';
+import type { Archives } from '../log/archived-tile.ts';
 import type { EntryReader } from '../log/entries.ts';
 import type { Holds } from '../log/holds.ts';
 import type { Checkpoints, Publisher } from '../log/publish.ts';
@@ -41,7 +41,7 @@ export interface Service {
   readonly appender: Appender;
   readonly entries: EntryReader;
   /** Where old contents of entries lie; null: nowhere. */
-  readonly archive: BlockArchive | null;
+  readonly archives: Archives;
   readonly tiles: TileStore;
   /** Where tiles are read first; null: nowhere but in the database. */
   readonly replica: ReadReplica | null;

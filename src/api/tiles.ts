@@ -155,7 +155,7 @@ const readProof = described({
       z.object({ log: originForm, from: countForm, to: countForm, path: z.array(hashForm) }),
     ),
   },
-  problems: ['log-not-found', 'proof-range', 'size-not-reached'],
+  problems: ['archive-damaged', 'archive-unavailable', 'log-not-found', 'proof-range', 'size-not-reached'],
 });
 
 /** Consistency proofs. They tell hashes alone, so they are public as the tiles are. */

@@ -54,10 +54,13 @@ export async function recordFailure(db: Queryable, archive: ArchiveName, error: 
   );
 }
 
-/** What lies in the private archive. */
+/** What left the database. */
 export interface Archived {
+  /** In the public archive. */
+  readonly tiles: number;
+  /** In the private one. */
   readonly blocks: number;
-  /** Of their objects. */
+  /** Of the objects of blocks. */
   readonly bytes: number;
   /** Objects that wait to be deleted. */
   readonly leftovers: number;
@@ -66,9 +69,10 @@ export interface Archived {
 export async function readArchived(db: Queryable): Promise<Archived> {
   const { rows } = await db.query<Archived>(
     `SELECT count(DISTINCT (log, first)) AS blocks, coalesce(sum(length), 0)::bigint AS bytes,
-            (SELECT count(*) FROM archive_leftovers) AS leftovers
+            (SELECT count(*) FROM archive_leftovers) AS leftovers,
+            (SELECT coalesce(sum(tiles), 0)::bigint FROM archive_logs) AS tiles
      FROM (SELECT log, first, length FROM archived_blocks
            UNION ALL SELECT log, first, length FROM archived_commitments) AS a`,
   );
-  return rows[0] ?? { blocks: 0, bytes: 0, leftovers: 0 };
+  return rows[0] ?? { tiles: 0, blocks: 0, bytes: 0, leftovers: 0 };
 }

@@ -15,15 +15,16 @@ import { equalBytes, toHex } from '../core/bytes.ts';
 import { parseCheckpoint } from '../core/checkpoint.ts';
 import { AntequemError, messageOf, parsed } from '../core/errors.ts';
 import { parseJson } from '../core/json.ts';
-import { hashLeaves } from '../core/merkle.ts';
+import { EMPTY_ROOT, hashLeaves } from '../core/merkle.ts';
 import { parseNote } from '../core/note.ts';
 import { parseBundle, TILE_WIDTH } from '../core/tiles.ts';
-import { archivedBlock } from '../log/blocks/archived-block.ts';
+import { archivedBlock, type BlockArchive } from '../log/blocks/archived-block.ts';
 import type { Log } from '../log/log.ts';
 import { LOG_COLUMNS, type LogRow, logOf } from '../log/registry.ts';
 import { TileStore } from '../log/tilestore.ts';
 import type { Database } from '../store/database.ts';
 import { objectName } from './archived-blocks.ts';
+import { isTile } from './archived-tiles.ts';
 import { MAX_OBJECT_BYTES, openBlock } from './block-cipher.ts';
 import type { Bucket } from './bucket.ts';
 import { readPasses } from './passes.ts';
@@ -59,6 +60,8 @@ interface Expected {
   readonly most: number;
   /** What is wrong with what a bucket has; null: nothing. @throws AntequemError for what cannot be read */
   readonly faultOf: (bytes: Uint8Array) => Promise<string | null> | string | null;
+  /** Makes it anew where no bucket has it. */
+  readonly make?: () => Promise<Uint8Array>;
 }
 
 class Comparison {
@@ -75,7 +78,7 @@ class Comparison {
   }
 
   /** @throws AntequemError `archive-unavailable`: a store that is away says nothing about what is in it */
-  async check({ name, most, faultOf }: Expected): Promise<void> {
+  async check({ name, most, faultOf, make }: Expected): Promise<void> {
     this.#objects++;
     let good: Uint8Array | null = null;
     const faulty: Bucket[] = [];
@@ -84,10 +87,23 @@ class Comparison {
       if (read === null) faulty.push(bucket);
       else good = read;
     }
-    if (!this.#repair || good === null) return;
+    if (!this.#repair || faulty.length === 0) return;
+    if (good === null && make !== undefined) good = await this.#made(make, faultOf);
+    if (good === null) return;
     for (const bucket of faulty) {
       await bucket.putCurrent(name, good);
       this.#repaired++;
+    }
+  }
+
+  /** Null where it cannot be made. */
+  async #made(make: () => Promise<Uint8Array>, faultOf: Expected['faultOf']): Promise<Uint8Array | null> {
+    try {
+      const bytes = await make();
+      return (await faultOf(bytes)) === null ? bytes : null;
+    } catch (error) {
+      if (!(error instanceof AntequemError) || error.code === 'archive-unavailable') throw error;
+      return null;
     }
   }
 
@@ -172,13 +188,15 @@ async function verifyObjects(
 /**
  * Compares complete tiles, checkpoints and roots of rounds of the public archive with the database, and looks whether its
  * bundles lead to the tiles.
- * @param repair whether what is faulty in one bucket is written again out of another
+ * @param repair whether what is faulty in one bucket is written again out of another, and tiles out of the database
+ * @param archive where old contents of entries lie, which tiles can be made of; null: nowhere
  * @throws AntequemError `archive-unavailable`
  */
 export async function verifyPublished(
   database: Database,
   buckets: readonly Bucket[],
   repair = false,
+  archive: BlockArchive | null = null,
 ): Promise<ArchiveVerification> {
   const comparison = new Comparison(buckets, repair);
   const columns = LOG_COLUMNS.split(', ').map((column) => `l.${column}`);
@@ -186,7 +204,8 @@ export async function verifyPublished(
     `SELECT ${columns.join(', ')}, a.published FROM archive_logs a JOIN logs l ON l.id = a.log
      WHERE a.published > 0 ORDER BY l.id`,
   );
-  for (const row of rows) await verifyLog(database, comparison, logOf(row), row.published);
+  const tiles = new TileStore(database, { blocks: archive, tiles: null });
+  for (const row of rows) await verifyLog(database, tiles, comparison, logOf(row), row.published);
   const passes = await readPasses(database);
   const newest = passes.find(({ archive }) => archive === 'public')?.round ?? 0;
   for (let from = 1; from <= newest; from += PAGE) {
@@ -204,24 +223,30 @@ export async function verifyPublished(
   return comparison.result();
 }
 
-async function verifyLog(database: Database, comparison: Comparison, log: Log, size: number): Promise<void> {
-  const tiles = new TileStore(database);
+async function verifyLog(
+  database: Database,
+  tiles: TileStore,
+  comparison: Comparison,
+  log: Log,
+  size: number,
+): Promise<void> {
   const differs = 'is not what the log has';
   for (let level = 0, span = TILE_WIDTH; span <= size; level++, span *= TILE_WIDTH) {
     const count = Math.floor(size / span);
     for (let from = 0; from < count; from += PAGE) {
       await each(pageFrom(from, count), async (index) => {
-        const hashes = await tiles.tile(log, level, index, size);
+        const [root = EMPTY_ROOT] = await tiles.ranges(log, [{ begin: index * span, end: (index + 1) * span }], size);
         await comparison.check({
           name: tileOfLog(log.name, { level, index, width: TILE_WIDTH }),
           most: MAX_TILE,
-          faultOf: (bytes) => (equalBytes(bytes, hashes) ? null : differs),
+          faultOf: (bytes) => (isTile(bytes, root) ? null : differs),
+          make: () => tiles.tile(log, level, index, size),
         });
         if (level > 0) return;
         await comparison.check({
           name: tileOfLog(log.name, { level: 'entries', index, width: TILE_WIDTH }),
           most: MAX_BUNDLE,
-          faultOf: (bytes) => (equalBytes(hashLeaves(parseBundle(bytes)), hashes) ? null : differs),
+          faultOf: (bytes) => (isTile(hashLeaves(parseBundle(bytes)), root) ? null : differs),
         });
       });
     }

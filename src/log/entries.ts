@@ -5,11 +5,12 @@ import { Batch } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
 import type { BlockArchive } from './blocks/archived-block.ts';
 import { blocksBetween, type EntryPlace, readBlocks, receivedAt } from './blocks/blocks.ts';
-import { leafHashes } from './blocks/head.ts';
+import { leafBefore, leafHashes } from './blocks/head.ts';
 import { damaged, type OpenBlock, type StoredEntry } from './blocks/open-block.ts';
 import { RememberedContents } from './blocks/remembered-contents.ts';
 import { heldDigests, locateDigest } from './digest-index.ts';
 import type { Log } from './log.ts';
+import { TileStore } from './tilestore.ts';
 
 /** What stands before each entry of a bundle: its length as a u16. */
 const HEAD = Buffer.from([0, ENTRY_SIZE]);
@@ -32,20 +33,35 @@ export interface Portion {
 export class EntryReader {
   readonly #database: Queryable;
   readonly #archive: BlockArchive | null;
+  readonly #tiles: TileStore;
   readonly #blocks: Batch<EntryPlace, OpenBlock | null>;
   /** For all that reads single entries. */
   readonly remembered = new RememberedContents();
 
-  /** @param archive where old contents lie; null: nowhere */
-  constructor(database: Queryable, archive: BlockArchive | null = null) {
+  /**
+   * @param archive where old contents lie; null: nowhere
+   * @param tiles where leaf hashes of old tiles come from
+   */
+  constructor(
+    database: Queryable,
+    archive: BlockArchive | null = null,
+    tiles: TileStore = new TileStore(database, { blocks: archive, tiles: null }),
+  ) {
     this.#database = database;
     this.#archive = archive;
+    this.#tiles = tiles;
     this.#blocks = new Batch((places) => readBlocks(database, places, this.remembered));
   }
 
   /** Entry `index`, null where the log is not so long. */
   async read(log: Pick<Log, 'id'>, index: number): Promise<StoredEntry | null> {
-    return (await this.#block(log, index))?.entry(index) ?? null;
+    const block = await this.#block(log, index);
+    return block === null ? null : (await this.#withLeaves(block)).entry(index);
+  }
+
+  async #withLeaves(block: OpenBlock): Promise<OpenBlock> {
+    if (!block.lacksLeaves) return block;
+    return block.withLeaves(await this.#tiles.leaves(block.log, Math.floor(block.first / TILE_WIDTH)));
   }
 
   /** Fetched from the archive by itself: what lies here does not wait for it. */
@@ -66,7 +82,8 @@ export class EntryReader {
   async list(log: Log, begin: number, end: number): Promise<StoredEntry[]> {
     const entries: StoredEntry[] = [];
     for await (const block of this.#between(log, begin, end)) {
-      for (const index of indices(block, begin, end)) entries.push(block.entry(index));
+      const whole = await this.#withLeaves(block);
+      for (const index of indices(block, begin, end)) entries.push(whole.entry(index));
     }
     return entries;
   }
@@ -85,11 +102,15 @@ export class EntryReader {
     const entries: FoundEntry[] = [];
     let total = 0;
     for await (const block of this.#between(log, begin, end)) {
+      let whole: OpenBlock | null = null;
       for (const index of indices(block, begin, end)) {
         const payload = block.payload(index);
         if (total + (payload?.length ?? 0) > bytes && index > begin) return { entries, next: index, bytes: total };
         total += payload?.length ?? 0;
-        if (fits(payload)) entries.push({ ...block.entry(index), payload });
+        if (fits(payload)) {
+          whole ??= await this.#withLeaves(block);
+          entries.push({ ...whole.entry(index), payload });
+        }
         if (entries.length === most) return { entries, next: index + 1, bytes: total };
       }
     }
@@ -119,13 +140,14 @@ export class EntryReader {
 
   /** The same, of an entry in a block that was read. */
   async chainedIn(log: Log, block: OpenBlock, index: number): Promise<{ entry: StoredEntry; previous: Uint8Array }> {
-    const opened = await block.opened(this.#archive);
+    const opened = await this.#withLeaves(await block.opened(this.#archive));
     return { entry: opened.entry(index), previous: await this.#leafHashBefore(log, opened, index) };
   }
 
   async #leafHashBefore(log: Log, block: OpenBlock, index: number): Promise<Uint8Array> {
     if (index === 0) return log.logId;
-    return index > block.first ? block.leafHash(index - 1) : leafHashes(this.#database, log.id, index - 1, index);
+    if (index % TILE_WIDTH === 0) return leafBefore(this.#database, log.id, index);
+    return block.hasLeaf(index - 1) ? block.leafHash(index - 1) : leafHashes(this.#database, log.id, index - 1, index);
   }
 
   /** Bundle `index` of the C2SP tile API, its first `width` entries. */

@@ -5,6 +5,7 @@ import { EMPTY_ROOT } from '../core/merkle.ts';
 import { formatTime } from '../core/time.ts';
 import { within } from '../core/time-limit.ts';
 import type { Database, Queryable } from '../store/database.ts';
+import type { Archives } from './archived-tile.ts';
 import { demandUnsigned } from './checkpoint-conflict.ts';
 import type { Log, LogHead } from './log.ts';
 import { type Loss, largestLosses, type MarkedLog, missingMarks, missingRound, newestRound } from './losses.ts';
@@ -28,6 +29,8 @@ export interface GuardOptions {
   /** Records what was answered. Default: none. */
   readonly answered?: AnsweredHeads | null;
   readonly rollback: RollbackState;
+  /** What a comparison with an old size may need. Default: none. */
+  readonly archives?: Archives;
   readonly logger: Logger;
   /** Milliseconds that the store may take. Default 5,000. */
   readonly storePatience?: number;
@@ -78,7 +81,7 @@ export class Guard {
         return mark === null ? [] : [{ log, mark, was: 'published' as const }];
       });
       // Read after the marks, whose data was durable before.
-      this.#demandNone(await missingMarks(db, known));
+      this.#demandNone(await missingMarks(db, known, this.#options.archives));
       await demandUnsigned(
         db,
         open.filter((_, i) => marks[i] === null),
@@ -140,7 +143,7 @@ export class Guard {
         if (log !== undefined) claims.push({ log, mark, was });
         else if (mark.size > 0) losses.push({ subject, published: mark, was, now: null });
       }
-      losses.push(...(await missingMarks(database, claims)));
+      losses.push(...(await missingMarks(database, claims, this.#options.archives)));
     }
     if (marks.size === 0 && (await database.query('SELECT 1 FROM checkpoints LIMIT 1')).rowCount === 1) {
       logger.warn(`${this.store.name} knows nothing of what was published: it begins with what the database has now`);

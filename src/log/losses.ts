@@ -2,6 +2,7 @@
 
 import { equalBytes } from '../core/bytes.ts';
 import type { Queryable } from '../store/database.ts';
+import { type Archives, NO_ARCHIVES } from './archived-tile.ts';
 import type { Log } from './log.ts';
 import { type Mark, sameMark } from './outside/published.ts';
 import { TileStore } from './tilestore.ts';
@@ -24,7 +25,11 @@ export interface Loss {
 }
 
 /** The marks that the database does not hold with this root at this size. */
-export async function missingMarks(db: Queryable, claims: readonly MarkedLog[]): Promise<Loss[]> {
+export async function missingMarks(
+  db: Queryable,
+  claims: readonly MarkedLog[],
+  archives: Archives = NO_ARCHIVES,
+): Promise<Loss[]> {
   if (claims.length === 0) return [];
   const { rows } = await db.query<{ n: number; size: number; root: Uint8Array; signed: Uint8Array | null }>(
     `SELECT s.n::int, l.size, l.root, c.root AS signed
@@ -39,7 +44,8 @@ export async function missingMarks(db: Queryable, claims: readonly MarkedLog[]):
     const now = row === undefined ? null : { size: row.size, root: new Uint8Array(row.root) };
     let root: Uint8Array | null = null;
     if (now !== null && now.size === mark.size) root = now.root;
-    if (now !== null && now.size > mark.size) root = row?.signed ?? (await rootAt(db, log, mark.size));
+    if (now !== null && now.size > mark.size)
+      root = row?.signed ?? (await rootAt(new TileStore(db, archives), log, mark.size));
     if (root === null || !equalBytes(root, mark.root)) losses.push({ subject: log.origin, published: mark, was, now });
   }
   return losses;
@@ -56,8 +62,8 @@ export function largestLosses(losses: readonly Loss[]): Loss[] {
 }
 
 /** The root at a size that was marked but not signed, because its transaction was rolled back. */
-async function rootAt(db: Queryable, log: MarkedLog['log'], size: number): Promise<Uint8Array | null> {
-  const [root] = await new TileStore(db).ranges(log, [{ begin: 0, end: size }], size);
+async function rootAt(tiles: TileStore, log: MarkedLog['log'], size: number): Promise<Uint8Array | null> {
+  const [root] = await tiles.ranges(log, [{ begin: 0, end: size }], size);
   return root ?? null;
 }
 

@@ -1,6 +1,8 @@
 // Tiles, entry bundles and checkpoints from a streaming replica, which may lag behind.
 
+import { AntequemError } from '../core/errors.ts';
 import type { Queryable } from '../store/database.ts';
+import { type Archives, NO_ARCHIVES } from './archived-tile.ts';
 import { EntryReader } from './entries.ts';
 import type { Log } from './log.ts';
 import type { Published } from './publish.ts';
@@ -25,10 +27,14 @@ export class ReadReplica {
   readonly #now: () => number;
   #restsUntil = Number.NEGATIVE_INFINITY;
 
-  /** @param now milliseconds of a monotonic clock */
-  constructor(database: Queryable, now: () => number) {
+  /**
+   * @param now milliseconds of a monotonic clock
+   * @param archives where what left the database is read from
+   */
+  constructor(database: Queryable, now: () => number, archives: Archives = NO_ARCHIVES) {
     this.#database = database;
-    this.#source = { tiles: new TileStore(database), entries: new EntryReader(database) };
+    const tiles = new TileStore(database, archives);
+    this.#source = { tiles, entries: new EntryReader(database, archives.blocks, tiles) };
     this.#now = now;
   }
 
@@ -59,7 +65,9 @@ export class ReadReplica {
     if (this.#now() < this.#restsUntil) return null;
     try {
       return await ask();
-    } catch {
+    } catch (error) {
+      // It is not the replica that failed.
+      if (error instanceof AntequemError && error.code.startsWith('archive-')) return null;
       this.#restsUntil = this.#now() + REST_MS;
       return null;
     }

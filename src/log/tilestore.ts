@@ -4,6 +4,8 @@ import { foldRight, HASH_SIZE, MerkleTree, type Node, perfectNodes, type Range }
 import { TILE_WIDTH, type TileSlice, tileOfNode, tileWidth } from '../core/tiles.ts';
 import { Batch, inOrder } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
+import { archivedLeaves } from './archived-leaves.ts';
+import { type Archives, NO_ARCHIVES } from './archived-tile.ts';
 import { partialTile } from './blocks/head.ts';
 import type { Log } from './log.ts';
 
@@ -24,14 +26,17 @@ interface TileKey {
 /** The tiles of all logs; recently used ones are remembered. When a tile grows, its first hashes stay the same. */
 export class TileStore {
   readonly #database: Queryable;
+  readonly #archives: Archives;
   readonly #tiles = new LruCache<string, Tile>(CACHED_BYTES);
   readonly #roots = new LruCache<string, Uint8Array>(CACHED_ROOTS);
-  readonly #stored: Batch<TileKey, Uint8Array | null>;
+  readonly #stored: Batch<TileKey, StoredTile | null>;
   /** Reads under way, so that a tile is read once for all callers. */
   readonly #reads = new Map<string, Promise<Tile>>();
 
-  constructor(database: Queryable) {
+  /** @param archives where tiles are read that left the database, or what they are made of */
+  constructor(database: Queryable, archives: Archives = NO_ARCHIVES) {
     this.#database = database;
+    this.#archives = archives;
     this.#stored = new Batch((keys) => readTiles(database, keys));
   }
 
@@ -39,6 +44,11 @@ export class TileStore {
   async tile(log: NamedLog, level: number, index: number, size: number): Promise<Uint8Array> {
     const { hashes } = await this.#read(log, level, index, size);
     return hashes.subarray(0, tileWidth(level, index, size) * HASH_SIZE);
+  }
+
+  /** The hashes of a complete tile of leaf hashes. @param log its number in the database */
+  async leaves(log: number, index: number): Promise<Uint8Array> {
+    return (await this.#read({ id: log, name: String(log) }, 0, index, (index + 1) * TILE_WIDTH)).hashes;
   }
 
   /** Whether this complete tile of leaf hashes is remembered. */
@@ -99,7 +109,10 @@ export class TileStore {
     if (stored === null && index !== Math.floor(size / TILE_WIDTH ** (level + 1))) {
       throw new AntequemError('log-damaged', `log ${log.name} lacks tile ${level}/${index}: run an audit`);
     }
-    return new Tile(stored ?? (await partialTile(this.#database, log.id, level, size)));
+    if (stored === null) return new Tile(await partialTile(this.#database, log.id, level, size));
+    if (stored.hashes !== null) return new Tile(new Uint8Array(stored.hashes));
+    const archived = { id: log.id, log: stored.log, index, root: new Uint8Array(stored.root) };
+    return new Tile(await archivedLeaves(this.#database, this.#archives, archived));
   }
 }
 
@@ -122,13 +135,20 @@ class Tile {
   }
 }
 
+type StoredTile =
+  | { readonly hashes: Uint8Array }
+  /** Of a tile in the archive. */
+  | { readonly hashes: null; readonly root: Uint8Array; readonly log: string };
+
 /** Complete tiles, null where one is not complete yet. */
-async function readTiles(database: Queryable, keys: readonly TileKey[]): Promise<(Uint8Array | null)[]> {
-  const { rows } = await database.query<{ n: number; hashes: Uint8Array }>({
+async function readTiles(database: Queryable, keys: readonly TileKey[]): Promise<(StoredTile | null)[]> {
+  const { rows } = await database.query<StoredTile & { n: number }>({
     name: 'read-tiles',
-    text: `SELECT q.n::int, t.hashes FROM unnest($1::int[], $2::int[], $3::bigint[]) WITH ORDINALITY AS q (log, level, index, n)
+    text: `SELECT q.n::int, t.hashes, CASE WHEN t.hashes IS NULL THEN t.root END AS root,
+                  CASE WHEN t.hashes IS NULL THEN (SELECT name FROM logs WHERE id = t.log) END AS log
+           FROM unnest($1::int[], $2::int[], $3::bigint[]) WITH ORDINALITY AS q (log, level, index, n)
            JOIN tiles t ON t.log = q.log AND t.level = q.level AND t.index = q.index`,
     values: [keys.map(({ log }) => log), keys.map(({ level }) => level), keys.map(({ index }) => index)],
   });
-  return inOrder(rows, keys.length, ({ hashes }) => new Uint8Array(hashes));
+  return inOrder(rows, keys.length, (row) => row);
 }

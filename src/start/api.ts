@@ -14,6 +14,7 @@ import { AntequemError } from '../core/errors.ts';
 import type { Anchor, OpenTimestampsAnchor } from '../core/receipt.ts';
 import { findStored, receiptStoredPath } from '../evm/stored-rounds.ts';
 import { KINDS } from '../kinds.ts';
+import type { Archives } from '../log/archived-tile.ts';
 import { EntryReader } from '../log/entries.ts';
 import type { Guard } from '../log/guard.ts';
 import type { Effects } from '../log/log.ts';
@@ -50,11 +51,11 @@ export function composeApi(
     outside: Outside;
   },
 ): Service {
-  const { database, registry, publisher, tiles } = foundation;
+  const { database, registry, publisher, tiles, archives } = foundation;
   const { rollback } = foundation.guard;
   const { effects, witnesses, ...rest } = outside;
   const checkpoints = witnesses ?? foundation.publisher;
-  const entries = new EntryReader(database, foundation.archive);
+  const entries = new EntryReader(database, archives.blocks, tiles);
   const trees = new RoundTrees(database);
   const remembered = new RememberedAnchors(
     (round) => receiptAnchors(KINDS, database, round),
@@ -111,13 +112,14 @@ const REPLICA_CONNECTIONS = 10;
 const REPLICA_PATIENCE_MS = 2_000;
 
 /** The replica that tiles are read from; null where none is configured. */
-export function openReplica({
-  databaseReadUrl: url,
-}: Pick<Config, 'databaseReadUrl'>): { replica: ReadReplica; close: () => Promise<void> } | null {
+export function openReplica(
+  { databaseReadUrl: url }: Pick<Config, 'databaseReadUrl'>,
+  archives: Archives,
+): { replica: ReadReplica; close: () => Promise<void> } | null {
   if (url === null) return null;
   const options = { connections: REPLICA_CONNECTIONS, name: 'antequem replica', patience: REPLICA_PATIENCE_MS };
   const database = openDatabase(url, options);
-  return { replica: new ReadReplica(database, () => performance.now()), close: () => database.end() };
+  return { replica: new ReadReplica(database, () => performance.now(), archives), close: () => database.end() };
 }
 
 /** Whoever cosigns checkpoints; null where nobody is configured to. */

@@ -6,6 +6,7 @@ import { auditedChains } from '../anchor/report.ts';
 import { RoundTrees } from '../anchor/roundtrees.ts';
 import { Bucket, demandConditionalWrites, type ObjectLock } from '../archive/bucket.ts';
 import { deleteLeftovers, moveBlocks } from '../archive/moved-blocks.ts';
+import { moveTiles } from '../archive/moved-tiles.ts';
 import { type ObjectStore, ObjectStores } from '../archive/object-stores.ts';
 import { type ArchiveName, readPasses, recordFailure, recordPass } from '../archive/passes.ts';
 import { renewRounds } from '../archive/published-rounds.ts';
@@ -20,7 +21,7 @@ import type { Checkpoints } from '../log/publish.ts';
 import { takeTurn } from '../store/turn.ts';
 import type { Foundation } from './foundation.ts';
 
-/** Repeated requests and events are answered out of entries of the last ten days. */
+/** Repeated requests and events are answered out of entries and tiles of the last ten days. */
 const LEAST_AGE_MS = 11 * 86_400_000;
 const PROBE_BYTES = 1_000;
 /** No target can have this name. */
@@ -30,7 +31,7 @@ const TURN_MS = 30_000;
 
 export interface ArchivingOptions {
   readonly config: ArchiveConfig;
-  readonly foundation: Pick<Foundation, 'database' | 'registry' | 'tiles' | 'archive'>;
+  readonly foundation: Pick<Foundation, 'database' | 'registry' | 'tiles' | 'archives'>;
   /** With the cosignatures of witnesses, if there are any. */
   readonly checkpoints: Pick<Checkpoints, 'at'>;
   readonly effects: Effects;
@@ -110,8 +111,8 @@ class Archiver {
   }
 
   async #publish(store: ObjectStore): Promise<number> {
-    const { config, foundation, effects } = this.#options;
-    const { database, registry, tiles, archive } = foundation;
+    const { config, foundation, effects, logger } = this.#options;
+    const { database, registry, tiles, archives } = foundation;
     const passes = await readPasses(database);
     const published = passes.find((pass) => pass.archive === 'public')?.round ?? 0;
     const from = await shownRounds(database, this.#publicBuckets, registry.serviceOrigin, published);
@@ -120,7 +121,7 @@ class Archiver {
       store,
       registry,
       tiles,
-      entries: new EntryReader(database, archive),
+      entries: new EntryReader(database, archives.blocks, tiles),
       trees: this.#trees,
       checkpoints: this.#options.checkpoints,
       anchors: (round: number) => receiptAnchors(KINDS, database, round),
@@ -133,18 +134,26 @@ class Archiver {
       recordPass(database, 'public', round, effects.now()),
     );
     this.#renewed = await renewRounds(options, this.#renewed);
+    const moved = await moveTiles(options, this.#oldBefore());
+    if (moved > 0) logger.info({ tiles: moved }, 'old tiles were moved to the archive');
     return newest;
   }
 
   async #move(store: ObjectStore): Promise<number> {
-    const { config, foundation, effects, logger } = this.#options;
+    const { foundation, effects, logger } = this.#options;
     const { database } = foundation;
     const { random } = effects;
     const options = { database, store, random, lock: this.#lock, signal: this.#signal };
-    const moved = await moveBlocks(options, effects.now() - Math.max(config.after, LEAST_AGE_MS));
+    const moved = await moveBlocks(options, this.#oldBefore());
     if (moved > 0) logger.info({ blocks: moved }, 'old payloads were moved to the archive');
     await deleteLeftovers(database, store);
     return 0;
+  }
+
+  /** What was received before leaves the database. */
+  #oldBefore(): number {
+    const { config, effects } = this.#options;
+    return effects.now() - Math.max(config.after, LEAST_AGE_MS);
   }
 
   readonly #lock = (): ObjectLock | null => {

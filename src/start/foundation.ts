@@ -7,7 +7,7 @@ import { packLeaves } from '../anchor/unpacked.ts';
 import type { Config } from '../config.ts';
 import { AntequemError } from '../core/errors.ts';
 import { Appender } from '../log/appender.ts';
-import type { BlockArchive } from '../log/blocks/archived-block.ts';
+import type { Archives } from '../log/archived-tile.ts';
 import { Guard } from '../log/guard.ts';
 import { Holds } from '../log/holds.ts';
 import type { Effects } from '../log/log.ts';
@@ -32,7 +32,7 @@ import { type Database, openDatabase } from '../store/database.ts';
 import { migrate } from '../store/migrate.ts';
 import { serviceName } from '../store/service-name.ts';
 import { Webhooks } from '../webhooks/webhooks.ts';
-import { openBlockArchive } from './block-archive.ts';
+import { openArchives } from './archives.ts';
 
 /** Bytes that are drawn at a time: for single nonces, drawing costs more than the bytes. */
 const POOL_BYTES = 16_384;
@@ -74,8 +74,8 @@ export interface Foundation {
   /** The same of every seed: a receiver may have been told an older one. */
   readonly webhookSecrets: (id: string) => readonly Uint8Array[];
   readonly guard: Guard;
-  /** Where old contents of entries lie; null: nowhere. */
-  readonly archive: BlockArchive | null;
+  /** Where what left the database is read from. */
+  readonly archives: Archives;
   readonly holds: Holds;
   close(): Promise<void>;
 }
@@ -128,14 +128,15 @@ export async function openFoundation(
   const { sequencing } = appender;
   const { rollback } = sequencing;
   const store = openPublished(config, database);
-  const guard = new Guard({ database, serviceOrigin: config.origin, store, answered, rollback, logger });
+  const archives = openArchives(config.archive);
+  const guard = new Guard({ database, serviceOrigin: config.origin, store, answered, rollback, archives, logger });
   const heldIn = openHoldStore(config);
   const close = async (): Promise<void> => {
     await heldIn?.close();
     await guard.close();
     await Promise.all([database.end(), appending.end()]);
   };
-  const tiles = new TileStore(database);
+  const tiles = new TileStore(database, archives);
   try {
     if (compare) await guard.compare();
     const registry = await Registry.open(database, config.origin, seed, sequencing);
@@ -151,8 +152,7 @@ export async function openFoundation(
     const webhookSecrets = (id: string): readonly Uint8Array[] => seed.secrets(`webhook ${id}`);
     const holds = new Holds({ database, registry, sequencing, store: heldIn, serviceOrigin: config.origin });
     const parts = { database, registry, appender, publisher, tiles, keys, sessions, sources, guard, holds };
-    const archive = openBlockArchive(config.archive);
-    return { ...parts, archive, webhooks, webhookSecret, webhookSecrets, close };
+    return { ...parts, archives, webhooks, webhookSecret, webhookSecrets, close };
   } catch (error) {
     await close();
     throw error;

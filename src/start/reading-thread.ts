@@ -20,7 +20,7 @@ import { searchPage } from '../log/search.ts';
 import { TileStore } from '../log/tilestore.ts';
 import { openDatabase } from '../store/database.ts';
 import { Cosignatures } from '../witness/cosignatures.ts';
-import { openBlockArchive } from './block-archive.ts';
+import { openArchives } from './archives.ts';
 import type { ReadingSettings } from './readings.ts';
 
 const CONNECTIONS = 3;
@@ -37,7 +37,9 @@ const NICE = 10;
 if (process.platform === 'linux') setPriority(NICE);
 const { databaseUrl, archive, witnessKeys }: ReadingSettings = workerData;
 const database = openDatabase(databaseUrl, { connections: CONNECTIONS, name: 'antequem reading' });
-const entries = new EntryReader(database, openBlockArchive(archive));
+const archives = openArchives(archive);
+const tiles = new TileStore(database, archives);
+const entries = new EntryReader(database, archives.blocks, tiles);
 const recorded = new RecordedCheckpoints(database);
 const cosignatures = new Cosignatures(database);
 const remembered = new RememberedAnchors(
@@ -47,7 +49,7 @@ const remembered = new RememberedAnchors(
 const trees = new RoundTrees(database);
 const series = new ReceiptSeries({
   database,
-  tiles: new TileStore(database),
+  tiles,
   trees,
   anchors: (round) => remembered.get(round),
   storedPath: (round) => receiptStoredPath(database, trees, round),

@@ -128,8 +128,8 @@ it('a worker erases what is due, at times of its own', async () => {
   await send('PUT', 'logs/worked');
   await service.send('POST', '/v1/logs/worked/entries', { token: admin, body: 'old' });
   await send('PUT', 'logs/worked/retention', { period: '1s' });
-  const { database, registry, appender, holds, archive } = service.foundation;
-  const parts = { database, registry, sequencing: appender.sequencing, holds, archive };
+  const { database, registry, appender, holds, archives } = service.foundation;
+  const parts = { database, registry, sequencing: appender.sequencing, holds, archive: archives.blocks };
   const stop = startRetention({ ...parts, interval: 200, logger: pino({ level: 'silent' }) });
   const erased = async (): Promise<unknown> => (await send('GET', 'logs/worked/retention')).at('erased');
   await expect.poll(erased, { timeout: 30_000 }).toBe(1);

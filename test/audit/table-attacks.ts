@@ -20,6 +20,13 @@ export const TABLES: Attack[] = [
     index: 256,
   },
   {
+    name: 'tile emptied, with another root',
+    work: `UPDATE tiles SET root = sha256(root), hashes = NULL, last_leaf = substring(hashes FROM 8161) WHERE ${DEMO} AND index = 1`,
+    code: 'tile-differs',
+    log: 'demo',
+    index: 256,
+  },
+  {
     name: 'tile deleted',
     work: `DELETE FROM tiles WHERE ${DEMO} AND index = 1`,
     code: 'tile-missing',

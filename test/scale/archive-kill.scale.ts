@@ -4,10 +4,12 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ArchivedBlocks, objectName } from '../../src/archive/archived-blocks.ts';
+import { ArchivedTiles } from '../../src/archive/archived-tiles.ts';
 import { Bucket } from '../../src/archive/bucket.ts';
 import { deleteLeftovers } from '../../src/archive/moved-blocks.ts';
 import { verifyBlocks, verifyPublished } from '../../src/archive/verification.ts';
 import { EntryReader } from '../../src/log/entries.ts';
+import { TileStore } from '../../src/log/tilestore.ts';
 import { auditDatabase } from '../support/audit.ts';
 import { type Instance, openInstance } from '../support/instance.ts';
 import { type TestStore, testStore } from '../support/object-store.ts';
@@ -35,7 +37,9 @@ test('killed at every step, nothing is lost, nothing is left behind, and the nex
   const log = await one.makeLog('demo');
   await one.append(log, ...Array.from({ length: ENTRIES }, (_, i) => `entry ${i}`));
   await one.closeRound();
-  const reader = new EntryReader(one.database, new ArchivedBlocks([closed]));
+  const archives = { blocks: new ArchivedBlocks([closed]), tiles: new ArchivedTiles([open]) };
+  const reader = new EntryReader(one.database, archives.blocks);
+  const hashes = await one.tiles.tile(log, 0, 0, ENTRIES);
   let kills = 0;
   for (let most = 0; ; most++) {
     const ran = spawnSync(process.execPath, [PROCESS, database.url, JSON.stringify(addresses), String(most)], {
@@ -45,6 +49,7 @@ test('killed at every step, nothing is lost, nothing is left behind, and the nex
     expect(payloads.map((payload) => Buffer.from(payload ?? []).toString())).toEqual(
       Array.from({ length: ENTRIES }, (_, i) => `entry ${i}`),
     );
+    expect(await new TileStore(one.database, archives).tile(log, 0, 0, ENTRIES)).toEqual(hashes);
     if (ran.stdout.includes('done')) break;
     expect(ran.signal).toBe('SIGKILL');
     kills++;
@@ -61,5 +66,8 @@ test('killed at every step, nothing is lost, nothing is left behind, and the nex
   expect(names).toEqual(rows.map(({ object }) => objectName(object)).sort());
   expect(await verifyBlocks(one.database, [closed])).toMatchObject({ objects: 4, faulty: 0 });
   expect(await verifyPublished(one.database, [open])).toMatchObject({ faulty: 0 });
-  expect((await auditDatabase(database.url, { archive: new ArchivedBlocks([closed]) })).findings).toEqual([]);
+  const moved = await one.database.query('SELECT FROM tiles WHERE hashes IS NULL');
+  expect(moved.rowCount).toBe(2);
+  const { findings } = await auditDatabase(database.url, { archive: archives.blocks, tiles: archives.tiles });
+  expect(findings).toEqual([]);
 });

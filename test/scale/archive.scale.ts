@@ -9,9 +9,12 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sha256 } from '#sha256';
+import { Receipts } from '../../src/anchor/receipts.ts';
 import { ArchivedBlocks, objectName } from '../../src/archive/archived-blocks.ts';
+import { ArchivedTiles } from '../../src/archive/archived-tiles.ts';
 import { Bucket, demandConditionalWrites } from '../../src/archive/bucket.ts';
 import { deleteLeftovers, moveBlocks } from '../../src/archive/moved-blocks.ts';
+import { moveTiles } from '../../src/archive/moved-tiles.ts';
 import { publishArchive } from '../../src/archive/publishing.ts';
 import { verifyBlocks, verifyPublished } from '../../src/archive/verification.ts';
 import { auditRemote } from '../../src/audit/remote/audit.ts';
@@ -19,6 +22,7 @@ import { HttpSource } from '../../src/audit/remote/http-source.ts';
 import { composeReceipt } from '../../src/audit/remote/receipt.ts';
 import { MirrorState } from '../../src/audit/remote/state.ts';
 import { fromHex, toHex, utf8 } from '../../src/core/bytes.ts';
+import { consistencyRanges } from '../../src/core/merkle.ts';
 import { formatVerifierKey } from '../../src/core/note.ts';
 import { rewriteBlocks } from '../../src/log/blocks/block-rewrite.ts';
 import { EntryReader } from '../../src/log/entries.ts';
@@ -26,6 +30,7 @@ import { eraseEntry } from '../../src/log/erase.ts';
 import type { Log } from '../../src/log/log.ts';
 import { setRetention } from '../../src/log/retention.ts';
 import { lookForDue } from '../../src/log/retention-run.ts';
+import { TileStore } from '../../src/log/tilestore.ts';
 import { auditDatabase } from '../support/audit.ts';
 import { freePort } from '../support/debian-postgres.ts';
 import { draft, type Instance, openInstance, SEED } from '../support/instance.ts';
@@ -119,6 +124,45 @@ async function timed(count: number, work: (i: number) => Promise<unknown>): Prom
 const say = (text: string): void => console.log(text);
 const megabytes = (bytes: number): string => `${(bytes / 1_048_576).toFixed(1)} MiB`;
 
+/** Tiles leave the database: receipts, whose contents are archived and in the cache, and proofs, before and after. */
+async function moveOldTiles(publicBucket: Bucket, blocks: ArchivedBlocks): Promise<void> {
+  const { database, publisher, trees } = one;
+  const archives = { blocks, tiles: new ArchivedTiles([publicBucket]) };
+  const size = (await one.registry.head(log)).size;
+  const spot = (i: number): number => (i * 104_729) % ENTRIES;
+  const readersOf = (name: string) => {
+    const tiles = new TileStore(database, archives);
+    const entries = new EntryReader(database, blocks, tiles);
+    const receipts = new Receipts({ database, entries, tiles, publisher, trees, anchors: async () => [] });
+    return async (at: (i: number) => number): Promise<string[]> => {
+      const made: string[] = [];
+      const took = await timed(READS, async (i) => void made.push(JSON.stringify(await receipts.compose(log, at(i)))));
+      const proving = name === 'with cached tiles' ? tiles : new TileStore(database, archives);
+      const proofs = await timed(READS, async (i) => {
+        made.push((await proving.ranges(log, consistencyRanges(at(i) + 1, size), size)).map(toHex).join());
+      });
+      say(`receipt ${name}: p50 ${percentile(took, 0.5)} ms, p99 ${percentile(took, 0.99)} ms`);
+      say(`consistency proof ${name}: p50 ${percentile(proofs, 0.5)} ms, p99 ${percentile(proofs, 0.99)} ms`);
+      return made;
+    };
+  };
+  const hot = await readersOf('with hot tiles')(spot);
+  const before = await sizeOf('tiles');
+  const began = performance.now();
+  const moved = await moveTiles(
+    { database, store: publicBucket, lock: () => null, signal: new AbortController().signal },
+    Date.now(),
+  );
+  say(`moved ${moved} tiles in ${((performance.now() - began) / 1_000).toFixed(1)} s`);
+  await database.query('VACUUM (FULL) tiles');
+  const after = await sizeOf('tiles');
+  say(`table of tiles: ${megabytes(before)} before, ${megabytes(after)} after`);
+  expect(before - after).toBeGreaterThan(0.8 * moved * 8_192);
+  const cold = readersOf('with archived tiles');
+  expect(await cold(spot)).toEqual(hot);
+  await readersOf('with cached tiles')((i) => spot(i % 8));
+}
+
 test('a million audit events are archived while others are appended; strangers read the bucket', async () => {
   const closed = await store.bucket('events-private');
   const open = await store.bucket('events-public');
@@ -201,6 +245,7 @@ test('a million audit events are archived while others are appended; strangers r
     say(`verified ${verified.objects} objects`);
     expect(verified.faulty).toBe(0);
   }
+  await moveOldTiles(publicBucket, archive);
   const key = formatVerifierKey(log.origin, SEED.signer(log.origin).publicKey);
 
   // Service, database and store are gone: what is left is a folder behind a plain static file server.

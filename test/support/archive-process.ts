@@ -3,6 +3,7 @@
 import pg from 'pg';
 import { Bucket } from '../../src/archive/bucket.ts';
 import { deleteLeftovers, moveBlocks } from '../../src/archive/moved-blocks.ts';
+import { moveTiles } from '../../src/archive/moved-tiles.ts';
 import { publishArchive } from '../../src/archive/publishing.ts';
 import { openInstance } from './instance.ts';
 
@@ -48,6 +49,7 @@ await publishArchive(
   before,
   async () => {},
 );
+await moveTiles({ database, store: new Bucket(open), lock: () => null, signal }, before);
 const store = new Bucket(closed);
 await moveBlocks({ database, store, random: effects.random, lock: () => null, signal }, before);
 await deleteLeftovers(database, store);

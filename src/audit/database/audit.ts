@@ -6,6 +6,7 @@ import { equalBytes } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
 import type { Verifier } from '../../core/note.ts';
 import { logId, logOrigin, SYSTEM_LOG } from '../../core/origin.ts';
+import type { TileArchive } from '../../log/archived-tile.ts';
 import type { BlockArchive } from '../../log/blocks/archived-block.ts';
 import type { LogSeed } from '../../log/seed.ts';
 import type { Database, Transaction } from '../../store/database.ts';
@@ -44,6 +45,8 @@ export interface AuditOptions extends AuditTrust {
   readonly kinds: AnchorKinds;
   /** Where old contents of entries lie; null: nowhere. */
   readonly archive?: BlockArchive | null;
+  /** Where old tiles lie; null: they are compared by their roots alone. */
+  readonly tiles?: TileArchive | null;
   /** Where an earlier audit had come to; it is kept up to date. */
   readonly state: AuditState | null;
   readonly onProgress: (progress: AuditProgress) => void;
@@ -256,6 +259,7 @@ class Auditor {
       log,
       findings: this.#findings,
       archive: this.#options.archive ?? null,
+      tiles: this.#options.tiles ?? null,
       newest: this.#newest,
       onDigest: (index, digest) => this.#index.note(log.id, index, digest),
       onPage: async ({ entries, position }) => {

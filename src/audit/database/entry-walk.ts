@@ -68,7 +68,7 @@ export class EntryWalk {
   async walk(page: readonly PageBlock[], tiles: readonly StoredTile[], end: number): Promise<void> {
     const { log, findings, chain } = this.#options;
     const leaves = new Map(
-      tiles.flatMap(({ level, index, hashes }) => (level === 0 ? [[index, hashes] as const] : [])),
+      tiles.flatMap(({ level, index, hashes }) => (level === 0 && hashes !== null ? [[index, hashes] as const] : [])),
     );
     for (const block of page) {
       const { size } = chain;

@@ -2,7 +2,7 @@
 
 import { equalBytes } from '../../core/bytes.ts';
 import type { CompactRange } from '../../core/compact-range.ts';
-import { MAX_TILE_LEVEL, TILE_WIDTH } from '../../core/tiles.ts';
+import type { TileArchive } from '../../log/archived-tile.ts';
 import type { BlockArchive } from '../../log/blocks/archived-block.ts';
 import { receivedAt as storedTime } from '../../log/blocks/blocks.ts';
 import type { Log } from '../../log/log.ts';
@@ -11,12 +11,13 @@ import { beginningOf, EntryChain, type LogPosition } from '../checks/entry-chain
 import type { Findings } from '../checks/findings.ts';
 import type { LogKeys } from '../checks/log-keys.ts';
 import type { RoundAt } from '../checks/rounds.ts';
-import { checkTiles, type StoredTile } from '../checks/tiles.ts';
+import { checkTiles } from '../checks/tiles.ts';
 import { VoucherCheck, vouchedSizes } from '../checks/vouchers.ts';
 import { type PageBlock, pageEnd, readBlockContent, readPage } from './block-page.ts';
 import { EntryWalk } from './entry-walk.ts';
 import type { ErasureRecord } from './erasures.ts';
 import type { StoredLog } from './stored-log.ts';
+import { readStoredTiles } from './stored-tiles.ts';
 import { checkNothingBeyond, coveredSize, FloorFinder, type PageVouchers, readVouchers } from './vouchers.ts';
 
 export interface StoredLogWalkOptions {
@@ -25,6 +26,8 @@ export interface StoredLogWalkOptions {
   readonly findings: Findings;
   /** Where old contents of entries lie; null: nowhere. */
   readonly archive: BlockArchive | null;
+  /** Where old tiles lie; null: they are compared by their roots alone. */
+  readonly tiles: TileArchive | null;
   readonly keys: LogKeys;
   /** What is recorded as erased. */
   readonly erased: ErasureRecord;
@@ -54,7 +57,7 @@ interface Loading {
   readonly begin: number;
   readonly end: number;
   readonly page: Promise<PageBlock[]>;
-  readonly tiles: ReturnType<typeof readTiles>;
+  readonly tiles: ReturnType<typeof readStoredTiles>;
   readonly vouchers: Promise<PageVouchers>;
 }
 
@@ -114,13 +117,14 @@ async function checkUncovered(
 
 /** @returns whether it came to the head */
 async function walkPages(
-  { db, log, findings, onPage }: StoredLogWalkOptions,
+  options: StoredLogWalkOptions,
   { chain, entries, floors, vouching, before }: Checks,
 ): Promise<boolean> {
-  let next = load(db, log, chain.size);
+  const { log, findings, onPage } = options;
+  let next = load(options, chain.size);
   while (next !== null) {
     const { begin, end, page, tiles, vouchers }: Loading = next;
-    next = load(db, log, end);
+    next = load(options, end);
     const [blocks, stored, vouched] = await Promise.all([page, tiles, vouchers]);
     chain.expect(vouchedSizes(vouched), floors.of(vouched));
     await entries.walk(blocks, stored, end);
@@ -140,14 +144,14 @@ async function walkPages(
 }
 
 /** Starts to read the page from `begin` on; null where there is none. */
-function load(db: Transaction, log: StoredLog, begin: number): Loading | null {
+function load({ db, log, tiles }: StoredLogWalkOptions, begin: number): Loading | null {
   if (begin >= log.size) return null;
   const end = pageEnd(begin, log.size);
   const loading = {
     begin,
     end,
     page: readPage(db, log.id, begin, end),
-    tiles: readTiles(db, log.id, begin, end),
+    tiles: readStoredTiles(db, log, [begin, end], tiles),
     vouchers: readVouchers(db, log.id, begin, end),
   };
   // Looked at when its turn comes: until then a failure must not count as unhandled.
@@ -173,28 +177,6 @@ function checkHead(log: StoredLog, { chain, entries }: Checks, findings: Finding
   if (wrong.length === 0) return;
   const says = `${wrong.join(', ')} in the head of ${log.name} ${wrong.length === 1 ? 'is' : 'are'} not what its entries make`;
   findings.add('head-differs', { log: log.name }, says);
-}
-
-/** The stored tiles that a log completes when it grows from `begin` to `end` entries. */
-async function readTiles(db: Queryable, log: number, begin: number, end: number): Promise<StoredTile[]> {
-  const levels: number[] = [];
-  const first: number[] = [];
-  const behind: number[] = [];
-  for (let level = 0; level <= MAX_TILE_LEVEL; level++) {
-    const width = TILE_WIDTH ** (level + 1);
-    if (Math.floor(end / width) === Math.floor(begin / width)) break;
-    levels.push(level);
-    first.push(Math.floor(begin / width));
-    behind.push(Math.floor(end / width));
-  }
-  if (levels.length === 0) return [];
-  const { rows } = await db.query<StoredTile>(
-    `SELECT t.level, t.index, t.root, t.hashes
-     FROM unnest($2::smallint[], $3::bigint[], $4::bigint[]) AS r (level, first, behind)
-     JOIN tiles t ON t.log = $1 AND t.level = r.level AND t.index >= r.first AND t.index < r.behind`,
-    [log, levels, first, behind],
-  );
-  return rows;
 }
 
 /** Looks for tiles that a log of this size does not have. */

@@ -45,6 +45,7 @@ async function status(_: object, command: Command): Promise<void> {
   if (isJson(command)) return printJson({ archives: passes.map(view), ...archived });
   if (passes.length === 0) note('nothing is archived yet: set ARCHIVE_URL or ARCHIVE_PRIVATE_URL for the worker');
   for (const pass of passes) print(lineOf(pass));
+  print(`tiles in the public archive alone: ${archived.tiles.toLocaleString('en')}`);
   print(
     `blocks in the private archive: ${archived.blocks.toLocaleString('en')}, ${archived.bytes.toLocaleString('en')} bytes`,
   );
@@ -71,10 +72,11 @@ function view({ archive, round, passedAt, problem }: ArchivePass): object {
 }
 
 async function verify({ repair }: { readonly repair?: true }, command: Command): Promise<void> {
-  const [{ readArchive }, { Bucket }, { verifyBlocks, verifyPublished }] = await Promise.all([
+  const [{ readArchive }, { Bucket }, { verifyBlocks, verifyPublished }, { openArchives }] = await Promise.all([
     import('../../config/archive.ts'),
     import('../../archive/bucket.ts'),
     import('../../archive/verification.ts'),
+    import('../../start/archives.ts'),
   ]);
   const config = readArchive(process.env);
   if (config === null) {
@@ -84,7 +86,7 @@ async function verify({ repair }: { readonly repair?: true }, command: Command):
     all.map((each) => new Bucket(each)),
   );
   const found = await withDatabase(async (database) => ({
-    public: open?.length ? await verifyPublished(database, open, repair) : null,
+    public: open?.length ? await verifyPublished(database, open, repair, openArchives(config).blocks) : null,
     private: closed?.length ? await verifyBlocks(database, closed, repair) : null,
   }));
   const results = Object.entries(found).filter((pair): pair is [string, ArchiveVerification] => pair[1] !== null);

@@ -100,7 +100,7 @@ async function runAudit(
     { KINDS },
     { demandMoved },
     { readArchive },
-    { openBlockArchive },
+    { openArchives },
   ] = await Promise.all([
     import('../../audit/database/audit.ts'),
     import('../../audit/database/state.ts'),
@@ -110,10 +110,11 @@ async function runAudit(
     import('../../kinds.ts'),
     import('../../log/unmoved.ts'),
     import('../../config/archive.ts'),
-    import('../../start/block-archive.ts'),
+    import('../../start/archives.ts'),
   ]);
   const trust = await readAuditTrust(flags);
   const state = flags.state === undefined ? null : await AuditState.open(flags.state, settings.origin);
+  const archives = openArchives(readArchive(process.env));
   const database = openDatabase(settings.databaseUrl, {
     connections: 1,
     name: 'antequem audit',
@@ -127,7 +128,8 @@ async function runAudit(
       seed: settings.seed === null ? null : LogSeed.parse(settings.seed),
       verifiers: (flags.key ?? []).map(parseVerifierKey),
       kinds: KINDS,
-      archive: openBlockArchive(readArchive(process.env)),
+      archive: archives.blocks,
+      tiles: archives.tiles,
       ...trust,
       state,
       onProgress: ({ at, entries, total }) => onProgress(at, entries, total),

@@ -28,6 +28,20 @@ export async function leafHashes(db: Queryable, log: number, begin: number, end:
   return new Uint8Array(hashes);
 }
 
+/** The leaf hash before the entry that begins a tile: the log id before the first. @throws AntequemError `log-damaged` */
+export async function leafBefore(db: Queryable, log: number, begin: number): Promise<Uint8Array> {
+  const { rows } = await db.query<{ leaf: Uint8Array }>({
+    name: 'leaf-before',
+    text: `SELECT log_id AS leaf FROM logs WHERE id = $1 AND $2 < 0
+           UNION ALL SELECT coalesce(last_leaf, substring(hashes FROM ${HASH_SIZE * (TILE_WIDTH - 1) + 1}))
+                     FROM tiles WHERE log = $1 AND level = 0 AND index = $2`,
+    values: [log, begin / TILE_WIDTH - 1],
+  });
+  const leaf = rows[0]?.leaf;
+  if (leaf?.length !== HASH_SIZE) throw damaged(log, `a tile before entry ${begin}`);
+  return new Uint8Array(leaf);
+}
+
 /** The roots of the complete tiles [begin, end) of a level. */
 async function tileRoots(db: Queryable, log: number, level: number, begin: number, end: number): Promise<Uint8Array> {
   const { rows } = await db.query<{ hashes: Uint8Array | null }>(

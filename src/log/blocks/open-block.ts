@@ -5,6 +5,7 @@ import { equalBytes, readU64 } from '../../core/bytes.ts';
 import { commitTo, entryLeafHash } from '../../core/entry.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { HASH_SIZE } from '../../core/merkle.ts';
+import { TILE_WIDTH } from '../../core/tiles.ts';
 import { type ArchivedBlock, archivedBlock, archiveMissing, type BlockArchive, contentOf } from './archived-block.ts';
 import { PackedContents, type StoredContent } from './block.ts';
 
@@ -76,6 +77,19 @@ export class OpenBlock {
     return archived === null ? this : new OpenBlock({ ...this.#row, content: await contentOf(archive, archived) });
   }
 
+  /** Whether its leaf hashes are in a tile that is not in the database any more. */
+  get lacksLeaves(): boolean {
+    return this.#row.leaves === null;
+  }
+
+  /** The same block with the leaf hashes of its tile. */
+  withLeaves(tile: Uint8Array): OpenBlock {
+    return new OpenBlock(
+      { ...this.#row, leaves_from: this.first - (this.first % TILE_WIDTH), leaves: tile },
+      this.#contents,
+    );
+  }
+
   receivedAt(index: number): number {
     return timeOf(this.#row, index - this.first);
   }
@@ -94,6 +108,11 @@ export class OpenBlock {
       const says = `log ${this.log} has a damaged block at entry ${this.first}: run an audit`;
       throw new AntequemError('log-damaged', says, { cause });
     }
+  }
+
+  /** Whether the leaf hash of an entry in its tile was read with it. */
+  hasLeaf(index: number): boolean {
+    return this.#row.leaves !== null && index >= this.#row.leaves_from;
   }
 
   /** @throws AntequemError `log-damaged` */
@@ -115,6 +134,7 @@ export class OpenBlock {
    * the entry behind: then the tile was altered, which must not spoil the entries.
    */
   chained(index: number, made: Uint8Array): Uint8Array {
+    if (this.lacksLeaves) return made;
     const kept = this.leafHash(index);
     if (index + 1 === this.end || equalBytes(kept, made)) return kept;
     const next = { receivedAt: this.receivedAt(index + 1), previous: made, commitment: this.commitment(index + 1) };
