@@ -1,4 +1,6 @@
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
+
+const NOTHING = Buffer.alloc(0);
 
 /** What came of a load: latencies in milliseconds. */
 export interface LoadResult {
@@ -37,13 +39,53 @@ export async function runLoad(load: Load): Promise<LoadResult> {
   let failures = 0;
   const start = performance.now();
 
+  const fixed = Object.entries({ host: `${hostname}:${port}`, ...load.headers })
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('');
+  const requestOf = (index: number): Buffer => {
+    const body = load.body?.(index) ?? NOTHING;
+    const head = `${load.method} ${pathOf(index)} HTTP/1.1\r\n${fixed}content-length: ${body.length}\r\n\r\n`;
+    const request = Buffer.allocUnsafe(head.length + body.length);
+    request.write(head, 'latin1');
+    request.set(body, head.length);
+    return request;
+  };
+
   const connection = (): Promise<void> =>
     new Promise((resolve, reject) => {
-      const socket: Socket = connect(Number(port), hostname);
-      socket.setNoDelay(true);
       let sent = 0;
       let index = 0;
-      let buffered: Buffer = Buffer.alloc(0);
+      let buffered: Buffer = NOTHING;
+      const take = (chunk: Buffer): void => {
+        buffered = buffered.length === 0 ? chunk : Buffer.concat([buffered, chunk]);
+        const end = buffered.indexOf('\r\n\r\n');
+        if (end >= 0) {
+          const head = buffered.toString('latin1', 0, end);
+          const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0);
+          if (buffered.length >= end + 4 + length) {
+            if (Number(head.slice(9, 12)) !== load.expect) {
+              failures++;
+              if (failures === 1) console.error(buffered.toString());
+            }
+            buffered = NOTHING;
+            latencies[index] = performance.now() - sent;
+            done++;
+            load.onAnswer?.(done);
+            send();
+            return;
+          }
+        }
+        // The next chunk comes in the same memory.
+        if (buffered === chunk) buffered = Buffer.from(chunk);
+      };
+      const onread = {
+        buffer: Buffer.alloc(64 << 10),
+        callback: (length: number, memory: Uint8Array): boolean => {
+          take(Buffer.from(memory.buffer, memory.byteOffset, length));
+          return true;
+        },
+      };
+      const socket = connect({ port: Number(port), host: hostname, noDelay: true, onread });
       const send = (): void => {
         if (next >= load.requests) {
           socket.end();
@@ -51,34 +93,12 @@ export async function runLoad(load: Load): Promise<LoadResult> {
           return;
         }
         index = next++;
-        const body = load.body?.(index) ?? new Uint8Array(0);
-        const headers = { host: `${hostname}:${port}`, 'content-length': String(body.length), ...load.headers };
-        const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+        const request = requestOf(index);
         sent = performance.now();
-        socket.cork();
-        socket.write(`${load.method} ${pathOf(index)} HTTP/1.1\r\n${head.join('')}\r\n`);
-        if (body.length > 0) socket.write(body);
-        socket.uncork();
+        socket.write(request);
       };
       socket.on('connect', send);
       socket.on('error', reject);
-      socket.on('data', (chunk: Buffer) => {
-        buffered = buffered.length === 0 ? chunk : Buffer.concat([buffered, chunk]);
-        const end = buffered.indexOf('\r\n\r\n');
-        if (end < 0) return;
-        const head = buffered.toString('latin1', 0, end);
-        const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0);
-        if (buffered.length < end + 4 + length) return;
-        if (Number(head.slice(9, 12)) !== load.expect) {
-          failures++;
-          if (failures === 1) console.error(buffered.toString());
-        }
-        buffered = Buffer.alloc(0);
-        latencies[index] = performance.now() - sent;
-        done++;
-        load.onAnswer?.(done);
-        send();
-      });
     });
 
   await Promise.all(Array.from({ length: load.connections }, connection));
