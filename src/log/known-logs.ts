@@ -84,9 +84,21 @@ export class KnownLogs {
 function heldBytes(pieces: readonly (Piece | null)[]): number {
   let bytes = 0;
   for (const piece of pieces) {
-    for (const content of piece?.contents ?? []) {
-      if (content.kind === 'payload') bytes += content.payload.buffer.byteLength;
-    }
+    if (piece === null) continue;
+    const held = HELD.get(piece) ?? heldBy(piece);
+    HELD.set(piece, held);
+    bytes += held;
+  }
+  return bytes;
+}
+
+/** A piece is asked for at each commit until its tile is complete. */
+const HELD = new WeakMap<Piece, number>();
+
+function heldBy({ contents }: Piece): number {
+  let bytes = 0;
+  for (const content of contents) {
+    if (content.kind === 'payload') bytes += content.payload.buffer.byteLength;
   }
   return bytes;
 }

@@ -6,12 +6,15 @@ import { AntequemError } from '../../core/errors.ts';
 import { HASH_SIZE } from '../../core/merkle.ts';
 import { TILE_WIDTH } from '../../core/tiles.ts';
 import type { Queryable } from '../../store/database.ts';
-import { MAX_BLOCK_BYTES, type StoredContent, unpackContents } from './block.ts';
+import { MAX_BLOCK_BYTES, packContents, type StoredContent, unpackContents } from './block.ts';
 import { packAside } from './block-packer.ts';
 import { type Block, packTimes } from './blocks.ts';
 
 /** Blocks with payloads of this many bytes at most are put together. */
 const SMALL_BYTES = 16 << 10;
+
+/** Payloads of this many bytes at most are packed at once: to hand them to another thread costs more than it saves. */
+const PACKED_HERE_BYTES = 64 << 10;
 
 /** The entries of a block. */
 export interface Piece {
@@ -71,7 +74,7 @@ async function packed({ first, times, contents, erased, bytes }: Piece, run: Ent
     erased,
     bytes,
     content: await ((contents.length === TILE_WIDTH ? run.packed?.get(first) : null) ??
-      packAside(contents, run.nonceSize)),
+      (bytes <= PACKED_HERE_BYTES ? packContents(contents, run.nonceSize) : packAside(contents, run.nonceSize))),
   };
 }
 
@@ -140,13 +143,18 @@ export async function readTail(tx: Queryable, log: number, size: number): Promis
  */
 export function tailOf(pieces: readonly (Piece | null)[], size: number): Tail | null {
   const groups: Piece[][] = [[]];
+  let bytes = 0;
   for (const piece of pieces) {
     const group = groups.at(-1) ?? [];
     const previous = group.at(-1);
     const follows = previous === undefined || piece?.first === previous.first + previous.contents.length;
-    if (piece === null) groups.push([]);
-    else if (follows && bytesOf(group) + piece.bytes <= MAX_BLOCK_BYTES) group.push(piece);
-    else groups.push([piece]);
+    if (piece !== null && follows && bytes + piece.bytes <= MAX_BLOCK_BYTES) {
+      group.push(piece);
+      bytes += piece.bytes;
+    } else {
+      groups.push(piece === null ? [] : [piece]);
+      bytes = piece?.bytes ?? 0;
+    }
   }
   const last = groups.at(-1) ?? [];
   // A single block is replaced by nothing but one that takes in more.
