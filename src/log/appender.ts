@@ -16,6 +16,8 @@ const GROUP_BYTES = 16 << 20;
 const COMMIT_DEADLINE = 15_000;
 /** Milliseconds of a commit after which its log takes no more submissions. */
 const STALL = 5_000;
+/** Milliseconds between two times that entries of open tiles are forgotten. */
+const FORGETTING_PAUSE = 1_000;
 
 export interface AppenderOptions {
   /** The most bytes that may wait; one log may use half of it. Default 128 MiB. */
@@ -58,6 +60,9 @@ export class Appender {
   #queuedBytes = 0;
   /** Entries since runs of the digest index were made. */
   #sinceRun = 0;
+  /** Logs that had nothing waiting for a moment since entries were forgotten last. */
+  readonly #rested = new Set<number>();
+  #forgetting: NodeJS.Timeout | null = null;
 
   constructor(database: Database, effects: Effects, options: AppenderOptions = {}) {
     this.#database = database;
@@ -168,7 +173,15 @@ export class Appender {
       this.#queuedBytes -= bytes;
     }
     this.#lines.delete(log.id);
-    this.sequencing.logs.forgetOpen(log.id);
+    this.#rested.add(log.id);
+    this.#forgetting ??= setTimeout(() => this.#forgetOpen(), FORGETTING_PAUSE).unref();
+  }
+
+  /** Not at once: under load, too, there are moments in which nothing waits. */
+  #forgetOpen(): void {
+    this.#forgetting = null;
+    for (const log of this.#rested) if (!this.#lines.has(log)) this.sequencing.logs.forgetOpen(log);
+    this.#rested.clear();
   }
 
   async #commit(log: Log, submissions: Prepared[]): Promise<readonly Outcome[]> {

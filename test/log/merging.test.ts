@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { toHex } from '../../src/core/bytes.ts';
 import { eraseEntry } from '../../src/log/erase.ts';
 import type { Log } from '../../src/log/log.ts';
@@ -33,6 +33,12 @@ const append = (instance: Instance, log: Log, count: number): Promise<unknown> =
   instance.appender.append(log, { drafts: drafts(count, `${Math.random()}`), idempotency: null });
 const erase = (instance: Instance, log: Log, index: number): Promise<boolean> =>
   eraseEntry(instance.database, instance.registry.system, instance.sequencing, log, index, instance.holds);
+
+const breakBlock = async (log: Log, first: number): Promise<void> => {
+  await one.database.query('ALTER TABLE blocks DISABLE TRIGGER USER');
+  await one.database.query(`UPDATE blocks SET content = 'broken' WHERE log = $1 AND first = $2`, [log.id, first]);
+  await one.database.query('ALTER TABLE blocks ENABLE TRIGGER USER');
+};
 
 describe('small blocks', () => {
   test('are put together by the commit that completes their tile, whichever process it is', async () => {
@@ -156,9 +162,7 @@ describe('small blocks', () => {
     const log = await one.makeLog('broken');
     await append(one, log, 5);
     await append(one, log, 5);
-    await one.database.query('ALTER TABLE blocks DISABLE TRIGGER USER');
-    await one.database.query(`UPDATE blocks SET content = 'broken' WHERE log = $1 AND first = 5`, [log.id]);
-    await one.database.query('ALTER TABLE blocks ENABLE TRIGGER USER');
+    await breakBlock(log, 5);
     await append(two, log, 500);
     expect((await one.registry.head(log)).size).toBe(510);
     expect((await auditDatabase(server.url)).findings[0]).toMatchObject({
@@ -168,5 +172,24 @@ describe('small blocks', () => {
     });
     await expect(one.entries.read(log, 7)).rejects.toMatchObject({ code: 'log-damaged' });
     expect(await one.entries.read(log, 2)).toMatchObject({ index: 2 });
+  });
+
+  test('are not read again by the process that has just written them, and are after a pause', async () => {
+    const process = await openInstance(server.url);
+    onTestFinished(async () => {
+      vi.useRealTimers();
+      await process.end();
+    });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const log = await process.makeLog('written-just-now');
+    await append(process, log, 256);
+    await append(process, log, 5);
+    await breakBlock(log, 256);
+    await append(process, log, 256);
+    expect(await one.entries.read(log, 258)).toMatchObject({ index: 258 });
+    await vi.advanceTimersByTimeAsync(1_000);
+    await breakBlock(log, 512);
+    await append(process, log, 256);
+    await expect(one.entries.read(log, 514)).rejects.toMatchObject({ code: 'log-damaged' });
   });
 });
