@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { AntequemError, FormatError } from '../core/errors.ts';
 import { type Database, transaction } from '../store/database.ts';
 import { continueLog } from './continuation.ts';
@@ -12,6 +13,10 @@ import { type Sequencing, sequence } from './sequence.ts';
 
 const GROUP_ENTRIES = 20_000;
 const GROUP_BYTES = 16 << 20;
+/** Submissions of a group that are many. */
+const MANY = 8;
+/** How often a commit waits for more at most: the event loop goes round twice each time. */
+const MOST_WAITS = 8;
 /** Milliseconds that a commit may take before it counts as hung. */
 const COMMIT_DEADLINE = 15_000;
 /** Milliseconds of a commit after which its log takes no more submissions. */
@@ -148,8 +153,10 @@ export class Appender {
   async #drain(log: Log): Promise<void> {
     const line = this.#lines.get(log.id);
     if (line === undefined) return;
-    while (line.waiting.length > 0) {
+    for (let before = 0; line.waiting.length > 0; ) {
+      await gathered(line.waiting, before);
       const group = takeGroup(line.waiting);
+      before = group.length;
       line.since = performance.now();
       try {
         const outcomes = await this.#commit(
@@ -216,6 +223,20 @@ export class Appender {
 
 function entriesOf(queue: readonly Waiting[]): number {
   return queue.reduce((sum, { prepared }) => sum + prepared.submission.drafts.length, 0);
+}
+
+/**
+ * Waits until so many submissions have come as half of the group before, or no more come. Where many clients wait for each
+ * answer, the next commit would else begin with the few that were not in the last one, and most would wait for it for nothing.
+ */
+async function gathered(queue: readonly Waiting[], before: number): Promise<void> {
+  if (before < MANY) return;
+  for (let had = 0, waits = 0; had < queue.length && queue.length < before / 2 && waits < MOST_WAITS; waits++) {
+    had = queue.length;
+    // The answers of the group before are written in the first turn; what they bring comes in the second.
+    await nextTurn();
+    await nextTurn();
+  }
 }
 
 function takeGroup(queue: Waiting[]): Waiting[] {

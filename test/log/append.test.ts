@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { sha256 } from '#sha256';
 import { toHex, utf8 } from '../../src/core/bytes.ts';
 import type { Draft, Idempotency, Log } from '../../src/log/log.ts';
@@ -68,6 +69,24 @@ describe('many at once', () => {
         (a, b) => a + b,
       ),
     );
+  });
+
+  test('a commit does not begin with the few that were not in the one before, while those return', async () => {
+    const log = await one.makeLog('gathered');
+    const sizes: number[] = [];
+    one.appender.onCommitted = (entries) => void sizes.push(entries);
+    onTestFinished(() => {
+      one.appender.onCommitted = () => {};
+    });
+    const worker = async (rounds: number): Promise<void> => {
+      for (let i = 0; i < rounds; i++) await one.append(log, `${i}`);
+    };
+    const many = Array.from({ length: 36 }, () => worker(2));
+    // The first commit is on its way to the database then.
+    await nextTurn();
+    await nextTurn();
+    await Promise.all([...many, ...Array.from({ length: 4 }, () => worker(1))]);
+    expect(sizes).toEqual([36, 40]);
   });
 
   test('many logs at once', async () => {
