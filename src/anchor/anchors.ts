@@ -104,27 +104,29 @@ export async function receiptAnchors(kinds: AnchorKinds, database: Queryable, ro
   return anchors.flat();
 }
 
-/** How long anchors may be used when there is no news. */
+/** How long what is known may be used when there is no news. */
 const MOST_AGE_MS = 1_000;
 const CACHED_BYTES = 16 << 20;
-/** Of the anchors of one round: what objects take beside their text. */
+/** Of what is known of one round: what objects take beside their text. */
 const BESIDE_BYTES = 1_000;
 
-interface Remembered {
-  readonly anchors: Promise<Anchor[]>;
+interface Known<V> {
+  readonly value: Promise<V>;
   readonly until: number;
   readonly news: number;
 }
 
-/** Remembers the anchors of rounds: they change rarely, and every receipt has them. Concurrent callers share one read. */
-export class RememberedAnchors {
-  readonly #read: (round: number) => Promise<Anchor[]>;
+/**
+ * Remembers of rounds what changes rarely and every receipt has, such as their anchors. Concurrent callers share one read.
+ */
+export class RememberedByRound<V> {
+  readonly #read: (round: number) => Promise<V>;
   readonly #now: () => number;
-  readonly #rounds = new LruCache<number, Remembered>(CACHED_BYTES);
+  readonly #rounds = new LruCache<number, Known<V>>(CACHED_BYTES);
   #news = 0;
 
   /** @param now milliseconds that never step back */
-  constructor(read: (round: number) => Promise<Anchor[]>, now: () => number) {
+  constructor(read: (round: number) => Promise<V>, now: () => number) {
     this.#read = read;
     this.#now = now;
   }
@@ -134,18 +136,18 @@ export class RememberedAnchors {
     this.#news++;
   }
 
-  get(round: number): Promise<Anchor[]> {
+  get(round: number): Promise<V> {
     const known = this.#rounds.get(round);
-    if (known !== undefined && known.news === this.#news && this.#now() < known.until) return known.anchors;
-    const remembered = { anchors: this.#read(round), until: this.#now() + MOST_AGE_MS, news: this.#news };
-    this.#rounds.set(round, remembered, BESIDE_BYTES);
-    remembered.anchors.then(
-      (anchors) => {
-        if (this.#rounds.get(round) !== remembered) return;
-        this.#rounds.set(round, remembered, JSON.stringify(anchors).length + BESIDE_BYTES);
+    if (known !== undefined && known.news === this.#news && this.#now() < known.until) return known.value;
+    const read = { value: this.#read(round), until: this.#now() + MOST_AGE_MS, news: this.#news };
+    this.#rounds.set(round, read, BESIDE_BYTES);
+    read.value.then(
+      (value) => {
+        if (this.#rounds.get(round) !== read) return;
+        this.#rounds.set(round, read, (JSON.stringify(value) ?? '').length + BESIDE_BYTES);
       },
       () => this.#rounds.delete(round),
     );
-    return remembered.anchors;
+    return read.value;
   }
 }

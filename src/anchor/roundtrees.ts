@@ -5,7 +5,7 @@ import type { Queryable } from '../store/database.ts';
 import { type Round, roundWithLeaves } from './rounds.ts';
 
 /** Bytes of remembered rounds: 64 of tree for each leaf, and what a round has of objects. */
-const CACHED_BYTES = 32 << 20;
+const CACHED_BYTES = 16 << 20;
 const LEAF_BYTES = 64;
 const ROUND_BYTES = 3_000;
 
@@ -18,12 +18,14 @@ export interface RoundTree {
 /** The trees of rounds. Those used last are remembered, because rounds never change. */
 export class RoundTrees {
   readonly #database: Queryable;
-  readonly #cache = new LruCache<number, RoundTree>(CACHED_BYTES);
+  readonly #cache: LruCache<number, RoundTree>;
   /** Reads under way, so that the leaves of a round are read once for all callers. */
   readonly #reads = new Map<number, Promise<RoundTree>>();
 
-  constructor(database: Queryable) {
+  /** @param bytes that may be remembered */
+  constructor(database: Queryable, bytes: number = CACHED_BYTES) {
     this.#database = database;
+    this.#cache = new LruCache(bytes);
   }
 
   /** @throws AntequemError `round-damaged` where its leaves do not make its root */

@@ -2,7 +2,7 @@
 
 import { Interface } from 'ethers';
 import { sha256 } from '#sha256';
-import { concat, utf8 } from '../core/bytes.ts';
+import { concat, toHex, utf8 } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
 import artifact from './anchor-artifact.json' with { type: 'json' };
 
@@ -44,9 +44,19 @@ export function encodeAnchoredAt(root: Uint8Array): string {
   return ANCHOR_INTERFACE.encodeFunctionData('anchoredAt', [hash32(root)]);
 }
 
-/** Calldata that asks the contract to walk a packed path (`packPath`). @throws FormatError `hash-length` */
+const EXISTED_BEFORE = ANCHOR_INTERFACE.getFunction('existedBefore')?.selector ?? '';
+/** Bytes of a word of calldata. */
+const WORD = 32;
+
+/**
+ * Calldata that asks the contract to walk a packed path (`packPath`). Put together here: it takes ethers as long as all
+ * else of a receipt. @throws FormatError `hash-length`
+ */
 export function encodeExistedBefore(digest: Uint8Array, packedPath: Uint8Array): string {
-  return ANCHOR_INTERFACE.encodeFunctionData('existedBefore', [hash32(digest), packedPath]);
+  const word = (number: number): string => number.toString(16).padStart(2 * WORD, '0');
+  const padded = 2 * WORD * Math.ceil(packedPath.length / WORD);
+  const path = toHex(packedPath).padEnd(padded, '0');
+  return `${EXISTED_BEFORE}${toHex(hash32(digest))}${word(2 * WORD)}${word(packedPath.length)}${path}`;
 }
 
 function hash32(bytes: Uint8Array): Uint8Array {

@@ -53,16 +53,11 @@ export async function findStored(
 }
 
 /**
- * How receipts of a round say it, for the contract of the first target. Undefined while no root is stored, and where that of
- * the round itself is.
- * @throws AntequemError `round-damaged`
+ * How receipts of a round say it, for the contract of the first target.
+ * @param found what {@link findStored} found for that
+ * @returns undefined while no root is stored, and where that of the round itself is
  */
-export async function receiptStoredPath(
-  database: Queryable,
-  trees: RoundTrees,
-  round: number,
-): Promise<RoundReceipt['storedPath']> {
-  const found = await findStored(database, trees, null, round);
+export function receiptStoredPath(found: StoredRound | null, round: number): RoundReceipt['storedPath'] {
   if (found === null || found.round === round) return undefined;
   return { chain: found.chain, round: found.round, path: prefixedHex(packPath(found.steps)) };
 }

@@ -10,7 +10,7 @@ import { partialTile } from './blocks/head.ts';
 import type { Log } from './log.ts';
 
 /** Bytes of remembered tiles: 8 kB each, and twice as much for the subtrees in them. */
-const CACHED_BYTES = 48 << 20;
+const CACHED_BYTES = 24 << 20;
 /** Of a tile, what its arrays and objects take beside their bytes. */
 const BESIDE_BYTES = 2_000;
 /** Remembered roots of ranges at the right edge, which all proofs of a size share. */
@@ -27,16 +27,20 @@ interface TileKey {
 export class TileStore {
   readonly #database: Queryable;
   readonly #archives: Archives;
-  readonly #tiles = new LruCache<string, Tile>(CACHED_BYTES);
+  readonly #tiles: LruCache<string, Tile>;
   readonly #roots = new LruCache<string, Uint8Array>(CACHED_ROOTS);
   readonly #stored: Batch<TileKey, StoredTile | null>;
   /** Reads under way, so that a tile is read once for all callers. */
   readonly #reads = new Map<string, Promise<Tile>>();
 
-  /** @param archives where tiles are read that left the database, or what they are made of */
-  constructor(database: Queryable, archives: Archives = NO_ARCHIVES) {
+  /**
+   * @param archives where tiles are read that left the database, or what they are made of
+   * @param bytes that may be remembered
+   */
+  constructor(database: Queryable, archives: Archives = NO_ARCHIVES, bytes: number = CACHED_BYTES) {
     this.#database = database;
     this.#archives = archives;
+    this.#tiles = new LruCache(bytes);
     this.#stored = new Batch((keys) => readTiles(database, keys));
   }
 

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { Quota } from '../access/quota.ts';
 import { QuotaRedis } from '../access/quota-redis.ts';
-import { RememberedAnchors, receiptAnchors, roundsAnchors } from '../anchor/anchors.ts';
+import { RememberedByRound, receiptAnchors, roundsAnchors } from '../anchor/anchors.ts';
 import { DigestIntake } from '../anchor/digests.ts';
 import { Receipts } from '../anchor/receipts.ts';
 import { auditedChains } from '../anchor/report.ts';
@@ -57,13 +57,15 @@ export function composeApi(
   const checkpoints = witnesses ?? foundation.publisher;
   const entries = new EntryReader(database, archives.blocks, tiles);
   const trees = new RoundTrees(database);
-  const remembered = new RememberedAnchors(
-    (round) => receiptAnchors(KINDS, database, round),
-    () => performance.now(),
-  );
-  outside.notifications.onNews(() => remembered.forget());
+  const monotonic = (): number => performance.now();
+  const remembered = new RememberedByRound((round) => receiptAnchors(KINDS, database, round), monotonic);
+  const stored = new RememberedByRound((round) => findStored(database, trees, null, round), monotonic);
+  outside.notifications.onNews(() => {
+    remembered.forget();
+    stored.forget();
+  });
   const anchors = (round: number): Promise<Anchor[]> => remembered.get(round);
-  const storedPath = (round: number) => receiptStoredPath(database, trees, round);
+  const storedPath = async (round: number) => receiptStoredPath(await stored.get(round), round);
   return {
     ...foundation,
     ...rest,
@@ -74,7 +76,7 @@ export function composeApi(
     roots: new RootSigning({ registry, publisher, tiles, rollback }),
     receiptKeys: new ReceiptKeys(database, registry, () => performance.now()),
     anchors,
-    storedRound: (round, chain) => findStored(database, trees, chain, round),
+    storedRound: (round, chain) => (chain === null ? stored.get(round) : findStored(database, trees, chain, round)),
     anchorStates: (rounds) => roundsAnchors(KINDS, database, rounds),
     auditedChains: () => auditedChains(KINDS, database),
     calendars: config.ots === null ? null : { chain: config.bitcoin.chain },

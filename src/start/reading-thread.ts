@@ -2,7 +2,7 @@
 
 import { setPriority } from 'node:os';
 import { workerData } from 'node:worker_threads';
-import { RememberedAnchors, receiptAnchors } from '../anchor/anchors.ts';
+import { RememberedByRound, receiptAnchors } from '../anchor/anchors.ts';
 import { ReceiptSeries } from '../anchor/receipt-series.ts';
 import { RoundTrees } from '../anchor/roundtrees.ts';
 import { EntryLines } from '../api/entry-line.ts';
@@ -12,7 +12,7 @@ import { type Answering, answerQuestions } from '../api/thread.ts';
 import { utf8 } from '../core/bytes.ts';
 import { TextWriter } from '../core/text-writer.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
-import { receiptStoredPath } from '../evm/stored-rounds.ts';
+import { findStored, receiptStoredPath } from '../evm/stored-rounds.ts';
 import { KINDS } from '../kinds.ts';
 import { EntryReader } from '../log/entries.ts';
 import { RecordedCheckpoints } from '../log/publish.ts';
@@ -31,6 +31,8 @@ const EXPORT_BYTES = 4 << 20;
 const EXPECTED_BYTES = 4_096;
 const RECEIPT = utf8(',"receipt":');
 const LINE_END = utf8('}\n');
+/** Of tiles, and of rounds, that are remembered: what an export reads again lies close together. */
+const CACHED_BYTES = 8 << 20;
 /** Of Linux, where it is the priority of this thread alone: whoever appends goes first. */
 const NICE = 10;
 
@@ -38,21 +40,21 @@ if (process.platform === 'linux') setPriority(NICE);
 const { databaseUrl, archive, witnessKeys }: ReadingSettings = workerData;
 const database = openDatabase(databaseUrl, { connections: CONNECTIONS, name: 'antequem reading' });
 const archives = openArchives(archive);
-const tiles = new TileStore(database, archives);
+const tiles = new TileStore(database, archives, CACHED_BYTES);
 const entries = new EntryReader(database, archives.blocks, tiles);
 const recorded = new RecordedCheckpoints(database);
 const cosignatures = new Cosignatures(database);
-const remembered = new RememberedAnchors(
+const remembered = new RememberedByRound(
   (round) => receiptAnchors(KINDS, database, round),
   () => performance.now(),
 );
-const trees = new RoundTrees(database);
+const trees = new RoundTrees(database, CACHED_BYTES);
 const series = new ReceiptSeries({
   database,
   tiles,
   trees,
   anchors: (round) => remembered.get(round),
-  storedPath: (round) => receiptStoredPath(database, trees, round),
+  storedPath: async (round) => receiptStoredPath(await findStored(database, trees, null, round), round),
   checkpoint: async (log, size) => {
     const checkpoint = await recorded.at(log, size);
     return checkpoint === null || witnessKeys.length === 0 ? checkpoint : cosignatures.of(log, checkpoint, witnessKeys);
