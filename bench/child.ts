@@ -6,13 +6,16 @@ const usage = z.object({ maxRss: z.number(), cpu: z.number() });
 
 export interface BenchChild extends AsyncDisposable {
   readonly url: string;
+  readonly pid: number;
   /** The most memory the process has had so far, in bytes, and the time of a core that it took, in milliseconds. */
   usage(): Promise<{ maxRss: number; cpu: number }>;
 }
 
 /** Starts a process of bench/ that tells its URL. */
 export async function startChild(file: string, ...args: string[]): Promise<BenchChild> {
-  const child = fork(new URL(file, import.meta.url), args);
+  // As deploy/ and the image start the service.
+  const execArgv = [...process.execArgv, '--max-semi-space-size=8'];
+  const child = fork(new URL(file, import.meta.url), args, { execArgv });
   const message = (): Promise<unknown> =>
     new Promise((resolve, reject) => {
       const gone = (): void => reject(new Error(`${file} ended`));
@@ -25,6 +28,7 @@ export async function startChild(file: string, ...args: string[]): Promise<Bench
   const { url } = started.parse(await message());
   return {
     url,
+    pid: child.pid ?? 0,
     usage: async () => {
       const answer = message();
       child.send('usage');

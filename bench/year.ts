@@ -1,11 +1,14 @@
 // What grows with time: reads and appends of a service that has closed a round a minute for a year, beside one that is
-// young. The rounds are made up; the entries are real.
+// young, in turn. The rounds are made up, and so is most of the digest index; the entries are real. Each figure that has a
+// limit is printed with it.
 //
-//   node bench/year.ts [--rounds 525600] [--entries 3000000] [--commits 60000] [--service FOLDER]
+//   node bench/year.ts [--rounds 525600] [--entries 3000000] [--digests 100000000] [--snapshot 600] [--mixed 600]
+//                      [--service FOLDER]
 //
-// FOLDER is a checkout, whose service is measured instead of this one's.
+// A snapshot is held, and reads and appends are mixed, for so many seconds. FOLDER is a checkout, whose service is measured
+// instead of this one's.
 
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,58 +17,89 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
-import { startPostgres } from '../scripts/local/postgres.ts';
+import { type RunningPostgres, startPostgres } from '../scripts/local/postgres.ts';
+import { makeUpDigests } from '../test/support/made-up-digests.ts';
 import { makeUpAnchors, makeUpRounds } from '../test/support/made-up-rounds.ts';
 import { type BenchChild, startChild } from './child.ts';
 import { machine } from './ground.ts';
+import { Limits } from './limits.ts';
 import { type LoadResult, runLoad } from './load.ts';
+import { mixedLoad } from './mixed.ts';
+import { cpuOfFamily, residentBytes } from './processes.ts';
 
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '525600' },
     entries: { type: 'string', default: '3000000' },
-    commits: { type: 'string', default: '60000' },
+    digests: { type: 'string', default: '100000000' },
+    snapshot: { type: 'string', default: '600' },
+    mixed: { type: 'string', default: '600' },
     service: { type: 'string', default: resolve(import.meta.dirname, '..') },
   },
 });
 const entries = Number(values.entries);
-/** That a snapshot is held for. */
-const COMMITS = Number(values.commits);
 const BATCH = 1_000;
 const LOG = '/v1/logs/year';
 const YOUNG_ROUNDS = 100;
+/** Made-up digests begin with a byte below this, and those that are looked for. */
+const BUCKETS = 8;
+/** Young and old are asked so often in turn; of each figure the median counts. */
+const TURNS = 5;
+const WINDOW_MS = 60_000;
+const MB = 2 ** 20;
 
-type Figures = ReadonlyMap<string, number>;
-
-console.log(machine());
-console.log(`service of ${values.service}, ${entries.toLocaleString('en')} entries`);
-const young = await measure(YOUNG_ROUNDS);
-const old = await measure(Number(values.rounds));
-console.log(`\n${''.padEnd(52)}${'young'.padStart(10)}${'a year'.padStart(10)}${'ratio'.padStart(8)}`);
-for (const [what, value] of old) {
-  const before = young.get(what) ?? Number.NaN;
-  console.log(
-    `${what.padEnd(52)}${before.toFixed(2).padStart(10)}${value.toFixed(2).padStart(10)}${(value / before).toFixed(2).padStart(8)}`,
-  );
+interface Subject {
+  readonly rounds: number;
+  readonly server: RunningPostgres;
+  readonly client: pg.Client;
+  readonly service: BenchChild;
 }
 
-async function measure(rounds: number): Promise<Figures> {
+const limits = new Limits();
+console.log(machine());
+console.log(`service of ${values.service}, ${entries.toLocaleString('en')} entries`);
+const year = await open(Number(values.rounds), Number(values.digests));
+try {
+  const young = await open(YOUNG_ROUNDS, 0);
+  try {
+    await compareReads(young, year);
+  } finally {
+    await close(young);
+  }
+  limits.note('resident after that, MB', residentBytes(year.service.pid) / MB);
+  for (const step of [lookUpTogether, appendBesideReads, exportWithReceipts, appendBesideSnapshot, mix]) {
+    await step(year);
+    limits.note('resident after it, MB', residentBytes(year.service.pid) / MB);
+  }
+} finally {
+  await close(year);
+}
+limits.conclude();
+
+async function open(rounds: number, digests: number): Promise<Subject> {
   const dataDir = mkdtempSync(join(tmpdir(), 'antequem-year-'));
   const server = await startPostgres({ dataDir, disposable: true });
   const client = new pg.Client({ connectionString: server.url });
-  try {
-    const settings = JSON.stringify({ ROLES: 'api,worker', ROUND_INTERVAL: '10s' });
-    const file = pathToFileURL(join(values.service, 'bench/service-process.ts')).href;
-    await using service = await startChild(file, server.url, settings);
-    await client.connect();
-    console.log(`\n${rounds.toLocaleString('en')} rounds`);
-    await makeUpRounds(client, rounds);
-    await fill(service, client, rounds);
-    return await figuresOf(service, client, server.url);
-  } finally {
-    await client.end();
-    await server.stop();
-  }
+  const settings = JSON.stringify({ ROLES: 'api,worker', ROUND_INTERVAL: '10s' });
+  const file = pathToFileURL(join(values.service, 'bench/service-process.ts')).href;
+  const service = await startChild(file, server.url, settings);
+  await client.connect();
+  const begun = performance.now();
+  await makeUpRounds(client, rounds);
+  if (digests > 0) await makeUpDigests(client, digests, BUCKETS);
+  const subject = { rounds, server, client, service };
+  await fill(subject);
+  const seconds = (performance.now() - begun) / 1_000;
+  console.log(
+    `${rounds.toLocaleString('en')} rounds, ${digests.toLocaleString('en')} made-up digests: ${seconds.toFixed(0)} s`,
+  );
+  return subject;
+}
+
+async function close({ server, client, service }: Subject): Promise<void> {
+  await client.end();
+  await service[Symbol.asyncDispose]();
+  await server.stop();
 }
 
 function event(i: number): string {
@@ -80,9 +114,8 @@ function event(i: number): string {
 }
 
 /** Appends the entries, has rounds closed over them, and makes up the anchors of those. */
-async function fill(service: BenchChild, client: pg.Client, rounds: number): Promise<void> {
+async function fill({ service, client, rounds }: Subject): Promise<void> {
   await fetch(service.url + LOG, { method: 'PUT' });
-  const began = performance.now();
   const { failures } = await runLoad({
     url: service.url,
     connections: 4,
@@ -94,8 +127,6 @@ async function fill(service: BenchChild, client: pg.Client, rounds: number): Pro
     expect: 201,
   });
   if (failures > 0) throw new Error(`${failures} appends failed`);
-  const seconds = (performance.now() - began) / 1_000;
-  console.log(`  filled in ${seconds.toFixed(0)} s`);
   for (let covered = false; !covered; ) {
     const receipt = await fetch(`${service.url}${LOG}/entries/${entries - 1}/receipt?wait=30&until=round`);
     covered = (await receipt.text()).includes('"round"');
@@ -106,93 +137,56 @@ async function fill(service: BenchChild, client: pg.Client, rounds: number): Pro
   await client.query('CHECKPOINT');
 }
 
-async function figuresOf(service: BenchChild, client: pg.Client, database: string): Promise<Figures> {
-  const figures = new Map<string, number>();
-  const note = (what: string, value: number): void => {
-    figures.set(what, value);
-    console.log(`  ${what.padEnd(50)}${value.toFixed(2).padStart(12)}`);
-  };
-  const random = (): number => Math.floor(Math.random() * entries);
-  const read = (path: string | (() => string), requests: number, connections = 1): Promise<LoadResult> =>
-    runLoad({
-      url: service.url,
-      connections,
-      requests,
-      method: 'GET',
-      path: typeof path === 'string' ? path : () => path(),
-      expect: 200,
-    });
+function random(): number {
+  return Math.floor(Math.random() * entries);
+}
 
-  const receipt = (): string => `${LOG}/entries/${random()}/receipt`;
-  await read(receipt, 100);
-  note('receipt of a random entry, p50, ms', (await read(receipt, 1_000)).p50);
-  const place = (): string => `/v1/entries?digest=${createHash('sha256').update(event(random())).digest('hex')}`;
-  await read(place, 50);
-  note('digest look-up, p50, ms', (await read(place, 300)).p50);
-  const crowd = await read(place, 960, 32);
-  if (crowd.failures > 0) throw new Error(`${crowd.failures} of 960 digests were not found`);
-  note('digest look-up, 32 at once, p99, ms', crowd.p99);
-  await read('/v1/rounds?limit=1000', 1);
-  note('rounds?limit=1000, p50, ms', (await read('/v1/rounds?limit=1000', 5)).p50);
-  note('rounds?limit=60, p50, ms', (await read('/v1/rounds?limit=60', 21)).p50);
-  note('/metrics read anew, ms', await freshMetrics(service));
+/** Of a random entry, in hex. */
+function digest(): string {
+  for (;;) {
+    const found = createHash('sha256').update(event(random())).digest();
+    if ((found[0] ?? BUCKETS) < BUCKETS) return found.toString('hex');
+  }
+}
 
-  const append = (requests: number, connections: number): Promise<LoadResult> =>
-    runLoad({
-      url: service.url,
-      connections,
-      requests,
-      method: 'POST',
-      path: `${LOG}/entries`,
-      body: (i) => Buffer.from(`{"single":${i}}`),
-      expect: 201,
-    });
-  await append(1_000, 8);
-  const alone = await append(4_000, 8);
-  note('append alone, p50, ms', alone.p50);
-  note('append alone, p99, ms', alone.p99);
+function read({ service }: Subject, path: () => string, requests: number, connections = 1): Promise<LoadResult> {
+  return runLoad({ url: service.url, connections, requests, method: 'GET', path, expect: 200 });
+}
 
-  const over = new AbortController();
-  const beside = [
-    ...Array.from({ length: 16 }, () =>
-      repeat(service, () => `${LOG}/entries?text=absent&from=${random()}`, over.signal),
-    ),
-    repeat(service, () => '/v1/rounds?limit=60', over.signal, 1_000),
-    repeat(service, () => '/v1/logs?limit=500', over.signal, 1_000),
-    repeat(service, () => '/readyz', over.signal, 1_000),
-  ];
-  const audit = spawn(process.execPath, [join(values.service, 'src/cli/antequem.js'), 'audit'], {
-    env: { ...process.env, DATABASE_URL: database, ORIGIN: 'bench.local' },
-    stdio: ['ignore', 'pipe', 'pipe'],
+function append({ service }: Subject, requests: number, connections: number): Promise<LoadResult> {
+  return runLoad({
+    url: service.url,
+    connections,
+    requests,
+    method: 'POST',
+    path: `${LOG}/entries`,
+    body: (i) => Buffer.from(`{"single":${i}}`),
+    expect: 201,
   });
-  let said = '';
-  for (const stream of [audit.stdout, audit.stderr]) stream.on('data', (some: Buffer) => (said += some));
-  await sleep(3_000);
-  const crowded = await append(4_000, 8);
-  if (audit.exitCode !== null) console.log(`  the audit had ended before (${audit.exitCode}): ${said.split('\n', 1)}`);
-  audit.kill();
-  over.abort();
-  const searches = (await Promise.all(beside)).slice(0, 16).reduce((sum, count) => sum + count, 0);
-  note('append beside 16 searches, overview and audit, p50, ms', crowded.p50);
-  note('append beside 16 searches, overview and audit, p99, ms', crowded.p99);
-  note('the same p99, as multiple of that alone', crowded.p99 / alone.p99);
-  note('pages searched meanwhile, a second', searches / (crowded.seconds + 3));
+}
 
-  const plain = await exportRate(service, false);
-  const proven = await exportRate(service, true);
-  note('export without receipts, thousand entries/s', plain / 1_000);
-  note('export with receipts, thousand entries/s', proven / 1_000);
-  note('cost of one with receipts, as multiple', plain / proven);
-
-  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM logs');
-  const first = await append(1_000, 1);
-  await append(COMMITS - 2_000, 1);
-  const last = await append(1_000, 1);
-  await client.query('ROLLBACK');
-  note('append beside a new snapshot, p50, ms', first.p50);
-  note('append beside one held for all commits, p50, ms', last.p50);
-  note('the most memory of the service, MB', (await service.usage()).maxRss / 2 ** 20);
-  return figures;
+async function compareReads(young: Subject, old: Subject): Promise<void> {
+  const compare = async (path: () => string, requests: number): Promise<{ before: number; now: number }> => {
+    const [before, now]: [number[], number[]] = [[], []];
+    for (let turn = 0; turn <= TURNS; turn++) {
+      // The first turn warms up.
+      const [a, b] = [await read(young, path, requests), await read(old, path, requests)];
+      if (turn > 0) [before, now].forEach((list, i) => void list.push([a, b][i]?.p50 ?? Number.NaN));
+    }
+    return { before: median(before), now: median(now) };
+  };
+  const receipt = await compare(() => `${LOG}/entries/${random()}/receipt`, 300);
+  limits.note('receipt of a random entry, young, p50, ms', receipt.before);
+  limits.note('receipt of a random entry, a year old, p50, ms', receipt.now);
+  limits.atMost('the same, as multiple of the young one', receipt.now / receipt.before, 1.5);
+  const place = await compare(() => `/v1/entries?digest=${digest()}`, 100);
+  limits.note('digest look-up, young, p50, ms', place.before);
+  limits.atMost('digest look-up, a year old, p50, ms', place.now, 10);
+  const rounds = await compare(() => '/v1/rounds?limit=1000', 5);
+  limits.atMost('rounds?limit=1000, p50, ms', rounds.now, 500);
+  const page = await compare(() => '/v1/rounds?limit=60', 21);
+  limits.note('rounds?limit=60, p50, ms', page.now);
+  limits.note('/metrics read anew, ms', await freshMetrics(old.service));
 }
 
 /** Milliseconds that the state of the whole service takes to read; it is kept for ten seconds. */
@@ -201,6 +195,71 @@ async function freshMetrics(service: BenchChild): Promise<number> {
   const began = performance.now();
   await (await fetch(`${service.url}/metrics`)).text();
   return performance.now() - began;
+}
+
+/** Many look-ups at once, while the locks that each holds are counted. */
+async function lookUpTogether(subject: Subject): Promise<void> {
+  let most = 0;
+  let over = false;
+  const watched = (async () => {
+    while (!over) {
+      const { rows } = await subject.client.query<{ locks: number }>(
+        `SELECT max(n)::int AS locks FROM (
+           SELECT count(*) AS n FROM pg_locks WHERE pid <> pg_backend_pid() AND relation = ANY (
+             SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace) GROUP BY pid) AS held`,
+      );
+      most = Math.max(most, rows[0]?.locks ?? 0);
+    }
+  })();
+  const crowd = await read(subject, () => `/v1/entries?digest=${digest()}`, 960, 32);
+  over = true;
+  await watched;
+  limits.atMost('digest look-up, 32 at once, failures of 960', crowd.failures, 0, `p99 ${crowd.p99.toFixed(0)} ms`);
+  limits.atMost('locks that one backend held meanwhile', most, 63);
+}
+
+/** An append beside 16 searches, an overview page and an audit, against one alone, in turn. */
+async function appendBesideReads(subject: Subject): Promise<void> {
+  const { service } = subject;
+  await append(subject, 1_000, 8);
+  const [alone, crowded]: [LoadResult[], LoadResult[]] = [[], []];
+  let searches = 0;
+  let seconds = 0;
+  for (let turn = 0; turn < TURNS; turn++) {
+    alone.push(await append(subject, 2_000, 8));
+    const over = new AbortController();
+    const beside = [
+      ...Array.from({ length: 16 }, () =>
+        repeat(service, () => `${LOG}/entries?text=absent&from=${random()}`, over.signal),
+      ),
+      repeat(service, () => '/v1/rounds?limit=60', over.signal, 1_000),
+      repeat(service, () => '/v1/logs?limit=500', over.signal, 1_000),
+      repeat(service, () => '/readyz', over.signal, 1_000),
+    ];
+    const audit = startAudit(subject);
+    await sleep(2_000);
+    const began = await append(subject, 2_000, 8);
+    crowded.push(began);
+    if (audit.exitCode !== null) console.log(`  the audit had ended before (${audit.exitCode})`);
+    audit.kill();
+    over.abort();
+    searches += (await Promise.all(beside)).slice(0, 16).reduce((sum, count) => sum + count, 0);
+    seconds += began.seconds + 2;
+  }
+  const [p50, p99] = [(r: LoadResult) => r.p50, (r: LoadResult) => r.p99];
+  limits.note('append alone, 8 connections, p50, ms', median(alone.map(p50)));
+  limits.note('append alone, p99, ms', median(alone.map(p99)));
+  limits.note('append beside 16 searches, overview and audit, p50, ms', median(crowded.map(p50)));
+  limits.note('append beside them, p99, ms', median(crowded.map(p99)));
+  limits.atMost('the same p99, as multiple of that alone', median(crowded.map(p99)) / median(alone.map(p99)), 2);
+  limits.note('pages searched meanwhile, a second', searches / seconds);
+}
+
+function startAudit({ server }: Subject): ChildProcess {
+  return spawn(process.execPath, [join(values.service, 'src/cli/antequem.js'), 'audit'], {
+    env: { ...process.env, DATABASE_URL: server.url, ORIGIN: 'bench.local' },
+    stdio: 'ignore',
+  });
 }
 
 /** Asks again and again until told to stop. @returns how often it was answered */
@@ -215,14 +274,80 @@ async function repeat(service: BenchChild, path: () => string, signal: AbortSign
   return count;
 }
 
-async function exportRate(service: BenchChild, receipts: boolean): Promise<number> {
-  const count = Math.min(entries, receipts ? 50_000 : 200_000);
-  const began = performance.now();
-  const response = await fetch(`${service.url}${LOG}/export?to=${count}&receipts=${receipts}`);
-  let lines = 0;
-  for await (const chunk of response.body ?? []) {
-    for (let at = chunk.indexOf(0x0a); at >= 0; at = chunk.indexOf(0x0a, at + 1)) lines++;
+async function exportWithReceipts({ service }: Subject): Promise<void> {
+  const rate = async (receipts: boolean): Promise<number> => {
+    const count = Math.min(entries, receipts ? 50_000 : 200_000);
+    const began = performance.now();
+    const response = await fetch(`${service.url}${LOG}/export?to=${count}&receipts=${receipts}`);
+    let lines = 0;
+    for await (const chunk of response.body ?? []) {
+      for (let at = chunk.indexOf(0x0a); at >= 0; at = chunk.indexOf(0x0a, at + 1)) lines++;
+    }
+    if (lines !== count) throw new Error(`${lines} of ${count} lines were exported`);
+    return count / ((performance.now() - began) / 1_000);
+  };
+  const [plain, proven] = [await rate(false), await rate(true)];
+  limits.note('export with receipts, thousand entries/s', proven / 1_000);
+  limits.note('its cost as multiple of that without receipts', plain / proven);
+}
+
+/** One append after the other while a snapshot is held: what a commit costs in its first minute and in its last. */
+async function appendBesideSnapshot(subject: Subject): Promise<void> {
+  const { client, service, server } = subject;
+  await append(subject, 1_000, 1);
+  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM logs');
+  const windows: { cpu: number; p50: number }[] = [];
+  let commits = 0;
+  for (const end = performance.now() + Number(values.snapshot) * 1_000; performance.now() < end; ) {
+    const cpu = async () => (await service.usage()).cpu + cpuOfFamily(server.pid);
+    const [before, began] = [await cpu(), performance.now()];
+    const medians: number[] = [];
+    let requests = 0;
+    while (performance.now() - began < Math.min(WINDOW_MS, (Number(values.snapshot) * 1_000) / 3)) {
+      const some = await append(subject, 500, 1);
+      medians.push(some.p50);
+      requests += some.requests;
+    }
+    windows.push({ cpu: ((await cpu()) - before) / requests, p50: median(medians) });
+    commits += requests;
   }
-  if (lines !== count) throw new Error(`${lines} of ${count} lines were exported`);
-  return count / ((performance.now() - began) / 1_000);
+  await client.query('ROLLBACK');
+  const [first, last] = [windows[0], windows.at(-1)];
+  if (first === undefined || last === undefined) return;
+  console.log(`  a snapshot held for ${values.snapshot} s and ${commits.toLocaleString('en')} commits`);
+  limits.note(
+    'a commit in its first minute, CPU of service and PostgreSQL, ms',
+    first.cpu,
+    `p50 ${first.p50.toFixed(2)} ms`,
+  );
+  limits.note('in its last minute', last.cpu, `p50 ${last.p50.toFixed(2)} ms`);
+  limits.atMost('ratio of the two', last.cpu / first.cpu, 1.1);
+}
+
+async function mix(subject: Subject): Promise<void> {
+  const { resident, requests, failures } = await mixedLoad(
+    subject.service,
+    '/logs/year',
+    entries,
+    Number(values.mixed),
+    digest,
+    event,
+  );
+  console.log(`  mixed for ${values.mixed} s: ${requests.toLocaleString('en')} requests`);
+  console.log(`  resident MB each 30 s: ${resident.map((mb) => mb.toFixed(0)).join(' ')}`);
+  const half = resident.slice(Math.floor(resident.length / 2));
+  const mean = (some: readonly number[]): number => some.reduce((sum, each) => sum + each, 0) / some.length;
+  const quarter = Math.ceil(half.length / 2);
+  limits.atMost('mixed reads and appends, failures', failures, 0);
+  limits.atMost('resident at most, MB', Math.max(...resident), 400);
+  limits.atMost(
+    'last quarter as multiple of the third',
+    mean(half.slice(quarter)) / mean(half.slice(0, quarter)),
+    1.05,
+  );
+  limits.note('the most since the start, MB', (await subject.service.usage()).maxRss / MB);
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
 }
