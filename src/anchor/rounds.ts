@@ -6,6 +6,7 @@ import {
   CHECKPOINT_LEAF_BYTES,
   DIGEST_LEAF_BYTES,
   digestLeaf,
+  encodeBeacons,
   encodeCheckpointLeaf,
   encodeLink,
   firstPreviousRoot,
@@ -51,6 +52,7 @@ export interface RoundClosing {
 }
 
 const MAX_DIGESTS = 50_000;
+const HEAD_BYTES = 44;
 
 interface GrownRow extends LogRow {
   size: number;
@@ -161,25 +163,34 @@ async function insertRound(
   leaves: readonly Uint8Array[],
   grown: readonly GrownRow[],
 ): Promise<void> {
-  await tx.query('INSERT INTO rounds (number, closed_at, root, size) VALUES ($1, $2, $3, $4)', [
-    round.number,
-    round.closedAt,
-    round.root,
-    round.size,
-  ]);
   const digests = leaves.slice(1 + grown.length);
-  await tx.query('INSERT INTO packed_leaves (round, link, checkpoints, digests) VALUES ($1, $2, $3, $4)', [
-    round.number,
-    leaves[0],
-    Buffer.concat(leaves.slice(1, 1 + grown.length)),
-    Buffer.concat(digests),
-  ]);
+  await tx.query(
+    `INSERT INTO rounds (number, closed_at, root, size, link_beacons, heads, digests) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+    [
+      round.number,
+      round.closedAt,
+      round.root,
+      round.size,
+      encodeBeacons(round.beacons),
+      Buffer.concat(grown.map(packHead)),
+      Buffer.concat(digests),
+    ],
+  );
   await tx.query(
     `INSERT INTO round_logs (size, round, log, index)
      SELECT size, $1, log, index FROM unnest($2::bigint[], $3::int[]) WITH ORDINALITY AS l (size, log, index)`,
     [round.number, grown.map((row) => row.size), grown.map((row) => row.id)],
   );
   await markLeaves(tx, round.number, digests.map(hashLeaf));
+}
+
+/** A head as the row of a round has it. */
+function packHead({ id, size, root }: GrownRow): Buffer {
+  const head = Buffer.alloc(HEAD_BYTES);
+  head.writeInt32BE(id);
+  head.writeBigInt64BE(BigInt(size), 4);
+  head.set(root, 12);
+  return head;
 }
 
 interface RoundRow {
@@ -202,7 +213,6 @@ interface PackedLeaves {
 }
 
 const ROUND_COLUMNS = 'number, closed_at, previous_root, root, size, beacons, link';
-const ROUNDS = 'rounds LEFT JOIN packed_leaves ON round = number';
 
 /** @throws AntequemError `round-damaged` */
 function roundOf(row: RoundRow): Round {
@@ -235,7 +245,7 @@ export async function lastRound(db: Pick<Database, 'query'>): Promise<LastRound 
 
 /** Round `number`, null where there is none. */
 export async function roundByNumber(db: Pick<Database, 'query'>, number: number): Promise<Round | null> {
-  const { rows } = await db.query<RoundRow>(`SELECT ${ROUND_COLUMNS} FROM ${ROUNDS} WHERE number = $1`, [number]);
+  const { rows } = await db.query<RoundRow>(`SELECT ${ROUND_COLUMNS} FROM whole_rounds WHERE number = $1`, [number]);
   return rows[0] === undefined ? null : roundOf(rows[0]);
 }
 
@@ -246,7 +256,7 @@ export async function roundWithLeaves(
 ): Promise<{ round: Round; leaves: Uint8Array[] } | null> {
   const { rows } = await db.query<RoundRow & (PackedLeaves | { link: null })>({
     name: 'round-with-leaves',
-    text: `SELECT ${ROUND_COLUMNS}, checkpoints, digests FROM ${ROUNDS} WHERE number = $1`,
+    text: `SELECT ${ROUND_COLUMNS}, checkpoints, digests FROM whole_rounds WHERE number = $1`,
     values: [number],
   });
   const [row] = rows;
@@ -258,7 +268,7 @@ export async function roundWithLeaves(
 /** Rounds below `before`, newest first. */
 export async function listRounds(db: Pick<Database, 'query'>, before: number, limit: number): Promise<Round[]> {
   const { rows } = await db.query<RoundRow>(
-    `SELECT ${ROUND_COLUMNS} FROM ${ROUNDS} WHERE number < $1 ORDER BY number DESC LIMIT $2`,
+    `SELECT ${ROUND_COLUMNS} FROM whole_rounds WHERE number < $1 ORDER BY number DESC LIMIT $2`,
     [before, limit],
   );
   return rows.map(roundOf);
@@ -267,7 +277,7 @@ export async function listRounds(db: Pick<Database, 'query'>, before: number, li
 /** Every leaf of a round, in order. */
 export async function leavesOf(db: Pick<Database, 'query'>, round: Round): Promise<Uint8Array[]> {
   const { rows } = await db.query<PackedLeaves>(
-    'SELECT link, checkpoints, digests FROM packed_leaves WHERE round = $1',
+    'SELECT link, checkpoints, digests FROM whole_rounds WHERE number = $1 AND link IS NOT NULL',
     [round.number],
   );
   return unpackLeaves(round, rows[0]);

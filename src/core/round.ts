@@ -63,7 +63,8 @@ function linkPrefix({ number, closedAt }: Omit<Link, 'previousRoot'>): Uint8Arra
   return concat(new Uint8Array([LINK]), u64(number), u64(closedAt));
 }
 
-function encodeBeacons(beacons: readonly Beacon[]): Uint8Array {
+/** As they stand in a link. @throws FormatError `chain-id` */
+export function encodeBeacons(beacons: readonly Beacon[]): Uint8Array {
   return concat(
     ...beacons.map((beacon) => {
       checkChainId(beacon.chain);

@@ -176,15 +176,15 @@ describe('an audit finds a digest leaf', () => {
   test.each([
     [
       'that was replaced',
-      `UPDATE packed_leaves SET digests = overlay(digests PLACING '\\x82'::bytea || sha256('other') FROM 100)`,
+      `UPDATE rounds SET digests = overlay(digests PLACING '\\x82'::bytea || sha256('other') FROM 100)`,
       'round-broken',
     ],
     ['that stands for a log', `INSERT INTO round_logs (size, round, log, index) VALUES (0, 1, 2, 7)`, 'leaf-differs'],
-    ['that is gone', 'UPDATE packed_leaves SET digests = substring(digests FROM 34)', 'round-broken'],
-    ['that is longer', `UPDATE packed_leaves SET digests = digests || '\\x00'::bytea`, 'round-broken'],
+    ['that is gone', 'UPDATE rounds SET digests = substring(digests FROM 34), size = size - 1', 'round-broken'],
+    ['that is not one', `UPDATE rounds SET digests = set_byte(digests, 33, 131)`, 'round-broken'],
     [
       'that changed places',
-      `UPDATE packed_leaves SET digests = substring(digests FROM 34 FOR 33) || substring(digests FOR 33) || substring(digests FROM 67)`,
+      `UPDATE rounds SET digests = substring(digests FROM 34 FOR 33) || substring(digests FOR 33) || substring(digests FROM 67)`,
       'round-broken',
     ],
   ])('%s', async (_what, attack, code) => {

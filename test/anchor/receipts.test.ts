@@ -141,8 +141,8 @@ describe('no receipt', () => {
     await one.database.query('ALTER TABLE checkpoints DISABLE TRIGGER USER');
     await one.database.query('DELETE FROM checkpoints WHERE log = $1', [log.id]);
     expect((await two.receipts.compose(log, 0)).checkpoint).toBe(checkpoint);
-    await one.database.query('ALTER TABLE packed_leaves DISABLE TRIGGER USER');
-    await one.database.query(`UPDATE packed_leaves SET link = '' WHERE round = $1`, [round?.number]);
+    await one.database.query('ALTER TABLE rounds DISABLE TRIGGER USER');
+    await one.database.query(`UPDATE rounds SET link_beacons = '\\x05' WHERE number = $1`, [round?.number]);
     const fresh = await openInstance(server.url);
     await expect(fresh.receipts.compose(log, 0)).rejects.toMatchObject({ code: 'round-damaged' });
     await fresh.end();

@@ -308,7 +308,7 @@ export const CUTS: Attack[] = [
   },
   {
     name: 'the same, with checkpoints and leaves',
-    work: `${CUT(600)}; DELETE FROM checkpoints WHERE ${DEMO} AND size > 600; UPDATE packed_leaves p SET checkpoints = substring(checkpoints FROM 1 FOR 73 * (r.index - 1)) || substring(checkpoints FROM 73 * r.index + 1) FROM round_logs r WHERE r.round = p.round AND r.${DEMO} AND r.size > 600; UPDATE round_logs o SET index = o.index - 1 FROM round_logs r WHERE o.round = r.round AND o.index > r.index AND r.${DEMO} AND r.size > 600; DELETE FROM round_logs WHERE ${DEMO} AND size > 600`,
+    work: `${CUT(600)}; DELETE FROM checkpoints WHERE ${DEMO} AND size > 600; UPDATE rounds p SET size = p.size - 1, heads = substring(heads FROM 1 FOR 44 * (r.index - 1)) || substring(heads FROM 44 * r.index + 1) FROM round_logs r WHERE r.round = p.number AND r.${DEMO} AND r.size > 600; UPDATE round_logs o SET index = o.index - 1 FROM round_logs r WHERE o.round = r.round AND o.index > r.index AND r.${DEMO} AND r.size > 600; DELETE FROM round_logs WHERE ${DEMO} AND size > 600`,
     code: 'round-broken',
     log: null,
     index: null,
@@ -316,7 +316,7 @@ export const CUTS: Attack[] = [
   },
   {
     name: 'the same, with the whole round and its anchor',
-    work: `${CUT(600)}; DELETE FROM checkpoints WHERE ${DEMO} AND size > 600; DELETE FROM anchors WHERE round = 3; DELETE FROM packed_leaves WHERE round = 3; DELETE FROM round_logs WHERE round = 3; DELETE FROM rounds WHERE number = 3`,
+    work: `${CUT(600)}; DELETE FROM checkpoints WHERE ${DEMO} AND size > 600; DELETE FROM anchors WHERE round = 3; DELETE FROM round_logs WHERE round = 3; DELETE FROM rounds WHERE number = 3`,
     code: 'round-cut-off',
     log: null,
     index: null,

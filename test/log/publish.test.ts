@@ -118,13 +118,13 @@ describe('what a round has of a log', () => {
     for (const log of logs) await one.append(log, 'a', 'b');
     const round = await one.closeRound();
     for (const log of logs) await one.append(log, 'c');
-    await one.database.query('ALTER TABLE packed_leaves DISABLE TRIGGER immutable');
+    await one.database.query('ALTER TABLE rounds DISABLE TRIGGER immutable');
     await one.database.query(
-      `UPDATE packed_leaves p SET checkpoints = overlay(checkpoints PLACING sha256('other') FROM 73 * r.index - 31)
-       FROM round_logs r WHERE p.round = $1 AND r.round = $1 AND r.log = $2`,
+      `UPDATE rounds p SET heads = overlay(heads PLACING sha256('other') FROM 44 * r.index - 31)
+       FROM round_logs r WHERE p.number = $1 AND r.round = $1 AND r.log = $2`,
       [round?.number, logs[0].id],
     );
-    await one.database.query('ALTER TABLE packed_leaves ENABLE TRIGGER immutable');
+    await one.database.query('ALTER TABLE rounds ENABLE TRIGGER immutable');
     const [altered, sound] = await Promise.allSettled(logs.map((log) => two.publisher.at(log, 2)));
     expect(altered).toMatchObject({ status: 'rejected', reason: { code: 'checkpoint-conflict' } });
     expect(sound).toMatchObject({ status: 'fulfilled', value: { size: 2 } });

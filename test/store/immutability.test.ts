@@ -37,6 +37,8 @@ beforeAll(async () => {
   await one.closeRound();
   await one.publisher.at(log, 300);
   await markLeaves(one.database, 1, [new Uint8Array(32)]);
+  // As an older release stored them.
+  await one.database.query(`INSERT INTO packed_leaves (round, link, checkpoints, digests) VALUES (1, '\\x80', '', '')`);
   before = await snapshot();
 });
 
@@ -85,6 +87,9 @@ describe('refused by the database', () => {
     'UPDATE log_keys SET revoked_at = NULL',
     'DELETE FROM log_keys',
     'UPDATE rounds SET closed_at = 0',
+    `UPDATE rounds SET link_beacons = ''`,
+    'UPDATE rounds SET heads = heads',
+    `UPDATE rounds SET digests = ''`,
     'DELETE FROM rounds',
     `UPDATE packed_leaves SET link = ''`,
     `UPDATE packed_leaves SET checkpoints = checkpoints`,

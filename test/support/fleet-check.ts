@@ -69,7 +69,7 @@ async function checkEntries(fleet: Fleet, instance: Instance): Promise<number> {
 
 async function checkRounds(fleet: Fleet, { database, registry }: Instance): Promise<number> {
   const { rows: rounds } = await database.query<{ number: number; previous_root: Buffer; root: Buffer }>(
-    'SELECT number, substr(link, 18, 32) AS previous_root, root FROM rounds JOIN packed_leaves ON round = number ORDER BY number',
+    'SELECT number, substr(link, 18, 32) AS previous_root, root FROM whole_rounds ORDER BY number',
   );
   let previous = toHex(firstPreviousRoot(ORIGIN));
   for (const [i, round] of rounds.entries()) {
