@@ -1,5 +1,5 @@
 // The rows of proofs. What the proofs of several rounds in one block have in common, its header and the upper nodes of its
-// tries, is stored once. The proof of a round that is alone in its block is whole.
+// tries, is stored once. The proof of a round that is alone in its block is whole. Either is packed.
 
 import { fromHex, prefixedHex, toHex } from '../core/bytes.ts';
 import { parsed } from '../core/errors.ts';
@@ -9,12 +9,14 @@ import type { EvmProof } from '../core/receipt-schema.ts';
 import { formatTime } from '../core/time.ts';
 import type { Database, Queryable } from '../store/database.ts';
 import type { Wanted } from './evidence-store.ts';
+import { type ProofParts, packProof, unpackProof } from './packed-proof.ts';
 
 /** Nodes of a block that proofs can refer to: the place of one is a byte. */
 const MOST_NODES = 256;
 
 /** Rounds before and behind one that may be in its block although they were seen at another time. */
 const NEAR = 64;
+const NOTHING = new Uint8Array(0);
 
 /** A proof that an anchor was missing. */
 export interface FoundProof {
@@ -31,20 +33,21 @@ export async function insertProofs(
 ): Promise<void> {
   if (found.length === 0) return;
   const places = await storeBlock(database, target, found);
+  const signed = await signedTransactions(database, target, found);
   for (const { anchor, proof } of found) {
     const transaction = divide(proof.transaction, places);
     const receipt = divide(proof.receipt, places);
-    const header = places === null ? bufferOf(proof.header) : null;
+    const header = places === null ? bufferOf(proof.header) : Buffer.alloc(0);
+    const parts = { header, transaction: transaction.own, receipt: receipt.own };
     await database.query(
       `WITH stale AS (
          DELETE FROM evm_evidence WHERE target = $1 AND round = $2 AND block_hash <> $3 AND index IS NULL)
-       INSERT INTO evm_evidence (target, round, block_hash, transaction, header, index, transaction_nodes, transaction_proof,
-                                 receipt_nodes, receipt_proof, log_index, attempts, stored_at)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+       INSERT INTO evm_evidence (target, round, block_hash, transaction, index, transaction_nodes, receipt_nodes, packed, log_index,
+                                 attempts, stored_at)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
        ON CONFLICT (target, round, block_hash) DO UPDATE SET
-         transaction = EXCLUDED.transaction, header = EXCLUDED.header, index = EXCLUDED.index, transaction_nodes = EXCLUDED.transaction_nodes,
-         transaction_proof = EXCLUDED.transaction_proof, receipt_nodes = EXCLUDED.receipt_nodes,
-         receipt_proof = EXCLUDED.receipt_proof, log_index = EXCLUDED.log_index, attempts = EXCLUDED.attempts,
+         transaction = EXCLUDED.transaction, index = EXCLUDED.index, transaction_nodes = EXCLUDED.transaction_nodes,
+         receipt_nodes = EXCLUDED.receipt_nodes, packed = EXCLUDED.packed, log_index = EXCLUDED.log_index, attempts = EXCLUDED.attempts,
          problem = NULL, code = NULL, encoder = NULL, retry_at = NULL, stored_at = EXCLUDED.stored_at
        WHERE evm_evidence.index IS NULL`,
       [
@@ -52,18 +55,30 @@ export async function insertProofs(
         anchor.round,
         anchor.block_hash,
         anchor.transaction,
-        header,
         proof.index,
         transaction.places,
-        transaction.own,
         receipt.places,
-        receipt.own,
+        packProof(parts, signed.get(prefixedHex(anchor.transaction)) ?? NOTHING),
         proof.logIndex,
         anchor.attempts + 1,
         now,
       ],
     );
   }
+}
+
+/** The signed transactions that anchors are in, by their hashes. */
+async function signedTransactions(
+  database: Database,
+  target: string,
+  found: readonly FoundProof[],
+): Promise<Map<string, Uint8Array>> {
+  const { rows } = await database.query<{ hash: Uint8Array; raw: Uint8Array }>(
+    `SELECT t.hash, t.raw FROM unnest($2::bigint[], $3::bytea[]) AS f (round, hash)
+     JOIN evm_transactions t ON t.target = $1 AND t.round = f.round AND t.hash = f.hash`,
+    [target, found.map(({ anchor }) => anchor.round), found.map(({ anchor }) => Buffer.from(anchor.transaction))],
+  );
+  return new Map(rows.map(({ hash, raw }) => [prefixedHex(hash), new Uint8Array(raw)]));
 }
 
 type Places = ReadonlyMap<string, number>;
@@ -128,19 +143,24 @@ interface ProofRow {
   round: number;
   target: string;
   block_hash: Uint8Array;
-  /** Null: the row of the block is missing. */
+  /** Null: the row of the block is missing, or it is packed. */
   header: Uint8Array | null;
   nodes: Uint8Array[] | null;
   index: number;
   transaction_nodes: Uint8Array | null;
-  transaction_proof: Uint8Array[];
+  /** Null: packed. */
+  transaction_proof: Uint8Array[] | null;
   receipt_nodes: Uint8Array | null;
-  receipt_proof: Uint8Array[];
+  receipt_proof: Uint8Array[] | null;
   log_index: number;
+  packed: Uint8Array | null;
+  /** What it is packed with; null: the transaction is missing. */
+  raw: Uint8Array | null;
 }
 
 const COLUMNS = `e.round, e.target, e.block_hash, coalesce(e.header, b.header) AS header, b.nodes, e.index, e.transaction_nodes,
-  e.transaction_proof, e.receipt_nodes, e.receipt_proof, e.log_index`;
+  e.transaction_proof, e.receipt_nodes, e.receipt_proof, e.log_index, e.packed,
+  (SELECT raw FROM evm_transactions x WHERE x.target = e.target AND x.round = e.round AND x.hash = e.transaction LIMIT 1) AS raw`;
 /** The proofs of anchors in the blocks that these are recorded in. Those that share nothing have the header with them. */
 const PROOFS = `evm_evidence e JOIN anchors a USING (target, round, block_hash, transaction)
   LEFT JOIN evm_blocks b ON b.block_hash = e.block_hash AND e.transaction_nodes IS NOT NULL`;
@@ -162,16 +182,27 @@ export async function readProofs(database: Queryable, round: number): Promise<Ma
 
 /** Null: a part of it is missing, or the header cannot be read. */
 function proofOf(row: ProofRow): StoredProof | null {
-  if (row.header === null) return null;
-  const transaction = pathOf(row.transaction_nodes, row.nodes, row.transaction_proof);
-  const receipt = pathOf(row.receipt_nodes, row.nodes, row.receipt_proof);
-  const bytes = new Uint8Array(row.header);
-  const header = parsed(() => readHeader(bytes));
+  const parts = partsOf(row);
+  if (parts === null) return null;
+  const transaction = pathOf(row.transaction_nodes, row.nodes, parts.transaction);
+  const receipt = pathOf(row.receipt_nodes, row.nodes, parts.receipt);
+  const header = parsed(() => readHeader(parts.header));
   if (transaction === null || receipt === null || header === null) return null;
   return {
     block: { number: header.number, hash: prefixedHex(row.block_hash), time: formatTime(header.time) },
-    proof: { header: prefixedHex(row.header), index: row.index, transaction, receipt, logIndex: row.log_index },
+    proof: { header: prefixedHex(parts.header), index: row.index, transaction, receipt, logIndex: row.log_index },
   };
+}
+
+/** The header, and the nodes that the block does not have. */
+function partsOf({ packed, raw, header, transaction_proof, receipt_proof }: ProofRow): ProofParts | null {
+  if (packed === null) {
+    if (header === null || transaction_proof === null || receipt_proof === null) return null;
+    return { header: new Uint8Array(header), transaction: transaction_proof, receipt: receipt_proof };
+  }
+  const own = unpackProof(new Uint8Array(packed), raw === null ? NOTHING : new Uint8Array(raw));
+  if (own === null || own.header.length > 0) return own;
+  return header === null ? null : { ...own, header: new Uint8Array(header) };
 }
 
 /** The nodes of a path as receipts have them, null where the block lacks one. */

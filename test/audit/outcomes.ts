@@ -90,6 +90,7 @@ const AUDITED = [
   'evm_accounts',
   'evm_blocks',
   'evm_evidence',
+  'evm_transactions',
   'log_heads',
   'log_keys',
   'logs',

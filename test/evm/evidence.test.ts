@@ -405,23 +405,23 @@ describe.skipIf(noAnvil !== null)(`on anvil${noAnvil === null ? '' : ` (skipped:
     // It is stored once, with the upper nodes; each round has its transaction and receipt alone.
     const stored = async (sql: string): Promise<unknown[]> => (await ground.database.query(sql)).rows;
     expect(await stored('SELECT cardinality(nodes) AS nodes FROM evm_blocks')).toEqual([{ nodes: expect.any(Number) }]);
-    const own = 'cardinality(transaction_proof) AS transaction, cardinality(receipt_proof) AS receipt';
-    expect(await stored(`SELECT header, ${own} FROM evm_evidence`)).toEqual(
-      rounds.map(() => ({ header: null, transaction: 1, receipt: 1 })),
+    const packed = 'length(transaction_nodes) AS nodes, length(packed) < 200 AS small';
+    expect(await stored(`SELECT ${packed} FROM evm_evidence ORDER BY round`)).toEqual(
+      anchors.map(({ proof }) => ({ nodes: (proof?.transaction.length ?? 0) - 1, small: true })),
     );
 
     for (const statement of ["UPDATE evm_blocks SET header = '\\x00'", 'DELETE FROM evm_blocks']) {
       await expect(ground.database.query(statement)).rejects.toThrow('immutable');
     }
 
-    // The proof of a round that is alone in its block has its header and all nodes with it, as those of older releases have.
+    // In releases before, the proof of a round that is alone in its block has its header and all nodes with it.
     const [round = 0] = rounds;
     const [first] = anchors;
     const nodesOf = (path: readonly string[] = []): Buffer[] => path.map((node) => Buffer.from(bytes(node)));
     const forged = (sql: string, values: unknown[] = []): Promise<void> =>
       asAdministrator(ground.databaseUrl, async (client) => void (await client.query(sql, values)));
     await forged(
-      `UPDATE evm_evidence SET header = $2, transaction_nodes = NULL, receipt_nodes = NULL, transaction_proof = $3, receipt_proof = $4
+      `UPDATE evm_evidence SET packed = NULL, header = $2, transaction_nodes = NULL, receipt_nodes = NULL, transaction_proof = $3, receipt_proof = $4
        WHERE round = $1`,
       [round, bytes(first?.proof?.header ?? ''), nodesOf(first?.proof?.transaction), nodesOf(first?.proof?.receipt)],
     );
@@ -432,6 +432,16 @@ describe.skipIf(noAnvil !== null)(`on anvil${noAnvil === null ? '' : ` (skipped:
       for await (const damage of damagedProofs(ground.database, () => {})) found.push(damage.round);
       return found;
     };
+    expect(await faults()).toEqual([]);
+    // A proof is packed with the transaction that was signed.
+    const altered = rounds[2] ?? 0;
+    await forged('UPDATE evm_transactions SET raw = set_byte(raw, 9, get_byte(raw, 9) # 1) WHERE round = $1', [
+      altered,
+    ]);
+    expect(await faults()).toEqual([altered]);
+    await forged('UPDATE evm_transactions SET raw = set_byte(raw, 9, get_byte(raw, 9) # 1) WHERE round = $1', [
+      altered,
+    ]);
     expect(await faults()).toEqual([]);
     await forged('UPDATE evm_evidence SET index = index + 1 WHERE round = $1', [round]);
     expect(await faults()).toEqual([round]);
