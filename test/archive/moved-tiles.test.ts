@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Receipts } from '../../src/anchor/receipts.ts';
 import { ArchivedBlocks } from '../../src/archive/archived-blocks.ts';
@@ -9,6 +12,8 @@ import { type ObjectStore, ObjectStores } from '../../src/archive/object-stores.
 import { publishArchive } from '../../src/archive/publishing.ts';
 import { shownRounds } from '../../src/archive/shown-rounds.ts';
 import { verifyPublished } from '../../src/archive/verification.ts';
+import type { Audit } from '../../src/audit/checks/verdict.ts';
+import { AuditState } from '../../src/audit/database/state.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { consistencyRanges, inclusionRanges } from '../../src/core/merkle.ts';
 import type { Archives } from '../../src/log/archived-tile.ts';
@@ -373,3 +378,30 @@ when('a damaged tile stays where it is', async () => {
   await expect(move()).rejects.toMatchObject({ code: 'log-damaged' });
   expect(await kept()).toEqual([true, true]);
 });
+
+when.each([300, 512])(
+  'an audit goes on from %i entries although their last tile left the database since',
+  async (size) => {
+    const quiet = await one.makeLog(`of-${size}`);
+    await one.append(quiet, ...Array.from({ length: size }, (_, i) => `entry ${i}`));
+    const folder = await mkdtemp(join(tmpdir(), 'antequem-state-'));
+    const resumed = async (): Promise<Audit> => {
+      const state = await AuditState.open(join(folder, 'state'), ORIGIN);
+      const { blocks: archive, tiles } = archivesOf();
+      return auditDatabase(database.url, { state, archive, tiles });
+    };
+    expect((await resumed()).findings).toEqual([]);
+    await one.append(quiet, ...Array.from({ length: ENTRIES - size }, (_, i) => `later entry ${i}`));
+    await one.closeRound();
+    await publish();
+    await move();
+    await moveContents();
+    const again = await resumed();
+    expect(again.findings).toEqual([]);
+    expect(again.verdict.claims.map(({ code }) => code)).toContain('resumed');
+    await one.database.query('ALTER TABLE tiles DISABLE TRIGGER USER');
+    await one.database.query('UPDATE tiles SET root = sha256(root) WHERE log = $1 AND index = 1', [quiet.id]);
+    expect((await resumed()).findings.map(({ code }) => code)).toContain('log-rewritten');
+    await rm(folder, { recursive: true });
+  },
+);

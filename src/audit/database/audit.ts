@@ -6,7 +6,7 @@ import { equalBytes } from '../../core/bytes.ts';
 import { AntequemError } from '../../core/errors.ts';
 import type { Verifier } from '../../core/note.ts';
 import { logId, logOrigin, SYSTEM_LOG } from '../../core/origin.ts';
-import type { TileArchive } from '../../log/archived-tile.ts';
+import type { Archives, TileArchive } from '../../log/archived-tile.ts';
 import type { BlockArchive } from '../../log/blocks/archived-block.ts';
 import type { LogSeed } from '../../log/seed.ts';
 import type { Database, Transaction } from '../../store/database.ts';
@@ -94,6 +94,7 @@ class Auditor {
   readonly #keys: KnownKeys;
   readonly #saver: Saver | null;
   readonly #index: IndexCheck;
+  readonly #archives: Archives;
   #newest: RoundAt | null = null;
   #walked = 0;
   #total = 0;
@@ -102,8 +103,9 @@ class Auditor {
     this.#db = db;
     this.#options = options;
     this.#keys = { seed: options.seed, verifiers: options.verifiers };
-    const { state, clock, random, archive } = options;
-    this.#index = new IndexCheck(random(32), archive ?? null);
+    const { state, clock, random, archive: blocks = null, tiles = null } = options;
+    this.#index = new IndexCheck(random(32), blocks);
+    this.#archives = { blocks, tiles };
     this.#saver = state === null ? null : new Saver(() => state.save(), clock);
   }
 
@@ -178,7 +180,7 @@ class Auditor {
     const acts = new SystemActs(this.#db, this.#options.origin, this.#findings);
     // An earlier audit is a witness for it too, but its acts are needed: it is walked from the start.
     const known = state?.position(system) ?? null;
-    if (known !== null) await resumeAt(this.#db, system, known, this.#findings);
+    if (known !== null) await resumeAt(this.#db, system, known, this.#archives, this.#findings);
     const keys = await this.#readKeys(system, null);
     const walk = await this.#walk(system, {
       keys,
@@ -229,7 +231,7 @@ class Auditor {
           this.#findings.add('log-cut-off', { log: log.name, index: log.size }, says);
         }
         const known = state?.position(log) ?? null;
-        const from = known === null ? null : await resumeAt(this.#db, log, known, this.#findings);
+        const from = known === null ? null : await resumeAt(this.#db, log, known, this.#archives, this.#findings);
         this.#counts.resumed += from?.position.size ?? 0;
         this.#total -= from?.position.size ?? 0;
         const keys = await this.#readKeys(log, acts.logKeys);
@@ -258,8 +260,8 @@ class Auditor {
       db: this.#db,
       log,
       findings: this.#findings,
-      archive: this.#options.archive ?? null,
-      tiles: this.#options.tiles ?? null,
+      archive: this.#archives.blocks,
+      tiles: this.#archives.tiles,
       newest: this.#newest,
       onDigest: (index, digest) => this.#index.note(log.id, index, digest),
       onPage: async ({ entries, position }) => {

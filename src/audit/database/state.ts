@@ -2,10 +2,14 @@
 
 import * as z from 'zod/mini';
 import { equalBytes, toHex } from '../../core/bytes.ts';
-import type { CompactRange } from '../../core/compact-range.ts';
+import { CompactRange } from '../../core/compact-range.ts';
 import { AntequemError } from '../../core/errors.ts';
 import { hashHex } from '../../core/hex.ts';
-import { leafHashes, readCompactRange } from '../../log/blocks/head.ts';
+import { HASH_SIZE } from '../../core/merkle.ts';
+import { TILE_WIDTH } from '../../core/tiles.ts';
+import type { Archives } from '../../log/archived-tile.ts';
+import { leafBefore, partialTile } from '../../log/blocks/head.ts';
+import { TileStore } from '../../log/tilestore.ts';
 import type { Queryable } from '../../store/database.ts';
 import type { LogPosition } from '../checks/entry-chain.ts';
 import type { Findings } from '../checks/findings.ts';
@@ -68,6 +72,7 @@ export async function resumeAt(
   db: Queryable,
   log: StoredLog,
   position: LogPosition,
+  archives: Archives,
   findings: Findings,
 ): Promise<{ readonly position: LogPosition; readonly range: CompactRange } | null> {
   const { size } = position;
@@ -76,21 +81,32 @@ export async function resumeAt(
     findings.add('log-cut-off', { log: log.name, index: log.size }, says);
     return null;
   }
-  const range = await rangeAt(db, log, position);
+  const range = await rangeAt(db, log, position, archives);
   if (range !== null) return { position, range };
   const says = `the first ${size} entries of ${log.name} are not those that were last audited`;
   findings.add('log-rewritten', { log: log.name }, says);
   return null;
 }
 
-async function rangeAt(db: Queryable, log: StoredLog, position: LogPosition): Promise<CompactRange | null> {
-  const { size } = position;
+/** The tile that was open then may be complete since, and in the archive. */
+async function rangeAt(
+  db: Queryable,
+  log: StoredLog,
+  { size, root, leaf }: LogPosition,
+  archives: Archives,
+): Promise<CompactRange | null> {
   try {
-    const range = await readCompactRange(db, log.id, size);
-    const leaf = size === 0 ? log.logId : await leafHashes(db, log.id, size - 1, size);
-    return equalBytes(range.root(), position.root) && equalBytes(leaf, position.leaf) ? range : null;
+    const isOpen = size % TILE_WIDTH > 0;
+    const tiles = new TileStore(db, archives);
+    const open = isOpen ? await tiles.tile(log, 0, Math.floor(size / TILE_WIDTH), size) : new Uint8Array(0);
+    const partials = [open];
+    for (let level = 1; TILE_WIDTH ** level <= size; level++) partials.push(await partialTile(db, log.id, level, size));
+    const range = CompactRange.restore(size, partials);
+    const last = isOpen ? open.subarray(-HASH_SIZE) : await leafBefore(db, log.id, size);
+    return equalBytes(range.root(), root) && equalBytes(last, leaf) ? range : null;
   } catch (error) {
-    if (error instanceof AntequemError && ['log-damaged', 'tree-shape'].includes(error.code)) return null;
+    if (error instanceof AntequemError && ['archive-damaged', 'log-damaged', 'tree-shape'].includes(error.code))
+      return null;
     throw error;
   }
 }
