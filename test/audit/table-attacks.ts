@@ -123,6 +123,14 @@ export const TABLES: Attack[] = [
     round: 2,
   },
   {
+    name: 'place of a leaf moved away',
+    work: `UPDATE round_logs SET index = 2147483647 WHERE round = 2 AND ${DEMO}`,
+    code: 'checkpoint-missing',
+    log: 'demo',
+    index: null,
+    round: 2,
+  },
+  {
     name: 'round deleted',
     work: `DELETE FROM rounds WHERE number = 2`,
     code: 'round-missing',

@@ -130,13 +130,21 @@ class LeafReader {
     this.#at++;
   }
 
+  /**
+   * Each leaf is looked up by its log: tables of all rounds are not read for each page. Leaves are cut before they are sorted
+   * (`OFFSET 0`): all leaves of the round went through the sort beside each of them.
+   */
   async #read(): Promise<void> {
     const { rows } = await this.#db.query<LeafRow>(
-      `SELECT p.round, p.index, p.leaf, p.log, o.id AS own_log, o.name AS own_name, c.root AS checkpoint_root
-       FROM (SELECT round, index, leaf, log, size FROM round_leaves
-             WHERE round >= $1 AND (round, index) > ($1, $2) ORDER BY round, index LIMIT $3) AS p
+      `SELECT p.round, p.index, p.leaf, f.log, o.id AS own_log, o.name AS own_name, c.root AS checkpoint_root
+       FROM (SELECT * FROM (SELECT round, index, leaf FROM round_leaves
+                            WHERE round >= $1 AND (round, index) > ($1, $2) ORDER BY round OFFSET 0) AS cut
+             ORDER BY round, index LIMIT $3) AS p
        LEFT JOIN logs o ON o.log_id = substr(p.leaf, 2, 32)
-       LEFT JOIN checkpoints c ON c.log = p.log AND c.size = p.size
+       LEFT JOIN LATERAL (SELECT log, size FROM round_logs
+                          WHERE log = o.id AND size = ('x' || encode(substr(p.leaf, 34, 8), 'hex'))::bit(64)::bigint
+                            AND round = p.round AND index = p.index LIMIT 1) AS f ON true
+       LEFT JOIN LATERAL (SELECT root FROM checkpoints WHERE log = f.log AND size = f.size LIMIT 1) AS c ON true
        ORDER BY p.round, p.index`,
       [this.#after.round, this.#after.index, LEAVES],
     );

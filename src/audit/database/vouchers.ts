@@ -30,6 +30,8 @@ export interface PageVouchers extends Vouchers {
 
 /** As many as there are: each size has one of each kind, unless somebody took the indexes away too. */
 const MOST = 20_000;
+/** A larger index is of no leaf: somebody wrote it, and where its bytes were is more than an integer holds. */
+const PLACE = 'size, round, greatest(0, least(index, 10000000)) AS index';
 
 /** Those above `begin` (at 0: with it) up to `end`, in the order of their sizes. */
 export async function readVouchers(db: Queryable, log: number, begin: number, end: number): Promise<PageVouchers> {
@@ -43,8 +45,8 @@ export async function readVouchers(db: Queryable, log: number, begin: number, en
       `SELECT l.size, l.round, l.leaf, r.closed_at, b.closed_at AS closed_before
        FROM (SELECT o.size, o.round, coalesce(
                       '\\x81'::bytea || g.log_id || substr(w.heads, 44 * o.index - 39, 40), substr(p.checkpoints, 73 * o.index - 72, 73), '') AS leaf
-             FROM ((SELECT * FROM round_logs WHERE log = $1 AND size > $2 AND size <= $3 ORDER BY size, round LIMIT ${MOST})
-                   UNION ALL (SELECT * FROM round_logs WHERE log = $1 AND size > $3 ORDER BY size LIMIT 1)) o
+             FROM ((SELECT ${PLACE} FROM round_logs WHERE log = $1 AND size > $2 AND size <= $3 ORDER BY size, round LIMIT ${MOST})
+                   UNION ALL (SELECT ${PLACE} FROM round_logs WHERE log = $1 AND size > $3 ORDER BY size LIMIT 1)) o
              LEFT JOIN rounds w ON w.number = o.round LEFT JOIN logs g ON g.id = log_of_head(w.heads, o.index)
              LEFT JOIN packed_leaves p ON p.round = o.round AND w.heads IS NULL) l
        LEFT JOIN rounds r ON r.number = l.round LEFT JOIN rounds b ON b.number = l.round - 1 ORDER BY l.size, l.round`,
