@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 // Plain JavaScript that old Nodes parse, so that they can say what is wrong.
 
-var major = Number(process.versions.node.split('.')[0]);
+var version = process.versions.node.split('.').map(Number);
 
-if (major < 24) {
+// 24.6 is the first whose zstd takes a dictionary: those before ignore it, and cannot read the proofs of anchors.
+if (version[0] < 24 || (version[0] === 24 && version[1] < 6)) {
   process.stderr.write(
-    `error: Antequem needs Node 24 or newer, this is ${process.versions.node}; ` +
+    `error: Antequem needs Node 24.6 or newer, this is ${process.versions.node}; ` +
       `run: npx -y -p node@24 antequem ${process.argv.slice(2).map(quoted).join(' ')}\n`,
   );
   process.exitCode = 1;
