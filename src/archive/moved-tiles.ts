@@ -37,6 +37,7 @@ interface OldTile {
  * any time, it goes on where it was.
  * @param before milliseconds since the Unix epoch
  * @returns how many tiles were moved
+ * @throws AntequemError `log-damaged` for the first log with a damaged tile, once the others are done
  */
 export async function moveTiles(options: Omit<MovingOptions, 'random'>, before: number): Promise<number> {
   const { rows } = await options.database.query<LogTiles>(
@@ -46,14 +47,28 @@ export async function moveTiles(options: Omit<MovingOptions, 'random'>, before: 
     [SYSTEM_LOG, before],
   );
   let moved = 0;
+  let damage: AntequemError | null = null;
   for (const log of rows) {
-    for (let from = log.tiles; !options.signal.aborted; ) {
-      const tiles = await oldTiles(options.database, log, from, before);
-      const last = tiles.at(-1);
-      if (last === undefined) break;
-      moved += await moveStep(options, log, tiles);
-      from = last.index + 1;
+    try {
+      moved += await moveLog(options, log, before);
+    } catch (error) {
+      // A damaged log holds up no other.
+      if (!(error instanceof AntequemError) || error.code !== 'log-damaged') throw error;
+      damage ??= error;
     }
+  }
+  if (damage !== null) throw damage;
+  return moved;
+}
+
+async function moveLog(options: Omit<MovingOptions, 'random'>, log: LogTiles, before: number): Promise<number> {
+  let moved = 0;
+  for (let from = log.tiles; !options.signal.aborted; ) {
+    const tiles = await oldTiles(options.database, log, from, before);
+    const last = tiles.at(-1);
+    if (last === undefined) break;
+    moved += await moveStep(options, log, tiles);
+    from = last.index + 1;
   }
   return moved;
 }

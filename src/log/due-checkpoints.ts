@@ -19,7 +19,8 @@ export interface LogSize {
 export async function readLeafRoots(db: Queryable, asked: readonly LogSize[]): Promise<(Uint8Array | null)[]> {
   const { rows } = await db.query<{ n: number; root: Uint8Array }>({
     name: 'leaf-roots',
-    text: `SELECT q.n::int, coalesce(substr(w.heads, 44 * r.index - 31, 32), substr(p.checkpoints, 73 * r.index - 31, 32)) AS root
+    text: `SELECT q.n::int, coalesce(substr(w.heads, 44 * least(r.index, w.size) - 31, 32),
+                                     substr(p.checkpoints, 73 * least(r.index, w.size) - 31, 32)) AS root
            FROM unnest($1::int[], $2::bigint[]) WITH ORDINALITY AS q (log, size, n)
            JOIN round_logs r ON r.log = q.log AND r.size = q.size
            JOIN rounds w ON w.number = r.round LEFT JOIN packed_leaves p ON p.round = r.round

@@ -405,3 +405,24 @@ when.each([300, 512])(
     await rm(folder, { recursive: true });
   },
 );
+
+when('a log with a damaged tile holds up no other', async () => {
+  const other = await one.makeLog('other');
+  await one.append(other, ...Array.from({ length: 300 }, (_, i) => `entry ${i} of another log`));
+  await one.closeRound();
+  await publish();
+  await one.database.query('ALTER TABLE tiles DISABLE TRIGGER USER');
+  await one.database.query('UPDATE tiles SET hashes = set_byte(hashes, 9, 255 - get_byte(hashes, 9)) WHERE log = $1', [
+    log.id,
+  ]);
+  await one.database.query('ALTER TABLE tiles ENABLE TRIGGER USER');
+  await expect(move()).rejects.toMatchObject({ code: 'log-damaged' });
+  const { rows } = await one.database.query<{ name: string; moved: boolean }>(
+    `SELECT l.name, bool_or(hashes IS NULL) AS moved FROM tiles t JOIN logs l ON l.id = t.log
+     WHERE t.level = 0 AND l.name IN ('demo', 'other') GROUP BY l.name ORDER BY l.name`,
+  );
+  expect(rows).toEqual([
+    { name: 'demo', moved: false },
+    { name: 'other', moved: true },
+  ]);
+});

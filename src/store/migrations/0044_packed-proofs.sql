@@ -21,13 +21,15 @@ ALTER TABLE evm_evidence
 
 -- What was sent stays as it was signed, and has to: proofs cannot be read without it. (guard_evm_transaction)
 
--- Bytes that nothing searches need no statistics. Those of hashes and contents were most of what the catalogs grew by.
+-- Bytes that nothing searches need no statistics. Those of hashes and contents were most of what the catalogs grew by. Tables of
+-- others in the same schema stay as they are.
 DO $$
 DECLARE bytes record;
 BEGIN
   FOR bytes IN
     SELECT c.oid::regclass AS name, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.atttypid IN ('bytea'::regtype, 'bytea[]'::regtype)
+    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND pg_has_role(c.relowner, 'USAGE')
+      AND a.atttypid IN ('bytea'::regtype, 'bytea[]'::regtype)
       AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND a.attnum = ANY (i.indkey)) LOOP
     EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS 0', bytes.name, bytes.attname);
   END LOOP;
