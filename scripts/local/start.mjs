@@ -1,8 +1,8 @@
 // Plain JavaScript: an older Node, which cannot read TypeScript, gets this far and is told what to do.
-const major = Number(process.versions.node.split('.')[0]);
-if (major < 24) {
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < 24 || (major === 24 && minor < 6)) {
   console.error(
-    `antequem needs Node 24 or newer; this is ${process.version}. Without installing one: npx -y -p node@24 -c 'npm start'`,
+    `antequem needs Node 24.6 or newer; this is ${process.version}. Without installing one: npx -y -p node@24 -c 'npm start'`,
   );
   process.exit(1);
 }
