@@ -103,7 +103,9 @@ export function entryRoutes(service: Service, gate: Gate): Router {
       const index = pathIndex(request, 'index');
       const entry = await entries.read(log, index);
       if (entry === null) throw missing(log, index);
-      response.json(entryView(log, entry));
+      // By hand: what Express does for any answer takes longer than the rest.
+      response.setHeader('Content-Type', 'application/json; charset=utf-8');
+      response.end(JSON.stringify(entryView(log, entry)));
     })
     .get('/v1/logs/:log/entries/:index/payload', payloadOperation, async (request, response) => {
       await gate.admit(request, 'read', pathLogName(request));
@@ -118,10 +120,10 @@ export function entryRoutes(service: Service, gate: Gate): Router {
         );
       }
       // Never as something a browser would render: it is what somebody sent.
-      response
-        .set({ 'Content-Disposition': 'attachment', 'X-Content-Type-Options': 'nosniff' })
-        .type('application/octet-stream')
-        .send(Buffer.from(payload));
+      response.setHeader('Content-Disposition', 'attachment');
+      response.setHeader('X-Content-Type-Options', 'nosniff');
+      response.setHeader('Content-Type', 'application/octet-stream');
+      response.end(payload);
     })
     .delete('/v1/logs/:log/entries/:index/payload', eraseOperation, async (request, response) => {
       await gate.admit(request, 'admin', pathLogName(request));

@@ -157,9 +157,9 @@ describe('with API keys', () => {
 
   it('never logs a token, nor any secret it was started with', async () => {
     await service.send('GET', '/v1/logs/mine', { token: 'aq_wrong_token' });
-    await service.foundation.database.query('ALTER TABLE rounds RENAME TO hidden');
+    await service.foundation.database.query('ALTER TABLE whole_rounds RENAME TO hidden');
     const failed = await service.send('GET', '/v1/rounds', { token: admin });
-    await service.foundation.database.query('ALTER TABLE hidden RENAME TO rounds');
+    await service.foundation.database.query('ALTER TABLE hidden RENAME TO whole_rounds');
     expect([failed.status, failed.code]).toEqual([500, 'internal']);
     expect(failed.text).not.toMatch(/select|rounds|relation|postgres|\.ts/i);
     const logged = service.logged();
