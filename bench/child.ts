@@ -13,9 +13,7 @@ export interface BenchChild extends AsyncDisposable {
 
 /** Starts a process of bench/ that tells its URL. */
 export async function startChild(file: string, ...args: string[]): Promise<BenchChild> {
-  // As deploy/ and the image start the service.
-  const execArgv = [...process.execArgv, '--max-semi-space-size=8'];
-  const child = fork(new URL(file, import.meta.url), args, { execArgv });
+  const child = fork(new URL(file, import.meta.url), args);
   const message = (): Promise<unknown> =>
     new Promise((resolve, reject) => {
       const gone = (): void => reject(new Error(`${file} ended`));

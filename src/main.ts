@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { ApiKeys } from './access/keys.ts';
 import { requestRound } from './anchor/jobs.ts';
-import { createApp, createHealthApp } from './api/app.ts';
+import { createApp, createHealthApp, madeFor } from './api/app.ts';
 import { listen } from './api/server.ts';
 import { type ClockReadings, machineReadings, ServiceClock, type TimeSource } from './clock/clock.ts';
 import { ClockWatch } from './clock/watch.ts';
@@ -180,7 +180,8 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
     if (service.calendar !== null) service.calendar.intake.onTaken = count;
     const verifications = openVerifications(config);
     stops.push(() => verifications.close());
-    const server = await listen(createApp(service, verifications), { ...config, socket: options.socket });
+    const app = createApp(service, verifications);
+    const server = await listen(app, { ...config, socket: options.socket }, madeFor(app));
     stops.push(() => server.close());
     // The load balancer is told before the door closes.
     stops.push(() => sleep(config.operation.drainDelay));

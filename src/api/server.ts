@@ -24,9 +24,9 @@ export interface Listening {
 export async function listen(
   app: RequestListener,
   where: { readonly host: string; readonly port: number; readonly socket?: Server | undefined },
-  timeouts: ServerOptions = TIMEOUTS,
+  options: ServerOptions = {},
 ): Promise<Listening> {
-  const server = createServer(timeouts, app);
+  const server = createServer({ ...TIMEOUTS, ...options }, app);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.once('listening', () => resolve());
