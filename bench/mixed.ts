@@ -1,6 +1,7 @@
 // Reads and appends of all kinds at once, and what the service holds in memory meanwhile.
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { TILE_WIDTH, tilePath } from '../src/core/tiles.ts';
 import type { BenchChild } from './child.ts';
 import { residentBytes } from './processes.ts';
 
@@ -27,11 +28,7 @@ export async function mixedLoad(
   event: (i: number) => string,
 ): Promise<Mixed> {
   const random = (below = entries): number => Math.floor(Math.random() * below);
-  const tile = (): string => {
-    const n = random(Math.floor(entries / 256));
-    const part = (k: number): string => String(k).padStart(3, '0');
-    return n < 1_000 ? part(n) : `x${part(Math.floor(n / 1_000))}/${part(n % 1_000)}`;
-  };
+  const tile = (): string => tilePath(random(Math.floor(entries / TILE_WIDTH)));
   const reads: readonly (() => string)[] = [
     () => `/v1${log}/entries/${random()}/receipt`,
     () => `/v1${log}/entries/${random()}/receipt`,

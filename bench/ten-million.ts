@@ -11,14 +11,13 @@ import pg from 'pg';
 import { type BenchChild, startChild } from './child.ts';
 import { machine, perSecond, withDatabase } from './ground.ts';
 import { Limits } from './limits.ts';
-import { type LoadResult, runLoad } from './load.ts';
+import { fillLog, type LoadResult, runLoad } from './load.ts';
 import { cpuOfFamily } from './processes.ts';
 
 const { values } = parseArgs({
   options: { entries: { type: 'string', default: '10000000' }, lookups: { type: 'string', default: '2000' } },
 });
 const entries = Number(values.entries);
-const BATCH = 1_000;
 const LOG = '/v1/logs/bench';
 const LIMIT_MS = 20;
 const NEWEST = 1_000;
@@ -37,17 +36,7 @@ console.log(machine());
 await withDatabase(async (database) => {
   await using service = await startChild('./service-process.ts', database);
   await fetch(service.url + LOG, { method: 'PUT' });
-  const { seconds, failures } = await runLoad({
-    url: service.url,
-    connections: 2,
-    requests: entries / BATCH,
-    method: 'POST',
-    path: `${LOG}/entries`,
-    headers: { 'content-type': 'application/x-ndjson' },
-    body: (n) => Buffer.from(Array.from({ length: BATCH }, (_, i) => payload(n * BATCH + i)).join('\n')),
-    expect: 201,
-  });
-  if (failures > 0) throw new Error(`${failures} appends failed`);
+  const seconds = await fillLog(service.url, LOG, entries, payload, 2);
   console.log(`${entries.toLocaleString('en')} entries, ${perSecond(entries / seconds).trim()} with making them up`);
   await lookUp(service);
   await scrub(service, database);

@@ -23,7 +23,7 @@ import { makeUpAnchors, makeUpRounds } from '../test/support/made-up-rounds.ts';
 import { type BenchChild, startChild } from './child.ts';
 import { machine } from './ground.ts';
 import { Limits } from './limits.ts';
-import { type LoadResult, runLoad } from './load.ts';
+import { fillLog, type LoadResult, runLoad } from './load.ts';
 import { mixedLoad } from './mixed.ts';
 import { cpuOfFamily, residentBytes } from './processes.ts';
 
@@ -38,7 +38,6 @@ const { values } = parseArgs({
   },
 });
 const entries = Number(values.entries);
-const BATCH = 1_000;
 const LOG = '/v1/logs/year';
 const YOUNG_ROUNDS = 100;
 /** Made-up digests begin with a byte below this, and those that are looked for. */
@@ -116,17 +115,7 @@ function event(i: number): string {
 /** Appends the entries, has rounds closed over them, and makes up the anchors of those. */
 async function fill({ service, client, rounds }: Subject): Promise<void> {
   await fetch(service.url + LOG, { method: 'PUT' });
-  const { failures } = await runLoad({
-    url: service.url,
-    connections: 4,
-    requests: entries / BATCH,
-    method: 'POST',
-    path: `${LOG}/entries`,
-    headers: { 'content-type': 'application/x-ndjson' },
-    body: (n) => Buffer.from(Array.from({ length: BATCH }, (_, i) => event(n * BATCH + i)).join('\n')),
-    expect: 201,
-  });
-  if (failures > 0) throw new Error(`${failures} appends failed`);
+  await fillLog(service.url, LOG, entries, event, 4);
   for (let covered = false; !covered; ) {
     const receipt = await fetch(`${service.url}${LOG}/entries/${entries - 1}/receipt?wait=30&until=round`);
     covered = (await receipt.text()).includes('"round"');

@@ -2,9 +2,9 @@
 
 import { tileOfLog } from '../audit/remote/layout.ts';
 import { AntequemError } from '../core/errors.ts';
-import { HASH_SIZE } from '../core/merkle.ts';
 import { SYSTEM_LOG } from '../core/origin.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
+import { lastOfTile } from '../log/blocks/head.ts';
 import { type Database, transaction } from '../store/database.ts';
 import { isTile } from './archived-tiles.ts';
 import type { MovingOptions } from './moved-blocks.ts';
@@ -12,7 +12,6 @@ import { each } from './published-logs.ts';
 
 /** Tiles that are moved in one step. */
 const STEP_TILES = 64;
-const LAST_LEAF = HASH_SIZE * (TILE_WIDTH - 1) + 1;
 
 /** The time of the newest entry of tile `index` of log `log`, as SQL. */
 const newestTime = (log: string, index: string): string => `(
@@ -100,7 +99,7 @@ async function moveStep(
   });
   return transaction(database, async (tx) => {
     const { rowCount } = await tx.query(
-      `UPDATE tiles SET hashes = NULL, last_leaf = substring(hashes FROM ${LAST_LEAF})
+      `UPDATE tiles SET hashes = NULL, last_leaf = ${lastOfTile('hashes')}
        WHERE log = $1 AND level = 0 AND index = ANY ($2::bigint[]) AND hashes IS NOT NULL`,
       [log.id, tiles.map(({ index }) => index)],
     );

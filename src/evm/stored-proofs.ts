@@ -37,7 +37,7 @@ export async function insertProofs(
   for (const { anchor, proof } of found) {
     const transaction = divide(proof.transaction, places);
     const receipt = divide(proof.receipt, places);
-    const header = places === null ? bufferOf(proof.header) : Buffer.alloc(0);
+    const header = places === null ? bufferOf(proof.header) : NOTHING;
     const parts = { header, transaction: transaction.own, receipt: receipt.own };
     await database.query(
       `WITH stale AS (

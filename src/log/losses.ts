@@ -31,6 +31,7 @@ export async function missingMarks(
   archives: Archives = NO_ARCHIVES,
 ): Promise<Loss[]> {
   if (claims.length === 0) return [];
+  const tiles = new TileStore(db, archives);
   const { rows } = await db.query<{ n: number; size: number; root: Uint8Array; signed: Uint8Array | null }>(
     `SELECT s.n::int, l.size, l.root, c.root AS signed
      FROM unnest($1::int[], $2::bigint[]) WITH ORDINALITY AS s (log, size, n) JOIN log_states l ON l.id = s.log
@@ -44,8 +45,7 @@ export async function missingMarks(
     const now = row === undefined ? null : { size: row.size, root: new Uint8Array(row.root) };
     let root: Uint8Array | null = null;
     if (now !== null && now.size === mark.size) root = now.root;
-    if (now !== null && now.size > mark.size)
-      root = row?.signed ?? (await rootAt(new TileStore(db, archives), log, mark.size));
+    if (now !== null && now.size > mark.size) root = row?.signed ?? (await rootAt(tiles, log, mark.size));
     if (root === null || !equalBytes(root, mark.root)) losses.push({ subject: log.origin, published: mark, was, now });
   }
   return losses;

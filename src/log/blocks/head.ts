@@ -28,12 +28,15 @@ export async function leafHashes(db: Queryable, log: number, begin: number, end:
   return new Uint8Array(hashes);
 }
 
+/** The last of the hashes of a complete tile, as SQL. */
+export const lastOfTile = (hashes: string): string => `substring(${hashes} FROM ${HASH_SIZE * (TILE_WIDTH - 1) + 1})`;
+
 /** The leaf hash before the entry that begins a tile: the log id before the first. @throws AntequemError `log-damaged` */
 export async function leafBefore(db: Queryable, log: number, begin: number): Promise<Uint8Array> {
   const { rows } = await db.query<{ leaf: Uint8Array }>({
     name: 'leaf-before',
     text: `SELECT log_id AS leaf FROM logs WHERE id = $1 AND $2 < 0
-           UNION ALL SELECT coalesce(last_leaf, substring(hashes FROM ${HASH_SIZE * (TILE_WIDTH - 1) + 1}))
+           UNION ALL SELECT coalesce(last_leaf, ${lastOfTile('hashes')})
                      FROM tiles WHERE log = $1 AND level = 0 AND index = $2`,
     values: [log, begin / TILE_WIDTH - 1],
   });
