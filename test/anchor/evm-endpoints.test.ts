@@ -95,6 +95,7 @@ describe.skipIf(noAnvil !== null)(`endpoints, on anvil${noAnvil === null ? '' : 
     liar.lie = ({ method, params }, truth) =>
       method === 'eth_getBlockByNumber' && params[0] === 'finalized' ? { ...Object(truth), number: '0x5' } : undefined;
     await target.advance(rounds);
+    await ground.mined();
     await target.advance(rounds);
     expect(await statuses(ground.database)).toEqual({ included: 1 });
     await ground.finish(target, rounds);
@@ -109,6 +110,8 @@ describe.skipIf(noAnvil !== null)(`endpoints, on anvil${noAnvil === null ? '' : 
       const start = performance.now();
       await target.advance(rounds);
       const first = performance.now() - start;
+      await ground.mined();
+      await target.advance(rounds);
       expect(await statuses(ground.database)).toEqual({ included: 1 });
       const again = performance.now();
       for (let i = 0; i < 5; i++) await target.advance(rounds);

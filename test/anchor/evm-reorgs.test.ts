@@ -47,6 +47,7 @@ describe.skipIf(noAnvil !== null)(`reorganisations on anvil${noAnvil === null ? 
         const [round = 0] = await ground.prepare(target, 1);
         rounds.push(round);
         await target.advance([round]);
+        await ground.mined();
         // Depth counts the block of the transaction, but where it is kept: then all above is replaced.
         await ground.mine(fate === 'kept' ? depth : depth - 1);
         await target.advance([round]);
@@ -61,6 +62,7 @@ describe.skipIf(noAnvil !== null)(`reorganisations on anvil${noAnvil === null ? 
         ];
         await ground.rpc('anvil_reorg', depth, fate === 'moved' ? await moved() : []);
         await target.advance([round]);
+        await ground.mined();
         await target.advance([round]);
         const after = await anchored(round);
         const { rows: historyAfter } = await ground.database.query('SELECT 1 FROM anchor_history');
@@ -110,11 +112,13 @@ describe.skipIf(noAnvil !== null)(`reorganisations on anvil${noAnvil === null ? 
     const target = ground.target({ finality: { by: 'depth', blocks: 3 } });
     const [round = 0] = await ground.prepare(target, 1);
     await target.advance([round]);
+    await ground.mined();
     await ground.mine();
     await ground.rpc('anvil_reorg', 2, []);
     await ground.mine(2);
     await target.advance([round]);
     expect((await anchored(round)).status).toBe('submitted');
+    await ground.mined();
     await target.advance([round]);
     expect((await anchored(round)).status).toBe('included');
     await ground.mine(2);

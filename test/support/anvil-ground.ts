@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { JsonRpcProvider } from 'ethers';
 import { expect } from 'vitest';
 import { addMissingAnchors } from '../../src/anchor/jobs.ts';
@@ -10,6 +11,7 @@ import { type Gate, openGate } from './gate.ts';
 
 /** A block is final once this many are on top of it: `--slots-in-an-epoch 4`. */
 export const FINAL_DEPTH = 8;
+const NOTHING_WAITS = JSON.stringify({ pending: '0x0', queued: '0x0' });
 const FINALITY = ['--slots-in-an-epoch', '4'];
 
 export interface AnvilGround extends AnchorGround {
@@ -20,6 +22,8 @@ export interface AnvilGround extends AnchorGround {
   readonly clock: { shift: number };
   rpc(method: string, ...params: unknown[]): Promise<unknown>;
   mine(blocks?: number): Promise<void>;
+  /** Waits until anvil has mined what it took: it does so some time after it has answered. */
+  mined(): Promise<void>;
   /** Rounds that this target is to anchor. */
   prepare(target: EvmTarget, count: number): Promise<number[]>;
   /** Looks and mines until all is final. */
@@ -69,6 +73,14 @@ export async function anvilGround(
     clock,
     rpc,
     mine,
+    mined: async () => {
+      for (let i = 0; i < 1_000; i++) {
+        const pool = await rpc('txpool_status');
+        if (JSON.stringify(pool) === NOTHING_WAITS) return;
+        await sleep(10);
+      }
+      throw new Error(`anvil still holds transactions: ${JSON.stringify(await rpc('txpool_content'))}`);
+    },
     prepare: async (target, count) => {
       await target.register();
       const rounds = await ground.close(count);
