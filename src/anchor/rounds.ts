@@ -52,7 +52,8 @@ export interface RoundClosing {
 }
 
 const MAX_DIGESTS = 50_000;
-const HEAD_BYTES = 44;
+/** Of a head in the row of a round. */
+export const HEAD_BYTES = 44;
 
 interface GrownRow extends LogRow {
   size: number;

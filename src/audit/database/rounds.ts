@@ -1,6 +1,7 @@
 // Walks the rounds of the database from the first to the newest, with their leaves.
 
 import * as z from 'zod/mini';
+import { HEAD_BYTES } from '../../anchor/rounds.ts';
 import { toHex } from '../../core/bytes.ts';
 import { parsed } from '../../core/errors.ts';
 import { hashHex } from '../../core/hex.ts';
@@ -69,6 +70,7 @@ export async function walkRounds(db: Queryable, serviceOrigin: string, findings:
     if (rows.length < ROUNDS) break;
   }
   await checkOrphans(db, findings);
+  await checkUnread(db, findings);
   return count;
 }
 
@@ -98,13 +100,27 @@ async function checkLeaves(round: number, leaves: LeafReader, check: RoundCheck,
   }
 }
 
-/** Looks for leaves of rounds that are missing: those that an older release stored are in a table of their own. */
+/** Looks for leaves in the table of older releases that belong to no round. */
 async function checkOrphans(db: Queryable, findings: Findings): Promise<void> {
   const { rows } = await db.query<{ round: number }>(
     `SELECT round FROM packed_leaves p WHERE NOT EXISTS (SELECT FROM rounds WHERE number = p.round) ORDER BY round LIMIT ${ROUNDS}`,
   );
   for (const { round } of rows) {
     findings.add('round-missing', { round }, `there are leaves of round ${round}, which is missing`);
+  }
+}
+
+/** Looks for bytes beside rounds that no reader takes for a part of them. */
+async function checkUnread(db: Queryable, findings: Findings): Promise<void> {
+  const { rows } = await db.query<{ round: number }>(
+    `SELECT number AS round FROM rounds r
+     WHERE CASE WHEN heads IS NULL THEN num_nonnulls(link_beacons, digests) > 0
+                ELSE num_nonnulls(previous_root, beacons) > 0 OR octet_length(heads) % ${HEAD_BYTES} > 0
+                     OR EXISTS (SELECT FROM packed_leaves WHERE round = r.number) END
+     ORDER BY number LIMIT ${ROUNDS}`,
+  );
+  for (const { round } of rows) {
+    findings.add('round-broken', { round }, `beside round ${round} there is what does not belong to it`);
   }
 }
 
