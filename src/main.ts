@@ -123,6 +123,8 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
       }
       stops.push(await startAnchoring(config, foundation, queue, logger, { ...options, effects }));
       const { database, sources, appender, registry, holds, archives } = foundation;
+      // What an older release did not put together, or a process that was killed.
+      appender.tidyIndex();
       stops.push(startPuller({ database, sources, sequencing: appender.sequencing, logger }));
       stops.push(
         startRetention({

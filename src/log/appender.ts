@@ -2,7 +2,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { AntequemError, FormatError } from '../core/errors.ts';
 import { type Database, transaction } from '../store/database.ts';
 import { continueLog } from './continuation.ts';
-import { makeRuns, RUN_DIGESTS } from './digest-index.ts';
+import { mergeRuns } from './digest-merging.ts';
+import { makeRuns, RUN_DIGESTS } from './digest-runs.ts';
 import { KnownLogs } from './known-logs.ts';
 import type { Appended, Effects, Log, Logged, Submission } from './log.ts';
 import type { AnsweredHeads } from './outside/answered.ts';
@@ -65,6 +66,9 @@ export class Appender {
   #queuedBytes = 0;
   /** Entries since runs of the digest index were made. */
   #sinceRun = 0;
+  /** Whether there may be enough for a run. */
+  #isUntidy = false;
+  #tidying: Promise<void> | null = null;
   /** Logs that had nothing waiting for a moment since entries were forgotten last. */
   readonly #rested = new Set<number>();
   #forgetting: NodeJS.Timeout | null = null;
@@ -212,12 +216,30 @@ export class Appender {
     return outcomes;
   }
 
-  /** Makes runs of the digest index whenever enough was appended. Where that fails the index is slower, and complete. */
+  /** Has the digest index tidied whenever enough was appended. Where that fails the index is slower, and complete. */
   #indexed(entries: number): void {
     this.#sinceRun += entries;
     if (this.#sinceRun < RUN_DIGESTS) return;
     this.#sinceRun = 0;
-    makeRuns(this.#database).catch(() => {});
+    this.tidyIndex();
+  }
+
+  /** Does what the digest index needs, beside appending. */
+  tidyIndex(): void {
+    this.#isUntidy = true;
+    this.#tidying ??= this.#tidy()
+      .catch(() => {})
+      .finally(() => {
+        this.#tidying = null;
+      });
+  }
+
+  async #tidy(): Promise<void> {
+    while (this.#isUntidy) {
+      this.#isUntidy = false;
+      await makeRuns(this.#database);
+      await mergeRuns(this.#database, { isInterrupted: () => this.#isUntidy });
+    }
   }
 }
 

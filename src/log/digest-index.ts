@@ -1,103 +1,19 @@
 // Where digests were logged. The index holds prefixes, which are hints: the entries tell.
 
 import { equalBytes, toHex } from '../core/bytes.ts';
-import { type Database, type Queryable, type Transaction, transaction } from '../store/database.ts';
-import { tryLock } from '../store/service-name.ts';
+import type { Queryable } from '../store/database.ts';
 import type { BlockArchive } from './blocks/archived-block.ts';
 import { type EntryPlace, readBlocks } from './blocks/blocks.ts';
-import { LOG_AT, PREFIX_BYTES, RECORD_BYTES, recordsOf, writePlace } from './blocks/digest-record.ts';
+import { PREFIX_BYTES, prefixIn, prefixOf, recordsOf } from './blocks/digest-record.ts';
+import { bucketOf, MAX_DEPTH, nodeOf, nodesBelow, rowsAt } from './digest-nodes.ts';
 import type { Log } from './log.ts';
 
-/** Held by what rewrites runs. */
-export const DIGEST_RUNS_LOCK = 'digest runs';
-/** So many digests, or commits, are put into a run. */
-export const RUN_DIGESTS = 65_536;
-const RUN_BATCHES = 8_192;
-/** Rows of runs read at a time. */
+/** Rows that are read at a time. */
 const PAGE_ROWS = 64;
 /** Entries that are looked at together. */
 const PLACES = 256;
-
-/** Adds a row; its parameters are those from this number on: log, first, prefixes. */
-export const insertDigests = (parameter: number): string =>
-  `INSERT INTO digest_batches (log, first, prefixes) VALUES ($${parameter}, $${parameter + 1}, $${parameter + 2})`;
-
-/** Adds the digests of entries from `first` on, {@link PREFIX_BYTES} of each. */
-export async function indexDigests(tx: Transaction, log: number, first: number, prefixes: Uint8Array): Promise<void> {
-  await tx.query({ name: 'index-digests', text: insertDigests(1), values: [log, first, prefixes] });
-}
-
-/**
- * Puts what was appended lately into runs, as far as there is enough of it. Returns how many runs were made.
- * @param digests how many a run takes at least
- */
-export async function makeRuns(database: Database, digests = RUN_DIGESTS): Promise<number> {
-  for (let runs = 0; ; runs++) {
-    const made = await transaction(database, async (tx) => {
-      if (!(await tryLock(tx, DIGEST_RUNS_LOCK))) return false;
-      const { rows } = await tx.query<TakenBatch>({
-        name: 'take-digest-batches',
-        text: `WITH oldest AS MATERIALIZED (
-                 SELECT id, sum(length(prefixes) / ${PREFIX_BYTES}) OVER (ORDER BY id) AS digests, row_number() OVER (ORDER BY id) AS n
-                 FROM (SELECT id, prefixes FROM digest_batches ORDER BY id LIMIT ${RUN_BATCHES}) AS b)
-               DELETE FROM digest_batches
-               WHERE id <= (SELECT min(id) FROM oldest WHERE digests >= $1 OR n = ${RUN_BATCHES})
-               RETURNING id, log, first, prefixes`,
-        values: [digests],
-      });
-      if (rows.length > 0) await insertRun(tx, rows);
-      return rows.length > 0;
-    });
-    if (!made) return runs;
-  }
-}
-
-interface TakenBatch {
-  readonly id: number;
-  readonly log: number;
-  readonly first: number;
-  readonly prefixes: Uint8Array;
-}
-
-/** By the buckets of their digests. Done here: in the database it took most of the time that appending takes there. */
-async function insertRun(tx: Transaction, batches: readonly TakenBatch[]): Promise<void> {
-  const taken = batches.toSorted((a, b) => a.id - b.id);
-  const records = recordsByBucket(taken);
-  await tx.query({
-    name: 'insert-digest-run',
-    text: `INSERT INTO digest_runs (bucket, run, records)
-           SELECT bucket - 1, $1, substring($2::bytea FROM at FOR length) FROM (
-             SELECT bucket, length, (1 + sum(length) OVER (ORDER BY bucket) - length)::int AS at
-             FROM unnest($3::int[]) WITH ORDINALITY AS l (length, bucket)) AS b
-           WHERE length > 0`,
-    values: [taken.at(-1)?.id, Buffer.concat(records), records.map(({ length }) => length)],
-  });
-}
-
-/** The records of all digests by their first byte, in the order of the batches. What was erased is under zeros, as it was. */
-function recordsByBucket(batches: readonly TakenBatch[]): Buffer[] {
-  const ends = new Uint32Array(256);
-  for (const { prefixes } of batches) {
-    for (let at = 0; at < prefixes.length; at += PREFIX_BYTES) {
-      const bucket = prefixes[at] ?? 0;
-      ends[bucket] = (ends[bucket] ?? 0) + RECORD_BYTES;
-    }
-  }
-  const buckets = Array.from(ends, (length) => Buffer.allocUnsafe(length));
-  ends.fill(0);
-  for (const { log, first, prefixes } of batches) {
-    for (let at = 0; at < prefixes.length; at += PREFIX_BYTES) {
-      const bucket = prefixes[at] ?? 0;
-      const records = buckets[bucket];
-      const end = ends[bucket] ?? 0;
-      if (records === undefined) continue;
-      writePlace(records, end, log, first + at / PREFIX_BYTES);
-      for (let byte = 0; byte < LOG_AT; byte++) records[end + byte] = prefixes[at + 1 + byte] ?? 0;
-      ends[bucket] = end + RECORD_BYTES;
-    }
-  }
-  return buckets;
-}
+/** Nodes that are read together. */
+const NODES = 64;
 
 /** Where a digest was logged, in these logs or (null) in all, in no order, at most `limit` places. */
 export async function locateDigest(
@@ -131,45 +47,63 @@ export async function locateDigest(
   return found;
 }
 
+/** Rows of the node at depth 0 with this text in them, from one run on; its parameters are numbered from this one on. */
+const runsWith = (at: number): string =>
+  `SELECT NULL::int AS log, NULL::bigint AS first, 0 AS depth, run AS id, records AS bytes FROM digest_runs
+   WHERE bucket = $${at} AND run > $${at + 1} AND position($${at + 2}::bytea IN records) > 0 ORDER BY run LIMIT ${PAGE_ROWS}`;
+
+/** The same of the nodes below it, one at each depth. */
+const mergedWith = (at: number): string =>
+  `SELECT NULL::int AS log, NULL::bigint AS first, m.depth, m.id, m.records AS bytes
+   FROM unnest($${at}::bigint[]) WITH ORDINALITY AS n (node, depth) JOIN merged_digests m ON m.depth = n.depth AND m.node = n.node
+   WHERE (m.depth, m.id) > ($${at + 1}, $${at + 2}::bigint) AND position($${at + 3}::bytea IN m.records) > 0
+   ORDER BY m.depth, m.id LIMIT ${PAGE_ROWS}`;
+
 /** Entries whose digests begin as this one, some at a time. */
 async function* hintsOf(db: Queryable, digest: Uint8Array): AsyncGenerator<EntryPlace[]> {
   const prefix = Buffer.from(digest.subarray(0, PREFIX_BYTES));
-  // One query for both, so that what is put into a run meanwhile is seen in one of them.
-  const { rows } = await db.query<Hint>(
-    `SELECT log, first, prefixes AS bytes, NULL AS run FROM digest_batches WHERE position($1::bytea IN prefixes) > 0
-     UNION ALL
-     (SELECT NULL, NULL, records, run FROM digest_runs WHERE bucket = $2 AND position($3::bytea IN records) > 0
-      ORDER BY run LIMIT ${PAGE_ROWS})`,
-    [prefix, prefix[0], prefix.subarray(1)],
-  );
-  let last: number | null = null;
-  for (const row of rows) {
-    last = row.run ?? last;
-    yield placesOf(row, prefix);
+  const [bucket, rest] = [prefix[0] ?? 0, prefix.subarray(1)];
+  const nodes = nodesBelow(prefixOf(prefix));
+  // One query for all, so that what moves down meanwhile is seen in one of them.
+  const { rows } = await db.query<Hint>({
+    name: 'find-digest',
+    text: `SELECT log, first, NULL::int AS depth, NULL::bigint AS id, prefixes AS bytes FROM digest_batches
+           WHERE position($1::bytea IN prefixes) > 0
+           UNION ALL (${runsWith(2)}) UNION ALL (${mergedWith(5)})`,
+    values: [prefix, bucket, 0, rest, nodes, 0, 0, rest],
+  });
+  for (const row of rows) yield placesOf(row, prefix);
+  const full = [rows.filter(({ depth }) => depth === 0), rows.filter(({ depth }) => (depth ?? 0) > 0)];
+  if (full.every(({ length }) => length < PAGE_ROWS)) return;
+  // Further pages: of the nodes from the top to the bottom, each after the one above.
+  const page = async (name: string, text: string, values: unknown[]): Promise<Hint[]> =>
+    (await db.query<Hint>({ name, text, values })).rows;
+  for (let last: Hint | undefined = full[0]?.at(-1); last !== undefined; ) {
+    const more: Hint[] = await page('find-digest-in-runs', runsWith(1), [bucket, last.id, rest]);
+    for (const row of more) yield placesOf(row, prefix);
+    last = more.at(-1);
   }
-  while (last !== null) {
-    const page: { rows: { records: Uint8Array; run: number }[] } = await db.query(
-      `SELECT records, run FROM digest_runs WHERE bucket = $1 AND run > $2 AND position($3::bytea IN records) > 0
-       ORDER BY run LIMIT ${PAGE_ROWS}`,
-      [prefix[0], last, prefix.subarray(1)],
-    );
-    last = page.rows.at(-1)?.run ?? null;
-    for (const { records } of page.rows) yield placesOf({ bytes: records, log: null, first: null, run: 0 }, prefix);
+  for (let [depth, id]: (number | null)[] = [0, 0]; depth !== null; ) {
+    const more: Hint[] = await page('find-digest-in-merged', mergedWith(1), [nodes, depth, id, rest]);
+    for (const row of more) yield placesOf(row, prefix);
+    ({ depth, id } = more.at(-1) ?? { depth: null, id: null });
   }
 }
 
+/** A row with a hint: a commit, if it has log and first index, or of a node. */
 interface Hint {
-  readonly bytes: Uint8Array;
-  readonly run: number | null;
   readonly log: number | null;
   readonly first: number | null;
+  readonly depth: number | null;
+  readonly id: number | null;
+  readonly bytes: Uint8Array;
 }
 
 function placesOf({ bytes, log, first }: Hint, prefix: Buffer): EntryPlace[] {
   const places: EntryPlace[] = [];
   if (log === null || first === null) {
     for (const record of recordsOf(bytes)) {
-      if (record.prefix === prefix.readUIntBE(1, LOG_AT)) places.push(record);
+      if (prefixIn(prefix[0] ?? 0, record.prefix) === prefixOf(prefix)) places.push(record);
     }
     return places;
   }
@@ -202,7 +136,7 @@ export async function heldDigests(
     }
     places = [];
   };
-  for await (const { index, prefix } of indexOf(db, log.id, new Set(digests.map((digest) => digest[0] ?? 0)))) {
+  for await (const { index, prefix } of indexOf(db, log.id, [...wanted.keys()])) {
     const among = wanted.get(prefix);
     if (among === undefined || among.every((digest) => held.has(toHex(digest)))) continue;
     places.push({ index, among });
@@ -212,13 +146,13 @@ export async function heldDigests(
   return held;
 }
 
-/** All that the index has of a log in these buckets. */
+/** All that the index has of a log where digests with these prefixes would be. */
 async function* indexOf(
   db: Queryable,
   log: number,
-  buckets: ReadonlySet<number>,
+  prefixes: readonly number[],
 ): AsyncGenerator<{ readonly index: number; readonly prefix: number }> {
-  // Batches first: what is put into a run meanwhile is seen twice, and nothing is missed.
+  // Batches first, then nodes from the top to the bottom: what moves down meanwhile is seen twice, and nothing is missed.
   const { rows } = await db.query<{ first: number; prefixes: Uint8Array }>(
     'SELECT first, prefixes FROM digest_batches WHERE log = $1',
     [log],
@@ -228,21 +162,36 @@ async function* indexOf(
       yield { index: first + at / PREFIX_BYTES, prefix: prefixOf(prefixes, at) };
     }
   }
-  for (const bucket of buckets) {
-    for (let last: number | undefined = 0; last !== undefined; ) {
-      const page: { rows: { run: number; records: Uint8Array }[] } = await db.query(
-        `SELECT run, records FROM digest_runs WHERE bucket = $1 AND run > $2 ORDER BY run LIMIT ${PAGE_ROWS}`,
-        [bucket, last],
-      );
-      last = page.rows.at(-1)?.run;
-      for (const { records } of page.rows) {
+  for (let depth = 0; depth <= MAX_DEPTH; depth++) {
+    const nodes = [...new Set(prefixes.map((prefix) => nodeOf(depth, prefix)))];
+    for (let at = 0; at < nodes.length; at += NODES) {
+      for await (const { bucket, records } of rowsOfNodes(db, depth, nodes.slice(at, at + NODES))) {
         for (const record of recordsOf(records)) {
-          if (record.log === log) yield { index: record.index, prefix: bucket * 2 ** (8 * LOG_AT) + record.prefix };
+          if (record.log === log) yield { index: record.index, prefix: prefixIn(bucket, record.prefix) };
         }
       }
     }
   }
 }
+
+/** Rows of nodes at one depth. */
+async function* rowsOfNodes(
+  db: Queryable,
+  depth: number,
+  nodes: readonly number[],
+): AsyncGenerator<{ readonly bucket: number; readonly records: Uint8Array }> {
+  for (let [node, id]: (number | null)[] = [-1, 0]; node !== null; ) {
+    const page: { rows: { node: number; id: number; records: Uint8Array }[] } = await db.query(
+      `SELECT r.node, r.id, r.records FROM unnest($1::bigint[]) AS n (node) JOIN ${rowsAt(depth)} AS r ON r.node = n.node
+       WHERE (r.node, r.id) > ($2, $3::bigint) ORDER BY 1, 2 LIMIT ${PAGE_ROWS}`,
+      [nodes, node, id],
+    );
+    for (const row of page.rows) yield { bucket: bucketOf(depth, row.node), records: row.records };
+    ({ node, id } = page.rows.at(-1) ?? { node: null, id: null });
+  }
+}
+
+type OnHint = (log: number, index: number, prefix: number) => void;
 
 /** A row of the index that is longer was not written by the service. */
 const MAX_ROW_BYTES = 4 << 20;
@@ -251,10 +200,7 @@ const MAX_ROW_BYTES = 4 << 20;
  * All that the index has, a hint at a time, in no order; prefixes as {@link prefixOf} has them. None of zeros: most of those
  * are of erased entries.
  */
-export async function scanIndex(
-  db: Queryable,
-  onHint: (log: number, index: number, prefix: number) => void,
-): Promise<void> {
+export async function scanIndex(db: Queryable, onHint: OnHint): Promise<void> {
   for (let last = -1; ; ) {
     const { rows } = await db.query<{ id: number; log: number; first: number; prefixes: Uint8Array }>(
       `SELECT id, log, first, prefixes FROM digest_batches WHERE id > $1 AND length(prefixes) <= ${MAX_ROW_BYTES}
@@ -270,26 +216,25 @@ export async function scanIndex(
     }
     if (rows.length < PAGE_ROWS) break;
   }
-  for (let [bucket, run] = [-1, 0]; ; ) {
-    const { rows } = await db.query<{ bucket: number; run: number; records: Uint8Array }>(
-      `SELECT bucket, run, records FROM digest_runs WHERE (bucket, run) > ($1, $2) AND length(records) <= ${MAX_ROW_BYTES}
-       ORDER BY bucket, run LIMIT ${PAGE_ROWS}`,
-      [bucket, run],
+  for (let depth = 0; depth <= MAX_DEPTH; depth++) await scanDepth(db, depth, onHint);
+}
+
+async function scanDepth(db: Queryable, depth: number, onHint: OnHint): Promise<void> {
+  for (let [node, id] = [-1, 0]; ; ) {
+    const { rows } = await db.query<{ node: number; id: number; records: Uint8Array }>(
+      `SELECT node, id, records FROM ${rowsAt(depth)} AS r WHERE (node, id) > ($1, $2) AND length(records) <= ${MAX_ROW_BYTES}
+       ORDER BY node, id LIMIT ${PAGE_ROWS}`,
+      [node, id],
     );
     for (const row of rows) {
-      [bucket, run] = [row.bucket, row.run];
+      [node, id] = [row.node, row.id];
+      const bucket = bucketOf(depth, node);
       for (const { log, index, prefix } of recordsOf(row.records)) {
-        const whole = bucket * 2 ** (8 * LOG_AT) + prefix;
-        if (whole !== 0) onHint(log, index, whole);
+        const whole = prefixIn(bucket, prefix);
+        // In another node no search looks for it.
+        if (whole !== 0 && nodeOf(depth, whole) === node) onHint(log, index, whole);
       }
     }
     if (rows.length < PAGE_ROWS) return;
   }
-}
-
-/** The first {@link PREFIX_BYTES} of a digest as a number. @param at where it begins */
-export function prefixOf(bytes: Uint8Array, at = 0): number {
-  const high = ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
-  const low = ((bytes[at + 3] ?? 0) << 16) | ((bytes[at + 4] ?? 0) << 8) | (bytes[at + 5] ?? 0);
-  return high * 2 ** 24 + low;
 }

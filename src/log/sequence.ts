@@ -7,7 +7,7 @@ import { MAX_CLOCK_SKEW_MS } from '../core/time.ts';
 import type { Defer, Transaction } from '../store/database.ts';
 import { blockValues, INSERT_BLOCKS } from './blocks/blocks.ts';
 import { blocksOf, readTail } from './blocks/fresh-blocks.ts';
-import { insertDigests } from './digest-index.ts';
+import { insertDigests } from './digest-runs.ts';
 import { recordEvents, siftEvents } from './events.ts';
 import type { KnownLogs } from './known-logs.ts';
 import type { Appended, Effects, Log, LogHead } from './log.ts';

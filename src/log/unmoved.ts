@@ -10,7 +10,7 @@ import { insertBlocks } from './blocks/blocks.ts';
 import { PREFIX_BYTES } from './blocks/digest-record.ts';
 import { blocksOf } from './blocks/fresh-blocks.ts';
 import { digestOf } from './blocks/open-block.ts';
-import { indexDigests, makeRuns } from './digest-index.ts';
+import { indexDigests, makeRuns } from './digest-runs.ts';
 
 /** What is moved in one transaction. */
 const PAGE_ENTRIES = 4_096;

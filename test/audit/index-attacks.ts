@@ -1,19 +1,21 @@
 // Attacks on the index of digests. What it holds too much is no fault: a search compares the entry itself.
 
 import type pg from 'pg';
-import { makeRuns } from '../../src/log/digest-index.ts';
+import { mergeRuns } from '../../src/log/digest-merging.ts';
+import { makeRuns } from '../../src/log/digest-runs.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { type Attack, DEMO, digestOfText } from './entry-attacks.ts';
 
 const prefixed = (text: string): string => `'\\x${digestOfText(text).toString('hex').slice(0, 12)}'::bytea`;
 
-/** First the hints are put into runs, as the service does once there are enough. */
+/** First the hints are put into runs, as the service does once there are enough, and these together. */
 const inRuns =
-  (sql: string): Exclude<Attack['work'], string> =>
+  (sql: string, merged = false): Exclude<Attack['work'], string> =>
   async (client: pg.Client, url: string) => {
     const database = openDatabase(url, { connections: 1 });
     try {
       await makeRuns(database, 1);
+      if (merged) await mergeRuns(database, { rows: 1 });
     } finally {
       await database.end();
     }
@@ -24,6 +26,11 @@ const inRuns =
 /** Of entry 57 of demo: where it stands in its run. */
 const RUN = `bucket = get_byte(${prefixed('paid 100 to Alice')}, 0)`;
 const AT = `position(substring(${prefixed('paid 100 to Alice')} FROM 2) IN records)`;
+
+const HAS_IT = `${AT} % 16 = 1`;
+
+/** The same in a row of runs that were put together. */
+const inMerged = (sql: string): Exclude<Attack['work'], string> => inRuns(`${sql} WHERE ${HAS_IT}`, true);
 
 export const INDEX: Attack[] = [
   {
@@ -66,4 +73,26 @@ export const INDEX: Attack[] = [
     log: 'demo',
     index: 57,
   },
+  ...[
+    { name: 'merged row deleted', sql: 'DELETE FROM merged_digests' },
+    {
+      name: 'hint of an entry cut out of a merged row',
+      sql: `UPDATE merged_digests SET records = overlay(records PLACING '' FROM ${AT} FOR 16)`,
+    },
+    {
+      name: 'hint of an entry in a merged row cleared',
+      sql: `UPDATE merged_digests SET records = overlay(records PLACING '\\x0000000000' FROM ${AT})`,
+    },
+    {
+      name: 'merged row cut short',
+      sql: `UPDATE merged_digests SET records = substring(records FROM 1 FOR ${AT} + 7)`,
+    },
+    {
+      name: 'merged row with one byte before its records',
+      sql: `UPDATE merged_digests SET records = '\\x00'::bytea || records`,
+    },
+    { name: 'merged row put under another node', sql: 'UPDATE merged_digests SET node = node + 1' },
+    { name: 'merged row put at another depth', sql: 'UPDATE merged_digests SET depth = depth + 1' },
+    { name: 'merged row with the range of two nodes', sql: 'UPDATE merged_digests SET node = node / 16, depth = 10' },
+  ].map(({ name, sql }) => ({ name, work: inMerged(sql), code: 'digest-unindexed', log: 'demo', index: 57 })),
 ];

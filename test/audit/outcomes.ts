@@ -94,6 +94,7 @@ const AUDITED = [
   'log_heads',
   'log_keys',
   'logs',
+  'merged_digests',
   'packed_leaves',
   'retention_state',
   'round_logs',

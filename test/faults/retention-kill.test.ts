@@ -3,7 +3,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { DIGEST_RUNS_LOCK } from '../../src/log/digest-index.ts';
+import { DIGEST_RUNS_LOCK } from '../../src/log/digest-runs.ts';
 import type { Log } from '../../src/log/log.ts';
 import { setRetention } from '../../src/log/retention.ts';
 import { openDatabase } from '../../src/store/database.ts';

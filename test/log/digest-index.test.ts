@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sha256 } from '#sha256';
 import { toHex, utf8 } from '../../src/core/bytes.ts';
-import { makeRuns } from '../../src/log/digest-index.ts';
+import { makeRuns } from '../../src/log/digest-runs.ts';
 import { eraseEntry } from '../../src/log/erase.ts';
 import { draft, drafts, type Instance, openInstance } from '../support/instance.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';

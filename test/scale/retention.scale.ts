@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sha256 } from '#sha256';
 import { toHex, utf8 } from '../../src/core/bytes.ts';
 import { rewriteBlocks } from '../../src/log/blocks/block-rewrite.ts';
-import { makeRuns } from '../../src/log/digest-index.ts';
+import { makeRuns } from '../../src/log/digest-runs.ts';
 import type { Draft, Log } from '../../src/log/log.ts';
 import { setRetention } from '../../src/log/retention.ts';
 import { lookForDue } from '../../src/log/retention-run.ts';

@@ -132,6 +132,7 @@ const HISTORY = [
   'blocks',
   'digest_batches',
   'digest_runs',
+  'merged_digests',
   'tiles',
   'checkpoints',
   'rounds',

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 
-/** Digests of a run, and bytes of a record, as `src/log/digest-index.ts` has them. */
+/** Digests of a run, and bytes of a record, as `src/log/digest-runs.ts` has them. */
 const RUN_DIGESTS = 65_536;
 const RECORD_BYTES = 16;
 const ROW_BYTES = (RUN_DIGESTS / 256) * RECORD_BYTES;

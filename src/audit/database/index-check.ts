@@ -4,7 +4,8 @@
 
 import type { BlockArchive } from '../../log/blocks/archived-block.ts';
 import { blocksBetween } from '../../log/blocks/blocks.ts';
-import { prefixOf, scanIndex } from '../../log/digest-index.ts';
+import { prefixOf } from '../../log/blocks/digest-record.ts';
+import { scanIndex } from '../../log/digest-index.ts';
 import type { Queryable } from '../../store/database.ts';
 import type { Findings } from '../checks/findings.ts';
 

@@ -27,3 +27,15 @@ export function* recordsOf(bytes: Uint8Array): Generator<EntryPlace & { readonly
     };
   }
 }
+
+/** The first {@link PREFIX_BYTES} of a digest as a number. @param at where it begins */
+export function prefixOf(bytes: Uint8Array, at = 0): number {
+  const high = ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
+  const low = ((bytes[at + 3] ?? 0) << 16) | ((bytes[at + 4] ?? 0) << 8) | (bytes[at + 5] ?? 0);
+  return high * 2 ** 24 + low;
+}
+
+/** The same of the first byte and what a record has of the others. */
+export function prefixIn(bucket: number, rest: number): number {
+  return bucket * 2 ** (8 * LOG_AT) + rest;
+}
