@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { startPostgres } from '../scripts/local/postgres.ts';
 import { type BenchChild, startChild } from './child.ts';
-import { machine } from './ground.ts';
+import { machine, median } from './ground.ts';
 import { runLoad } from './load.ts';
 
 const { values, positionals } = parseArgs({
@@ -203,11 +203,6 @@ function auditRate(folder: string, url: string): number {
   const rate = /([\d,]+) entries\/s/.exec(ran.stderr + ran.stdout)?.[1];
   if (rate === undefined) throw new Error(`no rate in ${ran.stdout}${ran.stderr}`);
   return Number(rate.replaceAll(',', ''));
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
 console.log(machine());

@@ -24,3 +24,7 @@ export async function withDatabase(work: (url: string) => Promise<void>): Promis
 
 export const perSecond = (rate: number): string => `${Math.round(rate).toLocaleString('en').padStart(9)}/s`;
 export const percent = (ratio: number): string => `${(ratio * 100).toFixed(0).padStart(3)} %`;
+
+export function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
+}

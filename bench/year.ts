@@ -21,7 +21,7 @@ import { type RunningPostgres, startPostgres } from '../scripts/local/postgres.t
 import { makeUpDigests } from '../test/support/made-up-digests.ts';
 import { makeUpAnchors, makeUpRounds } from '../test/support/made-up-rounds.ts';
 import { type BenchChild, startChild } from './child.ts';
-import { machine } from './ground.ts';
+import { machine, median } from './ground.ts';
 import { Limits } from './limits.ts';
 import { fillLog, type LoadResult, runLoad } from './load.ts';
 import { mixedLoad } from './mixed.ts';
@@ -335,8 +335,4 @@ async function mix(subject: Subject): Promise<void> {
     1.05,
   );
   limits.note('the most since the start, MB', (await subject.service.usage()).maxRss / MB);
-}
-
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
 }
