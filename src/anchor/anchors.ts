@@ -1,6 +1,6 @@
 // How far the anchors of rounds are, as the API and receipts have them: what all kinds have in common, and what each adds.
 
-import { LruCache } from '../core/lru.ts';
+import { LruCache, type SharedLimit } from '../core/lru.ts';
 import { type Anchor, formatBlockHash } from '../core/receipt.ts';
 import { formatTime } from '../core/time.ts';
 import type { Queryable } from '../store/database.ts';
@@ -122,13 +122,17 @@ interface Known<V> {
 export class RememberedByRound<V> {
   readonly #read: (round: number) => Promise<V>;
   readonly #now: () => number;
-  readonly #rounds = new LruCache<number, Known<V>>(CACHED_BYTES);
+  readonly #rounds: LruCache<number, Known<V>>;
   #news = 0;
 
-  /** @param now milliseconds that never step back */
-  constructor(read: (round: number) => Promise<V>, now: () => number) {
+  /**
+   * @param now milliseconds that never step back
+   * @param bytes that may be remembered, alone or with others
+   */
+  constructor(read: (round: number) => Promise<V>, now: () => number, bytes: number | SharedLimit = CACHED_BYTES) {
     this.#read = read;
     this.#now = now;
+    this.#rounds = new LruCache(bytes);
   }
 
   /** There is news: what was read before is not used again. */

@@ -1,5 +1,5 @@
 import { AntequemError } from '../core/errors.ts';
-import { LruCache } from '../core/lru.ts';
+import { LruCache, type SharedLimit } from '../core/lru.ts';
 import { hashLeaves, MerkleTree } from '../core/merkle.ts';
 import type { Queryable } from '../store/database.ts';
 import { type Round, roundWithLeaves } from './rounds.ts';
@@ -22,8 +22,8 @@ export class RoundTrees {
   /** Reads under way, so that the leaves of a round are read once for all callers. */
   readonly #reads = new Map<number, Promise<RoundTree>>();
 
-  /** @param bytes that may be remembered */
-  constructor(database: Queryable, bytes: number = CACHED_BYTES) {
+  /** @param bytes that may be remembered, alone or with others */
+  constructor(database: Queryable, bytes: number | SharedLimit = CACHED_BYTES) {
     this.#database = database;
     this.#cache = new LruCache(bytes);
   }

@@ -5,6 +5,7 @@ import type { Sessions } from '../access/sessions.ts';
 import type { Receipts } from '../anchor/receipts.ts';
 import type { RoundTrees } from '../anchor/roundtrees.ts';
 import type { AuditedChain } from '../core/anchor-audit.ts';
+import type { SharedLimit } from '../core/lru.ts';
 import type { Anchor } from '../core/receipt.ts';
 import type { StoredRound } from '../evm/stored-rounds.ts';
 import type { Appender } from '../log/appender.ts';
@@ -99,6 +100,8 @@ export interface Service {
   readonly operation: Operation;
   /** Opens /metrics; null: a key of the scope admin does alone. */
   readonly metricsToken: string | null;
+  /** Of what is remembered of answers and for them, with all else that remembers. Absent: each has a bound of its own. */
+  readonly memory?: SharedLimit;
   /** What the bodies of requests under way may hold together. Default 128 MiB. */
   readonly maxBodyBytes?: number;
   /** Fires when the service is about to stop: what merely waits ends then. */

@@ -1,6 +1,6 @@
 import type { ComposedReceipt } from '../anchor/receipts.ts';
 import { toHex } from '../core/bytes.ts';
-import { LruCache } from '../core/lru.ts';
+import { LruCache, type SharedLimit } from '../core/lru.ts';
 import type { Log } from '../log/log.ts';
 import type { Registry } from '../log/registry.ts';
 import type { Notifications } from '../store/notifications.ts';
@@ -27,17 +27,22 @@ interface Settled {
 export class SettledReceipts {
   readonly #registry: Registry;
   readonly #compose: (log: Log, index: number) => Promise<ComposedReceipt>;
-  readonly #texts = new LruCache<string, Settled>(CACHED_BYTES);
+  readonly #texts: LruCache<string, Settled>;
   #news = 0;
 
-  /** @param compose the receipt as it is to be sent now, with `expectedBy` */
+  /**
+   * @param compose the receipt as it is to be sent now, with `expectedBy`
+   * @param bytes that may be remembered, alone or with others
+   */
   constructor(
     registry: Registry,
     notifications: Notifications,
     compose: (log: Log, index: number) => Promise<ComposedReceipt>,
+    bytes: number | SharedLimit = CACHED_BYTES,
   ) {
     this.#registry = registry;
     this.#compose = compose;
+    this.#texts = new LruCache(bytes);
     notifications.onNews(() => this.#news++);
   }
 

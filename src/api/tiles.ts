@@ -71,9 +71,9 @@ const readTile = described({
 });
 
 /** The read API of C2SP tlog-tiles: checkpoint, tiles, entry bundles. */
-export function tileRoutes({ registry, publisher, checkpoints, replica, tiles, entries }: Service): Router {
-  const bundles = new LruCache<string, Buffer>(CACHED_BUNDLES);
-  const compressed = new LruCache<string, Buffer>(CACHED_BUNDLES);
+export function tileRoutes({ registry, publisher, checkpoints, replica, tiles, entries, memory }: Service): Router {
+  const bundles = new LruCache<string, Buffer>(memory ?? CACHED_BUNDLES);
+  const compressed = new LruCache<string, Buffer>(memory ?? CACHED_BUNDLES);
   /** Cosignatures and what a policy demands of them are known to the primary alone. */
   const readable = checkpoints === publisher ? replica : null;
   const checkpointOf = async (log: Log, least: number | undefined): Promise<Published> => {

@@ -1,31 +1,64 @@
-/** Keeps the most recently used values, up to a bound on the sum of their weights. */
-export class LruCache<K, V> {
-  readonly #entries = new Map<K, { readonly value: V; readonly weight: number }>();
+/** What a cache remembers. */
+interface Kept<V> {
+  readonly value: V;
+  readonly weight: number;
+  readonly forget: () => void;
+}
+
+/** A bound on what several caches keep together: what was used least recently goes first, whichever has it. */
+export class SharedLimit {
   readonly #limit: number;
+  /** In the order of their last use. */
+  readonly #kept = new Set<Kept<unknown>>();
   #weight = 0;
 
-  /** @param limit on the sum of weights; by default a value weighs 1 */
+  /** @param limit on the sum of weights */
   constructor(limit: number) {
     this.#limit = limit;
+  }
+
+  use(kept: Kept<unknown>): void {
+    // A set keeps insertion order: this makes it the newest.
+    this.#kept.delete(kept);
+    this.#kept.add(kept);
+  }
+
+  add(kept: Kept<unknown>): void {
+    this.#kept.add(kept);
+    this.#weight += kept.weight;
+    for (const oldest of this.#kept) {
+      if (this.#weight <= this.#limit || oldest === kept) break;
+      oldest.forget();
+    }
+  }
+
+  remove(kept: Kept<unknown>): void {
+    if (this.#kept.delete(kept)) this.#weight -= kept.weight;
+  }
+}
+
+/** Keeps the most recently used values, up to a bound on the sum of their weights. */
+export class LruCache<K, V> {
+  readonly #entries = new Map<K, Kept<V>>();
+  readonly #limit: SharedLimit;
+
+  /** @param limit on the sum of weights, of its own or with other caches; by default a value weighs 1 */
+  constructor(limit: number | SharedLimit) {
+    this.#limit = typeof limit === 'number' ? new SharedLimit(limit) : limit;
   }
 
   get(key: K): V | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    // A map keeps insertion order: this makes it the newest, and the oldest is removed first.
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
+    this.#limit.use(entry);
     return entry.value;
   }
 
   set(key: K, value: V, weight = 1): void {
     this.delete(key);
-    this.#entries.set(key, { value, weight });
-    this.#weight += weight;
-    for (const oldest of this.#entries.keys()) {
-      if (this.#weight <= this.#limit || oldest === key) break;
-      this.delete(oldest);
-    }
+    const entry = { value, weight, forget: () => this.delete(key) };
+    this.#entries.set(key, entry);
+    this.#limit.add(entry);
   }
 
   /** The value under the key, or the one that `make` returns, which is kept. */
@@ -41,6 +74,6 @@ export class LruCache<K, V> {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
     this.#entries.delete(key);
-    this.#weight -= entry.weight;
+    this.#limit.remove(entry);
   }
 }

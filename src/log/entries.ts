@@ -1,4 +1,5 @@
 import { ENTRY_SIZE, encodeEntry } from '../core/entry.ts';
+import type { SharedLimit } from '../core/lru.ts';
 import { hashLeaf } from '../core/merkle.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
 import { Batch } from '../store/batch.ts';
@@ -36,20 +37,23 @@ export class EntryReader {
   readonly #tiles: TileStore;
   readonly #blocks: Batch<EntryPlace, OpenBlock | null>;
   /** For all that reads single entries. */
-  readonly remembered = new RememberedContents();
+  readonly remembered: RememberedContents;
 
   /**
    * @param archive where old contents lie; null: nowhere
    * @param tiles where leaf hashes of old tiles come from
+   * @param memory of contents that are remembered; without it as much as is usual
    */
   constructor(
     database: Queryable,
     archive: BlockArchive | null = null,
     tiles: TileStore = new TileStore(database, { blocks: archive, tiles: null }),
+    memory?: SharedLimit,
   ) {
     this.#database = database;
     this.#archive = archive;
     this.#tiles = tiles;
+    this.remembered = new RememberedContents(memory);
     this.#blocks = new Batch((places) => readBlocks(database, places, this.remembered));
   }
 

@@ -1,5 +1,5 @@
 import { AntequemError } from '../core/errors.ts';
-import { LruCache } from '../core/lru.ts';
+import { LruCache, type SharedLimit } from '../core/lru.ts';
 import { foldRight, HASH_SIZE, MerkleTree, type Node, perfectNodes, type Range } from '../core/merkle.ts';
 import { TILE_WIDTH, type TileSlice, tileOfNode, tileWidth } from '../core/tiles.ts';
 import { Batch, inOrder } from '../store/batch.ts';
@@ -35,9 +35,9 @@ export class TileStore {
 
   /**
    * @param archives where tiles are read that left the database, or what they are made of
-   * @param bytes that may be remembered
+   * @param bytes that may be remembered, alone or with others
    */
-  constructor(database: Queryable, archives: Archives = NO_ARCHIVES, bytes: number = CACHED_BYTES) {
+  constructor(database: Queryable, archives: Archives = NO_ARCHIVES, bytes: number | SharedLimit = CACHED_BYTES) {
     this.#database = database;
     this.#archives = archives;
     this.#tiles = new LruCache(bytes);

@@ -51,15 +51,15 @@ export function composeApi(
     outside: Outside;
   },
 ): Service {
-  const { database, registry, publisher, tiles, archives } = foundation;
+  const { database, registry, publisher, tiles, memory, archives } = foundation;
   const { rollback } = foundation.guard;
   const { effects, witnesses, ...rest } = outside;
   const checkpoints = witnesses ?? foundation.publisher;
-  const entries = new EntryReader(database, archives.blocks, tiles);
-  const trees = new RoundTrees(database);
+  const entries = new EntryReader(database, archives.blocks, tiles, memory);
+  const trees = new RoundTrees(database, memory);
   const monotonic = (): number => performance.now();
-  const remembered = new RememberedByRound((round) => receiptAnchors(KINDS, database, round), monotonic);
-  const stored = new RememberedByRound((round) => findStored(database, trees, null, round), monotonic);
+  const remembered = new RememberedByRound((round) => receiptAnchors(KINDS, database, round), monotonic, memory);
+  const stored = new RememberedByRound((round) => findStored(database, trees, null, round), monotonic, memory);
   outside.notifications.onNews(() => {
     remembered.forget();
     stored.forget();

@@ -6,6 +6,7 @@ import { Sessions } from '../access/sessions.ts';
 import { packLeaves } from '../anchor/unpacked.ts';
 import type { Config } from '../config.ts';
 import { AntequemError } from '../core/errors.ts';
+import { SharedLimit } from '../core/lru.ts';
 import { Appender } from '../log/appender.ts';
 import type { Archives } from '../log/archived-tile.ts';
 import { Guard } from '../log/guard.ts';
@@ -34,6 +35,8 @@ import { serviceName } from '../store/service-name.ts';
 import { Webhooks } from '../webhooks/webhooks.ts';
 import { openArchives } from './archives.ts';
 
+/** Bytes that are remembered of tiles, entries, receipts, bundles and rounds together. */
+const REMEMBERED_BYTES = 64 << 20;
 /** Bytes that are drawn at a time: for single nonces, drawing costs more than the bytes. */
 const POOL_BYTES = 16_384;
 
@@ -65,6 +68,8 @@ export interface Foundation {
   readonly publisher: Publisher;
   /** One for all that reads them, so that they are remembered once. */
   readonly tiles: TileStore;
+  /** Bounds what all that reads remembers. */
+  readonly memory: SharedLimit;
   readonly keys: ApiKeys;
   readonly sessions: Sessions;
   readonly sources: Sources;
@@ -136,7 +141,8 @@ export async function openFoundation(
     await guard.close();
     await Promise.all([database.end(), appending.end()]);
   };
-  const tiles = new TileStore(database, archives);
+  const memory = new SharedLimit(REMEMBERED_BYTES);
+  const tiles = new TileStore(database, archives, memory);
   try {
     if (compare) await guard.compare();
     const registry = await Registry.open(database, config.origin, seed, sequencing);
@@ -151,7 +157,7 @@ export async function openFoundation(
     const webhookSecret = (id: string): Uint8Array => seed.secret(`webhook ${id}`);
     const webhookSecrets = (id: string): readonly Uint8Array[] => seed.secrets(`webhook ${id}`);
     const holds = new Holds({ database, registry, sequencing, store: heldIn, serviceOrigin: config.origin });
-    const parts = { database, registry, appender, publisher, tiles, keys, sessions, sources, guard, holds };
+    const parts = { database, registry, appender, publisher, tiles, memory, keys, sessions, sources, guard, holds };
     return { ...parts, archives, webhooks, webhookSecret, webhookSecrets, close };
   } catch (error) {
     await close();

@@ -1,4 +1,4 @@
-import { LruCache } from '../../core/lru.ts';
+import { LruCache, type SharedLimit } from '../../core/lru.ts';
 import { TILE_WIDTH } from '../../core/tiles.ts';
 import type { PackedContents } from './block.ts';
 import { type BlockRow, OpenBlock } from './open-block.ts';
@@ -28,7 +28,12 @@ export interface KnownBlockRow extends BlockRow {
  * are erased. Each read tells how many are, so what is remembered is used only where the database still has the same.
  */
 export class RememberedContents {
-  readonly #tiles = new LruCache<string, KnownContents>(CACHED_BYTES);
+  readonly #tiles: LruCache<string, KnownContents>;
+
+  /** @param bytes that may be remembered, alone or with others */
+  constructor(bytes: number | SharedLimit = CACHED_BYTES) {
+    this.#tiles = new LruCache(bytes);
+  }
 
   /** What is known of the block with this entry. */
   of(log: number, index: number): KnownContents | undefined {
