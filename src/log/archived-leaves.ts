@@ -48,7 +48,7 @@ async function makeLeaves(db: Queryable, tile: StoredTile, archive: BlockArchive
   const log = { id: tile.id, name: tile.log };
   const leaves = new Uint8Array(TILE_WIDTH * HASH_SIZE);
   let previous = await leafBefore(db, tile.id, begin);
-  for await (const block of blocksBetween(db, log, begin, end, archive)) {
+  for await (const block of blocksBetween(db, log, begin, end, { archive, tiles: false })) {
     for (let index = Math.max(begin, block.first); index < Math.min(end, block.end); index++) {
       previous = entryLeafHash({ receivedAt: block.receivedAt(index), previous, commitment: block.commitment(index) });
       leaves.set(previous, HASH_SIZE * (index - begin));

@@ -21,6 +21,9 @@ export interface FoundEntry extends StoredEntry {
   readonly payload: Uint8Array | null;
 }
 
+/** Whether an entry with this payload is looked for. */
+export type Criterion = (payload: Uint8Array | null) => boolean;
+
 /** What was found among some entries. */
 export interface Portion {
   readonly entries: readonly FoundEntry[];
@@ -73,8 +76,9 @@ export class EntryReader {
     return (await this.#blocks.get({ log: id, index }))?.opened(this.#archive) ?? null;
   }
 
-  #between(log: Log, begin: number, end: number): AsyncGenerator<OpenBlock> {
-    return blocksBetween(this.#database, log, begin, end, this.#archive);
+  /** @param tiles whether their leaf hashes are needed */
+  #between(log: Log, begin: number, end: number, tiles = true): AsyncGenerator<OpenBlock> {
+    return blocksBetween(this.#database, log, begin, end, { archive: this.#archive, tiles });
   }
 
   /** When entry `index` was received, milliseconds; null where the log is not so long. */
@@ -96,22 +100,24 @@ export class EntryReader {
    * Looks through entries from `begin` on, in order: as many of [begin, end) as have about `bytes` of payload together, and
    * one at least. They must be there. Of those that do not fit nothing but the payload is looked at.
    * @param most entries that are looked for
+   * @param fits null: all do
    */
   async portion(
     log: Log,
     begin: number,
     end: number,
-    { bytes, most, fits }: { bytes: number; most: number; fits: (payload: Uint8Array | null) => boolean },
+    { bytes, most, fits }: { bytes: number; most: number; fits: Criterion | null },
   ): Promise<Portion> {
     const entries: FoundEntry[] = [];
     let total = 0;
-    for await (const block of this.#between(log, begin, end)) {
+    // Most searches find little: the tile of what they find is read then.
+    for await (const block of this.#between(log, begin, end, fits === null)) {
       let whole: OpenBlock | null = null;
       for (const index of indices(block, begin, end)) {
         const payload = block.payload(index);
         if (total + (payload?.length ?? 0) > bytes && index > begin) return { entries, next: index, bytes: total };
         total += payload?.length ?? 0;
-        if (fits(payload)) {
+        if (fits === null || fits(payload)) {
           whole ??= await this.#withLeaves(block);
           entries.push({ ...whole.entry(index), payload });
         }
@@ -130,7 +136,7 @@ export class EntryReader {
   /** The payloads of entries [begin, end), which must be there; null where there is none. */
   async payloads(log: Log, begin: number, end: number): Promise<(Uint8Array | null)[]> {
     const payloads: (Uint8Array | null)[] = [];
-    for await (const block of this.#between(log, begin, end)) {
+    for await (const block of this.#between(log, begin, end, false)) {
       for (const index of indices(block, begin, end)) payloads.push(block.payload(index));
     }
     return payloads;

@@ -1,6 +1,6 @@
 import { parseJson } from '../core/json.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
-import type { EntryReader, FoundEntry } from './entries.ts';
+import type { Criterion, EntryReader, FoundEntry } from './entries.ts';
 import type { Log } from './log.ts';
 
 /** What is looked for; null: anything. */
@@ -83,11 +83,8 @@ export async function searchPage(
   return { entries: found, next: next < end ? next : null };
 }
 
-function criterion(
-  text: Uint8Array | null,
-  fields: readonly FieldCriterion[],
-): (payload: Uint8Array | null) => boolean {
-  if (text === null && fields.length === 0) return () => true;
+function criterion(text: Uint8Array | null, fields: readonly FieldCriterion[]): Criterion | null {
+  if (text === null && fields.length === 0) return null;
   const wanted = text === null ? null : Buffer.from(text);
   const literals = fields.flatMap(({ value }) => (isLiteral(value) ? [Buffer.from(value)] : []));
   return (payload) => {

@@ -130,7 +130,7 @@ async function lookFor(
   for (const { log, begin, unseen } of suspects) {
     const from = Math.max(begin, log.from);
     const end = Math.min(begin + RANGE_ENTRIES, log.size);
-    for await (const block of blocksBetween(db, log, from, end, archive)) {
+    for await (const block of blocksBetween(db, log, from, end, { archive, tiles: false })) {
       for (let index = Math.max(block.first, from); index < Math.min(block.end, end); index++) {
         const digest = block.digest(index);
         if (digest !== null) unseen[index - begin] = prefixOf(digest);

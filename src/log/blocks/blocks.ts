@@ -97,6 +97,17 @@ export async function readBlocks(
 const PAGE_BLOCKS = 64;
 const PAGE_BYTES = 4 << 20;
 
+/** No leaf hashes but those that a block has itself: tiles are twice as long as most contents. */
+const NO_TILE = 'NULL::bytea';
+
+/** What is read of blocks that follow one another. */
+export interface BlocksRead {
+  /** Where contents are fetched that left the database; null: nowhere. */
+  readonly archive: BlockArchive | null;
+  /** Whether with the leaf hashes that are in tiles. */
+  readonly tiles: boolean;
+}
+
 /**
  * The blocks with entries [begin, end), in order, some megabytes at a time.
  * @throws AntequemError `log-damaged`, and as {@link BlockArchive}
@@ -106,13 +117,13 @@ export async function* blocksBetween(
   log: { readonly id: number; readonly name: string },
   begin: number,
   end: number,
-  archive: BlockArchive | null = null,
+  { archive, tiles }: BlocksRead,
 ): AsyncGenerator<OpenBlock> {
   let at = begin;
   while (at < end) {
     const { rows } = await db.query<BlockRow>({
-      name: 'blocks-between',
-      text: `SELECT ${columns('b.first', 'b.first + b.count', 'b.content', OWN_TILE)}
+      name: `blocks-between${tiles ? '-with-leaves' : ''}`,
+      text: `SELECT ${columns('b.first', 'b.first + b.count', 'b.content', tiles ? OWN_TILE : NO_TILE)}
              FROM (SELECT *, row_number() OVER w AS n, sum(bytes) OVER w AS total
                    FROM (SELECT * FROM blocks WHERE log = $1 AND first > $2::bigint - ${TILE_WIDTH} AND first < $3
                            AND first + count > $2 ORDER BY first LIMIT ${PAGE_BLOCKS}) AS page
