@@ -86,7 +86,7 @@ export function createApp(service: Service, verifications: Verifications): Expre
   app.use(['/logs', '/healthz', '/readyz', '/.well-known'], publicRead);
   app.use(['/digest', '/timestamp'], publicCalendar);
   if (service.open) app.use('/digest', ownSiteOnly);
-  const quick = [receiptRoutes(service, gate), tileRoutes(service), entryRoutes(service, gate)];
+  const quick = [receiptRoutes(service, gate), tileRoutes(service), entryRoutes(service, gate), proofRoutes(service)];
   app.use(plainHeaders, quick);
   app.use(helmet());
   app.use((_request, response, next) => {
@@ -107,7 +107,6 @@ export function createApp(service: Service, verifications: Verifications): Expre
     receiptOtsRoutes(service, gate),
     receiptCoseRoutes(service, gate),
     receiptTsrRoutes(service, gate),
-    proofRoutes(service),
     roundRoutes(service, gate),
     auditRoutes(service, gate),
     verifyRoutes(gate, verifications, budget),

@@ -1,6 +1,5 @@
 // The thread that searches and exports.
 
-import { setPriority } from 'node:os';
 import { workerData } from 'node:worker_threads';
 import { RememberedByRound, receiptAnchors } from '../anchor/anchors.ts';
 import { ReceiptSeries } from '../anchor/receipt-series.ts';
@@ -21,6 +20,7 @@ import { TileStore } from '../log/tilestore.ts';
 import { openDatabase } from '../store/database.ts';
 import { Cosignatures } from '../witness/cosignatures.ts';
 import { openArchives } from './archives.ts';
+import { yieldToOthers } from './priority.ts';
 import type { ReadingSettings } from './readings.ts';
 
 const CONNECTIONS = 3;
@@ -33,10 +33,8 @@ const RECEIPT = utf8(',"receipt":');
 const LINE_END = utf8('}\n');
 /** Of tiles, and of rounds, that are remembered: what an export reads again lies close together. */
 const CACHED_BYTES = 8 << 20;
-/** Of Linux, where it is the priority of this thread alone: whoever appends goes first. */
-const NICE = 10;
 
-if (process.platform === 'linux') setPriority(NICE);
+yieldToOthers();
 const { databaseUrl, archive, witnessKeys }: ReadingSettings = workerData;
 const database = openDatabase(databaseUrl, { connections: CONNECTIONS, name: 'antequem reading' });
 const archives = openArchives(archive);

@@ -101,6 +101,7 @@ async function runAudit(
     { demandMoved },
     { readArchive },
     { openArchives },
+    { yieldToOthers },
   ] = await Promise.all([
     import('../../audit/database/audit.ts'),
     import('../../audit/database/state.ts'),
@@ -111,7 +112,10 @@ async function runAudit(
     import('../../log/unmoved.ts'),
     import('../../config/archive.ts'),
     import('../../start/archives.ts'),
+    import('../../start/priority.ts'),
   ]);
+  // The service may run on the same machine.
+  yieldToOthers();
   const trust = await readAuditTrust(flags);
   const state = flags.state === undefined ? null : await AuditState.open(flags.state, settings.origin);
   const archives = openArchives(readArchive(process.env));
