@@ -114,10 +114,15 @@ export function appendRoutes(service: Service, gate: Gate, budget: BodyBudget, w
     const way = kind === 'digests' ? 'digests' : 'entries';
     const { caller, log, key } = await admitAppend(request, response, service, gate, { way });
     if (mediaType(request) === 'multipart/form-data') throw formRefused(kind);
-    const pieces = kind === 'lines' ? await readPieces(request, response) : [await readBody(request, response)];
+    const { pieces, release } =
+      kind === 'lines'
+        ? await readPieces(request, response)
+        : { pieces: [await readBody(request, response)], release: null };
     const idempotency = idempotencyOf(request, ownerOf(caller), kind, ...pieces);
     const drafts = accept(...pieces);
     const appended = await service.appender.append(log, { drafts, idempotency });
+    // Not where that failed: then a commit that was given up may still be at work on them.
+    release?.();
     const digestOnly = kind === 'lines' ? drafts.filter(({ payload }) => payload === null).length : 0;
     if (digestOnly > 0) {
       service.operation.metrics.digestOnly(way, digestOnly);

@@ -83,11 +83,18 @@ export function bodyReader(
     });
 }
 
+/** A body in the pieces in which it came. */
+export interface PiecedBody {
+  readonly pieces: readonly Uint8Array[];
+  /** Gives their memory back, and nobody may have use for them any more. What is left to the garbage collector has it run often. */
+  readonly release: () => void;
+}
+
 /** The same for bodies that are read piece by piece: their bytes are not copied into one. */
 export function piecesReader(
   limit: number,
   budget: BodyBudget,
-): (request: Request, response: Response) => Promise<readonly Uint8Array[]> {
+): (request: Request, response: Response) => Promise<PiecedBody> {
   return (request, response) =>
     collectBody(request, {
       limit,
@@ -137,7 +144,7 @@ export async function decompressed(
   } catch (error) {
     throw error instanceof Problem ? error : new Problem('request-invalid', 'the body cannot be decompressed');
   }
-  return Buffer.concat(body.end(), body.length);
+  return Buffer.concat(body.end().pieces, body.length);
 }
 
 interface Collecting<T> {
@@ -219,7 +226,7 @@ class WholeBody implements Collected<Uint8Array> {
     if (this.#whole === null && expected !== null && chunk.length < expected && 8 * length >= expected) {
       this.#whole = Buffer.allocUnsafeSlow(expected);
       let at = 0;
-      for (const earlier of this.#pieces.end()) {
+      for (const earlier of this.#pieces.end().pieces) {
         this.#whole.set(earlier, at);
         at += earlier.length;
       }
@@ -232,7 +239,7 @@ class WholeBody implements Collected<Uint8Array> {
 
   end(): Uint8Array {
     if (this.#whole !== null) return this.#whole.subarray(0, this.#length);
-    const pieces = this.#pieces.end();
+    const { pieces } = this.#pieces.end();
     const [only] = pieces;
     return only !== undefined && pieces.length === 1 ? only : Buffer.concat(pieces, this.#length);
   }
@@ -241,8 +248,10 @@ class WholeBody implements Collected<Uint8Array> {
 const NOTHING = Buffer.alloc(0);
 
 /** Chunks as they come; small ones are put together, since each costs some hundred bytes besides. */
-class BodyPieces implements Collected<readonly Uint8Array[]> {
+class BodyPieces implements Collected<PiecedBody> {
   readonly #pieces: Uint8Array[] = [];
+  /** What holds nothing but pieces. */
+  readonly #memory: ArrayBuffer[] = [];
   #open = NOTHING;
   #filled = 0;
   #length = 0;
@@ -255,10 +264,15 @@ class BodyPieces implements Collected<readonly Uint8Array[]> {
     if (this.#length === 0 || chunk.length > CHUNK_BYTES / 4) {
       this.#close();
       this.#pieces.push(chunk);
+      const { buffer } = chunk;
+      if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.length) this.#memory.push(buffer);
     } else {
       if (chunk.length > this.#open.length - this.#filled) {
         this.#close();
-        this.#open = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, Math.max(2 * this.#length, 2 * chunk.length)));
+        const size = Math.min(CHUNK_BYTES, Math.max(2 * this.#length, 2 * chunk.length));
+        const memory = new ArrayBuffer(size);
+        this.#memory.push(memory);
+        this.#open = Buffer.from(memory);
       }
       this.#open.set(chunk, this.#filled);
       this.#filled += chunk.length;
@@ -266,9 +280,14 @@ class BodyPieces implements Collected<readonly Uint8Array[]> {
     this.#length += chunk.length;
   }
 
-  end(): readonly Uint8Array[] {
+  end(): PiecedBody {
     this.#close();
-    return this.#pieces;
+    return {
+      pieces: this.#pieces,
+      release: () => {
+        for (const memory of this.#memory) memory.transfer(0);
+      },
+    };
   }
 
   #close(): void {

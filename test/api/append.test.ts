@@ -105,6 +105,31 @@ describe('one entry', () => {
 });
 
 describe('lines', () => {
+  it('are kept though the memory of their body is given back: alone, ends of tiles, several requests at once', async () => {
+    const log = await newLog();
+    const sent: string[] = [];
+    // The last of a request wait in memory for what completes their tile.
+    for (const [request, count] of [1, 100, 300, 57, 1, 400, 3, 5, 300].entries()) {
+      const lines = Array.from({ length: count }, (_, i) => `${request}/${i} ${'x'.repeat((i * 31) % 70)}`);
+      const answer = await service.send('POST', `/v1/logs/${log}/entries?split=lines`, { body: lines.join('\n') });
+      expect([answer.status, answer.at('index'), answer.at('count')]).toEqual([201, sent.length, count]);
+      sent.push(...lines);
+    }
+    const more = Array.from({ length: 8 }, (_, request) =>
+      Array.from({ length: 90 + request }, (__, i) => `at once ${request}/${i}`),
+    );
+    await Promise.all(
+      more.map(async (lines) => {
+        const answer = await service.send('POST', `/v1/logs/${log}/entries?split=lines`, { body: lines.join('\n') });
+        const index = Number(answer.at('index'));
+        for (const [i, line] of lines.entries()) sent[index + i] = line;
+      }),
+    );
+    const held: string[] = [];
+    for (let index = 0; index < sent.length; index++) held.push((await payload(log, index)).toString());
+    expect(held).toEqual(sent);
+  });
+
   const body = 'one\r\n\n  \t\r\n{"two": 2}\n\xff not UTF-8\nlast';
   const bytes = Buffer.from(body, 'latin1');
 

@@ -54,14 +54,16 @@ export async function packAside(contents: readonly StoredContent[], nonceSize: n
 
 async function packPart(contents: readonly StoredContent[], nonceSize: number): Promise<Buffer> {
   const compressor = await takeCompressor();
-  let kept: Compressor | null = null;
+  let isSound = true;
   try {
     const unpacked = layOut(contents, compressor.memory);
-    const smaller = isWorthPacking(unpacked) ? await compressor.compress(unpacked) : null;
-    kept = compressor;
+    if (!isWorthPacking(unpacked)) return sealPart(contents, nonceSize, unpacked, null);
+    isSound = false;
+    const smaller = await compressor.compress(unpacked);
+    isSound = true;
     return sealPart(contents, nonceSize, unpacked, smaller);
   } finally {
-    giveBack(kept);
+    giveBack(isSound ? compressor : null);
   }
 }
 

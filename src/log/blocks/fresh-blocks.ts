@@ -44,7 +44,7 @@ export interface EntryRun {
 /** What a commit adds. */
 export interface FreshBlocks {
   readonly blocks: readonly Block[];
-  /** The blocks of the tile that is open then, as far as the commit adds them; null for a large one. */
+  /** The blocks of the tile that is open then, as far as the commit adds them, in memory of their own; null for a large one. */
   readonly open: readonly (Piece | null)[];
 }
 
@@ -58,8 +58,22 @@ export async function blocksOf(run: EntryRun, tail: Tail | null = null): Promise
     blocks: await Promise.all(pieces.map((piece) => packed(piece, run))),
     open: pieces
       .filter(({ first }) => first >= run.size - (run.size % TILE_WIDTH))
-      .map((piece) => (piece.bytes <= SMALL_BYTES ? piece : null)),
+      .map((piece) => (piece.bytes <= SMALL_BYTES ? owned(piece) : null)),
   };
+}
+
+/** With copies of its payloads: those that came are parts of the body of a request. */
+function owned(piece: Piece): Piece {
+  const memory = Buffer.allocUnsafeSlow(piece.bytes);
+  let at = 0;
+  const contents = piece.contents.map((content): StoredContent => {
+    if (content.kind !== 'payload') return content;
+    const payload = memory.subarray(at, at + content.payload.length);
+    payload.set(content.payload);
+    at += payload.length;
+    return { kind: 'payload', payload, nonce: content.nonce };
+  });
+  return { ...piece, contents };
 }
 
 async function packed({ first, times, contents, erased, bytes }: Piece, run: EntryRun): Promise<Block> {
