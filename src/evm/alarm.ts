@@ -3,7 +3,7 @@
 
 import type { AntequemError } from '../core/errors.ts';
 import type { Database, Transaction } from '../store/database.ts';
-import type { Account } from './account.ts';
+import { ACCOUNT_ID, type Account } from './account.ts';
 import { ForeignNonceError } from './nonce.ts';
 
 /** Continuing without the operator after one of these could spend money twice. */
@@ -48,14 +48,14 @@ export async function liftAlarm(
   const { rows } = await database.query(
     `WITH lifted AS (
        UPDATE targets SET stopped_at = NULL, stop_code = NULL, stop_reason = NULL
-       WHERE name = $1 AND stop_code = $2
-         AND EXISTS (SELECT FROM evm_accounts WHERE chain = $3 AND address = $4 AND next_nonce >= $5)
-         AND NOT EXISTS (SELECT FROM evm_transactions WHERE chain = $3 AND sender = $4 AND lost_at IS NOT NULL
+       WHERE name = $3 AND stop_code = $4
+         AND EXISTS (SELECT FROM evm_accounts WHERE chain = $1 AND address = $2 AND next_nonce >= $5)
+         AND NOT EXISTS (SELECT FROM evm_transactions WHERE account = ${ACCOUNT_ID} AND lost_at IS NOT NULL
                            AND cleared_at IS NULL AND status IN ('signed', 'broadcast', 'included'))
        RETURNING name),
      cleared AS (UPDATE target_alarms SET cleared_at = $6 FROM lifted WHERE target = name AND cleared_at IS NULL)
      SELECT FROM lifted`,
-    [target, stopped, chain, address, pending, now],
+    [chain, address, target, stopped, pending, now],
   );
   return rows.length > 0;
 }

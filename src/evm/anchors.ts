@@ -42,7 +42,7 @@ export async function readEvmDetails(database: Queryable, rounds: readonly numbe
                   -- Of the attempts at one nonce only one is mined.
                   (SELECT sum(n.cost)::text FROM (
                      SELECT max(x.cost) AS cost FROM evm_transactions x WHERE x.target = a.target AND x.round = a.round
-                     GROUP BY x.chain, x.sender, x.instance, x.nonce) n) AS cost
+                     GROUP BY x.account, x.instance, x.nonce) n) AS cost
            FROM anchors a JOIN targets t ON t.name = a.target
            LEFT JOIN evm_evidence e USING (target, round, block_hash)
            WHERE a.round = ANY ($1::bigint[]) AND a.kind = 'evm'`,

@@ -2,7 +2,7 @@
 
 import { AntequemError, messageOf } from '../core/errors.ts';
 import type { Database } from '../store/database.ts';
-import type { Account } from './account.ts';
+import { ACCOUNT_ID, type Account } from './account.ts';
 import { feeHint } from './fees.ts';
 import type { EvmNode } from './node.ts';
 
@@ -36,7 +36,7 @@ export async function broadcast(database: Database, node: EvmNode, request: Broa
     `SELECT id, hash, raw, ARRAY(SELECT o.hash FROM evm_transactions o WHERE o.target = t.target AND o.round = t.round
                                    AND o.nonce = t.nonce AND o.status = 'replaced') AS outbid
      FROM evm_transactions t
-     WHERE chain = $1 AND sender = $2 AND nonce >= $3 AND lost_at IS NULL
+     WHERE account = ${ACCOUNT_ID} AND nonce >= $3 AND lost_at IS NULL
        AND (status = 'signed' OR (status = 'broadcast' AND sent_at <= $4))
      ORDER BY nonce LIMIT ${MOST}`,
     [account.chain, account.address, mined, now() - resendAfter],

@@ -3,7 +3,7 @@
 import { formatEther } from 'ethers';
 import { AntequemError } from '../core/errors.ts';
 import type { Queryable } from '../store/database.ts';
-import type { Account } from './account.ts';
+import { ACCOUNT_ID, type Account } from './account.ts';
 
 /** What a budget is for: any 24 hours, not those of a calendar, so that midnight does not double it. */
 export const DAY_MS = 24 * 3_600_000;
@@ -25,9 +25,9 @@ export async function spentInADay(database: Queryable, { chain, address }: Accou
   const { rows } = await database.query<{ wei: string }>(
     `SELECT coalesce(sum(wei), 0)::text AS wei FROM (
        SELECT coalesce(max(cost), max(gas_limit * max_fee) FILTER (WHERE status <> 'abandoned'), 0) AS wei
-       FROM evm_transactions WHERE chain = $1 AND sender = $2 AND nonce IN
-         (SELECT nonce FROM evm_transactions WHERE chain = $1 AND sender = $2 AND signed_at > $3)
-       GROUP BY instance, nonce) s`,
+       FROM (SELECT DISTINCT target, round, account, instance, nonce FROM evm_transactions
+             WHERE account = ${ACCOUNT_ID} AND signed_at > $3) d
+       JOIN evm_transactions t USING (target, round, account, instance, nonce) GROUP BY instance, nonce) s`,
     [chain, address, now - DAY_MS],
   );
   return BigInt(rows[0]?.wei ?? 0);
@@ -38,7 +38,7 @@ async function outstanding(database: Queryable, { chain, address }: Account, min
   const { rows } = await database.query<{ wei: string }>(
     `SELECT coalesce(sum(wei), 0)::text AS wei FROM (
        SELECT max(gas_limit * max_fee) AS wei FROM evm_transactions
-       WHERE chain = $1 AND sender = $2 AND nonce >= $3 AND status IN ('signed', 'broadcast', 'replaced')
+       WHERE account = ${ACCOUNT_ID} AND nonce >= $3 AND status IN ('signed', 'broadcast', 'replaced')
        GROUP BY nonce) s`,
     [chain, address, mined],
   );

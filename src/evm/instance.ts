@@ -14,7 +14,7 @@ export type ChainCheck =
   | { readonly chain: 'behind'; readonly says: string }
   | { readonly chain: 'another'; readonly genesis: Uint8Array; readonly says: string };
 
-/** Compares block 0 and the newest block that holds a final anchor. Notes block 0 the first time. */
+/** Compares block 0 and the block that holds the final anchor of the newest round. Notes block 0 the first time. */
 export async function checkChain(database: Database, node: EvmNode, state: TargetState): Promise<ChainCheck> {
   const genesis = bytesOf((await node.block(0))?.hash);
   if (genesis === null) return { chain: 'behind', says: `${node.name} has no block 0` };
@@ -42,7 +42,7 @@ async function newestFinal(
 ): Promise<{ block_number: number; block_hash: Uint8Array } | null> {
   const { rows } = await database.query<{ block_number: number; block_hash: Uint8Array }>(
     `SELECT block_number, block_hash FROM anchors WHERE target = $1 AND status = 'finalized'
-     ORDER BY block_number DESC LIMIT 1`,
+     ORDER BY round DESC LIMIT 1`,
     [target],
   );
   return rows[0] ?? null;

@@ -82,9 +82,9 @@ export interface Waiting {
 /** Looks at every attempt for these rounds that is not final, each by itself. Throws only what the database throws. */
 export async function observe(database: Database, node: EvmNode, request: AttemptQuery): Promise<Look> {
   const { rows } = await database.query<AttemptRow>(
-    `SELECT t.id, t.round, t.hash, t.sender, t.nonce, r.root, t.status <> 'replaced' AS live, t.lost_at, t.cleared_at,
+    `SELECT t.id, t.round, t.hash, p.address AS sender, t.nonce, r.root, t.status <> 'replaced' AS live, t.lost_at, t.cleared_at,
             a.block_number, a.block_hash
-     FROM evm_transactions t JOIN rounds r ON r.number = t.round
+     FROM evm_transactions t JOIN evm_accounts p ON p.id = t.account JOIN rounds r ON r.number = t.round
      LEFT JOIN ${STATE_TABLE[request.purpose]} a ON a.target = t.target AND a.round = t.round AND t.status = 'included'
      WHERE t.target = $1 AND t.round = ANY ($2::bigint[]) AND t.purpose = $3 AND t.status IN ('signed', 'broadcast', 'included', 'replaced')
      ORDER BY t.round, t.id DESC`,

@@ -87,7 +87,8 @@ async function include(tx: Transaction, mined: readonly Mined[], purpose: Purpos
          AS s (id, final, block_number, block_hash, block_time, cost)),
      moved AS (
        UPDATE evm_transactions t SET status = CASE WHEN final THEN 'finalized' ELSE 'included' END, cost = seen.cost,
-              lost_at = NULL, cleared_at = NULL
+              lost_at = NULL, cleared_at = NULL, sent_at = CASE WHEN NOT final THEN sent_at END,
+              first_sent_at = CASE WHEN NOT final THEN first_sent_at END
        FROM seen WHERE t.id = seen.id AND t.status IN ('signed', 'broadcast', 'included', 'replaced')
        RETURNING t.target, t.round, t.hash, seen.*)
      UPDATE ${STATE_TABLE[purpose]} a SET

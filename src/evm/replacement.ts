@@ -4,7 +4,7 @@ import { Transaction as EvmTransaction } from 'ethers';
 import { AntequemError } from '../core/errors.ts';
 import type { Database, Transaction } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
-import type { Account } from './account.ts';
+import { ACCOUNT_ID, type Account } from './account.ts';
 import { allow, DAY_MS, type Limits } from './budget.ts';
 import { type FeeCaps, type Fees, raiseFees } from './fees.ts';
 import type { EvmSigner } from './signer.ts';
@@ -39,7 +39,7 @@ interface StuckRow {
 const MOST = 50;
 
 // The first waits for nothing but its fees. Those behind it may wait for it alone, but where they offer too little.
-const STUCK = `FROM evm_transactions WHERE chain = $1 AND sender = $2 AND nonce >= $3 AND lost_at IS NULL
+const STUCK = `FROM evm_transactions WHERE account = ${ACCOUNT_ID} AND nonce >= $3 AND lost_at IS NULL
   AND ((status = 'broadcast' AND first_sent_at <= $4) OR (status = 'signed' AND signed_at <= $4))`;
 
 /** Whether anything has been waiting for too long. */
@@ -103,9 +103,9 @@ async function outbid(tx: Transaction, row: StuckRow, request: ReplacementReques
   await tx.query(`UPDATE evm_transactions SET status = 'replaced' WHERE id = $1`, [row.id]);
   await tx.query(
     `INSERT INTO evm_transactions
-       (target, round, chain, sender, instance, nonce, hash, raw, gas_limit, max_fee, priority_fee, signed_at, replaces,
+       (target, round, account, instance, nonce, hash, raw, gas_limit, max_fee, priority_fee, signed_at, replaces,
         purpose, stores)
-     SELECT target, round, chain, sender, instance, nonce, $2, $3, gas_limit, $4, $5, $6, id, purpose, stores
+     SELECT target, round, account, instance, nonce, $2, $3, gas_limit, $4, $5, $6, id, purpose, stores
      FROM evm_transactions WHERE id = $1`,
     [row.id, Buffer.from(hash), Buffer.from(raw), fees.maxFee.toString(), fees.priorityFee.toString(), now()],
   );
@@ -120,7 +120,7 @@ async function highestFees(
 ): Promise<Omit<Fees, 'legacy'>> {
   const { rows } = await tx.query<{ max_fee: string; priority_fee: string }>(
     `SELECT max(max_fee)::text AS max_fee, max(priority_fee)::text AS priority_fee FROM evm_transactions
-     WHERE chain = $1 AND sender = $2 AND nonce = $3 AND round = $4 AND status IN ('signed', 'broadcast', 'replaced')`,
+     WHERE account = ${ACCOUNT_ID} AND nonce = $3 AND round = $4 AND status IN ('signed', 'broadcast', 'replaced')`,
     [account.chain, account.address, nonce, round],
   );
   return { maxFee: BigInt(rows[0]?.max_fee ?? 0), priorityFee: BigInt(rows[0]?.priority_fee ?? 0) };

@@ -5,7 +5,7 @@ import { AntequemError } from '../core/errors.ts';
 import { within } from '../core/time-limit.ts';
 import type { Database, Transaction } from '../store/database.ts';
 import { transaction } from '../store/database.ts';
-import type { Account } from './account.ts';
+import { ACCOUNT_ID, type Account } from './account.ts';
 import { encodeAnchor, encodeAnnounce } from './anchor-contract.ts';
 import { allow, type Limits } from './budget.ts';
 import type { Fees } from './fees.ts';
@@ -98,7 +98,7 @@ export async function holdTarget(
 /** While one of the account's transactions may have been lost to somebody else, none is added. */
 async function demandClarity(tx: Transaction, { chain, address }: Account): Promise<void> {
   const { rows } = await tx.query<{ hash: Uint8Array; round: number }>(
-    `SELECT hash, round FROM evm_transactions WHERE chain = $1 AND sender = $2 AND lost_at IS NOT NULL
+    `SELECT hash, round FROM evm_transactions WHERE account = ${ACCOUNT_ID} AND lost_at IS NOT NULL
        AND cleared_at IS NULL AND status IN ('signed', 'broadcast') LIMIT 1`,
     [chain, address],
   );
@@ -180,14 +180,14 @@ async function store(tx: Transaction, request: SigningRequest, signed: readonly 
   const { target, account, instance, purpose, fees } = request;
   await tx.query(
     `INSERT INTO evm_transactions
-       (target, round, chain, sender, instance, nonce, hash, raw, gas_limit, max_fee, priority_fee, signed_at, purpose, stores)
-     SELECT $1, round, $2, $3, $4, nonce, hash, raw, gas_limit, $5, $6, $7, $8, stores
+       (target, round, account, instance, nonce, hash, raw, gas_limit, max_fee, priority_fee, signed_at, purpose, stores)
+     SELECT $3, round, ${ACCOUNT_ID}, $4, nonce, hash, raw, gas_limit, $5, $6, $7, $8, stores
      FROM unnest($9::bigint[], $10::bigint[], $11::bytea[], $12::bytea[], $13::bigint[], $14::boolean[])
        AS s (round, nonce, hash, raw, gas_limit, stores)`,
     [
-      target,
       account.chain,
       account.address,
+      target,
       instance,
       fees.maxFee.toString(),
       fees.priorityFee.toString(),

@@ -84,13 +84,13 @@ interface Known {
   /** An account that pays for the target. */
   readonly address: string;
   readonly nextNonce: number;
-  /** The newest block that holds an anchor. */
+  /** The block of the newest round that is in one. */
   readonly block: number;
 }
 
 async function readKnown(database: Database, { target }: Pick<RoundSearch, 'target'>): Promise<Known[]> {
   const { rows } = await database.query<{ address: string; next_nonce: number | null; block: number | null }>(
-    `SELECT address, next_nonce, (SELECT max(block_number) FROM anchors WHERE target = $1) AS block
+    `SELECT address, next_nonce, (SELECT block_number FROM anchors WHERE target = $1 AND block_number IS NOT NULL ORDER BY round DESC LIMIT 1) AS block
      FROM evm_accounts WHERE target = $1`,
     [target],
   );

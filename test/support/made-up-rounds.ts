@@ -76,9 +76,9 @@ export async function makeUpAnchors(client: Pick<pg.Client, 'query'>, first: num
     ['abandoned', 'number % 50 = 0'],
   ]) {
     await client.query(
-      `INSERT INTO evm_transactions (target, round, chain, sender, instance, nonce, hash, raw, gas_limit, max_fee, priority_fee, status,
+      `INSERT INTO evm_transactions (target, round, account, instance, nonce, hash, raw, gas_limit, max_fee, priority_fee, status,
                                      signed_at, sent_at, cost)
-       SELECT '${TARGET}', number, '${CHAIN}', '${SENDER}', 1, number, ${hash(status ?? '')}, decode(repeat('00', 140), 'hex'), 60000, 3e10, 1e9,
+       SELECT '${TARGET}', number, (SELECT id FROM evm_accounts WHERE address = '${SENDER}'), 1, number, ${hash(status ?? '')}, decode(repeat('00', 140), 'hex'), 60000, 3e10, 1e9,
               '${status}', closed_at, closed_at, CASE WHEN '${status}' = 'finalized' THEN 1e15 END ${rounds} AND ${chosen}`,
     );
   }
