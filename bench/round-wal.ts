@@ -1,11 +1,14 @@
 // What a round writes to the write-ahead log of a whole service, which anchors it to a local chain, and by what the database
 // grows: by table and in all.
 //
-//   node bench/round-wal.ts [--rounds 600] [--interval 500] [--service FOLDER]
+//   node bench/round-wal.ts [--rounds 600] [--warm 100] [--interval 500] [--service FOLDER]
 //
 // FOLDER is a checkout, whose build is measured instead of this one's. A round is closed every so many milliseconds. Two logs
-// grow all the time, by two entries each in a round; what appends write is in it. Much of what is written waits for something
-// to be put together or vacuumed: fewer than some hundred rounds show that, not what stays.
+// grow all the time, by two entries each in a round. What those entries take is no cost of the round: it is told apart, as their
+// share of what the tables of entries take; one entry more a round is that of `_system`. So is the queue, which grows no further
+// after a while.
+// Much of what is written waits for something to be put together or vacuumed: sizes are read after a VACUUM, and rounds before
+// the first of them (`--warm`) and fewer than some hundred show what waits, not what stays.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -25,6 +28,7 @@ import { machine } from './ground.ts';
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '600' },
+    warm: { type: 'string', default: '100' },
     interval: { type: 'string', default: '500' },
     service: { type: 'string', default: resolve(import.meta.dirname, '..') },
   },
@@ -32,6 +36,7 @@ const { values } = parseArgs({
 type Children = typeof import('./child.ts');
 const { startChild }: Children = await import(pathToFileURL(join(values.service, 'bench/child.ts')).href);
 const LOGS = ['one', 'two'];
+const ENTRY_TABLES = ['blocks', 'tiles', 'log_heads', 'digest_batches', 'digest_runs'].map((name) => `public.${name}`);
 const interval = Number(values.interval);
 const newestForm = z.object({ rounds: z.array(z.object({ number: z.number() })) });
 
@@ -74,43 +79,66 @@ async function measure(url: string): Promise<void> {
   const newest = async (): Promise<number> =>
     newestForm.parse(await (await fetch(`${url}/v1/rounds`)).json()).rounds[0]?.number ?? 0;
   for (const log of LOGS) await fetch(`${url}/v1/logs/${log}`, { method: 'PUT' });
-  await growUntil(4);
-  const before = { lsn: await position(), round: await newest(), sizes: await sizes() };
+  await growUntil(Math.max(4, Number(values.warm)));
+  const before = { sizes: await sizes(), entries: await entries(), round: await newest(), lsn: await position() };
   await growUntil(before.round + Number(values.rounds));
   const rounds = (await newest()) - before.round;
-  const { rows } = await client.query<{ name: string; bytes: number }>(
+  const { rows } = await client.query<Measured>(
     `WITH blocks AS (
-       SELECT start_lsn, string_agg(DISTINCT coalesce(c.relnamespace::regnamespace || '.' || c.relname, 'gone'), ' ') AS name
-       FROM pg_get_wal_block_info($1, $2) b LEFT JOIN pg_class c ON c.relfilenode = b.relfilenode GROUP BY 1)
+       SELECT start_lsn, string_agg(DISTINCT coalesce(coalesce(t.relnamespace, c.relnamespace)::regnamespace || '.'
+                || coalesce(t.relname, c.relname), 'gone'), ' ') AS name
+       FROM pg_get_wal_block_info($1, $2) b LEFT JOIN pg_class c ON c.relfilenode = b.relfilenode
+       LEFT JOIN pg_index i ON i.indexrelid = c.oid LEFT JOIN pg_class t ON t.oid = i.indrelid GROUP BY 1)
      SELECT coalesce(name, resource_manager) AS name, sum(record_length)::float8 AS bytes
-     FROM pg_get_wal_records_info($1, $2) LEFT JOIN blocks USING (start_lsn) GROUP BY 1 ORDER BY 2 DESC`,
+     FROM pg_get_wal_records_info($1, $2) LEFT JOIN blocks USING (start_lsn) GROUP BY 1`,
     [before.lsn, await position()],
   );
-  const sum = rows.reduce((bytes, row) => bytes + row.bytes, 0);
-  console.log(`${rounds} rounds, bytes of write-ahead log a round: ${(sum / rounds).toFixed(0)}`);
-  tell(rows);
+  const after = { sizes: await sizes(), entries: await entries() };
+  const added = after.entries.all - before.entries.all;
+  const share = (after.entries.appended - before.entries.appended) / added;
+  const grown = [...after.sizes].map(([name, bytes]) => ({ name, bytes: bytes - (before.sizes.get(name) ?? 0) }));
+  console.log(
+    `entries a round: ${(added / rounds).toFixed(2)}, ${(share * 100).toFixed(0)} % of them appended by the bench`,
+  );
+  tell('write-ahead log', rows);
+  tell('database', grown);
 
-  const grown = [...(await sizes())].map(([name, bytes]) => ({ name, bytes: bytes - (before.sizes.get(name) ?? 0) }));
-  const all = grown.reduce((bytes, row) => bytes + row.bytes, 0);
-  console.log(`bytes of the database a round: ${(all / rounds).toFixed(0)}`);
-  tell(grown.filter(({ bytes }) => bytes > 0).sort((a, b) => b.bytes - a.bytes));
-
-  function tell(list: readonly { readonly name: string; readonly bytes: number }[]): void {
-    for (const { name, bytes } of list.slice(0, 30)) {
-      console.log(`  ${(bytes / rounds).toFixed(0).padStart(7)}  ${name}`);
+  function tell(what: string, list: readonly Measured[]): void {
+    const sum = (of: (one: Measured) => number): string =>
+      (list.reduce((bytes, one) => bytes + of(one), 0) / rounds).toFixed(0);
+    const appended = ({ name, bytes }: Measured): number => (ENTRY_TABLES.includes(name) ? bytes * share : 0);
+    const queue = ({ name, bytes }: Measured): number => (name.startsWith('antequem_') ? bytes : 0);
+    console.log(`${rounds} rounds, bytes of the ${what} a round: ${sum(({ bytes }) => bytes)}`);
+    console.log(`  of the entries that were appended ${sum(appended)}, of the queue ${sum(queue)}`);
+    console.log(`  without these: ${sum((one) => one.bytes - appended(one) - queue(one))}`);
+    for (const one of list.toSorted((a, b) => b.bytes - a.bytes).slice(0, 30)) {
+      console.log(`  ${(one.bytes / rounds).toFixed(0).padStart(7)}  ${one.name}`);
     }
   }
 }
 
+interface Measured {
+  readonly name: string;
+  readonly bytes: number;
+}
+
 /** Bytes of each table with its indexes, and of all catalogs together. */
 async function sizes(): Promise<Map<string, number>> {
-  const { rows } = await client.query<{ name: string; bytes: number }>(
+  await client.query('VACUUM');
+  const { rows } = await client.query<Measured>(
     `SELECT CASE WHEN n.nspname = 'pg_catalog' THEN 'catalogs' ELSE n.nspname || '.' || c.relname END AS name,
             sum(pg_total_relation_size(c.oid))::float8 AS bytes
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind = 'r' AND n.nspname NOT LIKE 'pg\\_t%' AND n.nspname <> 'information_schema' GROUP BY 1`,
   );
   return new Map(rows.map(({ name, bytes }) => [name, bytes]));
+}
+
+async function entries(): Promise<{ readonly appended: number; readonly all: number }> {
+  const { rows } = await client.query<{ appended: number; all: number }>(
+    `SELECT sum(size) FILTER (WHERE name <> '_system')::float8 AS appended, sum(size)::float8 AS all FROM log_states`,
+  );
+  return rows[0] ?? { appended: 0, all: 0 };
 }
 
 async function position(): Promise<string> {
