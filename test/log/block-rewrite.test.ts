@@ -199,3 +199,37 @@ test('a role that may not rewrite the table is told what it lacks', async () => 
     await one.database.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
   }
 });
+
+test('it does not wait until an autovacuum is through', async () => {
+  const log = await one.makeLog('vacuumed');
+  const payloads = Array.from({ length: 16 }, () => new Uint8Array(randomBytes(1 << 20)));
+  await one.appender.append(log, { drafts: payloads.map(draft), idempotency: null });
+  // So slow that it would take many minutes.
+  const slow = 'autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1';
+  await one.database.query(`ALTER TABLE blocks SET (${slow}, toast.${slow.replace(', ', ', toast.')})`);
+  const workers = async (): Promise<number> =>
+    (
+      await one.database.query<{ count: number }>(
+        `SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND backend_type = 'autovacuum worker' AND backend_xmin IS NOT NULL`,
+      )
+    ).rows[0]?.count ?? 0;
+  const frequent = async (setting: string): Promise<void> => {
+    await one.database.query(`ALTER SYSTEM ${setting}`);
+    await one.database.query('SELECT pg_reload_conf()');
+  };
+  await frequent("SET autovacuum_naptime = '1s'");
+  try {
+    await erase(log, 3);
+    await expect.poll(workers).toBe(1);
+    const told: string[] = [];
+    await rewrite(
+      () => {},
+      (says) => void told.push(says),
+    );
+    expect(told.filter((says) => says.includes('began earlier'))).toEqual([]);
+  } finally {
+    await frequent('RESET autovacuum_naptime');
+  }
+  expect(await one.entries.payload(log, 5)).toEqual(Buffer.from(payloads[5] ?? []));
+});

@@ -11,9 +11,10 @@ const STEP_BLOCKS = 256;
 const STEP_BYTES = 8 << 20;
 /** Milliseconds that the exchange waits for a lock, and that queries of the service may wait behind it. */
 const LOCK_MS = 500;
-/** Milliseconds between two tries. */
+/** Milliseconds between two tries, and between two looks. */
 const PAUSE_MS = 1_000;
 const LOCK = 'rewrite blocks';
+const AUTOVACUUM = 'autovacuum worker';
 const LOCK_NOT_AVAILABLE = '55P03';
 const INSUFFICIENT_PRIVILEGE = '42501';
 
@@ -155,15 +156,16 @@ async function untilAllSee(database: Database, onWaiting: Rewriting['onWaiting']
   const horizon = rows[0]?.horizon ?? '0';
   let told = false;
   for (;;) {
+    // An autovacuum, which can take minutes, tells nobody what it sees.
     const older = await database.query<{ pid: number; name: string }>(
-      `SELECT pid, application_name AS name FROM pg_stat_activity
-       WHERE datname = current_database() AND pid <> pg_backend_pid() AND age(backend_xmin) > age($1::text::xid) LIMIT 1`,
+      `SELECT pid, coalesce(nullif(application_name, ''), backend_type) AS name FROM pg_stat_activity
+       WHERE datname = current_database() AND pid <> pg_backend_pid() AND age(backend_xmin) > age($1::text::xid)
+         AND backend_type <> '${AUTOVACUUM}' LIMIT 1`,
       [horizon],
     );
     const [session] = older.rows;
     if (session === undefined) return;
-    if (!told)
-      onWaiting(`waits for a transaction that began earlier: session ${session.pid}, ${session.name || 'unnamed'}`);
+    if (!told) onWaiting(`waits for a transaction that began earlier: session ${session.pid}, ${session.name}`);
     told = true;
     await pause();
   }
@@ -219,10 +221,10 @@ async function withoutLongWait(
   onWaiting: Rewriting['onWaiting'],
   work: (tx: Transaction) => Promise<void>,
 ): Promise<void> {
-  for (let told = false; ; told = true) {
+  for (let [told, patience] = [false, LOCK_MS]; ; told = true) {
     try {
       return await transaction(database, async (tx) => {
-        await tx.query(`SET LOCAL lock_timeout = ${LOCK_MS}`);
+        await tx.query(`SET LOCAL lock_timeout = ${patience}`);
         await work(tx);
       });
     } catch (error) {
@@ -230,7 +232,18 @@ async function withoutLongWait(
     }
     if (!told) onWaiting('waits until no transaction uses the table blocks, such as an audit or a dump');
     await pause();
+    patience = LOCK_MS + (await autovacuumYieldsAfter(database));
   }
+}
+
+/** Milliseconds after which an autovacuum of the tables gives way to who waits for its lock; 0: there is none. */
+async function autovacuumYieldsAfter(db: Queryable): Promise<number> {
+  const { rows } = await db.query<{ ms: number }>(
+    `SELECT (1000 * extract(epoch FROM current_setting('deadlock_timeout')::interval))::int AS ms
+     FROM pg_class c JOIN pg_locks l ON l.relation IN (c.oid, c.reltoastrelid) JOIN pg_stat_activity a ON a.pid = l.pid
+     WHERE c.oid IN (to_regclass('blocks'), to_regclass('blocks_copy')) AND a.backend_type = '${AUTOVACUUM}' LIMIT 1`,
+  );
+  return rows[0]?.ms ?? 0;
 }
 
 /** @returns whether the role may */
