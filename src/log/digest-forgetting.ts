@@ -1,20 +1,40 @@
-// Takes digests out of their index, as erasure does: with them anybody could confirm a guess of the content.
+// Takes digests out of their index, as erasure does: with them anybody could confirm a guess of the content. Few are taken out
+// at once. Of many, what lies in rows that were put together is noted, and taken out when a run of retention ends: each of
+// those rows has hints of many ages, so that each step of the run would write most of them anew.
 
-import type { Transaction } from '../store/database.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { united } from '../core/index-ranges.ts';
+import { type Database, type Transaction, transaction } from '../store/database.ts';
 import { takeLock } from '../store/service-name.ts';
 import type { ErasedEntry } from './block-erasure.ts';
 import type { EntryPlace } from './blocks/blocks.ts';
-import { PREFIX_BYTES, prefixOf, RECORD_BYTES, recordsOf, writePlace } from './blocks/digest-record.ts';
-import { MAX_DEPTH, nodesBelow, rowsAt } from './digest-nodes.ts';
+import { PREFIX_BYTES, prefixOf, RECORD_BYTES, writePlace } from './blocks/digest-record.ts';
+import { MAX_DEPTH, nodesBelow } from './digest-nodes.ts';
+import {
+  ALL_RUNS,
+  FIRST_ROW,
+  type IndexRow,
+  type Removal,
+  type RowPlace,
+  removeRecords,
+  type Span,
+  storeRows,
+  withoutRecords,
+} from './digest-rows.ts';
 import { DIGEST_RUNS_LOCK } from './digest-runs.ts';
 import type { Log } from './log.ts';
 
 /** So few digests are looked for one by one. */
-const FEW = 4;
-/** Rows of runs that are read at a time. */
-const PAGE_ROWS = 256;
+const FEW = 32;
+/** Noted ranges that are taken out together. */
+const RANGES = 1_000;
+/** Milliseconds between two pages, unless the page took less. */
+const MAX_PAUSE_MS = 100;
 
-/** @param gone the entries among [begin, end) that were erased just now; none of the range is left */
+/**
+ * Takes out digests, or notes what {@link forgetNoted} takes out.
+ * @param gone the entries among [begin, end) that were erased just now; none of the range is left
+ */
 export async function forgetDigests(
   tx: Transaction,
   log: Log,
@@ -25,19 +45,100 @@ export async function forgetDigests(
   await takeLock(tx, DIGEST_RUNS_LOCK);
   const cleared = await clearBatches(tx, log, begin, end);
   const rest = gone.filter(({ index }) => !cleared.some(({ from, to }) => index >= from && index < to));
-  const range = { log: log.id, begin, end };
   if (rest.length <= FEW && rest.every(({ digest }) => digest !== null)) {
     for (const { index, digest } of rest) {
       if (digest !== null) await removeOne(tx, { log: log.id, index }, digest);
     }
     return;
   }
-  // Digests are put into runs in the order in which a log got them. If that was otherwise, some are missing there.
   const [first, last] = [rest[0], rest.at(-1)];
   if (first === undefined || last === undefined) return;
+  // Digests are put into runs in the order in which a log got them.
   const [low, high] = [await spanOf(tx, log, first), await spanOf(tx, log, last)];
-  const removed = await removeFrom(tx, range, { oldest: low.oldest, newest: high.newest });
-  if (removed < rest.length) await removeFrom(tx, range, ALL_RUNS);
+  const span = { oldest: low.oldest, newest: high.newest };
+  const isGone = ({ log: id, index }: EntryPlace): boolean => id === log.id && index >= begin && index < end;
+  const removed = await removeAt(tx, 0, { logs: [log.id], span, isGone });
+  if (removed === rest.length) return;
+  await tx.query(
+    `INSERT INTO forgotten_digests (log, first, behind, count, oldest, newest) VALUES ($1, $2, $3, $4, $5, $6)`,
+    [log.id, begin, end, rest.length - removed, span.oldest, span.newest],
+  );
+}
+
+interface NotedRange extends Span {
+  readonly id: number;
+  readonly log: number;
+  readonly first: number;
+  readonly behind: number;
+  readonly count: number;
+}
+
+/**
+ * Takes out what was noted, some rows in a transaction. Killed or stopped at any moment, the next call takes out the rest.
+ * @param signal stops it
+ */
+export async function forgetNoted(database: Database, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const { rows } = await database.query<NotedRange>(
+      'SELECT id, log, first, behind, count, oldest, newest FROM forgotten_digests ORDER BY id LIMIT $1',
+      [RANGES],
+    );
+    if (rows.length === 0) return;
+    const span = {
+      oldest: Math.min(...rows.map(({ oldest }) => oldest)),
+      newest: Math.max(...rows.map(({ newest }) => newest)),
+    };
+    const removal = { ...removalOf(rows), span };
+    const removed = await removeAll(database, removal, signal);
+    // Some were elsewhere, or an earlier call that was killed took them out.
+    if (removed < rows.reduce((sum, { count }) => sum + count, 0)) {
+      await removeAll(database, { ...removal, span: ALL_RUNS }, signal);
+    }
+    if (signal.aborted) return;
+    await database.query('DELETE FROM forgotten_digests WHERE id = ANY ($1::bigint[])', [rows.map(({ id }) => id)]);
+  }
+}
+
+function removalOf(noted: readonly NotedRange[]): Pick<Removal, 'logs' | 'isGone'> {
+  const ranges = new Map(
+    [...Map.groupBy(noted, ({ log }) => log)].map(([log, some]) => [
+      log,
+      united(some.map(({ first, behind }) => [first, behind])),
+    ]),
+  );
+  return {
+    logs: [...ranges.keys()],
+    isGone: ({ log, index }) => ranges.get(log)?.some(([begin, end]) => index >= begin && index < end) === true,
+  };
+}
+
+/** From the top to the bottom: what moves down meanwhile is met there. @returns how many there were */
+async function removeAll(database: Database, removal: Removal, signal: AbortSignal): Promise<number> {
+  let removed = 0;
+  for (let depth = 0; depth <= MAX_DEPTH; depth++) {
+    for (let after: RowPlace | null = FIRST_ROW; after !== null && !signal.aborted; ) {
+      const begun = performance.now();
+      const from: RowPlace = after;
+      const page: Awaited<ReturnType<typeof removeRecords>> = await transaction(database, async (tx) => {
+        await takeLock(tx, DIGEST_RUNS_LOCK);
+        return removeRecords(tx, depth, from, removal);
+      });
+      removed += page.removed;
+      after = page.last;
+      await sleep(Math.min(performance.now() - begun, MAX_PAUSE_MS));
+    }
+  }
+  return removed;
+}
+
+async function removeAt(tx: Transaction, depth: number, removal: Removal): Promise<number> {
+  let removed = 0;
+  for (let after: RowPlace | null = FIRST_ROW; after !== null; ) {
+    const page: Awaited<ReturnType<typeof removeRecords>> = await removeRecords(tx, depth, after, removal);
+    removed += page.removed;
+    after = page.last;
+  }
+  return removed;
 }
 
 /** Zeros in the batches. @returns which entries they have */
@@ -59,20 +160,6 @@ async function clearBatches(
     values: [log.id, begin, end],
   });
   return rows;
-}
-
-/** The runs that a row is made of. */
-interface Span {
-  readonly oldest: number;
-  readonly newest: number;
-}
-
-const ALL_RUNS: Span = { oldest: 0, newest: Number.MAX_SAFE_INTEGER };
-
-interface Row {
-  readonly node: number;
-  readonly id: number;
-  readonly records: Uint8Array;
 }
 
 /** Rows with this text where a digest would be; parameters: the node at depth 0, those below it, the text. */
@@ -104,71 +191,6 @@ async function spanOf(tx: Transaction, log: Log, { index, digest }: ErasedEntry)
 
 async function removeOne(tx: Transaction, place: EntryPlace, digest: Uint8Array): Promise<void> {
   const isIt = ({ log, index }: EntryPlace): boolean => log === place.log && index === place.index;
-  const { rows } = await tx.query<Row & { depth: number }>(ROWS_WITH, findRecord(place, digest));
-  for (const row of rows) await store(tx, row.depth, [{ ...row, records: without(row.records, isIt) }]);
-}
-
-/** Removes the entries of a range from the rows of some runs. @returns how many were there */
-async function removeFrom(
-  tx: Transaction,
-  { log, begin, end }: { readonly log: number; readonly begin: number; readonly end: number },
-  { oldest, newest }: Span,
-): Promise<number> {
-  const named = Buffer.alloc(4);
-  named.writeUInt32BE(log);
-  let removed = 0;
-  for (let depth = 0; depth <= MAX_DEPTH; depth++) {
-    for (let [node, id]: (number | null)[] = [-1, 0]; node !== null; ) {
-      const page: { rows: Row[] } = await tx.query<Row>(
-        `SELECT node, id, records FROM ${rowsAt(depth)} AS r
-         WHERE (node, id) > ($1, $2::bigint) AND oldest <= $4 AND newest >= $3 AND position($5::bytea IN records) > 0
-         ORDER BY node, id LIMIT ${PAGE_ROWS}`,
-        [node, id, oldest, newest, named],
-      );
-      const changed = page.rows.flatMap((row) => {
-        const kept = without(row.records, (place) => place.log === log && place.index >= begin && place.index < end);
-        removed += (row.records.length - kept.length) / RECORD_BYTES;
-        return kept.length === row.records.length ? [] : [{ ...row, records: kept }];
-      });
-      await store(tx, depth, changed);
-      ({ node, id } = page.rows.at(-1) ?? { node: null, id: null });
-    }
-  }
-  return removed;
-}
-
-function without(records: Uint8Array, isGone: (place: { log: number; index: number }) => boolean): Uint8Array {
-  const kept: Uint8Array[] = [];
-  let at = 0;
-  for (const place of recordsOf(records)) {
-    if (!isGone(place)) kept.push(records.subarray(at, at + RECORD_BYTES));
-    at += RECORD_BYTES;
-  }
-  return Buffer.concat(kept);
-}
-
-async function store(tx: Transaction, depth: number, rows: readonly Row[]): Promise<void> {
-  if (rows.length === 0) return;
-  const [table, where] =
-    depth === 0
-      ? ['digest_runs', 'r.bucket = v.node AND r.run = v.id']
-      : ['merged_digests', `r.depth = ${depth} AND r.node = v.node AND r.id = v.id`];
-  const places = (of: readonly Row[]): unknown[] => [of.map(({ node }) => node), of.map(({ id }) => id)];
-  const empty = rows.filter(({ records }) => records.length === 0);
-  if (empty.length > 0) {
-    await tx.query(
-      `DELETE FROM ${table} r USING unnest($1::bigint[], $2::bigint[]) AS v (node, id) WHERE ${where}`,
-      places(empty),
-    );
-  }
-  const left = rows.filter(({ records }) => records.length > 0);
-  if (left.length === 0) return;
-  const lengths = left.map(({ records }) => records.length);
-  await tx.query(
-    `UPDATE ${table} r SET records = substring($4::bytea FROM v.at FOR v.length)
-     FROM (SELECT node, id, length, (1 + sum(length) OVER (ORDER BY n) - length)::int AS at
-           FROM unnest($1::bigint[], $2::bigint[], $3::int[]) WITH ORDINALITY AS u (node, id, length, n)) AS v
-     WHERE ${where}`,
-    [...places(left), lengths, Buffer.concat(left.map(({ records }) => records))],
-  );
+  const { rows } = await tx.query<IndexRow & { depth: number }>(ROWS_WITH, findRecord(place, digest));
+  for (const row of rows) await storeRows(tx, row.depth, [{ ...row, records: withoutRecords(row.records, isIt) }]);
 }

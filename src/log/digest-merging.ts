@@ -10,6 +10,8 @@ import { DIGEST_RUNS_LOCK } from './digest-runs.ts';
 
 /** Rows that are put together. */
 export const MERGED_ROWS = 16;
+/** Nodes whose rows are put together in one transaction. */
+const NODES = 8;
 /** Records of a row at most: of one digest there may be any number. */
 const ROW_RECORDS = 1_024;
 /** Milliseconds between two steps, unless the step took less. */
@@ -22,6 +24,7 @@ interface Node {
 
 /** Rows of a node as they are taken out of it. */
 interface TakenRow {
+  readonly node: number;
   readonly id: number;
   readonly oldest: number;
   readonly newest: number;
@@ -31,6 +34,8 @@ interface TakenRow {
 export interface Merging {
   /** How many rows are put together. */
   readonly rows?: number;
+  /** How far down rows are moved. */
+  readonly depth?: number;
   /** Asked before each step. */
   readonly isInterrupted?: () => boolean;
 }
@@ -41,18 +46,19 @@ export interface Merging {
  */
 export async function mergeRuns(
   database: Database,
-  { rows = MERGED_ROWS, isInterrupted = () => false }: Merging = {},
+  { rows = MERGED_ROWS, depth = MAX_DEPTH, isInterrupted = () => false }: Merging = {},
 ): Promise<number> {
   let merged = 0;
   const full = await fullBuckets(database, rows);
-  for (let next = full.pop(); next !== undefined && !isInterrupted(); next = full.pop()) {
+  while (full.length > 0 && !isInterrupted()) {
     const begun = performance.now();
-    const below = await mergeNode(database, next, rows);
-    if (below === 'locked') return merged;
-    if (below === null) continue;
-    merged++;
+    const last = full.findLastIndex((node) => node.depth !== full.at(-1)?.depth);
+    const nodes = full.splice(Math.max(last + 1, full.length - NODES));
+    const step = await mergeNodes(database, nodes, rows);
+    if (step === 'locked') return merged;
+    merged += step.merged.length;
     // A node that had more than were taken is looked at again.
-    full.push(next, ...below);
+    full.push(...step.merged, ...step.below.filter((node) => node.depth < depth));
     await sleep(Math.min(performance.now() - begun, MAX_PAUSE_MS));
   }
   return merged;
@@ -66,58 +72,76 @@ async function fullBuckets(db: Queryable, most: number): Promise<Node[]> {
   return rows.map(({ bucket }) => ({ depth: 0, node: bucket }));
 }
 
-/** @returns the nodes below that have enough rows now; null: this one had not */
-async function mergeNode(database: Database, { depth, node }: Node, most: number): Promise<Node[] | 'locked' | null> {
+/** @param nodes at one depth @returns those that had enough rows, and the nodes below that have enough now */
+async function mergeNodes(
+  database: Database,
+  nodes: readonly Node[],
+  most: number,
+): Promise<{ readonly merged: Node[]; readonly below: Node[] } | 'locked'> {
   return transaction(database, async (tx) => {
     if (!(await tryLock(tx, DIGEST_RUNS_LOCK))) return 'locked';
-    const rows = depth === 0 ? await takeRuns(tx, node, most) : await takeMerged(tx, { depth, node }, most);
-    if (rows.length === 0) return null;
-    await insertBelow(tx, { depth, node }, rows);
-    return depth + 1 < MAX_DEPTH ? fullBelow(tx, { depth, node }, most) : [];
+    const depth = nodes[0]?.depth ?? 0;
+    const { rows } = await tx.query<TakenRow>({
+      name: `take-${depth === 0 ? 'runs' : 'merged'}`,
+      text: depth === 0 ? TAKE_RUNS : TAKE_MERGED,
+      values: [nodes.map(({ node }) => node), most, ...(depth === 0 ? [] : [depth])],
+    });
+    if (rows.length === 0) return { merged: [], below: [] };
+    const taken = Map.groupBy(rows, ({ node }) => node);
+    await insertBelow(tx, depth, taken);
+    const merged = [...taken.keys()].map((node) => ({ depth, node }));
+    return { merged, below: await fullBelow(tx, merged, most) };
   });
 }
 
-async function takeRuns(tx: Transaction, bucket: number, most: number): Promise<TakenRow[]> {
-  const { rows } = await tx.query<TakenRow>({
-    name: 'take-digest-runs',
-    text: `WITH oldest AS MATERIALIZED (SELECT run FROM digest_runs WHERE bucket = $1 ORDER BY run LIMIT $2)
-           DELETE FROM digest_runs WHERE bucket = $1 AND run <= (SELECT max(run) FROM oldest HAVING count(*) = $2)
-           RETURNING run AS id, run AS oldest, run AS newest, records`,
-    values: [bucket, most],
-  });
-  return rows;
-}
+/** Rows of nodes, the oldest, if there are enough; parameters: the nodes, how many rows. */
+const TAKE_RUNS = `
+  WITH last AS MATERIALIZED (
+    SELECT n.node, (SELECT max(run) FROM (SELECT run FROM digest_runs WHERE bucket = n.node ORDER BY run LIMIT $2) AS r
+                    HAVING count(*) = $2) AS run
+    FROM unnest($1::bigint[]) AS n (node))
+  DELETE FROM digest_runs r USING last l WHERE r.bucket = l.node AND r.run <= l.run
+  RETURNING r.bucket AS node, r.run AS id, r.run AS oldest, r.run AS newest, r.records`;
 
-async function takeMerged(tx: Transaction, { depth, node }: Node, most: number): Promise<TakenRow[]> {
-  const { rows } = await tx.query<TakenRow>({
-    name: 'take-merged-digests',
-    text: `WITH first AS MATERIALIZED (SELECT id FROM merged_digests WHERE depth = $1 AND node = $2 ORDER BY id LIMIT $3)
-           DELETE FROM merged_digests
-           WHERE depth = $1 AND node = $2 AND id <= (SELECT max(id) FROM first HAVING count(*) = $3)
-           RETURNING id, oldest, newest, records`,
-    values: [depth, node, most],
-  });
-  return rows;
-}
+/** The same below; a further parameter: the depth. */
+const TAKE_MERGED = `
+  WITH last AS MATERIALIZED (
+    SELECT n.node, (SELECT max(id) FROM (SELECT id FROM merged_digests WHERE depth = $3 AND node = n.node ORDER BY id LIMIT $2) AS r
+                    HAVING count(*) = $2) AS id
+    FROM unnest($1::bigint[]) AS n (node))
+  DELETE FROM merged_digests r USING last l WHERE r.depth = $3 AND r.node = l.node AND r.id <= l.id
+  RETURNING r.node, r.id, r.oldest, r.newest, r.records`;
 
-async function insertBelow(tx: Transaction, { depth, node }: Node, taken: readonly TakenRow[]): Promise<void> {
-  const rows = taken.toSorted((a, b) => a.id - b.id);
-  const parts = dealtOut(
-    depth,
-    rows.map(({ records }) => records),
-  ).flatMap((records, child) => cut(records).map((part) => ({ node: node * CHILDREN + child, part })));
+/** @param taken by the node that they were in, at this depth */
+async function insertBelow(
+  tx: Transaction,
+  depth: number,
+  taken: ReadonlyMap<number, readonly TakenRow[]>,
+): Promise<void> {
+  const parts = [...taken].flatMap(([node, unsorted]) => {
+    const rows = unsorted.toSorted((a, b) => a.id - b.id);
+    const oldest = Math.min(...rows.map((row) => row.oldest));
+    const newest = Math.max(...rows.map((row) => row.newest));
+    return dealtOut(
+      depth,
+      rows.map(({ records }) => records),
+    ).flatMap((records, child) =>
+      cut(records).map((part) => ({ node: node * CHILDREN + child, oldest, newest, part })),
+    );
+  });
   await tx.query({
     name: 'insert-merged-digests',
     text: `INSERT INTO merged_digests (depth, node, oldest, newest, records)
-           SELECT $1, node, $2, $3, substring($4::bytea FROM at FOR length) FROM (
-             SELECT node, length, (1 + sum(length) OVER (ORDER BY n) - length)::int AS at
-             FROM unnest($5::bigint[], $6::int[]) WITH ORDINALITY AS u (node, length, n)) AS p`,
+           SELECT $1, node, oldest, newest, substring($2::bytea FROM at FOR length) FROM (
+             SELECT node, oldest, newest, length, (1 + sum(length) OVER (ORDER BY n) - length)::int AS at
+             FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::int[])
+               WITH ORDINALITY AS u (node, oldest, newest, length, n)) AS p`,
     values: [
       depth + 1,
-      Math.min(...rows.map(({ oldest }) => oldest)),
-      Math.max(...rows.map(({ newest }) => newest)),
       Buffer.concat(parts.map(({ part }) => part)),
-      parts.map((each) => each.node),
+      parts.map(({ node }) => node),
+      parts.map(({ oldest }) => oldest),
+      parts.map(({ newest }) => newest),
       parts.map(({ part }) => part.length),
     ],
   });
@@ -125,26 +149,26 @@ async function insertBelow(tx: Transaction, { depth, node }: Node, taken: readon
 
 /** Records of a node by the node below it that they belong to, in the order in which they were. */
 function dealtOut(depth: number, rows: readonly Uint8Array[]): Buffer[] {
+  const records = Buffer.concat(rows.map((row) => row.subarray(0, row.length - (row.length % RECORD_BYTES))));
   const byte = Math.floor((NODE_BITS * depth) / 8);
   const shift = depth % 2 === 0 ? NODE_BITS : 0;
+  const childOf = (at: number): number => ((records[at + byte] ?? 0) >> shift) % CHILDREN;
+  const lengths = new Uint32Array(CHILDREN);
+  for (let at = 0; at < records.length; at += RECORD_BYTES) {
+    const child = childOf(at);
+    lengths[child] = (lengths[child] ?? 0) + RECORD_BYTES;
+  }
+  const children = Array.from(lengths, (length) => Buffer.allocUnsafe(length));
   const ends = new Uint32Array(CHILDREN);
-  const childOf = (records: Uint8Array, at: number): number => ((records[at + byte] ?? 0) >> shift) % CHILDREN;
-  const each = (visit: (records: Uint8Array, at: number, child: number) => void): void => {
-    for (const records of rows) {
-      for (let at = 0; at + RECORD_BYTES <= records.length; at += RECORD_BYTES)
-        visit(records, at, childOf(records, at));
-    }
-  };
-  each((_, _at, child) => {
-    ends[child] = (ends[child] ?? 0) + RECORD_BYTES;
-  });
-  const children = Array.from(ends, (length) => Buffer.allocUnsafe(length));
-  ends.fill(0);
-  each((records, at, child) => {
+  for (let at = 0; at < records.length; at += RECORD_BYTES) {
+    const child = childOf(at);
     const end = ends[child] ?? 0;
-    children[child]?.set(records.subarray(at, at + RECORD_BYTES), end);
+    const to = children[child];
+    if (to === undefined) continue;
+    // By bytes: a call for so few takes longer.
+    for (let i = 0; i < RECORD_BYTES; i++) to[end + i] = records[at + i] ?? 0;
     ends[child] = end + RECORD_BYTES;
-  });
+  }
   return children;
 }
 
@@ -155,12 +179,17 @@ function cut(records: Buffer): Buffer[] {
   );
 }
 
-async function fullBelow(tx: Transaction, { depth, node }: Node, most: number): Promise<Node[]> {
+/** @param nodes at one depth */
+async function fullBelow(tx: Transaction, nodes: readonly Node[], most: number): Promise<Node[]> {
+  const depth = (nodes[0]?.depth ?? 0) + 1;
   const { rows } = await tx.query<{ node: number }>({
     name: 'full-digest-nodes',
-    text: `SELECT node FROM merged_digests WHERE depth = $1 AND node >= $2 AND node < $3
-           GROUP BY node HAVING count(*) >= $4`,
-    values: [depth + 1, node * CHILDREN, (node + 1) * CHILDREN, most],
+    text: `SELECT node FROM merged_digests WHERE depth = $1 AND node = ANY ($2::bigint[]) GROUP BY node HAVING count(*) >= $3`,
+    values: [
+      depth,
+      nodes.flatMap(({ node }) => Array.from({ length: CHILDREN }, (_, child) => node * CHILDREN + child)),
+      most,
+    ],
   });
-  return rows.map((row) => ({ depth: depth + 1, node: row.node }));
+  return rows.map(({ node }) => ({ depth, node }));
 }

@@ -8,7 +8,7 @@ import { PREFIX_BYTES } from './blocks/digest-record.ts';
 export const NODE_BITS = 4;
 export const CHILDREN = 2 ** NODE_BITS;
 /** Where rows do not move further down. */
-export const MAX_DEPTH = 1;
+export const MAX_DEPTH = 4;
 
 const PREFIX_BITS = 8 * PREFIX_BYTES;
 /** Bits of a node at depth 0. */

@@ -9,7 +9,7 @@ import { MAX_BATCH_ENTRIES } from '../core/limits.ts';
 import { formatTime } from '../core/time.ts';
 import { type Database, type Queryable, type Transaction, transaction } from '../store/database.ts';
 import type { BlockArchive } from './blocks/archived-block.ts';
-import { forgetDigests } from './digest-forgetting.ts';
+import { forgetDigests, forgetNoted } from './digest-forgetting.ts';
 import { erasureStep, recallForStep } from './erasure-step.ts';
 import { forgetEvents } from './events.ts';
 import { type Holds, heldRanges } from './holds.ts';
@@ -77,6 +77,7 @@ export async function lookForDue(parts: RetentionParts): Promise<RetentionLook> 
     sequencing.rollback.demand();
     const run = await recordRun(parts);
     const { erased, problem } = await eraseOpen(parts);
+    await forgetNoted(database, parts.stopping);
     await noteLook(parts, begun + interval, problem);
     return { run, erased, problem };
   } catch (error) {

@@ -15,7 +15,7 @@ const inRuns =
     const database = openDatabase(url, { connections: 1 });
     try {
       await makeRuns(database, 1);
-      if (merged) await mergeRuns(database, { rows: 1 });
+      if (merged) await mergeRuns(database, { rows: 1, depth: 1 });
     } finally {
       await database.end();
     }
