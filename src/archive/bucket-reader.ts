@@ -5,15 +5,25 @@ import type { Bucket } from './bucket.ts';
 
 /** Objects that are fetched at the same time. */
 const FETCHES = 8;
+/** Milliseconds after which nobody waits on for buckets that do not answer. */
+const PATIENCE_MS = 30_000;
+
+interface Waiting {
+  readonly since: number;
+  readonly begin: () => void;
+  readonly giveUp: (error: unknown) => void;
+}
 
 export class BucketReader {
   readonly #buckets: readonly Bucket[];
-  readonly #waiting: (() => void)[] = [];
+  readonly #patienceMs: number;
+  readonly #waiting: Waiting[] = [];
   #fetching = 0;
 
   /** @param buckets the one to be asked first in front */
-  constructor(buckets: readonly Bucket[]) {
+  constructor(buckets: readonly Bucket[], patienceMs: number = PATIENCE_MS) {
     this.#buckets = buckets;
+    this.#patienceMs = patienceMs;
   }
 
   /**
@@ -21,15 +31,35 @@ export class BucketReader {
    * @throws AntequemError `archive-unavailable`, `archive-damaged`; what else `read` throws
    */
   async read<T>(read: (bucket: Bucket) => Promise<T>): Promise<T> {
-    if (this.#fetching >= FETCHES) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (this.#fetching >= FETCHES) await this.#turn();
     else this.#fetching++;
+    let unavailable: unknown = null;
     try {
       return await this.#readAny(read);
+    } catch (error) {
+      if (hasCode(error, 'archive-unavailable')) unavailable = error;
+      throw error;
     } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#fetching--;
-      else next();
+      this.#next(unavailable);
     }
+  }
+
+  #turn(): Promise<void> {
+    const { promise, resolve: begin, reject: giveUp } = Promise.withResolvers<void>();
+    this.#waiting.push({ since: performance.now(), begin, giveUp });
+    return promise;
+  }
+
+  /** @param unavailable what the read before failed by where no bucket answered: with deadlines, waiting has no end then */
+  #next(unavailable: unknown): void {
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      if (unavailable === null || performance.now() - next.since < this.#patienceMs) {
+        next.begin();
+        return;
+      }
+      next.giveUp(unavailable);
+    }
+    this.#fetching--;
   }
 
   async #readAny<T>(read: (bucket: Bucket) => Promise<T>): Promise<T> {

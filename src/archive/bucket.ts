@@ -182,6 +182,8 @@ export class Bucket {
     const query = id === 'null' ? {} : { versionId: id };
     const answer = await this.#ask({ method: 'DELETE', name, query, most: MAX_XML_BYTES });
     if (answer.status === 403 || answer.status === 409) return 'locked';
+    // MinIO's answer for what is locked.
+    if (answer.status === 400 && codeOf(answer) === 'InvalidRequest') return 'locked';
     if (answer.status !== 404) this.#demand(answer, 'DELETE', name);
     return 'deleted';
   }
@@ -231,10 +233,11 @@ export class Bucket {
   }
 
   /** @throws AntequemError `archive-unavailable`, `archive-refused` */
-  #demand({ status, body }: Answer, method: string, name: string): void {
+  #demand(answer: Answer, method: string, name: string): void {
+    const { status } = answer;
     if (status >= 200 && status < 300) return;
-    const code = elementOf(textOf(body.subarray(0, 4_096)), 'Code') ?? '';
-    const reason = /^[A-Za-z0-9]{1,64}$/.test(code) ? ` (${code})` : '';
+    const code = codeOf(answer);
+    const reason = code === null ? '' : ` (${code})`;
     const says = `${this.describe()} answered ${status}${reason} to ${method} ${name}`;
     const passes = status >= 500 || status === 409 || status === 429 || status === 408;
     if (passes) throw new AntequemError('archive-unavailable', `${says}: this is tried again`);
@@ -254,6 +257,12 @@ function lockHeaders(lock: ObjectLock | null, bytes: Uint8Array): Record<string,
     'x-amz-object-lock-mode': lock.mode,
     'x-amz-object-lock-retain-until-date': new Date(lock.until).toISOString(),
   };
+}
+
+/** What an error is called by the store; null: by no name. */
+function codeOf({ body }: Answer): string | null {
+  const code = elementOf(textOf(body.subarray(0, 4_096)), 'Code') ?? '';
+  return /^[A-Za-z0-9]{1,64}$/.test(code) ? code : null;
 }
 
 function elementOf(xml: string, name: string): string | null {

@@ -2,6 +2,7 @@
 
 import { setImmediate as otherWork } from 'node:timers/promises';
 import { sha256 } from '#sha256';
+import { AntequemError, FormatError } from '../core/errors.ts';
 import { SYSTEM_LOG } from '../core/origin.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
 import { withoutEntries } from '../log/block-erasure.ts';
@@ -12,6 +13,7 @@ import { type Database, type Queryable, transaction } from '../store/database.ts
 import { objectName } from './archived-blocks.ts';
 import { sealBlock } from './block-cipher.ts';
 import type { ObjectLock } from './bucket.ts';
+import { inTurn } from './in-turn.ts';
 import type { ObjectStore } from './object-stores.ts';
 
 /** What is moved in one step. */
@@ -31,6 +33,14 @@ export interface MovingOptions {
   readonly lock: () => ObjectLock | null;
   /** Ends the work between two steps. */
   readonly signal: AbortSignal;
+}
+
+interface OldLog {
+  readonly id: number;
+  readonly name: string;
+  readonly size: number;
+  /** Below this index nothing waits to be moved. */
+  readonly moved: number;
 }
 
 interface OldBlock {
@@ -59,10 +69,11 @@ interface SealedBlock extends OldBlock, SealedObject {
  * goes on where it was.
  * @param before milliseconds since the Unix epoch
  * @returns how many blocks were moved
+ * @throws AntequemError `log-damaged` for the first log with a damaged block, once the others are done
  */
 export async function moveBlocks(options: MovingOptions, before: number): Promise<number> {
-  const { rows } = await options.database.query<{ id: number; size: number; moved: number }>(
-    `SELECT l.id, l.size, coalesce(a.moved, 0) AS moved FROM log_states l LEFT JOIN archive_logs a ON a.log = l.id
+  const { rows } = await options.database.query<OldLog>(
+    `SELECT l.id, l.name, l.size, coalesce(a.moved, 0) AS moved FROM log_states l LEFT JOIN archive_logs a ON a.log = l.id
      CROSS JOIN LATERAL (
        SELECT time_in_block(b, first + count - 1) AS at FROM blocks b
        WHERE log = l.id AND first >= coalesce(a.moved, 0) AND first < l.size - l.size % ${TILE_WIDTH} AND content IS NOT NULL
@@ -71,21 +82,22 @@ export async function moveBlocks(options: MovingOptions, before: number): Promis
     [SYSTEM_LOG, before],
   );
   let total = 0;
-  for (const { id, size, moved } of rows) {
+  await inTurn(rows, ['log-damaged'], async (log) => {
+    const { size, moved } = log;
     for (let from = moved; !options.signal.aborted; ) {
-      const step = await moveStep(options, id, { from, end: size - (size % TILE_WIDTH), before });
+      const step = await moveStep(options, log, { from, end: size - (size % TILE_WIDTH), before });
       if (step === null) break;
       total += step.moved;
       from = step.next;
     }
-  }
+  });
   return total;
 }
 
 /** @returns null where nothing is left to be moved */
 async function moveStep(
   { database, store, random, lock }: MovingOptions,
-  log: number,
+  { id: log, name }: OldLog,
   range: { readonly from: number; readonly end: number; readonly before: number },
 ): Promise<{ readonly moved: number; readonly next: number } | null> {
   const blocks = await oldBlocks(database, log, range);
@@ -93,7 +105,7 @@ async function moveStep(
   if (last === undefined) return null;
   const sealed: SealedBlock[] = [];
   for (const block of blocks) {
-    sealed.push(sealedBlock(block, log, random));
+    sealed.push(demandSealed(block, { id: log, name }, random));
     await otherWork();
   }
   const bare = sealed.flatMap((block) => (block.bare === null ? [] : [{ ...block.bare, first: block.first }]));
@@ -178,6 +190,26 @@ async function moveStep(
   return { moved, next };
 }
 
+/** @throws AntequemError `log-damaged` where it cannot be read */
+function demandSealed(
+  block: OldBlock,
+  { id, name }: Pick<OldLog, 'id' | 'name'>,
+  random: MovingOptions['random'],
+): SealedBlock {
+  try {
+    return sealedBlock(block, id, random);
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    throw new AntequemError(
+      'log-damaged',
+      `the block of ${name} at entry ${block.first} cannot be read: run an audit`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
 function sealedBlock(block: OldBlock, log: number, random: MovingOptions['random']): SealedBlock {
   const seal = (content: Uint8Array): SealedObject => {
     const key = random(KEY_BYTES);
@@ -237,16 +269,15 @@ export async function deleteLeftovers(database: Database, store: ObjectStore): P
                       ORDER BY since LIMIT ${LEFTOVERS_AT_ONCE} FOR UPDATE SKIP LOCKED)
      RETURNING object`,
   );
-  for (const { object } of rows) {
-    const name = objectName(object);
-    const removed = await store.remove(name);
+  await inTurn(rows, ['archive-refused'], async ({ object }) => {
+    const removed = await store.remove(objectName(object));
     await database.query(
       removed === 'locked'
         ? 'UPDATE archive_leftovers SET since = clock_timestamp() WHERE object = $1'
         : 'DELETE FROM archive_leftovers WHERE object = $1',
       [Buffer.from(object)],
     );
-  }
+  });
   const left = await database.query<{ count: number }>('SELECT count(*) FROM archive_leftovers');
   return left.rows[0]?.count ?? 0;
 }

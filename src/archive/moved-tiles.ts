@@ -7,6 +7,7 @@ import { TILE_WIDTH } from '../core/tiles.ts';
 import { lastOfTile } from '../log/blocks/head.ts';
 import { type Database, transaction } from '../store/database.ts';
 import { isTile } from './archived-tiles.ts';
+import { inTurn } from './in-turn.ts';
 import type { MovingOptions } from './moved-blocks.ts';
 import { each } from './published-logs.ts';
 
@@ -36,7 +37,8 @@ interface OldTile {
  * any time, it goes on where it was.
  * @param before milliseconds since the Unix epoch
  * @returns how many tiles were moved
- * @throws AntequemError `log-damaged` for the first log with a damaged tile, once the others are done
+ * @throws AntequemError `log-damaged` or `archive-conflict` for the first log with a tile that is damaged here or in the
+ *   archive, once the others are done
  */
 export async function moveTiles(options: Omit<MovingOptions, 'random'>, before: number): Promise<number> {
   const { rows } = await options.database.query<LogTiles>(
@@ -46,17 +48,9 @@ export async function moveTiles(options: Omit<MovingOptions, 'random'>, before: 
     [SYSTEM_LOG, before],
   );
   let moved = 0;
-  let damage: AntequemError | null = null;
-  for (const log of rows) {
-    try {
-      moved += await moveLog(options, log, before);
-    } catch (error) {
-      // A damaged log holds up no other.
-      if (!(error instanceof AntequemError) || error.code !== 'log-damaged') throw error;
-      damage ??= error;
-    }
-  }
-  if (damage !== null) throw damage;
+  await inTurn(rows, ['log-damaged', 'archive-conflict'], async (log) => {
+    moved += await moveLog(options, log, before);
+  });
   return moved;
 }
 

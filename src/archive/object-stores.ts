@@ -10,6 +10,8 @@ export interface ObjectStore {
   putNew(name: string, bytes: Uint8Array, lock?: ObjectLock | null): Promise<unknown>;
   /** Writes an object in the place of an older one, as {@link Bucket.putCurrent}. */
   putCurrent(name: string, bytes: Uint8Array, lock?: ObjectLock | null): Promise<unknown>;
+  /** The names below a prefix. */
+  list(under: string): AsyncIterable<string>;
   /** Deletes an object with all its versions. @returns `locked` where a store refuses to delete one of them */
   remove(name: string): Promise<'deleted' | 'locked'>;
 }
@@ -32,6 +34,12 @@ export class ObjectStores implements ObjectStore {
 
   async putCurrent(name: string, bytes: Uint8Array, lock: ObjectLock | null = null): Promise<void> {
     await Promise.all(this.#buckets.map((bucket) => bucket.putCurrent(name, bytes, lock)));
+  }
+
+  async *list(under: string): AsyncGenerator<string> {
+    const names = new Set<string>();
+    for (const bucket of this.#buckets) for await (const name of bucket.list(under)) names.add(name);
+    yield* names;
   }
 
   async remove(name: string): Promise<'deleted' | 'locked'> {

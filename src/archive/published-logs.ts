@@ -47,10 +47,9 @@ export async function publishLog(sources: LogSources, log: Log, size: number, no
      ON CONFLICT (log) DO UPDATE SET published = greatest(a.published, excluded.published)`,
     [log.id, size],
   );
-  const kept = new Set([...partialTiles(size)].map((tile) => tileOfLog(log.name, tile)));
   for (const tile of partialTiles(before)) {
-    const name = tileOfLog(log.name, tile);
-    if (!kept.has(name)) await removePartial(store, name);
+    const whole = { ...tile, width: TILE_WIDTH };
+    if (widthIn(whole, size) === TILE_WIDTH) await removePartials(store, tileOfLog(log.name, whole));
   }
 }
 
@@ -74,19 +73,29 @@ function* tilesBetween(before: number, size: number): Generator<Tile> {
 function* partialTiles(size: number): Generator<Tile> {
   for (let level = 0, span = 1; span <= size; level++, span *= TILE_WIDTH) {
     const index = Math.floor(size / span / TILE_WIDTH);
-    const width = tileWidth(level, index, size);
+    const width = widthIn({ level, index }, size);
     if (width === 0) continue;
     if (level === 0) yield { level: 'entries', index, width };
     yield { level, index, width };
   }
 }
 
-/** A partial tile that stays is in nobody's way. */
-async function removePartial(store: ObjectStore, name: string): Promise<void> {
+/** How much of a tile there is in a log of `size` entries. */
+function widthIn({ level, index }: Pick<Tile, 'level' | 'index'>, size: number): number {
+  return tileWidth(level === 'entries' ? 0 : level, index, size);
+}
+
+/**
+ * Removes the partial ones of a tile that is complete. Until then they stay: who reads by an older checkpoint needs them, and
+ * takes the complete one in their place (C2SP tlog-tiles).
+ */
+async function removePartials(store: ObjectStore, tile: string): Promise<void> {
   try {
-    await store.remove(name);
+    const names: string[] = [];
+    for await (const name of store.list(`${tile}.p/`)) names.push(name);
+    await each(names, async (name) => void (await store.remove(name)));
   } catch {
-    // The next size leaves another one behind, and this one stays.
+    // Those that stay are in nobody's way.
   }
 }
 

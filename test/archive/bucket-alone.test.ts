@@ -1,4 +1,5 @@
-// Service, database and store are gone: a folder with what was in the public bucket is left, behind a plain web server.
+// Tiles have left the database; then service, database and store are gone: a folder with what was in the public bucket is left,
+// behind a plain web server.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -54,13 +55,20 @@ beforeAll(async () => {
     await service.closeRound();
     await anchorRounds(service, chain.url);
     systemKey = String((await service.send('GET', '/v1/logs/_system')).at('verifierKey'));
-    ahead = 2 * DAY_MS;
+    ahead = 12 * DAY_MS;
     const bucket = new Bucket(address);
     const isShown = async (): Promise<void> => {
       const manifest = Buffer.from((await bucket.get('manifest.json', 1 << 20)) ?? []).toString('utf8');
       expect(manifest).toContain('"rounds":3');
     };
     await vi.waitFor(isShown, { timeout: 30_000, interval: 100 });
+    const isMoved = async (): Promise<void> => {
+      const { rows } = await service.foundation.database.query(
+        'SELECT FROM tiles WHERE level = 0 AND hashes IS NOT NULL',
+      );
+      expect(rows).toEqual([]);
+    };
+    await vi.waitFor(isMoved, { timeout: 30_000, interval: 100 });
     await service.stop();
     for await (const name of bucket.list('')) {
       const file = join(folder.path, 'bucket', name);

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Bucket, demandConditionalWrites } from '../../src/archive/bucket.ts';
 import { utf8 } from '../../src/core/bytes.ts';
+import type { AntequemError } from '../../src/core/errors.ts';
 import { KEYS, objectStoreMissing, type TestStore, testStore } from '../support/object-store.ts';
 
 const when = test.skipIf(objectStoreMissing !== null);
@@ -43,13 +44,19 @@ when('a locked object is not deleted', async () => {
   expect(await bucket.get('x', 10)).toEqual(utf8('kept'));
 });
 
-/** A server that answers each request with the same. */
-async function answering(status: number, body: string, work: (bucket: Bucket) => Promise<void>): Promise<void> {
+/** A server that answers each request with the same, except those that it is told to answer otherwise. */
+async function answering(
+  status: number,
+  body: string,
+  work: (bucket: Bucket) => Promise<void>,
+  others: Readonly<Record<string, readonly [number, string]>> = {},
+): Promise<void> {
   const server: Server = createServer((request, response) => {
     request.resume();
     request.on('end', () => {
       if (status === 0) return;
-      response.writeHead(status).end(body);
+      const [code, text] = others[request.method ?? ''] ?? [status, body];
+      response.writeHead(code).end(text);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -83,6 +90,19 @@ test.each([
       expect(String(error)).not.toContain('secret');
     }
   });
+});
+
+test.each([
+  ['locked', 403, 'AccessDenied'],
+  ['locked', 400, 'InvalidRequest'],
+  ['archive-refused', 400, 'InvalidArgument'],
+])('%s: a store that answers %i %s to a deletion', async (expected, status, code) => {
+  const answer = [status, `<Error><Code>${code}</Code></Error>`] as const;
+  const remove = async (bucket: Bucket): Promise<void> => {
+    expect(await bucket.remove('x').catch((error: AntequemError) => error.code)).toBe(expected);
+  };
+  // It does not list versions.
+  await answering(501, '', remove, { DELETE: answer });
 });
 
 test('a store that ignores If-None-Match is refused', async () => {

@@ -5,6 +5,7 @@ import { deleteLeftovers, type MovingOptions, moveBlocks } from '../../src/archi
 import { ObjectStores } from '../../src/archive/object-stores.ts';
 import { verifyBlocks } from '../../src/archive/verification.ts';
 import { toHex } from '../../src/core/bytes.ts';
+import { AntequemError } from '../../src/core/errors.ts';
 import { rewriteBlocks } from '../../src/log/blocks/block-rewrite.ts';
 import { EntryReader } from '../../src/log/entries.ts';
 import { eraseEntry } from '../../src/log/erase.ts';
@@ -13,6 +14,7 @@ import { copiesLockedUntil } from '../../src/log/recall.ts';
 import { setRetention } from '../../src/log/retention.ts';
 import { lookForDue } from '../../src/log/retention-run.ts';
 import { auditDatabase } from '../support/audit.ts';
+import { asAdministrator } from '../support/history.ts';
 import { type Instance, openInstance } from '../support/instance.ts';
 import { objectStoreMissing, type TestStore, testStore } from '../support/object-store.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
@@ -319,4 +321,54 @@ when('objects of a process that was held up may be deleted as leftovers: it does
   expect((await reader().payloads(log, 0, ENTRIES)).length).toBe(ENTRIES);
   expect(await move()).toBe(2);
   expect(await payloadOf(reader(), 1)).toBe(text(1));
+});
+
+when('a log with a damaged block holds up no other', async () => {
+  const other = log;
+  const { rows } = await one.database.query<{ content: Buffer }>(
+    `SELECT content FROM blocks b JOIN logs l ON l.id = b.log WHERE l.name = $1 AND first = 0`,
+    [other.name],
+  );
+  const behind = await one.makeLog(`behind-${other.name}`);
+  await one.append(behind, ...Array.from({ length: ENTRIES }, (_, i) => text(i)));
+  const put = (content: Buffer | undefined): Promise<void> =>
+    asAdministrator(database.url, async (client) => {
+      await client.query("SET session_replication_role = 'replica'");
+      await client.query('UPDATE blocks SET content = $1 WHERE log = $2 AND first = 0', [content, other.id]);
+    });
+  await put(Buffer.from('not a block'));
+  await expect(move()).rejects.toMatchObject({ code: 'log-damaged', message: expect.stringContaining(other.name) });
+  const archived = async (): Promise<string[]> => {
+    const found = await one.database.query<{ name: string }>(
+      'SELECT DISTINCT name FROM archived_blocks JOIN logs l ON l.id = log WHERE log = ANY ($1::int[]) ORDER BY name',
+      [[other.id, behind.id]],
+    );
+    return found.rows.map(({ name }) => name);
+  };
+  expect(await archived()).toEqual([behind.name]);
+  await put(rows[0]?.content);
+  expect(await move()).toBe(2);
+  expect(await archived()).toEqual([behind.name, other.name]);
+});
+
+when('an object that the store refuses to delete holds up no other', async () => {
+  const [bad, good] = [Buffer.alloc(16, 1), Buffer.alloc(16, 2)];
+  for (const object of [bad, good]) {
+    await bucket.put(objectName(object), object);
+    await one.database.query("INSERT INTO archive_leftovers (object, since) VALUES ($1, '-infinity')", [object]);
+  }
+  const refusing = new Proxy(bucket, {
+    get: (target, name) => {
+      if (name !== 'remove') return Reflect.get(target, name, target);
+      return async (object: string) => {
+        if (object === objectName(bad)) throw new AntequemError('archive-refused', 'no');
+        return target.remove(object);
+      };
+    },
+  });
+  await expect(deleteLeftovers(one.database, refusing)).rejects.toMatchObject({ code: 'archive-refused' });
+  expect(await bucket.get(objectName(good), 100)).toBeNull();
+  await one.database.query("UPDATE archive_leftovers SET since = '-infinity'");
+  expect(await deleteLeftovers(one.database, bucket)).toBe(0);
+  expect(await bucket.get(objectName(bad), 100)).toBeNull();
 });

@@ -406,17 +406,25 @@ when.each([300, 512])(
   },
 );
 
-when('a log with a damaged tile holds up no other', async () => {
+when.each([
+  ['here', 'log-damaged'],
+  ['in the archive', 'archive-conflict'],
+])('a log with a tile that is damaged %s holds up no other', async (where, code) => {
   const other = await one.makeLog('other');
   await one.append(other, ...Array.from({ length: 300 }, (_, i) => `entry ${i} of another log`));
   await one.closeRound();
   await publish();
-  await one.database.query('ALTER TABLE tiles DISABLE TRIGGER USER');
-  await one.database.query('UPDATE tiles SET hashes = set_byte(hashes, 9, 255 - get_byte(hashes, 9)) WHERE log = $1', [
-    log.id,
-  ]);
-  await one.database.query('ALTER TABLE tiles ENABLE TRIGGER USER');
-  await expect(move()).rejects.toMatchObject({ code: 'log-damaged' });
+  if (where === 'here') {
+    await one.database.query('ALTER TABLE tiles DISABLE TRIGGER USER');
+    await one.database.query(
+      'UPDATE tiles SET hashes = set_byte(hashes, 9, 255 - get_byte(hashes, 9)) WHERE log = $1',
+      [log.id],
+    );
+    await one.database.query('ALTER TABLE tiles ENABLE TRIGGER USER');
+  } else {
+    await open.put('logs/demo/tile/0/000', new Uint8Array(8_192));
+  }
+  await expect(move()).rejects.toMatchObject({ code });
   const { rows } = await one.database.query<{ name: string; moved: boolean }>(
     `SELECT l.name, bool_or(hashes IS NULL) AS moved FROM tiles t JOIN logs l ON l.id = t.log
      WHERE t.level = 0 AND l.name IN ('demo', 'other') GROUP BY l.name ORDER BY l.name`,

@@ -10,7 +10,9 @@ import { killServer } from './kill-server.ts';
 
 /** Where a virtual environment with moto is; `.ci/run` makes it. */
 const MOTO = process.env.MOTO_SERVER ?? '/opt/antequem-moto/bin/moto_server';
-const found = spawnSync(MOTO, ['--help']).status === 0;
+/** Programs of other servers, on which the same tests run when one of them is named. */
+const { MINIO, VERSITYGW } = process.env;
+const found = (MINIO ?? VERSITYGW) !== undefined || spawnSync(MOTO, ['--help']).status === 0;
 
 /** Null where tests on an object store can run, else why they are left out. In CI nothing is left out. */
 export const objectStoreMissing: string | null =
@@ -31,13 +33,21 @@ export interface TestStore {
   stop(): Promise<void>;
 }
 
-/** An S3 server on loopback: what it keeps is in memory. */
+/** An S3 server on loopback: moto, which keeps all in memory, unless another one is named. */
 export async function testStore(): Promise<TestStore> {
+  if (MINIO !== undefined) return minioStore(MINIO);
+  if (VERSITYGW !== undefined) return versityStore(VERSITYGW);
   if (!found) throw new Error('moto is not installed: see .ci/run');
   return startStore((port) => [MOTO, '-H', '127.0.0.1', '-p', String(port)]);
 }
 
-/** The same by versitygw, which keeps files; `VERSITYGW` names the program. */
+/** The same by MinIO. */
+async function minioStore(program: string): Promise<TestStore> {
+  const env = { MINIO_ROOT_USER: KEYS.accessKeyId, MINIO_ROOT_PASSWORD: KEYS.secretAccessKey };
+  return startStore((port, folder) => [program, 'server', '--address', `127.0.0.1:${port}`, join(folder, 'data')], env);
+}
+
+/** The same by versitygw, which keeps files. */
 export async function versityStore(program: string): Promise<TestStore> {
   return startStore((port, folder) => {
     for (const name of ['data', 'versions', 'sidecar']) mkdirSync(join(folder, name), { recursive: true });
@@ -47,14 +57,18 @@ export async function versityStore(program: string): Promise<TestStore> {
   });
 }
 
-async function startStore(command: (port: number, folder: string) => string[]): Promise<TestStore> {
+async function startStore(
+  command: (port: number, folder: string) => string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<TestStore> {
   const folder = mkdtempSync(join(tmpdir(), 'antequem-store-'));
   const port = await freePort();
   const endpoint = `http://127.0.0.1:${port}`;
   const [program = '', ...rest] = command(port, folder);
   let server: ChildProcess | null = null;
   const up = async (): Promise<void> => {
-    server = spawn(program, rest, { stdio: process.env.STORE_LOG === undefined ? 'ignore' : 'inherit' });
+    const stdio = process.env.STORE_LOG === undefined ? 'ignore' : 'inherit';
+    server = spawn(program, rest, { stdio, env: { ...process.env, ...env } });
     for (;;) {
       if (server.exitCode !== null) throw new Error(`${program} ended`);
       if (await fetch(endpoint).catch(() => null)) return;
