@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # MinIO of February 2026 (Go): deleting a locked version is answered with 400 InvalidRequest, not with 403 AccessDenied.
 #
-# Amazon S3, and versitygw and moto after it, answer 403. So what asks for the status alone takes a lock for a broken request,
-# and tries a deletion that the store will refuse for years as if it could be mended. An invalid request of another kind has
-# another code (InvalidArgument).
+# Amazon S3 documents 403. So what looks at the status alone takes a lock for a broken request, and calls the store faulty for as
+# long as the lock holds.
 #
 # Seen with Go 1.26, Linux x64 (the build takes some minutes):
 #   deleting a locked version: 400 InvalidRequest: Object is WORM protected and cannot be overwritten

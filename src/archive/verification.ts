@@ -26,7 +26,7 @@ import type { Database } from '../store/database.ts';
 import { objectName } from './archived-blocks.ts';
 import { isTile } from './archived-tiles.ts';
 import { MAX_OBJECT_BYTES, openBlock } from './block-cipher.ts';
-import type { Bucket } from './bucket.ts';
+import type { Bucket, ObjectLock } from './bucket.ts';
 import { readPasses } from './passes.ts';
 import { each } from './published-logs.ts';
 
@@ -62,6 +62,18 @@ interface Expected {
   readonly faultOf: (bytes: Uint8Array) => Promise<string | null> | string | null;
   /** Makes it anew where no bucket has it. */
   readonly make?: () => Promise<Uint8Array>;
+  /** Whether it is expected there still: what was erased since is deleted. Default: always. */
+  readonly isDue?: () => Promise<boolean>;
+  /** Of what is written again. Default: none. */
+  readonly lock?: () => ObjectLock | null;
+}
+
+/** How what is faulty in one bucket is written again. */
+export interface Repair {
+  /** Of what is written once; null: none. */
+  readonly lock: () => ObjectLock | null;
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
 }
 
 class Comparison {
@@ -72,26 +84,28 @@ class Comparison {
   #faulty = 0;
   #repaired = 0;
 
-  constructor(buckets: readonly Bucket[], repair: boolean) {
+  constructor(buckets: readonly Bucket[], repair: Repair | null) {
     this.#buckets = buckets;
-    this.#repair = repair;
+    this.#repair = repair !== null;
   }
 
   /** @throws AntequemError `archive-unavailable`: a store that is away says nothing about what is in it */
-  async check({ name, most, faultOf, make }: Expected): Promise<void> {
+  async check({ name, most, faultOf, make, isDue, lock }: Expected): Promise<void> {
     this.#objects++;
     let good: Uint8Array | null = null;
-    const faulty: Bucket[] = [];
+    const faulty: { readonly bucket: Bucket; readonly fault: ArchiveFault }[] = [];
     for (const bucket of this.#buckets) {
       const read = await this.#read(bucket, name, most, faultOf);
-      if (read === null) faulty.push(bucket);
-      else good = read;
+      if (read instanceof Uint8Array) good = read;
+      else faulty.push({ bucket, fault: read });
     }
-    if (!this.#repair || faulty.length === 0) return;
+    if (faulty.length === 0 || (await isDue?.()) === false) return;
+    for (const { fault } of faulty) this.#note(fault);
+    if (!this.#repair) return;
     if (good === null && make !== undefined) good = await this.#made(make, faultOf);
     if (good === null) return;
-    for (const bucket of faulty) {
-      await bucket.putCurrent(name, good);
+    for (const { bucket } of faulty) {
+      await bucket.putCurrent(name, good, lock?.());
       this.#repaired++;
     }
   }
@@ -107,18 +121,22 @@ class Comparison {
     }
   }
 
-  async #read(bucket: Bucket, name: string, most: number, faultOf: Expected['faultOf']): Promise<Uint8Array | null> {
+  async #read(
+    bucket: Bucket,
+    name: string,
+    most: number,
+    faultOf: Expected['faultOf'],
+  ): Promise<Uint8Array | ArchiveFault> {
     const object = `${bucket.describe()}/${name}`;
     try {
       const bytes = await bucket.get(name, most);
       const fault = bytes === null ? 'is gone' : await faultOf(bytes);
-      if (fault === null) return bytes;
-      this.#note({ object, code: 'archive-damaged', says: `${object} ${fault}` });
+      if (bytes !== null && fault === null) return bytes;
+      return { object, code: 'archive-damaged', says: `${object} ${fault}` };
     } catch (error) {
       if (!(error instanceof AntequemError) || error.code === 'archive-unavailable') throw error;
-      this.#note({ object, code: error.code, says: messageOf(error) });
+      return { object, code: error.code, says: messageOf(error) };
     }
-    return null;
   }
 
   #note(fault: ArchiveFault): void {
@@ -133,25 +151,43 @@ class Comparison {
 
 /**
  * Fetches and opens each archived block and its commitments, out of each bucket.
- * @param repair whether what is faulty in one bucket is written again out of another
+ * @param repair how what is faulty in one bucket is written again out of another; null: it is not
  * @throws AntequemError `archive-unavailable`
  */
 export async function verifyBlocks(
   database: Database,
   buckets: readonly Bucket[],
-  repair = false,
+  repair: Repair | null = null,
 ): Promise<ArchiveVerification> {
   const comparison = new Comparison(buckets, repair);
-  await verifyObjects(database, comparison, 'archived_blocks', 'content_hash');
-  await verifyObjects(database, comparison, 'archived_commitments', 'NULL::bytea');
+  await verifyObjects(database, comparison, repair, ARCHIVED_BLOCKS);
+  await verifyObjects(database, comparison, repair, ARCHIVED_COMMITMENTS);
   return comparison.result();
 }
+
+/** A table of objects, and what it has of each, as SQL. */
+interface ObjectTable {
+  readonly table: string;
+  readonly contentHash: string;
+  readonly lockedUntil: string;
+}
+
+const ARCHIVED_BLOCKS: ObjectTable = {
+  table: 'archived_blocks',
+  contentHash: 'content_hash',
+  lockedUntil: 'coalesce(locked_until, 0)',
+};
+const ARCHIVED_COMMITMENTS: ObjectTable = {
+  table: 'archived_commitments',
+  contentHash: 'NULL::bytea',
+  lockedUntil: 'NULL::bigint',
+};
 
 async function verifyObjects(
   database: Database,
   comparison: Comparison,
-  table: 'archived_blocks' | 'archived_commitments',
-  contentHash: string,
+  repair: Repair | null,
+  { table, contentHash, lockedUntil }: ObjectTable,
 ): Promise<void> {
   for (let [log, first] = [-1, -1]; ; ) {
     const { rows } = await database.query<{
@@ -160,8 +196,11 @@ async function verifyObjects(
       count: number;
       archived: Uint8Array;
       content_hash: Uint8Array | null;
+      /** What is said of its lock; 0: there is none; null: nothing is said. */
+      locked_until: number | null;
     }>(
-      `SELECT b.log, b.first, b.count, h.object || h.key || h.object_hash AS archived, ${contentHash} AS content_hash
+      `SELECT b.log, b.first, b.count, h.object || h.key || h.object_hash AS archived, ${contentHash} AS content_hash,
+              ${lockedUntil} AS locked_until
        FROM ${table} h JOIN blocks b ON b.log = h.log AND b.first = h.first
        WHERE (h.log, h.first) > ($1, $2) AND b.content IS NULL ORDER BY h.log, h.first LIMIT ${PAGE}`,
       [log, first],
@@ -177,6 +216,11 @@ async function verifyObjects(
           const same = row.content_hash === null || equalBytes(sha256(content), row.content_hash);
           return same ? null : 'has another content';
         },
+        isDue: async () => {
+          const found = await database.query(`SELECT FROM ${table} WHERE object = $1`, [Buffer.from(block.object)]);
+          return found.rowCount !== 0;
+        },
+        lock: () => lockUntil(repair, row.locked_until),
       });
     });
     const last = rows.at(-1);
@@ -185,17 +229,24 @@ async function verifyObjects(
   }
 }
 
+/** A copy is not locked for longer than is said of the first. */
+function lockUntil(repair: Repair | null, until: number | null): ObjectLock | null {
+  const lock = repair?.lock() ?? null;
+  if (repair === null || lock === null || until === null) return lock;
+  return until > repair.now() ? { ...lock, until } : null;
+}
+
 /**
  * Compares complete tiles, checkpoints and roots of rounds of the public archive with the database, and looks whether its
  * bundles lead to the tiles.
- * @param repair whether what is faulty in one bucket is written again out of another, and tiles out of the database
+ * @param repair how what is faulty in one bucket is written again out of another, and tiles out of the database; null: it is not
  * @param archive where old contents of entries lie, which tiles can be made of; null: nowhere
  * @throws AntequemError `archive-unavailable`
  */
 export async function verifyPublished(
   database: Database,
   buckets: readonly Bucket[],
-  repair = false,
+  repair: Repair | null = null,
   archive: BlockArchive | null = null,
 ): Promise<ArchiveVerification> {
   const comparison = new Comparison(buckets, repair);
@@ -205,7 +256,7 @@ export async function verifyPublished(
      WHERE a.published > 0 ORDER BY l.id`,
   );
   const tiles = new TileStore(database, { blocks: archive, tiles: null });
-  for (const row of rows) await verifyLog(database, tiles, comparison, logOf(row), row.published);
+  for (const row of rows) await verifyLog({ database, tiles, comparison, repair }, logOf(row), row.published);
   const passes = await readPasses(database);
   const newest = passes.find(({ archive }) => archive === 'public')?.round ?? 0;
   for (let from = 1; from <= newest; from += PAGE) {
@@ -223,13 +274,19 @@ export async function verifyPublished(
   return comparison.result();
 }
 
+interface LogVerification {
+  readonly database: Database;
+  readonly tiles: TileStore;
+  readonly comparison: Comparison;
+  readonly repair: Repair | null;
+}
+
 async function verifyLog(
-  database: Database,
-  tiles: TileStore,
-  comparison: Comparison,
+  { database, tiles, comparison, repair }: LogVerification,
   log: Log,
   size: number,
 ): Promise<void> {
+  const lock = (): ObjectLock | null => repair?.lock() ?? null;
   const differs = 'is not what the log has';
   for (let level = 0, span = TILE_WIDTH; span <= size; level++, span *= TILE_WIDTH) {
     const count = Math.floor(size / span);
@@ -241,12 +298,14 @@ async function verifyLog(
           most: MAX_TILE,
           faultOf: (bytes) => (isTile(bytes, root) ? null : differs),
           make: () => tiles.tile(log, level, index, size),
+          lock,
         });
         if (level > 0) return;
         await comparison.check({
           name: tileOfLog(log.name, { level: 'entries', index, width: TILE_WIDTH }),
           most: MAX_BUNDLE,
           faultOf: (bytes) => (isTile(hashLeaves(parseBundle(bytes)), root) ? null : differs),
+          lock,
         });
       });
     }

@@ -1,7 +1,7 @@
 // Where logs are archived: buckets, how they are reached, and what goes there.
 
 import { z } from 'zod';
-import type { BucketAddress } from '../archive/bucket.ts';
+import type { BucketAddress, ObjectLock } from '../archive/bucket.ts';
 import { AntequemError } from '../core/errors.ts';
 import { url } from './settings.ts';
 
@@ -23,6 +23,11 @@ export interface ArchiveConfig {
   readonly publishRounds: boolean;
   /** Null: no locks. */
   readonly retention: ObjectRetention | null;
+}
+
+/** The lock of what is written at a time. @param now milliseconds since the Unix epoch */
+export function lockAt({ retention }: Pick<ArchiveConfig, 'retention'>, now: number): ObjectLock | null {
+  return retention === null ? null : { mode: retention.mode, until: now + retention.duration };
 }
 
 const DAY_MS = 86_400_000;

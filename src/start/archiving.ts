@@ -12,7 +12,7 @@ import { type ArchiveName, readPasses, recordFailure, recordPass } from '../arch
 import { renewRounds } from '../archive/published-rounds.ts';
 import { publishArchive } from '../archive/publishing.ts';
 import { shownRounds } from '../archive/shown-rounds.ts';
-import type { ArchiveConfig } from '../config/archive.ts';
+import { type ArchiveConfig, lockAt } from '../config/archive.ts';
 import { toHex } from '../core/bytes.ts';
 import { KINDS } from '../kinds.ts';
 import { EntryReader } from '../log/entries.ts';
@@ -156,9 +156,5 @@ class Archiver {
     return effects.now() - Math.max(config.after, LEAST_AGE_MS);
   }
 
-  readonly #lock = (): ObjectLock | null => {
-    const { config, effects } = this.#options;
-    if (config.retention === null) return null;
-    return { mode: config.retention.mode, until: effects.now() + config.retention.duration };
-  };
+  readonly #lock = (): ObjectLock | null => lockAt(this.#options.config, this.#options.effects.now());
 }

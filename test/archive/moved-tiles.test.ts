@@ -66,6 +66,7 @@ const away = async (): Promise<Bucket> =>
   new Bucket({ ...(await store.bucket(`away-${names++}`)), endpoint: 'http://127.0.0.1:9' });
 const signal = new AbortController().signal;
 const lock = (): null => null;
+const REPAIR = { lock, now: Date.now };
 
 async function publish(to: ObjectStore = open, from = 0): Promise<number> {
   const { database, trees, registry, publisher } = one;
@@ -259,8 +260,8 @@ when('tiles that were cut, exchanged or lost are never told: they are made of th
     const { faults } = await verifyPublished(one.database, [open]);
     expect(faults).toMatchObject([{ object: `${open.describe()}/${a}`, code: 'archive-damaged' }]);
   }
-  expect(await verifyPublished(one.database, [open], true)).toMatchObject({ faulty: 1, repaired: 0 });
-  const repaired = await verifyPublished(one.database, [open], true, new ArchivedBlocks([closed]));
+  expect(await verifyPublished(one.database, [open], REPAIR)).toMatchObject({ faulty: 1, repaired: 0 });
+  const repaired = await verifyPublished(one.database, [open], REPAIR, new ArchivedBlocks([closed]));
   expect(repaired).toMatchObject({ faulty: 1, repaired: 1 });
   expect(await open.get(a, 8_192)).toEqual(good);
 });

@@ -72,7 +72,7 @@ function view({ archive, round, passedAt, problem }: ArchivePass): object {
 }
 
 async function verify({ repair }: { readonly repair?: true }, command: Command): Promise<void> {
-  const [{ readArchive }, { Bucket }, { verifyBlocks, verifyPublished }, { openArchives }] = await Promise.all([
+  const [{ lockAt, readArchive }, { Bucket }, { verifyBlocks, verifyPublished }, { openArchives }] = await Promise.all([
     import('../../config/archive.ts'),
     import('../../archive/bucket.ts'),
     import('../../archive/verification.ts'),
@@ -85,9 +85,10 @@ async function verify({ repair }: { readonly repair?: true }, command: Command):
   const [open, closed] = [config.publicBuckets, config.privateBuckets].map((all) =>
     all.map((each) => new Bucket(each)),
   );
+  const repairing = repair === true ? { lock: () => lockAt(config, Date.now()), now: Date.now } : null;
   const found = await withDatabase(async (database) => ({
-    public: open?.length ? await verifyPublished(database, open, repair, openArchives(config).blocks) : null,
-    private: closed?.length ? await verifyBlocks(database, closed, repair) : null,
+    public: open?.length ? await verifyPublished(database, open, repairing, openArchives(config).blocks) : null,
+    private: closed?.length ? await verifyBlocks(database, closed, repairing) : null,
   }));
   const results = Object.entries(found).filter((pair): pair is [string, ArchiveVerification] => pair[1] !== null);
   if (results.some(([, { faulty, repaired }]) => faulty > repaired)) process.exitCode = FAULTY;
