@@ -91,11 +91,18 @@ function widthIn({ level, index }: Pick<Tile, 'level' | 'index'>, size: number):
  */
 async function removePartials(store: ObjectStore, tile: string): Promise<void> {
   try {
-    const names: string[] = [];
-    for await (const name of store.list(`${tile}.p/`)) names.push(name);
-    await each(names, async (name) => void (await store.remove(name)));
+    for await (const name of store.list(`${tile}.p/`)) await removePartial(store, name);
   } catch {
-    // Those that stay are in nobody's way.
+    // All of them stay.
+  }
+}
+
+/** One that stays is in nobody's way. */
+async function removePartial(store: ObjectStore, name: string): Promise<void> {
+  try {
+    await store.remove(name);
+  } catch {
+    // The others go.
   }
 }
 

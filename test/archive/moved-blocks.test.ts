@@ -329,6 +329,8 @@ when('an object that is deleted while it is compared is no fault, and is not wri
   const { faults } = await verifyBlocks(database, [erasing, second], REPAIR);
   expect(faults.filter(({ object }) => object.endsWith(name))).toEqual([]);
   expect(await bucket.get(name, 1 << 20)).toBeNull();
+  // What is left of it is archived again.
+  expect(await moveBlocks({ ...options, store: both }, Date.now() + 1)).toBe(1);
 });
 
 when('moving that fails or ends at any request loses nothing and goes on', async () => {
