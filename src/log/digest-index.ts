@@ -5,6 +5,7 @@ import type { Queryable } from '../store/database.ts';
 import type { BlockArchive } from './blocks/archived-block.ts';
 import { type EntryPlace, readBlocks } from './blocks/blocks.ts';
 import { PREFIX_BYTES, prefixIn, prefixOf, recordsOf } from './blocks/digest-record.ts';
+import { RememberedContents } from './blocks/remembered-contents.ts';
 import { bucketOf, MAX_DEPTH, nodeOf, nodesBelow, rowsAt } from './digest-nodes.ts';
 import type { Log } from './log.ts';
 
@@ -22,6 +23,7 @@ export async function locateDigest(
   logs: readonly string[] | null,
   limit: number,
   archive: BlockArchive | null = null,
+  remembered = new RememberedContents(),
 ): Promise<{ log: string; index: number; receivedAt: number }[]> {
   const { rows } = await db.query<{ id: number; origin: string }>(
     'SELECT id, origin FROM logs WHERE $1::text[] IS NULL OR name = ANY ($1)',
@@ -34,7 +36,7 @@ export async function locateDigest(
     const places = hints.filter(({ log, index }) => origins.has(log) && !seen.has(`${log}/${index}`));
     for (let at = 0; at < places.length; at += PLACES) {
       const some = places.slice(at, at + PLACES);
-      for (const [i, block] of (await readBlocks(db, some)).entries()) {
+      for (const [i, block] of (await readBlocks(db, some, remembered)).entries()) {
         const { log, index } = some[i] ?? { log: 0, index: 0 };
         const held = (await block?.opened(archive))?.digest(index) ?? null;
         if (block === null || held === null || !equalBytes(held, digest)) continue;

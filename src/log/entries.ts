@@ -187,7 +187,7 @@ export class EntryReader {
 
   /** Where a digest was logged, in these logs or (null) in all, in no order, at most `limit` places. */
   locate(digest: Uint8Array, logs: readonly string[] | null, limit: number): ReturnType<typeof locateDigest> {
-    return locateDigest(this.#database, digest, logs, limit, this.#archive);
+    return locateDigest(this.#database, digest, logs, limit, this.#archive, this.remembered);
   }
 }
 
