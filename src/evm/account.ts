@@ -1,9 +1,9 @@
-import { formatEther } from 'ethers';
 import type { Logger } from 'pino';
 import { utf8 } from '../core/bytes.ts';
 import { AntequemError } from '../core/errors.ts';
 import type { Database, Transaction } from '../store/database.ts';
 import { freshCall } from './anchor-contract.ts';
+import { formatEther } from './ether.ts';
 import { type FeeCaps, gasLimit, quoteFees } from './fees.ts';
 import type { EvmNode } from './node.ts';
 

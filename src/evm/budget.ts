@@ -1,9 +1,9 @@
 // How much may still be spent: by the budget of a day, and by what the account holds.
 
-import { formatEther } from 'ethers';
 import { AntequemError } from '../core/errors.ts';
 import type { Queryable } from '../store/database.ts';
 import { ACCOUNT_ID, type Account } from './account.ts';
+import { formatEther } from './ether.ts';
 
 /** What a budget is for: any 24 hours, not those of a calendar, so that midnight does not double it. */
 export const DAY_MS = 24 * 3_600_000;

@@ -1,12 +1,12 @@
 // What operators are told about EVM targets: contract, accounts, what they hold and spend.
 
-import { formatEther } from 'ethers';
 import type { KindMeasures, KindReport } from '../anchor/kind.ts';
 import type { AuditedChain } from '../core/anchor-audit.ts';
 import { toHex } from '../core/bytes.ts';
 import { formatTime } from '../core/time.ts';
 import type { Queryable } from '../store/database.ts';
 import { spentInADay } from './budget.ts';
+import { formatEther } from './ether.ts';
 import { type MissingProofs, missingProofs } from './evidence-store.ts';
 import { type OpaqueChain, opaqueSays, readOpaque } from './opaque.ts';
 

@@ -9,6 +9,7 @@ import { entryView, fullEntryView } from '../api/entry-view.ts';
 import type { ExportReading, Reading, SearchReading } from '../api/readings.ts';
 import { type Answering, answerQuestions } from '../api/thread.ts';
 import { utf8 } from '../core/bytes.ts';
+import { SharedLimit } from '../core/lru.ts';
 import { TextWriter } from '../core/text-writer.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
 import { findStored, receiptStoredPath } from '../evm/stored-rounds.ts';
@@ -27,26 +28,29 @@ const CONNECTIONS = 3;
 /** Entries, and bytes of text, after which an answer of an export is complete. */
 const EXPORT_ENTRIES = TILE_WIDTH;
 const EXPORT_BYTES = 4 << 20;
-/** Bytes of a line, about. */
-const EXPECTED_BYTES = 4_096;
+/** Bytes of a line, about, with a receipt and without. */
+const PROVEN_BYTES = 4_096;
+const PLAIN_BYTES = 1_024;
 const RECEIPT = utf8(',"receipt":');
 const LINE_END = utf8('}\n');
-/** Of tiles, and of rounds, that are remembered: what an export reads again lies close together. */
-const CACHED_BYTES = 8 << 20;
+/** Of all that is remembered: what an export reads again lies close together. */
+const REMEMBERED_BYTES = 16 << 20;
 
 yieldToOthers();
 const { databaseUrl, archive, witnessKeys }: ReadingSettings = workerData;
 const database = openDatabase(databaseUrl, { connections: CONNECTIONS, name: 'antequem reading' });
 const archives = openArchives(archive);
-const tiles = new TileStore(database, archives, CACHED_BYTES);
-const entries = new EntryReader(database, archives.blocks, tiles);
+const memory = new SharedLimit(REMEMBERED_BYTES);
+const tiles = new TileStore(database, archives, memory);
+const entries = new EntryReader(database, archives.blocks, tiles, memory);
 const recorded = new RecordedCheckpoints(database);
 const cosignatures = new Cosignatures(database);
 const remembered = new RememberedByRound(
   (round) => receiptAnchors(KINDS, database, round),
   () => performance.now(),
+  memory,
 );
-const trees = new RoundTrees(database, CACHED_BYTES);
+const trees = new RoundTrees(database, memory);
 const series = new ReceiptSeries({
   database,
   tiles,
@@ -73,7 +77,7 @@ async function exported(reading: ExportReading): Promise<Answering> {
   const texts = receipts ? await series.texts(log, page.entries, checkpoint) : [];
   if (texts === null) return { answer: null };
   if ('unsigned' in texts) return { answer: texts };
-  const out = new TextWriter(EXPECTED_BYTES * page.entries.length);
+  const out = new TextWriter((receipts ? PROVEN_BYTES : PLAIN_BYTES) * page.entries.length);
   const lines = new EntryLines(log);
   let { next } = page;
   for (const [i, entry] of page.entries.entries()) {
