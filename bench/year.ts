@@ -3,10 +3,10 @@
 // limit is printed with it.
 //
 //   node bench/year.ts [--rounds 525600] [--entries 3000000] [--digests 100000000] [--snapshot 600] [--mixed 600]
-//                      [--service FOLDER]
+//                      [--service FOLDER] [--built]
 //
 // A snapshot is held, and reads and appends are mixed, for so many seconds. FOLDER is a checkout, whose service is measured
-// instead of this one's.
+// instead of this one's. --built: the service that `npm run build` made of it, as the package has it.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -20,6 +20,7 @@ import pg from 'pg';
 import { type RunningPostgres, startPostgres } from '../scripts/local/postgres.ts';
 import { makeUpDigests } from '../test/support/made-up-digests.ts';
 import { makeUpAnchors, makeUpRounds } from '../test/support/made-up-rounds.ts';
+import { builtService } from './built.ts';
 import { type BenchChild, startChild } from './child.ts';
 import { machine, median } from './ground.ts';
 import { Limits } from './limits.ts';
@@ -35,6 +36,7 @@ const { values } = parseArgs({
     snapshot: { type: 'string', default: '600' },
     mixed: { type: 'string', default: '600' },
     service: { type: 'string', default: resolve(import.meta.dirname, '..') },
+    built: { type: 'boolean', default: false },
   },
 });
 const entries = Number(values.entries);
@@ -80,7 +82,8 @@ async function open(rounds: number, digests: number): Promise<Subject> {
   const server = await startPostgres({ dataDir, disposable: true });
   const client = new pg.Client({ connectionString: server.url });
   const settings = JSON.stringify({ ROLES: 'api,worker', ROUND_INTERVAL: '10s' });
-  const file = pathToFileURL(join(values.service, 'bench/service-process.ts')).href;
+  const source = pathToFileURL(join(values.service, 'bench/service-process.ts')).href;
+  const file = values.built ? builtService(values.service) : source;
   const service = await startChild(file, server.url, settings);
   await client.connect();
   const begun = performance.now();

@@ -108,7 +108,7 @@ export function receiptRoutes(service: Service, gate: Gate): Router {
     const { receipt, systemHead } = await receipts.composeAsOf(log, index);
     return { receipt: withExpectation(receipt, service), systemHead };
   };
-  const settled = new SettledReceipts(registry, service.notifications, compose, service.memory);
+  const settled = new SettledReceipts(registry, service.notifications, compose);
 
   const find = async (request: Request): Promise<{ log: Log; index: number }> => {
     await gate.admit(request, 'read', pathLogName(request));

@@ -1,11 +1,12 @@
 import type { ComposedReceipt } from '../anchor/receipts.ts';
 import { toHex } from '../core/bytes.ts';
-import { LruCache, type SharedLimit } from '../core/lru.ts';
+import { LruCache } from '../core/lru.ts';
 import type { Log } from '../log/log.ts';
 import type { Registry } from '../log/registry.ts';
 import type { Notifications } from '../store/notifications.ts';
 import { ownBuffer } from './own-buffer.ts';
 
+/** Apart from what receipts are made of: that is ten times as long, and would drive them out. */
 const CACHED_BYTES = 32 << 20;
 /** What a remembered text has beside it: its key, the head, objects. */
 const BESIDE_BYTES = 500;
@@ -27,22 +28,17 @@ interface Settled {
 export class SettledReceipts {
   readonly #registry: Registry;
   readonly #compose: (log: Log, index: number) => Promise<ComposedReceipt>;
-  readonly #texts: LruCache<string, Settled>;
+  readonly #texts = new LruCache<string, Settled>(CACHED_BYTES);
   #news = 0;
 
-  /**
-   * @param compose the receipt as it is to be sent now, with `expectedBy`
-   * @param bytes that may be remembered, alone or with others
-   */
+  /** @param compose the receipt as it is to be sent now, with `expectedBy` */
   constructor(
     registry: Registry,
     notifications: Notifications,
     compose: (log: Log, index: number) => Promise<ComposedReceipt>,
-    bytes: number | SharedLimit = CACHED_BYTES,
   ) {
     this.#registry = registry;
     this.#compose = compose;
-    this.#texts = new LruCache(bytes);
     notifications.onNews(() => this.#news++);
   }
 

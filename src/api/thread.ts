@@ -114,7 +114,7 @@ export class WorkThread<A> {
     const { file, data, heapMb, what } = this.#options;
     const worker = new Worker(file, {
       workerData: data,
-      resourceLimits: { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeMb: 16 },
+      resourceLimits: { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeMb: 8 },
       // Secrets of the service are none of its business.
       env: {},
     });

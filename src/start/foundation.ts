@@ -35,8 +35,8 @@ import { serviceName } from '../store/service-name.ts';
 import { Webhooks } from '../webhooks/webhooks.ts';
 import { openArchives } from './archives.ts';
 
-/** Bytes that are remembered of tiles, entries, receipts, bundles and rounds together. */
-const REMEMBERED_BYTES = 64 << 20;
+/** Bytes that are remembered of tiles, entries, bundles and rounds together. */
+const REMEMBERED_BYTES = 48 << 20;
 /** Bytes that are drawn at a time: for single nonces, drawing costs more than the bytes. */
 const POOL_BYTES = 16_384;
 
