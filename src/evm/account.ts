@@ -14,9 +14,6 @@ export interface Account {
   readonly address: string;
 }
 
-/** The number that rows of transactions name an account by; chain and address are the first two parameters. */
-export const ACCOUNT_ID = '(SELECT id FROM evm_accounts WHERE chain = $1 AND address = $2)';
-
 /** Makes an account known as a target's. @throws AntequemError `account-taken` where it pays for another one */
 export async function registerAccount(
   tx: Transaction,

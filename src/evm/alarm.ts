@@ -3,7 +3,8 @@
 
 import type { AntequemError } from '../core/errors.ts';
 import type { Database, Transaction } from '../store/database.ts';
-import { ACCOUNT_ID, type Account } from './account.ts';
+import type { Account } from './account.ts';
+import { ACCOUNT_ID } from './account-id.ts';
 import { ForeignNonceError } from './nonce.ts';
 
 /** Continuing without the operator after one of these could spend money twice. */

@@ -2,7 +2,8 @@
 
 import { AntequemError, messageOf } from '../core/errors.ts';
 import type { Database } from '../store/database.ts';
-import { ACCOUNT_ID, type Account } from './account.ts';
+import type { Account } from './account.ts';
+import { ACCOUNT_ID } from './account-id.ts';
 import { feeHint } from './fees.ts';
 import type { EvmNode } from './node.ts';
 

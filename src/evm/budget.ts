@@ -2,7 +2,8 @@
 
 import { AntequemError } from '../core/errors.ts';
 import type { Queryable } from '../store/database.ts';
-import { ACCOUNT_ID, type Account } from './account.ts';
+import type { Account } from './account.ts';
+import { ACCOUNT_ID } from './account-id.ts';
 import { formatEther } from './ether.ts';
 
 /** What a budget is for: any 24 hours, not those of a calendar, so that midnight does not double it. */
