@@ -9,7 +9,7 @@ import { CHILDREN, MAX_DEPTH, NODE_BITS } from './digest-nodes.ts';
 import { DIGEST_RUNS_LOCK } from './digest-runs.ts';
 
 /** Rows that are put together. */
-const MERGED_ROWS = 16;
+const MERGED_ROWS = 32;
 /** Nodes whose rows are put together in one transaction. */
 const NODES = 8;
 /** Records of a row at most: of one digest there may be any number. */

@@ -5,7 +5,7 @@ import { openDatabase } from '../../src/store/database.ts';
 
 const database = openDatabase(process.argv[2] ?? '', { connections: 1 });
 process.send?.('merging');
-while ((await mergeRuns(database)) > 0);
+while ((await mergeRuns(database, { rows: 16 })) > 0);
 process.send?.('merged');
 await database.end();
 process.disconnect();
