@@ -10,7 +10,7 @@ import { locateDigest } from '../src/log/digest-index.ts';
 import { mergeRuns } from '../src/log/digest-merging.ts';
 import { type Database, openDatabase } from '../src/store/database.ts';
 import { makeUpDigests } from '../test/support/made-up-digests.ts';
-import { machine, withDatabase } from './ground.ts';
+import { machine, median, withDatabase } from './ground.ts';
 import { cpuOfFamily } from './processes.ts';
 
 const { values } = parseArgs({
@@ -73,7 +73,7 @@ async function lookUp(database: Database): Promise<{ p50: number; cpu: number; r
                                           FROM merged_digests GROUP BY depth) AS d), 0))::int AS rows`,
   );
   return {
-    p50: times.sort((a, b) => a - b)[Math.floor(lookups / 2)] ?? Number.NaN,
+    p50: median(times),
     cpu: used,
     rows: rows[0]?.rows ?? 0,
   };

@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { Wallet } from 'ethers';
 import { LOCAL_CHAIN_KEY, startChain } from '../scripts/local/chain.ts';
 import { startPostgres } from '../scripts/local/postgres.ts';
+import { TILE_WIDTH, tilePath } from '../src/core/tiles.ts';
 import { deployAnchor } from '../src/evm/deploy.ts';
 import { openProvider } from '../test/support/chain.ts';
 import { type BenchChild, startChild } from './child.ts';
@@ -36,7 +37,7 @@ const KINDS = 5_000;
 const KNOWN = 500;
 
 const random = (below: number): number => Math.floor(Math.random() * below);
-const tile = (): string => String(random(Math.floor(entries / 256))).padStart(3, '0');
+const tile = (): string => tilePath(random(Math.floor(entries / TILE_WIDTH)));
 const kinds: Readonly<Record<string, () => string>> = {
   receipt: () => `/v1/logs/bench/entries/${random(entries)}/receipt`,
   tile: () => `/logs/bench/tile/0/${tile()}`,

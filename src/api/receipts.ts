@@ -1,6 +1,5 @@
 import type { Request, Router } from 'express';
 import { z } from 'zod';
-import type { ComposedReceipt } from '../anchor/receipts.ts';
 import { prefixedHex, toHex } from '../core/bytes.ts';
 import { packPath } from '../core/path.ts';
 import { type Anchor, isFinalAnchor, knownAnchors, type Receipt, receiptPath } from '../core/receipt.ts';
@@ -104,11 +103,10 @@ const readPath = described({
 /** Receipts, and the path in one for the contract. */
 export function receiptRoutes(service: Service, gate: Gate): Router {
   const { registry, receipts } = service;
-  const compose = async (log: Log, index: number): Promise<ComposedReceipt> => {
+  const settled = new SettledReceipts(registry, service.notifications, async (log, index) => {
     const { receipt, systemHead } = await receipts.composeAsOf(log, index);
     return { receipt: withExpectation(receipt, service), systemHead };
-  };
-  const settled = new SettledReceipts(registry, service.notifications, compose);
+  });
 
   const find = async (request: Request): Promise<{ log: Log; index: number }> => {
     await gate.admit(request, 'read', pathLogName(request));

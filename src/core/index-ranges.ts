@@ -38,6 +38,19 @@ export function shared(ranges: Iterable<IndexRange>, others: Iterable<IndexRange
   return without(all, without(all, others));
 }
 
+/** Whether ascending ranges that do not touch, as {@link united} returns them, have an index. */
+export function contains(ranges: readonly IndexRange[], index: number): boolean {
+  let [low, high] = [0, ranges.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const [begin, end] = ranges[middle] ?? [0, 0];
+    if (index < begin) high = middle;
+    else if (index >= end) low = middle + 1;
+    else return true;
+  }
+  return false;
+}
+
 export function countOf(ranges: Iterable<IndexRange>): number {
   let count = 0;
   for (const [begin, end] of ranges) count += end - begin;

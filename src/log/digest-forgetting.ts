@@ -3,13 +3,13 @@
 // those rows has hints of many ages, so that each step of the run would write most of them anew.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { united } from '../core/index-ranges.ts';
+import { contains, united } from '../core/index-ranges.ts';
 import { type Database, type Transaction, transaction } from '../store/database.ts';
 import { takeLock } from '../store/service-name.ts';
 import type { ErasedEntry } from './block-erasure.ts';
 import type { EntryPlace } from './blocks/blocks.ts';
 import { PREFIX_BYTES, prefixOf, RECORD_BYTES, writePlace } from './blocks/digest-record.ts';
-import { MAX_DEPTH, nodesBelow } from './digest-nodes.ts';
+import { MAX_DEPTH, nodesBelow, rowsBelow } from './digest-nodes.ts';
 import {
   ALL_RUNS,
   FIRST_ROW,
@@ -108,7 +108,7 @@ function removalOf(noted: readonly NotedRange[]): Pick<Removal, 'logs' | 'isGone
   );
   return {
     logs: [...ranges.keys()],
-    isGone: ({ log, index }) => ranges.get(log)?.some(([begin, end]) => index >= begin && index < end) === true,
+    isGone: ({ log, index }) => contains(ranges.get(log) ?? [], index),
   };
 }
 
@@ -168,7 +168,7 @@ const ROWS_WITH = `
   WHERE bucket = $1 AND position($3::bytea IN records) > 0
   UNION ALL
   SELECT m.depth, m.node, m.id, m.oldest, m.newest, m.records
-  FROM unnest($2::bigint[]) WITH ORDINALITY AS n (node, depth) JOIN merged_digests m ON m.depth = n.depth AND m.node = n.node
+  FROM ${rowsBelow('$2')}
   WHERE position($3::bytea IN m.records) > 0`;
 
 function findRecord({ log, index }: EntryPlace, digest: Uint8Array): unknown[] {

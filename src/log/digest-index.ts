@@ -6,7 +6,7 @@ import type { BlockArchive } from './blocks/archived-block.ts';
 import { type EntryPlace, readBlocks } from './blocks/blocks.ts';
 import { PREFIX_BYTES, prefixIn, prefixOf, recordsOf } from './blocks/digest-record.ts';
 import { RememberedContents } from './blocks/remembered-contents.ts';
-import { bucketOf, MAX_DEPTH, nodeOf, nodesBelow, rowsAt } from './digest-nodes.ts';
+import { bucketOf, MAX_DEPTH, nodeOf, nodesBelow, rowsAt, rowsBelow } from './digest-nodes.ts';
 import type { Log } from './log.ts';
 
 /** Rows that are read at a time. */
@@ -57,7 +57,7 @@ const runsWith = (at: number): string =>
 /** The same of the nodes below it, one at each depth. */
 const mergedWith = (at: number): string =>
   `SELECT NULL::int AS log, NULL::bigint AS first, m.depth, m.id, m.records AS bytes
-   FROM unnest($${at}::bigint[]) WITH ORDINALITY AS n (node, depth) JOIN merged_digests m ON m.depth = n.depth AND m.node = n.node
+   FROM ${rowsBelow(`$${at}`)}
    WHERE (m.depth, m.id) > ($${at + 1}, $${at + 2}::bigint) AND position($${at + 3}::bytea IN m.records) > 0
    ORDER BY m.depth, m.id LIMIT ${PAGE_ROWS}`;
 

@@ -6,6 +6,7 @@ import { type Database, type Queryable, type Transaction, transaction } from '..
 import { tryLock } from '../store/service-name.ts';
 import { RECORD_BYTES } from './blocks/digest-record.ts';
 import { CHILDREN, MAX_DEPTH, NODE_BITS } from './digest-nodes.ts';
+import { type IndexRow, PART_BEGIN, type Span } from './digest-rows.ts';
 import { DIGEST_RUNS_LOCK } from './digest-runs.ts';
 
 /** Rows that are put together. */
@@ -23,13 +24,7 @@ interface Node {
 }
 
 /** Rows of a node as they are taken out of it. */
-interface TakenRow {
-  readonly node: number;
-  readonly id: number;
-  readonly oldest: number;
-  readonly newest: number;
-  readonly records: Uint8Array;
-}
+interface TakenRow extends IndexRow, Span {}
 
 export interface Merging {
   /** How many rows are put together. */
@@ -133,7 +128,7 @@ async function insertBelow(
     name: 'insert-merged-digests',
     text: `INSERT INTO merged_digests (depth, node, oldest, newest, records)
            SELECT $1, node, oldest, newest, substring($2::bytea FROM at FOR length) FROM (
-             SELECT node, oldest, newest, length, (1 + sum(length) OVER (ORDER BY n) - length)::int AS at
+             SELECT node, oldest, newest, length, ${PART_BEGIN} AS at
              FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::int[])
                WITH ORDINALITY AS u (node, oldest, newest, length, n)) AS p`,
     values: [

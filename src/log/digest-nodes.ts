@@ -34,3 +34,7 @@ export const rowsAt = (depth: number): string =>
   depth === 0
     ? '(SELECT bucket AS node, run AS id, run AS oldest, run AS newest, records FROM digest_runs)'
     : `(SELECT node, id, oldest, newest, records FROM merged_digests WHERE depth = ${depth})`;
+
+/** SQL of the rows `m` of the nodes that {@link nodesBelow} returned. @param nodes the parameter with them */
+export const rowsBelow = (nodes: string): string =>
+  `unnest(${nodes}::bigint[]) WITH ORDINALITY AS n (node, depth) JOIN merged_digests m ON m.depth = n.depth AND m.node = n.node`;

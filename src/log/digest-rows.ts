@@ -16,17 +16,18 @@ export interface Span {
 
 export const ALL_RUNS: Span = { oldest: 0, newest: Number.MAX_SAFE_INTEGER };
 
-export interface IndexRow {
-  readonly node: number;
-  readonly id: number;
-  readonly records: Uint8Array;
-}
-
-/** A row that was looked at, at some depth. */
+/** Where a row is, at some depth. */
 export interface RowPlace {
   readonly node: number;
   readonly id: number;
 }
+
+export interface IndexRow extends RowPlace {
+  readonly records: Uint8Array;
+}
+
+/** SQL of where a part begins in bytes that have parts one after the other: each with its `length`, in the order of `n`. */
+export const PART_BEGIN = '(1 + sum(length) OVER (ORDER BY n) - length)::int';
 
 export const FIRST_ROW: RowPlace = { node: -1, id: 0 };
 
@@ -100,7 +101,7 @@ export async function storeRows(tx: Transaction, depth: number, rows: readonly I
   const lengths = left.map(({ records }) => records.length);
   await tx.query(
     `UPDATE ${table} r SET records = substring($4::bytea FROM v.at FOR v.length)
-     FROM (SELECT node, id, length, (1 + sum(length) OVER (ORDER BY n) - length)::int AS at
+     FROM (SELECT node, id, length, ${PART_BEGIN} AS at
            FROM unnest($1::bigint[], $2::bigint[], $3::int[]) WITH ORDINALITY AS u (node, id, length, n)) AS v
      WHERE ${where}`,
     [...places(left), lengths, Buffer.concat(left.map(({ records }) => records))],

@@ -3,6 +3,7 @@
 import { type Database, type Transaction, transaction } from '../store/database.ts';
 import { tryLock } from '../store/service-name.ts';
 import { LOG_AT, PREFIX_BYTES, RECORD_BYTES, writePlace } from './blocks/digest-record.ts';
+import { PART_BEGIN } from './digest-rows.ts';
 
 /** Held by what rewrites runs. */
 export const DIGEST_RUNS_LOCK = 'digest runs';
@@ -57,9 +58,8 @@ async function insertRun(tx: Transaction, batches: readonly TakenBatch[]): Promi
   await tx.query({
     name: 'insert-digest-run',
     text: `INSERT INTO digest_runs (bucket, run, records)
-           SELECT bucket - 1, $1, substring($2::bytea FROM at FOR length) FROM (
-             SELECT bucket, length, (1 + sum(length) OVER (ORDER BY bucket) - length)::int AS at
-             FROM unnest($3::int[]) WITH ORDINALITY AS l (length, bucket)) AS b
+           SELECT n - 1, $1, substring($2::bytea FROM at FOR length) FROM (
+             SELECT n, length, ${PART_BEGIN} AS at FROM unnest($3::int[]) WITH ORDINALITY AS l (length, n)) AS b
            WHERE length > 0`,
     values: [taken.at(-1)?.id, Buffer.concat(records), records.map(({ length }) => length)],
   });

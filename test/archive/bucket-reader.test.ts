@@ -1,17 +1,9 @@
 import { expect, test } from 'vitest';
-import { Bucket } from '../../src/archive/bucket.ts';
 import { BucketReader } from '../../src/archive/bucket-reader.ts';
 import { AntequemError } from '../../src/core/errors.ts';
-import { KEYS } from '../support/object-store.ts';
+import { bucketNowhere } from '../support/object-store.ts';
 
-const bucket = new Bucket({
-  endpoint: 'http://127.0.0.1:9',
-  region: 'us-east-1',
-  bucket: 'b',
-  prefix: '',
-  sessionToken: null,
-  ...KEYS,
-});
+const bucket = bucketNowhere();
 const AT_ONCE = 8;
 
 /** Reads that have begun, to be ended by the test. */

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Bucket, demandConditionalWrites } from '../../src/archive/bucket.ts';
 import { utf8 } from '../../src/core/bytes.ts';
 import type { AntequemError } from '../../src/core/errors.ts';
-import { KEYS, objectStoreMissing, type TestStore, testStore } from '../support/object-store.ts';
+import { bucketNowhere, KEYS, objectStoreMissing, type TestStore, testStore } from '../support/object-store.ts';
 
 const when = test.skipIf(objectStoreMissing !== null);
 let store: TestStore;
@@ -114,13 +114,5 @@ test('a store that ignores If-None-Match is refused', async () => {
 });
 
 test('a store that is not there is told apart', async () => {
-  const bucket = new Bucket({
-    endpoint: 'http://127.0.0.1:9',
-    region: 'us-east-1',
-    bucket: 'b',
-    prefix: '',
-    sessionToken: null,
-    ...KEYS,
-  });
-  await expect(bucket.get('x', 1)).rejects.toMatchObject({ code: 'archive-unavailable' });
+  await expect(bucketNowhere().get('x', 1)).rejects.toMatchObject({ code: 'archive-unavailable' });
 });

@@ -106,4 +106,15 @@ export async function makeBucket(endpoint: string, name: string, lock: boolean):
   if (!answer.ok) throw new Error(`the bucket ${name} was not made: ${answer.status} ${await answer.text()}`);
 }
 
+/** Of a store that nobody can reach. */
+export const bucketNowhere = (): Bucket =>
+  new Bucket({
+    endpoint: 'http://127.0.0.1:9',
+    region: 'us-east-1',
+    bucket: 'b',
+    prefix: '',
+    sessionToken: null,
+    ...KEYS,
+  });
+
 export const bucketAt = (address: BucketAddress, deadlineMs?: number): Bucket => new Bucket(address, deadlineMs);
