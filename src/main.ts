@@ -19,6 +19,7 @@ import { composeApi, noticesOf, openQuota, openReplica, openWitnesses, readMetri
 import { startArchiving } from './start/archiving.ts';
 import { exposedFiles } from './start/exposed-files.ts';
 import { openFoundation, realEffects } from './start/foundation.ts';
+import { openLineHashing } from './start/line-hashing.ts';
 import { MovingNotice } from './start/moving-notice.ts';
 import { realOutside } from './start/outside.ts';
 import { openReadings } from './start/readings.ts';
@@ -158,12 +159,15 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
     stops.push(async () => quota?.close());
     const readings = openReadings(config);
     stops.push(() => readings.close());
+    const hashing = openLineHashing(effects);
+    stops.push(() => hashing.close());
     const opened = openReplica(config, foundation.archives);
     stops.push(async () => opened?.close());
     const outside = {
       notifications,
       replica: opened?.replica ?? null,
       readings,
+      hashing,
       witnesses,
       quota,
       operation,

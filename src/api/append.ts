@@ -6,8 +6,8 @@ import { FormatError } from '../core/errors.ts';
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from '../core/limits.ts';
 import { HASH_SIZE } from '../core/merkle.ts';
 import { formatTime } from '../core/time.ts';
-import { acceptDigests, acceptLines, acceptPayload } from '../log/accept.ts';
-import type { Draft, Idempotency } from '../log/log.ts';
+import { acceptDigests, acceptPayload } from '../log/accept.ts';
+import type { Accepted, Idempotency, Log } from '../log/log.ts';
 import { type Gate, ownerOf } from './access.ts';
 import { admitAppend } from './admission.ts';
 import { type BodyBudget, bodyJson, bodyReader, mediaType, piecesReader } from './body.ts';
@@ -109,7 +109,7 @@ export function appendRoutes(service: Service, gate: Gate, budget: BodyBudget, w
     request: Request,
     response: Response,
     kind: 'entry' | 'lines' | 'digests',
-    accept: (...pieces: readonly Uint8Array[]) => Draft[],
+    accept: (log: Log, ...pieces: readonly Uint8Array[]) => Accepted | Promise<Accepted>,
   ): Promise<void> => {
     const way = kind === 'digests' ? 'digests' : 'entries';
     const { caller, log, key } = await admitAppend(request, response, service, gate, { way });
@@ -119,8 +119,9 @@ export function appendRoutes(service: Service, gate: Gate, budget: BodyBudget, w
         ? await readPieces(request, response)
         : { pieces: [await readBody(request, response)], release: null };
     const idempotency = idempotencyOf(request, ownerOf(caller), kind, ...pieces);
-    const drafts = accept(...pieces);
-    const appended = await service.appender.append(log, { drafts, idempotency });
+    const accepted = await accept(log, ...pieces);
+    const { drafts } = accepted;
+    const appended = await service.appender.append(log, { ...accepted, idempotency });
     // Not where that failed: then a commit that was given up may still be at work on them.
     release?.();
     const digestOnly = kind === 'lines' ? drafts.filter(({ payload }) => payload === null).length : 0;
@@ -146,14 +147,16 @@ export function appendRoutes(service: Service, gate: Gate, budget: BodyBudget, w
     );
   };
 
+  const acceptLines = (log: Log, ...pieces: readonly Uint8Array[]): Promise<Accepted> =>
+    service.hashing.accept(log, pieces);
   return exactRouter()
     .post('/v1/logs/:log/entries', appendEntries, async (request, response) => {
       const { split } = hasQuery(request) ? query(request, entriesQuery) : {};
       const lines = split === 'lines' || mediaType(request) === 'application/x-ndjson';
-      await append(request, response, lines ? 'lines' : 'entry', lines ? acceptLines : acceptPayload);
+      await append(request, response, lines ? 'lines' : 'entry', lines ? acceptLines : acceptEntry);
     })
     .post('/v1/logs/:log/digests', appendDigests, async (request, response) => {
-      await append(request, response, 'digests', (body) => acceptDigests(digestsOf(request, body)));
+      await append(request, response, 'digests', (_, body) => ({ drafts: acceptDigests(digestsOf(request, body)) }));
     });
 }
 
@@ -196,6 +199,8 @@ function digestsOf(request: Request, body: Uint8Array): Uint8Array[] {
       throw new Problem('media-type-unsupported', 'send digests as application/json or application/octet-stream');
   }
 }
+
+const acceptEntry = (_log: Log, body: Uint8Array): Accepted => ({ drafts: acceptPayload(body) });
 
 export function idempotencyOf(
   request: Request,

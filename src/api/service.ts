@@ -26,6 +26,7 @@ import type { Notifications } from '../store/notifications.ts';
 import type { Issuer } from '../tsa/issuer.ts';
 import type { Webhooks } from '../webhooks/webhooks.ts';
 import type { CalendarService } from './calendar.ts';
+import type { LineHashing } from './line-hashing.ts';
 import type { Readings } from './readings.ts';
 
 /** What serves clients of the service as a timestamp authority. */
@@ -55,6 +56,7 @@ export interface Service {
   /** What verifies them. */
   readonly receiptKeys: ReceiptKeys;
   readonly readings: Readings;
+  readonly hashing: LineHashing;
   readonly trees: RoundTrees;
   readonly keys: ApiKeys;
   readonly sessions: Sessions;

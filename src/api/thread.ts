@@ -1,8 +1,9 @@
 // A thread beside the event loop that answers everybody else.
 
-import { parentPort, type Transferable, Worker } from 'node:worker_threads';
+import { type Transferable, Worker } from 'node:worker_threads';
 import { z } from 'zod';
-import { AntequemError, type ErrorCode, FormatError, messageOf } from '../core/errors.ts';
+import { AntequemError, FormatError } from '../core/errors.ts';
+import type { Question, ThreadAnswer } from './answering.ts';
 import { Problem } from './problem.ts';
 
 export interface ThreadOptions<A> {
@@ -22,23 +23,6 @@ export interface ThreadOptions<A> {
   readonly heapMb: number;
 }
 
-interface Question {
-  readonly id: number;
-  readonly question: unknown;
-}
-
-interface Refusal {
-  readonly code: ErrorCode;
-  readonly message: string;
-}
-
-type Answer = { readonly id: number } & (
-  | { readonly answer: unknown }
-  | { readonly malformed: Refusal }
-  | { readonly refused: Refusal }
-  | { readonly failed: { readonly code: unknown; readonly message: string } }
-);
-
 /** Milliseconds that answering may take. Then the thread is ended with everything in it: it may hang. */
 const DEADLINE_MS = 60_000;
 /** Milliseconds without a question after which the thread is ended, so that its memory is free. */
@@ -52,7 +36,7 @@ interface Job<A> {
   deadline: NodeJS.Timeout | null;
 }
 
-const answered = z.custom<Answer>(
+const answered = z.custom<ThreadAnswer>(
   (value) => typeof value === 'object' && value !== null && 'id' in value && typeof value.id === 'number',
 );
 
@@ -126,7 +110,7 @@ export class WorkThread<A> {
     return worker;
   }
 
-  #settle(answer: Answer): void {
+  #settle(answer: ThreadAnswer): void {
     const job = this.#running.get(answer.id);
     if (job === undefined) return;
     this.#running.delete(answer.id);
@@ -156,36 +140,9 @@ export class WorkThread<A> {
   }
 }
 
-function errorOf(answer: Exclude<Answer, { readonly answer: unknown }>): Error {
+function errorOf(answer: Exclude<ThreadAnswer, { readonly answer: unknown }>): Error {
   if ('malformed' in answer) return new FormatError(answer.malformed.code, answer.malformed.message);
   if ('refused' in answer) return new AntequemError(answer.refused.code, answer.refused.message);
   // The code of the system or of PostgreSQL says whether it passes.
   return Object.assign(new Error(answer.failed.message), { code: answer.failed.code });
-}
-
-/** An answer, and the memory of it that is given away. */
-export interface Answering {
-  readonly answer: unknown;
-  readonly transfer?: readonly Transferable[];
-}
-
-/** Answers, in the thread, what `WorkThread.ask` is asked. */
-export function answerQuestions<Q>(answer: (question: Q) => Promise<Answering>): void {
-  parentPort?.on('message', async ({ id, question }: { readonly id: number; readonly question: Q }) => {
-    try {
-      const { answer: value, transfer = [] } = await answer(question);
-      parentPort?.postMessage({ id, answer: value } satisfies Answer, transfer);
-    } catch (error) {
-      parentPort?.postMessage({ id, ...failureOf(error) } satisfies Answer);
-    }
-  });
-}
-
-function failureOf(error: unknown) {
-  if (error instanceof AntequemError) {
-    const refusal: Refusal = { code: error.code, message: error.message };
-    return error instanceof FormatError ? { malformed: refusal } : { refused: refusal };
-  }
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return { failed: { code, message: messageOf(error) } };
 }

@@ -15,19 +15,18 @@ export function acceptPayload(payload: Uint8Array): Draft[] {
 }
 
 /**
- * Each line of a body as an entry: its bytes as they are, without the newline. Blank lines are skipped. A line larger
- * than an entry is its digest alone.
+ * The lines of a body that are entries: their bytes as they are, without the newline. Blank lines are skipped.
  * @param pieces of the body, in order
  * @throws FormatError `batch-empty`, `batch-too-large`
  */
-export function acceptLines(...pieces: readonly Uint8Array[]): Draft[] {
-  const drafts: Draft[] = [];
+export function cutLines(...pieces: readonly Uint8Array[]): Uint8Array[] {
+  const lines: Uint8Array[] = [];
   const add = (line: Uint8Array): void => {
     if (isBlank(line)) return;
-    if (drafts.length === MAX_BATCH_ENTRIES) {
+    if (lines.length === MAX_BATCH_ENTRIES) {
       throw new FormatError('batch-too-large', `a batch has ${MAX_BATCH_ENTRIES} entries at most: send several`);
     }
-    drafts.push({ digest: sha256(line), payload: line.length > MAX_ENTRY_BYTES ? null : line });
+    lines.push(line);
   };
   /** The beginning of a line that the next piece goes on with. */
   let open: Uint8Array[] = [];
@@ -42,8 +41,18 @@ export function acceptLines(...pieces: readonly Uint8Array[]): Draft[] {
     if (begin < piece.length) open.push(piece.subarray(begin));
   }
   add(concat(...open));
-  if (drafts.length === 0) throw new FormatError('batch-empty', 'the body holds no entry: every line is blank');
-  return drafts;
+  if (lines.length === 0) throw new FormatError('batch-empty', 'the body holds no entry: every line is blank');
+  return lines;
+}
+
+/** Each line as an entry. A line larger than an entry is its digest alone. */
+export function acceptLines(lines: readonly Uint8Array[]): Draft[] {
+  return lines.map((line) => draftOfLine(line, sha256(line)));
+}
+
+/** @param digest of the line */
+export function draftOfLine(line: Uint8Array, digest: Uint8Array): Draft {
+  return { digest, payload: line.length > MAX_ENTRY_BYTES ? null : line };
 }
 
 /** Digests whose payloads stay with the client. @throws FormatError `batch-empty`, `batch-too-large` */

@@ -1,4 +1,5 @@
 import type { TimeSource } from '../clock/clock.ts';
+import type { Commitments } from './commitments.ts';
 
 /** A log as its row describes it. */
 export interface Log {
@@ -42,9 +43,15 @@ export interface Idempotency {
   readonly lifetime?: number;
 }
 
-/** The entries of one request, appended all or none. */
-export interface Submission {
+/** The entries of one request. */
+export interface Accepted {
   readonly drafts: readonly Draft[];
+  /** Of the drafts, for the log that they are appended to. Absent: they are not computed yet. */
+  readonly commitments?: Commitments;
+}
+
+/** Entries that are appended all or none. */
+export interface Submission extends Accepted {
   readonly idempotency: Idempotency | null;
 }
 

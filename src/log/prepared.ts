@@ -1,10 +1,10 @@
-import { sha256Into } from '#sha256';
 import { NONCE_SIZE } from '../core/entry.ts';
 import { HASH_SIZE } from '../core/merkle.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
 import { bytesOfPayloads, MAX_BLOCK_BYTES, type StoredContent } from './blocks/block.ts';
 import { packAside } from './blocks/block-packer.ts';
-import type { Effects, Log, Submission } from './log.ts';
+import { type Commitments, writeCommitment } from './commitments.ts';
+import type { Draft, Effects, Log, Submission } from './log.ts';
 
 /** A submission with all that does not depend on its place, computed while others are being committed. */
 export interface Prepared {
@@ -17,9 +17,6 @@ export interface Prepared {
   readonly packed: ReadonlyMap<number, Promise<Uint8Array>>;
 }
 
-/** What commitments are computed of: filled anew for each entry. */
-const BARE = Buffer.alloc(HASH_SIZE);
-const BLINDED = Buffer.alloc(HASH_SIZE + NONCE_SIZE);
 const NOTHING_PACKED: ReadonlyMap<number, Promise<Uint8Array>> = new Map();
 
 /**
@@ -29,20 +26,22 @@ const NOTHING_PACKED: ReadonlyMap<number, Promise<Uint8Array>> = new Map();
 export function prepare(log: Log, submission: Submission, { random }: Effects, start: number | null = null): Prepared {
   const nonceSize = nonceSizeOf(log);
   const { drafts } = submission;
-  const nonces = random(nonceSize * drafts.length);
-  const contents: StoredContent[] = [];
-  const commitments = Buffer.allocUnsafe(HASH_SIZE * drafts.length);
-  const secret = nonceSize === 0 ? BARE : BLINDED;
-  for (const { digest, payload } of drafts) {
-    const at = contents.length;
+  const { nonces, commitments } = submission.commitments ?? commit(drafts, nonceSize, random);
+  const contents = drafts.map(({ digest, payload }, at): StoredContent => {
     const nonce = nonces.subarray(at * nonceSize, (at + 1) * nonceSize);
-    secret.set(digest);
-    secret.set(nonce, HASH_SIZE);
-    sha256Into(secret, commitments, HASH_SIZE * at);
-    contents.push(payload === null ? { kind: 'digest', digest, nonce } : { kind: 'payload', payload, nonce });
-  }
+    return payload === null ? { kind: 'digest', digest, nonce } : { kind: 'payload', payload, nonce };
+  });
   const packed = start === null ? NOTHING_PACKED : packTiles(contents, nonceSize, start);
   return { submission, contents, commitments, packed };
+}
+
+function commit(drafts: readonly Draft[], nonceSize: number, random: Effects['random']): Commitments {
+  const nonces = random(nonceSize * drafts.length);
+  const commitments = Buffer.allocUnsafe(HASH_SIZE * drafts.length);
+  for (const [at, { digest }] of drafts.entries()) {
+    writeCommitment(digest, nonces.subarray(at * nonceSize, (at + 1) * nonceSize), commitments, HASH_SIZE * at);
+  }
+  return { nonces, commitments };
 }
 
 function packTiles(

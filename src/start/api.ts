@@ -7,6 +7,7 @@ import { Receipts } from '../anchor/receipts.ts';
 import { auditedChains } from '../anchor/report.ts';
 import { RoundTrees } from '../anchor/roundtrees.ts';
 import type { CalendarService } from '../api/calendar.ts';
+import type { LineHashing } from '../api/line-hashing.ts';
 import type { Readings } from '../api/readings.ts';
 import type { Service } from '../api/service.ts';
 import type { Config } from '../config.ts';
@@ -44,6 +45,7 @@ export function composeApi(
     operation: Operation;
     replica: ReadReplica | null;
     readings: Readings;
+    hashing: LineHashing;
     metricsToken: string | null;
     stopping: AbortSignal;
     logger: Logger;

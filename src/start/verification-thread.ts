@@ -1,7 +1,7 @@
 // The thread in which what others send to `POST /v1/verify` is verified.
 
 import { workerData } from 'node:worker_threads';
-import { answerQuestions } from '../api/thread.ts';
+import { answerQuestions } from '../api/answering.ts';
 import { verdictOn } from '../api/verification.ts';
 import { rpcSource } from '../evm/rpc-source.ts';
 import { bitcoinSource } from './bitcoin-source.ts';

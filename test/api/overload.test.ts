@@ -16,6 +16,7 @@ import { RootSigning } from '../../src/log/root-signing.ts';
 import { TileStore } from '../../src/log/tilestore.ts';
 import { Operation } from '../../src/metrics/operation.ts';
 import { openFoundation, realEffects } from '../../src/start/foundation.ts';
+import { openLineHashing } from '../../src/start/line-hashing.ts';
 import { openReadings } from '../../src/start/readings.ts';
 import { openVerifications } from '../../src/start/verifications.ts';
 import { Notifications } from '../../src/store/notifications.ts';
@@ -48,6 +49,7 @@ it('what does not fit in the queue is refused at once and leaves the rest alone'
       roots: new RootSigning({ registry, publisher, tiles, rollback: foundation.guard.rollback }),
       receiptKeys: new ReceiptKeys(database, registry, () => 0),
       readings: openReadings(config),
+      hashing: openLineHashing({ random: () => new Uint8Array(0) }),
       notifications,
       anchors,
       anchorStates: async () => new Map(),

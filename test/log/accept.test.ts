@@ -3,11 +3,11 @@ import { describe, expect, test } from 'vitest';
 import { sha256 } from '#sha256';
 import { concat, utf8 } from '../../src/core/bytes.ts';
 import { MAX_BATCH_ENTRIES, MAX_ENTRY_BYTES } from '../../src/core/limits.ts';
-import { acceptDigests, acceptLines, acceptPayload } from '../../src/log/accept.ts';
+import { acceptDigests, acceptLines, acceptPayload, cutLines } from '../../src/log/accept.ts';
 
 const code = (value: string): unknown => expect.objectContaining({ name: 'FormatError', code: value });
 const lines = (body: string | Uint8Array): string[] =>
-  acceptLines(typeof body === 'string' ? utf8(body) : body).map(({ payload }) =>
+  acceptLines(cutLines(typeof body === 'string' ? utf8(body) : body)).map(({ payload }) =>
     Buffer.from(payload ?? '').toString('latin1'),
   );
 
@@ -55,14 +55,17 @@ describe('a body as lines', () => {
     ));
 
   test('each with its own digest', () => {
-    expect(acceptLines(utf8('a\nb')).map(({ digest }) => digest)).toEqual([sha256(utf8('a')), sha256(utf8('b'))]);
+    expect(acceptLines(cutLines(utf8('a\nb'))).map(({ digest }) => digest)).toEqual([
+      sha256(utf8('a')),
+      sha256(utf8('b')),
+    ]);
   });
 
   test('is the same in pieces, wherever they are cut', () =>
     fc.assert(
       fc.property(fc.array(fc.constantFrom('a', 'bc', '\n', ' \n', '\r\n', '')), (pieces) => {
         const payloads = (...parts: Uint8Array[]) =>
-          acceptLines(...parts).map(({ payload }) => Buffer.from(payload ?? ''));
+          acceptLines(cutLines(...parts)).map(({ payload }) => Buffer.from(payload ?? ''));
         const whole = `x\n${pieces.join('')}`;
         expect(payloads(utf8('x\n'), ...pieces.map(utf8))).toEqual(payloads(utf8(whole)));
       }),
@@ -77,10 +80,10 @@ describe('a body as lines', () => {
 
   test('a line that is too long keeps its place, by its digest alone', () => {
     const long = new Uint8Array(MAX_ENTRY_BYTES + 1).fill(65);
-    const accepted = acceptLines(concat(utf8('a\n\n'), long, utf8('\nb')));
+    const accepted = acceptLines(cutLines(concat(utf8('a\n\n'), long, utf8('\nb'))));
     expect(accepted.map(({ digest }) => digest)).toEqual([sha256(utf8('a')), sha256(long), sha256(utf8('b'))]);
     expect(accepted.map(({ payload }) => payload === null)).toEqual([false, true, false]);
-    const [longest] = acceptLines(long.subarray(1));
+    const [longest] = acceptLines(cutLines(long.subarray(1)));
     expect(longest?.payload).toHaveLength(MAX_ENTRY_BYTES);
   });
 });
