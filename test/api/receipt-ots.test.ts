@@ -73,7 +73,7 @@ const sha256 = (...parts: Uint8Array[]): Uint8Array =>
   );
 const ots = (log: string, index = 0): Promise<Answer> =>
   service.send('GET', `/v1/logs/${log}/entries/${index}/receipt.ots`);
-const cutLines = ({ bytes }: Answer): Line[] => [...timestampLines(parseOtsFile(new Uint8Array(bytes)).timestamp)];
+const linesOf = ({ bytes }: Answer): Line[] => [...timestampLines(parseOtsFile(new Uint8Array(bytes)).timestamp)];
 
 /** A log of three entries, the first with this payload, whose round is not closed yet. */
 async function newLog(): Promise<{ log: string; payload: string }> {
@@ -135,28 +135,28 @@ describe('receipt.ots', () => {
     const file = parseOtsFile(new Uint8Array(first.bytes));
     expect([file.hash, toHex(file.timestamp.message)]).toEqual(['sha256', toHex(digest)]);
     const leaf = await leafHash(round, log);
-    const [promise, ...more] = cutLines(first);
+    const [promise, ...more] = linesOf(first);
     expect(more).toEqual([]);
     expect(promise).toMatchObject({ message: leaf, attestation: { kind: 'pending', uri: service.url } });
     expect((await service.send('GET', `/timestamp/${toHex(leaf)}`)).text).toMatch(/^Pending/);
 
     await target.advance([round]);
     await expect
-      .poll(async () => cutLines(await ots(log)).map(({ attestation }) => attestation))
+      .poll(async () => linesOf(await ots(log)).map(({ attestation }) => attestation))
       .toEqual([{ kind: 'pending', uri: calendar.url }]);
     const second = await ots(log);
 
     await upTo(round, 'finalized');
     await expect
-      .poll(async () => cutLines(await ots(log)).map(({ attestation }) => attestation.kind))
+      .poll(async () => linesOf(await ots(log)).map(({ attestation }) => attestation.kind))
       .toEqual(['bitcoin']);
     const third = await ots(log);
-    const [line] = cutLines(third);
+    const [line] = linesOf(third);
     if (line?.attestation.kind !== 'bitcoin') throw new Error('not confirmed');
     const { height } = line.attestation;
     expect(line.message).toEqual(parseHeader(await node.header(height)).merkleRoot);
     for (const answer of [first, second, third]) {
-      for (const { ops } of cutLines(answer)) {
+      for (const { ops } of linesOf(answer)) {
         expect(ops.length).toBeLessThan(256);
         expect(new Set(ops.map(({ kind }) => kind))).toEqual(new Set(['append', 'prepend', 'sha256']));
       }

@@ -12,7 +12,7 @@ import { setAside } from '../../src/ingest/set-aside.ts';
 import { type TestService, testService } from '../support/service.ts';
 
 const text = (bytes: Uint8Array | null | undefined): string => Buffer.from(bytes ?? []).toString();
-const cutLines = ({ drafts }: EventBatch): string[] => [...drafts].map(({ payload }) => text(payload));
+const linesOf = ({ drafts }: EventBatch): string[] => [...drafts].map(({ payload }) => text(payload));
 const field = (number: number, inner: Uint8Array): Uint8Array =>
   new BinaryWriter().tag(number, WireType.LengthDelimited).bytes(inner).finish();
 const bytesOf = (...parts: (string | Uint8Array)[]): Uint8Array =>
@@ -145,7 +145,7 @@ describe('any bytes beside good items', () => {
     let aside = 0;
     fc.assert(
       fc.property(fc.nat(3), odd, fc.nat(3), (before, item, after) => {
-        const lines = cutLines(read(body(before, item, after)));
+        const lines = linesOf(read(body(before, item, after)));
         const expected = Array.from({ length: before + after }, (_, i) => good(i));
         expect(lines.filter((line) => expected.includes(line))).toEqual(expected);
         if (lines.some((line) => line.startsWith('{"antequem":"set-aside/v1"'))) aside++;
@@ -266,7 +266,7 @@ describe('an odd item among good ones', () => {
 describe('an audit file', () => {
   it('has its leading NULs set aside, and the event behind them logged', () => {
     const line = auditEvent(1).replace('{', '{"kind":"Event","apiVersion":"audit.k8s.io/v1",');
-    const [hole, event] = cutLines(readAuditFile(bytesOf(new Uint8Array(700_000), line, '\n\n')));
+    const [hole, event] = linesOf(readAuditFile(bytesOf(new Uint8Array(700_000), line, '\n\n')));
     expect(JSON.parse(hole ?? '')).toMatchObject({ reason: 'nul-hole', length: 700_000 });
     expect(JSON.parse(event ?? '')).toEqual(JSON.parse(auditEvent(1)));
   });

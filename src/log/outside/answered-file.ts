@@ -75,7 +75,7 @@ export class AnsweredFile implements AnsweredSink {
   async #append(kind: 'a' | 'r', marks: ReadonlyMap<string, Mark>): Promise<void> {
     const current = await this.#newest();
     try {
-      current.written += await appendLines(current.handle, cutLines(kind, marks));
+      current.written += await appendLines(current.handle, linesOf(kind, marks));
     } catch (error) {
       this.#current = null;
       await current.handle.close().catch(() => {});
@@ -100,7 +100,7 @@ export class AnsweredFile implements AnsweredSink {
 
   async #succeed({ number }: Generation): Promise<void> {
     await this.#readOn();
-    const text = `${cutLines('a', this.#marks).join('\n')}\n`;
+    const text = `${linesOf('a', this.#marks).join('\n')}\n`;
     try {
       await writeDurably(this.#path(number + 1), text, { replace: false, mode: 0o600 });
     } catch (error) {
@@ -158,6 +158,6 @@ export class AnsweredFile implements AnsweredSink {
   }
 }
 
-function cutLines(kind: 'a' | 'r', marks: ReadonlyMap<string, Mark>): string[] {
+function linesOf(kind: 'a' | 'r', marks: ReadonlyMap<string, Mark>): string[] {
   return [...marks].map(([origin, mark]) => lineOf(kind, origin, markText(mark)));
 }
