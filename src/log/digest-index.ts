@@ -1,10 +1,11 @@
-// Where digests were logged. The index holds prefixes, which are hints: the entries tell.
+// Where digests were logged. The index holds prefixes, which are hints: leaf hashes tell, or the entries.
 
 import { equalBytes, toHex } from '../core/bytes.ts';
 import type { Queryable } from '../store/database.ts';
 import type { BlockArchive } from './blocks/archived-block.ts';
 import { type EntryPlace, readBlocks } from './blocks/blocks.ts';
-import { PREFIX_BYTES, prefixIn, prefixOf, recordsOf } from './blocks/digest-record.ts';
+import { type Candidate, candidates } from './blocks/digest-proof.ts';
+import { PREFIX_BYTES, prefixIn, prefixOf, RECORD_BYTES, recordAt, recordsOf } from './blocks/digest-record.ts';
 import { RememberedContents } from './blocks/remembered-contents.ts';
 import { bucketOf, MAX_DEPTH, nodeOf, nodesBelow, rowsAt, rowsBelow } from './digest-nodes.ts';
 import type { Log } from './log.ts';
@@ -16,6 +17,15 @@ const PLACES = 256;
 /** Nodes that are read together. */
 const NODES = 64;
 
+/** Where a digest was logged. */
+interface FoundDigest {
+  /** Its origin. */
+  readonly log: string;
+  readonly index: number;
+  /** Milliseconds. */
+  readonly receivedAt: number;
+}
+
 /** Where a digest was logged, in these logs or (null) in all, in no order, at most `limit` places. */
 export async function locateDigest(
   db: Queryable,
@@ -24,29 +34,50 @@ export async function locateDigest(
   limit: number,
   archive: BlockArchive | null = null,
   remembered = new RememberedContents(),
-): Promise<{ log: string; index: number; receivedAt: number }[]> {
-  const { rows } = await db.query<{ id: number; origin: string }>(
-    'SELECT id, origin FROM logs WHERE $1::text[] IS NULL OR name = ANY ($1)',
-    [logs],
-  );
-  const origins = new Map(rows.map(({ id, origin }) => [id, origin]));
-  const found: { log: string; index: number; receivedAt: number }[] = [];
+): Promise<FoundDigest[]> {
+  const found: FoundDigest[] = [];
   const seen = new Set<string>();
   for await (const hints of hintsOf(db, digest)) {
-    const places = hints.filter(({ log, index }) => origins.has(log) && !seen.has(`${log}/${index}`));
-    for (let at = 0; at < places.length; at += PLACES) {
-      const some = places.slice(at, at + PLACES);
-      for (const [i, block] of (await readBlocks(db, some, remembered)).entries()) {
-        const { log, index } = some[i] ?? { log: 0, index: 0 };
-        const held = (await block?.opened(archive))?.digest(index) ?? null;
-        if (block === null || held === null || !equalBytes(held, digest)) continue;
-        seen.add(`${log}/${index}`);
-        found.push({ log: origins.get(log) ?? '', index, receivedAt: block.receivedAt(index) });
+    for (let at = 0; at < hints.length; at += PLACES) {
+      const places = hints.slice(at, at + PLACES).filter((place) => !seen.has(nameOf(place)));
+      for await (const place of among(db, places, digest, logs, archive, remembered)) {
+        if (seen.has(nameOf(place))) continue;
+        seen.add(nameOf(place));
+        const { origin, index, receivedAt } = place;
+        found.push({ log: origin, index, receivedAt });
         if (found.length === limit) return found;
       }
     }
   }
   return found;
+}
+
+const nameOf = ({ log, index }: EntryPlace): string => `${log}/${index}`;
+
+/** Those of some places, in these logs, that have the digest. */
+async function* among(
+  db: Queryable,
+  places: readonly EntryPlace[],
+  digest: Uint8Array,
+  logs: readonly string[] | null,
+  archive: BlockArchive | null,
+  remembered: RememberedContents,
+): AsyncGenerator<EntryPlace & { readonly origin: string; readonly receivedAt: number }> {
+  const unproven: Candidate[] = [];
+  for (const candidate of places.length === 0 ? [] : await candidates(db, places, digest, logs)) {
+    const { provenAt } = candidate;
+    if (provenAt === null) unproven.push(candidate);
+    else yield { ...candidate, receivedAt: provenAt };
+  }
+  if (unproven.length === 0) return;
+  for (const [i, block] of (await readBlocks(db, unproven, remembered)).entries()) {
+    const candidate = unproven[i];
+    if (block === null || candidate === undefined) continue;
+    const held = (await block.opened(archive)).digest(candidate.index);
+    if (held !== null && equalBytes(held, digest)) {
+      yield { ...candidate, receivedAt: block.receivedAt(candidate.index) };
+    }
+  }
 }
 
 /** Rows of the node at depth 0 with this text in them, from one run on; its parameters are numbered from this one on. */
@@ -103,15 +134,12 @@ interface Hint {
 
 function placesOf({ bytes, log, first }: Hint, prefix: Buffer): EntryPlace[] {
   const places: EntryPlace[] = [];
-  if (log === null || first === null) {
-    for (const record of recordsOf(bytes)) {
-      if (prefixIn(prefix[0] ?? 0, record.prefix) === prefixOf(prefix)) places.push(record);
-    }
-    return places;
-  }
-  const prefixes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let at = prefixes.indexOf(prefix); at >= 0; at = prefixes.indexOf(prefix, at + 1)) {
-    if (at % PREFIX_BYTES === 0) places.push({ log, index: first + at / PREFIX_BYTES });
+  const isCommit = log !== null && first !== null;
+  const [wanted, width] = isCommit ? [prefix, PREFIX_BYTES] : [prefix.subarray(1), RECORD_BYTES];
+  const hints = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = hints.indexOf(wanted); at >= 0; at = hints.indexOf(wanted, at + 1)) {
+    if (at % width !== 0) continue;
+    places.push(isCommit ? { log, index: first + at / PREFIX_BYTES } : recordAt(hints, at));
   }
   return places;
 }

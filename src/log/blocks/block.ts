@@ -154,6 +154,31 @@ export function sealPart(
   return bytes;
 }
 
+/** SQL of a number in bytes, from this one on, counted from 1; what is not there counts as zeros. */
+const numberIn = (bytes: string, from: string, length: number): string =>
+  `('x' || encode(substring(${bytes} FROM ${from} FOR ${length}), 'hex'))::bit(${8 * length})::bigint`;
+
+/**
+ * SQL of the nonce of an entry that is not erased, in the content of a block, of which it reads some bytes; NULL without content.
+ * Of a damaged content it is anything.
+ * @param block its row @param position of the entry in it
+ */
+export const nonceInContent = (block: string, position: string): string => `
+  SELECT CASE WHEN size = ANY ('{0,${NONCE_SIZE}}') THEN
+           substring(content FROM least(begin + ${HEAD_BYTES} + packed + size * before, ${MAX_CONTENT_BYTES})::int FOR size::int) END
+  FROM (SELECT content, begin, ${numberIn('content', 'begin + 2', 1)} AS size, ${numberIn('content', 'begin + 7', LENGTH_BYTES)} AS packed,
+               ${position} - part_first - (SELECT count(*) FROM unnest(${block}.erased) AS e WHERE e >= part_first AND e < ${position}) AS before
+        FROM (SELECT content, coalesce(${position} / width * width, 0) AS part_first,
+                     CASE WHEN width IS NULL THEN 1 ELSE least(${MAX_CONTENT_BYTES},
+                       1 + ${PARTS_HEAD_BYTES} + ${LENGTH_BYTES} * ((${block}.count + width - 1) / width)
+                         + (SELECT coalesce(sum(${numberIn('content', `1 + ${PARTS_HEAD_BYTES} + ${LENGTH_BYTES} * n::int`, LENGTH_BYTES)}), 0)
+                            FROM generate_series(0, ${position} / width - 1) AS n))::int END AS begin
+              FROM (SELECT ${block}.content, CASE ${numberIn(`${block}.content`, '1', 1)}
+                             WHEN ${PARTS_VERSION} THEN greatest(1, ${numberIn(`${block}.content`, '2', 2)}) END AS width
+                    OFFSET 0) AS whole
+              OFFSET 0) AS parts
+        OFFSET 0) AS part`;
+
 /** The contents of `count` entries; views of the bytes. @throws FormatError `block-invalid` */
 export function unpackContents(bytes: Uint8Array, count: number): StoredContent[] {
   const contents = new PackedContents(bytes, count);

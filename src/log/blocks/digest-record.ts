@@ -17,15 +17,19 @@ export function writePlace(records: Buffer, at: number, log: number, index: numb
   records.writeUIntBE(index % 2 ** 48, at + INDEX_AT + 1, 6);
 }
 
-export function* recordsOf(bytes: Uint8Array): Generator<EntryPlace & { readonly prefix: number }> {
+type DigestRecord = EntryPlace & { readonly prefix: number };
+
+export function* recordsOf(bytes: Uint8Array): Generator<DigestRecord> {
   const records = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let at = 0; at + RECORD_BYTES <= records.length; at += RECORD_BYTES) {
-    yield {
-      prefix: records.readUIntBE(at, LOG_AT),
-      log: records.readUInt32BE(at + LOG_AT),
-      index: records.readUInt8(at + INDEX_AT) * 2 ** 48 + records.readUIntBE(at + INDEX_AT + 1, 6),
-    };
-  }
+  for (let at = 0; at + RECORD_BYTES <= records.length; at += RECORD_BYTES) yield recordAt(records, at);
+}
+
+export function recordAt(records: Buffer, at: number): DigestRecord {
+  return {
+    prefix: records.readUIntBE(at, LOG_AT),
+    log: records.readUInt32BE(at + LOG_AT),
+    index: records.readUInt8(at + INDEX_AT) * 2 ** 48 + records.readUIntBE(at + INDEX_AT + 1, 6),
+  };
 }
 
 /** The first {@link PREFIX_BYTES} of a digest as a number. @param at where it begins */
