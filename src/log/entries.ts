@@ -5,7 +5,7 @@ import { TILE_WIDTH } from '../core/tiles.ts';
 import { Batch } from '../store/batch.ts';
 import type { Queryable } from '../store/database.ts';
 import type { BlockArchive } from './blocks/archived-block.ts';
-import { blocksBetween, type EntryPlace, readBlocks, receivedAt } from './blocks/blocks.ts';
+import { blocksBetween, blocksFrom, type EntryPlace, readBlocks, receivedAt } from './blocks/blocks.ts';
 import { leafBefore, leafHashes } from './blocks/head.ts';
 import { damaged, type OpenBlock, type StoredEntry } from './blocks/open-block.ts';
 import { RememberedContents } from './blocks/remembered-contents.ts';
@@ -21,8 +21,13 @@ export interface FoundEntry extends StoredEntry {
   readonly payload: Uint8Array | null;
 }
 
-/** Whether an entry with this payload is looked for. */
-export type Criterion = (payload: Uint8Array | null) => boolean;
+/** What is looked for. */
+export interface Criterion {
+  /** Whether an entry with this payload is. */
+  readonly fits: (payload: Uint8Array | null) => boolean;
+  /** Whether one of several may be, whose payloads stand one behind the other. */
+  readonly mayBeAmong: (payloads: Uint8Array) => boolean;
+}
 
 /** What was found among some entries. */
 export interface Portion {
@@ -97,34 +102,39 @@ export class EntryReader {
   }
 
   /**
-   * Looks through entries from `begin` on, in order: as many of [begin, end) as have about `bytes` of payload together, and
-   * one at least. They must be there. Of those that do not fit nothing but the payload is looked at.
-   * @param most entries that are looked for
-   * @param fits null: all do
+   * Looks through entries from `begin` on, in order: as many of [begin, end) as are read at a time, with about `bytes` of payload
+   * together, or until `most` were found. They must be there. Nothing but payloads is looked at of those that do not fit.
+   * @param criterion null: all fit
    */
   async portion(
     log: Log,
     begin: number,
     end: number,
-    { bytes, most, fits }: { bytes: number; most: number; fits: Criterion | null },
+    { bytes, most, criterion }: { bytes: number; most: number; criterion: Criterion | null },
   ): Promise<Portion> {
     const entries: FoundEntry[] = [];
     let total = 0;
+    let next = begin;
     // Most searches find little: the tile of what they find is read then.
-    for await (const block of this.#between(log, begin, end, fits === null)) {
+    const read = { archive: this.#archive, tiles: criterion === null, bytes };
+    for await (const block of blocksFrom(this.#database, log, begin, end, read)) {
       let whole: OpenBlock | null = null;
-      for (const index of indices(block, begin, end)) {
-        const payload = block.payload(index);
-        if (total + (payload?.length ?? 0) > bytes && index > begin) return { entries, next: index, bytes: total };
-        total += payload?.length ?? 0;
-        if (fits === null || fits(payload)) {
+      for (const limit = Math.min(block.end, end); next < limit; ) {
+        const packed = block.packedWith(next);
+        total += packed.payloads.length;
+        const packedEnd = Math.min(packed.end, limit);
+        // A look at all of them together costs a fraction of one at each.
+        if (criterion !== null && !criterion.mayBeAmong(packed.payloads)) next = packedEnd;
+        for (; next < packedEnd; next++) {
+          const payload = block.payload(next);
+          if (criterion !== null && !criterion.fits(payload)) continue;
           whole ??= await this.#withLeaves(block);
-          entries.push({ ...whole.entry(index), payload });
+          entries.push({ ...whole.entry(next), payload });
+          if (entries.length === most) return { entries, next: next + 1, bytes: total };
         }
-        if (entries.length === most) return { entries, next: index + 1, bytes: total };
       }
     }
-    return { entries, next: end, bytes: total };
+    return { entries, next, bytes: total };
   }
 
   /** The payload of an entry: `absent` where the client kept it or it was erased. */

@@ -1,5 +1,4 @@
 import { parseJson } from '../core/json.ts';
-import { TILE_WIDTH } from '../core/tiles.ts';
 import type { Criterion, EntryReader, FoundEntry } from './entries.ts';
 import type { Log } from './log.ts';
 
@@ -66,16 +65,15 @@ export async function searchPage(
   { text, fields }: Pick<Criteria, 'text' | 'fields'>,
   { from, end, limit }: { readonly from: number; readonly end: number; readonly limit: number },
 ): Promise<FoundPage> {
-  const fits = criterion(text, fields);
+  const criterion = criterionOf(text, fields);
   const found: FoundEntry[] = [];
-  const last = Math.min(end, from + PAGE_ENTRIES);
+  // Where all fit, none is read that is not told.
+  const last = Math.min(end, from + (criterion === null ? Math.min(limit, PAGE_ENTRIES) : PAGE_ENTRIES));
   let bytes = 0;
   let next = from;
   while (next < last && found.length < limit && bytes < PAGE_BYTES) {
-    // As far as the tile goes: of one that two portions share, the block would be unpacked twice.
-    const portionEnd = Math.min(last, (Math.floor(next / TILE_WIDTH) + 1) * TILE_WIDTH);
     const most = limit - found.length;
-    const portion = await entries.portion(log, next, portionEnd, { bytes: PORTION_BYTES, most, fits });
+    const portion = await entries.portion(log, next, last, { bytes: PORTION_BYTES, most, criterion });
     found.push(...portion.entries);
     next = portion.next;
     bytes += portion.bytes;
@@ -83,17 +81,26 @@ export async function searchPage(
   return { entries: found, next: next < end ? next : null };
 }
 
-function criterion(text: Uint8Array | null, fields: readonly FieldCriterion[]): Criterion | null {
+function criterionOf(text: Uint8Array | null, fields: readonly FieldCriterion[]): Criterion | null {
   if (text === null && fields.length === 0) return null;
   const wanted = text === null ? null : Buffer.from(text);
   const literals = fields.flatMap(({ value }) => (isLiteral(value) ? [Buffer.from(value)] : []));
-  return (payload) => {
-    if (payload === null) return false;
-    const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  const hasBytes = (bytes: Buffer): boolean => {
     if (wanted !== null && !bytes.includes(wanted)) return false;
-    if (!literals.every((literal) => bytes.includes(literal)) && !bytes.includes(BACKSLASH)) return false;
-    return fields.length === 0 || hasFields(bytes, fields);
+    return literals.every((literal) => bytes.includes(literal)) || bytes.includes(BACKSLASH);
   };
+  return {
+    mayBeAmong: (payloads) => hasBytes(viewOf(payloads)),
+    fits: (payload) => {
+      if (payload === null) return false;
+      const bytes = viewOf(payload);
+      return hasBytes(bytes) && (fields.length === 0 || hasFields(bytes, fields));
+    },
+  };
+}
+
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 const BACKSLASH = 0x5c;

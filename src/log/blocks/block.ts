@@ -206,10 +206,20 @@ export class PackedContents {
   /** A view of the bytes. @throws FormatError `block-invalid` */
   at(position: number): StoredContent {
     const part = Math.floor(position / this.#width);
+    return this.#part(part).at(position - part * this.#width);
+  }
+
+  /** The payloads of the part that this entry is in, one behind the other, and the position behind its last entry. */
+  partWith(position: number): { readonly payloads: Uint8Array; readonly end: number } {
+    const part = Math.floor(position / this.#width);
+    return { payloads: this.#part(part).payloads, end: Math.min(this.#count, (part + 1) * this.#width) };
+  }
+
+  #part(part: number): Part {
     const packed = this.#packed[part];
     if (packed === undefined) throw invalid('has too few parts');
     this.#parts[part] ??= new Part(packed, Math.min(this.#width, this.#count - part * this.#width));
-    return this.#parts[part].at(position - part * this.#width);
+    return this.#parts[part];
   }
 }
 
@@ -275,6 +285,11 @@ class Part {
       throw invalid('does not have the length it names');
     }
     for (let i = 0; i < count; i++) this.#hashesAt[i] = (this.#hashesAt[i] ?? 0) + noncesEnd;
+  }
+
+  /** Of all entries, one behind the other. */
+  get payloads(): Uint8Array {
+    return this.#unpacked.subarray(LENGTH_BYTES * this.#lengths.length);
   }
 
   /** A view of the bytes. @throws FormatError `block-invalid` */

@@ -106,6 +106,8 @@ export interface BlocksRead {
   readonly archive: BlockArchive | null;
   /** Whether with the leaf hashes that are in tiles. */
   readonly tiles: boolean;
+  /** Payloads that are read at a time have so many bytes at most, unless one block has more. Default 4 MiB. */
+  readonly bytes?: number;
 }
 
 /**
@@ -117,30 +119,44 @@ export async function* blocksBetween(
   log: { readonly id: number; readonly name: string },
   begin: number,
   end: number,
-  { archive, tiles }: BlocksRead,
+  read: BlocksRead,
 ): AsyncGenerator<OpenBlock> {
-  let at = begin;
-  while (at < end) {
-    const { rows } = await db.query<BlockRow>({
-      name: `blocks-between${tiles ? '-with-leaves' : ''}`,
-      text: `SELECT ${columns('b.first', 'b.first + b.count', 'b.content', tiles ? OWN_TILE : NO_TILE)}
-             FROM (SELECT *, row_number() OVER w AS n, sum(bytes) OVER w AS total
-                   FROM (SELECT * FROM blocks WHERE log = $1 AND first > $2::bigint - ${TILE_WIDTH} AND first < $3
-                           AND first + count > $2 ORDER BY first LIMIT ${PAGE_BLOCKS}) AS page
-                   WINDOW w AS (ORDER BY first)) AS b
-             WHERE n = 1 OR total <= ${PAGE_BYTES} ORDER BY b.first`,
-      values: [log.id, at, end],
-    });
-    if (rows.length === 0) throw damaged(log.name, `entry ${at}`);
-    const blocks = rows.map((row) => new OpenBlock(row));
-    const opening = blocks.map((block) => block.opened(archive));
-    // One that fails is met below, unless the caller stops before.
-    for (const each of opening) each.catch(() => {});
-    for (const [i, block] of blocks.entries()) {
-      if (block.first > at || block.end <= at) throw damaged(log.name, `entry ${at}`);
-      yield (await opening[i]) ?? block;
+  for (let at = begin; at < end; ) {
+    for await (const block of blocksFrom(db, log, at, end, read)) {
+      yield block;
       at = block.end;
     }
+  }
+}
+
+/** As many of {@link blocksBetween} as are read at a time. */
+export async function* blocksFrom(
+  db: Queryable,
+  log: { readonly id: number; readonly name: string },
+  begin: number,
+  end: number,
+  { archive, tiles, bytes = PAGE_BYTES }: BlocksRead,
+): AsyncGenerator<OpenBlock> {
+  const { rows } = await db.query<BlockRow>({
+    name: `blocks-between${tiles ? '-with-leaves' : ''}`,
+    text: `SELECT ${columns('b.first', 'b.first + b.count', 'b.content', tiles ? OWN_TILE : NO_TILE)}
+           FROM (SELECT *, row_number() OVER w AS n, sum(bytes) OVER w AS total
+                 FROM (SELECT * FROM blocks WHERE log = $1 AND first > $2::bigint - ${TILE_WIDTH} AND first < $3
+                         AND first + count > $2 ORDER BY first LIMIT ${PAGE_BLOCKS}) AS page
+                 WINDOW w AS (ORDER BY first)) AS b
+           WHERE n = 1 OR total <= $4 ORDER BY b.first`,
+    values: [log.id, begin, end, bytes],
+  });
+  if (rows.length === 0) throw damaged(log.name, `entry ${begin}`);
+  const blocks = rows.map((row) => new OpenBlock(row));
+  const opening = blocks.map((block) => block.opened(archive));
+  // One that fails is met below, unless the caller stops before.
+  for (const each of opening) each.catch(() => {});
+  let at = begin;
+  for (const [i, block] of blocks.entries()) {
+    if (block.first > at || block.end <= at) throw damaged(log.name, `entry ${at}`);
+    yield (await opening[i]) ?? block;
+    at = block.end;
   }
 }
 

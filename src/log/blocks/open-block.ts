@@ -95,10 +95,20 @@ export class OpenBlock {
   }
 
   content(index: number): StoredContent {
+    return this.#within(index, (contents, position) => contents.at(position));
+  }
+
+  /** Payloads that were packed together with that of this entry, one behind the other, and the index behind the last of them. */
+  packedWith(index: number): { readonly payloads: Uint8Array; readonly end: number } {
+    const { payloads, end } = this.#within(index, (contents, position) => contents.partWith(position));
+    return { payloads, end: this.first + end };
+  }
+
+  #within<T>(index: number, read: (contents: PackedContents, position: number) => T): T {
     if (index < this.first || index >= this.end) throw damaged(this.log, `entry ${index}`);
     const contents = this.#contents;
     if (contents === null) throw archiveMissing();
-    return this.#demandWhole(() => contents.at(index - this.first));
+    return this.#demandWhole(() => read(contents, index - this.first));
   }
 
   #demandWhole<T>(read: () => T): T {
