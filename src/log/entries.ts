@@ -133,6 +133,7 @@ export class EntryReader {
           if (entries.length === most) return { entries, next: next + 1, bytes: total };
         }
       }
+      if (whole === null) block.release();
     }
     return { entries, next, bytes: total };
   }

@@ -36,7 +36,7 @@ export const MAX_CONTENT_BYTES =
   PARTS_HEAD_BYTES + MAX_UNPACKED_BYTES + (LENGTH_BYTES + HEAD_BYTES + 32 + NONCE_SIZE) * TILE_WIDTH;
 /** Below this, compression costs more time than it saves space. */
 const MIN_PACKED_BYTES = 512;
-/** Of Node. */
+/** Of Node; room of a chunk beside what is put into it. */
 const MIN_CHUNK_BYTES = 64;
 /** How parts are compressed: zstd, level 1. */
 export const COMPRESSION = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
@@ -191,7 +191,7 @@ export class PackedContents {
   /** Entries of each part; the last may have fewer. */
   readonly #width: number;
   readonly #packed: readonly Buffer[];
-  readonly #parts: Part[] = [];
+  readonly #parts: (Part | undefined)[] = [];
 
   /** @throws FormatError `block-invalid` */
   constructor(bytes: Uint8Array, count: number) {
@@ -215,11 +215,20 @@ export class PackedContents {
     return { payloads: this.#part(part).payloads, end: Math.min(this.#count, (part + 1) * this.#width) };
   }
 
+  /**
+   * Gives back the memory of what was unpacked, once nobody has a view of it any more: the garbage collector would mark the whole
+   * heap for it many times a second.
+   */
+  release(): void {
+    for (const part of this.#parts.splice(0)) part?.release();
+  }
+
   #part(part: number): Part {
     const packed = this.#packed[part];
     if (packed === undefined) throw invalid('has too few parts');
-    this.#parts[part] ??= new Part(packed, Math.min(this.#width, this.#count - part * this.#width));
-    return this.#parts[part];
+    const unpacked = this.#parts[part] ?? new Part(packed, Math.min(this.#width, this.#count - part * this.#width));
+    this.#parts[part] = unpacked;
+    return unpacked;
   }
 }
 
@@ -285,6 +294,13 @@ class Part {
       throw invalid('does not have the length it names');
     }
     for (let i = 0; i < count; i++) this.#hashesAt[i] = (this.#hashesAt[i] ?? 0) + noncesEnd;
+  }
+
+  release(): void {
+    const { buffer } = this.#unpacked;
+    // Of another size it is a slab of Node, with what others have, or what was read.
+    if (buffer instanceof ArrayBuffer && buffer.byteLength === this.#unpacked.length + MIN_CHUNK_BYTES)
+      buffer.transfer(0);
   }
 
   /** Of all entries, one behind the other. */

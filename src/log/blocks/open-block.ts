@@ -104,6 +104,11 @@ export class OpenBlock {
     return { payloads, end: this.first + end };
   }
 
+  /** Gives back memory, once nobody has a view of its contents any more; they are unpacked anew if they are asked for. */
+  release(): void {
+    this.#contents?.release();
+  }
+
   #within<T>(index: number, read: (contents: PackedContents, position: number) => T): T {
     if (index < this.first || index >= this.end) throw damaged(this.log, `entry ${index}`);
     const contents = this.#contents;
