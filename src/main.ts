@@ -157,7 +157,7 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
 
     const quota = await openQuota(config);
     stops.push(async () => quota?.close());
-    const readings = openReadings(config);
+    const { readings, noteCommit } = openReadings(config);
     stops.push(() => readings.close());
     const hashing = openLineHashing(effects);
     stops.push(() => hashing.close());
@@ -181,6 +181,7 @@ export async function serve(config: Config, logger: Logger, options: ServeOption
     const count = roundsByCount(queue, config.roundEntries);
     foundation.appender.onCommitted = (entries, milliseconds) => {
       operation.metrics.committed(entries, milliseconds);
+      noteCommit();
       count(entries);
     };
     if (service.calendar !== null) service.calendar.intake.onTaken = count;

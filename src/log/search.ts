@@ -25,6 +25,8 @@ const PAGE_BYTES = 8 << 20;
 /** What is in memory at a time. */
 const PORTION_BYTES = 1 << 20;
 
+export type PortionReader = Pick<EntryReader, 'portion'>;
+
 /** Some entries that fit, and where to go on; null: nothing is left. */
 export interface FoundPage {
   readonly entries: readonly FoundEntry[];
@@ -60,7 +62,7 @@ async function firstAt(entries: EntryReader, log: Log, time: number, from: numbe
  * of finding something: whoever goes on reads on.
  */
 export async function searchPage(
-  entries: EntryReader,
+  entries: PortionReader,
   log: Log,
   { text, fields }: Pick<Criteria, 'text' | 'fields'>,
   { from, end, limit }: { readonly from: number; readonly end: number; readonly limit: number },

@@ -1,5 +1,6 @@
 // The thread that searches and exports.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { workerData } from 'node:worker_threads';
 import { RememberedByRound, receiptAnchors } from '../anchor/anchors.ts';
 import { ReceiptSeries } from '../anchor/receipt-series.ts';
@@ -16,13 +17,14 @@ import { findStored, receiptStoredPath } from '../evm/stored-rounds.ts';
 import { KINDS } from '../kinds.ts';
 import { EntryReader } from '../log/entries.ts';
 import { RecordedCheckpoints } from '../log/publish.ts';
-import { searchPage } from '../log/search.ts';
+import { type PortionReader, searchPage } from '../log/search.ts';
 import { TileStore } from '../log/tilestore.ts';
 import { openDatabase } from '../store/database.ts';
 import { Cosignatures } from '../witness/cosignatures.ts';
 import { openArchives } from './archives.ts';
 import { yieldToOthers } from './priority.ts';
 import type { ReadingSettings } from './readings.ts';
+import { RestingWork } from './resting.ts';
 
 const CONNECTIONS = 3;
 /** Entries, and bytes of text, after which an answer of an export is complete. */
@@ -37,12 +39,15 @@ const LINE_END = utf8('}\n');
 const REMEMBERED_BYTES = 16 << 20;
 
 yieldToOthers();
-const { databaseUrl, archive, witnessKeys }: ReadingSettings = workerData;
+const { databaseUrl, archive, witnessKeys, commits }: ReadingSettings = workerData;
 const database = openDatabase(databaseUrl, { connections: CONNECTIONS, name: 'antequem reading' });
 const archives = openArchives(archive);
 const memory = new SharedLimit(REMEMBERED_BYTES);
 const tiles = new TileStore(database, archives, memory);
 const entries = new EntryReader(database, archives.blocks, tiles, memory);
+const resting = new RestingWork(commits, { now: () => performance.now(), sleep });
+/** Reads portions of a search or an export. */
+const portions: PortionReader = { portion: (...asked) => resting.work(() => entries.portion(...asked)) };
 const recorded = new RecordedCheckpoints(database);
 const cosignatures = new Cosignatures(database);
 const remembered = new RememberedByRound(
@@ -64,7 +69,7 @@ const series = new ReceiptSeries({
 });
 
 async function search({ log, criteria, from, end, limit, size, payloads }: SearchReading): Promise<Answering> {
-  const page = await searchPage(entries, log, criteria, { from, end, limit });
+  const page = await searchPage(portions, log, criteria, { from, end, limit });
   const found = page.entries.map((entry) => (payloads ? fullEntryView(log, entry) : entryView(log, entry)));
   return given(JSON.stringify({ size, entries: found, ...(page.next === null ? {} : { next: page.next }) }));
 }
@@ -73,7 +78,7 @@ async function exported(reading: ExportReading): Promise<Answering> {
   const { log, criteria, from, end, receipts, checkpoint } = reading;
   // So that the next answer begins with a tile.
   const limit = EXPORT_ENTRIES - (from % EXPORT_ENTRIES);
-  const page = await searchPage(entries, log, criteria, { from, end, limit });
+  const page = await searchPage(portions, log, criteria, { from, end, limit });
   const texts = receipts ? await series.texts(log, page.entries, checkpoint) : [];
   if (texts === null) return { answer: null };
   if ('unsigned' in texts) return { answer: texts };

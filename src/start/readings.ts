@@ -10,18 +10,22 @@ export interface ReadingSettings {
   readonly archive: ArchiveConfig | null;
   /** Of the witnesses whose cosignatures receipts have. */
   readonly witnessKeys: readonly WitnessKey[];
+  /** Counts commits of entries. */
+  readonly commits: Int32Array;
 }
 
 // A package has it compiled.
 const FILE = `./reading-thread.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`;
 
-/** Searches and exports. */
+/** Searches and exports, which rest while entries are committed. */
 export function openReadings({
   databaseUrl,
   witnesses,
   archive,
-}: Pick<Config, 'databaseUrl' | 'witnesses' | 'archive'>): Readings {
+}: Pick<Config, 'databaseUrl' | 'witnesses' | 'archive'>): { readings: Readings; noteCommit: () => void } {
+  const commits = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   const witnessKeys = witnesses?.policy.witnesses.map(({ key }) => key) ?? [];
-  const settings: ReadingSettings = { databaseUrl, archive, witnessKeys };
-  return new ReadingThread(new URL(FILE, import.meta.url), settings);
+  const settings: ReadingSettings = { databaseUrl, archive, witnessKeys, commits };
+  const readings = new ReadingThread(new URL(FILE, import.meta.url), settings);
+  return { readings, noteCommit: () => void Atomics.add(commits, 0, 1) };
 }

@@ -48,7 +48,7 @@ it('what does not fit in the queue is refused at once and leaves the rest alone'
       receipts: new Receipts({ database, entries, tiles, publisher, trees, anchors }),
       roots: new RootSigning({ registry, publisher, tiles, rollback: foundation.guard.rollback }),
       receiptKeys: new ReceiptKeys(database, registry, () => 0),
-      readings: openReadings(config),
+      readings: openReadings(config).readings,
       hashing: openLineHashing({ random: () => new Uint8Array(0) }),
       notifications,
       anchors,

@@ -183,6 +183,14 @@ describe('searching', () => {
     expect([answer.status, answer.code]).toEqual([400, 'query-invalid']);
   });
 
+  it('finds nothing across the borders of entries', async () => {
+    await service.send('PUT', '/v1/logs/adjoining');
+    const lines = ['a nee', 'dle and a needle', 'dle'];
+    await service.send('POST', '/v1/logs/adjoining/entries?split=lines', { body: lines.join('\n') });
+    expect(indices(await get('?text=needledle', 'adjoining'))).toEqual([]);
+    expect(indices(await get('?text=needle', 'adjoining'))).toEqual([1]);
+  });
+
   it('does a bounded work for a page, whatever there is to find', async () => {
     await service.send('PUT', '/v1/logs/large');
     const body = Array.from({ length: 10_000 }, (_, i) => `line ${i}`).join('\n');
