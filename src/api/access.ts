@@ -1,4 +1,4 @@
-import type { Request, RequestHandler } from 'express';
+import type { Request } from 'express';
 import { type ApiKey, type ApiKeys, permits, type Scope } from '../access/keys.ts';
 import type { Quota } from '../access/quota.ts';
 import type { Sessions } from '../access/sessions.ts';
@@ -27,30 +27,37 @@ export class Gate {
   }
 
   /** The caller, if it may do this to this log (null: to no single log, or to all logs). */
-  async admit(request: Request, scope: Scope | 'any', log: string | null): Promise<Caller> {
-    const caller = await this.caller(request);
-    demand(caller, scope, log);
-    return caller;
+  admit(request: Request, scope: Scope | 'any', log: string | null): Caller | Promise<Caller> {
+    const caller = this.caller(request);
+    return caller instanceof Promise
+      ? caller.then((known) => demanded(known, scope, log))
+      : demanded(caller, scope, log);
   }
 
   /** The logs that the caller may do this to: null for all of them, and for those yet to be made. */
   async admitSome(request: Request, scope: Scope): Promise<readonly string[] | null> {
     const caller = await this.caller(request);
     const logs = caller === 'anyone' ? null : caller.logs;
-    demand(caller, scope, logs?.[0] ?? null);
+    demanded(caller, scope, logs?.[0] ?? null);
     return logs;
   }
 
   /** The caller; the request counts against its quota. @throws Problem 401, 429 */
-  async caller(request: Request): Promise<Caller> {
-    const caller = await this.identify(request);
+  caller(request: Request): Caller | Promise<Caller> {
+    const caller = this.identify(request);
+    return caller instanceof Promise
+      ? caller.then((known) => this.#charged(known, request))
+      : this.#charged(caller, request);
+  }
+
+  #charged(caller: Caller | null, request: Request): Caller | Promise<Caller> {
     if (caller === null) {
       throw new Problem('unauthorized', 'an API key is needed: send it as `Authorization: Bearer aq_…`', {
         'WWW-Authenticate': 'Bearer',
       });
     }
-    if (this.#quota !== null) await charge(this.#quota, ownerOf(caller), request.res);
-    return caller;
+    const charging = this.#quota === null ? undefined : charge(this.#quota, ownerOf(caller), request.res);
+    return charging instanceof Promise ? charging.then(() => caller) : caller;
   }
 
   /** The caller, by the API key that was sent or else by the session of a browser; null if it is unknown. */
@@ -67,9 +74,9 @@ export class Gate {
   }
 }
 
-/** @throws Problem 403 */
-function demand(caller: Caller, scope: Scope | 'any', log: string | null): void {
-  if (caller === 'anyone' || permits(caller, scope, log)) return;
+/** The caller. @throws Problem 403 */
+function demanded(caller: Caller, scope: Scope | 'any', log: string | null): Caller {
+  if (caller === 'anyone' || permits(caller, scope, log)) return caller;
   const what = log === null ? '' : ` on the log ${log}`;
   throw new Problem('forbidden', `this API key does not permit ${scope}${what}`);
 }
@@ -108,24 +115,21 @@ export function fromOwnPage(request: Request): boolean {
 const OWN_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/;
 
 /** Local mode answers to its own names alone: a page of another site may have a name that resolves to loopback. */
-export const ownHostOnly: RequestHandler = (request, _response, next) => {
-  if (!OWN_HOST.test((request.get('host') ?? '').toLowerCase())) {
+export function demandOwnHost(request: Request): void {
+  if (!OWN_HOST.test((request.headers.host ?? '').toLowerCase())) {
     throw new Problem('host-forbidden', 'in local mode the service answers to localhost, 127.0.0.1 and [::1] alone');
   }
-  next();
-};
+}
 
 /** Keeps web pages of other sites away from a service that asks for no key: a browser tells where a request comes from. */
-export const ownSiteOnly: RequestHandler = (request, _response, next) => {
-  const host = (request.get('host') ?? '').toLowerCase();
+export function demandOwnSite(request: Request): void {
+  const { host = '', origin } = request.headers;
   const site = request.get('sec-fetch-site');
-  const origin = request.get('origin');
   // Browsers of before 2023 tell the origin alone.
   if (
     (site !== undefined && site !== 'same-origin' && site !== 'none') ||
-    (origin ?? `http://${host}`) !== `http://${host}`
+    (origin !== undefined && origin !== `http://${host.toLowerCase()}`)
   ) {
     throw new Problem('site-forbidden', 'in local mode the service does not answer pages of other sites');
   }
-  next();
-};
+}

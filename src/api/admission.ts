@@ -20,10 +20,13 @@ export async function admitAppend(
 ): Promise<{ readonly caller: Caller; readonly log: Log; readonly key: string | null }> {
   const name = pathLogName(request);
   const arrival = noteArrival(response, { way, form, log: name, key: null });
-  const caller = await gate.admit(request, 'append', name);
+  // Nothing is waited for that is known: each wait has a cost.
+  const admitting = gate.admit(request, 'append', name);
+  const caller = admitting instanceof Promise ? await admitting : admitting;
   const key = ownerOf(caller) || null;
   arrival.key = key;
-  const log = await pathLog(request, service.registry);
+  const finding = pathLog(request, service.registry);
+  const log = finding instanceof Promise ? await finding : finding;
   if (log.id === service.registry.system.id) {
     throw new Problem('log-reserved', '_system is the log of the service itself: nobody else appends to it');
   }

@@ -1,7 +1,7 @@
 import { IncomingMessage, type ServerOptions, ServerResponse } from 'node:http';
 import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
-import { Gate, ownHostOnly, ownSiteOnly } from './access.ts';
+import { demandOwnHost, demandOwnSite, Gate } from './access.ts';
 import { appendRoutes } from './append.ts';
 import { auditRoutes } from './auditing.ts';
 import { BodyBudget } from './body.ts';
@@ -49,6 +49,8 @@ const plainHeaders: RequestHandler = (_request, response, next) => {
   next();
 };
 
+const V1 = /^\/v1(\/|$)/;
+
 /** What probes and scrapes get of a process without the API: `/healthz`, `/readyz`, `/metrics`. */
 export function createHealthApp(
   service: Pick<Service, 'keys' | 'sessions' | 'open' | 'operation' | 'metricsToken' | 'logger'>,
@@ -57,8 +59,12 @@ export function createHealthApp(
   const routers = [healthRoutes(service), metricsRoutes(service, new Gate(keys, sessions, open, null))];
   const app = express();
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing');
-  app.use(requestIds(operation.metrics, logger));
-  if (open) app.use(ownHostOnly);
+  const nameRequest = requestIds(operation.metrics, logger);
+  app.use((request, response, next) => {
+    nameRequest(request, response);
+    if (open) demandOwnHost(request);
+    next();
+  });
   app.use(plainHeaders, routers, otherMethods(routers));
   app.use(notFound);
   app.use(failureHandler(logger, operation.metrics, new Warnings(logger, () => performance.now())));
@@ -77,15 +83,26 @@ export function createApp(service: Service, verifications: Verifications): Expre
   const app = express();
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple').enable('case sensitive routing');
   app.set('trust proxy', [...(service.trustedProxies ?? [])]);
-  app.use(requestIds(service.operation.metrics, service.logger));
-  if (service.open) app.use(ownHostOnly);
-  if (service.open) app.use('/v1', ownSiteOnly);
-  // What must be fast comes before what it does not need.
-  const append = appendRoutes(service, gate, budget, warnings);
+  const nameRequest = requestIds(service.operation.metrics, service.logger);
+  const { router: append, direct } = appendRoutes(service, gate, budget, warnings);
+  // One layer for all that a plain append needs: each costs some microseconds, and what they leave to the garbage collector.
+  app.use((request, response, next) => {
+    nameRequest(request, response);
+    if (service.open) {
+      demandOwnHost(request);
+      if (V1.test(request.path)) demandOwnSite(request);
+    }
+    return direct(request, response) ?? next();
+  });
   app.use(append);
   app.use(['/logs', '/healthz', '/readyz', '/.well-known'], publicRead);
   app.use(['/digest', '/timestamp'], publicCalendar);
-  if (service.open) app.use('/digest', ownSiteOnly);
+  if (service.open) {
+    app.use('/digest', (request, _response, next) => {
+      demandOwnSite(request);
+      next();
+    });
+  }
   const quick = [receiptRoutes(service, gate), tileRoutes(service), entryRoutes(service, gate), proofRoutes(service)];
   app.use(plainHeaders, quick);
   app.use(helmet());

@@ -95,8 +95,17 @@ const appendDigests = described({
   problems: [...APPEND_PROBLEMS, 'digest-invalid', 'digests-invalid', 'json-invalid', 'media-type-unsupported'],
 });
 
+/** The path of an append as nearly every client spells it: with nothing to decode. */
+const PLAIN_PATH = /^\/v1\/logs\/([a-z0-9][a-z0-9._-]*)\/(entries|digests)$/;
+
+export interface AppendRoutes {
+  readonly router: Router;
+  /** The handler of a request, found without the router; null: the router decides. */
+  readonly direct: (request: Request, response: Response) => Promise<void> | null;
+}
+
 /** Taking in entries and digests. */
-export function appendRoutes(service: Service, gate: Gate, budget: BodyBudget, warnings: Warnings): Router {
+export function appendRoutes(service: Service, gate: Gate, budget: BodyBudget, warnings: Warnings): AppendRoutes {
   const readBody = bodyReader(MAX_BATCH_BYTES, budget);
   const readPieces = piecesReader(MAX_BATCH_BYTES, budget);
   // Entries of one commit have one time.
@@ -149,15 +158,26 @@ export function appendRoutes(service: Service, gate: Gate, budget: BodyBudget, w
 
   const acceptLines = (log: Log, ...pieces: readonly Uint8Array[]): Promise<Accepted> =>
     service.hashing.accept(log, pieces);
-  return exactRouter()
-    .post('/v1/logs/:log/entries', appendEntries, async (request, response) => {
-      const { split } = hasQuery(request) ? query(request, entriesQuery) : {};
-      const lines = split === 'lines' || mediaType(request) === 'application/x-ndjson';
-      await append(request, response, lines ? 'lines' : 'entry', lines ? acceptLines : acceptEntry);
-    })
-    .post('/v1/logs/:log/digests', appendDigests, async (request, response) => {
-      await append(request, response, 'digests', (_, body) => ({ drafts: acceptDigests(digestsOf(request, body)) }));
-    });
+  const takeEntries = (request: Request, response: Response): Promise<void> => {
+    const { split } = hasQuery(request) ? query(request, entriesQuery) : {};
+    const lines = split === 'lines' || mediaType(request) === 'application/x-ndjson';
+    return append(request, response, lines ? 'lines' : 'entry', lines ? acceptLines : acceptEntry);
+  };
+  const takeDigests = (request: Request, response: Response): Promise<void> =>
+    append(request, response, 'digests', (_, body) => ({ drafts: acceptDigests(digestsOf(request, body)) }));
+
+  return {
+    router: exactRouter()
+      .post('/v1/logs/:log/entries', appendEntries, takeEntries)
+      .post('/v1/logs/:log/digests', appendDigests, takeDigests),
+    direct: (request, response) => {
+      if (request.method !== 'POST') return null;
+      const [, log, kind] = PLAIN_PATH.exec(request.path) ?? [];
+      if (log === undefined) return null;
+      request.params = { log };
+      return kind === 'entries' ? takeEntries(request, response) : takeDigests(request, response);
+    },
+  };
 }
 
 const HASH = Buffer.alloc(HASH_SIZE);

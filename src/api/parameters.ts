@@ -59,13 +59,14 @@ export function pathLogName(request: Request): string {
 }
 
 /** The log that the path names. @throws Problem 404 `log-not-found` */
-export async function pathLog(request: Request, registry: Registry): Promise<Log> {
+export function pathLog(request: Request, registry: Registry): Log | Promise<Log> {
   const name = pathLogName(request);
-  const log = await registry.find(name);
-  if (log === null) {
-    throw new Problem('log-not-found', `there is no log ${name}: create it with PUT /v1/logs/${name}`);
-  }
-  return log;
+  const log = registry.find(name);
+  return log instanceof Promise ? log.then((found) => found ?? noLog(name)) : log;
+}
+
+function noLog(name: string): never {
+  throw new Problem('log-not-found', `there is no log ${name}: create it with PUT /v1/logs/${name}`);
 }
 
 /** A SHA-256 digest in hex. @throws FormatError `digest-invalid` */

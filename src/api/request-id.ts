@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { RequestHandler, Response } from 'express';
+import type { Request, Response } from 'express';
 import type { Logger } from 'pino';
 import type { Metrics } from '../metrics/metrics.ts';
 
@@ -10,8 +10,8 @@ const GIVEN = /^[\w.:/+=~-]{1,128}$/;
  * Names each request, by the `X-Request-Id` it came with where that is a decent one: the answer, a problem and the log say
  * it again. Counts answers besides.
  */
-export function requestIds(metrics: Metrics, logger: Logger): RequestHandler {
-  return (request, response, next) => {
+export function requestIds(metrics: Metrics, logger: Logger): (request: Request, response: Response) => void {
+  return (request, response) => {
     const given = request.headers['x-request-id'];
     const requestId = typeof given === 'string' && GIVEN.test(given) ? given : randomUUID();
     response.setHeader(HEADER, requestId);
@@ -23,7 +23,6 @@ export function requestIds(metrics: Metrics, logger: Logger): RequestHandler {
       const ms = Math.round(performance.now() - begin);
       logger.debug({ requestId, method, path, status: response.statusCode, ms }, 'answered');
     });
-    next();
   };
 }
 

@@ -55,6 +55,20 @@ describe('one entry', () => {
     expect(await payload(log, 3)).toEqual(Buffer.from(bytes));
   });
 
+  it('may have a path that has to be decoded first', async () => {
+    const log = await newLog();
+    for (const path of [
+      `/v1/logs/${log}/entries`,
+      `/v1/logs/%61${log.slice(1)}/entries`,
+      `/v1/logs/${log}/%65ntries`,
+    ]) {
+      const answer = await service.send('POST', path, { body: path });
+      expect([path, answer.status]).toEqual([path, path.endsWith('%65ntries') ? 404 : 201]);
+    }
+    expect((await service.send('GET', `/v1/logs/${log}/digests`)).status).toBe(405);
+    expect(await sizeOf(log)).toBe(2);
+  });
+
   it('is told with what a receipt is asked by', async () => {
     const log = await newLog();
     await service.send('POST', `/v1/logs/${log}/entries`, { body: 'first' });
