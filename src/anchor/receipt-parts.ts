@@ -49,11 +49,28 @@ type PartsRow = { n: number; system: string | null; tile: Uint8Array | null } & 
   ({ round: null } | { round: number; leaf: number; covered: number }) &
   ({ note: null } | { note: string; signed_root: Uint8Array });
 
-/** What is asked; n counts from 1. PostgreSQL plans the statement of a single entry once, and that of several each time. */
-const ONE =
-  '(SELECT $1::int AS log, $2::bigint AS index, $3::int AS known, $4::boolean AS lacks_tile, 1::bigint AS n) AS q';
-const SEVERAL =
-  'unnest($1::int[], $2::bigint[], $3::int[], $4::boolean[]) WITH ORDINALITY AS q (log, index, known, lacks_tile, n)';
+/** Of what is asked; n counts from 1. Made once: it is long. */
+const reading = (asked: string): string => `
+  SELECT q.n::int, (SELECT h.size || ' ' || encode(h.root, 'hex') FROM logs l JOIN log_heads h ON h.log = l.id
+                     WHERE l.name = '_system' ORDER BY h.size DESC LIMIT 1) AS system,
+          ${knownBlockColumns('greatest(q.index - 1, b.first)', '(q.index + 1)', 'q.known', 't.hashes')},
+          CASE WHEN q.lacks_tile THEN t.hashes END AS tile,
+          c.round, c.index AS leaf, c.size AS covered, s.root AS signed_root, s.note
+   FROM ${asked}
+   LEFT JOIN LATERAL (SELECT * FROM blocks WHERE log = q.log AND first <= q.index ORDER BY first DESC LIMIT 1) b
+     ON b.first + b.count > q.index
+   LEFT JOIN tiles t ON t.log = q.log AND t.level = 0 AND t.index = q.index / ${TILE_WIDTH}
+   LEFT JOIN LATERAL (SELECT round, index, size FROM round_logs WHERE log = q.log AND size > q.index
+                      ORDER BY size LIMIT 1) c ON true
+   LEFT JOIN checkpoints s ON s.log = q.log AND s.size = c.size
+   ORDER BY q.n`;
+/** PostgreSQL plans the statement of a single entry once, and that of several each time. */
+const READ_ONE = reading(
+  '(SELECT $1::int AS log, $2::bigint AS index, $3::int AS known, $4::boolean AS lacks_tile, 1::bigint AS n) AS q',
+);
+const READ_SEVERAL = reading(
+  'unnest($1::int[], $2::bigint[], $3::int[], $4::boolean[]) WITH ORDINALITY AS q (log, index, known, lacks_tile, n)',
+);
 
 /** The parts for these entries, at most {@link RECEIPTS_AT_ONCE}. */
 export async function readReceiptParts(
@@ -73,19 +90,7 @@ export async function readReceiptParts(
   ];
   const { rows } = await database.query<PartsRow>({
     name: `receipt-parts-${isOne ? 'one' : 'several'}`,
-    text: `SELECT q.n::int, (SELECT h.size || ' ' || encode(h.root, 'hex') FROM logs l JOIN log_heads h ON h.log = l.id
-                             WHERE l.name = '_system' ORDER BY h.size DESC LIMIT 1) AS system,
-                  ${knownBlockColumns('greatest(q.index - 1, b.first)', '(q.index + 1)', 'q.known', 't.hashes')},
-                  CASE WHEN q.lacks_tile THEN t.hashes END AS tile,
-                  c.round, c.index AS leaf, c.size AS covered, s.root AS signed_root, s.note
-           FROM ${isOne ? ONE : SEVERAL}
-           LEFT JOIN LATERAL (SELECT * FROM blocks WHERE log = q.log AND first <= q.index ORDER BY first DESC LIMIT 1) b
-             ON b.first + b.count > q.index
-           LEFT JOIN tiles t ON t.log = q.log AND t.level = 0 AND t.index = q.index / ${TILE_WIDTH}
-           LEFT JOIN LATERAL (SELECT round, index, size FROM round_logs WHERE log = q.log AND size > q.index
-                              ORDER BY size LIMIT 1) c ON true
-           LEFT JOIN checkpoints s ON s.log = q.log AND s.size = c.size
-           ORDER BY q.n`,
+    text: isOne ? READ_ONE : READ_SEVERAL,
     values: isOne ? values.flat() : values,
   });
   return rows.map((row, i) => {

@@ -92,6 +92,9 @@ const mergedWith = (at: number): string =>
    WHERE (m.depth, m.id) > ($${at + 1}, $${at + 2}::bigint) AND position($${at + 3}::bytea IN m.records) > 0
    ORDER BY m.depth, m.id LIMIT ${PAGE_ROWS}`;
 
+const FIND = `SELECT log, first, NULL::int AS depth, NULL::bigint AS id, prefixes AS bytes FROM digest_batches
+  WHERE position($1::bytea IN prefixes) > 0 UNION ALL (${runsWith(2)}) UNION ALL (${mergedWith(5)})`;
+
 /** Entries whose digests begin as this one, some at a time. */
 async function* hintsOf(db: Queryable, digest: Uint8Array): AsyncGenerator<EntryPlace[]> {
   const prefix = Buffer.from(digest.subarray(0, PREFIX_BYTES));
@@ -100,9 +103,7 @@ async function* hintsOf(db: Queryable, digest: Uint8Array): AsyncGenerator<Entry
   // One query for all, so that what moves down meanwhile is seen in one of them.
   const { rows } = await db.query<Hint>({
     name: 'find-digest',
-    text: `SELECT log, first, NULL::int AS depth, NULL::bigint AS id, prefixes AS bytes FROM digest_batches
-           WHERE position($1::bytea IN prefixes) > 0
-           UNION ALL (${runsWith(2)}) UNION ALL (${mergedWith(5)})`,
+    text: FIND,
     values: [prefix, bucket, 0, rest, nodes, 0, 0, rest],
   });
   for (const row of rows) yield placesOf(row, prefix);

@@ -53,9 +53,16 @@ export interface EntryPlace {
   readonly index: number;
 }
 
+/** Of these places. Made once: it is long. */
+const reading = (places: string): string => `
+  SELECT ${knownBlockColumns('greatest(least(k.low, b.first + b.count) - 1, b.first)', 'least(k.high + 1, b.first + b.count)', 'k.known')}
+  FROM (SELECT q.log, (SELECT first FROM blocks WHERE log = q.log AND first <= q.index
+                       ORDER BY first DESC LIMIT 1) AS first, min(q.index) AS low, max(q.index) AS high, max(q.known) AS known
+        FROM ${places} GROUP BY 1, 2) AS k
+  JOIN blocks b ON b.log = k.log AND b.first = k.first`;
 /** PostgreSQL plans the statement of one place once, and that of several each time. */
-const ONE_PLACE = '(SELECT $1::int AS log, $2::bigint AS index, $3::int AS known) AS q';
-const PLACES = 'unnest($1::int[], $2::bigint[], $3::int[]) AS q (log, index, known)';
+const READ_ONE = reading('(SELECT $1::int AS log, $2::bigint AS index, $3::int AS known) AS q');
+const READ_SEVERAL = reading('unnest($1::int[], $2::bigint[], $3::int[]) AS q (log, index, known)');
 
 /**
  * The blocks of these entries, each read once; null for an entry that is not there. They have the leaf hashes of these
@@ -76,11 +83,7 @@ export async function readBlocks(
   ];
   const { rows } = await db.query<KnownBlockRow>({
     name: `read-${isOne ? 'block' : 'blocks'}`,
-    text: `SELECT ${knownBlockColumns('greatest(least(k.low, b.first + b.count) - 1, b.first)', 'least(k.high + 1, b.first + b.count)', 'k.known')}
-           FROM (SELECT q.log, (SELECT first FROM blocks WHERE log = q.log AND first <= q.index
-                                ORDER BY first DESC LIMIT 1) AS first, min(q.index) AS low, max(q.index) AS high, max(q.known) AS known
-                 FROM ${isOne ? ONE_PLACE : PLACES} GROUP BY 1, 2) AS k
-           JOIN blocks b ON b.log = k.log AND b.first = k.first`,
+    text: isOne ? READ_ONE : READ_SEVERAL,
     values: isOne ? values.flat() : values,
   });
   const opened = Map.groupBy(

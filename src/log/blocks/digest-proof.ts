@@ -32,9 +32,22 @@ interface Row {
 const twoLeaves = (hashes: string, at: string): string =>
   `substring(${hashes} FROM ${HASH_SIZE} * ((${at})::int - 1) + 1 FOR ${2 * HASH_SIZE})`;
 
+/** Of these places. Made once: it is long. */
+const proving = (places: string): string => `
+  SELECT q.log, q.index, l.origin, b.received_at, substring(b.times FROM 8 * p.position + 1 FOR 8) AS time,
+         coalesce(${twoLeaves('b.leaves', 'p.position')},
+                  (SELECT ${twoLeaves('t.hashes', `q.index % ${TILE_WIDTH}`)} FROM tiles t
+                   WHERE t.log = q.log AND t.level = 0 AND t.index = q.index / ${TILE_WIDTH})) AS leaves,
+         CASE WHEN NOT p.position = ANY (b.erased) THEN (${nonceInContent('b', 'p.position')}) END AS nonce
+  FROM ${places}
+  JOIN logs l ON l.id = q.log AND ($1::text[] IS NULL OR l.name = ANY ($1))
+  CROSS JOIN LATERAL (SELECT * FROM blocks WHERE log = q.log AND first <= q.index AND first > q.index - ${TILE_WIDTH}
+                      ORDER BY first DESC LIMIT 1) AS b
+  CROSS JOIN LATERAL (SELECT (q.index - b.first)::int AS position) AS p
+  WHERE p.position < b.count`;
 /** PostgreSQL plans the statement of one place once, and that of several each time. */
-const ONE_PLACE = '(SELECT $3::bigint AS log, $4::bigint AS index) AS q';
-const PLACES = 'unnest($3::bigint[], $4::bigint[]) AS q (log, index)';
+const PROVE_ONE = proving('(SELECT $2::bigint AS log, $3::bigint AS index) AS q');
+const PROVE_SEVERAL = proving('unnest($2::bigint[], $3::bigint[]) AS q (log, index)');
 
 /** @param logs names; null: all. Places in other logs are left out. */
 export async function candidates(
@@ -47,18 +60,8 @@ export async function candidates(
   const isOne = places.length === 1;
   const { rows } = await db.query<Row>({
     name: `prove-digest${isOne ? '' : 's'}`,
-    text: `SELECT q.log, q.index, l.origin, b.received_at, substring(b.times FROM 8 * p.position + 1 FOR 8) AS time,
-                  coalesce(${twoLeaves('b.leaves', 'p.position')},
-                           (SELECT ${twoLeaves('t.hashes', `q.index % ${TILE_WIDTH}`)} FROM tiles t
-                            WHERE t.log = q.log AND t.level = 0 AND t.index = q.index / ${TILE_WIDTH})) AS leaves,
-                  CASE WHEN NOT p.position = ANY (b.erased) THEN (${nonceInContent('b', 'p.position')}) END AS nonce
-           FROM ${isOne ? ONE_PLACE : PLACES}
-           JOIN logs l ON l.id = q.log AND ($1::text[] IS NULL OR l.name = ANY ($1))
-           CROSS JOIN LATERAL (SELECT * FROM blocks WHERE log = q.log AND first <= q.index AND first > q.index - $2::int
-                               ORDER BY first DESC LIMIT 1) AS b
-           CROSS JOIN LATERAL (SELECT (q.index - b.first)::int AS position) AS p
-           WHERE p.position < b.count`,
-    values: [logs, TILE_WIDTH, ...(isOne ? [numbers[0], indices[0]] : [numbers, indices])],
+    text: isOne ? PROVE_ONE : PROVE_SEVERAL,
+    values: [logs, ...(isOne ? [numbers[0], indices[0]] : [numbers, indices])],
   });
   return rows.map((row) => {
     const { log, index, origin } = row;
