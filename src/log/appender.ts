@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { AntequemError, FormatError } from '../core/errors.ts';
 import { type Database, transaction } from '../store/database.ts';
-import { continueLog } from './continuation.ts';
+import { type Coming, type Continuation, canContinueAhead, continueAhead, continueLog } from './continuation.ts';
 import { mergeRuns } from './digest-merging.ts';
 import { makeRuns, RUN_DIGESTS } from './digest-runs.ts';
 import { KnownLogs } from './known-logs.ts';
@@ -14,6 +14,8 @@ import { type Sequencing, sequence } from './sequence.ts';
 
 const GROUP_ENTRIES = 20_000;
 const GROUP_BYTES = 16 << 20;
+/** Entries that get their places while a commit is under way: those of fewer have them in no time. */
+const AHEAD_ENTRIES = 256;
 /** Submissions of a group that are many. */
 const MANY = 8;
 /** How often a commit waits for more at most: the event loop goes round twice each time. */
@@ -42,6 +44,15 @@ interface Line {
   next: number | null;
   /** When the commit under way began, by the monotonic clock; null: none is. */
   since: number | null;
+  /** Of the commit under way; null: its entries have no places yet. */
+  coming: Coming | null;
+  /** The next commit, where its entries have their places already. */
+  ahead: Ahead | null;
+}
+
+interface Ahead {
+  readonly group: Waiting[];
+  readonly continuation: Promise<Continuation | null>;
 }
 
 interface Waiting {
@@ -130,9 +141,10 @@ export class Appender {
         line.waiting.push(waiting);
         line.bytes += bytes;
         line.next = next;
+        this.#placeAhead(log, line);
         return;
       }
-      this.#lines.set(log.id, { waiting: [waiting], bytes, next, since: null });
+      this.#lines.set(log.id, { waiting: [waiting], bytes, next, since: null, coming: null, ahead: null });
       // Deferred, so that other submissions of this turn of the event loop share the first commit.
       setImmediate(() => void this.#drain(log));
     });
@@ -157,28 +169,28 @@ export class Appender {
   async #drain(log: Log): Promise<void> {
     const line = this.#lines.get(log.id);
     if (line === undefined) return;
-    for (let before = 0; line.waiting.length > 0; ) {
-      await gathered(line.waiting, before);
-      const group = takeGroup(line.waiting);
+    for (let before = 0; line.ahead !== null || line.waiting.length > 0; ) {
+      const { ahead } = line;
+      line.ahead = null;
+      if (ahead === null) await gathered(line.waiting, before);
+      const group = ahead?.group ?? takeGroup(line.waiting);
       before = group.length;
       line.since = performance.now();
       try {
-        const outcomes = await this.#commit(
-          log,
-          group.map((waiting) => waiting.prepared),
-        );
+        const outcomes = await this.#commit(log, line, group, ahead?.continuation ?? null);
         // The next commit goes out before these answers: the database works while they are written.
         setImmediate(() => {
           for (const [i, waiting] of group.entries()) settle(waiting, outcomes[i]);
         });
       } catch (error) {
+        takeBack(line);
         // The next commit would hang, too: all that waits is refused now, which frees its memory.
         if (error instanceof AntequemError && error.code === 'database-silent') group.push(...line.waiting.splice(0));
         for (const waiting of group) waiting.reject(error);
       }
       line.since = null;
       const size = this.sequencing.logs.sizeOf(log.id);
-      line.next = size === null ? null : size + entriesOf(line.waiting);
+      line.next = size === null ? null : size + entriesAfter(line);
       const bytes = group.reduce((sum, waiting) => sum + waiting.bytes, 0);
       line.bytes -= bytes;
       this.#queuedBytes -= bytes;
@@ -195,15 +207,50 @@ export class Appender {
     this.#rested.clear();
   }
 
-  async #commit(log: Log, submissions: Prepared[]): Promise<readonly Outcome[]> {
+  async #commit(
+    log: Log,
+    line: Line,
+    group: readonly Waiting[],
+    ahead: Promise<Continuation | null> | null,
+  ): Promise<readonly Outcome[]> {
     const begin = performance.now();
-    const outcomes =
-      (await continueLog(this.#database, log, submissions, this.sequencing, this.#commitDeadline)) ??
-      (await this.#sequence(log, submissions));
-    const entries = submissions.reduce((sum, { submission }) => sum + submission.drafts.length, 0);
+    const submissions = group.map(({ prepared }) => prepared);
+    const continued = await continueLog(this.#database, log, submissions, this.sequencing, {
+      deadline: this.#commitDeadline,
+      ahead,
+      onSent: (coming) => {
+        line.coming = coming;
+        this.#placeAhead(log, line);
+      },
+    });
+    if (continued === null) takeBack(line);
+    line.coming = null;
+    const outcomes = continued ?? (await this.#sequence(log, submissions));
+    const entries = entriesOf(group);
     this.onCommitted(entries, performance.now() - begin);
     this.#indexed(entries);
     return outcomes;
+  }
+
+  /**
+   * Gives what waits its places behind the entries of the commit under way, so that the next commit can be sent as soon as that
+   * one took place.
+   */
+  #placeAhead(log: Log, line: Line): void {
+    const { waiting } = line;
+    const known = line.coming?.known ?? null;
+    if (line.coming === null || known === null || line.ahead !== null || entriesOf(waiting) < AHEAD_ENTRIES) return;
+    const group = takeGroup(waiting);
+    const submissions = group.map(({ prepared }) => prepared);
+    if (!canContinueAhead(known, submissions)) {
+      waiting.unshift(...group);
+      return;
+    }
+    line.coming.known = null;
+    const continuation = continueAhead(log, submissions, known, this.sequencing.effects);
+    // The commit meets a failure.
+    continuation.catch(() => {});
+    line.ahead = { group, continuation };
   }
 
   async #sequence(log: Log, submissions: Prepared[]): Promise<readonly Outcome[]> {
@@ -242,6 +289,15 @@ export class Appender {
     }
   }
 }
+
+/** Nothing follows the commit under way: entries that have places behind it wait again. */
+function takeBack(line: Line): void {
+  if (line.ahead !== null) line.waiting.unshift(...line.ahead.group);
+  line.ahead = null;
+  line.coming = null;
+}
+
+const entriesAfter = ({ ahead, waiting }: Line): number => entriesOf(ahead?.group ?? []) + entriesOf(waiting);
 
 function entriesOf(queue: readonly Waiting[]): number {
   return queue.reduce((sum, { prepared }) => sum + prepared.submission.drafts.length, 0);

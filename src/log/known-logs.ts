@@ -56,7 +56,16 @@ export class KnownLogs {
     const bytes = open === null ? 0 : heldBytes(open);
     const fits = bytes <= MAX_OPEN_BYTES && this.#openBytes + bytes <= MAX_ALL_OPEN_BYTES;
     if (fits) this.#count(log, bytes);
-    this.#logs.set(log, { size: head.size, known: { head, range, open: fits ? open : null } });
+    this.#remember(log, head.size, { head, range, open: fits ? open : null });
+  }
+
+  /** Remembers the size of a durable head alone: the next commit has taken the rest already. */
+  keepSize(log: number, size: number): void {
+    this.#remember(log, size, null);
+  }
+
+  #remember(log: number, size: number, known: KnownLog | null): void {
+    this.#logs.set(log, { size, known });
     if (this.#logs.size <= MAX_LOGS) return;
     for (const oldest of this.#logs.keys()) {
       this.#count(oldest, 0);

@@ -23,7 +23,9 @@ afterAll(async () => {
 
 const continued = (log: Log, submission: Partial<Submission> = {}) => {
   const whole = { drafts: drafts(2, 'continued'), idempotency: null, ...submission };
-  return continueLog(one.database, log, [prepare(log, whole, one.sequencing.effects)], one.sequencing, 10_000);
+  return continueLog(one.database, log, [prepare(log, whole, one.sequencing.effects)], one.sequencing, {
+    deadline: 10_000,
+  });
 };
 const WAITING = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
   AND query LIKE 'SELECT complete_tiles%'`;
