@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process';
 import { z } from 'zod';
+import { SERVICE_FLAGS, SERVICE_MEMORY } from '../src/start/memory.ts';
 
 const started = z.object({ url: z.string() });
 const usage = z.object({ maxRss: z.number(), cpu: z.number() });
@@ -11,9 +12,12 @@ export interface BenchChild extends AsyncDisposable {
   usage(): Promise<{ maxRss: number; cpu: number }>;
 }
 
-/** Starts a process of bench/ that tells its URL. */
+/** Starts a process of bench/ that tells its URL, with as much memory as `antequem serve` takes for itself. */
 export async function startChild(file: string, ...args: string[]): Promise<BenchChild> {
-  const child = fork(new URL(file, import.meta.url), args);
+  const child = fork(new URL(file, import.meta.url), args, {
+    execArgv: [...process.execArgv, ...SERVICE_FLAGS],
+    env: { ...SERVICE_MEMORY, ...process.env },
+  });
   const message = (): Promise<unknown> =>
     new Promise((resolve, reject) => {
       const gone = (): void => reject(new Error(`${file} ended`));

@@ -10,4 +10,6 @@ if (process.platform === 'win32' && !process.env.DATABASE_URL) {
   console.error('On Windows there is no PostgreSQL of our own: set DATABASE_URL to one of yours.');
   process.exit(1);
 }
+const { beginWithServiceMemory } = await import('../../src/start/memory.ts');
+beginWithServiceMemory();
 await import('./start.ts');

@@ -36,7 +36,7 @@ const PLAIN_BYTES = 1_024;
 const RECEIPT = utf8(',"receipt":');
 const LINE_END = utf8('}\n');
 /** Of all that is remembered: what an export reads again lies close together. */
-const REMEMBERED_BYTES = 16 << 20;
+const REMEMBERED_BYTES = 8 << 20;
 
 yieldToOthers();
 const { databaseUrl, archive, witnessKeys, commits }: ReadingSettings = workerData;

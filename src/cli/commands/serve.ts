@@ -1,6 +1,7 @@
 import { format } from 'node:util';
 import { Command } from 'commander';
 import type { Logger } from 'pino';
+import { beginWithServiceMemory } from '../../start/memory.ts';
 
 /** Longer than the parts take to stop: requests get five seconds, the queue and its handlers about ten each. */
 const STOP_LIMIT_MS = 40_000;
@@ -20,6 +21,7 @@ Examples:
   $ HOST=0.0.0.0 antequem serve --roles api`,
     )
     .action(async (options: { roles?: string }) => {
+      beginWithServiceMemory();
       // Loaded here because no other command needs the service.
       const [{ pino }, { mistypedSettings, readConfig }, { serve }, { tellServiceManager }] = await Promise.all([
         import('pino'),

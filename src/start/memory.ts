@@ -1,0 +1,26 @@
+// What has a process of the service take less memory. It has to be known before the process begins.
+
+/** New objects have 48 MB instead of 96: below that single appends cost more. */
+export const SERVICE_FLAGS: readonly string[] = ['--max-semi-space-size=16'];
+
+/** Of glibc: threads share what was given back, and large buffers return to the system at once instead of staying in its heaps. */
+export const SERVICE_MEMORY: Readonly<Record<string, string>> = {
+  MALLOC_ARENA_MAX: '2',
+  MALLOC_TRIM_THRESHOLD_: '131072',
+  MALLOC_MMAP_THRESHOLD_: '65536',
+};
+
+const SIZE_OF_NEW = /--(max|min)[-_]semi[-_]space[-_]size/;
+
+/**
+ * Begins this process anew, as the same process for who started it, unless it has the flags already or whoever started it chose
+ * others. What was opened so far is closed, except for standard input and output. Does nothing on Windows.
+ */
+export function beginWithServiceMemory(): void {
+  const { env, execArgv, execPath, argv } = process;
+  if ([...execArgv, env.NODE_OPTIONS ?? ''].some((flag) => SIZE_OF_NEW.test(flag))) return;
+  process.execve?.(execPath, [execPath, ...execArgv, ...SERVICE_FLAGS, ...argv.slice(1)], {
+    ...SERVICE_MEMORY,
+    ...env,
+  });
+}
