@@ -89,7 +89,7 @@ export class KnownLogs {
   }
 }
 
-/** Of the memory that payloads lie in: a small one may be a view of a large body. */
+/** Of the memory that payloads lie in, which those of a piece may share: a small one may be a view of a large body. */
 function heldBytes(pieces: readonly (Piece | null)[]): number {
   let bytes = 0;
   for (const piece of pieces) {
@@ -105,9 +105,9 @@ function heldBytes(pieces: readonly (Piece | null)[]): number {
 const HELD = new WeakMap<Piece, number>();
 
 function heldBy({ contents }: Piece): number {
+  const memory = new Set<ArrayBufferLike>();
+  for (const content of contents) if (content.kind === 'payload') memory.add(content.payload.buffer);
   let bytes = 0;
-  for (const content of contents) {
-    if (content.kind === 'payload') bytes += content.payload.buffer.byteLength;
-  }
+  for (const { byteLength } of memory) bytes += byteLength;
   return bytes;
 }
