@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { z } from 'zod';
-import { SERVICE_FLAGS, SERVICE_MEMORY } from '../src/start/memory.ts';
 
 const started = z.object({ url: z.string() });
 const usage = z.object({ maxRss: z.number(), cpu: z.number() });
@@ -12,9 +12,22 @@ export interface BenchChild extends AsyncDisposable {
   usage(): Promise<{ maxRss: number; cpu: number }>;
 }
 
-/** Starts a process of bench/ that tells its URL, with as much memory as `antequem serve` takes for itself. */
+const memory = z.object({ SERVICE_FLAGS: z.array(z.string()), SERVICE_MEMORY: z.record(z.string(), z.string()) });
+
+/** What the service of a checkout begins with: releases before took what Node gives. */
+async function memoryOf(file: URL): Promise<z.infer<typeof memory>> {
+  for (const root of ['..', '../../..']) {
+    const settings = new URL(`${root}/src/start/memory.ts`, file);
+    if (existsSync(settings)) return memory.parse(await import(settings.href));
+  }
+  return { SERVICE_FLAGS: [], SERVICE_MEMORY: {} };
+}
+
+/** Starts a process of bench/ that tells its URL, with as much memory as `antequem serve` of its checkout takes for itself. */
 export async function startChild(file: string, ...args: string[]): Promise<BenchChild> {
-  const child = fork(new URL(file, import.meta.url), args, {
+  const url = new URL(file, import.meta.url);
+  const { SERVICE_FLAGS, SERVICE_MEMORY } = await memoryOf(url);
+  const child = fork(url, args, {
     execArgv: [...process.execArgv, ...SERVICE_FLAGS],
     env: { ...SERVICE_MEMORY, ...process.env },
   });
@@ -27,9 +40,9 @@ export async function startChild(file: string, ...args: string[]): Promise<Bench
         resolve(said);
       });
     });
-  const { url } = started.parse(await message());
+  const { url: origin } = started.parse(await message());
   return {
-    url,
+    url: origin,
     pid: child.pid ?? 0,
     usage: async () => {
       const answer = message();

@@ -3,11 +3,14 @@
 /** New objects have 48 MB instead of 96: below that single appends cost more. */
 export const SERVICE_FLAGS: readonly string[] = ['--max-semi-space-size=16'];
 
-/** Of glibc: threads share what was given back, and large buffers return to the system at once instead of staying in its heaps. */
+/**
+ * Of glibc: threads share what was given back, and large buffers return to the system at once instead of staying in its heaps.
+ * Chunks of a body, 64 kB each, are smaller: to map each of them costs a batch a twentieth.
+ */
 export const SERVICE_MEMORY: Readonly<Record<string, string>> = {
   MALLOC_ARENA_MAX: '2',
   MALLOC_TRIM_THRESHOLD_: '131072',
-  MALLOC_MMAP_THRESHOLD_: '65536',
+  MALLOC_MMAP_THRESHOLD_: '131072',
 };
 
 const SIZE_OF_NEW = /--(max|min)[-_]semi[-_]space[-_]size/;
