@@ -26,7 +26,12 @@ export interface FleetOptions {
   readonly entryBytes?: number;
   /** Whether the clients erase some of what they appended. */
   readonly erases?: boolean;
+  /** So many clients besides send large batches without a key to one process, as long as it lives. Default 0. */
+  readonly batches?: number;
 }
+
+/** Its name is not among those of the options. */
+const BATCH_LOG = 'batches';
 
 /** What a client was told. */
 export interface Told {
@@ -41,6 +46,8 @@ const ready = z.object({ status: z.literal('ready') });
 
 export class Fleet {
   readonly told: Told[] = [];
+  /** Batches without an answer: appended or not. */
+  readonly unanswered: Omit<Told, 'index'>[] = [];
   readonly chain: TestChain;
   /** Starts, kills and sendings that had to be repeated. */
   readonly counts = { starts: 0, kills: 0, again: 0, erased: 0 };
@@ -69,7 +76,8 @@ export class Fleet {
     await Promise.all([writeFile(join(folder, 'seed'), '07'.repeat(32)), writeFile(join(folder, 'key'), SENDER_KEY)]);
     const fleet = new Fleet(options, folder, chain);
     await Promise.all(options.roles.map((_, slot) => fleet.start(slot)));
-    for (const log of options.logs) await fetch(`${fleet.#anyUrl()}/v1/logs/${log}`, { method: 'PUT' });
+    const logs = [...options.logs, ...(options.batches === undefined ? [] : [BATCH_LOG])];
+    for (const log of logs) await fetch(`${fleet.#anyUrl()}/v1/logs/${log}`, { method: 'PUT' });
     return fleet;
   }
 
@@ -94,7 +102,11 @@ export class Fleet {
 
   /** Clients append until `settle`. */
   load(): void {
-    this.#clients = Array.from({ length: this.#options.clients }, () => this.#client());
+    const { clients, batches = 0 } = this.#options;
+    this.#clients = [
+      ...Array.from({ length: clients }, () => this.#client()),
+      ...Array.from({ length: batches }, () => this.#batchClient()),
+    ];
   }
 
   /** Ends the clients, each once its last request was answered. */
@@ -120,6 +132,26 @@ export class Fleet {
       const told: Told = { log, texts, index: await this.#append(log, texts, `key-${number}`) };
       this.told.push(told);
       if (this.#options.erases === true && number % 4 === 0) await this.#erase(told, number % texts.length);
+    }
+  }
+
+  async #batchClient(): Promise<void> {
+    while (!this.#over) {
+      const number = this.#next++;
+      const texts = Array.from({ length: 200 + (number % 500) }, (_, i) => `entry ${number}/${i}`);
+      const url = this.#slots.find((child) => child?.url != null)?.url ?? null;
+      try {
+        const path = `${url}/v1/logs/${BATCH_LOG}/entries?split=lines`;
+        const init = { method: 'POST', body: texts.join('\n'), signal: AbortSignal.timeout(20_000) };
+        const response = await fetch(path, init);
+        if (!response.ok) throw new Error(String(response.status));
+        const { index } = answer.parse(await response.json());
+        this.told.push({ log: BATCH_LOG, texts, index });
+      } catch {
+        // Without a key it is not sent again.
+        if (url !== null) this.unanswered.push({ log: BATCH_LOG, texts });
+        await sleep(20);
+      }
     }
   }
 

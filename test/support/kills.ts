@@ -24,6 +24,7 @@ export async function surviveKills(kills: number): Promise<void> {
     clients: 12,
     logs: ['one', 'two', 'three'],
     erases: true,
+    batches: 4,
   });
   let next = 100;
   try {
