@@ -2,7 +2,6 @@
 
 import { sha256Into } from '#sha256';
 import { HASH_SIZE } from '../core/merkle.ts';
-import { writeCommitment } from '../log/commitments.ts';
 
 const LENGTH_BYTES = 4;
 
@@ -48,13 +47,14 @@ export class SharedLines {
   /** Computes digests and commitments. */
   hash(): void {
     const nonceSize = this.nonces.length / this.#lengths.length;
+    const secret = Buffer.alloc(HASH_SIZE + nonceSize);
     let at = 0;
     for (const [i, length] of this.#lengths.entries()) {
-      const end = HASH_SIZE * (i + 1);
-      const digest = this.digests.subarray(end - HASH_SIZE, end);
-      sha256Into(this.#lines.subarray(at, at + length), this.digests, end - HASH_SIZE);
-      const nonce = this.nonces.subarray(nonceSize * i, nonceSize * (i + 1));
-      writeCommitment(digest, nonce, this.commitments, end - HASH_SIZE);
+      const place = HASH_SIZE * i;
+      sha256Into(this.#lines.subarray(at, at + length), this.digests, place);
+      this.digests.copy(secret, 0, place, place + HASH_SIZE);
+      this.nonces.copy(secret, HASH_SIZE, nonceSize * i, nonceSize * (i + 1));
+      sha256Into(secret, this.commitments, place);
       at += length;
     }
   }
