@@ -1,8 +1,10 @@
-// This checkout against another one, in turn on one machine: entries a second, bytes on disk and of WAL, receipts, searches,
-// exports, audit.
-// Prints each figure and the ratio of the medians, this one to the other.
+// This checkout against another one on one machine: entries a second, bytes on disk and of WAL, receipts, searches, exports,
+// audit. Both services run at the same time, each with a database of its own, and take turns: a virtual machine is now faster
+// and now slower, for seconds or minutes. Prints each figure and the ratio of the medians, this one to the other.
 //
-//   node bench/against.ts OLD [--rounds 3] [--entries 400000] [--singles 60000] [--only audit-events,hex,singles]
+//   node bench/against.ts OLD [--rounds 5] [--entries 200000] [--singles 20000] [--only audit-events,hex,singles]
+//
+// So many entries are appended in a turn, and two turns before any that counts.
 
 import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -12,7 +14,7 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
-import { startPostgres } from '../scripts/local/postgres.ts';
+import { type RunningPostgres, startPostgres } from '../scripts/local/postgres.ts';
 import { type BenchChild, startChild } from './child.ts';
 import { machine, median } from './ground.ts';
 import { runLoad } from './load.ts';
@@ -20,9 +22,9 @@ import { runLoad } from './load.ts';
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    rounds: { type: 'string', default: '3' },
-    entries: { type: 'string', default: '400000' },
-    singles: { type: 'string', default: '60000' },
+    rounds: { type: 'string', default: '5' },
+    entries: { type: 'string', default: '200000' },
+    singles: { type: 'string', default: '20000' },
     only: { type: 'string', default: 'audit-events,hex,singles' },
   },
 });
@@ -35,6 +37,9 @@ const builds = [
 const BATCH = 1_000;
 const BODIES = 64;
 const RECEIPTS = 300;
+const TURNS_BEFORE = 2;
+/** More than a tile has. */
+const TURN_STEP = 300;
 /** Entries that are searched and exported. */
 const MOST_READ = 200_000;
 
@@ -93,8 +98,6 @@ const KINDS: Record<string, Payloads> = {
   singles: { singles: true, lines: () => randomBytes(200) },
 };
 
-type Figures = Record<string, number>;
-
 async function bytesOf(client: pg.Client): Promise<{ disk: number; wal: number }> {
   const { rows } = await client.query<{ disk: string; wal: string }>(
     `SELECT (SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -103,40 +106,74 @@ async function bytesOf(client: pg.Client): Promise<{ disk: number; wal: number }
   return { disk: Number(rows[0]?.disk), wal: Number(rows[0]?.wal) };
 }
 
-async function measure(folder: string, kind: Payloads, bodies: readonly Buffer[]): Promise<Figures> {
+/** A service under load, with a database of its own. */
+interface Subject {
+  readonly name: string;
+  readonly folder: string;
+  readonly server: RunningPostgres;
+  readonly client: pg.Client;
+  readonly service: BenchChild;
+  /** One of each turn. */
+  readonly figures: Map<string, number[]>;
+  before: { disk: number; wal: number };
+}
+
+async function openSubject(name: string, folder: string): Promise<Subject> {
   const server = await startPostgres({ dataDir: mkdtempSync(join(tmpdir(), 'antequem-against-')), disposable: true });
   const client = new pg.Client({ connectionString: server.url });
-  try {
-    await client.connect();
-    const figures: Figures = {};
-    {
-      await using service = await startChild(pathToFileURL(join(folder, 'bench/service-process.ts')).href, server.url);
-      await fetch(`${service.url}/v1/logs/bench`, { method: 'PUT' });
-      await append(service, kind, bodies, kind.singles ? Number(values.singles) : 20 * BATCH);
-      await client.query('CHECKPOINT');
-      const before = await bytesOf(client);
-      const cpu = (await service.usage()).cpu;
-      const entries = kind.singles ? Number(values.singles) : Number(values.entries);
-      const { seconds, p99 } = await append(service, kind, bodies, entries);
-      figures['entries/s'] = entries / seconds;
-      figures['p99 ms'] = p99;
-      figures['service µs an entry'] = (((await service.usage()).cpu - cpu) * 1_000) / entries;
-      await client.query('CHECKPOINT');
-      const after = await bytesOf(client);
-      figures['bytes on disk'] = (after.disk - before.disk) / entries;
-      figures['bytes of WAL'] = (after.wal - before.wal) / entries;
-      figures['receipt p50 ms'] = await receipts(service, entries);
-      if (!kind.singles) {
-        // Before the rest: the first to read rows pays for marking them as committed.
-        figures['audited entries/s'] = auditRate(folder, server.url);
-        await readAll(service, Math.min(entries, MOST_READ), figures);
-      }
-    }
-    return figures;
-  } finally {
-    await client.end();
-    await server.stop();
+  const service = await startChild(pathToFileURL(join(folder, 'bench/service-process.ts')).href, server.url);
+  await client.connect();
+  await fetch(`${service.url}/v1/logs/bench`, { method: 'PUT' });
+  return { name, folder, server, client, service, figures: new Map(), before: { disk: 0, wal: 0 } };
+}
+
+async function close({ client, service, server }: Subject): Promise<void> {
+  await client.end();
+  await service[Symbol.asyncDispose]();
+  await server.stop();
+}
+
+function note({ figures }: Subject, figure: string, value: number): void {
+  figures.set(figure, [...(figures.get(figure) ?? []), value]);
+}
+
+/** Has both do it as often as there are rounds, each time the other one first. */
+async function inTurn(subjects: readonly Subject[], step: (subject: Subject, turn: number) => Promise<void>) {
+  for (let turn = 0; turn < Number(values.rounds); turn++) {
+    for (const subject of turn % 2 === 0 ? subjects : subjects.toReversed()) await step(subject, turn);
   }
+}
+
+async function measure(subjects: readonly Subject[], kind: Payloads, bodies: readonly Buffer[]): Promise<void> {
+  const entries = Number(kind.singles ? values.singles : values.entries);
+  for (const subject of subjects) {
+    for (let turn = 0; turn < TURNS_BEFORE; turn++) await append(subject.service, kind, bodies, entries);
+    await subject.client.query('CHECKPOINT');
+    subject.before = await bytesOf(subject.client);
+  }
+  await inTurn(subjects, async (subject) => {
+    const { service } = subject;
+    const cpu = (await service.usage()).cpu;
+    const { seconds, p99 } = await append(service, kind, bodies, entries);
+    note(subject, 'entries/s', entries / seconds);
+    note(subject, 'p99 ms', p99);
+    note(subject, 'service µs an entry', (((await service.usage()).cpu - cpu) * 1_000) / entries);
+  });
+  const appended = entries * Number(values.rounds);
+  for (const subject of subjects) {
+    await subject.client.query('CHECKPOINT');
+    const after = await bytesOf(subject.client);
+    note(subject, 'bytes on disk', (after.disk - subject.before.disk) / appended);
+    note(subject, 'bytes of WAL', (after.wal - subject.before.wal) / appended);
+  }
+  await inTurn(subjects, async (subject, turn) => {
+    note(subject, 'receipt p50 ms', await receipts(subject.service, appended, turn));
+  });
+  if (kind.singles) return;
+  // Before the rest, and once: the first to read rows pays for marking them as committed.
+  for (const subject of subjects) note(subject, 'audited entries/s', auditRate(subject.folder, subject.server.url));
+  const read = Math.min(entries, MOST_READ);
+  await inTurn(subjects, (subject, turn) => readAll(subject, turn * read, (turn + 1) * read));
 }
 
 function append(service: BenchChild, kind: Payloads, bodies: readonly Buffer[], entries: number) {
@@ -152,10 +189,11 @@ function append(service: BenchChild, kind: Payloads, bodies: readonly Buffer[], 
   });
 }
 
-async function receipts(service: BenchChild, entries: number): Promise<number> {
+/** @param turn each has entries of its own: nothing is remembered */
+async function receipts(service: BenchChild, entries: number, turn: number): Promise<number> {
   const latencies: number[] = [];
   for (let i = 0; i < RECEIPTS; i++) {
-    const index = Math.floor((entries * ((i * 7_919) % RECEIPTS)) / RECEIPTS);
+    const index = Math.floor((entries * ((i * 7_919) % RECEIPTS)) / RECEIPTS) + turn * TURN_STEP;
     const start = performance.now();
     const response = await fetch(`${service.url}/v1/logs/bench/entries/${index}/receipt`);
     await response.arrayBuffer();
@@ -166,17 +204,19 @@ async function receipts(service: BenchChild, entries: number): Promise<number> {
 }
 
 /** Searches that find nothing, and an export with receipts: rates, and time of the service's process. */
-async function readAll(service: BenchChild, entries: number, figures: Figures): Promise<void> {
+async function readAll(subject: Subject, begin: number, end: number): Promise<void> {
+  const { service } = subject;
+  const entries = end - begin;
   const measured = async (what: string, work: () => Promise<void>): Promise<void> => {
     const [start, before] = [performance.now(), (await service.usage()).cpu];
     await work();
-    figures[`${what}/s`] = entries / ((performance.now() - start) / 1_000);
-    figures[`${what}, service µs`] = (((await service.usage()).cpu - before) * 1_000) / entries;
+    note(subject, `${what}/s`, entries / ((performance.now() - start) / 1_000));
+    note(subject, `${what}, service µs`, (((await service.usage()).cpu - before) * 1_000) / entries);
   };
-  await measured('searched for text', () => search(service, entries, 'text=absent'));
-  await measured('searched for a field', () => search(service, entries, 'field=%2Fuser%2Fuid%3Dabsent'));
+  await measured('searched for text', () => search(service, begin, end, 'text=absent'));
+  await measured('searched for a field', () => search(service, begin, end, 'field=%2Fuser%2Fuid%3Dabsent'));
   await measured('exported with receipts', async () => {
-    const response = await fetch(`${service.url}/v1/logs/bench/export?to=${entries}`);
+    const response = await fetch(`${service.url}/v1/logs/bench/export?from=${begin}&to=${end}`);
     let lines = 0;
     for await (const chunk of response.body ?? []) {
       for (let at = chunk.indexOf(0x0a); at >= 0; at = chunk.indexOf(0x0a, at + 1)) lines++;
@@ -185,12 +225,12 @@ async function readAll(service: BenchChild, entries: number, figures: Figures): 
   });
 }
 
-async function search(service: BenchChild, entries: number, criterion: string): Promise<void> {
-  for (let from = 0; from < entries; ) {
+async function search(service: BenchChild, begin: number, end: number, criterion: string): Promise<void> {
+  for (let from = begin; from < end; ) {
     const response = await fetch(`${service.url}/v1/logs/bench/entries?${criterion}&from=${from}`);
     const page: unknown = await response.json();
     if (!response.ok) throw new Error(`search: ${response.status} ${JSON.stringify(page)}`);
-    const next = typeof page === 'object' && page !== null && 'next' in page ? Number(page.next) : entries;
+    const next = typeof page === 'object' && page !== null && 'next' in page ? Number(page.next) : end;
     from = next;
   }
 }
@@ -213,23 +253,19 @@ for (const [name, kind] of Object.entries(KINDS)) {
   console.log(
     `\n${name}: ${kind.singles ? 'single entries, 64 connections' : 'batches of 1,000, 4 connections'}, ${Math.round(size)} bytes`,
   );
-  const runs = new Map<string, Figures[]>(builds.map((build) => [build.name, []]));
-  for (let round = 0; round < Number(values.rounds); round++) {
-    for (const build of round % 2 === 0 ? builds : builds.toReversed()) {
-      const figures = await measure(build.folder, kind, bodies);
-      runs.get(build.name)?.push(figures);
-      console.log(
-        `  ${build.name.padEnd(6)} ${JSON.stringify(figures, (_, value) => (typeof value === 'number' ? Math.round(value * 100) / 100 : value))}`,
-      );
-    }
+  const subjects: Subject[] = [];
+  try {
+    for (const build of builds) subjects.push(await openSubject(build.name, build.folder));
+    await measure(subjects, kind, bodies);
+  } finally {
+    for (const subject of subjects) await close(subject);
   }
-  for (const figure of Object.keys(runs.get('this')?.[0] ?? {})) {
-    const [ours, theirs] = builds.map((build) =>
-      median((runs.get(build.name) ?? []).map((each) => each[figure] ?? Number.NaN)),
-    );
-    const ratio = (ours ?? Number.NaN) / (theirs ?? Number.NaN);
+  const [ours, theirs] = subjects;
+  for (const [figure, turns] of ours?.figures ?? []) {
+    const of = theirs?.figures.get(figure) ?? [];
+    const shown = (figures: readonly number[]): string => figures.map((value) => value.toPrecision(4)).join(' ');
     console.log(
-      `  ${figure.padEnd(22)} ${(ours ?? 0).toFixed(2).padStart(12)} ${(theirs ?? 0).toFixed(2).padStart(12)}  ratio ${ratio.toFixed(2)}`,
+      `  ${figure.padEnd(34)} ratio ${(median(turns) / median(of)).toFixed(2)}  ${shown(turns)} | ${shown(of)}`,
     );
   }
 }
