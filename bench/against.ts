@@ -30,10 +30,7 @@ const { values, positionals } = parseArgs({
 });
 const [other = ''] = positionals;
 if (other === '') throw new Error('name the folder of the other checkout');
-const builds = [
-  { name: 'this', folder: resolve(import.meta.dirname, '..') },
-  { name: 'other', folder: resolve(other) },
-];
+const folders = [resolve(import.meta.dirname, '..'), resolve(other)];
 const BATCH = 1_000;
 const BODIES = 64;
 const RECEIPTS = 300;
@@ -108,7 +105,6 @@ async function bytesOf(client: pg.Client): Promise<{ disk: number; wal: number }
 
 /** A service under load, with a database of its own. */
 interface Subject {
-  readonly name: string;
   readonly folder: string;
   readonly server: RunningPostgres;
   readonly client: pg.Client;
@@ -118,13 +114,13 @@ interface Subject {
   before: { disk: number; wal: number };
 }
 
-async function openSubject(name: string, folder: string): Promise<Subject> {
+async function openSubject(folder: string): Promise<Subject> {
   const server = await startPostgres({ dataDir: mkdtempSync(join(tmpdir(), 'antequem-against-')), disposable: true });
   const client = new pg.Client({ connectionString: server.url });
   const service = await startChild(pathToFileURL(join(folder, 'bench/service-process.ts')).href, server.url);
   await client.connect();
   await fetch(`${service.url}/v1/logs/bench`, { method: 'PUT' });
-  return { name, folder, server, client, service, figures: new Map(), before: { disk: 0, wal: 0 } };
+  return { folder, server, client, service, figures: new Map(), before: { disk: 0, wal: 0 } };
 }
 
 async function close({ client, service, server }: Subject): Promise<void> {
@@ -255,7 +251,7 @@ for (const [name, kind] of Object.entries(KINDS)) {
   );
   const subjects: Subject[] = [];
   try {
-    for (const build of builds) subjects.push(await openSubject(build.name, build.folder));
+    for (const folder of folders) subjects.push(await openSubject(folder));
     await measure(subjects, kind, bodies);
   } finally {
     for (const subject of subjects) await close(subject);

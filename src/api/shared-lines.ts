@@ -2,6 +2,7 @@
 
 import { sha256Into } from '#sha256';
 import { HASH_SIZE } from '../core/merkle.ts';
+import { writeCommitment } from '../log/commitments.ts';
 
 const LENGTH_BYTES = 4;
 
@@ -47,14 +48,12 @@ export class SharedLines {
   /** Computes digests and commitments. */
   hash(): void {
     const nonceSize = this.nonces.length / this.#lengths.length;
-    const secret = Buffer.alloc(HASH_SIZE + nonceSize);
     let at = 0;
     for (const [i, length] of this.#lengths.entries()) {
       const place = HASH_SIZE * i;
       sha256Into(this.#lines.subarray(at, at + length), this.digests, place);
-      this.digests.copy(secret, 0, place, place + HASH_SIZE);
-      this.nonces.copy(secret, HASH_SIZE, nonceSize * i, nonceSize * (i + 1));
-      sha256Into(secret, this.commitments, place);
+      const digest = this.digests.subarray(place, place + HASH_SIZE);
+      writeCommitment(digest, this.nonces.subarray(nonceSize * i, nonceSize * (i + 1)), this.commitments, place);
       at += length;
     }
   }

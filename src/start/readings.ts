@@ -2,6 +2,7 @@ import { type Readings, ReadingThread } from '../api/readings.ts';
 import type { ArchiveConfig } from '../config/archive.ts';
 import type { Config } from '../config.ts';
 import type { WitnessKey } from '../core/cosignature.ts';
+import { threadFile } from './thread-file.ts';
 
 /** What the thread needs to open the database by itself. */
 export interface ReadingSettings {
@@ -14,9 +15,6 @@ export interface ReadingSettings {
   readonly commits: Int32Array;
 }
 
-// A package has it compiled.
-const FILE = `./reading-thread.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`;
-
 /** Searches and exports, which rest while entries are committed. */
 export function openReadings({
   databaseUrl,
@@ -26,6 +24,6 @@ export function openReadings({
   const commits = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   const witnessKeys = witnesses?.policy.witnesses.map(({ key }) => key) ?? [];
   const settings: ReadingSettings = { databaseUrl, archive, witnessKeys, commits };
-  const readings = new ReadingThread(new URL(FILE, import.meta.url), settings);
+  const readings = new ReadingThread(threadFile('reading-thread'), settings);
   return { readings, noteCommit: () => void Atomics.add(commits, 0, 1) };
 }

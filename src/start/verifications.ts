@@ -1,6 +1,7 @@
 import { type Verifications, VerificationThread } from '../api/verifications.ts';
 import type { BitcoinConfig } from '../config/calendars.ts';
 import type { Config } from '../config.ts';
+import { threadFile } from './thread-file.ts';
 
 /** What the thread needs to open its own sources. */
 export interface VerificationSettings {
@@ -11,9 +12,6 @@ export interface VerificationSettings {
   readonly authorities: readonly Uint8Array[];
 }
 
-// A package has it compiled.
-const FILE = `./verification-thread.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`;
-
 /** Verifies by the service's own nodes. */
 export function openVerifications({
   targets,
@@ -23,5 +21,5 @@ export function openVerifications({
   const nodes = targets.flatMap(({ rpcUrls, confirmations }) => rpcUrls.map((url) => ({ url, confirmations })));
   const trusted = authorities.map(({ certificates }) => certificates);
   const settings: VerificationSettings = { nodes, bitcoin, authorities: trusted };
-  return new VerificationThread(new URL(FILE, import.meta.url), settings);
+  return new VerificationThread(threadFile('verification-thread'), settings);
 }
