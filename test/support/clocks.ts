@@ -1,7 +1,7 @@
 // Services whose clocks a test sets while they run: by libfaketime where it is installed, else by a Date of its own.
 
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -27,10 +27,10 @@ export class ClockHost {
 
   /** @param seconds that the clock is ahead */
   async set(seconds: number): Promise<void> {
-    await writeFile(
-      join(this.#folder, this.#name),
-      existsSync(LIBRARY) ? `+${seconds}`.replace('+-', '-') : `${seconds}`,
-    );
+    const file = join(this.#folder, this.#name);
+    await writeFile(`${file}.new`, existsSync(LIBRARY) ? `+${seconds}`.replace('+-', '-') : `${seconds}`);
+    // Never read half written.
+    await rename(`${file}.new`, file);
   }
 
   /** For the environment of a process. */

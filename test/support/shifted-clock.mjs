@@ -2,18 +2,14 @@
 import { readFileSync } from 'node:fs';
 
 const RealDate = Date;
-let off = 0;
-const look = () => {
-  off = Number(readFileSync(process.env.SHIFT_FILE, 'utf8')) * 1_000;
-};
-look();
-setInterval(look, 100).unref();
+// Read each time: a test that has set it goes on at once.
+const off = () => Number(readFileSync(process.env.SHIFT_FILE, 'utf8')) * 1_000;
 globalThis.Date = class extends RealDate {
   constructor(...given) {
-    if (given.length === 0) super(RealDate.now() + off);
+    if (given.length === 0) super(RealDate.now() + off());
     else super(...given);
   }
   static now() {
-    return RealDate.now() + off;
+    return RealDate.now() + off();
   }
 };
