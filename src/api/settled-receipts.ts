@@ -10,15 +10,13 @@ import { ownBuffer } from './own-buffer.ts';
 const CACHED_BYTES = 32 << 20;
 /** What a remembered text has beside it: its key, the head, objects. */
 const BESIDE_BYTES = 500;
-/** Milliseconds that a text holds where news fail to come. */
+/** Milliseconds after which all are forgotten where news fail to come. */
 const PATIENCE = 10_000;
 
 interface Settled {
   readonly text: Buffer;
   /** Of `_system` when it was made. */
   readonly head: string;
-  readonly news: number;
-  readonly until: number;
 }
 
 /**
@@ -28,8 +26,8 @@ interface Settled {
 export class SettledReceipts {
   readonly #registry: Registry;
   readonly #compose: (log: Log, index: number) => Promise<ComposedReceipt>;
-  readonly #texts = new LruCache<string, Settled>(CACHED_BYTES);
-  #news = 0;
+  #texts = new LruCache<string, Settled>(CACHED_BYTES);
+  #forgetAt = 0;
 
   /** @param compose the receipt as it is to be sent now, with `expectedBy` */
   constructor(
@@ -39,23 +37,30 @@ export class SettledReceipts {
   ) {
     this.#registry = registry;
     this.#compose = compose;
-    notifications.onNews(() => this.#news++);
+    notifications.onNews(() => this.#forget());
   }
 
   /** The JSON text. @throws what composing it throws */
   async text(log: Log, index: number): Promise<Buffer> {
-    const news = this.#news;
+    if (performance.now() >= this.#forgetAt) this.#forget();
+    const texts = this.#texts;
     const key = `${log.id}/${index}`;
-    const known = this.#texts.get(key);
-    if (known !== undefined && known.news === news && performance.now() < known.until) {
+    const known = texts.get(key);
+    if (known !== undefined) {
       const { size, root } = await this.#registry.head(this.#registry.system);
       if (known.head === `${size} ${toHex(root)}`) return known.text;
     }
     const { receipt, systemHead: head } = await this.#compose(log, index);
     const text = ownBuffer(JSON.stringify(receipt));
     if (head !== null && 'round' in receipt && receipt.expectedBy === undefined) {
-      this.#texts.set(key, { text, head, news, until: performance.now() + PATIENCE }, text.length + BESIDE_BYTES);
+      // News that came meanwhile have replaced them.
+      texts.set(key, { text, head }, text.length + BESIDE_BYTES);
     }
     return text;
+  }
+
+  #forget(): void {
+    this.#texts = new LruCache(CACHED_BYTES);
+    this.#forgetAt = performance.now() + PATIENCE;
   }
 }

@@ -1,5 +1,6 @@
 // A thread beside the event loop that answers everybody else.
 
+import { setFlagsFromString } from 'node:v8';
 import { type Transferable, Worker } from 'node:worker_threads';
 import { z } from 'zod';
 import { AntequemError, FormatError } from '../core/errors.ts';
@@ -96,6 +97,8 @@ export class WorkThread<A> {
 
   #open(): Worker {
     const { file, data, heapMb, what } = this.#options;
+    // Where that flag is set, for the event loop, it would count for this thread instead of its own limit.
+    setFlagsFromString('--max-semi-space-size=0');
     const worker = new Worker(file, {
       workerData: data,
       resourceLimits: { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeMb: 8 },

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { ripemd160 } from '@noble/hashes/legacy.js';
-import { concat } from '../core/bytes.ts';
+import { concatAll } from '../core/bytes.ts';
 import { AntequemError, messageOf } from '../core/errors.ts';
 import { keccak256 } from '../core/keccak.ts';
 import type { HashKind } from '../ots/operation.ts';
@@ -55,5 +55,5 @@ export async function readContent(
   } catch (cause) {
     throw new AntequemError('file-unreadable', `cannot read ${file}: ${messageOf(cause)}`, { cause });
   }
-  return { digest: Uint8Array.from(hash.digest()), payload: length <= keep ? concat(...chunks) : null };
+  return { digest: Uint8Array.from(hash.digest()), payload: length <= keep ? concatAll(chunks) : null };
 }

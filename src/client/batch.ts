@@ -1,6 +1,6 @@
 // How entries are put into requests.
 
-import { concat, utf8 } from '../core/bytes.ts';
+import { concatAll, utf8 } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_ENTRY_BYTES } from '../core/limits.ts';
 import { isBlank, NEWLINE } from '../core/lines.ts';
@@ -53,7 +53,7 @@ export function batchBody(entries: readonly Uint8Array[]): {
     return { lines: false, body: new Uint8Array(first) };
   }
   const newline = Uint8Array.of(NEWLINE);
-  return { lines: true, body: new Uint8Array(concat(...entries.flatMap((bytes) => [bytes, newline]))) };
+  return { lines: true, body: new Uint8Array(concatAll(entries.flatMap((bytes) => [bytes, newline]))) };
 }
 
 /** Whether the bytes can be sent as a line: they hold no newline, and are not blank, since the service skips blank lines. */

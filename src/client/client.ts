@@ -1,4 +1,4 @@
-import { concat } from '../core/bytes.ts';
+import { concatAll } from '../core/bytes.ts';
 import { AntequemError, messageOf } from '../core/errors.ts';
 import { MAX_COSE_RECEIPT_BYTES } from '../core/limits.ts';
 import {
@@ -211,7 +211,7 @@ export class Client implements AsyncDisposable {
       throw this.#lost(error);
     }
     if (length > max) throw this.#foreign(new Error(`more than ${max} bytes`));
-    return concat(...chunks);
+    return concatAll(chunks);
   }
 
   /**

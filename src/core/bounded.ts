@@ -1,4 +1,4 @@
-import { concat } from './bytes.ts';
+import { concatAll } from './bytes.ts';
 
 /** The bytes of a stream, such as the body of an answer; null where there are more than `most`. */
 export async function collectAtMost(
@@ -12,5 +12,5 @@ export async function collectAtMost(
     if (length > most) return null;
     parts.push(chunk);
   }
-  return concat(...parts);
+  return concatAll(parts);
 }

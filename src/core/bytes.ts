@@ -65,6 +65,11 @@ export function fromBase64(text: string): Uint8Array {
 
 /** All parts one after the other. */
 export function concat(...parts: Uint8Array[]): Uint8Array {
+  return concatAll(parts);
+}
+
+/** The same for any number of parts: a call takes some hundred thousand arguments at most. */
+export function concatAll(parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;
   const out = new Uint8Array(length);

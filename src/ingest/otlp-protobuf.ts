@@ -2,7 +2,7 @@
 // are written down where the fields are read.
 
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { concat, toBase64, toHex } from '../core/bytes.ts';
+import { concatAll, toBase64, toHex } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
 import { checkEventCount } from './event.ts';
 import { checkItemSize, ItemFault } from './item-fault.ts';
@@ -71,7 +71,7 @@ export function readOtlpProtobuf(body: Uint8Array): OtlpRequest {
     read: (record) => parsed(() => logRecord(Message.read(record))),
     resource: ({ members }) =>
       parsed(() => {
-        const above = Message.read(concat(...members));
+        const above = Message.read(concatAll(members));
         const resource = above.message(1);
         return {
           resource: resource === undefined ? undefined : resourceOf(resource, 1),
@@ -80,7 +80,7 @@ export function readOtlpProtobuf(body: Uint8Array): OtlpRequest {
       }),
     scope: ({ members }) =>
       parsed(() => {
-        const within = Message.read(concat(...members));
+        const within = Message.read(concatAll(members));
         const scope = within.message(1);
         return {
           scope: scope === undefined ? undefined : scopeOf(scope),
@@ -90,7 +90,7 @@ export function readOtlpProtobuf(body: Uint8Array): OtlpRequest {
     alone: ({ context: { above, within }, bytes }) =>
       lengthDelimited(
         1,
-        concat(...above.members, lengthDelimited(2, concat(...within.members, lengthDelimited(2, bytes)))),
+        concatAll([...above.members, lengthDelimited(2, concatAll([...within.members, lengthDelimited(2, bytes)]))]),
       ),
     timed: records.every(({ bytes }) => isTimed(bytes)),
   };

@@ -62,7 +62,8 @@ export class TileStore {
 
   /** Remembers a complete tile of leaf hashes that was read with something else. */
   keepLeaves(log: number, index: number, hashes: Uint8Array): void {
-    this.#keep(keyOf(log, 0, index), new Tile(hashes));
+    // A row that was read is a view of what came with it, 64 kB.
+    this.#keep(keyOf(log, 0, index), new Tile(new Uint8Array(hashes)));
   }
 
   #keep(key: string, tile: Tile): void {

@@ -1,7 +1,7 @@
 // Reading ASN.1 (BER and DER) by asn1js, with every part's exact bytes at hand: what was signed is never encoded anew.
 
 import { BaseBlock, fromBER } from 'asn1js';
-import { concat } from '../core/bytes.ts';
+import { concatAll } from '../core/bytes.ts';
 import { FormatError } from '../core/errors.ts';
 
 /** Tokens have some thousand bytes, certificates included; some authorities add revocation lists. */
@@ -117,7 +117,7 @@ export function itemsOf({ tag, parts }: Asn1, what: string, expected: number = T
 /** The bytes of an OCTET STRING, which BER may cut into several. @throws FormatError `token-invalid` */
 export function octets({ tag, parts, content }: Asn1, what: string, expected: number = TAG.octetString): Uint8Array {
   if (tag !== expected) throw asn1Fault(`${what} is not an OCTET STRING`);
-  return parts === null ? content : concat(...parts.map((part) => octets(part, what)));
+  return parts === null ? content : concatAll(parts.map((part) => octets(part, what)));
 }
 
 /** Dotted. @throws FormatError `token-invalid` */

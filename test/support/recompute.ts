@@ -26,7 +26,7 @@ export async function recompute(database: Database, log: Log): Promise<{ rows: E
     previous = entryLeafHash({ receivedAt, previous, commitment: row.commitment });
     same(row.leaf_hash, previous, `leaf hash ${i}`);
   }
-  const tree = new MerkleTree(concat(...rows.map((row) => row.leaf_hash)));
+  const tree = new MerkleTree(Buffer.concat(rows.map((row) => row.leaf_hash)));
   const head = await database.query<{ size: number; root: Buffer; last_leaf: Buffer; last_received_at: number }>(
     'SELECT size, root, last_leaf, last_received_at FROM log_states WHERE id = $1',
     [log.id],

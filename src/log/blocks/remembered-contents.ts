@@ -43,10 +43,13 @@ export class RememberedContents {
   /** @param known what the reader said to know; its content was not sent again if it is still the same */
   open(row: KnownBlockRow, known: KnownContents | undefined): OpenBlock {
     if (known?.erased === row.erased) return new OpenBlock(row, known.contents);
-    const block = new OpenBlock(row);
+    if (row.content === null || row.count !== TILE_WIDTH) return new OpenBlock(row);
+    // A row that was read is a view of what came with it, 64 kB.
+    const content = new Uint8Array(row.content);
+    const block = new OpenBlock({ ...row, content });
     const { contents } = block;
-    if (contents !== null && row.content !== null && row.count === TILE_WIDTH) {
-      const bytes = row.content.length + row.bytes + BESIDE_BYTES;
+    if (contents !== null) {
+      const bytes = content.length + row.bytes + BESIDE_BYTES;
       this.#tiles.set(tileKey(row.log, row.first), { contents, erased: row.erased }, bytes);
     }
     return block;
