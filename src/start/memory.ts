@@ -1,4 +1,6 @@
-// What has a process of the service take less memory. It has to be known before the process begins.
+// What has a process of the service take less memory, and less time to tidy it up. Most has to be known before the process begins.
+
+import { setFlagsFromString } from 'node:v8';
 
 /** New objects have 48 MB instead of 96: below that single appends cost more. */
 export const SERVICE_FLAGS: readonly string[] = ['--max-semi-space-size=16'];
@@ -26,4 +28,12 @@ export function beginWithServiceMemory(): void {
     ...SERVICE_MEMORY,
     ...env,
   });
+}
+
+/**
+ * Has each thread collect its new objects by itself: to share that work among threads costs appends 3 to 5 % of their rate, where
+ * cores are few and what survives is little.
+ */
+export function collectAlone(): void {
+  setFlagsFromString('--no-parallel-scavenge');
 }
