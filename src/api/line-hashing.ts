@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { HASH_SIZE } from '../core/merkle.ts';
-import { acceptLines, cutLines, draftOfLine } from '../log/accept.ts';
-import type { Accepted, Effects, Log } from '../log/log.ts';
+import { acceptLines, cutLines, payloadOfLine } from '../log/accept.ts';
+import type { Accepted, Draft, Effects, Log } from '../log/log.ts';
 import { nonceSizeOf } from '../log/prepared.ts';
 import { SharedLines } from './shared-lines.ts';
 import { WorkThread } from './thread.ts';
@@ -39,6 +39,23 @@ const AT_ONCE = 2;
 const SHARED_BYTES = 1 << 20;
 const MOST_KEPT_BYTES = 2 << 20;
 const HEAP_MB = 32;
+
+/** A line as an entry. A view of its digest is made when it is asked for: thousands of them would be kept for a moment each. */
+class HashedLine implements Draft {
+  readonly payload: Uint8Array | null;
+  readonly #digests: Buffer;
+  readonly #at: number;
+
+  constructor(line: Uint8Array, digests: Buffer, at: number) {
+    this.payload = payloadOfLine(line);
+    this.#digests = digests;
+    this.#at = at;
+  }
+
+  get digest(): Uint8Array {
+    return this.#digests.subarray(HASH_SIZE * this.#at, HASH_SIZE * (this.#at + 1));
+  }
+}
 
 /** Hashes in a thread of its own where many lines come, as long as that has not enough to do already. */
 export class LineHashingThread implements LineHashing {
@@ -84,8 +101,8 @@ export class LineHashingThread implements LineHashing {
     const digests = Buffer.from(shared.digests);
     const commitments = Buffer.from(shared.commitments);
     if (memory.byteLength <= MOST_KEPT_BYTES) this.#kept.push(memory);
-    const drafts = lines.map((line, i) => draftOfLine(line, digests.subarray(HASH_SIZE * i, HASH_SIZE * (i + 1))));
-    return { drafts, commitments: { nonces, commitments } };
+    const drafts = lines.map((line, i) => new HashedLine(line, digests, i));
+    return { drafts, commitments: { digests, nonces, commitments } };
   }
 
   close(): Promise<void> {

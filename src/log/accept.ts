@@ -47,12 +47,12 @@ export function cutLines(...pieces: readonly Uint8Array[]): Uint8Array[] {
 
 /** Each line as an entry. A line larger than an entry is its digest alone. */
 export function acceptLines(lines: readonly Uint8Array[]): Draft[] {
-  return lines.map((line) => draftOfLine(line, sha256(line)));
+  return lines.map((line) => ({ digest: sha256(line), payload: payloadOfLine(line) }));
 }
 
-/** @param digest of the line */
-export function draftOfLine(line: Uint8Array, digest: Uint8Array): Draft {
-  return { digest, payload: line.length > MAX_ENTRY_BYTES ? null : line };
+/** What is kept of a line besides its digest. */
+export function payloadOfLine(line: Uint8Array): Uint8Array | null {
+  return line.length > MAX_ENTRY_BYTES ? null : line;
 }
 
 /** Digests whose payloads stay with the client. @throws FormatError `batch-empty`, `batch-too-large` */

@@ -2,8 +2,10 @@ import { sha256Into } from '#sha256';
 import { NONCE_SIZE } from '../core/entry.ts';
 import { HASH_SIZE } from '../core/merkle.ts';
 
-/** What hides the digests of entries. */
+/** Digests of entries, and what hides them. */
 export interface Commitments {
+  /** Of each entry, one after the other: 32 bytes each. */
+  readonly digests: Uint8Array;
   /** Of each entry, one after the other: 16 bytes each, or none. */
   readonly nonces: Uint8Array;
   /** 32 bytes each: `commitTo` of digest and nonce. */

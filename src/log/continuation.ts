@@ -139,7 +139,7 @@ async function continuationOf(
   const { blocks, open } = await blocksOf(entryRun(log, submissions, placement), tail);
   const [block = missing()] = blocks;
   const isOneBlock = tiles.length === 0 && blocks.length === 1;
-  const prefixes = prefixesOf(submissions, placement);
+  const prefixes = prefixesOf(submissions);
   const [, bytes, ...numbers] = isOneBlock ? [] : blockValues(log.id, blocks);
   const isSameTile = Math.floor(head.size / TILE_WIDTH) === Math.floor(from.size / TILE_WIDTH);
   const stays = blocksBefore === null ? null : [...blocksBefore, ...open];

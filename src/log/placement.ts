@@ -8,7 +8,6 @@ import { AntequemError } from '../core/errors.ts';
 import { HASH_SIZE } from '../core/merkle.ts';
 import { TILE_WIDTH } from '../core/tiles.ts';
 import type { StoredContent } from './blocks/block.ts';
-import { PREFIX_BYTES } from './blocks/digest-record.ts';
 import type { EntryRun } from './blocks/fresh-blocks.ts';
 import type { Appended, Log, LogHead } from './log.ts';
 import { nonceSizeOf, type Prepared } from './prepared.ts';
@@ -99,15 +98,8 @@ function leafAt(leaves: Buffer, position: number): Uint8Array {
 }
 
 /** What the index of digests has of the entries. */
-export function prefixesOf(submissions: readonly Prepared[], { from, head }: Placement): Buffer {
-  const prefixes = Buffer.allocUnsafe(PREFIX_BYTES * (head.size - from.size));
-  let end = 0;
-  for (const { submission } of submissions) {
-    for (const { digest } of submission.drafts) {
-      for (let at = 0; at < PREFIX_BYTES; at++) prefixes[end++] = digest[at] ?? 0;
-    }
-  }
-  return prefixes;
+export function prefixesOf(submissions: readonly Prepared[]): Buffer {
+  return Buffer.concat(submissions.map(({ prefixes }) => prefixes));
 }
 
 /** The entries, to be cut into blocks. */

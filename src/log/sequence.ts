@@ -130,7 +130,7 @@ export async function sequence(
     tx.query({
       name: 'store-run',
       text: STORE_RUN,
-      values: [...blockValues(log.id, blocks), log.id, head.size, prefixesOf(fresh, placement), ...added],
+      values: [...blockValues(log.id, blocks), log.id, head.size, prefixesOf(fresh), ...added],
     }),
   );
   if (placement.tiles.length > 0) defer(() => removeHeads(tx, log.id, head.size, next.size));

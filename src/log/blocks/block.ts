@@ -36,7 +36,7 @@ export const MAX_CONTENT_BYTES =
   PARTS_HEAD_BYTES + MAX_UNPACKED_BYTES + (LENGTH_BYTES + HEAD_BYTES + 32 + NONCE_SIZE) * TILE_WIDTH;
 /** Below this, compression costs more time than it saves space. */
 const MIN_PACKED_BYTES = 512;
-/** Of Node; room of a chunk beside what is put into it. */
+/** Of Node: the smallest chunk. */
 const MIN_CHUNK_BYTES = 64;
 /** How parts are compressed: zstd, level 1. */
 export const COMPRESSION = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
@@ -66,9 +66,9 @@ export function packContents(contents: readonly StoredContent[], nonceSize: numb
   );
 }
 
-/** In one chunk: by chunks of 16 kB it takes twice as long. */
+/** In few chunks, of which the last is cut off: memory for all of it at once takes twice as long to get as to fill. */
 function compressed(bytes: Buffer): Buffer {
-  return zstdCompressSync(bytes, { ...COMPRESSION, chunkSize: bytes.length + MIN_CHUNK_BYTES });
+  return zstdCompressSync(bytes, { ...COMPRESSION, chunkSize: (bytes.length >> 2) + MIN_CHUNK_BYTES });
 }
 
 /** Contents in parts, all of one width but the last. */
