@@ -20,7 +20,7 @@ import { startArchiving } from './start/archiving.ts';
 import { exposedFiles } from './start/exposed-files.ts';
 import { openFoundation, realEffects } from './start/foundation.ts';
 import { openLineHashing } from './start/line-hashing.ts';
-import { collectAlone } from './start/memory.ts';
+import { tuneCollector } from './start/memory.ts';
 import { MovingNotice } from './start/moving-notice.ts';
 import { realOutside } from './start/outside.ts';
 import { openReadings } from './start/readings.ts';
@@ -54,7 +54,7 @@ export interface ServeOptions extends StartOptions {
  * @throws AntequemError `keys-missing` beyond loopback without an API key, and what its parts throw
  */
 export async function serve(config: Config, logger: Logger, options: ServeOptions = {}): Promise<Running> {
-  collectAlone();
+  tuneCollector();
   const clock = new ServiceClock(options.effects === undefined ? machineReadings : readingsOf(options.effects));
   const effects = options.effects ?? { ...realEffects, now: clock.now, wall: clock.wall };
   for (const warning of await exposedFiles(config)) logger.warn(warning);
