@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import {
   compareBytes,
   concat,
+  concatAll,
   equalBytes,
   excerpt,
   fromBase64,
@@ -114,6 +115,11 @@ describe('u64', () => {
     writeU64(out, 1, 0x0102);
     expect(toHex(out)).toBe('ee0000000000000102ee');
   });
+});
+
+test('any number of parts is put together', () => {
+  const parts = Array.from({ length: 500_000 }, (_, i) => Uint8Array.of(i));
+  expect(concatAll(parts)).toEqual(Uint8Array.from(parts, ([byte]) => byte ?? 0));
 });
 
 test('concat', () => {

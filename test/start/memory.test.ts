@@ -11,6 +11,12 @@ const PROGRAM = `
     const { pid, execArgv, argv, env } = process;
     console.log(JSON.stringify({ pid, execArgv, given: argv.slice(1), arenas: env.MALLOC_ARENA_MAX ?? null }));
   })`;
+/** V8 tells on standard error of a flag that it does not know. */
+const TUNED = `
+  import(${JSON.stringify(memory)}).then(({ tuneCollector }) => {
+    tuneCollector();
+    console.log('tuned');
+  })`;
 const told = z.object({
   pid: z.number(),
   execArgv: z.array(z.string()),
@@ -48,4 +54,9 @@ describe.skipIf(process.platform === 'win32')('a process that takes as much memo
   it('keeps what its environment says of memory', () => {
     expect(begin([], { MALLOC_ARENA_MAX: '3' }).arenas).toBe('3');
   });
+});
+
+it('V8 knows how garbage is to be collected', () => {
+  const { stdout, stderr } = spawnSync(process.execPath, ['-e', TUNED], { encoding: 'utf8' });
+  expect([stdout, stderr]).toEqual(['tuned\n', '']);
 });
