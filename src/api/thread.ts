@@ -97,7 +97,7 @@ export class WorkThread<A> {
 
   #open(): Worker {
     const { file, data, heapMb, what } = this.#options;
-    // Where that flag is set, for the event loop, it would count for this thread instead of its own limit.
+    // What the process has of it for the event loop would win over the limit below.
     setFlagsFromString('--max-semi-space-size=0');
     const worker = new Worker(file, {
       workerData: data,

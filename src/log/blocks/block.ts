@@ -66,7 +66,7 @@ export function packContents(contents: readonly StoredContent[], nonceSize: numb
   );
 }
 
-/** In few chunks, of which the last is cut off: memory for all of it at once takes twice as long to get as to fill. */
+/** In chunks of a quarter: most of it becomes smaller than one, and to get memory for all of it takes longer than to compress it. */
 function compressed(bytes: Buffer): Buffer {
   return zstdCompressSync(bytes, { ...COMPRESSION, chunkSize: (bytes.length >> 2) + MIN_CHUNK_BYTES });
 }
